@@ -1,0 +1,82 @@
+"""Errors and warnings: every message says what is wrong, where, and what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class DosiftError(Exception):
+    """Base of every error that dosift raises on purpose."""
+
+
+class InputError(DosiftError, ValueError):
+    """The user's input is wrong.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong and what to do, as sentences.
+    path : str or Path, optional
+        The file in which it was found.
+    line, column : int, optional
+        Where in the file, counted from 1.
+
+    Attributes
+    ----------
+    path, line, column
+        As given.
+
+    Examples
+    --------
+    >>> str(InputError("row sums to 0.9, not 1", path="net.bif", line=12, column=3))
+    'net.bif, line 12, column 3: row sums to 0.9, not 1'
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str | Path | None = None,
+        line: int | None = None,
+        column: int | None = None,
+    ) -> None:
+        self.path = None if path is None else str(path)
+        self.line = line
+        self.column = column
+        self.message = message
+        where = [] if self.path is None else [self.path]
+        if line is not None:
+            where.append(f"line {line}")
+        if column is not None:
+            where.append(f"column {column}")
+        super().__init__(f"{', '.join(where)}: {message}" if where else message)
+
+
+class MissingDependencyError(DosiftError, ImportError):
+    """An optional library is needed and not installed."""
+
+    def __init__(self, library: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs the library {library}, which is not installed. "
+            f"Install it with: pip install 'dosift[{extra}]'"
+        )
+
+
+class NotFittedError(DosiftError, ValueError, AttributeError):
+    """A fitted result was asked of a model that has not been fitted."""
+
+
+class DosiftWarning(UserWarning):
+    """Base of every warning that dosift gives."""
+
+
+class ExtraColumnsWarning(DosiftWarning):
+    """The rows have columns that the network does not know; they were ignored."""
+
+
+class ConvergenceWarning(DosiftWarning):
+    """The weights did not reach the optimality gap asked for."""
+
+
+class MisfitWarning(DosiftWarning):
+    """The fitted mixture does not describe the rows."""

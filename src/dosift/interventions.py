@@ -1,0 +1,1 @@
+"""Do-interventions, intervention targets and mixtures of them."""

@@ -1,0 +1,262 @@
+"""The model of a discrete causal Bayesian network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dosift.errors import InputError
+
+#: How far the sum of a conditional probability row may be from one.
+ROW_SUM_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A discrete variable: its name and the names of its states, in order."""
+
+    name: str
+    states: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ControlCounts:
+    """What a learned network remembers of the control rows it was learned from.
+
+    Attributes
+    ----------
+    counts : tuple of ndarray
+        For each variable, the number of control rows for each configuration of the parents
+        (rows) and state (columns); the shape of the conditional probability table.
+    prior : float
+        Dirichlet pseudo-count added to every cell.
+    n_rows : float
+        The number (or total weight) of control rows.
+    """
+
+    counts: tuple[NDArray[np.float64], ...]
+    prior: float
+    n_rows: float
+
+
+class Network:
+    """A causal Bayesian network over discrete variables.
+
+    Parameters
+    ----------
+    variables : sequence of Variable
+        The variables, in the order in which columns of codes are kept.
+    parents : sequence of sequence of int
+        For each variable, the positions of its parents, in the order that its table uses.
+    tables : sequence of array-like
+        Conditional probability tables: for each variable an array of shape
+        ``(n_parent_configurations, n_states)`` whose rows sum to one. Parent configurations
+        are counted in mixed radix, the last parent running fastest.
+    control : ControlCounts, optional
+        The control counts and prior from which the tables were learned.
+
+    Raises
+    ------
+    InputError
+        If names repeat, a parent does not exist, the graph has a cycle, or a table has the
+        wrong shape, an entry outside [0, 1], or a row that does not sum to one.
+
+    Examples
+    --------
+    >>> network = Network.from_tables(
+    ...     {"smoke": ["no", "yes"], "lung": ["no", "yes"]},
+    ...     {"lung": ["smoke"]},
+    ...     {"smoke": [[0.5, 0.5]], "lung": [[0.9, 0.1], [0.6, 0.4]]},
+    ... )
+    >>> network.names
+    ('smoke', 'lung')
+    >>> network.tables[1][1]
+    array([0.6, 0.4])
+    """
+
+    variables: tuple[Variable, ...]
+    parents: tuple[tuple[int, ...], ...]
+    tables: tuple[NDArray[np.float64], ...]
+    control: ControlCounts | None
+
+    def __init__(
+        self,
+        variables: Sequence[Variable],
+        parents: Sequence[Sequence[int]],
+        tables: Sequence[ArrayLike],
+        control: ControlCounts | None = None,
+    ) -> None:
+        self.variables = tuple(variables)
+        self.parents = tuple(tuple(int(p) for p in row) for row in parents)
+        self.control = control
+        self._check_structure()
+        self.tables = tuple(
+            self._checked_table(i, np.array(table, dtype=np.float64))
+            for i, table in enumerate(tables)
+        )
+        if len(self.tables) != len(self.variables):
+            raise InputError(
+                f"{len(self.variables)} variables but {len(self.tables)} conditional "
+                "probability tables; give exactly one for each variable"
+            )
+
+    @classmethod
+    def from_tables(
+        cls,
+        states: Mapping[str, Sequence[str]],
+        parents: Mapping[str, Sequence[str]],
+        tables: Mapping[str, ArrayLike],
+    ) -> Network:
+        """Build a network from names.
+
+        Parameters
+        ----------
+        states : mapping of str to sequence of str
+            The states of each variable, in order.
+        parents : mapping of str to sequence of str
+            The parents of each variable; a variable that is left out has none.
+        tables : mapping of str to array-like
+            For each variable an array whose last axis is the variable's states and whose other
+            axes, flattened in C order, are the parent configurations.
+
+        Returns
+        -------
+        Network
+        """
+        index = {name: i for i, name in enumerate(states)}
+        variables = [Variable(name, tuple(str(s) for s in values)) for name, values in states.items()]
+        for name in [*parents, *tables]:
+            if name not in index:
+                raise InputError(f"{name!r} has parents or a table but no states")
+        for name in states:
+            if name not in tables:
+                raise InputError(f"variable {name!r} has no conditional probability table")
+            for parent in parents.get(name, ()):
+                if parent not in index:
+                    raise InputError(f"variable {name!r} has an unknown parent {parent!r}")
+        return cls(
+            variables,
+            [[index[p] for p in parents.get(name, ())] for name in states],
+            [
+                np.asarray(tables[v.name], dtype=np.float64).reshape(-1, len(v.states))
+                for v in variables
+            ],
+        )
+
+    def _check_structure(self) -> None:
+        seen: set[str] = set()
+        for variable in self.variables:
+            if variable.name in seen:
+                raise InputError(f"variable {variable.name!r} is declared twice")
+            seen.add(variable.name)
+            if not variable.states:
+                raise InputError(f"variable {variable.name!r} has no states")
+            if len(set(variable.states)) != len(variable.states):
+                raise InputError(f"variable {variable.name!r} has a state name twice")
+        if len(self.parents) != len(self.variables):
+            raise InputError("give a (possibly empty) list of parents for each variable")
+        for i, row in enumerate(self.parents):
+            if len(set(row)) != len(row) or any(not 0 <= p < len(self.variables) for p in row):
+                raise InputError(
+                    f"variable {self.variables[i].name!r} has a repeated or unknown parent"
+                )
+        _ = self.order
+
+    def _checked_table(self, i: int, table: NDArray[np.float64]) -> NDArray[np.float64]:
+        name = self.variables[i].name
+        n_rows = int(np.prod(self.cardinalities[list(self.parents[i])], dtype=np.float64))
+        shape = (n_rows, len(self.variables[i].states))
+        if table.shape != shape:
+            raise InputError(
+                f"the table of {name!r} has shape {table.shape}; its states and parents "
+                f"need {shape}"
+            )
+        if not np.all(np.isfinite(table)) or table.min() < 0 or table.max() > 1 + ROW_SUM_TOLERANCE:
+            raise InputError(f"the table of {name!r} has an entry that is not a probability")
+        sums = table.sum(axis=1)
+        if np.abs(sums - 1).max() > ROW_SUM_TOLERANCE:
+            worst = int(np.abs(sums - 1).argmax())
+            raise InputError(
+                f"row {worst + 1} of the table of {name!r} sums to {sums[worst]:.9g}, not 1"
+            )
+        table.setflags(write=False)
+        return table
+
+    @cached_property
+    def order(self) -> tuple[int, ...]:
+        """Positions of the variables in a topological order (earliest position first)."""
+        sorter = TopologicalSorter({i: row for i, row in enumerate(self.parents)})
+        try:
+            sorter.prepare()
+        except CycleError as error:
+            names = " -> ".join(self.variables[i].name for i in reversed(error.args[1]))
+            raise InputError(f"the graph has a cycle: {names}; a causal graph has none") from None
+        order: list[int] = []
+        ready: list[int] = []
+        while sorter.is_active():
+            ready = sorted([*ready, *sorter.get_ready()])
+            order.append(ready[0])
+            sorter.done(ready.pop(0))
+        return tuple(order)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names of the variables."""
+        return tuple(v.name for v in self.variables)
+
+    @cached_property
+    def positions(self) -> dict[str, int]:
+        """Position of each variable by name."""
+        return {v.name: i for i, v in enumerate(self.variables)}
+
+    @cached_property
+    def cardinalities(self) -> NDArray[np.int64]:
+        """Number of states of each variable, shape (n_variables,)."""
+        return np.array([len(v.states) for v in self.variables], dtype=np.int64)
+
+    @property
+    def n_variables(self) -> int:
+        """Number of variables."""
+        return len(self.variables)
+
+    @property
+    def edges(self) -> list[tuple[str, str]]:
+        """Directed edges as (parent, child) names."""
+        return [(self.names[p], self.names[i]) for i, row in enumerate(self.parents) for p in row]
+
+    @cached_property
+    def is_positive(self) -> bool:
+        """Whether every table entry is positive (the paper's positivity)."""
+        return all(bool((t > 0).all()) for t in self.tables)
+
+    def parent_rows(self, i: int, codes: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Row of variable `i`'s table that each row of codes selects.
+
+        Parameters
+        ----------
+        i : int
+            Position of the variable.
+        codes : ndarray of int, shape (n_rows, n_variables)
+            State codes without missing values.
+
+        Returns
+        -------
+        ndarray of int64, shape (n_rows,)
+        """
+        rows = np.zeros(codes.shape[0], dtype=np.int64)
+        for p in self.parents[i]:
+            rows *= self.cardinalities[p]
+            rows += codes[:, p]
+        return rows
+
+    def with_tables(self, tables: Sequence[ArrayLike]) -> Network:
+        """Return the same variables and graph (and control counts) with other tables."""
+        return Network(self.variables, self.parents, tables, self.control)
+
+    def __repr__(self) -> str:
+        return f"Network({self.n_variables} variables, {len(self.edges)} edges)"

@@ -1,0 +1,1 @@
+"""Rows: reading, encoding against a network's states, counting configurations."""
