@@ -1,0 +1,179 @@
+"""A search problem: factors and counts, with the columns of targets remembered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.likelihood import MechanismFactors
+from dosift.search.score import Score
+from dosift.weights import solve_weights
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.integer]
+
+#: Memory that remembered columns may take, in bytes.
+_CACHE_BYTES = 256 * 2**20
+#: Log-likelihood (nats, all rows) that an intermediate solution may still leave to be gained.
+_SEARCH_ACCURACY = 1e-3
+
+
+def key_of(target: Ints) -> bytes:
+    """Return a hashable form of one target."""
+    return target.tobytes()
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Targets with their maximum-likelihood weights.
+
+    Attributes
+    ----------
+    targets : ndarray of int, shape (n_targets, n_variables)
+    weights : ndarray, shape (n_targets,)
+        All positive.
+    columns : ndarray, shape (n_configurations, n_targets)
+    mixture : ndarray, shape (n_configurations,)
+    log_likelihood : float
+        Relative to the reference measure, in nats.
+    score : float
+        Log-likelihood less the description length.
+    gap : float
+        Optimality gap over these targets, in nats a row.
+    converged : bool
+    counts : ndarray, shape (n_configurations,)
+    """
+
+    targets: Ints
+    weights: Floats
+    columns: Floats
+    mixture: Floats
+    log_likelihood: float
+    score: float
+    gap: float
+    converged: bool
+    counts: Floats
+
+    @cached_property
+    def keys(self) -> frozenset[bytes]:
+        """Hashable forms of the targets."""
+        return frozenset(key_of(t) for t in self.targets)
+
+    @cached_property
+    def hessian(self) -> Floats:
+        """Curvature of the negative log-likelihood in the weights, shape (m, m)."""
+        scaled = self.columns * (np.sqrt(self.counts) / self.mixture)[:, None]
+        out: Floats = scaled.T @ scaled
+        return out
+
+    @cached_property
+    def inverse_hessian(self) -> Floats:
+        """Inverse of :attr:`hessian`, with a small ridge where it is singular."""
+        h = self.hessian
+        ridge = 1e-9 * float(np.trace(h)) / max(h.shape[0], 1)
+        out: Floats = np.linalg.inv(h + ridge * np.eye(h.shape[0]))
+        return out
+
+
+class SearchProblem:
+    """Find a penalised-likelihood mixture for given configurations.
+
+    Parameters
+    ----------
+    factors : MechanismFactors
+        Factors of the variables that targets may set, in topological order.
+    counts : ndarray, shape (n_configurations,)
+        Multiplicities.
+    score : Score
+        What components cost.
+    """
+
+    def __init__(self, factors: MechanismFactors, counts: Floats, score: Score) -> None:
+        self.factors = factors
+        self.counts = counts
+        self.score = score
+        self.n_rows = float(counts.sum())
+        self._cache: dict[bytes, Floats] = {}
+        self._fits: dict[frozenset[bytes], Fit] = {}
+        self._capacity = max(64, _CACHE_BYTES // (8 * max(factors.n_configurations, 1)))
+
+    @property
+    def cardinalities(self) -> NDArray[np.int64]:
+        """Number of states of each variable."""
+        return self.score.cardinalities
+
+    def column(self, target: Ints) -> Floats:
+        """Likelihood column of a target, remembered."""
+        key = key_of(target)
+        column = self._cache.get(key)
+        if column is None:
+            if len(self._cache) >= self._capacity:
+                self._cache.pop(next(iter(self._cache)))
+            column = self._cache[key] = self.factors.column(target)
+        return column
+
+    def columns(self, targets: Ints) -> Floats:
+        """Likelihood columns of several targets, column-major."""
+        out = np.empty((self.factors.n_configurations, len(targets)), order="F")
+        for k, target in enumerate(targets):
+            out[:, k] = self.column(target)
+        return out
+
+    def sparsest(self, targets: Ints, start: Floats, extra: Floats) -> NDArray[np.int64]:
+        """Positions of the targets that a small linear cost on the weights leaves alive.
+
+        Where several sets of targets give the same distribution the cost chooses among them: with
+        a cost that grows with the number of variables set, the mixture that satisfies exclusion.
+
+        Parameters
+        ----------
+        targets : ndarray of int, shape (n_targets, n_variables)
+        start : ndarray, shape (n_targets,)
+            Weights to start from.
+        extra : ndarray, shape (n_targets,)
+            Relative cost of a unit of weight, 0 or a little more.
+
+        Returns
+        -------
+        ndarray of int
+        """
+        # minimise -l(w) + sum (1 + extra) w: the plain problem in (1 + extra) w.
+        columns = self.columns(targets) / (1.0 + extra)
+        accuracy = _SEARCH_ACCURACY / self.n_rows
+        return np.flatnonzero(solve_weights(columns, self.counts, start, accuracy).weights > 0)
+
+    def fit(self, targets: Ints, start: Floats | None = None, gap: float | None = None) -> Fit:
+        """Weights of given targets; those that end at zero are left out.
+
+        Parameters
+        ----------
+        targets : ndarray of int, shape (n_targets, n_variables)
+        start : ndarray, shape (n_targets,), optional
+            Weights to start from.
+        gap : float, optional
+            Optimality gap in nats a row; by default loose enough for comparisons.
+
+        Returns
+        -------
+        Fit
+        """
+        wanted = _SEARCH_ACCURACY / self.n_rows if gap is None else gap
+        columns = self.columns(targets)
+        solution = solve_weights(columns, self.counts, start, wanted)
+        kept = np.flatnonzero(solution.weights > 0)
+        targets = targets[kept]
+        cost = float(self.score.costs(targets).sum())
+        return Fit(
+            targets=targets,
+            weights=solution.weights[kept],
+            columns=np.asfortranarray(columns[:, kept]),
+            mixture=solution.mixture,
+            log_likelihood=solution.log_likelihood,
+            score=solution.log_likelihood - cost,
+            gap=solution.gap,
+            converged=solution.converged,
+            counts=self.counts,
+        )

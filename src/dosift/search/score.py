@@ -1,0 +1,64 @@
+"""The penalised score that every move of the search is judged by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Score:
+    """Description length of a set of targets, in nats, to be subtracted from the log-likelihood.
+
+    Every component costs half the logarithm of the number of rows for its weight (as in BIC) and
+    the logarithm of the number of targets of its size for its name. The second part keeps wide
+    networks from buying chance findings.
+
+    Attributes
+    ----------
+    n_rows : float
+        Number of rows (or total sample weight).
+    cardinalities : ndarray of int, shape (n_variables,)
+        Number of states of the variables that targets may set.
+    n_variables : int
+        Number of variables among which targets were looked for; more than the length of
+        `cardinalities` when variables were screened out.
+    """
+
+    n_rows: float
+    cardinalities: NDArray[np.int64]
+    n_variables: int
+
+    @cached_property
+    def _size_cost(self) -> Floats:
+        sizes = np.arange(self.n_variables + 1)
+        n = self.n_variables
+        choose: Floats = gammaln(n + 1) - gammaln(sizes + 1) - gammaln(n - sizes + 1)
+        return choose + 0.5 * np.log(max(self.n_rows, 2.0))
+
+    @cached_property
+    def _log_states(self) -> Floats:
+        # An excluded value of each variable is never set.
+        return np.log(np.maximum(self.cardinalities - 1.0, 1.0))
+
+    def costs(self, targets: NDArray[np.integer]) -> Floats:
+        """Cost of each target.
+
+        Parameters
+        ----------
+        targets : ndarray of int, shape (n_targets, n_variables)
+
+        Returns
+        -------
+        ndarray, shape (n_targets,)
+            In nats.
+        """
+        is_set = targets >= 0
+        costs: Floats = self._size_cost[is_set.sum(axis=1)] + is_set @ self._log_states
+        return costs
