@@ -54,8 +54,8 @@ def read_json(path: str | Path) -> Any:
     """
     try:
         raw = Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror or error}", path=path) from None
+    except (OSError, ValueError) as error:  # ValueError: a path that no file can have
+        raise InputError(f"cannot be read: {_reason(error)}", path=path) from None
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -165,5 +165,9 @@ def write_text(path: str | Path, text: str) -> None:
             os.replace(draft, final)
         finally:
             draft.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror or error}", path=path) from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot be written: {_reason(error)}", path=path) from None
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
