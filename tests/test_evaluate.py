@@ -52,6 +52,11 @@ def test_targets_of_weight_zero_do_not_count():
     assert result.missed == result.spurious == ()
 
 
+def test_only_mixtures_are_compared():
+    with pytest.raises(InputError, match="not dict"):
+        evaluate(Mixture({do(): 1.0}), {do(): 1.0})
+
+
 def test_values_matter_and_not_only_variables():
     result = evaluate(Mixture({do(x=1): 1.0}), Mixture({do(x=2): 1.0}))
     assert result.n_matched == 0

@@ -3,6 +3,7 @@
 import copy
 import json
 import pickle
+from enum import Enum
 
 import numpy as np
 import pytest
@@ -38,9 +39,15 @@ class TestTarget:
         assert first == do({"x": np.int8(1)}, y="b")
         assert do(x="1") != {"x": "1"}
 
-    def test_survives_pickle_and_copy(self):
-        target = do(x="1")
-        assert pickle.loads(pickle.dumps(target)) == target == copy.deepcopy(target)
+    @pytest.mark.parametrize("thing", [do(x="1"), Mixture({do(): 0.5, do(x=1): 0.5})])
+    def test_survives_pickle_and_copy(self, thing):
+        assert pickle.loads(pickle.dumps(thing)) == thing == copy.deepcopy(thing)
+
+    def test_takes_the_text_of_an_enumeration(self):
+        class Level(str, Enum):  # noqa: UP042
+            HIGH = "high"
+
+        assert str(do(x=Level.HIGH)) == "do(x=high)"
 
     def test_extends(self):
         small, large = do(x=1), do(x=1, y=2)
@@ -134,6 +141,10 @@ class TestText:
             parse_target(text)
         assert caught.value.column == column
 
+    def test_only_text_is_parsed(self):
+        with pytest.raises(InputError, match="not int"):
+            parse_target(3)
+
     def test_long_text_is_shortened_in_the_message(self):
         with pytest.raises(InputError) as caught:
             parse_target("do(" + "x" * 100_000)
@@ -180,6 +191,9 @@ class TestMixture:
             ({do(): 10**400}, "integer other than"),
             ([(do(), 0.5), (do(), 0.5)], "occurs twice"),
             ({"do()": 1.0}, "not a target"),
+            (None, "made from targets and weights"),
+            ([do()], "not a pair"),
+            ("ab", "not a pair"),
         ],
     )
     def test_refuses(self, weights, message):

@@ -169,6 +169,11 @@ def test_number_of_rows_is_checked(network, n_rows):
         simulate(network, Mixture({do(): 1.0}), n_rows)
 
 
+def test_a_mixture_is_needed(network):
+    with pytest.raises(InputError, match="not from Network and dict"):
+        simulate(network, {do(): 1.0}, 10)
+
+
 def test_unknown_names_are_refused(network):
     with pytest.raises(InputError, match="did you mean 'smoke'"):
         simulate(network, Mixture({do(smokes="yes"): 1.0}), 10)

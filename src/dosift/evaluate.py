@@ -96,6 +96,11 @@ def evaluate(true: Mixture, found: Mixture) -> Evaluation:
     Evaluation
         Recall, precision and errors of the weights; see :class:`Scores` for their definitions.
 
+    Raises
+    ------
+    InputError
+        If either is not a mixture.
+
     Examples
     --------
     >>> from dosift.interventions import do
@@ -105,6 +110,9 @@ def evaluate(true: Mixture, found: Mixture) -> Evaluation:
     >>> result.recall, round(result.precision, 3), result.tv, result.spurious
     (1.0, 0.667, 0.25, (do(x=1, y=0),))
     """
+    for mixture in (true, found):
+        if not isinstance(mixture, Mixture):
+            raise InputError(f"two mixtures are compared, not {type(mixture).__name__}")
     union = list(dict.fromkeys([*true, *found]))
     scores = _scores(
         np.array([true.get(target, 0.0) for target in union]),

@@ -184,8 +184,8 @@ def simulate(
     Raises
     ------
     InputError
-        If the mixture names what the network does not have, or `n_rows` is not a positive
-        integer.
+        If the mixture names what the network does not have, or an argument is of the wrong
+        type or out of range.
 
     Examples
     --------
@@ -203,6 +203,11 @@ def simulate(
 
     if isinstance(n_rows, bool) or not isinstance(n_rows, Integral) or n_rows < 1:
         raise InputError(f"n_rows is {n_rows!r}; give a positive integer")
+    if not isinstance(network, Network) or not isinstance(mixture, Mixture):
+        raise InputError(
+            "rows are drawn from a Network and a Mixture, not from "
+            f"{type(network).__name__} and {type(mixture).__name__}"
+        )
     targets, weights = mixture.to_codes(network)
     rng = as_generator(random_state)
     codes, component = sample_codes(network, targets, weights, int(n_rows), rng)

@@ -60,9 +60,8 @@ class Mixture(Mapping[Target, float]):
     __slots__ = ("_weights",)
 
     def __init__(self, weights: Mapping[Target, float] | Iterable[tuple[Target, float]]) -> None:
-        pairs = weights.items() if isinstance(weights, Mapping) else weights
         checked: dict[Target, float] = {}
-        for target, weight in pairs:
+        for target, weight in _pairs(weights):
             if not isinstance(target, Target):
                 raise InputError(
                     f"{target!r} is not a target; make it with do(), for example do(smoke='yes')"
@@ -276,6 +275,18 @@ class Mixture(Mapping[Target, float]):
             (_named_target(network, row), float(weight))
             for row, weight in zip(codes, values, strict=True)
         )
+
+
+def _pairs(
+    weights: Mapping[Target, float] | Iterable[tuple[Target, float]],
+) -> Iterator[tuple[Target, float]]:
+    """Yield targets and weights, or say that they are not what was given."""
+    if not isinstance(weights, Iterable):
+        raise InputError(f"a mixture is made from targets and weights, not from {weights!r}")
+    for pair in weights.items() if isinstance(weights, Mapping) else weights:
+        if not isinstance(pair, tuple) or len(pair) != 2:
+            raise InputError(f"{pair!r} is not a pair of a target and its weight")
+        yield pair
 
 
 def _named_target(network: Network, row: NDArray[np.integer]) -> Target:

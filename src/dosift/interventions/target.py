@@ -28,7 +28,7 @@ def _quote(text: str) -> str:
 def _checked_text(value: object, what: str) -> str:
     """Return a variable or state name as text, or say why it is not one."""
     if isinstance(value, str):
-        text = str(value)
+        text = str.__str__(value)  # the text itself, also of an enumeration of texts
         try:
             text.encode("utf-8")
         except UnicodeEncodeError:
@@ -200,6 +200,8 @@ def parse_target(text: str) -> Target:
     ...
     dosift.errors.InputError: column 9: expected '=' and a state in the target 'do(smoke)'
     """
+    if not isinstance(text, str):
+        raise InputError(f"a target's text is expected, not {type(text).__name__}")
     opening = _OPENING.match(text)
     if opening is None:
         raise _malformed(text, 0, "expected 'do('")
