@@ -1,5 +1,79 @@
-"""dosift: disentangle mixtures of unknown causal interventions."""
+"""dosift: disentangle mixtures of unknown causal interventions.
+
+Rows from units that were hit by different unknown interventions go in; which interventions there
+were, how much of each, and which unit got which come out.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from dosift._version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from dosift.errors import DosiftError, InputError
+    from dosift.estimator import InterventionMixture
+    from dosift.evaluation import evaluate
+    from dosift.interventions import Mixture, Target, do, parse_target
+    from dosift.learning import learn_network
+    from dosift.network import Network, from_pgmpy, from_pyagrum, read_network, write_network
+    from dosift.random_problems import random_mixture, random_network
+    from dosift.rows import read_rows
+    from dosift.simulation import simulate
+
+#: Where each public name lives; imported on first use, so that the command starts fast.
+_HOMES = {
+    "DosiftError": "dosift.errors",
+    "InputError": "dosift.errors",
+    "InterventionMixture": "dosift.estimator",
+    "Mixture": "dosift.interventions",
+    "Network": "dosift.network",
+    "Target": "dosift.interventions",
+    "do": "dosift.interventions",
+    "evaluate": "dosift.evaluation",
+    "from_pgmpy": "dosift.network",
+    "from_pyagrum": "dosift.network",
+    "learn_network": "dosift.learning",
+    "parse_target": "dosift.interventions",
+    "random_mixture": "dosift.random_problems",
+    "random_network": "dosift.random_problems",
+    "read_network": "dosift.network",
+    "read_rows": "dosift.rows",
+    "simulate": "dosift.simulation",
+    "write_network": "dosift.network",
+}
+
+__all__ = [
+    "DosiftError",
+    "InputError",
+    "InterventionMixture",
+    "Mixture",
+    "Network",
+    "Target",
+    "__version__",
+    "do",
+    "evaluate",
+    "from_pgmpy",
+    "from_pyagrum",
+    "learn_network",
+    "parse_target",
+    "random_mixture",
+    "random_network",
+    "read_network",
+    "read_rows",
+    "simulate",
+    "write_network",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'dosift' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

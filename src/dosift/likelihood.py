@@ -80,7 +80,9 @@ class MechanismFactors:
         self._finish(zeros)
 
     @classmethod
-    def from_logs(cls, codes: Ints, log_factor: Floats, zeros: NDArray[np.bool_]) -> MechanismFactors:
+    def from_logs(
+        cls, codes: Ints, log_factor: Floats, zeros: NDArray[np.bool_]
+    ) -> MechanismFactors:
         """Make factors from arrays that are already known."""
         self = cls.__new__(cls)
         self.variables = tuple(range(codes.shape[1]))
@@ -114,7 +116,8 @@ class MechanismFactors:
         -------
         ndarray, shape (n_configurations,)
         """
-        return self.log_factor.sum(axis=1) + self.log_scale
+        out: Floats = self.log_factor.sum(axis=1) + self.log_scale
+        return out
 
     def matching(self, target: Ints) -> NDArray[np.int64]:
         """Configurations that a target can produce.

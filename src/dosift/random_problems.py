@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dosift.errors import InputError
 from dosift.interventions import Mixture
 from dosift.network.model import Network, Variable
-from dosift.simulate import RandomState, as_generator
+from dosift.simulation import RandomState, as_generator
 
 #: Refuse random networks whose tables together have more entries than this (400 MB).
 MAX_TABLE_ENTRIES = 50_000_000

@@ -137,9 +137,7 @@ def solve_weights(
     )
 
 
-def _start(
-    likelihoods: Floats, shares: Floats, start: Floats | None
-) -> tuple[Floats, Floats]:
+def _start(likelihoods: Floats, shares: Floats, start: Floats | None) -> tuple[Floats, Floats]:
     n_targets = likelihoods.shape[1]
     if start is not None:
         weights = np.maximum(start, 0.0)
@@ -253,9 +251,7 @@ def nonnegative_quadratic(hessian: Floats, linear: Floats, start: Floats) -> Flo
     return y
 
 
-def _descend_on_support(
-    h: Floats, linear: Floats, y: Floats, passive: NDArray[np.bool_]
-) -> Floats:
+def _descend_on_support(h: Floats, linear: Floats, y: Floats, passive: NDArray[np.bool_]) -> Floats:
     """Go to the minimum on the support, leaving behind whatever reaches zero on the way."""
     y = np.where(passive, y, 0.0)
     while passive.any():

@@ -131,9 +131,7 @@ class NeighbourPricer:
                 curvature.append(second[a])
         return Priced(np.array(targets), np.array(gradient), np.array(curvature))
 
-    def _extensions_with_zeros(
-        self, base: Ints, free: NDArray[np.int64], ratio: Floats
-    ) -> Priced:
+    def _extensions_with_zeros(self, base: Ints, free: NDArray[np.int64], ratio: Floats) -> Priced:
         """Do the same where structural zeros make a row possible only with more variables set."""
         targets = [base]
         for j in free:

@@ -68,7 +68,11 @@ def prune(problem: SearchProblem, fit: Fit, costs: Floats | None = None) -> Fit:
         No single drop raises the score any more (as far as exact trials of the most promising
         drops tell).
     """
-    price = dict(zip((t.tobytes() for t in fit.targets), costs, strict=True)) if costs is not None else None
+    price = (
+        dict(zip((t.tobytes() for t in fit.targets), costs, strict=True))
+        if costs is not None
+        else None
+    )
 
     def cost_of(current: Fit) -> Floats:
         if price is None:

@@ -40,12 +40,12 @@ class Score:
         sizes = np.arange(self.n_variables + 1)
         n = self.n_variables
         choose: Floats = gammaln(n + 1) - gammaln(sizes + 1) - gammaln(n - sizes + 1)
-        return choose + 0.5 * np.log(max(self.n_rows, 2.0))
+        return np.asarray(choose + 0.5 * np.log(max(self.n_rows, 2.0)))
 
     @cached_property
     def _log_states(self) -> Floats:
         # An excluded value of each variable is never set.
-        return np.log(np.maximum(self.cardinalities - 1.0, 1.0))
+        return np.asarray(np.log(np.maximum(self.cardinalities - 1.0, 1.0)))
 
     def costs(self, targets: NDArray[np.integer]) -> Floats:
         """Cost of each target.

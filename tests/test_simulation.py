@@ -8,12 +8,12 @@ import polars as pl
 import pytest
 from scipy.stats import chi2
 
-from dosift import simulate as simulate_module
+from dosift import simulation as simulate_module
 from dosift.errors import InputError
 from dosift.interventions import Mixture, do, parse_target
 from dosift.network.model import Network
 from dosift.random_problems import random_mixture, random_network
-from dosift.simulate import as_generator, sample_codes, simulate
+from dosift.simulation import as_generator, sample_codes, simulate
 
 
 @pytest.fixture

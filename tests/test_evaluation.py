@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dosift.errors import InputError
-from dosift.evaluate import compare_codes, evaluate
+from dosift.evaluation import compare_codes, evaluate
 from dosift.interventions import Mixture, do
 from dosift.random_problems import random_mixture, random_network
 

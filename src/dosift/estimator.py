@@ -1,0 +1,471 @@
+"""The estimator that joins it all: rows in, mixture of interventions out."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dosift.errors import ConvergenceWarning, InputError, MisfitWarning, NotFittedError
+from dosift.fit_check import FitCheck, check_fit
+from dosift.interventions import Mixture, Target
+from dosift.likelihood import MechanismFactors
+from dosift.network.model import Network
+from dosift.rows import Encoded, collapse, encode, to_native
+from dosift.search.engine import SearchResult, find_targets
+from dosift.simulation import RandomState, as_generator, sample_codes
+from dosift.tables import component_table, variable_table
+from dosift.weights import DEFAULT_GAP
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.integer]
+Progress = Callable[[str, int, "int | None"], None]
+
+#: Methods of estimation.
+METHODS = ("likelihood",)
+#: Rows drawn from the fitted mixture for the fit check: at least, and as a multiple of the rows.
+_CHECK_ROWS, _CHECK_FACTOR, _CHECK_MOST = 100_000, 5, 1_000_000
+
+
+class InterventionMixture:
+    """Recover a mixture of unknown do-interventions from unlabelled rows.
+
+    Parameters
+    ----------
+    network : Network
+        The undisturbed causal Bayesian network.
+    method : {"likelihood"}, default="likelihood"
+        How targets and weights are estimated. ``"likelihood"`` is penalised maximum likelihood.
+    max_size : int or None, default=None
+        Largest number of variables that one intervention sets; None for no limit.
+    refine : bool, default=True
+        For a network learned from control rows: let the mixture rows teach it too.
+    gap_tolerance : float, default=1e-8
+        Optimality gap at which the weights count as converged, in nats a row.
+    random_state : int, Generator or None, default=0
+        Seed of the simulation behind the fit check. Targets and weights involve no chance.
+
+    Attributes
+    ----------
+    mixture_ : Mixture
+        Targets and weights found.
+    targets_ : list of Target
+        Targets by descending weight.
+    weights_ : ndarray, shape (n_components,)
+        Their weights.
+    optimality_gap_ : float
+        No other weights over these targets gain more than this, in nats a row.
+    converged_ : bool
+        Whether the gap is at most `gap_tolerance`.
+    network_ : Network
+        The network that the mixture refers to.
+    log_likelihood_ : float
+        Of all rows under the fitted mixture, in nats.
+    penalised_score_ : float
+        Log-likelihood less the description length of the targets, in nats.
+    n_rows_ : float
+        Number of rows, or total sample weight.
+    n_configurations_ : int
+        Number of distinct rows.
+    n_features_in_ : int
+        Number of variables of the network.
+    feature_names_in_ : ndarray of str
+        Names of the variables.
+    components_ : polars.DataFrame
+        One line for each component, the columns of ``components.csv``.
+    variables_ : polars.DataFrame
+        Totals for each variable and value, the columns of ``variables.csv``.
+    fit_check_ : FitCheck
+        Whether the mixture describes the rows.
+
+    Examples
+    --------
+    >>> import dosift
+    >>> network = dosift.Network.from_tables(
+    ...     {"smoke": ["no", "yes"], "lung": ["no", "yes"]},
+    ...     {"lung": ["smoke"]},
+    ...     {"smoke": [[0.5, 0.5]], "lung": [[0.9, 0.1], [0.6, 0.4]]},
+    ... )
+    >>> truth = dosift.Mixture({dosift.do(): 0.6, dosift.do(smoke="yes"): 0.4})
+    >>> rows = dosift.simulate(network, truth, 10_000, random_state=0)
+    >>> model = dosift.InterventionMixture(network).fit(rows)
+    >>> [str(target) for target in model.targets_]
+    ['do()', 'do(smoke=yes)']
+    >>> model.weights_.round(1)
+    array([0.6, 0.4])
+    """
+
+    mixture_: Mixture
+    network_: Network
+    fit_check_: FitCheck
+
+    def __init__(
+        self,
+        network: Network | None = None,
+        *,
+        method: str = "likelihood",
+        max_size: int | None = None,
+        refine: bool = True,
+        gap_tolerance: float = DEFAULT_GAP,
+        random_state: RandomState = 0,
+    ) -> None:
+        self.network = network
+        self.method = method
+        self.max_size = max_size
+        self.refine = refine
+        self.gap_tolerance = gap_tolerance
+        self.random_state = random_state
+
+    # scikit-learn's habits, without scikit-learn.
+
+    @classmethod
+    def _parameter_names(cls) -> list[str]:
+        return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the constructor's arguments.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Kept for scikit-learn; there are no nested estimators.
+
+        Returns
+        -------
+        dict
+        """
+        return {name: getattr(self, name) for name in self._parameter_names()}
+
+    def set_params(self, **params: Any) -> Self:
+        """Change constructor arguments.
+
+        Parameters
+        ----------
+        **params
+            New values by name.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InputError
+            If a name is not a constructor argument.
+        """
+        names = self._parameter_names()
+        for name, value in params.items():
+            if name not in names:
+                raise InputError(
+                    f"InterventionMixture has no parameter {name!r}; it has {', '.join(names)}"
+                )
+            setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        defaults = inspect.signature(type(self).__init__).parameters
+        shown = [
+            f"{name}={value!r}"
+            for name, value in self.get_params().items()
+            if value is not defaults[name].default and value != defaults[name].default
+        ]
+        return f"InterventionMixture({', '.join(shown)})"
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "mixture_")
+
+    # Fitting.
+
+    def fit(
+        self,
+        rows: Any,
+        y: object = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        progress: Progress | None = None,
+    ) -> Self:
+        """Find the interventions and their weights.
+
+        Parameters
+        ----------
+        rows : dataframe, mapping of columns, ndarray of int or Encoded
+            One column for each variable of the network, with state names; or an array of state
+            codes in the network's order of variables.
+        y : None
+            Ignored; kept for scikit-learn.
+        sample_weight : array-like, shape (n_rows,), optional
+            Non-negative multiplicities of the rows.
+        progress : callable, optional
+            Called with a stage's name, the steps done, and the steps in all (or None).
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InputError
+            If an argument or the rows are not what the network needs.
+        """
+        network = self._checked_parameters()
+        encoded = self._encode(rows, network)
+        weight = _checked_weight(sample_weight, encoded.codes.shape[0])
+        configurations = collapse(encoded.codes, network.cardinalities, weight)
+        result = find_targets(
+            network,
+            configurations,
+            max_size=self.max_size,
+            gap=self.gap_tolerance,
+            progress=progress,
+        )
+        self._native = encoded.native
+        self.network_ = network
+        self._store(result)
+        self.n_rows_ = configurations.total
+        self.n_configurations_ = int(configurations.counts.size)
+        self.n_features_in_ = network.n_variables
+        self.feature_names_in_ = np.array(network.names, dtype=object)
+        if progress is not None:
+            progress("checking the fit", 0, None)
+        columns, mixture, _ = self._likelihoods(configurations.codes)
+        self.components_ = component_table(
+            self.targets_, self.weights_, columns, mixture, configurations.counts
+        )
+        self.variables_ = variable_table(
+            network,
+            result.targets,
+            self.weights_,
+            columns,
+            mixture,
+            configurations.codes,
+            configurations.counts,
+        )
+        self.fit_check_ = self._check_fit(configurations.codes, configurations.counts)
+        self._warn()
+        return self
+
+    def _checked_parameters(self) -> Network:
+        if not isinstance(self.network, Network):
+            raise InputError(
+                f"network is {type(self.network).__name__}, not a dosift Network; read one with "
+                "dosift.read_network(path) or learn one with dosift.learn_network(graph, control)"
+            )
+        if self.method not in METHODS:
+            raise InputError(f"method is {self.method!r}; choose one of {', '.join(METHODS)}")
+        size = self.max_size
+        if size is not None and (isinstance(size, bool) or int(size) != size or size < 1):
+            raise InputError(f"max_size is {size!r}; give a positive integer or None")
+        if not 0.0 < float(self.gap_tolerance) < 1.0:
+            raise InputError(f"gap_tolerance is {self.gap_tolerance!r}; give a number in (0, 1)")
+        return self.network
+
+    def _encode(self, rows: Any, network: Network) -> Encoded:
+        return rows if isinstance(rows, Encoded) else encode(rows, network)
+
+    def _store(self, result: SearchResult) -> None:
+        self.mixture_ = Mixture.from_codes(self.network_, result.targets, result.weights)
+        self._target_codes = result.targets
+        self.targets_: list[Target] = [
+            next(iter(Mixture.from_codes(self.network_, row[None, :], np.ones(1))))
+            for row in result.targets
+        ]
+        self.weights_ = result.weights
+        self.optimality_gap_ = result.gap
+        self.converged_ = result.converged
+        self.log_likelihood_ = result.log_likelihood
+        self.penalised_score_ = result.penalised_score
+
+    def _check_fit(self, codes: Ints, counts: Floats) -> FitCheck:
+        n = int(min(max(_CHECK_ROWS, _CHECK_FACTOR * self.n_rows_), _CHECK_MOST))
+        rng = as_generator(self.random_state)
+        simulated, _ = sample_codes(self.network_, self._target_codes, self.weights_, n, rng)
+        return check_fit(self.network_, codes, counts, simulated)
+
+    def _warn(self) -> None:
+        if not self.converged_:
+            warnings.warn(
+                f"the weights did not converge: the optimality gap is {self.optimality_gap_:.1e} "
+                f"nats a row, not {self.gap_tolerance:.1e}; do not trust them",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        if not self.fit_check_.fits:
+            i, j, p = self.fit_check_.worst[0]
+            names = self.network_.names
+            warnings.warn(
+                "the fitted mixture does not describe the rows: the joint distribution of "
+                f"{names[i]} and {names[j]} deviates most (p = {p:.1g}); some mechanism changed "
+                "in a way that is no do-intervention, or the network is wrong there",
+                MisfitWarning,
+                stacklevel=3,
+            )
+
+    # What is known after fitting.
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "mixture_"):
+            raise NotFittedError("this InterventionMixture is not fitted yet; call fit(rows) first")
+
+    def _likelihoods(self, codes: Ints) -> tuple[Floats, Floats, Floats]:
+        """Columns, mixture density, and log-probability of each row of codes."""
+        factors = MechanismFactors(self.network_, codes)
+        columns = factors.columns(self._target_codes)
+        mixture = columns @ self.weights_
+        with np.errstate(divide="ignore"):
+            return columns, mixture, np.log(mixture) + factors.log_base()
+
+    def _row_likelihoods(self, rows: Any) -> tuple[Floats, Floats, Floats, NDArray[np.int64]]:
+        self._check_fitted()
+        encoded = self._encode(rows, self.network_)
+        configurations = collapse(encoded.codes, self.network_.cardinalities)
+        columns, mixture, log_probability = self._likelihoods(configurations.codes)
+        return columns, mixture, log_probability, configurations.inverse
+
+    def predict_proba(self, rows: Any) -> Floats:
+        """Posterior probability of each component for each row.
+
+        Parameters
+        ----------
+        rows : as in :meth:`fit`
+
+        Returns
+        -------
+        ndarray, shape (n_rows, n_components)
+            In the order of `targets_`; a row that no component can produce holds NaN.
+        """
+        columns, mixture, _, inverse = self._row_likelihoods(rows)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            posterior: Floats = columns * self.weights_ / mixture[:, None]
+        return posterior[inverse]
+
+    def predict(self, rows: Any) -> NDArray[np.object_]:
+        """Most probable target of each row.
+
+        Parameters
+        ----------
+        rows : as in :meth:`fit`
+
+        Returns
+        -------
+        ndarray of str, shape (n_rows,)
+            Texts such as ``do(lung=no)``; None for a row that no component can produce.
+        """
+        columns, mixture, _, inverse = self._row_likelihoods(rows)
+        texts = np.array([str(t) for t in self.targets_] + [None], dtype=object)
+        best = (columns * self.weights_).argmax(axis=1)
+        best[mixture <= 0] = len(self.targets_)
+        out: NDArray[np.object_] = texts[best][inverse]
+        return out
+
+    def surprise(self, rows: Any) -> Floats:
+        """How unlikely each row is under the fitted mixture.
+
+        Parameters
+        ----------
+        rows : as in :meth:`fit`
+
+        Returns
+        -------
+        ndarray, shape (n_rows,)
+            Minus the logarithm of its probability, in nats; infinite if it cannot occur.
+        """
+        _, _, log_probability, inverse = self._row_likelihoods(rows)
+        return -log_probability[inverse]
+
+    def score(
+        self, rows: Any, y: object = None, *, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Mean log-likelihood of rows under the fitted mixture.
+
+        Parameters
+        ----------
+        rows : as in :meth:`fit`
+        y : None
+            Ignored.
+        sample_weight : array-like, shape (n_rows,), optional
+
+        Returns
+        -------
+        float
+            In nats a row; minus infinity if a row cannot occur.
+        """
+        log_probability = -self.surprise(rows)
+        weight = _checked_weight(sample_weight, log_probability.size)
+        return float(np.average(log_probability, weights=weight))
+
+    def sample(self, n_rows: int = 1, *, random_state: RandomState = None) -> pl.DataFrame:
+        """Draw rows from the fitted mixture.
+
+        Parameters
+        ----------
+        n_rows : int, default=1
+        random_state : int, Generator or None
+            Seed; None takes a fresh one.
+
+        Returns
+        -------
+        polars.DataFrame
+            State names, one column for each variable.
+        """
+        from dosift.simulation import simulate
+
+        self._check_fitted()
+        return simulate(self.network_, self.mixture_, n_rows, random_state)
+
+    def summary(self) -> Any:
+        """Components as a table, in the library that the rows came in.
+
+        Returns
+        -------
+        dataframe
+            The columns of ``components.csv``, by descending weight.
+        """
+        self._check_fitted()
+        return to_native(self.components_, self._native)
+
+    def diagnostics(self) -> dict[str, Any]:
+        """Return the numbers that tell how far the fit can be trusted.
+
+        Returns
+        -------
+        dict
+            Ready for JSON.
+        """
+        self._check_fitted()
+        names = self.network_.names
+        return {
+            "n_rows": self.n_rows_,
+            "n_configurations": self.n_configurations_,
+            "n_components": len(self.targets_),
+            "log_likelihood": self.log_likelihood_,
+            "penalised_score": self.penalised_score_,
+            "optimality_gap": self.optimality_gap_,
+            "converged": self.converged_,
+            "fit_check": {
+                "fits": self.fit_check_.fits,
+                "p_value": self.fit_check_.p_value,
+                "n_pairs": self.fit_check_.n_pairs,
+                "worst": [
+                    {"variables": [names[i], names[j]], "p_value": p}
+                    for i, j, p in self.fit_check_.worst
+                ],
+            },
+        }
+
+
+def _checked_weight(sample_weight: ArrayLike | None, n_rows: int) -> Floats | None:
+    if sample_weight is None:
+        return None
+    weight = np.asarray(sample_weight, dtype=np.float64)
+    if weight.shape != (n_rows,):
+        raise InputError(f"sample_weight has shape {weight.shape}; {n_rows} rows need ({n_rows},)")
+    if not np.all(np.isfinite(weight)) or weight.min() < 0 or weight.sum() <= 0:
+        raise InputError("sample_weight must be finite and not negative, with a positive sum")
+    return weight
