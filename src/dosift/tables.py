@@ -105,7 +105,7 @@ def variable_table(
 
 
 def _std_errors(columns: Floats, mixture: Floats, counts: Floats, indicator: Floats) -> Floats:
-    """Standard errors of sums of weights; NaN where rows fall outside the mixture."""
+    """Compute standard errors of sums of weights; NaN where rows fall outside the mixture."""
     if mixture.min() <= 0:
         return np.full(indicator.shape[0], np.nan)
     covariance = weight_covariance(columns, mixture, counts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from dosift.likelihood import MechanismFactors
 from dosift.network.model import Network
 from dosift.rows.configurations import Configurations
-from dosift.search.improve import improve
+from dosift.search.improve import Improver
 from dosift.search.problem import SearchProblem
 from dosift.search.score import Score
 from dosift.search.splitting import split
@@ -76,7 +77,24 @@ def make_problem(
     positions = np.flatnonzero(np.isin(order, searched))
     score = Score(float(counts.sum()), network.cardinalities[searched], network.n_variables)
     constant = float(counts @ factors.log_base())
-    return SearchProblem(factors, counts, score), searched, first_difference, positions, constant
+    dense = None
+    if searched.size == network.n_variables:
+        dense = partial(_inverse_mechanisms, network, searched)
+    problem = SearchProblem(factors, counts, score, dense)
+    return problem, searched, first_difference, positions, constant
+
+
+def _inverse_mechanisms(network: Network, order: NDArray[np.int64]) -> list[Floats]:
+    """Tabulate ``1 / p_j`` over all cells of the first j + 1 variables of a topological order."""
+    sizes = [int(network.cardinalities[i]) for i in order]
+    out = []
+    for j, i in enumerate(order):
+        cells = np.indices(sizes[: j + 1]).reshape(j + 1, -1)
+        codes = np.zeros((cells.shape[1], network.n_variables), dtype=np.int64)
+        codes[:, order[: j + 1]] = cells.T
+        with np.errstate(divide="ignore"):
+            out.append(1.0 / network.tables[i][network.parent_rows(int(i), codes), codes[:, i]])
+    return out
 
 
 def find_targets(
@@ -93,7 +111,7 @@ def find_targets(
             network, configurations
         )
         fit = split(problem, first_difference, positions, max_size)
-        fit = improve(problem, fit, max_size)
+        fit = Improver(problem, max_size).run(fit)
         fit = problem.fit(fit.targets, fit.weights, gap=gap)
     targets = np.full((fit.weights.size, network.n_variables), -1, dtype=np.int16)
     targets[:, searched] = fit.targets

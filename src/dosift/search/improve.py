@@ -1,143 +1,142 @@
-"""Joint improvement on the full rows: add, swap, merge, split and drop under one score.
-
-Every move is "add some targets, re-fit, and drop what no longer earns its cost": adding one
-target and dropping none is an *add*, dropping one is a *swap*, dropping several is a *merge*;
-adding the extensions of a target and dropping it is a *split*. A quadratic model of the
-likelihood ranks the moves, and the best ones are tried exactly.
-"""
+"""Joint improvement on the full rows: moves are ranked by a model and tried exactly."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.search.pricing import NeighbourPricer, Priced
+from dosift.search.moves import Move, merges, rank_moves
+from dosift.search.pricing import NeighbourPricer, Priced, price_all, shortlist
 from dosift.search.problem import Fit, SearchProblem
 from dosift.search.prune import drop_losses, prune
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
 
-#: Candidates, by gradient in standard errors, whose columns are made for the quadratic model.
-_SHORTLIST = 80
-#: Lowest gradient, in standard errors, at which a candidate may still be of use (a merge costs
-#: likelihood and saves description length).
-_LOWEST_Z = -3.0
-#: Moves tried exactly in each round.
-_TRIALS = 6
-#: Estimated gain (nats) below which a move is not tried.
-_LEAST_PROMISE = -2.0
+#: Moves tried exactly in each round, and promised rise (nats) below which a move is not tried:
+#: first only what the model recommends, in the end whatever it does not rule out.
+_EAGER = (6, -2.0)
+_THOROUGH = (25, -12.0)
+#: Components that are dropped in turn to see what the likelihood wants in their place.
+_REPAIRS = 8
+_REPAIR_TRIALS = 3
 #: Rise of the score (nats) that counts as one.
 _LEAST_RISE = 1e-4
 #: Bound on rounds, far above what problems need.
 _MAX_ROUNDS = 200
+#: Steepest candidates whose own neighbours are priced when nothing nearer helps.
+_BEAM_WIDTH = 12
+_BEAM_DEPTH = 3
 
 
-@dataclass(frozen=True)
-class Move:
-    """Targets to add, and the rise of the score that the quadratic model promises."""
-
-    targets: Ints
-    promise: float
-
-
-def rank_moves(problem: SearchProblem, fit: Fit, priced: Priced) -> list[Move]:
-    """Rank candidate targets by the promised rise of the score.
-
-    The quadratic model at the optimum gives, for adding a target with gradient D and Schur
-    complement S, the gain ``N^2 (D - 1)^2 / (2 S)``, the weights afterwards, and what each old
-    component would then be worth; those worth less than they cost are counted as dropped.
-    """
-    z = priced.z_scores(problem.n_rows)
-    order = np.argsort(-z, kind="stable")
-    order = order[z[order] > _LOWEST_Z][:_SHORTLIST]
-    if order.size == 0:
-        return []
-    targets = priced.targets[order]
-    slope = problem.n_rows * (priced.gradient[order] - 1.0)
-    scale = np.sqrt(problem.counts) / fit.mixture
-    candidates = problem.columns(targets) * scale[:, None]
-    cross = candidates.T @ (fit.columns * scale[:, None])
-    projected = cross @ fit.inverse_hessian
-    own = priced.curvature[order]
-    schur = np.maximum(own - np.einsum("km,km->k", cross, projected), 1e-9 * own)
-    step = np.maximum(slope, 0.0) / schur
-    gain = 0.5 * np.maximum(slope, 0.0) * step
-    old_costs = problem.score.costs(fit.targets)
-    weights_after = fit.weights[None, :] - projected * step[:, None]
-    inverse_after = np.diag(fit.inverse_hessian)[None, :] + projected**2 / schur[:, None]
-    loss = np.maximum(weights_after, 0.0) ** 2 / (2 * inverse_after)
-    saved = np.maximum(old_costs[None, :] - loss, 0.0).sum(axis=1)
-    promise = gain - problem.score.costs(targets) + saved
-    best = np.argsort(-promise, kind="stable")
-    return [Move(targets[k : k + 1], float(promise[k])) for k in best]
-
-
-def apply_move(problem: SearchProblem, fit: Fit, added: Ints) -> Fit:
-    """Add targets, re-fit, and prune."""
-    targets = np.concatenate([fit.targets, added])
-    start = np.concatenate([0.98 * fit.weights, np.full(len(added), 0.02 / len(added))])
-    return prune(problem, problem.fit(targets, start))
-
-
-def improve(problem: SearchProblem, fit: Fit, max_size: int | None = None) -> Fit:
-    """Apply moves until none of those tried raises the score.
+class Improver:
+    """Raises the score of a mixture by moves until none of those tried helps.
 
     Parameters
     ----------
     problem : SearchProblem
-    fit : Fit
-        Where to start.
     max_size : int, optional
         Largest number of variables that a target sets.
-
-    Returns
-    -------
-    Fit
     """
-    pricer = NeighbourPricer(problem, max_size)
-    fit = prune(problem, fit)
-    for _ in range(_MAX_ROUNDS):
-        better = _single_moves(problem, pricer, fit) or _repairs(problem, pricer, fit)
-        if better is None:
-            return fit
-        fit = better
-    return fit
 
+    def __init__(self, problem: SearchProblem, max_size: int | None = None) -> None:
+        self.problem = problem
+        self.max_size = max_size
+        self.pricer = NeighbourPricer(problem, max_size)
 
-def _single_moves(problem: SearchProblem, pricer: NeighbourPricer, fit: Fit) -> Fit | None:
-    moves = rank_moves(problem, fit, pricer.price(fit))
-    return _first_better(problem, fit, fit, moves)
+    def run(self, fit: Fit) -> Fit:
+        """Improve a mixture.
 
+        Parameters
+        ----------
+        fit : Fit
+            Where to start.
 
-def _first_better(
-    problem: SearchProblem, reference: Fit, start: Fit, moves: list[Move]
-) -> Fit | None:
-    deficit = reference.score - start.score
-    for move in moves[:_TRIALS]:
-        if move.promise < deficit + _LEAST_PROMISE:
-            return None
-        trial = apply_move(problem, start, move.targets)
-        if trial.score > reference.score + _LEAST_RISE:
-            return trial
-    return None
+        Returns
+        -------
+        Fit
+        """
+        fit = prune(self.problem, fit)
+        for _ in range(_MAX_ROUNDS):
+            better = (
+                self._near(fit, _EAGER)
+                or self._far(fit, _EAGER)
+                or self._merge(fit)
+                or self._repair(fit)
+                or self._near(fit, _THOROUGH)
+                or self._far(fit, _THOROUGH)
+            )
+            if better is None:
+                return fit
+            fit = better
+        return fit
 
+    def _near(self, fit: Fit, effort: tuple[int, float]) -> Fit | None:
+        """Bring in a neighbour of a component."""
+        candidates = shortlist(self.pricer.price(fit), self.problem.n_rows)
+        return self._try(fit, fit, candidates, effort)
 
-def _repairs(problem: SearchProblem, pricer: NeighbourPricer, fit: Fit) -> Fit | None:
-    """Drop one component first, then add what the likelihood wants in its place."""
-    if fit.weights.size < 2:
+    def _merge(self, fit: Fit) -> Fit | None:
+        """Replace components by what they have in common."""
+        for move in merges(fit):
+            trial = self._apply(fit, move)
+            if trial.score > fit.score + _LEAST_RISE:
+                return trial
         return None
-    order = np.argsort(drop_losses(fit) - problem.score.costs(fit.targets), kind="stable")
-    for worst in order[:_TRIALS]:
-        keep = np.arange(fit.weights.size) != worst
-        without = problem.fit(fit.targets[keep], fit.weights[keep])
-        if np.isneginf(without.log_likelihood):
-            continue  # rows that only this component can produce
-        moves = rank_moves(problem, without, pricer.price(without, around=fit.targets))
-        moves = [m for m in moves if not np.array_equal(m.targets[0], fit.targets[worst])]
-        better = _first_better(problem, fit, without, moves[:2])
-        if better is not None:
-            return better
-    return None
+
+    def _far(self, fit: Fit, effort: tuple[int, float]) -> Fit | None:
+        """Bring in any target: all are priced where they can be enumerated."""
+        priced = price_all(self.problem, fit, self.max_size)
+        if priced is None:
+            priced = self._beam(fit)
+        return self._try(fit, fit, shortlist(priced, self.problem.n_rows), effort)
+
+    def _beam(self, fit: Fit) -> Priced:
+        """Steepest targets reached by following the gradient from the empty target."""
+        around: Ints = np.full((1, fit.targets.shape[1]), -1, dtype=fit.targets.dtype)
+        best = self.pricer.price(fit, around)
+        for _ in range(_BEAM_DEPTH):
+            steepest = shortlist(best, self.problem.n_rows, _BEAM_WIDTH).targets
+            best = best.join(self.pricer.price(fit, steepest), fit.keys)
+        return best
+
+    def _repair(self, fit: Fit) -> Fit | None:
+        """Drop one component first, then add what the likelihood wants in its place."""
+        if fit.weights.size < 2:
+            return None
+        margin = drop_losses(fit) - self.problem.score.costs(fit.targets)
+        for worst in np.argsort(margin, kind="stable")[:_REPAIRS]:
+            keep = np.arange(fit.weights.size) != worst
+            without = self.problem.fit(fit.targets[keep], fit.weights[keep])
+            if np.isneginf(without.log_likelihood):
+                continue  # some rows only this component can produce
+            priced = price_all(self.problem, without, self.max_size)
+            if priced is None:
+                priced = self.pricer.price(without, around=fit.targets)
+            candidates = shortlist(priced.without(fit.keys), self.problem.n_rows)
+            better = self._try(fit, without, candidates, (_REPAIR_TRIALS, _EAGER[1]))
+            if better is not None:
+                return better
+        return None
+
+    def _try(
+        self, reference: Fit, start: Fit, candidates: Priced, effort: tuple[int, float]
+    ) -> Fit | None:
+        """Make the most promising moves exactly; return the first that beats the reference."""
+        trials, least_promise = effort
+        deficit = reference.score - start.score
+        for move in rank_moves(self.problem, start, candidates)[:trials]:
+            if move.promise < deficit + least_promise:
+                return None
+            trial = self._apply(start, move)
+            if trial.score > reference.score + _LEAST_RISE:
+                return trial
+        return None
+
+    def _apply(self, fit: Fit, move: Move) -> Fit:
+        keep = np.ones(fit.weights.size, dtype=bool)
+        keep[list(move.dropped)] = False
+        targets = np.concatenate([fit.targets[keep], move.added])
+        freed = max(float(fit.weights[~keep].sum()), 0.02)
+        start = np.append(fit.weights[keep], np.full(len(move.added), freed / len(move.added)))
+        return prune(self.problem, self.problem.fit(targets, start))

@@ -18,6 +18,13 @@ from dosift.search.problem import Fit, SearchProblem
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
 
+#: Candidates, by gradient in standard errors, that are judged by the quadratic model.
+SHORTLIST = 100
+#: Number of targets up to which all of them are priced at once.
+ENUMERABLE = 2**18
+#: Lowest gradient, in standard errors, at which a candidate may still be of use.
+_LOWEST_Z = -4.0
+
 
 @dataclass(frozen=True)
 class Priced:
@@ -36,6 +43,18 @@ class Priced:
     targets: Ints
     gradient: Floats
     curvature: Floats
+
+    def __getitem__(self, index: NDArray[np.integer]) -> Priced:
+        return Priced(self.targets[index], self.gradient[index], self.curvature[index])
+
+    def without(self, keys: frozenset[bytes]) -> Priced:
+        """Return the priced targets less some."""
+        kept = [k for k, target in enumerate(self.targets) if target.tobytes() not in keys]
+        return self[np.array(kept, dtype=np.int64)]
+
+    def join(self, other: Priced, exclude: frozenset[bytes]) -> Priced:
+        """Join with others, without repeats and without those of a mixture."""
+        return merge_priced([self, other], exclude, self.targets.shape[1])
 
     def z_scores(self, n_rows: float) -> Floats:
         """Gradient in standard errors: positive where the likelihood wants the target."""
@@ -59,6 +78,66 @@ def merge_priced(parts: list[Priced], exclude: frozenset[bytes], n_variables: in
             seen.add(key)
             kept.append(k)
     return Priced(targets[kept], gradient[kept], curvature[kept])
+
+
+def shortlist(priced: Priced, n_rows: float, length: int = SHORTLIST) -> Priced:
+    """Keep the steepest candidates.
+
+    Parameters
+    ----------
+    priced : Priced
+    n_rows : float
+    length : int
+        How many to keep.
+
+    Returns
+    -------
+    Priced
+        By descending z-score. Candidates with a somewhat negative gradient stay: bringing one in
+        can pay when it lets several components go.
+    """
+    z = priced.z_scores(n_rows)
+    order = np.argsort(-z, kind="stable")
+    return priced[order[z[order] > _LOWEST_Z][:length]]
+
+
+def price_all(problem: SearchProblem, fit: Fit, max_size: int | None = None) -> Priced | None:
+    """Price every target at once, where they can be enumerated.
+
+    The gradient of all targets is one multilinear transform of the relative residual: variables
+    are taken in reverse topological order, and each is either summed out (left alone) or picked
+    at a state and divided by its mechanism (set), as no factor that is still to come depends on
+    it. The curvature is the same transform of the squares.
+
+    Parameters
+    ----------
+    problem : SearchProblem
+    fit : Fit
+        The mixture.
+    max_size : int, optional
+        Largest number of variables that a target sets.
+
+    Returns
+    -------
+    Priced or None
+        Targets with positive gradient that are not in the mixture; None if there are too many
+        targets, or structural zeros, or configurations over more variables than targets.
+    """
+    sizes = problem.cardinalities + 1
+    if float(np.prod(sizes, dtype=np.float64)) > ENUMERABLE or problem.factors.n_zeros.any():
+        return None
+    if not problem.is_closed:
+        return None
+    gradient, curvature = _transform(problem, fit)
+    flat = np.flatnonzero(gradient > 0)
+    codes = np.stack(np.unravel_index(flat, gradient.shape), axis=1).astype(np.int16) - 1
+    if max_size is not None:
+        small = (codes >= 0).sum(axis=1) <= max_size
+        codes, flat = codes[small], flat[small]
+    priced = Priced(codes, gradient.ravel()[flat] / problem.n_rows, curvature.ravel()[flat])
+    z = priced.z_scores(problem.n_rows)
+    steep = np.argsort(-z, kind="stable")[: 4 * SHORTLIST]
+    return priced[steep].without(fit.keys)
 
 
 class NeighbourPricer:
@@ -149,3 +228,25 @@ class NeighbourPricer:
             curvature[k] = weighted @ relative
         possible = gradient > 0
         return Priced(stacked[possible], gradient[possible], curvature[possible])
+
+
+def _transform(problem: SearchProblem, fit: Fit) -> tuple[Floats, Floats]:
+    """Gradient (times the number of rows) and curvature of all targets.
+
+    Returns
+    -------
+    ndarray, shape (k_1 + 1, ..., k_n + 1), twice
+        Index 0 leaves a variable alone, index a + 1 sets it to state a.
+    """
+    shape = tuple(int(k) for k in problem.cardinalities)
+    cells, logs = problem.dense_cells
+    first = np.zeros(shape)
+    first.ravel()[cells] = problem.counts / fit.mixture
+    second = np.zeros(shape)
+    second.ravel()[cells] = problem.counts / fit.mixture**2
+    for j in reversed(range(len(shape))):
+        inverse = logs[j].reshape(shape[: j + 1] + (1,) * (len(shape) - j - 1))
+        first = np.concatenate([first.sum(axis=j, keepdims=True), first * inverse], axis=j)
+        inverse = inverse * inverse
+        second = np.concatenate([second.sum(axis=j, keepdims=True), second * inverse], axis=j)
+    return first, second

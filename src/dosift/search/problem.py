@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -89,21 +90,53 @@ class SearchProblem:
         Multiplicities.
     score : Score
         What components cost.
+    dense_tables : callable, optional
+        Makes the inverse mechanisms as tables over all cells of the first 1, 2, .. variables;
+        only where every variable is in the problem.
     """
 
-    def __init__(self, factors: MechanismFactors, counts: Floats, score: Score) -> None:
+    def __init__(
+        self,
+        factors: MechanismFactors,
+        counts: Floats,
+        score: Score,
+        dense_tables: Callable[[], list[Floats]] | None = None,
+    ) -> None:
+        self._dense_tables = dense_tables
         self.factors = factors
         self.counts = counts
         self.score = score
         self.n_rows = float(counts.sum())
         self._cache: dict[bytes, Floats] = {}
-        self._fits: dict[frozenset[bytes], Fit] = {}
         self._capacity = max(64, _CACHE_BYTES // (8 * max(factors.n_configurations, 1)))
 
     @property
     def cardinalities(self) -> NDArray[np.int64]:
         """Number of states of each variable."""
         return self.score.cardinalities
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether configurations are told apart by the problem's own variables alone."""
+        return self._dense_tables is not None
+
+    @cached_property
+    def dense_cells(self) -> tuple[NDArray[np.int64], list[Floats]]:
+        """Cell of each configuration in the full table, and the inverse mechanisms as tables.
+
+        Returns
+        -------
+        cells : ndarray of int64, shape (n_configurations,)
+            Position in C order over all variables.
+        inverse : list of ndarray
+            For variable j, ``1 / p_j`` over the cells of the first j + 1 variables, in C order.
+        """
+        if self._dense_tables is None:
+            raise ValueError("configurations depend on variables outside the problem")
+        cells = np.zeros(self.factors.n_configurations, dtype=np.int64)
+        for j, k in enumerate(self.cardinalities):
+            cells = cells * int(k) + self.factors.codes[:, j]
+        return cells, self._dense_tables()
 
     def column(self, target: Ints) -> Floats:
         """Likelihood column of a target, remembered."""
