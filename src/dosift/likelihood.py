@@ -79,17 +79,14 @@ class MechanismFactors:
             np.take(log_table, index, out=self.log_factor[:, j])
         self._finish(zeros)
 
-    @classmethod
-    def from_logs(
-        cls, codes: Ints, log_factor: Floats, zeros: NDArray[np.bool_]
-    ) -> MechanismFactors:
-        """Make factors from arrays that are already known."""
-        self = cls.__new__(cls)
-        self.variables = tuple(range(codes.shape[1]))
-        self.codes = np.asfortranarray(codes)
-        self.log_factor = log_factor
-        self._finish(zeros)
-        return self
+    def restricted(self, rows: NDArray[np.int64], n_kept: int) -> MechanismFactors:
+        """Return the factors of some configurations and the first variables only."""
+        out = MechanismFactors.__new__(MechanismFactors)
+        out.variables = self.variables[:n_kept]
+        out.codes = np.asfortranarray(self.codes[rows, :n_kept])
+        out.log_factor = np.asfortranarray(self.log_factor[rows, :n_kept])
+        out._finish(self.zeros[rows, :n_kept])
+        return out
 
     def _finish(self, zeros: NDArray[np.bool_]) -> None:
         self.zeros = zeros
@@ -120,7 +117,7 @@ class MechanismFactors:
         return out
 
     def matching(self, target: Ints) -> NDArray[np.int64]:
-        """Configurations that a target can produce.
+        """Find the configurations that a target can produce.
 
         Parameters
         ----------
@@ -147,6 +144,22 @@ class MechanismFactors:
             rows = rows[covered == self.n_zeros[rows]]
         return rows
 
+    def sparse_column(self, target: Ints) -> tuple[NDArray[np.int64], Floats]:
+        """Likelihood of one target relative to the reference measure, where it is positive.
+
+        Returns
+        -------
+        rows : ndarray of int64
+            Configurations, ascending.
+        values : ndarray
+            Their likelihoods.
+        """
+        rows = self.matching(target)
+        values = np.exp(-self.log_scale[rows]) if self._is_scaled else np.ones(rows.size)
+        for j in np.flatnonzero(target >= 0):
+            values *= self._inverse[rows, j]
+        return rows, values
+
     def column(self, target: Ints) -> Floats:
         """Likelihood of one target relative to the reference measure.
 
@@ -155,11 +168,8 @@ class MechanismFactors:
         ndarray, shape (n_configurations,)
         """
         out = np.zeros(self.n_configurations)
-        rows = self.matching(target)
-        value = np.exp(-self.log_scale[rows]) if self._is_scaled else np.ones(rows.size)
-        for j in np.flatnonzero(target >= 0):
-            value *= self._inverse[rows, j]
-        out[rows] = value
+        rows, values = self.sparse_column(target)
+        out[rows] = values
         return out
 
     def columns(self, targets: Ints) -> Floats:

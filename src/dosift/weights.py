@@ -31,8 +31,9 @@ MAX_ITERATIONS = 200
 _EM_STEPS = 5
 #: Relative ridge that keeps the quadratic model solvable when columns coincide.
 _RIDGE = 1e-11
-#: Share of the promised decrease that a step must deliver (Armijo).
-_ARMIJO = 1e-2
+#: How far a step may overshoot the minimum along its line, as a share of the slope it began with.
+_OVERSHOOT = 0.5
+_MAX_HALVINGS = 40
 #: Largest share of its density that a row may lose in one step.
 _LARGEST_LOSS = 0.999
 
@@ -193,9 +194,11 @@ def _newton_step(
     # No row may lose all its density, or its logarithm is gone.
     lowest = float(change.min())
     step = min(1.0, -_LARGEST_LOSS / lowest) if lowest < 0 else 1.0
-    for _ in range(40):
-        value = -float(shares @ np.log1p(step * change)) + step * total_change
-        if value <= _ARMIJO * step * slope:
+    for _ in range(_MAX_HALVINGS):
+        # The slope at the end of the step is far more exact than a difference of log-likelihoods:
+        # near the optimum the latter is lost in rounding long before the gap is small.
+        end_slope = total_change - float(shares @ (change / (1.0 + step * change)))
+        if end_slope <= -_OVERSHOOT * slope:
             break
         step *= 0.5
     else:
@@ -227,7 +230,8 @@ def nonnegative_quadratic(hessian: Floats, linear: Floats, start: Floats) -> Flo
     Notes
     -----
     The algorithm of Lawson and Hanson on the normal equations (Bro and de Jong 1997), started
-    from a guess of the support. A relative ridge of 1e-11 breaks ties between equal columns.
+    from a guess of the support. A ridge of 1e-11 relative to the diagonal breaks ties between equal
+    columns.
 
     Examples
     --------
@@ -236,7 +240,9 @@ def nonnegative_quadratic(hessian: Floats, linear: Floats, start: Floats) -> Flo
     array([1., 0.])
     """
     m = linear.size
-    h = hessian + np.diag(np.full(m, _RIDGE * max(float(np.trace(hessian)) / m, 1e-300)))
+    h = hessian.copy()
+    h.flat[:: m + 1] *= 1.0 + _RIDGE
+    h.flat[:: m + 1] += 1e-300
     y = start.copy()
     passive = y > 0
     tolerance = 1e-12 * max(1.0, float(np.abs(linear).max()))

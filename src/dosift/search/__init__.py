@@ -1,0 +1,1 @@
+"""Search for the targets of a mixture: splitting, pricing, moves, score."""

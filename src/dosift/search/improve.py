@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.search.enumeration import EnumeratedPricer
 from dosift.search.moves import Move, merges, rank_moves
-from dosift.search.pricing import NeighbourPricer, Priced, price_all, shortlist
+from dosift.search.pricing import NeighbourPricer, Priced, shortlist
 from dosift.search.problem import Fit, SearchProblem
 from dosift.search.prune import drop_losses, prune
 
@@ -24,9 +25,6 @@ _REPAIR_TRIALS = 3
 _LEAST_RISE = 1e-4
 #: Bound on rounds, far above what problems need.
 _MAX_ROUNDS = 200
-#: Steepest candidates whose own neighbours are priced when nothing nearer helps.
-_BEAM_WIDTH = 12
-_BEAM_DEPTH = 3
 
 
 class Improver:
@@ -41,8 +39,8 @@ class Improver:
 
     def __init__(self, problem: SearchProblem, max_size: int | None = None) -> None:
         self.problem = problem
-        self.max_size = max_size
-        self.pricer = NeighbourPricer(problem, max_size)
+        pricer = EnumeratedPricer if EnumeratedPricer.can_price(problem) else NeighbourPricer
+        self.pricer = pricer(problem, max_size)
 
     def run(self, fit: Fit) -> Fit:
         """Improve a mixture.
@@ -73,8 +71,11 @@ class Improver:
 
     def _near(self, fit: Fit, effort: tuple[int, float]) -> Fit | None:
         """Bring in a neighbour of a component."""
-        candidates = shortlist(self.pricer.price(fit), self.problem.n_rows)
-        return self._try(fit, fit, candidates, effort)
+        return self._try(fit, fit, self.pricer.near(fit), effort)
+
+    def _far(self, fit: Fit, effort: tuple[int, float]) -> Fit | None:
+        """Bring in any target."""
+        return self._try(fit, fit, self.pricer.far(fit), effort)
 
     def _merge(self, fit: Fit) -> Fit | None:
         """Replace components by what they have in common."""
@@ -83,22 +84,6 @@ class Improver:
             if trial.score > fit.score + _LEAST_RISE:
                 return trial
         return None
-
-    def _far(self, fit: Fit, effort: tuple[int, float]) -> Fit | None:
-        """Bring in any target: all are priced where they can be enumerated."""
-        priced = price_all(self.problem, fit, self.max_size)
-        if priced is None:
-            priced = self._beam(fit)
-        return self._try(fit, fit, shortlist(priced, self.problem.n_rows), effort)
-
-    def _beam(self, fit: Fit) -> Priced:
-        """Steepest targets reached by following the gradient from the empty target."""
-        around: Ints = np.full((1, fit.targets.shape[1]), -1, dtype=fit.targets.dtype)
-        best = self.pricer.price(fit, around)
-        for _ in range(_BEAM_DEPTH):
-            steepest = shortlist(best, self.problem.n_rows, _BEAM_WIDTH).targets
-            best = best.join(self.pricer.price(fit, steepest), fit.keys)
-        return best
 
     def _repair(self, fit: Fit) -> Fit | None:
         """Drop one component first, then add what the likelihood wants in its place."""
@@ -110,10 +95,7 @@ class Improver:
             without = self.problem.fit(fit.targets[keep], fit.weights[keep])
             if np.isneginf(without.log_likelihood):
                 continue  # some rows only this component can produce
-            priced = price_all(self.problem, without, self.max_size)
-            if priced is None:
-                priced = self.pricer.price(without, around=fit.targets)
-            candidates = shortlist(priced.without(fit.keys), self.problem.n_rows)
+            candidates = self.pricer.around(without, fit.targets).without(fit.keys)
             better = self._try(fit, without, candidates, (_REPAIR_TRIALS, _EAGER[1]))
             if better is not None:
                 return better
@@ -125,6 +107,7 @@ class Improver:
         """Make the most promising moves exactly; return the first that beats the reference."""
         trials, least_promise = effort
         deficit = reference.score - start.score
+        candidates = shortlist(self.problem, candidates)
         for move in rank_moves(self.problem, start, candidates)[:trials]:
             if move.promise < deficit + least_promise:
                 return None

@@ -119,9 +119,7 @@ def merges(fit: Fit) -> list[Move]:
     return moves
 
 
-def _augmented(
-    problem: SearchProblem, fit: Fit, priced: Priced
-) -> tuple[Floats, Floats, Floats]:
+def _augmented(problem: SearchProblem, fit: Fit, priced: Priced) -> tuple[Floats, Floats, Floats]:
     """Weights, inverse Hessian and gain after adding each candidate.
 
     The direction of the move is that of the quadratic model; its length and its gain are exact

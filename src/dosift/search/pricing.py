@@ -20,10 +20,14 @@ Ints = NDArray[np.integer]
 
 #: Candidates, by gradient in standard errors, that are judged by the quadratic model.
 SHORTLIST = 100
-#: Number of targets up to which all of them are priced at once.
-ENUMERABLE = 2**18
+#: Entries (configurations times candidates) up to which the shortlist has its full length.
+_SHORTLIST_ENTRIES = 600_000
+_SHORTEST = 12
 #: Lowest gradient, in standard errors, at which a candidate may still be of use.
 _LOWEST_Z = -4.0
+#: Steepest candidates whose own neighbours are priced when nothing nearby helps, and how often.
+_BEAM_WIDTH = 12
+_BEAM_DEPTH = 3
 
 
 @dataclass(frozen=True)
@@ -80,15 +84,15 @@ def merge_priced(parts: list[Priced], exclude: frozenset[bytes], n_variables: in
     return Priced(targets[kept], gradient[kept], curvature[kept])
 
 
-def shortlist(priced: Priced, n_rows: float, length: int = SHORTLIST) -> Priced:
+def shortlist(problem: SearchProblem, priced: Priced, length: int | None = None) -> Priced:
     """Keep the steepest candidates.
 
     Parameters
     ----------
+    problem : SearchProblem
     priced : Priced
-    n_rows : float
-    length : int
-        How many to keep.
+    length : int, optional
+        How many to keep; by default what the number of configurations lets one judge quickly.
 
     Returns
     -------
@@ -96,66 +100,50 @@ def shortlist(priced: Priced, n_rows: float, length: int = SHORTLIST) -> Priced:
         By descending z-score. Candidates with a somewhat negative gradient stay: bringing one in
         can pay when it lets several components go.
     """
-    z = priced.z_scores(n_rows)
+    if length is None:
+        affordable = _SHORTLIST_ENTRIES // max(problem.factors.n_configurations, 1)
+        length = min(SHORTLIST, max(_SHORTEST, affordable))
+    z = priced.z_scores(problem.n_rows)
     order = np.argsort(-z, kind="stable")
     return priced[order[z[order] > _LOWEST_Z][:length]]
 
 
-def price_all(problem: SearchProblem, fit: Fit, max_size: int | None = None) -> Priced | None:
-    """Price every target at once, where they can be enumerated.
-
-    The gradient of all targets is one multilinear transform of the relative residual: variables
-    are taken in reverse topological order, and each is either summed out (left alone) or picked
-    at a state and divided by its mechanism (set), as no factor that is still to come depends on
-    it. The curvature is the same transform of the squares.
+class NeighbourPricer:
+    """Prices the targets that differ from given ones in a single variable.
 
     Parameters
     ----------
     problem : SearchProblem
-    fit : Fit
-        The mixture.
     max_size : int, optional
         Largest number of variables that a target sets.
-
-    Returns
-    -------
-    Priced or None
-        Targets with positive gradient that are not in the mixture; None if there are too many
-        targets, or structural zeros, or configurations over more variables than targets.
     """
-    sizes = problem.cardinalities + 1
-    if float(np.prod(sizes, dtype=np.float64)) > ENUMERABLE or problem.factors.n_zeros.any():
-        return None
-    if not problem.is_closed:
-        return None
-    gradient, curvature = _transform(problem, fit)
-    flat = np.flatnonzero(gradient > 0)
-    codes = np.stack(np.unravel_index(flat, gradient.shape), axis=1).astype(np.int16) - 1
-    if max_size is not None:
-        small = (codes >= 0).sum(axis=1) <= max_size
-        codes, flat = codes[small], flat[small]
-    priced = Priced(codes, gradient.ravel()[flat] / problem.n_rows, curvature.ravel()[flat])
-    z = priced.z_scores(problem.n_rows)
-    steep = np.argsort(-z, kind="stable")[: 4 * SHORTLIST]
-    return priced[steep].without(fit.keys)
-
-
-class NeighbourPricer:
-    """Prices the targets that differ from given ones in a single variable."""
 
     def __init__(self, problem: SearchProblem, max_size: int | None = None) -> None:
         self.problem = problem
         self.max_size = max_size
 
-    def price(self, fit: Fit, around: Ints | None = None) -> Priced:
-        """Price every target one element away from those of a mixture.
+    def near(self, fit: Fit) -> Priced:
+        """Price the neighbours of a mixture's targets."""
+        return self.around(fit, fit.targets)
+
+    def far(self, fit: Fit) -> Priced:
+        """Price the targets reached by following the gradient from the empty target."""
+        start: Ints = np.full((1, fit.targets.shape[1]), -1, dtype=fit.targets.dtype)
+        found = self.around(fit, start)
+        for _ in range(_BEAM_DEPTH):
+            steepest = shortlist(self.problem, found, _BEAM_WIDTH).targets
+            found = found.join(self.around(fit, steepest), fit.keys)
+        return found
+
+    def around(self, fit: Fit, targets: Ints) -> Priced:
+        """Price every target one element away from given ones.
 
         Parameters
         ----------
         fit : Fit
             The mixture.
-        around : ndarray of int, shape (n_targets, n_variables), optional
-            The targets whose neighbours are wanted; those of the mixture by default.
+        targets : ndarray of int, shape (n_targets, n_variables)
+            The targets whose neighbours are wanted.
 
         Returns
         -------
@@ -164,7 +152,7 @@ class NeighbourPricer:
         ratio = 1.0 / fit.mixture
         parts = []
         opened_before: set[bytes] = set()
-        for target in fit.targets if around is None else around:
+        for target in targets:
             size = int((target >= 0).sum())
             # Opening nothing gives the extensions; opening a variable gives its removal and
             # its changes of state.
@@ -228,25 +216,3 @@ class NeighbourPricer:
             curvature[k] = weighted @ relative
         possible = gradient > 0
         return Priced(stacked[possible], gradient[possible], curvature[possible])
-
-
-def _transform(problem: SearchProblem, fit: Fit) -> tuple[Floats, Floats]:
-    """Gradient (times the number of rows) and curvature of all targets.
-
-    Returns
-    -------
-    ndarray, shape (k_1 + 1, ..., k_n + 1), twice
-        Index 0 leaves a variable alone, index a + 1 sets it to state a.
-    """
-    shape = tuple(int(k) for k in problem.cardinalities)
-    cells, logs = problem.dense_cells
-    first = np.zeros(shape)
-    first.ravel()[cells] = problem.counts / fit.mixture
-    second = np.zeros(shape)
-    second.ravel()[cells] = problem.counts / fit.mixture**2
-    for j in reversed(range(len(shape))):
-        inverse = logs[j].reshape(shape[: j + 1] + (1,) * (len(shape) - j - 1))
-        first = np.concatenate([first.sum(axis=j, keepdims=True), first * inverse], axis=j)
-        inverse = inverse * inverse
-        second = np.concatenate([second.sum(axis=j, keepdims=True), second * inverse], axis=j)
-    return first, second

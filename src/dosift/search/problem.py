@@ -20,6 +20,8 @@ Ints = NDArray[np.integer]
 _CACHE_BYTES = 256 * 2**20
 #: Log-likelihood (nats, all rows) that an intermediate solution may still leave to be gained.
 _SEARCH_ACCURACY = 1e-3
+#: Ridge on the Hessian scaled to a unit diagonal.
+_RIDGE = 1e-10
 
 
 def key_of(target: Ints) -> bytes:
@@ -73,9 +75,9 @@ class Fit:
     @cached_property
     def inverse_hessian(self) -> Floats:
         """Inverse of :attr:`hessian`, with a small ridge where it is singular."""
-        h = self.hessian
-        ridge = 1e-9 * float(np.trace(h)) / max(h.shape[0], 1)
-        out: Floats = np.linalg.inv(h + ridge * np.eye(h.shape[0]))
+        scale = 1.0 / np.sqrt(np.diag(self.hessian))
+        scaled = self.hessian * scale * scale[:, None]
+        out: Floats = np.linalg.inv(scaled + _RIDGE * np.eye(scale.size)) * scale * scale[:, None]
         return out
 
 
@@ -155,8 +157,28 @@ class SearchProblem:
             out[:, k] = self.column(target)
         return out
 
-    def sparsest(self, targets: Ints, start: Floats, extra: Floats) -> NDArray[np.int64]:
-        """Positions of the targets that a small linear cost on the weights leaves alive.
+    def gradients(self, targets: Ints, mixture: Floats) -> Floats:
+        """Gradient ``D_t`` of the log-likelihood per row at targets, under a mixture density.
+
+        Parameters
+        ----------
+        targets : ndarray of int, shape (n_targets, n_variables)
+        mixture : ndarray, shape (n_configurations,)
+
+        Returns
+        -------
+        ndarray, shape (n_targets,)
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = self.counts / (mixture * self.n_rows)
+        out = np.empty(len(targets))
+        for k, target in enumerate(targets):
+            rows, values = self.factors.sparse_column(target)
+            out[k] = ratio[rows] @ values
+        return out
+
+    def sparsest(self, targets: Ints, start: Floats, extra: Floats) -> tuple[Floats, Floats]:
+        """Weights under a small linear cost, which leaves few of them alive.
 
         Where several sets of targets give the same distribution the cost chooses among them: with
         a cost that grows with the number of variables set, the mixture that satisfies exclusion.
@@ -171,12 +193,14 @@ class SearchProblem:
 
         Returns
         -------
-        ndarray of int
+        weights : ndarray, shape (n_targets,)
+        mixture : ndarray, shape (n_configurations,)
+            The density at the optimum, scaled so that gradients compare with ``1 + extra``.
         """
         # minimise -l(w) + sum (1 + extra) w: the plain problem in (1 + extra) w.
         columns = self.columns(targets) / (1.0 + extra)
-        accuracy = _SEARCH_ACCURACY / self.n_rows
-        return np.flatnonzero(solve_weights(columns, self.counts, start, accuracy).weights > 0)
+        solution = solve_weights(columns, self.counts, start, _SEARCH_ACCURACY / self.n_rows)
+        return solution.weights / (1.0 + extra), solution.mixture
 
     def fit(self, targets: Ints, start: Floats | None = None, gap: float | None = None) -> Fit:
         """Weights of given targets; those that end at zero are left out.

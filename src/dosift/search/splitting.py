@@ -13,7 +13,6 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.likelihood import MechanismFactors
 from dosift.search.problem import Fit, SearchProblem
 from dosift.search.prune import prune
 from dosift.search.score import Score
@@ -23,6 +22,8 @@ Ints = NDArray[np.integer]
 
 #: Nats that a split must earn to be carried along; low, since pruning comes later.
 _SPLIT_COST = 2.0
+#: Rounds of pricing for one variable.
+_MAX_ROUNDS = 10
 #: Linear cost of a unit of weight on an extension, times the square root of the number of rows:
 #: breaks ties between a target and its extensions by every state, which are the same distribution.
 _PARSIMONY = 0.3
@@ -62,22 +63,12 @@ def split(
     weights = np.ones(1)
     for j in range(n):
         starts = np.flatnonzero(first_difference <= positions[j])
-        counts = np.add.reduceat(problem.counts, starts)
         prefix = SearchProblem(
-            MechanismFactors.from_logs(
-                factors.codes[starts, : j + 1],
-                np.asfortranarray(factors.log_factor[starts, : j + 1]),
-                factors.zeros[starts, : j + 1],
-            ),
-            counts,
+            factors.restricted(starts, j + 1),
+            np.add.reduceat(problem.counts, starts),
             Score(problem.n_rows, problem.cardinalities[: j + 1], problem.score.n_variables),
         )
-        states = np.unique(prefix.factors.codes[:, j])
-        candidates, start = _extensions(targets[:, : j + 1], weights, j, states, max_size)
-        extra = (candidates[:, j] >= 0) * (_PARSIMONY / np.sqrt(problem.n_rows))
-        alive = prefix.sparsest(candidates, start, extra)
-        fit = prefix.fit(candidates[alive], start[alive])
-        fit = prune(prefix, fit, np.full(fit.weights.size, _SPLIT_COST))
+        fit = _extend(prefix, prefix.fit(targets[:, : j + 1], weights), j, max_size)
         targets = np.full((fit.weights.size, n), -1, dtype=np.int16)
         targets[:, : j + 1] = fit.targets
         weights = fit.weights
@@ -86,18 +77,38 @@ def split(
     return problem.fit(targets, weights)
 
 
-def _extensions(
-    targets: Ints, weights: Floats, j: int, states: Ints, max_size: int | None
-) -> tuple[Ints, Floats]:
-    """Each target and its extensions by every state of variable j, with weights to start from."""
-    blocks = [targets]
-    starts = [weights * 0.7]
-    growing = np.ones(len(targets), dtype=bool)
+def _extend(prefix: SearchProblem, fit: Fit, j: int, max_size: int | None) -> Fit:
+    """Let every target be extended by the states of variable j, where the likelihood wants it.
+
+    The targets that are there stay optimal when a variable is added that none of them sets, so
+    extensions come in by their price only, until none has one.
+    """
+    extensions = _extensions(fit.targets, j, np.unique(prefix.factors.codes[:, j]), max_size)
+    added = np.zeros(len(extensions), dtype=bool)
+    slack = _PARSIMONY / np.sqrt(prefix.n_rows)
+    base = fit.targets
+    targets, weights, mixture = base, fit.weights, fit.mixture
+    for _ in range(_MAX_ROUNDS):
+        gradient = prefix.gradients(extensions, mixture)
+        wanted = (gradient > 1.0 + slack) & ~added
+        if not wanted.any():
+            break
+        added |= wanted
+        targets = np.concatenate([targets, extensions[wanted]])
+        weights = np.append(0.7 * weights, np.full(wanted.sum(), 0.3 / wanted.sum()))
+        weights, mixture = prefix.sparsest(targets, weights, (targets[:, j] >= 0) * slack)
+    alive = weights > 0
+    fit = prefix.fit(targets[alive], weights[alive])
+    return prune(prefix, fit, np.full(fit.weights.size, _SPLIT_COST))
+
+
+def _extensions(targets: Ints, j: int, states: Ints, max_size: int | None) -> Ints:
+    """Make the extensions of targets by every state of variable j."""
     if max_size is not None:
-        growing = (targets >= 0).sum(axis=1) < max_size
+        targets = targets[(targets >= 0).sum(axis=1) < max_size]
+    blocks = []
     for state in states:
-        extended = targets[growing].copy()
+        extended = targets.copy()
         extended[:, j] = state
         blocks.append(extended)
-        starts.append(weights[growing] * (0.3 / states.size))
-    return np.concatenate(blocks), np.concatenate(starts)
+    return np.concatenate(blocks)

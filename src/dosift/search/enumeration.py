@@ -1,0 +1,112 @@
+"""Pricing of every target at once, where they can be enumerated."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.search.pricing import SHORTLIST, Priced
+from dosift.search.problem import Fit, SearchProblem
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.integer]
+
+#: Number of targets up to which all of them are priced at once.
+ENUMERABLE = 2**18
+
+
+class EnumeratedPricer:
+    """Prices all targets by one multilinear transform of the relative residual.
+
+    Variables are taken in reverse topological order; each is either summed out (left alone) or
+    picked at a state and divided by its mechanism (set), as no factor that is still to come
+    depends on it. With k states a variable that is n (k + 1)^n operations for (k + 1)^n targets.
+    The curvature is the same transform of the squares.
+
+    Parameters
+    ----------
+    problem : SearchProblem
+        With few enough targets, see :meth:`can_price`.
+    max_size : int, optional
+        Largest number of variables that a target sets.
+    """
+
+    def __init__(self, problem: SearchProblem, max_size: int | None = None) -> None:
+        self.problem = problem
+        self._shape = tuple(int(k) + 1 for k in problem.cardinalities)
+        size = np.zeros(self._shape, dtype=np.int16)
+        for j in range(len(self._shape)):
+            size[(slice(None),) * j + (slice(1, None),)] += 1
+        self._forbidden = (size.ravel() > max_size) if max_size is not None else None
+        self._priced_for: Fit | None = None
+        self._gradient, self._curvature = np.empty(0), np.empty(0)
+
+    @staticmethod
+    def can_price(problem: SearchProblem) -> bool:
+        """Tell whether a problem is small enough.
+
+        Structural zeros and variables outside the problem on which its factors depend are left
+        to :class:`~dosift.search.pricing.NeighbourPricer`.
+        """
+        n_targets = float(np.prod(problem.cardinalities + 1.0))
+        has_zeros = bool(problem.factors.n_zeros.any())
+        return n_targets <= ENUMERABLE and problem.is_closed and not has_zeros
+
+    def near(self, fit: Fit) -> Priced:
+        """Price the targets that differ from one of a mixture in a single variable."""
+        return self.around(fit, fit.targets)
+
+    def around(self, fit: Fit, targets: Ints) -> Priced:
+        """Price the targets that differ from given ones in a single variable."""
+        self._price(fit)
+        m = len(targets)
+        blocks = []
+        for j, k in enumerate(self._shape):
+            block = np.repeat(targets, k, axis=0)
+            block[:, j] = np.tile(np.arange(-1, k - 1), m)
+            blocks.append(self._index(block))
+        return self._take(fit, np.unique(np.concatenate(blocks)))
+
+    def far(self, fit: Fit) -> Priced:
+        """Price the steepest of all targets."""
+        self._price(fit)
+        n_rows = self.problem.n_rows
+        variance = self._curvature - self._gradient**2 / n_rows
+        variance = np.maximum(variance, 1e-12 * self._curvature)
+        z = (self._gradient - n_rows) / np.sqrt(np.maximum(variance, 1e-300))
+        if self._forbidden is not None:
+            z[self._forbidden] = -np.inf
+        length = min(4 * SHORTLIST, z.size)
+        return self._take(fit, np.sort(np.argpartition(-z, length - 1)[:length]))
+
+    def _take(self, fit: Fit, index: NDArray[np.int64]) -> Priced:
+        index = index[self._gradient[index] > 0]
+        if self._forbidden is not None:
+            index = index[~self._forbidden[index]]
+        index = np.setdiff1d(index, self._index(fit.targets), assume_unique=True)
+        codes = np.stack(np.unravel_index(index, self._shape), axis=1) - 1
+        return Priced(
+            codes.astype(fit.targets.dtype),
+            self._gradient[index] / self.problem.n_rows,
+            self._curvature[index],
+        )
+
+    def _index(self, targets: Ints) -> NDArray[np.int64]:
+        index = np.ravel_multi_index(tuple(targets.T.astype(np.int64) + 1), self._shape)
+        return np.asarray(index, dtype=np.int64)
+
+    def _price(self, fit: Fit) -> None:
+        if self._priced_for is fit:
+            return
+        shape = tuple(k - 1 for k in self._shape)
+        cells, inverse_tables = self.problem.dense_cells
+        first, second = np.zeros(shape), np.zeros(shape)
+        first.ravel()[cells] = self.problem.counts / fit.mixture
+        second.ravel()[cells] = self.problem.counts / fit.mixture**2
+        for j in reversed(range(len(shape))):
+            inverse = inverse_tables[j].reshape(shape[: j + 1] + (1,) * (len(shape) - j - 1))
+            first = np.concatenate([first.sum(axis=j, keepdims=True), first * inverse], axis=j)
+            inverse = inverse * inverse
+            second = np.concatenate([second.sum(axis=j, keepdims=True), second * inverse], axis=j)
+        self._gradient, self._curvature = first.ravel(), second.ravel()
+        self._priced_for = fit
