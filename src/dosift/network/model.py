@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
+from heapq import heappop, heappush
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,6 +15,34 @@ from dosift.errors import InputError
 
 #: How far the sum of a conditional probability row may be from one.
 ROW_SUM_TOLERANCE = 1e-6
+
+#: Sums this close to one differ by the rounding of double precision alone and are left as they are.
+EXACT_SUM = 1e-12
+
+
+def normalise_rows(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Divide the rows whose sum is not one in double precision by their sum.
+
+    Rows that do sum to one (within ``EXACT_SUM``) are kept bit for bit, so that tables survive
+    writing and reading unchanged.
+
+    Parameters
+    ----------
+    table : ndarray of float64, shape (n_rows, n_states)
+        Non-negative, with a positive sum in each row.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_rows, n_states)
+
+    Examples
+    --------
+    >>> normalise_rows(np.array([[0.25, 0.75], [0.333, 0.666]]))
+    array([[0.25      , 0.75      ],
+           [0.33333333, 0.66666667]])
+    """
+    sums = table.sum(axis=1, keepdims=True)
+    return np.where(np.abs(sums - 1) > EXACT_SUM, table / sums, table)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +85,8 @@ class Network:
     tables : sequence of array-like
         Conditional probability tables: for each variable an array of shape
         ``(n_parent_configurations, n_states)`` whose rows sum to one. Parent configurations
-        are counted in mixed radix, the last parent running fastest.
+        are counted in mixed radix, the last parent running fastest. A sum that is off by less
+        than ``ROW_SUM_TOLERANCE`` is taken for rounding and divided out.
     control : ControlCounts, optional
         The control counts and prior from which the tables were learned.
 
@@ -129,7 +159,9 @@ class Network:
         Network
         """
         index = {name: i for i, name in enumerate(states)}
-        variables = [Variable(name, tuple(str(s) for s in values)) for name, values in states.items()]
+        variables = [
+            Variable(name, tuple(str(s) for s in values)) for name, values in states.items()
+        ]
         for name in [*parents, *tables]:
             if name not in index:
                 raise InputError(f"{name!r} has parents or a table but no states")
@@ -184,13 +216,14 @@ class Network:
             raise InputError(
                 f"row {worst + 1} of the table of {name!r} sums to {sums[worst]:.9g}, not 1"
             )
+        table = normalise_rows(table)
         table.setflags(write=False)
         return table
 
     @cached_property
     def order(self) -> tuple[int, ...]:
         """Positions of the variables in a topological order (earliest position first)."""
-        sorter = TopologicalSorter({i: row for i, row in enumerate(self.parents)})
+        sorter = TopologicalSorter(dict(enumerate(self.parents)))
         try:
             sorter.prepare()
         except CycleError as error:
@@ -199,9 +232,10 @@ class Network:
         order: list[int] = []
         ready: list[int] = []
         while sorter.is_active():
-            ready = sorted([*ready, *sorter.get_ready()])
-            order.append(ready[0])
-            sorter.done(ready.pop(0))
+            for i in sorter.get_ready():
+                heappush(ready, i)
+            order.append(heappop(ready))
+            sorter.done(order[-1])
         return tuple(order)
 
     @cached_property

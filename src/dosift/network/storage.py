@@ -1,0 +1,142 @@
+"""Bytes of network files: read with a limit, gunzipped, decoded; written whole or not at all."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import os
+import tempfile
+import zlib
+from pathlib import Path
+
+from dosift.errors import InputError
+
+#: Largest network file that is read, in bytes after decompression.
+MAX_FILE_BYTES = 512 * 1024 * 1024
+
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """Read a file, decompressing gzip (known by its first bytes, not by its name).
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    bytes
+        The content, decompressed.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, it is a folder, it cannot be read, its gzip stream is damaged
+        or cut short, or the content is larger than ``MAX_FILE_BYTES``.
+    """
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+        if data.startswith(_GZIP_MAGIC):
+            with gzip.open(path, "rb") as file:
+                data = file.read(MAX_FILE_BYTES + 1)
+        elif str(path).lower().endswith(".gz"):
+            raise InputError(
+                "the name ends in .gz but the content is not gzip; rename or recompress the file",
+                path=path,
+            )
+    except FileNotFoundError:
+        raise InputError("there is no such file; check the name", path=path) from None
+    except IsADirectoryError:
+        raise InputError("is a folder; give a file", path=path) from None
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise InputError(
+            f"the gzip stream is damaged or cut short ({error}); compress or download it again",
+            path=path,
+        ) from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"the file cannot be read: {error}", path=path) from None
+    if len(data) > MAX_FILE_BYTES:
+        raise InputError(
+            f"the content is larger than {MAX_FILE_BYTES // 2**20} MiB, the limit for networks",
+            path=path,
+        )
+    return data
+
+
+def decode(data: bytes, path: str | Path | None = None) -> str:
+    r"""Decode UTF-8 text (with or without byte order mark); every line end becomes ``\n``.
+
+    Parameters
+    ----------
+    data : bytes
+        The content of a file.
+    path : str or Path, optional
+        Named in errors.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    InputError
+        If the content is binary or not UTF-8, with line and column of the first bad byte.
+    """
+    data = data.removeprefix(codecs.BOM_UTF8)
+    bad = data.find(b"\0")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        bad = error.start if bad < 0 else min(bad, error.start)
+    if bad >= 0:
+        before = data[:bad].decode("utf-8", errors="replace")
+        raise InputError(
+            "the file is not UTF-8 text; is it a network file? Save it as plain text in UTF-8",
+            path=path,
+            line=before.count("\n") + 1,
+            column=len(before) - before.rfind("\n"),
+        )
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def write_text(text: str, path: str | Path) -> None:
+    """Write text as UTF-8, gzipped if the name ends in ``.gz``; whole or not at all.
+
+    Parameters
+    ----------
+    text : str
+        The content.
+    path : str or Path
+        The file; an existing one is replaced.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written there.
+    """
+    target = Path(path)
+    data = text.encode("utf-8")
+    if target.name.lower().endswith(".gz"):
+        data = gzip.compress(data, mtime=0)
+    if target.is_dir():
+        raise InputError("is a folder; give the name of a file", path=path)
+    temporary = None
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=".dosift-", dir=target.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, target)
+    except (OSError, ValueError) as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise InputError(f"the file cannot be written: {error}", path=path) from None
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
