@@ -59,7 +59,7 @@ class BifParser:
         self.tokens: list[str] = _TOKEN.findall(text)
         if self.has_comments:
             self.tokens = [t for t in self.tokens if not t.startswith(("//", "/*"))]
-        self.tokens.append(_END)
+        self.tokens += [_END, _END, _END]  # so that looking ahead needs no check
         self.states: dict[str, tuple[str, ...]] = {}
         self.codes: dict[str, dict[str, int]] = {}
         self.declared: dict[str, int] = {}

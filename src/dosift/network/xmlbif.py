@@ -18,22 +18,8 @@ from dosift.network.model import Network
 from dosift.network.storage import read_bytes, write_text
 from dosift.network.xmlbif_parser import XmlbifParser
 
-_DOCUMENT_TYPE = """<?xml version="1.0" encoding="UTF-8"?>
-<!DOCTYPE BIF [
-  <!ELEMENT BIF ( NETWORK )*>
-  <!ATTLIST BIF VERSION CDATA #REQUIRED>
-  <!ELEMENT NETWORK ( NAME, ( PROPERTY | VARIABLE | DEFINITION )* )>
-  <!ELEMENT NAME (#PCDATA)>
-  <!ELEMENT VARIABLE ( NAME, ( OUTCOME | PROPERTY )* ) >
-  <!ATTLIST VARIABLE TYPE (nature|decision|utility) "nature">
-  <!ELEMENT OUTCOME (#PCDATA)>
-  <!ELEMENT DEFINITION ( FOR | GIVEN | TABLE | PROPERTY )* >
-  <!ELEMENT FOR (#PCDATA)>
-  <!ELEMENT GIVEN (#PCDATA)>
-  <!ELEMENT TABLE (#PCDATA)>
-  <!ELEMENT PROPERTY (#PCDATA)>
-]>
-"""
+# No document type declaration: pyAgrum cannot read files that have one.
+_DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 
 def read_xmlbif(path: str | Path) -> Network:
@@ -127,7 +113,7 @@ def format_xmlbif(network: Network, *, path: str | Path | None = None) -> str:
     InputError
         If a name cannot be expressed in the format.
     """
-    return _DOCUMENT_TYPE + "\n".join(_lines(network, path)) + "\n"
+    return _DECLARATION + "\n".join(_lines(network, path)) + "\n"
 
 
 def _lines(network: Network, path: str | Path | None) -> Iterator[str]:
