@@ -15,7 +15,7 @@ from dosift.network.assemble import repeated_position, shown
 from dosift.network.safe_xml import run_expat, safe_expat
 from dosift.network.storage import decode, read_bytes
 
-_FIELD = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^,\t"]*))\s*')
+_FIELD = re.compile(r' *(?:"((?:[^"]|"")*)"|([^,\t"]*)) *')
 
 
 class Graph(NamedTuple):
