@@ -15,7 +15,7 @@ from dosift.fit_check import FitCheck, check_fit
 from dosift.interventions import Mixture, Target
 from dosift.likelihood import MechanismFactors
 from dosift.network.model import Network
-from dosift.rows import Encoded, collapse, encode, to_native
+from dosift.rows import Encoded, collapse, load_rows, to_native
 from dosift.search.engine import SearchResult, find_targets
 from dosift.simulation import RandomState, as_generator, sample_codes
 from dosift.tables import component_table, variable_table
@@ -195,7 +195,7 @@ class InterventionMixture:
 
         Parameters
         ----------
-        rows : dataframe, mapping of columns, ndarray of int or Encoded
+        rows : dataframe, mapping of columns, ndarray of int, path or Encoded
             One column for each variable of the network, with state names; or an array of state
             codes in the network's order of variables.
         y : None
@@ -225,7 +225,7 @@ class InterventionMixture:
             gap=self.gap_tolerance,
             progress=progress,
         )
-        self._native = encoded.native
+        self._library = encoded.library
         self.network_ = network
         self._store(result)
         self.n_rows_ = configurations.total
@@ -267,7 +267,7 @@ class InterventionMixture:
         return self.network
 
     def _encode(self, rows: Any, network: Network) -> Encoded:
-        return rows if isinstance(rows, Encoded) else encode(rows, network)
+        return rows if isinstance(rows, Encoded) else load_rows(rows, network)
 
     def _store(self, result: SearchResult) -> None:
         self.mixture_ = Mixture.from_codes(self.network_, result.targets, result.weights)
@@ -428,7 +428,7 @@ class InterventionMixture:
             The columns of ``components.csv``, by descending weight.
         """
         self._check_fitted()
-        return to_native(self.components_, self._native)
+        return to_native(self.components_, self._library)
 
     def diagnostics(self) -> dict[str, Any]:
         """Return the numbers that tell how far the fit can be trusted.

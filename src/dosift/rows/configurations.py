@@ -5,10 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 #: Code of a missing value, and of a variable that a target leaves alone.
 MISSING = -1
+
+#: Keys are combined as long as they stay below this.
+_LARGEST_KEY = 2**62
+#: Key spaces up to this many times the number of rows are counted without sorting.
+_DENSE_FACTOR = 4
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,8 @@ class Configurations:
     counts : ndarray of float64, shape (n_configurations,)
         How often (or with what total sample weight) each one occurs; all positive.
     inverse : ndarray of int64, shape (n_rows,)
-        For each input row, the position of its configuration.
+        For each input row, the position of its configuration; -1 for a row of weight zero whose
+        configuration no other row has.
     """
 
     codes: NDArray[np.integer]
@@ -34,3 +40,75 @@ class Configurations:
     def total(self) -> float:
         """Number of rows (or total sample weight)."""
         return float(self.counts.sum())
+
+
+def collapse(
+    codes: NDArray[np.integer],
+    cardinalities: NDArray[np.int64],
+    sample_weight: ArrayLike | None = None,
+) -> Configurations:
+    """Collapse rows to distinct configurations.
+
+    Parameters
+    ----------
+    codes : ndarray of int, shape (n_rows, n_variables)
+        State codes, -1 for missing.
+    cardinalities : ndarray of int, shape (n_variables,)
+        Number of states of each variable.
+    sample_weight : array-like, shape (n_rows,), optional
+        Non-negative weights of the rows; 1 each by default.
+
+    Returns
+    -------
+    Configurations
+
+    Examples
+    --------
+    >>> rows = collapse(np.array([[1, 0], [0, 1], [1, 0]]), np.array([2, 2]))
+    >>> rows.codes.tolist(), rows.counts.tolist(), rows.inverse.tolist()
+    ([[0, 1], [1, 0]], [1.0, 2.0], [1, 0, 1])
+    """
+    n_rows = codes.shape[0]
+    weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    key, size = _row_keys(codes, cardinalities)
+    if size <= _DENSE_FACTOR * max(n_rows, 1):
+        occurs = np.zeros(size, dtype=bool)
+        occurs[key] = True
+        rank_of = np.cumsum(occurs) - 1
+        inverse = rank_of[key]
+        first = np.empty(int(occurs.sum()), dtype=np.int64)
+        first[inverse[::-1]] = np.arange(n_rows - 1, -1, -1)
+    else:
+        _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
+    counts = np.bincount(inverse, weights=weight, minlength=first.size).astype(np.float64)
+    distinct = codes[first]
+    if weight is not None and counts.size and counts.min() <= 0:
+        kept = counts > 0
+        position = np.where(kept, np.cumsum(kept) - 1, MISSING)
+        distinct, counts, inverse = distinct[kept], counts[kept], position[inverse]
+    return Configurations(np.asfortranarray(distinct), counts, inverse.astype(np.int64))
+
+
+def _row_keys(
+    codes: NDArray[np.integer], cardinalities: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], int]:
+    """One integer for each row, in the lexicographic order of the rows, and their bound.
+
+    Columns are combined in mixed radix; when the key would overflow it is replaced by its rank
+    among the keys seen so far, which keeps the order.
+    """
+    key = np.zeros(codes.shape[0], dtype=np.int64)
+    size = 1
+    for j, k in enumerate(cardinalities):
+        column = codes[:, j]
+        lowest = MISSING if column.size and column.min() < 0 else 0
+        radix = int(k) - lowest
+        if size * radix >= _LARGEST_KEY:
+            ranks, key = np.unique(key, return_inverse=True)
+            size = int(ranks.size)
+        key *= radix
+        key += column
+        if lowest:
+            key -= lowest
+        size *= radix
+    return key, size

@@ -12,15 +12,21 @@ from threadpoolctl import threadpool_limits
 
 from dosift.likelihood import MechanismFactors
 from dosift.network.model import Network
-from dosift.rows.configurations import Configurations
+from dosift.rates import family_counts
+from dosift.rows.configurations import MISSING as FREE
+from dosift.rows.configurations import Configurations, collapse
 from dosift.search.improve import Improver
 from dosift.search.problem import SearchProblem
 from dosift.search.score import Score
+from dosift.search.screening import screen_variables, wanted_variables
 from dosift.search.splitting import split
 from dosift.weights import DEFAULT_GAP
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
+
+#: Bound on how often variables are screened again.
+_MAX_SCREENS = 10
 
 
 @dataclass(frozen=True)
@@ -49,39 +55,75 @@ class SearchResult:
     converged: bool
 
 
-def make_problem(
+@dataclass(frozen=True)
+class PreparedSearch:
+    """A search problem in topological order, and the way back to the network's variables.
+
+    Attributes
+    ----------
+    problem : SearchProblem
+    variables : ndarray of int
+        Network positions of the problem's variables, in topological order.
+    closure : ndarray of int
+        Network positions of these and of their parents, in topological order: all that the
+        likelihood ratios depend on.
+    first_difference : ndarray of int, shape (n_configurations,)
+        First column of the closure in which a configuration differs from the one before.
+    """
+
+    problem: SearchProblem
+    variables: NDArray[np.int64]
+    closure: NDArray[np.int64]
+    first_difference: NDArray[np.int64]
+
+    def to_network(self, targets: Ints, n_variables: int) -> NDArray[np.int16]:
+        """Return targets in the network's order of variables."""
+        out = np.full((len(targets), n_variables), FREE, dtype=np.int16)
+        out[:, self.variables] = targets
+        return out
+
+    def from_network(self, targets: Ints) -> NDArray[np.int16]:
+        """Return targets over the problem's variables."""
+        return np.ascontiguousarray(targets[:, self.variables], dtype=np.int16)
+
+
+def prepare(
     network: Network, configurations: Configurations, variables: tuple[int, ...] | None = None
-) -> tuple[SearchProblem, NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], float]:
-    """Set up a search problem in topological order.
+) -> PreparedSearch:
+    """Collapse rows to what matters for some variables, in topological order.
+
+    Parameters
+    ----------
+    network : Network
+    configurations : Configurations
+        Without missing values.
+    variables : tuple of int, optional
+        Variables that targets may set; all by default.
 
     Returns
     -------
-    problem : SearchProblem
-    searched : ndarray of int
-        Network positions of the problem's variables.
-    first_difference, positions : ndarray of int
-        For :func:`~dosift.search.splitting.split`.
-    constant : float
-        What to add to a log-likelihood of the problem to get that of the rows.
+    PreparedSearch
     """
-    order = np.array(network.order)
     allowed = set(range(network.n_variables) if variables is None else variables)
-    searched = np.array([i for i in order if i in allowed])
-    codes = configurations.codes[:, order]
-    rank = np.lexsort(codes.T[::-1])
-    counts = configurations.counts[rank]
-    ordered = configurations.codes[rank]
-    changed = codes[rank][1:] != codes[rank][:-1]
-    first_difference = np.concatenate([[-1], changed.argmax(axis=1)])
-    factors = MechanismFactors(network, ordered, tuple(int(i) for i in searched))
-    positions = np.flatnonzero(np.isin(order, searched))
-    score = Score(float(counts.sum()), network.cardinalities[searched], network.n_variables)
-    constant = float(counts @ factors.log_base())
+    needed = allowed.union(*(network.parents[i] for i in allowed))
+    searched = np.array([i for i in network.order if i in allowed], dtype=np.int64)
+    closure = np.array([i for i in network.order if i in needed], dtype=np.int64)
+    projected = collapse(
+        configurations.codes[:, closure], network.cardinalities[closure], configurations.counts
+    )
+    ordered = projected.codes
+    first_difference = np.full(len(ordered), -1, dtype=np.int64)
+    if ordered.size:
+        first_difference[1:] = (ordered[1:] != ordered[:-1]).argmax(axis=1)
+    codes = np.zeros((len(ordered), network.n_variables), dtype=ordered.dtype, order="F")
+    codes[:, closure] = ordered
+    factors = MechanismFactors(network, codes, tuple(int(i) for i in searched))
+    score = Score(projected.total, network.cardinalities[searched], network.n_variables)
     dense = None
     if searched.size == network.n_variables:
         dense = partial(_inverse_mechanisms, network, searched)
-    problem = SearchProblem(factors, counts, score, dense)
-    return problem, searched, first_difference, positions, constant
+    problem = SearchProblem(factors, projected.counts, score, dense)
+    return PreparedSearch(problem, searched, closure, first_difference)
 
 
 def _inverse_mechanisms(network: Network, order: NDArray[np.int64]) -> list[Floats]:
@@ -105,16 +147,60 @@ def find_targets(
     gap: float = DEFAULT_GAP,
     progress: Callable[[str, int, int | None], None] | None = None,
 ) -> SearchResult:
-    """Find the mixture of do-interventions that explains the rows best."""
+    """Find the mixture of do-interventions that explains the rows best.
+
+    Parameters
+    ----------
+    network : Network
+        The undisturbed system.
+    configurations : Configurations
+        The mixture rows, without missing values.
+    max_size : int, optional
+        Largest number of variables that a target sets.
+    gap : float
+        Optimality gap of the final weights, in nats a row.
+    progress : callable, optional
+        Called with a stage's name, the steps done and the steps in all.
+
+    Returns
+    -------
+    SearchResult
+    """
+    tell = progress or (lambda stage, done, total: None)
+    codes, counts = configurations.codes, configurations.counts
+    n = network.n_variables
+    # The matrices are small, and many threads on small matrices cost far more than they bring;
+    # one thread also makes sums, and so results, independent of the machine.
     with threadpool_limits(1):
-        problem, searched, first_difference, positions, constant = make_problem(
-            network, configurations
+        tell("screening variables", 0, None)
+        variables = screen_variables(network, codes, counts)
+        prepared = prepare(network, configurations, variables)
+        fit = split(
+            prepared.problem,
+            prepared.first_difference,
+            np.flatnonzero(np.isin(prepared.closure, prepared.variables)),
+            max_size,
+            lambda done, total: tell("splitting targets", done, total),
         )
-        fit = split(problem, first_difference, positions, max_size)
-        fit = Improver(problem, max_size).run(fit)
-        fit = problem.fit(fit.targets, fit.weights, gap=gap)
-    targets = np.full((fit.weights.size, network.n_variables), -1, dtype=np.int16)
-    targets[:, searched] = fit.targets
+        tell("improving", 0, None)
+        fit = Improver(prepared.problem, max_size).run(fit)
+        for _ in range(_MAX_SCREENS):
+            if len(variables) == n:
+                break
+            targets = prepared.to_network(fit.targets, n)
+            columns = MechanismFactors(network, codes, variables).columns(targets[:, variables])
+            ratios = columns / (columns @ fit.weights)[:, None]
+            more = wanted_variables(network, codes, counts, ratios, variables)
+            if not more:
+                break
+            tell("screening variables again", 0, None)
+            variables = tuple(sorted({*variables, *more}))
+            prepared = prepare(network, configurations, variables)
+            fit = prepared.problem.fit(prepared.from_network(targets), fit.weights)
+            fit = Improver(prepared.problem, max_size).run(fit)
+        fit = prepared.problem.fit(fit.targets, fit.weights, gap=gap)
+        constant = _reference_log_likelihood(network, codes, counts, prepared.problem)
+    targets = prepared.to_network(fit.targets, n)
     rank = np.lexsort([*targets.T[::-1], -fit.weights])
     return SearchResult(
         targets=targets[rank],
@@ -124,3 +210,15 @@ def find_targets(
         gap=fit.gap,
         converged=fit.converged,
     )
+
+
+def _reference_log_likelihood(
+    network: Network, codes: Ints, counts: Floats, problem: SearchProblem
+) -> float:
+    """Log-likelihood that a problem's columns are relative to, over all rows."""
+    total = float(problem.counts @ problem.factors.log_scale)
+    for i, table in enumerate(network.tables):
+        family = family_counts(network, i, codes, counts)
+        possible = table > 0
+        total += float(family[possible] @ np.log(table[possible]))
+    return total
