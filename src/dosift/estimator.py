@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dosift.assignment import Assignment, assign
 from dosift.errors import ConvergenceWarning, InputError, MisfitWarning, NotFittedError
 from dosift.fit_check import FitCheck, check_fit
 from dosift.interventions import Mixture, Target
-from dosift.likelihood import MechanismFactors
 from dosift.network.model import Network
 from dosift.rows import Encoded, collapse, load_rows, to_native
 from dosift.search.engine import SearchResult, find_targets
@@ -82,6 +82,8 @@ class InterventionMixture:
         One line for each component, the columns of ``components.csv``.
     variables_ : polars.DataFrame
         Totals for each variable and value, the columns of ``variables.csv``.
+    impossible_rows_ : float
+        Number of rows that no component can produce.
     fit_check_ : FitCheck
         Whether the mixture describes the rows.
 
@@ -234,7 +236,9 @@ class InterventionMixture:
         self.feature_names_in_ = np.array(network.names, dtype=object)
         if progress is not None:
             progress("checking the fit", 0, None)
-        columns, mixture, _ = self._likelihoods(configurations.codes)
+        found = assign(network, result.targets, result.weights, configurations.codes)
+        columns, mixture = found.columns, found.mixture
+        self.impossible_rows_ = float(configurations.counts[mixture <= 0].sum())
         self.components_ = component_table(
             self.targets_, self.weights_, columns, mixture, configurations.counts
         )
@@ -313,20 +317,25 @@ class InterventionMixture:
         if not hasattr(self, "mixture_"):
             raise NotFittedError("this InterventionMixture is not fitted yet; call fit(rows) first")
 
-    def _likelihoods(self, codes: Ints) -> tuple[Floats, Floats, Floats]:
-        """Columns, mixture density, and log-probability of each row of codes."""
-        factors = MechanismFactors(self.network_, codes)
-        columns = factors.columns(self._target_codes)
-        mixture = columns @ self.weights_
-        with np.errstate(divide="ignore"):
-            return columns, mixture, np.log(mixture) + factors.log_base()
+    def assign(self, rows: Any) -> tuple[Assignment, NDArray[np.int64]]:
+        """Likelihoods and posteriors of the distinct rows, and where each row is among them.
 
-    def _row_likelihoods(self, rows: Any) -> tuple[Floats, Floats, Floats, NDArray[np.int64]]:
+        Parameters
+        ----------
+        rows : as in :meth:`fit`
+
+        Returns
+        -------
+        assignment : Assignment
+            For the distinct configurations.
+        inverse : ndarray of int64, shape (n_rows,)
+            Position of each row's configuration.
+        """
         self._check_fitted()
         encoded = self._encode(rows, self.network_)
         configurations = collapse(encoded.codes, self.network_.cardinalities)
-        columns, mixture, log_probability = self._likelihoods(configurations.codes)
-        return columns, mixture, log_probability, configurations.inverse
+        found = assign(self.network_, self._target_codes, self.weights_, configurations.codes)
+        return found, configurations.inverse
 
     def predict_proba(self, rows: Any) -> Floats:
         """Posterior probability of each component for each row.
@@ -340,10 +349,8 @@ class InterventionMixture:
         ndarray, shape (n_rows, n_components)
             In the order of `targets_`; a row that no component can produce holds NaN.
         """
-        columns, mixture, _, inverse = self._row_likelihoods(rows)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            posterior: Floats = columns * self.weights_ / mixture[:, None]
-        return posterior[inverse]
+        found, inverse = self.assign(rows)
+        return found.posterior[inverse]
 
     def predict(self, rows: Any) -> NDArray[np.object_]:
         """Most probable target of each row.
@@ -357,11 +364,10 @@ class InterventionMixture:
         ndarray of str, shape (n_rows,)
             Texts such as ``do(lung=no)``; None for a row that no component can produce.
         """
-        columns, mixture, _, inverse = self._row_likelihoods(rows)
-        texts = np.array([str(t) for t in self.targets_] + [None], dtype=object)
-        best = (columns * self.weights_).argmax(axis=1)
-        best[mixture <= 0] = len(self.targets_)
-        out: NDArray[np.object_] = texts[best][inverse]
+        found, inverse = self.assign(rows)
+        # Position -1, a row that no target can produce, picks the last entry.
+        texts = np.array([*(str(t) for t in self.targets_), None], dtype=object)
+        out: NDArray[np.object_] = texts[found.best][inverse]
         return out
 
     def surprise(self, rows: Any) -> Floats:
@@ -376,8 +382,8 @@ class InterventionMixture:
         ndarray, shape (n_rows,)
             Minus the logarithm of its probability, in nats; infinite if it cannot occur.
         """
-        _, _, log_probability, inverse = self._row_likelihoods(rows)
-        return -log_probability[inverse]
+        found, inverse = self.assign(rows)
+        return -found.log_probability[inverse]
 
     def score(
         self, rows: Any, y: object = None, *, sample_weight: ArrayLike | None = None
@@ -448,6 +454,7 @@ class InterventionMixture:
             "penalised_score": self.penalised_score_,
             "optimality_gap": self.optimality_gap_,
             "converged": self.converged_,
+            "impossible_rows": self.impossible_rows_,
             "fit_check": {
                 "fits": self.fit_check_.fits,
                 "p_value": self.fit_check_.p_value,

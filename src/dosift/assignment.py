@@ -1,0 +1,83 @@
+"""Which target each row came from, under a given mixture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.likelihood import MechanismFactors
+from dosift.network.model import Network
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.integer]
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Likelihoods and posteriors of configurations under a mixture.
+
+    Attributes
+    ----------
+    columns : ndarray, shape (n_configurations, n_targets)
+        Likelihoods relative to a reference measure.
+    mixture : ndarray, shape (n_configurations,)
+        Their mixture.
+    weights : ndarray, shape (n_targets,)
+    log_probability : ndarray, shape (n_configurations,)
+        Log-probability under the mixture, in nats; minus infinity where it cannot occur.
+    """
+
+    columns: Floats
+    mixture: Floats
+    weights: Floats
+    log_probability: Floats
+
+    @property
+    def posterior(self) -> Floats:
+        """Posterior of each target; NaN in a row that no target can produce."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            out: Floats = self.columns * self.weights / self.mixture[:, None]
+        return out
+
+    @property
+    def best(self) -> NDArray[np.int64]:
+        """Most probable target of each configuration; -1 where none can produce it."""
+        best = (self.columns * self.weights).argmax(axis=1)
+        best[self.mixture <= 0] = -1
+        return np.asarray(best, dtype=np.int64)
+
+
+def assign(network: Network, targets: Ints, weights: Floats, codes: Ints) -> Assignment:
+    """Compute likelihoods and posteriors of configurations.
+
+    Parameters
+    ----------
+    network : Network
+    targets : ndarray of int, shape (n_targets, n_variables)
+        -1 where a variable is left alone.
+    weights : ndarray, shape (n_targets,)
+    codes : ndarray of int, shape (n_configurations, n_variables)
+        Without missing values.
+
+    Returns
+    -------
+    Assignment
+
+    Examples
+    --------
+    >>> network = Network.from_tables({"a": ["0", "1"]}, {}, {"a": [0.5, 0.5]})
+    >>> found = assign(
+    ...     network, np.array([[-1], [1]]), np.array([0.5, 0.5]), np.array([[0], [1]])
+    ... )
+    >>> found.posterior.round(3)
+    array([[1.   , 0.   ],
+           [0.333, 0.667]])
+    """
+    factors = MechanismFactors(network, codes)
+    columns = factors.columns(targets)
+    mixture = columns @ weights
+    with np.errstate(divide="ignore"):
+        log_probability = np.log(mixture) + factors.log_base()
+    return Assignment(columns, mixture, weights, log_probability)

@@ -1,0 +1,70 @@
+"""The command line: one module for each command, one place that turns errors into messages."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from typing import Any, NoReturn
+
+EXIT_INPUT, EXIT_UNTRUSTED, EXIT_INTERRUPTED = 2, 3, 130
+
+
+def main() -> NoReturn:
+    """Run the command and exit with its status.
+
+    0 done; 2 the input or the arguments are wrong; 3 the fit must not be trusted; 130
+    interrupted.
+    """
+    import typer
+
+    from dosift.cli.app import app
+    from dosift.errors import DosiftError
+
+    warnings.showwarning = _show_notice
+    try:
+        status = app(standalone_mode=False, prog_name="dosift")
+    except DosiftError as error:
+        status = _fail(str(error))
+    except (KeyboardInterrupt, typer.Abort):
+        print("interrupted; nothing was written", file=sys.stderr)
+        status = EXIT_INTERRUPTED
+    except MemoryError:
+        status = _fail("there is not enough memory for this; use fewer rows or variables")
+    except _usage_error() as error:
+        status = _fail(f"{error.format_message()}\nSee 'dosift --help'.")
+    except BrokenPipeError:
+        # Whoever read our output has gone; keep Python from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        status = _fail(f"{where}{error.strerror or error}")
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _usage_error() -> type[Any]:
+    """Class of wrong-argument errors; typer brings click along, or has it inside."""
+    import typer
+
+    return next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+
+
+def _fail(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return EXIT_INPUT
+
+
+def _show_notice(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: object = None,
+    line: str | None = None,
+) -> None:
+    """Show dosift's own warnings as one line, and keep those of libraries to themselves."""
+    from dosift.errors import DosiftWarning
+
+    if issubclass(category, DosiftWarning):
+        print(f"note: {message}", file=sys.stderr)

@@ -1,0 +1,161 @@
+"""``dosift fit``: the main job."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dosift.cli.options import Force, Json, Output, Quiet, Seed, Threads, print_json, set_up
+from dosift.errors import InputError
+
+if TYPE_CHECKING:
+    from dosift.estimator import InterventionMixture
+    from dosift.network import Network
+
+EXIT_UNTRUSTED = 3
+
+
+def fit(
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(metavar="[NETWORK] ROWS", help="A network (BIF, XMLBIF), and the rows."),
+    ],
+    output: Output,
+    graph: Annotated[
+        Path | None, typer.Option(help="Graph of a network to learn (edge CSV, DOT, GraphML).")
+    ] = None,
+    control: Annotated[
+        Path | None, typer.Option(help="Control rows to learn the network from.")
+    ] = None,
+    method: Annotated[str, typer.Option(help="Method of estimation.")] = "likelihood",
+    max_size: Annotated[
+        int | None, typer.Option(help="Largest number of variables in one intervention.", min=1)
+    ] = None,
+    refine: Annotated[
+        bool, typer.Option(help="Let the mixture rows teach a learned network too.")
+    ] = True,
+    all_probabilities: Annotated[
+        bool, typer.Option("--all-probabilities", help="One column of probabilities a component.")
+    ] = False,
+    seed: Seed = 0,
+    threads: Threads = 2,
+    force: Force = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Find the interventions in a file of rows, their weights, and each row's intervention.
+
+    Known network:    dosift fit network.bif rows.csv -o result
+
+    Learned network:  dosift fit rows.csv --graph edges.csv --control control.csv -o result
+    """
+    set_up(quiet, threads)
+    settings = {
+        "method": method,
+        "max_size": max_size,
+        "refine": refine,
+        "seed": seed,
+        "graph": None if graph is None else str(graph),
+        "control": None if control is None else str(control),
+    }
+    files = [*inputs, *(path for path in (graph, control) if path is not None)]
+    content, model = fit_files(
+        inputs, graph, control, output, settings, files, all_probabilities, force, quiet or json
+    )
+    if json:
+        print_json(content)
+    elif not quiet:
+        print_summary(model, content, output)
+    return 0 if content["trusted"] else EXIT_UNTRUSTED
+
+
+def fit_files(
+    inputs: list[Path],
+    graph: Path | None,
+    control: Path | None,
+    output: Path,
+    settings: dict[str, Any],
+    files: list[Path],
+    all_probabilities: bool,
+    force: bool,
+    quiet: bool,
+) -> tuple[dict[str, Any], InterventionMixture]:
+    """Read, fit, and write the result folder."""
+    from dosift.estimator import InterventionMixture
+    from dosift.progress import ProgressReporter
+    from dosift.result import check_absent, result_content, row_table, write_result
+    from dosift.rows import load_rows
+
+    check_absent(output, force)
+    timings: dict[str, float] = {}
+    with ProgressReporter(quiet) as tell:
+        begin = time.perf_counter()
+        tell("reading", 0, None)
+        network, rows_path = _network(inputs, graph, control)
+        rows = load_rows(rows_path, network)
+        timings["read"] = time.perf_counter() - begin
+        begin = time.perf_counter()
+        model = InterventionMixture(
+            network,
+            method=settings["method"],
+            max_size=settings["max_size"],
+            refine=settings["refine"],
+            random_state=settings["seed"],
+        ).fit(rows, progress=tell)
+        timings["fit"] = time.perf_counter() - begin
+        tell("writing", 0, None)
+        found, inverse = model.assign(rows)
+        table = row_table(found, inverse, [str(t) for t in model.targets_], all_probabilities)
+        content = result_content(model, settings=settings, inputs=files, timings=timings)
+        write_result(output, model, table, content, force=force)
+    return content, model
+
+
+def _network(inputs: list[Path], graph: Path | None, control: Path | None) -> tuple[Network, Path]:
+    from dosift.learning import learn_network
+    from dosift.network import read_network
+
+    if graph is None and control is None:
+        if len(inputs) != 2:
+            raise InputError(
+                f"{len(inputs)} file(s) given; 'fit' needs NETWORK ROWS, or ROWS with --graph and "
+                "--control"
+            )
+        return read_network(inputs[0]), inputs[1]
+    if graph is None or control is None:
+        raise InputError("--graph and --control belong together; give both")
+    if len(inputs) != 1:
+        raise InputError("with --graph and --control give one file only, the rows")
+    return learn_network(graph, control), inputs[0]
+
+
+def print_summary(model: InterventionMixture, content: dict[str, Any], output: Path) -> None:
+    """Print the components as a table, and what to do next."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    for reason in content["reasons"]:
+        console.print(f"[bold]Do not trust this fit.[/] {escape(reason)}")
+    table = Table(title=f"{len(model.targets_)} components in {model.n_rows_:,.0f} rows")
+    table.add_column("intervention", overflow="fold")
+    for heading in ("weight", "95 % interval", "rows"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in content["components"]:
+        interval = "-"
+        if row["ci_low"] is not None:
+            interval = f"{row['ci_low']:.3f} - {row['ci_high']:.3f}"
+        table.add_row(
+            escape(row["target"]), f"{row['weight']:.3f}", interval, f"{row['rows']:,.0f}"
+        )
+    console.print(table)
+    console.print(
+        "Intervals take the interventions found and the network as given.\n"
+        f"Report: {escape(str(output / 'report.html'))}\n"
+        f"Each row's intervention: {escape(str(output / 'rows.parquet'))}",
+        soft_wrap=True,
+    )

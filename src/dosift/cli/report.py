@@ -1,0 +1,39 @@
+"""``dosift report``: the report page of a result."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dosift.cli.options import Force, Quiet
+from dosift.errors import InputError
+
+
+def report(
+    result: Annotated[Path, typer.Argument(help="The folder that 'fit' wrote.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The page; in the folder by default.")
+    ] = None,
+    force: Force = False,
+    quiet: Quiet = False,
+) -> int:
+    """Write the report page of a result again.
+
+    Example:  dosift report result -o report.html
+    """
+    from dosift.report import render_report
+    from dosift.result import check_absent, read_result
+
+    content = read_result(result).content
+    path = result / "report.html" if output is None else output
+    if output is not None:
+        check_absent(path, force)
+    try:
+        path.write_text(render_report(content), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", path=path) from None
+    if not quiet:
+        typer.echo(f"report: {path}")
+    return 0

@@ -1,0 +1,64 @@
+"""``dosift simulate``: rows from a known mixture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dosift.cli.options import Force, Json, Output, Quiet, Seed, print_json, set_up, write_table
+from dosift.errors import InputError
+
+
+def simulate(
+    network: Annotated[Path, typer.Argument(help="A network (BIF, XMLBIF).")],
+    n_rows: Annotated[int, typer.Option("--n-rows", "-n", help="Rows to draw.", min=1)],
+    output: Output,
+    mixture: Annotated[
+        Path | None, typer.Option(help="Targets and weights (mixture.json).")
+    ] = None,
+    targets: Annotated[
+        int | None, typer.Option(help="Draw this many random targets instead.", min=1)
+    ] = None,
+    max_size: Annotated[
+        int | None, typer.Option(help="Largest size of a random target.", min=1)
+    ] = None,
+    seed: Seed = 0,
+    force: Force = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Draw rows from a mixture of interventions; the truth goes beside them.
+
+    Example:  dosift simulate network.bif -n 20000 --targets 5 --seed 1 -o rows.csv
+    """
+    import numpy as np
+
+    from dosift import simulation
+    from dosift.interventions import Mixture
+    from dosift.network import read_network
+    from dosift.random_problems import random_mixture
+    from dosift.result import check_absent
+
+    set_up(quiet)
+    if (mixture is None) == (targets is None):
+        raise InputError("give either --mixture FILE or --targets K")
+    model = read_network(network)
+    rng = np.random.default_rng(seed)
+    if mixture is not None:
+        if max_size is not None:
+            raise InputError("--max-size goes with --targets, not with --mixture")
+        truth = Mixture.read(mixture)
+        truth.to_codes(model)
+    else:
+        truth = random_mixture(model, targets or 1, max_size=max_size, random_state=rng)
+    truth_path = output.with_name(f"{output.stem}.mixture.json")
+    check_absent(truth_path, force)
+    write_table(simulation.simulate(model, truth, n_rows, rng), output, force)
+    truth.write(truth_path)
+    if json:
+        print_json({"rows": str(output), "mixture": str(truth_path), **truth.to_dict()})
+    elif not quiet:
+        typer.echo(f"{n_rows} rows: {output}\nthe truth: {truth_path}")
+    return 0

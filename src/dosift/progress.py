@@ -1,0 +1,79 @@
+"""Progress on a terminal as a bar with an estimate, elsewhere as plain lines."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import Any, Self
+
+
+class ProgressReporter:
+    """Tells how far a long job is, on stderr.
+
+    Called with a stage's name, the steps done and the steps in all (or None when unknown), it
+    shows a bar with the time left on a terminal, one line for each stage elsewhere, and nothing
+    when quiet.
+
+    Parameters
+    ----------
+    quiet : bool, default=False
+        Whether to say nothing.
+
+    Examples
+    --------
+    >>> with ProgressReporter(quiet=True) as tell:
+    ...     tell("splitting targets", 1, 4)
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._bar: Any = None
+        self._task: Any = None
+        self._stage: str | None = None
+
+    def __enter__(self) -> Self:
+        if not self._quiet and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import (
+                BarColumn,
+                Progress,
+                SpinnerColumn,
+                TextColumn,
+                TimeElapsedColumn,
+                TimeRemainingColumn,
+            )
+
+            self._bar = Progress(
+                SpinnerColumn(),
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TimeElapsedColumn(),
+                TextColumn("left"),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._bar.start()
+        return self
+
+    def __call__(self, stage: str, done: int, total: int | None) -> None:
+        """Report a step."""
+        is_new = stage != self._stage
+        self._stage = stage
+        if self._bar is not None:
+            if is_new:
+                if self._task is not None:
+                    self._bar.remove_task(self._task)
+                self._task = self._bar.add_task(stage, total=total)
+            self._bar.update(self._task, completed=done, total=total)
+        elif is_new and not self._quiet:
+            print(f"{stage} ...", file=sys.stderr, flush=True)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()

@@ -1,0 +1,309 @@
+"""The result folder: written whole or not at all, and read back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dosift._version import __version__
+from dosift.assignment import Assignment
+from dosift.errors import InputError
+from dosift.interventions import Mixture
+from dosift.network import Network, read_network, write_network
+
+if TYPE_CHECKING:
+    import polars as pl
+    from numpy.typing import NDArray
+
+    from dosift.estimator import InterventionMixture
+
+#: Files of a result folder that reading it back needs.
+_NETWORK, _MIXTURE, _RESULT = "network.bif", "mixture.json", "result.json"
+
+
+@dataclass(frozen=True)
+class Result:
+    """A result folder, read back.
+
+    Attributes
+    ----------
+    network : Network
+        The network that the mixture refers to.
+    mixture : Mixture
+    content : dict
+        What ``result.json`` holds.
+    """
+
+    network: Network
+    mixture: Mixture
+    content: dict[str, Any]
+
+
+def result_content(
+    model: InterventionMixture,
+    *,
+    settings: Mapping[str, Any],
+    inputs: Sequence[Path],
+    timings: Mapping[str, float],
+) -> dict[str, Any]:
+    """Gather everything that is a number or says where it came from.
+
+    Parameters
+    ----------
+    model : InterventionMixture
+        Fitted.
+    settings : mapping
+        What the user asked for.
+    inputs : sequence of Path
+        The files that were read; their checksums are recorded.
+    timings : mapping of str to float
+        Seconds by stage.
+
+    Returns
+    -------
+    dict
+        The content of ``result.json``.
+    """
+    reasons = distrust(model)
+    return {
+        "trusted": not reasons,
+        "reasons": reasons,
+        "components": [_finite(row) for row in model.components_.to_dicts()],
+        "variables": [_finite(row) for row in model.variables_.to_dicts()],
+        "diagnostics": _finite(model.diagnostics()),
+        "settings": dict(settings),
+        "seed": settings.get("seed"),
+        "inputs": [{"path": str(p), "sha256": _sha256(p)} for p in inputs],
+        "versions": versions(),
+        "timings": {stage: round(seconds, 3) for stage, seconds in timings.items()},
+    }
+
+
+def distrust(model: InterventionMixture) -> list[str]:
+    """Say why a fit must not be trusted.
+
+    Returns
+    -------
+    list of str
+        Sentences; empty when there is no reason.
+    """
+    reasons = []
+    if not model.converged_:
+        reasons.append(
+            f"The weights did not converge: the optimality gap is {model.optimality_gap_:.1e} "
+            "nats a row."
+        )
+    check = model.fit_check_
+    if not check.fits:
+        names = model.network_.names
+        pairs = ", ".join(
+            names[i] if i == j else f"{names[i]} with {names[j]}" for i, j, _ in check.worst[:3]
+        )
+        reasons.append(
+            "The mixture does not describe the rows: some joint distributions deviate (worst: "
+            f"{pairs}). A mechanism changed in a way that is no do-intervention, or the network "
+            "is wrong there; single components may be inventions."
+        )
+    if model.impossible_rows_:
+        reasons.append(
+            f"{model.impossible_rows_:g} row(s) have probability zero under every component."
+        )
+    return reasons
+
+
+def versions() -> dict[str, str]:
+    """Versions of dosift, Python and the libraries that numbers depend on."""
+    libraries = {name: metadata.version(name) for name in ("numpy", "scipy", "polars", "narwhals")}
+    return {"dosift": __version__, "python": platform.python_version(), **libraries}
+
+
+def row_table(
+    assignment: Assignment,
+    inverse: NDArray[np.int64],
+    targets: Sequence[str],
+    all_probabilities: bool = False,
+) -> pl.DataFrame:
+    """Table of rows: most probable target, its probability, and the surprise.
+
+    Parameters
+    ----------
+    assignment : Assignment
+        For distinct configurations.
+    inverse : ndarray of int64, shape (n_rows,)
+        Position of each row's configuration.
+    targets : sequence of str
+        Texts of the targets.
+    all_probabilities : bool, default=False
+        Whether to add one column for each target.
+
+    Returns
+    -------
+    polars.DataFrame
+        In the rows' order; the target is null where none can produce the row.
+    """
+    import polars as pl
+
+    best = assignment.best
+    texts = np.array([*targets, None], dtype=object)
+    posterior = assignment.posterior
+    probability = posterior[np.arange(best.size), best]
+    probability[best < 0] = np.nan
+    columns: dict[str, Any] = {
+        "target": pl.Series(texts[best], dtype=pl.String),
+        "probability": probability,
+        "surprise": -assignment.log_probability,
+    }
+    if all_probabilities:
+        columns |= {text: posterior[:, t] for t, text in enumerate(targets)}
+    return pl.DataFrame(columns)[inverse].fill_nan(None)
+
+
+def write_result(
+    folder: str | Path,
+    model: InterventionMixture,
+    rows: pl.DataFrame,
+    content: Mapping[str, Any],
+    *,
+    force: bool = False,
+) -> None:
+    """Write a result folder, whole or not at all.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Must not exist yet, unless `force`.
+    model : InterventionMixture
+        Fitted.
+    rows : polars.DataFrame
+        From :func:`row_table`.
+    content : mapping
+        From :func:`result_content`.
+    force : bool, default=False
+        Whether to replace an existing folder.
+
+    Raises
+    ------
+    InputError
+        If the folder exists, or cannot be written.
+    """
+    from dosift.report import render_report
+
+    folder = Path(folder)
+    check_absent(folder, force)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", path=folder) from None
+    try:
+        model.mixture_.write(staging / _MIXTURE)
+        write_network(model.network_, staging / _NETWORK)
+        model.components_.write_csv(staging / "components.csv")
+        model.variables_.write_csv(staging / "variables.csv")
+        rows.write_parquet(staging / "rows.parquet")
+        text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+        (staging / _RESULT).write_text(text + "\n", encoding="utf-8")
+        (staging / "report.html").write_text(render_report(dict(content)), encoding="utf-8")
+        staging.chmod(0o755 & ~_umask())
+        _move_into_place(staging, folder)
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", path=folder) from None
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def check_absent(path: Path, force: bool) -> None:
+    """Refuse to overwrite.
+
+    Raises
+    ------
+    InputError
+        If the path exists and `force` is not set.
+    """
+    if path.exists() and not force:
+        raise InputError("exists already; choose another name or add --force", path=path)
+
+
+def read_result(folder: str | Path) -> Result:
+    """Read a result folder.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Written by ``dosift fit``.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    InputError
+        If it is no result folder, or one of its files cannot be read.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError("is not a result folder; give the folder that 'fit' wrote", path=folder)
+    for name in (_NETWORK, _MIXTURE, _RESULT):
+        if not (folder / name).is_file():
+            raise InputError(f"has no {name}; give the folder that 'fit' wrote", path=folder)
+    try:
+        content = json.loads((folder / _RESULT).read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise InputError(f"cannot be read: {error}", path=folder / _RESULT) from None
+    if not isinstance(content, dict):
+        raise InputError("does not hold a result", path=folder / _RESULT)
+    return Result(read_network(folder / _NETWORK), Mixture.read(folder / _MIXTURE), content)
+
+
+def _move_into_place(staging: Path, folder: Path) -> None:
+    if not folder.exists():
+        staging.rename(folder)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
+    folder.rename(old / folder.name)
+    try:
+        staging.rename(folder)
+    except OSError:
+        with suppress(OSError):
+            (old / folder.name).rename(folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(2**20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _finite(value: Any) -> Any:
+    """Replace what JSON cannot hold (NaN, infinities) by null, all the way down."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_finite(inner) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
