@@ -33,7 +33,7 @@ class VariableRate:
     std_error : float
         Its standard error, with the excluded value taken as known.
     excluded : int
-        The state that looks excluded (the one of least ``E[g]``).
+        The state that looks excluded (the one of least ``E[g]``, allowing for its error).
     value_rates, value_std_errors : ndarray, shape (n_states,)
         The same for each state; 0 for the excluded one.
     """
@@ -92,9 +92,15 @@ def variable_rate(table: Floats, family: Floats) -> VariableRate:
     usable = ~((table == 0) & (family.sum(axis=1, keepdims=True) > 0)).any(axis=0)
     if not usable.any() or k == 1:
         return VariableRate(0.0, float("nan"), 0, np.zeros(k), np.full(k, np.nan))
-    x = int(np.where(usable, means, np.inf).argmin())
+    # A state that is rare in the table may be absent by chance: its mean is then 0 and its
+    # empirical error too. The error that it would have without interventions tells the two apart.
+    shares = family.sum(axis=1) / n
+    expected_error = np.sqrt(shares @ inverse / n)
+    x = int(np.where(usable, means + expected_error, np.inf).argmin())
     second = float((family[:, x] * inverse[:, x] ** 2).sum()) / n
     std_error = float(np.sqrt(max(second - means[x] ** 2, 0.0) / n))
+    if family[:, x].sum() == 0:
+        std_error = float(expected_error[x])
     # phi_a = 1[v = a] - p(a | pa) g_x, one value for each (parent configuration, state).
     g_x = np.zeros_like(table)
     g_x[:, x] = inverse[:, x]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,17 @@ from numpy.typing import NDArray
 from dosift.errors import ExtraColumnsWarning, InputError
 from dosift.network.model import Network, Variable
 from dosift.rows.configurations import MISSING
+
+if TYPE_CHECKING:
+    import polars as pl
+
+#: Stands for a value that is no state while a column is encoded.
+_UNKNOWN = -2
+_WHOLE = re.compile(r"(-?[0-9]+)(?:\.0*)?")
+#: Texts by which other programs mark a missing value.
+_MISSING_MARKS = frozenset({"na", "n/a", "nan", "null", "none", "<na>", "?"})
+#: A column with more unknown values than this is taken for a continuous measurement.
+_MEASUREMENT = 100
 
 
 @dataclass(frozen=True)
@@ -50,9 +62,11 @@ def encode(
     ----------
     data : dataframe, mapping of str to sequence, or ndarray of int
         Any dataframe that narwhals takes, one column for each variable, holding state names;
-        or state codes of shape (n_rows, n_variables). Integers, integer-valued floats and
-        booleans match the state of the same text (``1``, ``1.0`` match ``1``; ``True`` matches
-        ``True`` or ``true``).
+        or state codes of shape (n_rows, n_variables). A value matches the state of the same text.
+        Failing that, whole numbers match by value (``1``, ``1.0`` and the text ``"1.0"`` all match
+        the state ``1``; ``"01"`` does not), and booleans match ``True``, ``true``, ``TRUE`` or
+        ``1`` (``False``, ``false``, ``FALSE`` or ``0``), the first of them that is a state. An
+        empty text is missing unless it is a state.
     network : Network
         Gives variables and states.
     allow_missing : bool, default=False
@@ -84,31 +98,26 @@ def encode(
     if isinstance(data, np.ndarray):
         return Encoded(_checked_codes(data, network, allow_missing, path), (), "numpy")
     frame, library = _as_frame(data, path)
-    columns = list(frame.columns)
-    repeated = {name for name in columns if columns.count(name) > 1}
-    for name in repeated:
-        raise InputError(f"column {name!r} stands there twice; keep one of them", path=path)
-    for name in network.names:
-        if name not in columns:
-            raise InputError(
-                f"column {name!r} is missing; the network's variables must all be there"
-                f"{_hint(name, columns)}",
-                path=path,
-            )
-    extra = tuple(name for name in columns if name not in network.positions)
-    if extra:
-        shown = ", ".join(extra[:5]) + (", ..." if len(extra) > 5 else "")
-        warnings.warn(
-            f"{len(extra)} column(s) are not in the network and were ignored: {shown}",
-            ExtraColumnsWarning,
-            stacklevel=2,
-        )
+    columns = {str(name): name for name in frame.columns}
+    if len(columns) < len(frame.columns):
+        names = [str(name) for name in frame.columns]
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"column {repeated!r} stands there twice; keep one of them", path=path)
+    _check_columns(list(columns), network, path)
     n_rows = len(frame)
     if n_rows == 0:
         raise InputError("the table has no rows", path=path)
     codes = np.empty((n_rows, network.n_variables), dtype=_dtype(network), order="F")
     for i, variable in enumerate(network.variables):
-        codes[:, i] = _encode_column(frame[variable.name], variable, allow_missing, path)
+        column = frame[columns[variable.name]]
+        codes[:, i] = _encode_column(column, variable, allow_missing, path)
+    extra = tuple(name for name in columns if name not in network.positions)
+    if extra:
+        warnings.warn(
+            f"{len(extra)} column(s) are not in the network and were ignored: {_listed(extra, 5)}",
+            ExtraColumnsWarning,
+            stacklevel=2,
+        )
     return Encoded(codes, extra, library)
 
 
@@ -140,15 +149,11 @@ def _dtype(network: Network) -> type[np.signedinteger[Any]]:
 
 
 def _as_frame(data: Any, path: str | Path | None) -> tuple[Any, str]:
+    """Return an eager narwhals dataframe and the name of the library it came in."""
     import narwhals as nw
 
     if isinstance(data, Mapping):
-        import polars as pl
-
-        try:
-            data = pl.DataFrame(dict(data), strict=False)
-        except Exception as error:
-            raise InputError(f"the columns do not make a table: {error}", path=path) from None
+        data = _frame_of_columns(data, path)
     try:
         frame = nw.from_native(data)
     except TypeError:
@@ -158,12 +163,59 @@ def _as_frame(data: Any, path: str | Path | None) -> tuple[Any, str]:
             path=path,
         ) from None
     except nw.exceptions.DuplicateError as error:
-        raise InputError(f"a column name stands there twice: {error}", path=path) from None
+        repeated = " ".join(str(error).split())
+        raise InputError(f"a column name stands there twice: {repeated}", path=path) from None
     if isinstance(frame, nw.LazyFrame):
         frame = frame.collect()
-    if not isinstance(frame, nw.DataFrame):
-        raise InputError("rows are a single column; give a table", path=path)
     return frame, str(frame.implementation)
+
+
+def _frame_of_columns(data: Mapping[Any, Any], path: str | Path | None) -> pl.DataFrame:
+    import polars as pl
+
+    columns: dict[str, pl.Series] = {}
+    for key, values in data.items():
+        name = str(key)
+        if name in columns:
+            raise InputError(f"column {name!r} stands there twice; keep one of them", path=path)
+        if isinstance(values, str) or not isinstance(values, Iterable):
+            raise InputError(
+                f"column {name!r} holds the single value {values!r}; give one value for each row",
+                path=path,
+            )
+        listed = values if isinstance(values, pl.Series) else list(values)
+        try:
+            columns[name] = pl.Series(listed)
+        except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
+            # Values of several types: each stands for its text.
+            columns[name] = pl.Series(
+                [None if _is_missing(v) else str(v) for v in listed], dtype=pl.String
+            )
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        shortest, longest = (
+            min(lengths, key=lengths.__getitem__),
+            max(lengths, key=lengths.__getitem__),
+        )
+        raise InputError(
+            f"column {shortest!r} has {lengths[shortest]} value(s) and column {longest!r} has "
+            f"{lengths[longest]}; all columns need the same number",
+            path=path,
+        )
+    return pl.DataFrame(columns)
+
+
+def _check_columns(columns: Sequence[str], network: Network, path: str | Path | None) -> None:
+    missing = [name for name in network.names if name not in columns]
+    if not missing:
+        return
+    others = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+    unknown = [name for name in columns if name not in network.positions]
+    raise InputError(
+        f"column {missing[0]!r} is missing{others}; every variable of the network needs a column"
+        f"{_hint(missing[0], unknown)}. The columns are: {_listed(columns, 12) or 'none'}",
+        path=path,
+    )
 
 
 def _checked_codes(
@@ -198,82 +250,168 @@ def _checked_codes(
 
 def _encode_column(
     column: Any, variable: Variable, allow_missing: bool, path: str | Path | None
-) -> NDArray[np.integer]:
+) -> NDArray[np.int64]:
     """Encode one column by its distinct values."""
-    index, values = _factorise(column)
-    code_of = {state: a for a, state in enumerate(variable.states)}
-    table = np.empty(len(values), dtype=np.int64)
-    for v, value in enumerate(values):
-        code = _state_code(value, code_of)
-        if code is None:
-            raise _unknown_state(value, index == v, variable, path)
-        if code == MISSING and not allow_missing:
-            missing = index == v
+    try:
+        index, values = _factorise(column)
+    except _UnusableColumnError as error:
+        raise InputError(
+            f"column {variable.name!r} holds {error}, which are no names of states", path=path
+        ) from None
+    # The last entry is what index -1, a missing value, picks.
+    table = np.array([*_codes_of(values, variable.states), MISSING], dtype=np.int64)
+    codes = table[index]
+    if (table == _UNKNOWN).any():
+        raise _unknown_state(codes == _UNKNOWN, index, values, variable, path)
+    if not allow_missing and (table[:-1].min(initial=0) < 0 or index.min() < 0):
+        missing = codes == MISSING
+        if missing.any():
             raise InputError(
                 f"column {variable.name!r} has {int(missing.sum())} missing value(s), the first "
-                f"in data row {int(missing.argmax()) + 1}; this version needs complete rows",
+                f"in data row {int(missing.argmax()) + 1}; this version needs complete rows: drop "
+                "those rows or fill them in",
                 path=path,
             )
-        table[v] = code
-    return table[index]
+    return codes
+
+
+class _UnusableColumnError(Exception):
+    """A column holds nested or binary values."""
 
 
 def _factorise(column: Any) -> tuple[NDArray[np.int64], Sequence[Any]]:
-    """Positions of each row's value among the distinct values of a narwhals series."""
+    """Positions of each row's value among the distinct values of a narwhals series.
+
+    A missing value is among the distinct values, or has the position -1.
+    """
     import polars as pl
 
     native = column.to_native()
     if isinstance(native, pl.Series):
-        series = native
-    else:
-        values = column.to_list()
-        is_null = column.is_null().to_numpy()
-        if is_null.any():
-            # NaN among texts would become the text "NaN".
-            values = [None if null else v for v, null in zip(values, is_null, strict=True)]
-        series = pl.Series(values, strict=False)
+        return _factorise_polars(native)
+    if column.implementation.is_pyarrow():
+        try:
+            return _factorise_polars(pl.Series(pl.from_arrow(native)))
+        except (TypeError, ValueError, pl.exceptions.PolarsError):
+            raise _UnusableColumnError(f"values of type {native.type}") from None
+    return _factorise_pandas(column.to_pandas())
+
+
+def _factorise_polars(series: pl.Series) -> tuple[NDArray[np.int64], Sequence[Any]]:
+    import polars as pl
+
     if series.dtype in {pl.Categorical, pl.Enum}:
         series = series.cast(pl.String)
+    elif series.dtype == pl.Object:
+        series = pl.Series(
+            [None if _is_missing(v) else str(v) for v in series.to_list()], dtype=pl.String
+        )
+    elif series.dtype.is_nested() or series.dtype == pl.Binary:
+        raise _UnusableColumnError(f"values of type {series.dtype}")
     distinct = series.unique(maintain_order=True)
-    numbers = pl.Series(range(len(distinct)), dtype=pl.Int64)
-    index = series.replace_strict(distinct, numbers, return_dtype=pl.Int64)
+    positions = pl.Series(range(len(distinct)), dtype=pl.Int64)
+    index = series.replace_strict(distinct, positions, return_dtype=pl.Int64)
     return index.to_numpy(), distinct.to_list()
 
 
-def _state_code(value: Any, code_of: Mapping[str, int]) -> int | None:
-    """Code of a value; MISSING for a missing one, None if it is no state."""
-    if value is None or (isinstance(value, float | np.floating) and np.isnan(value)):
-        return MISSING
-    for text in _texts(value):
-        if text in code_of:
-            return code_of[text]
-    return MISSING if value == "" else None
+def _factorise_pandas(series: Any) -> tuple[NDArray[np.int64], Sequence[Any]]:
+    import pandas as pd
+
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        return series.cat.codes.to_numpy(dtype=np.int64), series.cat.categories.tolist()
+    if series.dtype == object:
+        kind = pd.api.types.infer_dtype(series, skipna=True)
+        if kind not in {"string", "integer", "floating", "mixed-integer-float", "boolean"}:
+            # pandas takes 1 and True for the same value; their texts differ.
+            is_missing = series.isna().to_numpy()
+            texts = [str(value) for value in series.tolist()]
+            series = pd.Series(texts, dtype=object).mask(is_missing)
+    index, distinct = pd.factorize(series)
+    return np.asarray(index, dtype=np.int64), distinct.tolist()
+
+
+def _codes_of(values: Sequence[Any], states: Sequence[str]) -> list[int]:
+    """Code of each value; MISSING for a missing one, _UNKNOWN if it is no state."""
+    exact = {state: a for a, state in enumerate(states)}
+    whole: dict[str, int] = {}
+    for a, state in enumerate(states):
+        number = _whole_number(state)
+        if number is not None:
+            # Two states with the same number (1 and 1.0) are matched by their exact text only.
+            whole[number] = _UNKNOWN if number in whole else a
+
+    def code(value: Any) -> int:
+        if _is_missing(value):
+            return MISSING
+        texts = _texts(value)
+        for text in texts:
+            if text in exact:
+                return exact[text]
+        if value == "":
+            return MISSING
+        number = _whole_number(texts[-1])
+        return _UNKNOWN if number is None else whole.get(number, _UNKNOWN)
+
+    return [code(value) for value in values]
 
 
 def _texts(value: Any) -> list[str]:
-    """Texts that stand for a value, most literal first: ``1.0`` also means ``1``."""
-    text = str(value)
+    """Texts that stand for a value, most literal first."""
     if isinstance(value, bool | np.bool_):
-        return [text, text.lower()]
-    head, point, tail = text.partition(".")
-    is_whole = point and not tail.strip("0") and head.removeprefix("-").isdigit()
-    return [text, head] if is_whole else [text]
+        return [str(value), str(value).lower(), str(value).upper(), str(int(value))]
+    if isinstance(value, float | np.floating) and np.isfinite(value) and value == int(value):
+        return [str(value), str(int(value))]
+    return [str(value)]
+
+
+def _whole_number(text: str) -> str | None:
+    """Return a whole number without its empty decimals (``"1.0"`` gives ``"1"``), else None."""
+    match = _WHOLE.fullmatch(text)
+    return None if match is None else "0" if match[1] == "-0" else match[1]
+
+
+def _is_missing(value: Any) -> bool:
+    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
+        return True
+    return isinstance(value, float | np.floating) and bool(np.isnan(value))
 
 
 def _unknown_state(
-    value: Any, rows: NDArray[np.bool_], variable: Variable, path: str | Path | None
+    is_unknown: NDArray[np.bool_],
+    index: NDArray[np.int64],
+    values: Sequence[Any],
+    variable: Variable,
+    path: str | Path | None,
 ) -> InputError:
-    states = variable.states
-    shown = ", ".join(states[:12]) + (f", ... ({len(states)} in all)" if len(states) > 12 else "")
+    row = int(is_unknown.argmax())
+    value = str(values[index[row]])
+    n_rows = int(is_unknown.sum())
+    n_values = np.unique(index[is_unknown]).size
+    count = f"{n_rows} row(s) hold {n_values} such value(s)" if n_rows > 1 else "the only such row"
     return InputError(
-        f"column {variable.name!r} has the value {str(value)!r} (first in data row "
-        f"{int(rows.argmax()) + 1}, {int(rows.sum())} time(s)), which is not a state "
-        f"of the variable; its states are: {shown}"
-        f"{_hint(str(value), states)}",
+        f"column {variable.name!r} has the value {value!r} in data row {row + 1} ({count}), which "
+        f"is not a state of the variable; its states are: {_listed(variable.states, 12)}"
+        f"{_advice(value, n_values, variable.states)}",
         path=path,
     )
 
 
+def _advice(value: str, n_values: int, states: Sequence[str]) -> str:
+    if value.strip().lower() in _MISSING_MARKS:
+        return ". If it marks a missing value, leave the cell empty"
+    if n_values > _MEASUREMENT:
+        return ". The column looks like a measurement: cut it into the states first"
+    if value.isdecimal() and int(value) < len(states):
+        return ". If these are state codes, give them as an integer numpy array"
+    return _hint(value, states)
+
+
+def _listed(names: Sequence[str], most: int) -> str:
+    more = f", ... ({len(names)} in all)" if len(names) > most else ""
+    return ", ".join(map(repr, names[:most])) + more
+
+
 def _hint(name: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f". Did you mean {close[0]!r}?" if close else ""
+    folded = {other.strip().casefold(): other for other in known}
+    close = difflib.get_close_matches(name.strip().casefold(), list(folded), n=1, cutoff=0.6)
+    return f". Did you mean {folded[close[0]]!r}?" if close else ""

@@ -68,6 +68,8 @@ def prune(problem: SearchProblem, fit: Fit, costs: Floats | None = None) -> Fit:
         No single drop raises the score any more (as far as exact trials of the most promising
         drops tell).
     """
+    if np.isneginf(fit.log_likelihood):
+        return fit  # some rows are impossible: there is no curvature to go by
     price = (
         dict(zip((t.tobytes() for t in fit.targets), costs, strict=True))
         if costs is not None
