@@ -1,0 +1,112 @@
+"""The two invented stories that dosift ships."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dosift.interventions import Mixture
+from dosift.network import Network, read_network
+from dosift.rows import read_rows
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_SCREEN = (
+    "A knockout screen (invented). The guide was meant to silence KINB. Each of 5,000 cells was\n"
+    "measured for eight genes; nobody knows which cells were hit, and what else was hit in them."
+)
+_INCIDENT = (
+    "An incident in a web shop (invented). 5,000 samples of eight signals, taken while several\n"
+    "faults were present at once; nobody knows which faults, and which samples each one touched."
+)
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A shipped data set.
+
+    Attributes
+    ----------
+    name : str
+    story : str
+        What the rows are, in two lines.
+    network : Network
+        The undisturbed system.
+    control : polars.DataFrame
+        2,000 rows without any intervention.
+    rows : polars.DataFrame
+        5,000 rows from the mixture, unlabelled.
+    truth : Mixture
+        The mixture that the rows were drawn from.
+    paths : dict of str to Path
+        The files: ``network``, ``control``, ``rows``, ``truth``.
+    """
+
+    name: str
+    story: str
+    network: Network
+    control: pl.DataFrame
+    rows: pl.DataFrame
+    truth: Mixture
+    paths: dict[str, Path]
+
+
+def load_screen() -> Demo:
+    """Load the invented knockout screen with off-targets.
+
+    Eight genes of a stress pathway (``STRA``, ``KINB``, ``KINC``, ``TFD``, ``TFE``, ``RIBF``,
+    ``APOG``, ``CYCH``), each ``low``, ``normal`` or ``high``: 2,000 control cells and 5,000 cells
+    of the screen. The guide silences KINB; off-targets silence CYCH, RIBF or TFE in some cells.
+    Made by ``benchmarks/make_demo_data.py``; no real data.
+
+    Returns
+    -------
+    Demo
+
+    Examples
+    --------
+    >>> load_screen().rows.shape
+    (5000, 8)
+    """
+    return _load("screen", _SCREEN)
+
+
+def load_incident() -> Demo:
+    """Load the invented incident with several faults.
+
+    Eight signals of a web shop (``traffic``, ``cache``, ``database``, ``queue``, ``search``,
+    ``checkout``, ``api``, ``errors``) with two or three states each: 2,000 quiet samples and 5,000
+    taken during the incident. Faults: the cache misses, the database is stuck, the queue and the
+    search are slow together. Made by ``benchmarks/make_demo_data.py``; no real data.
+
+    Returns
+    -------
+    Demo
+
+    Examples
+    --------
+    >>> load_incident().network.n_variables
+    8
+    """
+    return _load("incident", _INCIDENT)
+
+
+def _load(name: str, story: str) -> Demo:
+    folder = Path(__file__).parent / "data"
+    paths = {
+        "network": folder / f"{name}.bif",
+        "control": folder / f"{name}_control.csv.gz",
+        "rows": folder / f"{name}_rows.csv.gz",
+        "truth": folder / f"{name}_truth.json",
+    }
+    return Demo(
+        name=name,
+        story=story,
+        network=read_network(paths["network"]),
+        control=read_rows(paths["control"]),
+        rows=read_rows(paths["rows"]),
+        truth=Mixture.read(paths["truth"]),
+        paths=paths,
+    )
