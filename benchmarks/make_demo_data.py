@@ -44,7 +44,7 @@ def screen() -> tuple[dosift.Network, Mixture]:
         "APOG": both,
         "CYCH": follow,
     }
-    network = dosift.Network.from_tables({g: LEVELS for g in genes}, parents, tables)
+    network = dosift.Network.from_tables(dict.fromkeys(genes, LEVELS), parents, tables)
     truth = Mixture(
         {
             do(): 0.38,
@@ -82,7 +82,12 @@ def incident() -> tuple[dosift.Network, Mixture]:
     tables = {
         "traffic": [0.65, 0.35],
         "cache": [[0.85, 0.15], [0.65, 0.35]],
-        "database": [[0.90, 0.08, 0.02], [0.75, 0.20, 0.05], [0.72, 0.24, 0.04], [0.45, 0.45, 0.10]],
+        "database": [
+            [0.90, 0.08, 0.02],
+            [0.75, 0.20, 0.05],
+            [0.72, 0.24, 0.04],
+            [0.45, 0.45, 0.10],
+        ],
         "queue": [[0.88, 0.12], [0.60, 0.40]],
         "search": [[0.88, 0.12], [0.35, 0.65]],
         "checkout": [

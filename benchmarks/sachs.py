@@ -37,7 +37,9 @@ def fit(control: pl.DataFrame, mixture: pl.DataFrame, title: str) -> None:
     posterior = model.predict_proba(rows)
     sets_akt = [target.get("akt") == "1" for target in model.targets_]
     shares = (
-        pl.DataFrame({"condition": mixture["condition"], "share": posterior[:, sets_akt].sum(axis=1)})
+        pl.DataFrame(
+            {"condition": mixture["condition"], "share": posterior[:, sets_akt].sum(axis=1)}
+        )
         .group_by("condition")
         .mean()
         .sort("share", descending=True)

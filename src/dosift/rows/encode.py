@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from dosift.errors import ExtraColumnsWarning, InputError
 from dosift.network.model import Network, Variable
 from dosift.rows.configurations import MISSING
+from dosift.rows.factorise import UnusableColumnError, factorise, is_missing
 
 if TYPE_CHECKING:
     import polars as pl
@@ -189,7 +190,7 @@ def _frame_of_columns(data: Mapping[Any, Any], path: str | Path | None) -> pl.Da
         except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
             # Values of several types: each stands for its text.
             columns[name] = pl.Series(
-                [None if _is_missing(v) else str(v) for v in listed], dtype=pl.String
+                [None if is_missing(v) else str(v) for v in listed], dtype=pl.String
             )
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
@@ -236,6 +237,13 @@ def _checked_codes(
             "for state names",
             path=path,
         )
+    if not allow_missing and (absent := data == MISSING).any():
+        row, i = (int(x) for x in np.argwhere(absent)[0])
+        raise InputError(
+            f"{int(absent.sum())} code(s) are -1, a missing value, the first for variable "
+            f"{network.names[i]!r} in row {row + 1}; this version needs complete rows",
+            path=path,
+        )
     lowest = MISSING if allow_missing else 0
     bad = (data < lowest) | (data >= network.cardinalities)
     if bad.any():
@@ -253,8 +261,8 @@ def _encode_column(
 ) -> NDArray[np.int64]:
     """Encode one column by its distinct values."""
     try:
-        index, values = _factorise(column)
-    except _UnusableColumnError as error:
+        index, values = factorise(column)
+    except UnusableColumnError as error:
         raise InputError(
             f"column {variable.name!r} holds {error}, which are no names of states", path=path
         ) from None
@@ -275,61 +283,6 @@ def _encode_column(
     return codes
 
 
-class _UnusableColumnError(Exception):
-    """A column holds nested or binary values."""
-
-
-def _factorise(column: Any) -> tuple[NDArray[np.int64], Sequence[Any]]:
-    """Positions of each row's value among the distinct values of a narwhals series.
-
-    A missing value is among the distinct values, or has the position -1.
-    """
-    import polars as pl
-
-    native = column.to_native()
-    if isinstance(native, pl.Series):
-        return _factorise_polars(native)
-    if column.implementation.is_pyarrow():
-        try:
-            return _factorise_polars(pl.Series(pl.from_arrow(native)))
-        except (TypeError, ValueError, pl.exceptions.PolarsError):
-            raise _UnusableColumnError(f"values of type {native.type}") from None
-    return _factorise_pandas(column.to_pandas())
-
-
-def _factorise_polars(series: pl.Series) -> tuple[NDArray[np.int64], Sequence[Any]]:
-    import polars as pl
-
-    if series.dtype in {pl.Categorical, pl.Enum}:
-        series = series.cast(pl.String)
-    elif series.dtype == pl.Object:
-        series = pl.Series(
-            [None if _is_missing(v) else str(v) for v in series.to_list()], dtype=pl.String
-        )
-    elif series.dtype.is_nested() or series.dtype == pl.Binary:
-        raise _UnusableColumnError(f"values of type {series.dtype}")
-    distinct = series.unique(maintain_order=True)
-    positions = pl.Series(range(len(distinct)), dtype=pl.Int64)
-    index = series.replace_strict(distinct, positions, return_dtype=pl.Int64)
-    return index.to_numpy(), distinct.to_list()
-
-
-def _factorise_pandas(series: Any) -> tuple[NDArray[np.int64], Sequence[Any]]:
-    import pandas as pd
-
-    if isinstance(series.dtype, pd.CategoricalDtype):
-        return series.cat.codes.to_numpy(dtype=np.int64), series.cat.categories.tolist()
-    if series.dtype == object:
-        kind = pd.api.types.infer_dtype(series, skipna=True)
-        if kind not in {"string", "integer", "floating", "mixed-integer-float", "boolean"}:
-            # pandas takes 1 and True for the same value; their texts differ.
-            is_missing = series.isna().to_numpy()
-            texts = [str(value) for value in series.tolist()]
-            series = pd.Series(texts, dtype=object).mask(is_missing)
-    index, distinct = pd.factorize(series)
-    return np.asarray(index, dtype=np.int64), distinct.tolist()
-
-
 def _codes_of(values: Sequence[Any], states: Sequence[str]) -> list[int]:
     """Code of each value; MISSING for a missing one, _UNKNOWN if it is no state."""
     exact = {state: a for a, state in enumerate(states)}
@@ -341,7 +294,7 @@ def _codes_of(values: Sequence[Any], states: Sequence[str]) -> list[int]:
             whole[number] = _UNKNOWN if number in whole else a
 
     def code(value: Any) -> int:
-        if _is_missing(value):
+        if is_missing(value):
             return MISSING
         texts = _texts(value)
         for text in texts:
@@ -368,12 +321,6 @@ def _whole_number(text: str) -> str | None:
     """Return a whole number without its empty decimals (``"1.0"`` gives ``"1"``), else None."""
     match = _WHOLE.fullmatch(text)
     return None if match is None else "0" if match[1] == "-0" else match[1]
-
-
-def _is_missing(value: Any) -> bool:
-    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
-        return True
-    return isinstance(value, float | np.floating) and bool(np.isnan(value))
 
 
 def _unknown_state(

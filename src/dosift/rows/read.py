@@ -6,7 +6,9 @@ import codecs
 import csv
 import gzip
 import io
+import re
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +26,9 @@ _ARROW = (".arrow", ".feather", ".ipc")
 _SUPPORTED = (
     ".csv, .tsv, .txt (tab separated), each also with .gz; .parquet; .arrow, .feather, .ipc"
 )
+
+#: Rows of quoted text that are held as Python texts at a time.
+_BATCH = 50_000
 
 
 def read_rows(path: str | Path) -> pl.DataFrame:
@@ -52,10 +57,14 @@ def read_rows(path: str | Path) -> pl.DataFrame:
     [('yes', 'no')]
     """
     path = Path(path)
-    if path.is_dir():
+    try:
+        if not path.exists():
+            raise InputError("there is no such file", path=path)
+        is_folder = path.is_dir()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror or error}", path=path) from None
+    if is_folder:
         raise InputError("this is a folder; give a file of rows", path=path)
-    if not path.exists():
-        raise InputError("there is no such file", path=path)
     suffixes = [suffix.lower() for suffix in path.suffixes]
     compressed = bool(suffixes) and suffixes[-1] == ".gz"
     kind = (suffixes[-2:-1] if compressed else suffixes[-1:]) or [""]
@@ -110,26 +119,19 @@ def _read_binary(path: Path, kind: str) -> pl.DataFrame:
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror or error}", path=path) from None
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"is not a readable {kind} file: {reason}", path=path) from None
+        raise InputError(
+            f"is not a readable {kind} file: {_first_line(error)}", path=path
+        ) from None
 
 
 def _read_text(path: Path, separator: str, compressed: bool) -> pl.DataFrame:
-    import polars as pl
-
     data = _decode(path, compressed)
     if not data.strip():
         raise InputError("the file is empty", path=path)
-    header = _check_header(data, separator, path)
-    _check_width(data, separator, len(header), path)
-    try:
-        frame = pl.read_csv(io.BytesIO(data), separator=separator, infer_schema=False)
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"is not a well-formed table: {reason}", path=path) from None
-    frame.columns = header
     # An empty field is the empty text, which may be a state; if not it counts as missing.
-    return frame.fill_null("")
+    if b'"' in data:
+        return _parse_quoted(data, separator, path)
+    return _parse_plain(data, separator, path)
 
 
 def _decode(path: Path, compressed: bool) -> bytes:
@@ -142,6 +144,8 @@ def _decode(path: Path, compressed: bool) -> bytes:
         raise InputError(f"is not a complete gzip file: {error}", path=path) from None
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror or error}", path=path) from None
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise InputError("is UTF-16 text; save it as UTF-8", path=path)
     if b"\0" in data:
         raise InputError("is a binary file, not a table of text", path=path)
     data = data.removeprefix(codecs.BOM_UTF8)
@@ -153,51 +157,97 @@ def _decode(path: Path, compressed: bool) -> bytes:
     return data
 
 
-def _check_header(data: bytes, separator: str, path: Path) -> list[str]:
-    """Return the names of the columns; refuse repeated ones, which polars would rename."""
+def _parse_plain(data: bytes, separator: str, path: Path) -> pl.DataFrame:
+    """Parse text without quotes, where every line end ends a row."""
+    import polars as pl
+
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    # polars makes rows of blank lines.
+    filled = data.lstrip(b"\n")
+    if b"\n\n" in filled:
+        filled = re.sub(rb"\n{2,}", b"\n", filled)
+    line = len(data) - len(data.lstrip(b"\n")) + 1
+    header = filled.partition(b"\n")[0].decode().split(separator)
+    _check_header(header, line, path)
     try:
-        header = next(
-            csv.reader(io.TextIOWrapper(io.BytesIO(data), newline=""), delimiter=separator)
+        frame = pl.read_csv(filled, separator=separator, quote_char=None, infer_schema=False)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        _check_width(data, separator, len(header), path)
+        raise InputError(f"is not a well-formed table: {_first_line(error)}", path=path) from None
+    if frame[:, -1].has_nulls():
+        # polars fills up short lines.
+        _check_width(data, separator, len(header), path)
+    frame.columns = header
+    return frame.fill_null("")
+
+
+def _parse_quoted(data: bytes, separator: str, path: Path) -> pl.DataFrame:
+    """Parse text with quoted fields, which may hold separators and line ends."""
+    import polars as pl
+
+    text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", newline="")
+    reader = csv.reader(text, delimiter=separator, strict=True)
+    parts: list[pl.DataFrame] = []
+    header: list[str] = []
+    batch: list[list[str]] = []
+    line = 1
+
+    def finish_batch() -> None:
+        columns = zip(*batch, strict=True) if batch else [()] * len(header)
+        parts.append(
+            pl.DataFrame(
+                [pl.Series(n, c, dtype=pl.String) for n, c in zip(header, columns, strict=True)]
+            )
         )
+        batch.clear()
+
+    try:
+        for fields in reader:
+            if not fields:  # a blank line
+                pass
+            elif not header:
+                header = fields
+                _check_header(header, line, path)
+            elif len(fields) != len(header):
+                raise _ragged(len(fields), len(header), line, path)
+            else:
+                batch.append(fields)
+                if len(batch) == _BATCH:
+                    finish_batch()
+            line = reader.line_num + 1
     except csv.Error as error:
-        raise InputError(f"has an unreadable header: {error}", path=path, line=1) from None
+        raise InputError(
+            f"is not a well-formed table: {error}; check the quotes", path=path, line=line
+        ) from None
+    finish_batch()
+    return pl.concat(parts)
+
+
+def _check_header(header: Sequence[str], line: int, path: Path) -> None:
     seen: set[str] = set()
     for column, name in enumerate(header, start=1):
         if name in seen:
             raise InputError(
                 f"column name {name!r} stands there twice; keep one of them",
                 path=path,
-                line=1,
+                line=line,
                 column=column,
             )
         seen.add(name)
-    return header
 
 
 def _check_width(data: bytes, separator: str, width: int, path: Path) -> None:
-    """Refuse ragged lines, the short ones of which polars would fill up."""
-    if b'"' in data:
-        # Quoted fields may hold separators and line ends, so they must be parsed.
-        lines = csv.reader(io.TextIOWrapper(io.BytesIO(data), newline=""), delimiter=separator)
-        try:
-            for fields in lines:
-                if fields and len(fields) != width:
-                    raise _ragged(len(fields), width, lines.line_num, path)
-        except csv.Error as error:
-            raise InputError(
-                f"is not a well-formed table: {error}", path=path, line=lines.line_num
-            ) from None
-        return
+    """Raise an error that names the first line with too few or too many fields."""
     raw = np.frombuffer(data if data.endswith(b"\n") else data + b"\n", dtype=np.uint8)
     ends = np.flatnonzero(raw == ord("\n"))
-    separators = np.cumsum(raw == ord(separator))[ends]
-    fields_of = np.diff(separators, prepend=0) + 1
-    lengths = np.diff(ends, prepend=-1) - 1
-    is_blank = (lengths == 0) | ((lengths == 1) & (raw[ends - 1] == ord("\r")))
-    ragged = (fields_of != width) & ~is_blank
-    if ragged.any():
-        line = int(ragged.argmax())
-        raise _ragged(int(fields_of[line]), width, line + 1, path)
+    before = np.searchsorted(np.flatnonzero(raw == ord(separator)), ends)
+    n_fields = np.diff(before, prepend=0) + 1
+    is_blank = np.diff(ends, prepend=-1) == 1
+    is_ragged = (n_fields != width) & ~is_blank
+    if is_ragged.any():
+        line = int(is_ragged.argmax())
+        raise _ragged(int(n_fields[line]), width, line + 1, path)
 
 
 def _ragged(found: int, width: int, line: int, path: Path) -> InputError:
@@ -206,3 +256,7 @@ def _ragged(found: int, width: int, line: int, path: Path) -> InputError:
         path=path,
         line=line,
     )
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -1,0 +1,95 @@
+"""Distinct values of a column, whichever dataframe library holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class UnusableColumnError(Exception):
+    """A column holds nested or binary values."""
+
+
+def factorise(column: Any) -> tuple[NDArray[np.int64], Sequence[Any]]:
+    """Find the distinct values of a column and each row's position among them.
+
+    Parameters
+    ----------
+    column : narwhals.Series
+
+    Returns
+    -------
+    index : ndarray of int64, shape (n_rows,)
+        Position of each row's value; -1 for a missing value that is not among the distinct ones.
+    values : sequence
+        The distinct values, which may hold a missing one.
+
+    Raises
+    ------
+    UnusableColumnError
+        If the values are nested or binary.
+
+    Examples
+    --------
+    >>> import narwhals as nw, polars as pl
+    >>> index, values = factorise(nw.from_native(pl.Series(["b", "a", "b"]), series_only=True))
+    >>> index.tolist(), values
+    ([0, 1, 0], ['b', 'a'])
+    """
+    import polars as pl
+
+    native = column.to_native()
+    if isinstance(native, pl.Series):
+        return _factorise_polars(native)
+    if column.implementation.is_pyarrow():
+        try:
+            return _factorise_polars(pl.Series(pl.from_arrow(native)))
+        except (TypeError, ValueError, pl.exceptions.PolarsError):
+            raise UnusableColumnError(f"values of type {native.type}") from None
+    return _factorise_pandas(column.to_pandas())
+
+
+def _factorise_polars(series: pl.Series) -> tuple[NDArray[np.int64], Sequence[Any]]:
+    import polars as pl
+
+    if series.dtype in {pl.Categorical, pl.Enum}:
+        series = series.cast(pl.String)
+    elif series.dtype == pl.Object:
+        series = pl.Series(
+            [None if is_missing(v) else str(v) for v in series.to_list()], dtype=pl.String
+        )
+    elif series.dtype.is_nested() or series.dtype == pl.Binary:
+        raise UnusableColumnError(f"values of type {series.dtype}")
+    distinct = series.unique(maintain_order=True)
+    positions = pl.Series(range(len(distinct)), dtype=pl.Int64)
+    index = series.replace_strict(distinct, positions, return_dtype=pl.Int64)
+    return index.to_numpy(), distinct.to_list()
+
+
+def _factorise_pandas(series: Any) -> tuple[NDArray[np.int64], Sequence[Any]]:
+    import pandas as pd
+
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        return series.cat.codes.to_numpy(dtype=np.int64), series.cat.categories.tolist()
+    if series.dtype == object:
+        kind = pd.api.types.infer_dtype(series, skipna=True)
+        if kind not in {"string", "integer", "floating", "mixed-integer-float", "boolean"}:
+            # pandas takes 1 and True for the same value; their texts differ.
+            is_missing = series.isna().to_numpy()
+            texts = [str(value) for value in series.tolist()]
+            series = pd.Series(texts, dtype=object).mask(is_missing)
+    index, distinct = pd.factorize(series)
+    return np.asarray(index, dtype=np.int64), distinct.tolist()
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a value stands for a missing one in some library: None, NaN, NA or NaT."""
+    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
+        return True
+    return isinstance(value, float | np.floating) and bool(np.isnan(value))
