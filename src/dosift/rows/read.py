@@ -6,9 +6,10 @@ import codecs
 import csv
 import gzip
 import io
+import itertools
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -186,42 +187,79 @@ def _parse_quoted(data: bytes, separator: str, path: Path) -> pl.DataFrame:
     """Parse text with quoted fields, which may hold separators and line ends."""
     import polars as pl
 
-    text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", newline="")
-    reader = csv.reader(text, delimiter=separator, strict=True)
-    parts: list[pl.DataFrame] = []
-    header: list[str] = []
-    batch: list[list[str]] = []
-    line = 1
-
-    def finish_batch() -> None:
-        columns = zip(*batch, strict=True) if batch else [()] * len(header)
-        parts.append(
-            pl.DataFrame(
-                [pl.Series(n, c, dtype=pl.String) for n, c in zip(header, columns, strict=True)]
-            )
-        )
-        batch.clear()
-
-    try:
-        for fields in reader:
-            if not fields:  # a blank line
-                pass
-            elif not header:
-                header = fields
-                _check_header(header, line, path)
-            elif len(fields) != len(header):
-                raise _ragged(len(fields), len(header), line, path)
-            else:
-                batch.append(fields)
-                if len(batch) == _BATCH:
-                    finish_batch()
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise InputError(
-            f"is not a well-formed table: {error}; check the quotes", path=path, line=line
-        ) from None
-    finish_batch()
+    records = _Records(data, separator, path)
+    header = records.header
+    if _is_cleanly_quoted(data, separator):
+        # polars is much faster, but leaves irregular quotes, blank and short lines to guesswork.
+        try:
+            frame = pl.read_csv(io.BytesIO(data), separator=separator, infer_schema=False)
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
+            pass  # the slow way finds the line
+        else:
+            if frame.width == len(header) and not frame[:, -1].has_nulls():
+                frame.columns = header
+                return frame.fill_null("")
+    parts = [_text_frame(header, [])]
+    while batch := list(itertools.islice(records, _BATCH)):
+        parts.append(_text_frame(header, batch))
     return pl.concat(parts)
+
+
+def _text_frame(header: Sequence[str], rows: Sequence[Sequence[str]]) -> pl.DataFrame:
+    import polars as pl
+
+    columns: Iterable[Sequence[str]] = zip(*rows, strict=True) if rows else [()] * len(header)
+    return pl.DataFrame(
+        [pl.Series(name, c, dtype=pl.String) for name, c in zip(header, columns, strict=True)]
+    )
+
+
+class _Records:
+    """Iterate over the records of quoted text after the header; errors name the line."""
+
+    def __init__(self, data: bytes, separator: str, path: Path) -> None:
+        text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", newline="")
+        self._reader = csv.reader(text, delimiter=separator, strict=True)
+        self._path = path
+        self.header, line = self._next_filled()
+        _check_header(self.header, line, path)
+
+    def __iter__(self) -> Iterator[list[str]]:
+        return self
+
+    def __next__(self) -> list[str]:
+        fields, line = self._next_filled()
+        if len(fields) != len(self.header):
+            raise _ragged(len(fields), len(self.header), line, self._path)
+        return fields
+
+    def _next_filled(self) -> tuple[list[str], int]:
+        """Return the next record that is no blank line, and the line on which it starts."""
+        while True:
+            line = self._reader.line_num + 1
+            try:
+                fields = next(self._reader)
+            except csv.Error as error:
+                raise InputError(
+                    f"is not a well-formed table: {error}; check the quotes",
+                    path=self._path,
+                    line=line,
+                ) from None
+            if fields:
+                return fields, line
+
+
+def _is_cleanly_quoted(data: bytes, separator: str) -> bool:
+    """Whether every quote opens or closes a whole field, and line ends are regular."""
+    if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
+        return False
+    raw = np.frombuffer(b"\n" + data + b"\n", dtype=np.uint8)
+    quotes = np.flatnonzero(raw == ord('"'))
+    if quotes.size % 2:
+        return False
+    boundaries = np.array([ord(separator), ord("\n"), ord("\r")], dtype=np.uint8)
+    before, after = raw[quotes[::2] - 1], raw[quotes[1::2] + 1]
+    return bool(np.isin(before, boundaries).all() and np.isin(after, boundaries).all())
 
 
 def _check_header(header: Sequence[str], line: int, path: Path) -> None:
