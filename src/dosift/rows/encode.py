@@ -110,7 +110,7 @@ def encode(
         raise InputError("the table has no rows", path=path)
     codes = np.empty((n_rows, network.n_variables), dtype=_dtype(network), order="F")
     for i, variable in enumerate(network.variables):
-        column = frame[columns[variable.name]]
+        column = frame.get_column(columns[variable.name])
         codes[:, i] = _encode_column(column, variable, allow_missing, path)
     extra = tuple(name for name in columns if name not in network.positions)
     if extra:
@@ -167,7 +167,11 @@ def _as_frame(data: Any, path: str | Path | None) -> tuple[Any, str]:
         repeated = " ".join(str(error).split())
         raise InputError(f"a column name stands there twice: {repeated}", path=path) from None
     if isinstance(frame, nw.LazyFrame):
-        frame = frame.collect()
+        try:
+            frame = frame.collect()
+        except Exception as error:  # each library and engine has its own
+            reason = " ".join(str(error).split())
+            raise InputError(f"the lazy table cannot be collected: {reason}", path=path) from error
     return frame, str(frame.implementation)
 
 
@@ -213,8 +217,8 @@ def _check_columns(columns: Sequence[str], network: Network, path: str | Path | 
     others = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
     unknown = [name for name in columns if name not in network.positions]
     raise InputError(
-        f"column {missing[0]!r} is missing{others}; every variable of the network needs a column"
-        f"{_hint(missing[0], unknown)}. The columns are: {_listed(columns, 12) or 'none'}",
+        f"column {missing[0]!r} is missing{others}; every variable of the network needs a column. "
+        f"The columns are: {_listed(columns, 12) or 'none'}{_hint(missing[0], unknown)}",
         path=path,
     )
 

@@ -116,13 +116,15 @@ def _read_binary(path: Path, kind: str) -> pl.DataFrame:
     import polars as pl
 
     try:
-        return pl.read_parquet(path) if kind == "parquet" else pl.read_ipc(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror or error}", path=path) from None
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError) as error:
-        raise InputError(
-            f"is not a readable {kind} file: {_first_line(error)}", path=path
-        ) from None
+        if kind == "parquet":
+            return pl.read_parquet(path)
+        data = path.read_bytes()
+        if data.startswith(b"ARROW1"):
+            return pl.read_ipc(data)
+        return pl.read_ipc_stream(data)
+    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError) as error:
+        reason = getattr(error, "strerror", None) or _first_line(error)
+        raise InputError(f"is not a readable {kind} file: {reason}", path=path) from None
 
 
 def _read_text(path: Path, separator: str, compressed: bool) -> pl.DataFrame:
@@ -130,6 +132,8 @@ def _read_text(path: Path, separator: str, compressed: bool) -> pl.DataFrame:
     if not data.strip():
         raise InputError("the file is empty", path=path)
     # An empty field is the empty text, which may be a state; if not it counts as missing.
+    if not data.endswith((b"\n", b"\r")):
+        data += b"\n"  # without it polars overlooks a last field too many
     if b'"' in data:
         return _parse_quoted(data, separator, path)
     return _parse_plain(data, separator, path)
@@ -253,7 +257,7 @@ def _is_cleanly_quoted(data: bytes, separator: str) -> bool:
     """Whether every quote opens or closes a whole field, and line ends are regular."""
     if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
         return False
-    raw = np.frombuffer(b"\n" + data + b"\n", dtype=np.uint8)
+    raw = np.frombuffer(b"\n" + data, dtype=np.uint8)
     quotes = np.flatnonzero(raw == ord('"'))
     if quotes.size % 2:
         return False
@@ -277,7 +281,7 @@ def _check_header(header: Sequence[str], line: int, path: Path) -> None:
 
 def _check_width(data: bytes, separator: str, width: int, path: Path) -> None:
     """Raise an error that names the first line with too few or too many fields."""
-    raw = np.frombuffer(data if data.endswith(b"\n") else data + b"\n", dtype=np.uint8)
+    raw = np.frombuffer(data, dtype=np.uint8)
     ends = np.flatnonzero(raw == ord("\n"))
     before = np.searchsorted(np.flatnonzero(raw == ord(separator)), ends)
     n_fields = np.diff(before, prepend=0) + 1
