@@ -96,7 +96,8 @@ class MechanismFactors:
         excess = np.maximum(-self.log_factor.sum(axis=1) - _LARGEST_LOG, 0.0)
         self.log_scale = excess
         self._is_scaled = bool(excess.any())
-        self._inverse = np.exp(-self.log_factor)
+        with np.errstate(over="ignore"):  # used only where no row is scaled
+            self._inverse = np.exp(-self.log_factor)
 
     @property
     def n_configurations(self) -> int:
@@ -155,8 +156,15 @@ class MechanismFactors:
             Their likelihoods.
         """
         rows = self.matching(target)
-        values = np.exp(-self.log_scale[rows]) if self._is_scaled else np.ones(rows.size)
-        for j in np.flatnonzero(target >= 0):
+        set_variables = np.flatnonzero(target >= 0)
+        if self._is_scaled:
+            # The scale alone may underflow; only together with the ratio is it in range.
+            logs = -self.log_scale[rows]
+            for j in set_variables:
+                logs -= self.log_factor[rows, j]
+            return rows, np.exp(logs)
+        values = np.ones(rows.size)
+        for j in set_variables:
             values *= self._inverse[rows, j]
         return rows, values
 

@@ -77,6 +77,9 @@ def variable_rate(table: Floats, family: Floats) -> VariableRate:
     States that the table gives probability zero where rows have them say nothing about ``E[g]``
     and are left out as candidates for the excluded value.
 
+    Where several states are never set, the one of least mean is chosen among them from the same
+    rows, which puts rates up by about a third of their standard error.
+
     Examples
     --------
     >>> import numpy as np

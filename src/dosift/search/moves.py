@@ -22,6 +22,8 @@ Ints = NDArray[np.integer]
 _MOST_DROPS = 6
 #: Newton steps along the direction of a move.
 _LINE_STEPS = 6
+#: Smallest diagonal entry of the inverse Hessian after drops, relative to that before them.
+_FLOOR = 1e-9
 
 
 @dataclass(frozen=True)
@@ -65,15 +67,17 @@ def rank_moves(problem: SearchProblem, fit: Fit, priced: Priced) -> list[Move]:
     best_stage = np.zeros(n_candidates, dtype=np.int64)
     dropped = np.empty((n_candidates, min(_MOST_DROPS, m)), dtype=np.int64)
     alive = np.ones((n_candidates, m), dtype=bool)
+    # Near-equal components make entries of the bent inverse vanish; a floor keeps them apart.
+    floor = _FLOOR * np.einsum("kss->ks", inverse)
     for stage in range(dropped.shape[1]):
-        diagonal = np.maximum(np.einsum("kss->ks", inverse)[:, :m], 1e-300)
-        net = np.where(alive, weights[:, :m] ** 2 / (2 * diagonal) - costs, np.inf)
+        diagonal = np.maximum(np.einsum("kss->ks", inverse), floor)
+        net = np.where(alive, weights[:, :m] ** 2 / (2 * diagonal[:, :m]) - costs, np.inf)
         worst = net.argmin(axis=1)
         dropped[:, stage] = worst
         value = value - net[every, worst]
         alive[every, worst] = False
         column = inverse[every, :, worst]
-        pivot = np.maximum(column[every, worst], 1e-300)
+        pivot = diagonal[every, worst]
         weights = weights - column * (weights[every, worst] / pivot)[:, None]
         inverse = inverse - column[:, :, None] * (column / pivot[:, None])[:, None, :]
         better = (value > best) & (weights[:, m] > 0)

@@ -1,0 +1,203 @@
+"""The search: pricing, splitting, moves, and recovery over random problems."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dosift.evaluation import compare_codes
+from dosift.network import Network
+from dosift.random_problems import random_mixture, random_network
+from dosift.rows import Configurations, collapse
+from dosift.search.engine import PreparedSearch, find_targets, prepare
+from dosift.search.enumeration import EnumeratedPricer
+from dosift.search.improve import Improver
+from dosift.search.moves import merges, rank_moves
+from dosift.search.pricing import NeighbourPricer, Priced
+from dosift.search.prune import drop_losses, prune
+from dosift.search.screening import screen_variables
+from dosift.simulation import sample_codes
+
+Problem = tuple[Network, np.ndarray, np.ndarray, Configurations]
+
+
+def make(n: int, n_targets: int, n_rows: int, seed: int, **options: int) -> Problem:
+    rng = np.random.default_rng(seed)
+    parents = {"max_parents": options.pop("max_parents")} if "max_parents" in options else {}
+    network = random_network(n, random_state=rng, **parents)
+    mixture = random_mixture(network, n_targets, random_state=rng, **options)
+    targets, weights = mixture.to_codes(network)
+    codes, _ = sample_codes(network, targets, weights, n_rows, rng)
+    return network, targets, weights, collapse(codes, network.cardinalities)
+
+
+def prepared(problem: Problem) -> PreparedSearch:
+    return prepare(problem[0], problem[3])
+
+
+def direct_prices(search: PreparedSearch, priced: Priced, mixture: np.ndarray) -> None:
+    problem = search.problem
+    columns = problem.factors.columns(priced.targets) / mixture[:, None]
+    gradient = problem.counts @ columns / problem.n_rows
+    curvature = problem.counts @ columns**2
+    assert priced.gradient == pytest.approx(gradient, rel=1e-9)
+    assert priced.curvature == pytest.approx(curvature, rel=1e-9)
+
+
+def test_both_pricers_agree_with_direct_sums_and_with_each_other() -> None:
+    for seed in range(4):
+        case = make(4, 6, 3000, seed)
+        search = prepared(case)
+        fit = search.problem.fit(search.from_network(case[1]))
+        near = NeighbourPricer(search.problem).near(fit)
+        all_near = EnumeratedPricer(search.problem).near(fit)
+        direct_prices(search, near, fit.mixture)
+        direct_prices(search, all_near, fit.mixture)
+        direct_prices(search, EnumeratedPricer(search.problem).far(fit), fit.mixture)
+        # Opening a variable and setting another comes for free with the first one.
+        assert {t.tobytes() for t in near.targets} >= {t.tobytes() for t in all_near.targets}
+
+
+def test_pricers_respect_the_largest_size() -> None:
+    case = make(5, 6, 3000, 1)
+    search = prepared(case)
+    fit = search.problem.fit(np.full((1, 5), -1, dtype=np.int16))
+    for pricer in (NeighbourPricer(search.problem, 2), EnumeratedPricer(search.problem, 2)):
+        assert (pricer.far(fit).targets >= 0).sum(axis=1).max() == 2
+
+
+def test_pricing_with_structural_zeros() -> None:
+    network = Network.from_tables(
+        {"a": ["0", "1"], "b": ["0", "1"]}, {"b": ["a"]}, {"a": [1.0, 0.0], "b": [[0.5, 0.5]] * 2}
+    )
+    configurations = collapse(np.array([[0, 0], [0, 1], [1, 1], [1, 0]]), network.cardinalities)
+    search = prepare(network, configurations)
+    assert not EnumeratedPricer.can_price(search.problem)
+    fit = search.problem.fit(np.array([[-1, -1], [1, -1]], dtype=np.int16))
+    direct_prices(search, NeighbourPricer(search.problem).near(fit), fit.mixture)
+
+
+def test_no_target_has_a_gradient_above_one_at_the_optimum_over_all_targets() -> None:
+    case = make(3, 4, 2000, 5)
+    search = prepared(case)
+    every = np.stack([a.ravel() for a in np.indices((4, 4, 4))], axis=1).astype(np.int16) - 1
+    fit = search.problem.fit(every, gap=1e-10)
+    priced = EnumeratedPricer(search.problem).far(fit)
+    assert priced.gradient.max() <= 1 + 1e-9
+
+
+def test_the_model_of_a_drop_agrees_with_the_exact_loss() -> None:
+    case = make(4, 5, 20_000, 3)
+    search = prepared(case)
+    fit = search.problem.fit(search.from_network(case[1]), gap=1e-12)
+    losses = drop_losses(fit)
+    smallest = int(losses.argmin())
+    keep = np.arange(fit.weights.size) != smallest
+    exact = fit.log_likelihood - search.problem.fit(fit.targets[keep]).log_likelihood
+    assert exact == pytest.approx(losses[smallest], rel=0.5)
+
+
+def test_prune_drops_what_does_not_pay_and_never_lowers_the_score() -> None:
+    for seed in range(5):
+        case = make(4, 4, 8000, seed)
+        search = prepared(case)
+        rng = np.random.default_rng(seed)
+        noise = rng.integers(-1, 3, size=(15, 4)).astype(np.int16)
+        fit = search.problem.fit(
+            np.unique(np.vstack([search.from_network(case[1]), noise]), axis=0)
+        )
+        pruned = prune(search.problem, fit)
+        assert pruned.score >= fit.score
+        assert pruned.weights.size <= fit.weights.size
+
+
+def test_a_merge_undoes_an_imitation() -> None:
+    # a is set in do(a=0), so b has one distribution there, and do(a=0, b=..) imitates it.
+    network = Network.from_tables(
+        {"a": ["0", "1"], "b": ["0", "1"]},
+        {"b": ["a"]},
+        {"a": [0.5, 0.5], "b": [[0.4, 0.6], [0.9, 0.1]]},
+    )
+    codes, _ = sample_codes(
+        network, np.array([[-1, -1], [0, -1]]), np.array([0.5, 0.5]), 5000, np.random.default_rng(0)
+    )
+    search = prepare(network, collapse(codes, network.cardinalities))
+    imitation = search.problem.fit(np.array([[-1, -1], [0, 0], [0, 1]], dtype=np.int16))
+    proposed = {m.added[0].tobytes() for m in merges(imitation)}
+    assert np.array([0, -1], dtype=np.int16).tobytes() in proposed
+    found = Improver(search.problem).run(imitation)
+    assert {tuple(t) for t in found.targets.tolist()} == {(-1, -1), (0, -1)}
+
+
+def test_promises_of_moves_are_close_to_what_they_bring() -> None:
+    case = make(5, 6, 30_000, 2)
+    search = prepared(case)
+    truth = search.from_network(case[1])
+    without = search.problem.fit(truth[1:])
+    priced = EnumeratedPricer(search.problem).far(without)
+    best = rank_moves(search.problem, without, priced)[0]
+    assert best.added[0].tolist() == truth[0].tolist()
+
+
+def results_equal(first: object, second: object) -> bool:
+    return bool(
+        np.array_equal(first.targets, second.targets)  # type: ignore[attr-defined]
+        and np.array_equal(first.weights, second.weights)  # type: ignore[attr-defined]
+    )
+
+
+def test_row_order_and_repetition_leave_no_trace() -> None:
+    network, targets, weights, _ = make(5, 5, 10, 8)
+    codes, _ = sample_codes(network, targets, weights, 4000, np.random.default_rng(0))
+    shuffled = codes[np.random.default_rng(1).permutation(len(codes))]
+    plain = find_targets(network, collapse(codes, network.cardinalities))
+    assert results_equal(plain, find_targets(network, collapse(shuffled, network.cardinalities)))
+    doubled = collapse(np.vstack([codes, codes]), network.cardinalities)
+    weighted = collapse(codes, network.cardinalities, np.full(len(codes), 2.0))
+    assert results_equal(find_targets(network, doubled), find_targets(network, weighted))
+
+
+def test_rows_impossible_without_interventions_are_explained_by_one() -> None:
+    network = Network.from_tables(
+        {"a": ["0", "1", "2"], "b": ["0", "1", "2"]},
+        {"b": ["a"]},
+        {"a": [0.5, 0.5, 0.0], "b": [[0.7, 0.3, 0.0], [0.2, 0.8, 0.0], [1.0, 0.0, 0.0]]},
+    )
+    targets, weights = np.array([[-1, -1], [2, -1], [-1, 2]]), np.array([0.6, 0.3, 0.1])
+    codes, _ = sample_codes(network, targets, weights, 5000, np.random.default_rng(0))
+    found = find_targets(network, collapse(codes, network.cardinalities))
+    assert np.isfinite(found.log_likelihood)
+    assert {tuple(t) for t in found.targets.tolist()} == {tuple(t) for t in targets.tolist()}
+
+
+def test_screening_keeps_what_is_set_in_a_wide_network() -> None:
+    network, targets, _, configurations = make(40, 6, 20_000, 4, max_parents=3, max_size=2)
+    kept = screen_variables(network, configurations.codes, configurations.counts)
+    assert len(kept) < 35
+    is_set = set(np.flatnonzero((targets >= 0).any(axis=0)).tolist())
+    assert len(is_set - set(kept)) <= 1
+
+
+def recovery(n: int, n_rows: int, seeds: range) -> tuple[float, float]:
+    scores = []
+    for seed in seeds:
+        network, targets, weights, configurations = make(n, (4, 8, 16)[seed % 3], n_rows, seed)
+        found = find_targets(network, configurations)
+        assert found.converged
+        scores.append(compare_codes(targets, weights, found.targets, found.weights))
+    recall = float(np.mean([s.recall for s in scores]))
+    return recall, float(np.mean([s.precision for s in scores]))
+
+
+def test_recovery_of_random_problems() -> None:
+    recall, precision = recovery(4, 2**14, range(12))
+    assert recall >= 0.93
+    assert precision >= 0.93
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n_rows", "least"), [(2**14, 0.96), (2**16, 0.985)])
+def test_recovery_with_four_variables(n_rows: int, least: float) -> None:
+    recall, precision = recovery(4, n_rows, range(1000, 1060))
+    assert recall >= least
+    assert precision >= least
