@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,10 +13,13 @@ from dosift.errors import DosiftError, InputError
 if TYPE_CHECKING:
     import polars as pl
 
-_URL = (
-    "https://raw.githubusercontent.com/cmu-phil/example-causal-datasets/main/real/sachs/data/{name}"
-)
+_REPOSITORY = "https://raw.githubusercontent.com/cmu-phil/example-causal-datasets"
+_URL = _REPOSITORY + "/main/real/sachs/data/{name}"
+#: The state of the collection that the checksums were taken from; tried first.
+_PINNED_URL = _REPOSITORY + "/a23adc34/real/sachs/data/{name}"
 _TIMEOUT_SECONDS = 30
+#: Nothing longer than this can be one of the files.
+_LARGEST_BYTES = 10_000_000
 _DISCRETE = "sachs.2005.discrete.txt"
 _CONTINUOUS = "sachs.2005.continuous.txt"
 _SHA256 = {
@@ -59,9 +62,10 @@ def load_sachs(folder: str | Path | None = None, *, discrete: bool = True) -> pl
 
     Eleven proteins and phospholipids (``raf``, ``mek``, ``plc``, ``pip2``, ``pip3``, ``erk``,
     ``akt``, ``pka``, ``pkc``, ``p38``, ``jnk``) and the ``condition`` that each cell was under,
-    one of nine. The discrete file has 5,400 cells in levels ``1`` to ``3``; the continuous one
-    7,466 cells on the raw scale. Source: the collection example-causal-datasets (CC0). The file
-    is downloaded once (about 0.1 and 0.6 MB), checked against its SHA-256, and kept.
+    one of nine in contiguous blocks. The discrete file has 5,400 cells in levels ``1`` to ``3``;
+    the continuous one 7,466 cells on the raw scale. Source: the collection
+    cmu-phil/example-causal-datasets (CC0). The file is downloaded once (about 0.1 and 0.6 MB),
+    checked against its SHA-256, and kept.
 
     Parameters
     ----------
@@ -85,8 +89,27 @@ def load_sachs(folder: str | Path | None = None, *, discrete: bool = True) -> pl
 
     Notes
     -----
+    The conditions and what each one nominally acts on:
+
+    ==================== ================================================
+    ``cd3cd28``          general stimulation; the control
+    ``cd3cd28_icam2``    general stimulation
+    ``akt_inhibitor``    inhibits akt
+    ``g06976``           inhibits pkc
+    ``psitectorigenin``  inhibits pip2
+    ``u0126``            inhibits mek
+    ``ly294002``         inhibits PI3K, which was not measured
+    ``pma``              activates pkc; given without stimulation
+    ``b2camp``           activates pka; given without stimulation
+    ==================== ================================================
+
     In the discrete file the target's own column was overwritten in the inhibited conditions. Read
     the case study before you draw conclusions.
+
+    References
+    ----------
+    Sachs, Perez, Pe'er, Lauffenburger, Nolan (2005). Causal protein-signaling networks derived
+    from multiparameter single-cell data. Science 308, 523-529.
     """
     import io
 
@@ -120,58 +143,84 @@ def sachs_graph() -> list[tuple[str, str]]:
 
 
 def _given(folder: Path, name: str) -> bytes:
-    path = folder / name
+    path = folder.expanduser() / name
     if not path.is_file():
-        raise InputError(f"does not hold {name}", path=folder)
-    return _checked(path.read_bytes(), name, path)
+        raise InputError(
+            f"does not hold {name}; fetch it from {_URL.format(name=name)} and put it there",
+            path=folder,
+        )
+    return _checked(_read(path), name, path)
 
 
 def _cached(name: str) -> bytes:
     folder = _cache_folder()
     path = folder / name
     if path.is_file():
-        return _checked(path.read_bytes(), name, path)
-    data = _checked(_download(name), name, _URL.format(name=name))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
-            file.write(data)
-        Path(file.name).replace(path)
-    except OSError:
-        pass  # A cache that cannot be written only means another download.
+        return _checked(_read(path), name, path)
+    data = _checked(*_download(name, folder))
+    with contextlib.suppress(OSError):  # a cache that cannot be written means another download
+        _keep(data, path)
     return data
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror or error}", path=path) from None
+
+
+def _keep(data: bytes, path: Path) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_bytes(data)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _cache_folder() -> Path:
     chosen = os.environ.get("DOSIFT_DATA")
     if chosen:
-        return Path(chosen)
+        return Path(chosen).expanduser()
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "dosift"
+    return (Path(base) if base else Path("~/.cache").expanduser()) / "dosift"
 
 
-def _download(name: str) -> bytes:
+def _download(name: str, folder: Path) -> tuple[bytes, str, str]:
+    """Return the file's bytes, its name, and the address that it came from."""
+    from http.client import HTTPException
+    from urllib.error import HTTPError
     from urllib.request import urlopen
 
-    url = _URL.format(name=name)
-    try:
-        with urlopen(url, timeout=_TIMEOUT_SECONDS) as response:
-            content: bytes = response.read()
-    except (OSError, ValueError) as error:
-        raise DosiftError(
-            f"the Sachs data could not be downloaded ({error}). Fetch {url} by other means, put "
-            f"it as {name} into a folder, and call load_sachs(folder), or put it into "
-            f"{_cache_folder()}"
-        ) from None
-    return content
+    for url in (_PINNED_URL.format(name=name), _URL.format(name=name)):
+        try:
+            with urlopen(url, timeout=_TIMEOUT_SECONDS) as response:
+                return response.read(_LARGEST_BYTES), name, url
+        except HTTPError as error:
+            reason: Exception = error  # the server answers; it may still have the other one
+        except (OSError, ValueError, HTTPException) as error:
+            reason = error
+            break
+    raise DosiftError(
+        f"the Sachs data could not be downloaded ({reason!s}). Fetch {_URL.format(name=name)} by "
+        f"other means, put it as {name} into a folder, and call load_sachs(folder), or put it into "
+        f"{folder}"
+    )
 
 
-def _checked(data: bytes, name: str, where: object) -> bytes:
+def _checked(data: bytes, name: str, where: Path | str) -> bytes:
     found = hashlib.sha256(data).hexdigest()
-    if found != _SHA256[name]:
-        raise InputError(
-            f"is not the file expected: its SHA-256 is {found}, not {_SHA256[name]}; delete it and "
-            "fetch it again",
-            path=str(where),
-        )
-    return data
+    if found == _SHA256[name]:
+        return data
+    advice = (
+        "delete it and fetch it again"
+        if isinstance(where, Path)
+        else "nothing was kept. A login page may have answered, or the file was cut short"
+    )
+    raise InputError(
+        f"is not the file expected: its SHA-256 is {found}, not {_SHA256[name]}; {advice}",
+        path=where,
+    )
