@@ -104,13 +104,15 @@ def test_kinds_of_values(
 
 
 def test_numpy_columns_and_generators(make_network: Make) -> None:
-    network = make_network(x=["1", "2"], y=["a", "b"], z=["False", "True"])
+    network = make_network(x=["1", "2"], y=["a", "b"], z=["False", "True"], w=["a", "b"])
     data = {
         "x": np.array([1, 2], dtype=np.uint8),
         "y": pd.Categorical(["b", "a"]),
         "z": (value for value in (True, False)),
+        "w": np.array(["b", None], dtype=object),
     }
-    assert encode(data, network).codes.tolist() == [[0, 1, 1], [1, 0, 0]]
+    codes = encode(data, network, allow_missing=True).codes
+    assert codes.tolist() == [[0, 1, 1, 1], [1, 0, 0, -1]]
 
 
 @pytest.mark.parametrize("bad", ["01", " 1", "1 ", "1.5", "1e0", "+1", "１", "0x1", "1.0.0", "-1"])
@@ -300,6 +302,11 @@ def test_a_column_of_nothing(make_network: Make) -> None:
         ({"x": ["a", "b"], "y": ["no"]}, "column 'y' has 1 value(s) and column 'x' has 2"),
         ({"x": "a", "y": "no"}, "single value 'a'"),
         ({"x": 3, "y": ["no"]}, "single value 3"),
+        ({"x": ["\ud800"], "y": ["no"]}, "'\\\\ud800' in data row 1"),
+        ({"x": ["a"], "y": ["no"], "\ud800": [1]}, "a column name is not valid Unicode"),
+        ({"x": ["z" * 999], "y": ["no"]}, "'" + "z" * 60 + "'... in data row 1"),
+        ({"x": np.array([["a", "b"]]), "y": ["no"]}, "holds values of type Array"),
+        ({"x": [b"a"], "y": ["no"]}, "holds values of type Binary"),
         ([["a", "no"]], "rows are list"),
         (None, "rows are NoneType"),
         (pl.Series(["a"]), "rows are Series"),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dosift.errors import ExtraColumnsWarning, InputError
 from dosift.network.model import Network, Variable
 from dosift.rows.configurations import MISSING
-from dosift.rows.factorise import UnusableColumnError, factorise, is_missing
+from dosift.rows.factorise import UnusableColumnError, factorise, is_missing, text_series
 
 if TYPE_CHECKING:
     import polars as pl
@@ -28,6 +28,8 @@ _WHOLE = re.compile(r"(-?[0-9]+)(?:\.0*)?")
 _MISSING_MARKS = frozenset({"na", "n/a", "nan", "null", "none", "<na>", "?"})
 #: A column with more unknown values than this is taken for a continuous measurement.
 _MEASUREMENT = 100
+#: Characters of a name or value that a message shows.
+_LONGEST_SHOWN = 60
 
 
 @dataclass(frozen=True)
@@ -188,30 +190,30 @@ def _frame_of_columns(data: Mapping[Any, Any], path: str | Path | None) -> pl.Da
                 f"column {name!r} holds the single value {values!r}; give one value for each row",
                 path=path,
             )
-        listed = values if isinstance(values, pl.Series) else list(values)
+        listed = values if isinstance(values, pl.Series | np.ndarray) else list(values)
         try:
             columns[name] = pl.Series(listed)
         except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
-            # Values of several types: each stands for its text.
-            columns[name] = pl.Series(
-                [None if is_missing(v) else str(v) for v in listed], dtype=pl.String
-            )
+            columns[name] = text_series(listed)  # values of several types
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
-        shortest, longest = (
-            min(lengths, key=lengths.__getitem__),
-            max(lengths, key=lengths.__getitem__),
-        )
+        longest, *_, shortest = sorted(lengths, key=lengths.__getitem__, reverse=True)
         raise InputError(
             f"column {shortest!r} has {lengths[shortest]} value(s) and column {longest!r} has "
             f"{lengths[longest]}; all columns need the same number",
             path=path,
         )
-    return pl.DataFrame(columns)
+    try:
+        return pl.DataFrame(columns)
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"a column name is not valid Unicode: {error.object!r}", path=path
+        ) from None
 
 
 def _check_columns(columns: Sequence[str], network: Network, path: str | Path | None) -> None:
-    missing = [name for name in network.names if name not in columns]
+    present = set(columns)
+    missing = [name for name in network.names if name not in present]
     if not missing:
         return
     others = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
@@ -340,8 +342,8 @@ def _unknown_state(
     n_values = np.unique(index[is_unknown]).size
     count = f"{n_rows} row(s) hold {n_values} such value(s)" if n_rows > 1 else "the only such row"
     return InputError(
-        f"column {variable.name!r} has the value {value!r} in data row {row + 1} ({count}), which "
-        f"is not a state of the variable; its states are: {_listed(variable.states, 12)}"
+        f"column {variable.name!r} has the value {_shortened(value)} in data row {row + 1} "
+        f"({count}), which is not a state of the variable; its states are: {_listed(variable.states, 12)}"
         f"{_advice(value, n_values, variable.states)}",
         path=path,
     )
@@ -359,7 +361,11 @@ def _advice(value: str, n_values: int, states: Sequence[str]) -> str:
 
 def _listed(names: Sequence[str], most: int) -> str:
     more = f", ... ({len(names)} in all)" if len(names) > most else ""
-    return ", ".join(map(repr, names[:most])) + more
+    return ", ".join(map(_shortened, names[:most])) + more
+
+
+def _shortened(text: str) -> str:
+    return repr(text) if len(text) <= _LONGEST_SHOWN else repr(text[:_LONGEST_SHOWN]) + "..."
 
 
 def _hint(name: str, known: Sequence[str]) -> str:

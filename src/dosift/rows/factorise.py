@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,9 +61,7 @@ def _factorise_polars(series: pl.Series) -> tuple[NDArray[np.int64], Sequence[An
     if series.dtype in {pl.Categorical, pl.Enum}:
         series = series.cast(pl.String)
     elif series.dtype == pl.Object:
-        series = pl.Series(
-            [None if is_missing(v) else str(v) for v in series.to_list()], dtype=pl.String
-        )
+        series = text_series(series.to_list())
     elif series.dtype.is_nested() or series.dtype == pl.Binary:
         raise UnusableColumnError(f"values of type {series.dtype}")
     distinct = series.unique(maintain_order=True)
@@ -93,3 +91,15 @@ def is_missing(value: Any) -> bool:
     if value is None or type(value).__name__ in {"NAType", "NaTType"}:
         return True
     return isinstance(value, float | np.floating) and bool(np.isnan(value))
+
+
+def text_series(values: Iterable[Any]) -> pl.Series:
+    """Return the text of each value, with null for a missing one."""
+    import polars as pl
+
+    texts = [None if is_missing(value) else str(value) for value in values]
+    # Half of a surrogate pair, which no file can hold, becomes its escape.
+    return pl.Series(
+        [t if t is None else t.encode(errors="backslashreplace").decode() for t in texts],
+        dtype=pl.String,
+    )
