@@ -343,7 +343,8 @@ def _unknown_state(
     count = f"{n_rows} row(s) hold {n_values} such value(s)" if n_rows > 1 else "the only such row"
     return InputError(
         f"column {variable.name!r} has the value {_shortened(value)} in data row {row + 1} "
-        f"({count}), which is not a state of the variable; its states are: {_listed(variable.states, 12)}"
+        f"({count}), which is not a state of the variable; its states are: "
+        f"{_listed(variable.states, 12)}"
         f"{_advice(value, n_values, variable.states)}",
         path=path,
     )
