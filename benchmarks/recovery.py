@@ -101,6 +101,8 @@ def solve(setting: Setting, seed: int) -> Outcome:
     true_tv = compare_codes(
         targets, weights, oracle.to_network(fit.targets, setting.n_variables), fit.weights
     ).tv
+    # Under a learned network the answer's own tables are refined: both are scored with those.
+    network = found.network
     started = prepare(network, configurations, variables)
     truth = started.problem.fit(started.from_network(targets))
     kept = prune(started.problem, truth)

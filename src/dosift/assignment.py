@@ -25,14 +25,21 @@ class Assignment:
     mixture : ndarray, shape (n_configurations,)
         Their mixture.
     weights : ndarray, shape (n_targets,)
-    log_probability : ndarray, shape (n_configurations,)
-        Log-probability under the mixture, in nats; minus infinity where it cannot occur.
+    log_reference : ndarray, shape (n_configurations,)
+        Logarithm of the reference measure, in nats.
     """
 
     columns: Floats
     mixture: Floats
     weights: Floats
-    log_probability: Floats
+    log_reference: Floats
+
+    @property
+    def log_probability(self) -> Floats:
+        """Log-probability under the mixture, in nats; minus infinity where it cannot occur."""
+        with np.errstate(divide="ignore"):
+            out: Floats = np.log(self.mixture) + self.log_reference
+        return out
 
     @property
     def posterior(self) -> Floats:
@@ -77,7 +84,4 @@ def assign(network: Network, targets: Ints, weights: Floats, codes: Ints) -> Ass
     """
     factors = MechanismFactors(network, codes)
     columns = factors.columns(targets)
-    mixture = columns @ weights
-    with np.errstate(divide="ignore"):
-        log_probability = np.log(mixture) + factors.log_base()
-    return Assignment(columns, mixture, weights, log_probability)
+    return Assignment(columns, columns @ weights, weights, factors.log_base())

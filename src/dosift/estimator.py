@@ -224,11 +224,12 @@ class InterventionMixture:
             network,
             configurations,
             max_size=self.max_size,
+            refine=self.refine,
             gap=self.gap_tolerance,
             progress=progress,
         )
         self._library = encoded.library
-        self.network_ = network
+        network = self.network_ = result.network
         self._store(result)
         self.n_rows_ = configurations.total
         self.n_configurations_ = int(configurations.counts.size)

@@ -16,7 +16,8 @@ from dosift.rates import family_counts
 from dosift.rows.configurations import MISSING as FREE
 from dosift.rows.configurations import Configurations, collapse
 from dosift.search.improve import Improver
-from dosift.search.problem import SearchProblem
+from dosift.search.joint import JointFit, JointFitter
+from dosift.search.problem import Fit, SearchProblem
 from dosift.search.score import Score
 from dosift.search.screening import screen_variables, wanted_variables
 from dosift.search.splitting import split
@@ -25,8 +26,14 @@ from dosift.weights import DEFAULT_GAP
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
 
+Progress = Callable[[str, int, "int | None"], None]
+
 #: Bound on how often variables are screened again.
 _MAX_SCREENS = 10
+#: Bound on how often a refined network is searched again, and the least rise of the joint score
+#: (nats) that is worth another round.
+_MAX_REFINEMENTS = 6
+_LEAST_RISE = 1e-2
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,8 @@ class SearchResult:
 
     Attributes
     ----------
+    network : Network
+        The network given, or the refined one.
     targets : ndarray of int, shape (n_targets, n_variables)
         In the network's order of variables, by descending weight.
     weights : ndarray, shape (n_targets,)
@@ -47,6 +56,7 @@ class SearchResult:
     converged : bool
     """
 
+    network: Network
     targets: Ints
     weights: Floats
     log_likelihood: float
@@ -139,13 +149,86 @@ def _inverse_mechanisms(network: Network, order: NDArray[np.int64]) -> list[Floa
     return out
 
 
+class TargetSearch:
+    """Searches for targets with the network's tables as they are.
+
+    Parameters
+    ----------
+    network : Network
+        The undisturbed system.
+    configurations : Configurations
+        The mixture rows, without missing values.
+    max_size : int, optional
+        Largest number of variables that a target sets.
+    tell : callable
+        Called with a stage's name, the steps done and the steps in all.
+    """
+
+    def __init__(
+        self, network: Network, configurations: Configurations, max_size: int | None, tell: Progress
+    ) -> None:
+        self.network = network
+        self.configurations = configurations
+        self.max_size = max_size
+        self.tell = tell
+
+    def from_scratch(self) -> tuple[PreparedSearch, Fit]:
+        """Screen, split, improve."""
+        self.tell("screening variables", 0, None)
+        codes, counts = self.configurations.codes, self.configurations.counts
+        prepared = self._prepare(screen_variables(self.network, codes, counts))
+        fit = split(
+            prepared.problem,
+            prepared.first_difference,
+            np.flatnonzero(np.isin(prepared.closure, prepared.variables)),
+            self.max_size,
+            lambda done, total: self.tell("splitting targets", done, total),
+        )
+        return self._improve(prepared, fit)
+
+    def from_targets(self, targets: Ints, weights: Floats) -> tuple[PreparedSearch, Fit]:
+        """Improve a mixture that is there already."""
+        codes, counts = self.configurations.codes, self.configurations.counts
+        is_set = np.flatnonzero((targets >= 0).any(axis=0))
+        screened = screen_variables(self.network, codes, counts)
+        prepared = self._prepare(tuple(sorted({*screened, *(int(i) for i in is_set)})))
+        fit = prepared.problem.fit(prepared.from_network(targets), weights)
+        return self._improve(prepared, fit)
+
+    def _prepare(self, variables: tuple[int, ...]) -> PreparedSearch:
+        return prepare(self.network, self.configurations, variables)
+
+    def _improve(self, prepared: PreparedSearch, fit: Fit) -> tuple[PreparedSearch, Fit]:
+        """Improve, and let variables that the likelihood asks for join the search."""
+        codes, counts = self.configurations.codes, self.configurations.counts
+        n = self.network.n_variables
+        for _ in range(_MAX_SCREENS):
+            self.tell("improving", 0, None)
+            fit = Improver(prepared.problem, self.max_size).run(fit)
+            variables = tuple(sorted(int(i) for i in prepared.variables))
+            if len(variables) == n:
+                break
+            targets = prepared.to_network(fit.targets, n)
+            factors = MechanismFactors(self.network, codes, variables)
+            columns = factors.columns(targets[:, list(variables)])
+            ratios = columns / (columns @ fit.weights)[:, None]
+            more = wanted_variables(self.network, codes, counts, ratios, variables)
+            if not more:
+                break
+            self.tell("screening variables again", 0, None)
+            prepared = self._prepare(tuple(sorted({*variables, *more})))
+            fit = prepared.problem.fit(prepared.from_network(targets), fit.weights)
+        return prepared, fit
+
+
 def find_targets(
     network: Network,
     configurations: Configurations,
     *,
     max_size: int | None = None,
+    refine: bool = True,
     gap: float = DEFAULT_GAP,
-    progress: Callable[[str, int, int | None], None] | None = None,
+    progress: Progress | None = None,
 ) -> SearchResult:
     """Find the mixture of do-interventions that explains the rows best.
 
@@ -157,6 +240,9 @@ def find_targets(
         The mixture rows, without missing values.
     max_size : int, optional
         Largest number of variables that a target sets.
+    refine : bool
+        Whether the mixture rows teach a network that was learned from control rows. A network
+        without control counts is taken as known.
     gap : float
         Optimality gap of the final weights, in nats a row.
     progress : callable, optional
@@ -166,43 +252,26 @@ def find_targets(
     -------
     SearchResult
     """
-    tell = progress or (lambda stage, done, total: None)
-    codes, counts = configurations.codes, configurations.counts
-    n = network.n_variables
+    tell = progress or _silent
     # The matrices are small, and many threads on small matrices cost far more than they bring;
     # one thread also makes sums, and so results, independent of the machine.
     with threadpool_limits(1):
-        tell("screening variables", 0, None)
-        variables = screen_variables(network, codes, counts)
-        prepared = prepare(network, configurations, variables)
-        fit = split(
-            prepared.problem,
-            prepared.first_difference,
-            np.flatnonzero(np.isin(prepared.closure, prepared.variables)),
-            max_size,
-            lambda done, total: tell("splitting targets", done, total),
-        )
-        tell("improving", 0, None)
-        fit = Improver(prepared.problem, max_size).run(fit)
-        for _ in range(_MAX_SCREENS):
-            if len(variables) == n:
-                break
-            targets = prepared.to_network(fit.targets, n)
-            columns = MechanismFactors(network, codes, variables).columns(targets[:, variables])
-            ratios = columns / (columns @ fit.weights)[:, None]
-            more = wanted_variables(network, codes, counts, ratios, variables)
-            if not more:
-                break
-            tell("screening variables again", 0, None)
-            variables = tuple(sorted({*variables, *more}))
-            prepared = prepare(network, configurations, variables)
-            fit = prepared.problem.fit(prepared.from_network(targets), fit.weights)
-            fit = Improver(prepared.problem, max_size).run(fit)
+        prepared, fit = TargetSearch(network, configurations, max_size, tell).from_scratch()
+        if refine and network.control is not None:
+            targets = prepared.to_network(fit.targets, network.n_variables)
+            joint = _refine(network, configurations, targets, fit.weights, max_size, tell)
+            network = joint.network
+            is_set = np.flatnonzero((joint.targets >= 0).any(axis=0))
+            prepared = prepare(network, configurations, tuple(int(i) for i in is_set) or (0,))
+            fit = prepared.problem.fit(prepared.from_network(joint.targets), joint.weights)
         fit = prepared.problem.fit(fit.targets, fit.weights, gap=gap)
-        constant = _reference_log_likelihood(network, codes, counts, prepared.problem)
-    targets = prepared.to_network(fit.targets, n)
+        constant = _reference_log_likelihood(
+            network, configurations.codes, configurations.counts, prepared.problem
+        )
+    targets = prepared.to_network(fit.targets, network.n_variables)
     rank = np.lexsort([*targets.T[::-1], -fit.weights])
     return SearchResult(
+        network=network,
         targets=targets[rank],
         weights=fit.weights[rank],
         log_likelihood=fit.log_likelihood + constant,
@@ -210,6 +279,34 @@ def find_targets(
         gap=fit.gap,
         converged=fit.converged,
     )
+
+
+def _refine(
+    network: Network,
+    configurations: Configurations,
+    targets: Ints,
+    weights: Floats,
+    max_size: int | None,
+    tell: Progress,
+) -> JointFit:
+    """Fit tables and mixture by turns until the joint score rises no more."""
+    tell("refining the network", 0, None)
+    fitter = JointFitter(network, configurations)
+    joint = fitter.prune(fitter.fit(network, targets, weights))
+    for _ in range(_MAX_REFINEMENTS):
+        search = TargetSearch(joint.network, configurations, max_size, tell)
+        prepared, fit = search.from_targets(joint.targets, joint.weights)
+        targets = prepared.to_network(fit.targets, network.n_variables)
+        tell("refining the network", 0, None)
+        better = fitter.prune(fitter.fit(joint.network, targets, fit.weights))
+        if better.score <= joint.score + _LEAST_RISE:
+            break
+        joint = better
+    return joint
+
+
+def _silent(stage: str, done: int, total: int | None) -> None:
+    return
 
 
 def _reference_log_likelihood(

@@ -1,0 +1,172 @@
+"""Control and mixture rows teach a learned network together.
+
+With tables estimated from control rows alone, their errors are read as extra components. Here the
+tables are parameters too: the joint objective is the log-likelihood of the mixture rows, plus that
+of the control rows, plus the logarithm of the Dirichlet prior. It is raised by turns: weights by
+the convex solver, tables by a step of EM, in which a row counts towards the mechanism of variable i
+in proportion to the posterior of the targets that leave i alone. Components are dropped under the
+joint objective, where the tables may take over what a component explained.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.assignment import Assignment, assign
+from dosift.network.learn import tables_of
+from dosift.network.model import ControlCounts, Network
+from dosift.rates import family_counts
+from dosift.rows.configurations import Configurations
+from dosift.search.score import Score
+from dosift.weights import solve_weights
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.integer]
+
+#: Rise of the joint objective (nats, all rows) in one step of EM at which the tables are left.
+_EM_RISE = 0.02
+_EM_STEPS = 60
+#: Smallest rise of the joint score that counts as one.
+_LEAST_RISE = 1e-3
+#: Estimated loss beyond its cost (nats) up to which dropping a component is tried.
+_DROP_SLACK = 15.0
+
+
+@dataclass(frozen=True)
+class JointFit:
+    """Targets, weights and tables that were fitted together.
+
+    Attributes
+    ----------
+    network : Network
+        With the refined tables.
+    targets : ndarray of int, shape (n_targets, n_variables)
+    weights : ndarray, shape (n_targets,)
+        All positive.
+    score : float
+        Joint objective less the description length of the targets, in nats.
+    found : Assignment
+        Likelihoods and posteriors at the end.
+    """
+
+    network: Network
+    targets: Ints
+    weights: Floats
+    score: float
+    found: Assignment
+
+
+class JointFitter:
+    """Fits weights and tables together for given targets.
+
+    Parameters
+    ----------
+    network : Network
+        Learned: it remembers its control counts and prior.
+    configurations : Configurations
+        The mixture rows.
+    """
+
+    def __init__(self, network: Network, configurations: Configurations) -> None:
+        if network.control is None:
+            raise ValueError("the network does not remember control counts")
+        self._control: ControlCounts = network.control
+        self._configurations = configurations
+        self._score = Score(configurations.total, network.cardinalities, network.n_variables)
+
+    def fit(self, network: Network, targets: Ints, weights: Floats) -> JointFit:
+        """Raise the joint objective from a start until a step of EM hardly helps.
+
+        Parameters
+        ----------
+        network : Network
+            Tables to start from.
+        targets : ndarray of int, shape (n_targets, n_variables)
+        weights : ndarray, shape (n_targets,)
+
+        Returns
+        -------
+        JointFit
+        """
+        network, weights, value, found = self._weigh(network, targets, weights)
+        for _ in range(_EM_STEPS):
+            before = value
+            network, weights, value, found = self._weigh(
+                self._teach(network, targets, found), targets, weights
+            )
+            if value - before < _EM_RISE:
+                break
+        kept = weights > 0
+        score = value - float(self._score.costs(targets[kept]).sum())
+        found = Assignment(
+            found.columns[:, kept], found.mixture, weights[kept], found.log_reference
+        )
+        return JointFit(network, targets[kept], weights[kept], score, found)
+
+    def prune(self, fit: JointFit) -> JointFit:
+        """Drop components while that raises the joint score."""
+        while fit.weights.size > 1:
+            better = None
+            for s in self._droppable(fit):
+                keep = np.arange(fit.weights.size) != s
+                trial = self.fit(fit.network, fit.targets[keep], fit.weights[keep])
+                if trial.score > fit.score + _LEAST_RISE:
+                    better = trial
+                    break
+            if better is None:
+                return fit
+            fit = better
+        return fit
+
+    def _droppable(self, fit: JointFit) -> NDArray[np.int64]:
+        """Components by the estimated net loss of dropping them at fixed tables."""
+        scale = np.sqrt(self._configurations.counts) / fit.found.mixture
+        scaled = fit.found.columns * scale[:, None]
+        inverse = np.linalg.pinv(scaled.T @ scaled, hermitian=True)
+        loss = fit.weights**2 / (2 * np.maximum(np.diag(inverse), 1e-300))
+        net = loss - self._score.costs(fit.targets)
+        order = np.argsort(net, kind="stable")
+        return np.asarray(order[net[order] < _DROP_SLACK], dtype=np.int64)
+
+    def _weigh(
+        self, network: Network, targets: Ints, start: Floats
+    ) -> tuple[Network, Floats, float, Assignment]:
+        """Best weights at given tables, and the joint objective there."""
+        codes, counts = self._configurations.codes, self._configurations.counts
+        found = assign(network, targets, start, codes)
+        accuracy = _EM_RISE / 10 / self._configurations.total
+        solution = solve_weights(found.columns, counts, start, accuracy)
+        found = Assignment(found.columns, solution.mixture, solution.weights, found.log_reference)
+        value = float(counts @ found.log_probability) + self._log_prior(network)
+        return network, solution.weights, value, found
+
+    def _teach(self, network: Network, targets: Ints, found: Assignment) -> Network:
+        """One step of EM for the tables."""
+        codes, counts = self._configurations.codes, self._configurations.counts
+        posterior = found.posterior * counts[:, None]
+        counted = [
+            self._control.counts[i] + family_counts(network, i, codes, posterior @ (free < 0))
+            for i, free in enumerate(targets.T)
+        ]
+        taught = tables_of(counted, self._control.prior)
+        # Without a prior, a parent configuration that nobody saw keeps what it had.
+        return network.with_tables(
+            [
+                np.where(np.isnan(new), old, new)
+                for new, old in zip(taught, network.tables, strict=True)
+            ]
+        )
+
+    def _log_prior(self, network: Network) -> float:
+        """Log-likelihood of the control rows plus the log-prior, up to a constant."""
+        total = 0.0
+        for table, counts in zip(network.tables, self._control.counts, strict=True):
+            with np.errstate(divide="ignore"):
+                logs = np.log(table)
+            weight = counts + self._control.prior
+            used = weight > 0
+            total += float(weight[used] @ logs[used])
+        return total

@@ -1,0 +1,83 @@
+"""Control and mixture rows teach a learned network together."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import dosift
+from dosift.evaluation import compare_codes
+from dosift.learning import DEFAULT_PRIOR
+from dosift.network.learn import learn_from_codes
+from dosift.random_problems import random_mixture, random_network
+from dosift.rows import collapse
+from dosift.search.engine import find_targets
+from dosift.search.joint import JointFitter
+from dosift.simulation import sample_codes
+
+
+def problem(seed: int, n: int, n_rows: int) -> tuple[dosift.Network, dosift.Network, tuple]:  # type: ignore[type-arg]
+    rng = np.random.default_rng(seed)
+    true = random_network(n, random_state=rng)
+    targets, weights = random_mixture(true, 5, random_state=rng).to_codes(true)
+    control, _ = sample_codes(true, np.full((1, n), -1), np.ones(1), n_rows, rng)
+    codes, _ = sample_codes(true, targets, weights, n_rows, rng)
+    learned = learn_from_codes(true.variables, true.parents, control, DEFAULT_PRIOR)
+    return true, learned, (targets, weights, collapse(codes, true.cardinalities))
+
+
+def distance(first: dosift.Network, second: dosift.Network) -> float:
+    pairs = zip(first.tables, second.tables, strict=True)
+    return float(np.mean([np.abs(a - b).mean() for a, b in pairs]))
+
+
+def test_each_step_of_em_raises_the_joint_objective() -> None:
+    for seed in range(5):
+        _, learned, (targets, weights, configurations) = problem(seed, 4, 2000)
+        fitter = JointFitter(learned, configurations)
+        network, weights, value, found = fitter._weigh(learned, targets, weights)
+        for _ in range(8):
+            before = value
+            taught = fitter._teach(network, targets, found)
+            network, weights, value, found = fitter._weigh(taught, targets, weights)
+            assert value >= before - 1e-9 * abs(before) - 0.01
+
+
+def test_refining_brings_the_tables_nearer_to_the_truth() -> None:
+    better = 0
+    for seed in range(8):
+        true, learned, (targets, weights, configurations) = problem(seed, 4, 2000)
+        fit = JointFitter(learned, configurations).fit(learned, targets, weights)
+        better += distance(fit.network, true) < distance(learned, true)
+    assert better >= 7
+
+
+def test_refining_removes_inventions() -> None:
+    plain, refined = [], []
+    for seed in range(8):
+        _, learned, (targets, weights, configurations) = problem(100 + seed, 5, 4096)
+        for scores, refine in ((plain, False), (refined, True)):
+            found = find_targets(learned, configurations, refine=refine)
+            scores.append(compare_codes(targets, weights, found.targets, found.weights))
+    assert np.mean([s.precision for s in refined]) >= np.mean([s.precision for s in plain])
+    assert np.mean([s.tv for s in refined]) < np.mean([s.tv for s in plain])
+    assert np.mean([s.precision for s in refined]) >= 0.9
+
+
+def test_known_networks_are_never_changed_and_learned_ones_only_when_asked() -> None:
+    true, learned, (_, _, configurations) = problem(3, 4, 2000)
+    assert find_targets(true, configurations).network is true
+    assert find_targets(learned, configurations, refine=False).network is learned
+    refined = find_targets(learned, configurations).network
+    assert refined is not learned
+    assert refined.control is learned.control
+
+
+def test_the_estimator_returns_the_refined_network() -> None:
+    true, learned, _ = problem(3, 4, 2000)
+    truth = random_mixture(true, 3, random_state=1)
+    rows = dosift.simulate(true, truth, 4000, random_state=2)
+    model = dosift.InterventionMixture(learned).fit(rows)
+    assert model.network is learned
+    assert distance(model.network_, true) < distance(learned, true)
+    assert model.score(rows) * 4000 == pytest.approx(model.log_likelihood_, rel=1e-9)
