@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.search.pricing import SHORTLIST, Priced
+from dosift.search.pricing import SHORTLIST, Priced, z_scores
 from dosift.search.problem import Fit, SearchProblem
 
 Floats = NDArray[np.float64]
@@ -71,9 +71,7 @@ class EnumeratedPricer:
         """Price the steepest of all targets."""
         self._price(fit)
         n_rows = self.problem.n_rows
-        variance = self._curvature - self._gradient**2 / n_rows
-        variance = np.maximum(variance, 1e-12 * self._curvature)
-        z = (self._gradient - n_rows) / np.sqrt(np.maximum(variance, 1e-300))
+        z = z_scores(self._gradient / n_rows, self._curvature, n_rows)
         if self._forbidden is not None:
             z[self._forbidden] = -np.inf
         length = min(4 * SHORTLIST, z.size)

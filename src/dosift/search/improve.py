@@ -111,9 +111,11 @@ class Improver:
         for move in rank_moves(self.problem, start, candidates)[:trials]:
             if move.promise < deficit + least_promise:
                 return None
-            trial = self._apply(start, move)
-            if trial.score > reference.score + _LEAST_RISE:
-                return trial
+            # The model may drop too much: leaving the drops to exact pruning is the safe variant.
+            for variant in (Move(move.added, (), move.promise), move)[: 1 + bool(move.dropped)]:
+                trial = self._apply(start, variant)
+                if trial.score > reference.score + _LEAST_RISE:
+                    return trial
         return None
 
     def _apply(self, fit: Fit, move: Move) -> Fit:

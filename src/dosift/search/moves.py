@@ -22,6 +22,8 @@ Ints = NDArray[np.integer]
 _MOST_DROPS = 6
 #: Newton steps along the direction of a move.
 _LINE_STEPS = 6
+#: Least density of a row along the direction, relative to that before.
+_LEAST_DENSITY = 1e-6
 #: Smallest diagonal entry of the inverse Hessian after drops, relative to that before them.
 _FLOOR = 1e-9
 
@@ -178,8 +180,9 @@ def _line_search(
         move = slope / curvature
         lowest = (ratio * move).min(axis=0)
         move *= np.where(lowest < -0.9, 0.9 / np.maximum(-lowest, 0.9), 1.0)
-        step += move
-        inside = 1.0 + change * step
+        # A weight is at most one; beyond that the direction is rounding.
+        step = np.clip(step + move, -1.0, 1.0)
+        inside = np.maximum(1.0 + change * step, _LEAST_DENSITY)
     gain = counts @ np.log(inside) - slope_cost * step
     ratio = change / inside
     return step, gain, np.maximum(counts @ (ratio * ratio), 1e-300)

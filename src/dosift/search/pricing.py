@@ -30,6 +30,27 @@ _BEAM_WIDTH = 12
 _BEAM_DEPTH = 3
 
 
+def z_scores(gradient: Floats, curvature: Floats, n_rows: float) -> Floats:
+    """Gradients in standard errors.
+
+    Parameters
+    ----------
+    gradient : ndarray, shape (n_targets,)
+        ``D_t``, per row.
+    curvature : ndarray, shape (n_targets,)
+        ``H_t``, summed over the rows.
+    n_rows : float
+
+    Returns
+    -------
+    ndarray, shape (n_targets,)
+        Positive where the likelihood wants the target.
+    """
+    variance = np.maximum(curvature - n_rows * gradient**2, 1e-12 * curvature)
+    out: Floats = n_rows * (gradient - 1.0) / np.sqrt(np.maximum(variance, 1e-300))
+    return out
+
+
 @dataclass(frozen=True)
 class Priced:
     """Targets with their gradient and curvature under a mixture.
@@ -62,9 +83,7 @@ class Priced:
 
     def z_scores(self, n_rows: float) -> Floats:
         """Gradient in standard errors: positive where the likelihood wants the target."""
-        variance = np.maximum(self.curvature - n_rows * self.gradient**2, 1e-12 * self.curvature)
-        out: Floats = n_rows * (self.gradient - 1.0) / np.sqrt(np.maximum(variance, 1e-300))
-        return out
+        return z_scores(self.gradient, self.curvature, n_rows)
 
 
 def merge_priced(parts: list[Priced], exclude: frozenset[bytes], n_variables: int) -> Priced:

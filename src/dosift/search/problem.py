@@ -157,8 +157,8 @@ class SearchProblem:
             out[:, k] = self.column(target)
         return out
 
-    def gradients(self, targets: Ints, mixture: Floats) -> Floats:
-        """Gradient ``D_t`` of the log-likelihood per row at targets, under a mixture density.
+    def price(self, targets: Ints, mixture: Floats) -> tuple[Floats, Floats]:
+        """Gradient and curvature of the log-likelihood at targets, under a mixture density.
 
         Parameters
         ----------
@@ -167,15 +167,20 @@ class SearchProblem:
 
         Returns
         -------
-        ndarray, shape (n_targets,)
+        gradient : ndarray, shape (n_targets,)
+            ``D_t``, per row.
+        curvature : ndarray, shape (n_targets,)
+            Sum over all rows.
         """
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = self.counts / (mixture * self.n_rows)
-        out = np.empty(len(targets))
+        ratio = 1.0 / mixture
+        weighted = self.counts * ratio
+        gradient, curvature = np.empty(len(targets)), np.empty(len(targets))
         for k, target in enumerate(targets):
             rows, values = self.factors.sparse_column(target)
-            out[k] = ratio[rows] @ values
-        return out
+            terms = weighted[rows] * values
+            gradient[k] = terms.sum() / self.n_rows
+            curvature[k] = (terms * values) @ ratio[rows]
+        return gradient, curvature
 
     def sparsest(self, targets: Ints, start: Floats, extra: Floats) -> tuple[Floats, Floats]:
         """Weights under a small linear cost, which leaves few of them alive.

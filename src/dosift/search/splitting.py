@@ -13,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.search.pricing import z_scores
 from dosift.search.problem import Fit, SearchProblem
 from dosift.search.prune import prune
 from dosift.search.score import Score
@@ -22,6 +23,8 @@ Ints = NDArray[np.integer]
 
 #: Nats that a split must earn to be carried along; low, since pruning comes later.
 _SPLIT_COST = 2.0
+#: Gradient, in standard errors, below which an extension cannot earn that cost.
+_LEAST_Z = 1.5
 #: Rounds of pricing for one variable.
 _MAX_ROUNDS = 10
 #: Linear cost of a unit of weight on an extension, times the square root of the number of rows:
@@ -89,8 +92,9 @@ def _extend(prefix: SearchProblem, fit: Fit, j: int, max_size: int | None) -> Fi
     base = fit.targets
     targets, weights, mixture = base, fit.weights, fit.mixture
     for _ in range(_MAX_ROUNDS):
-        gradient = prefix.gradients(extensions, mixture)
-        wanted = (gradient > 1.0 + slack) & ~added
+        gradient, curvature = prefix.price(extensions, mixture)
+        z = z_scores(gradient, curvature, prefix.n_rows)
+        wanted = (gradient > 1.0 + slack) & (z > _LEAST_Z) & ~added
         if not wanted.any():
             break
         added |= wanted
