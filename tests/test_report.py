@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from html.parser import HTMLParser
+from typing import Any
+
+import pytest
 
 import dosift
 from dosift.report import render_report
@@ -60,3 +64,113 @@ def test_unknown_numbers_are_dashes() -> None:
     html = render_report(content)
     assert "nan" not in html.lower().replace("inherit", "")
     assert "None" not in html
+
+
+def interval(**more: Any) -> dict[str, Any]:
+    return {"std_error": 0.05, "ci_low": 0.3, "ci_high": 0.5, "p_value": 0.1, **more}
+
+
+#: A result without a fit, so that single numbers can be taken out of it.
+RESULT: dict[str, Any] = {
+    "components": [
+        interval(target="do()", size=0, weight=0.6, q_value=None, rows=60.0),
+        interval(target="do(a=1)", size=1, weight=0.4, q_value=0.1, rows=40.0),
+    ],
+    "variables": [
+        interval(variable="a", value="1", rate=0.4, screen_rate=0.41, screen_std_error=0.05),
+        interval(variable="a", value="", rate=0.4, screen_rate=None, screen_std_error=None),
+    ],
+    "diagnostics": {
+        "n_rows": 100,
+        "n_configurations": 2,
+        "n_components": 2,
+        "log_likelihood": -69.3,
+        "penalised_score": -75.0,
+        "optimality_gap": 0.0,
+        "converged": True,
+        "fit_check": {"fits": True, "p_value": 0.5, "n_pairs": 3, "worst": []},
+    },
+    "trusted": True,
+    "reasons": [],
+    "settings": {"method": "likelihood"},
+    "inputs": [{"path": "rows.csv", "sha256": "ab12"}],
+    "versions": {"dosift": "0"},
+    "timings": {"fit": 0.1},
+    "seed": 71,
+}
+
+
+def changed(path: tuple[str | int, ...], value: object) -> dict[str, Any]:
+    result = copy.deepcopy(RESULT)
+    place: Any = result
+    for key in path[:-1]:
+        place = place[key]
+    assert path[-1] in place
+    place[path[-1]] = value
+    return result
+
+
+def body(result: dict[str, Any]) -> str:
+    html = render_report(result)
+    return html[html.index("<body>") :]
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), float("inf")])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(("components", 1, k) for k in ("weight", "ci_low", "ci_high", "rows")),
+        *(("variables", 0, k) for k in ("rate", "ci_low", "ci_high", "screen_rate")),
+        *(("diagnostics", k) for k in ("n_rows", "log_likelihood", "optimality_gap")),
+        ("diagnostics", "fit_check", "p_value"),
+    ],
+)
+def test_each_unknown_number_is_a_dash(path: tuple[str | int, ...], value: float | None) -> None:
+    html = body(changed(path, value))
+    assert not re.search(r"\b(nan|inf|None)\b", html)
+    assert html.count("–") > body(RESULT).count("–")
+
+
+def test_an_unknown_total_is_not_left_out() -> None:
+    assert "a = 1" in body(changed(("variables", 0, "rate"), None))
+    assert "a = 1" not in body(changed(("variables", 0, "rate"), 0.0))
+
+
+def test_reasons_against_the_fit_come_before_the_answer() -> None:
+    result = changed(("reasons",), ["The <weights> did not converge.", "Misfit."])
+    result["trusted"] = False
+    html = body(result)
+    assert "The &lt;weights&gt; did not converge." in html
+    assert html.index("did not converge") < html.index("Misfit.") < html.index("explains")
+    assert "The mixture describes the rows" not in html
+
+
+def test_a_fit_that_is_not_trusted_never_looks_trusted() -> None:
+    html = body(changed(("trusted",), False))
+    assert html.index("Do not trust this fit") < html.index("explains")
+    assert "The mixture describes the rows" not in html
+
+
+def test_an_unchecked_fit_is_not_said_to_describe_the_rows() -> None:
+    html = body(changed(("diagnostics", "fit_check"), None))
+    assert "This was not checked" in html
+    assert "The mixture describes the rows" not in html
+
+
+def test_no_intervention_is_said_in_words() -> None:
+    result = changed(("components",), RESULT["components"][:1])
+    assert "No intervention was found" in body(result)
+
+
+def test_where_it_came_from_is_shown() -> None:
+    html = body(RESULT)
+    for known in ("rows.csv", "ab12", "likelihood", "71"):
+        assert known in html
+    assert "take the interventions found and the network as given" in html
+    assert body(changed(("inputs", 0, "path"), EVIL)).count("<script") == 0
+
+
+def test_dark_print_and_phone_are_cared_for() -> None:
+    html = render_report(RESULT)
+    for needed in ("prefers-color-scheme: dark", "@media print", 'name="viewport"'):
+        assert needed in html

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from math import isfinite
 from typing import Any
 
 _DASH = "–"
@@ -31,7 +32,9 @@ td.name { overflow-wrap: anywhere; min-width: 9rem; }
 td.bar { width: 34%; min-width: 9rem; } svg { display: block; width: 100%; height: 1.2rem; }
 .bar-fill { fill: var(--bar); } .bar-line { stroke: var(--whisker); stroke-width: 2; }
 summary { cursor: pointer; color: var(--soft); } code { overflow-wrap: anywhere; }
-@media print { body { max-width: none; } details > * { display: block; } }
+@media print { body { max-width: none; padding: 0; } details::details-content {
+  content-visibility: visible; block-size: auto; } tr { break-inside: avoid; }
+  h2 { break-after: avoid; } svg { print-color-adjust: exact; } }
 """
 
 
@@ -42,7 +45,7 @@ def render_report(result: Mapping[str, Any]) -> str:
     ----------
     result : mapping
         The content of ``result.json``. Nothing is computed here; what it does not hold is shown
-        as a dash.
+        as a dash: numbers that are ``None``, not a number or infinite.
 
     Returns
     -------
@@ -80,7 +83,11 @@ def render_report(result: Mapping[str, Any]) -> str:
 
 
 def _reasons(result: Mapping[str, Any]) -> list[str]:
-    return list(result.get("reasons", []))
+    """Return why the fit must not be trusted; never empty for a fit that is not trusted."""
+    reasons = [str(reason) for reason in result.get("reasons") or ()]
+    if not reasons and not result.get("trusted", True):
+        reasons = ["The result says so and names no reason."]
+    return reasons
 
 
 def _answer(result: Mapping[str, Any]) -> str:
@@ -88,21 +95,23 @@ def _answer(result: Mapping[str, Any]) -> str:
     hits = [c for c in components if c["size"] > 0]
     if not hits:
         return "No intervention was found: the undisturbed network explains the rows best."
-    share = sum(c["weight"] for c in hits)
-    largest = max(hits, key=lambda c: c["weight"])
+    weights = [_known(c["weight"]) for c in hits]
+    share = sum(w for w in weights if w is not None) if None not in weights else None
+    largest = max(hits, key=lambda c: _known(c["weight"]) or 0.0)
     noun = "intervention explains" if len(hits) == 1 else "interventions explain"
     interval = _interval(largest, percent=True)
     text = (
         f"{len(hits)} {noun} {_percent(share)} of the rows; the largest is "
         f"<b>{escape(largest['target'])}</b> with {_percent(largest['weight'])}{interval}."
     )
-    if not _reasons(result):
+    if not _reasons(result) and (result["diagnostics"].get("fit_check") or {}).get("fits"):
         text += " The mixture describes the rows."
     return text
 
 
 def _totals(variables: Sequence[Mapping[str, Any]]) -> str:
-    lines = [v for v in variables if v["value"] != "" and v["rate"] > 0]
+    # A rate that is unknown is shown; only one that is known to be zero is left out.
+    lines = [v for v in variables if v["value"] not in {"", None} and _known(v["rate"]) != 0]
     head = _table(
         ("do", "total weight", "", "95 % interval", "one-pass estimate"),
         [_total_row(v) for v in lines[:_SHOWN_TOTALS]],
@@ -119,7 +128,7 @@ def _totals(variables: Sequence[Mapping[str, Any]]) -> str:
 def _total_row(line: Mapping[str, Any]) -> list[str]:
     name = f"{escape(line['variable'])} = {escape(line['value'])}"
     screen = _number(line["screen_rate"])
-    if line["screen_std_error"] is not None:
+    if _known(line["screen_std_error"]) is not None:
         screen += f" ± {_number(line['screen_std_error'])}"
     return [
         f'<td class="name">{name}</td>',
@@ -137,7 +146,7 @@ def _components(components: Sequence[Mapping[str, Any]]) -> str:
             f'<td class="number">{_number(c["weight"])}</td>',
             f'<td class="bar">{_bar(c["weight"], c["ci_low"], c["ci_high"])}</td>',
             f'<td class="number">{_interval(c) or _DASH}</td>',
-            f'<td class="number">{c["rows"]:,.0f}</td>',
+            f'<td class="number">{_number(c["rows"], 0)}</td>',
         ]
         for c in components
     ]
@@ -156,30 +165,36 @@ def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def _bar(value: float, low: float | None, high: float | None) -> str:
-    """Draw a share in [0, 1] as a bar, with its interval as a line."""
+def _bar(value: float | None, low: float | None, high: float | None) -> str:
+    """Draw a share in [0, 1] as a bar, with its interval as a line; nothing if unknown."""
+    share, low, high = _known(value), _known(low), _known(high)
+    if share is None:
+        return ""
     line = ""
     if low is not None and high is not None:
         line = f'<line class="bar-line" x1="{low:.4f}" x2="{high:.4f}" y1="9" y2="9" />'
-    label = escape(f"{value:.3f}")
+    label = escape(f"{share:.3f}")
     return (
         f'<svg viewBox="0 0 1 18" preserveAspectRatio="none" role="img" aria-label="{label}">'
-        f'<rect class="bar-fill" x="0" y="4" width="{value:.4f}" height="10" opacity=".55" />'
+        f'<rect class="bar-fill" x="0" y="4" width="{share:.4f}" height="10" opacity=".55" />'
         f"{line}</svg>"
     )
 
 
 def _fit_words(diagnostics: Mapping[str, Any]) -> str:
-    check = diagnostics["fit_check"]
+    check = diagnostics.get("fit_check")
+    if not check:
+        return "This was not checked."
     words = (
-        f"{check['n_pairs']} pairs of variables were compared with rows simulated from the fitted "
-        f"mixture; the smallest corrected p-value is {check['p_value']:.2g}. "
+        f"{_number(check['n_pairs'], 0)} pairs of variables were compared with rows simulated "
+        "from the fitted mixture; the smallest corrected p-value is "
+        f"{_format(check['p_value'], '.2g')}. "
     )
     if check["fits"]:
         return words + "Nothing speaks against the mixture."
     pairs = "; ".join(
         f"{' with '.join(escape(name) for name in dict.fromkeys(pair['variables']))} "
-        f"(p = {pair['p_value']:.1g})"
+        f"(p = {_format(pair['p_value'], '.1g')})"
         for pair in check["worst"]
     )
     return words + f"These deviate: {pairs}."
@@ -188,16 +203,17 @@ def _fit_words(diagnostics: Mapping[str, Any]) -> str:
 def _provenance(result: Mapping[str, Any]) -> str:
     diagnostics = result["diagnostics"]
     facts = [
-        ("rows", f"{diagnostics['n_rows']:,.0f}"),
-        ("distinct rows", f"{diagnostics['n_configurations']:,}"),
+        ("rows", _number(diagnostics["n_rows"], 0)),
+        ("distinct rows", _number(diagnostics["n_configurations"], 0)),
         ("log-likelihood (nats)", _number(diagnostics["log_likelihood"], 2)),
         ("penalised score (nats)", _number(diagnostics["penalised_score"], 2)),
-        ("optimality gap (nats a row)", f"{diagnostics['optimality_gap']:.1e}"),
-        ("converged", "yes" if diagnostics["converged"] else "no"),
-        *((f"setting: {k}", _DASH if v is None else str(v)) for k, v in result["settings"].items()),
-        *((f"input {i['path']}", f"SHA-256 {i['sha256']}") for i in result["inputs"]),
-        *((f"version: {k}", str(v)) for k, v in result["versions"].items()),
-        *((f"seconds: {k}", str(v)) for k, v in result["timings"].items()),
+        ("optimality gap (nats a row)", _format(diagnostics["optimality_gap"], ".1e")),
+        ("converged", {True: "yes", False: "no"}.get(diagnostics["converged"], _DASH)),
+        *([] if "seed" in result["settings"] else [("seed", _text(result.get("seed")))]),
+        *((f"setting: {k}", _text(v)) for k, v in result["settings"].items()),
+        *((f"input {i['path']}", f"SHA-256 {_text(i['sha256'])}") for i in result["inputs"]),
+        *((f"version: {k}", _text(v)) for k, v in result["versions"].items()),
+        *((f"seconds: {k}", _text(v)) for k, v in result["timings"].items()),
     ]
     rows = [
         [f'<td class="name">{escape(k)}</td>', f"<td><code>{escape(v)}</code></td>"]
@@ -208,18 +224,34 @@ def _provenance(result: Mapping[str, Any]) -> str:
     )
 
 
+def _known(value: float | None) -> float | None:
+    """Return the number, or None if it is missing, not a number, or infinite."""
+    return value if value is not None and isfinite(value) else None
+
+
 def _number(value: float | None, digits: int = 3) -> str:
-    return _DASH if value is None else f"{value:,.{digits}f}"
+    return _format(value, f",.{digits}f")
 
 
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f} %"
+def _format(value: float | None, form: str) -> str:
+    known = _known(value)
+    return _DASH if known is None else f"{known:{form}}"
+
+
+def _text(value: object) -> str:
+    unknown = value is None or (isinstance(value, float) and not isfinite(value))
+    return _DASH if unknown else str(value)
+
+
+def _percent(value: float | None) -> str:
+    known = _known(value)
+    return f"{_DASH if known is None else f'{100 * known:.1f}'} %"
 
 
 def _interval(line: Mapping[str, Any], percent: bool = False) -> str:
-    low, high = line["ci_low"], line["ci_high"]
+    low, high = _known(line["ci_low"]), _known(line["ci_high"])
     if low is None or high is None:
         return ""
     if percent:
         return f" [{100 * low:.1f}, {100 * high:.1f}]"
-    return f"{low:.3f} {_DASH} {high:.3f}"
+    return f"[{low:.3f}, {high:.3f}]"

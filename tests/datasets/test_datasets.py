@@ -10,7 +10,7 @@ from urllib.error import URLError
 import pytest
 
 import dosift
-from dosift.datasets import load_incident, load_sachs, load_screen, sachs, sachs_graph
+from dosift.datasets import demo_path, load_incident, load_sachs, load_screen, sachs, sachs_graph
 from dosift.errors import DosiftError, InputError
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "sachs"
@@ -30,6 +30,21 @@ def test_the_shipped_mixtures_are_recovered(load: object) -> None:
 def test_the_shipped_data_is_small() -> None:
     folder = load_screen().paths["network"].parent
     assert sum(path.stat().st_size for path in folder.iterdir()) < 200_000
+
+
+@pytest.mark.parametrize("name", ["screen", "incident"])
+def test_the_shipped_files_are_there(name: str) -> None:
+    paths = demo_path(name)
+    assert list(paths) == ["network", "control", "rows", "truth"]
+    assert all(path.is_file() for path in paths.values())
+    network = dosift.read_network(paths["network"])
+    assert network.is_positive
+    assert tuple(dosift.read_rows(paths["control"]).columns) == network.names
+
+
+def test_an_unknown_demo_is_refused() -> None:
+    with pytest.raises(InputError, match=r"no demo '\.\./x'; choose one of screen, incident"):
+        demo_path("../x")
 
 
 @needs_sachs

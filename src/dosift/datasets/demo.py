@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dosift.errors import InputError
 from dosift.interventions import Mixture
 from dosift.network import Network, read_network
 from dosift.rows import read_rows
@@ -93,14 +94,50 @@ def load_incident() -> Demo:
     return _load("incident", _INCIDENT)
 
 
+#: The files of a demo and how their names end.
+_FILES = {
+    "network": ".bif",
+    "control": "_control.csv.gz",
+    "rows": "_rows.csv.gz",
+    "truth": "_truth.json",
+}
+_NAMES = ("screen", "incident")
+
+
+def demo_path(name: str) -> dict[str, Path]:
+    """Return where the files of a shipped data set are, without reading them.
+
+    Parameters
+    ----------
+    name : {"screen", "incident"}
+        Which one.
+
+    Returns
+    -------
+    dict of str to Path
+        ``network`` (BIF), ``control`` and ``rows`` (CSV, gzip), ``truth`` (JSON).
+
+    Raises
+    ------
+    InputError
+        If there is no data set of that name.
+
+    Examples
+    --------
+    >>> demo_path("incident")["network"].name
+    'incident.bif'
+    """
+    from importlib.resources import files
+
+    if name not in _NAMES:
+        raise InputError(f"there is no demo {name!r}; choose one of {', '.join(_NAMES)}")
+    # dosift is installed as plain files (never run from an archive), so the resource is a path.
+    folder = Path(str(files("dosift.datasets"))) / "data"
+    return {part: folder / f"{name}{ending}" for part, ending in _FILES.items()}
+
+
 def _load(name: str, story: str) -> Demo:
-    folder = Path(__file__).parent / "data"
-    paths = {
-        "network": folder / f"{name}.bif",
-        "control": folder / f"{name}_control.csv.gz",
-        "rows": folder / f"{name}_rows.csv.gz",
-        "truth": folder / f"{name}_truth.json",
-    }
+    paths = demo_path(name)
     return Demo(
         name=name,
         story=story,
