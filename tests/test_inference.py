@@ -1,4 +1,4 @@
-"""Standard errors, intervals and one-pass rates, as distributions over seeds."""
+"""Standard errors and intervals, as distributions over seeds."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 
 from dosift.inference import logit_interval, weight_covariance
-from dosift.network import Network
 from dosift.random_problems import random_mixture, random_network
-from dosift.rates import intervention_rates, variable_rate
 from dosift.rows import collapse
 from dosift.search.engine import prepare
 from dosift.simulation import sample_codes
@@ -48,33 +46,28 @@ def test_intervals_stay_in_the_unit_interval_and_hold_the_estimate() -> None:
     assert (wide_high >= high).all()
 
 
-def test_one_pass_rates_have_right_errors_and_the_stated_bias() -> None:
-    z = []
-    for seed in range(60):
-        rng = np.random.default_rng(seed)
-        network = random_network(5, random_state=rng)
-        targets, weights = random_mixture(network, 4, random_state=rng).to_codes(network)
-        codes, _ = sample_codes(network, targets, weights, 5000, rng)
-        for i, rate in enumerate(intervention_rates(network, codes, np.ones(5000))):
-            for a in range(3):
-                true = weights[targets[:, i] == a].sum()
-                if a != rate.excluded and rate.value_std_errors[a] > 0:
-                    z.append((rate.value_rates[a] - true) / rate.value_std_errors[a])
-    values = np.array(z)
-    assert values.size > 500
-    # Choosing the least of several excluded values puts rates up by a third of their error.
-    assert 0.0 < np.median(values) < 0.5
-    assert 0.8 < np.quantile(np.abs(values), 0.68) < 1.3
+def test_covariance_of_targets_told_apart_for_certain_is_multinomial() -> None:
+    weights = np.array([0.5, 0.3, 0.2])
+    columns = np.eye(3)
+    covariance = weight_covariance(columns, columns @ weights, 1000 * weights)
+    expected = (np.diag(weights) - np.outer(weights, weights)) / 1000
+    assert covariance == pytest.approx(expected, abs=1e-12)
 
 
-def test_a_state_that_is_absent_by_chance_is_no_sign_of_an_intervention() -> None:
-    rate = variable_rate(np.array([[0.5, 0.499, 0.001]]), np.array([[250.0, 250.0, 0.0]]))
-    assert rate.excluded != 2
-    assert rate.rate < 0.05
+def test_one_target_has_no_error() -> None:
+    assert weight_covariance(np.ones((4, 1)), np.ones(4), np.ones(4)) == pytest.approx(0.0)
 
 
-def test_a_variable_that_cannot_be_judged_has_no_error() -> None:
-    network = Network.from_tables({"a": ["0"]}, {}, {"a": [1.0]})
-    (rate,) = intervention_rates(network, np.zeros((5, 1), dtype=int), np.ones(5))
-    assert rate.rate == 0.0
-    assert np.isnan(rate.std_error)
+def test_rows_that_tell_less_give_larger_errors() -> None:
+    weights, counts = np.array([0.5, 0.5]), np.array([50.0, 50.0])
+    errors = []
+    for overlap in (0.0, 0.2, 0.5, 0.9):
+        columns = np.array([[1.0, overlap], [overlap, 1.0]])
+        errors.append(weight_covariance(columns, columns @ weights, counts)[0, 0])
+    assert (np.diff(errors) > 0).all()
+
+
+def test_an_error_of_zero_gives_the_estimate_itself() -> None:
+    low, high = logit_interval(np.array([0.2, 0.7]), np.zeros(2))
+    assert low == pytest.approx([0.2, 0.7])
+    assert high == pytest.approx([0.2, 0.7])

@@ -81,3 +81,62 @@ def test_rows_that_no_target_can_make_have_no_posterior() -> None:
     assert found.best.tolist() == [0, -1]
     assert np.isneginf(found.log_probability[1])
     assert np.isnan(found.posterior[1]).all()
+
+
+def test_tiny_entries_are_exact_in_every_column() -> None:
+    # Eight variables, so that a full target's ratio over the base is 1e2400: far out of range.
+    tiny = 1e-300
+    n = 8
+    names = [f"v{i}" for i in range(n)]
+    parents = {names[i]: [names[i - 1]] for i in range(1, n)}
+    tables = {names[0]: [1 - tiny, tiny]} | {
+        name: [[1 - tiny, tiny], [tiny, 1 - tiny]] for name in names[1:]
+    }
+    network = Network.from_tables({name: ["0", "1"] for name in names}, parents, tables)
+    rows = all_rows(network)
+    rng = np.random.default_rng(0)
+    targets = np.vstack([np.full((1, n), -1), np.ones((1, n)), rng.integers(-1, 2, (20, n))])
+    targets = targets.astype(np.int16)
+    factors = MechanismFactors(network, rows)
+    assert factors.log_scale.max() > 0
+    with np.errstate(divide="ignore"):
+        logs = np.log(factors.columns(targets)) + factors.log_base()[:, None]
+    for t, target in enumerate(targets):
+        for r, row in enumerate(rows):
+            expected = 0.0
+            for i in range(n):
+                if target[i] >= 0:
+                    expected += 0.0 if row[i] == target[i] else -np.inf
+                else:
+                    table = network.tables[i]
+                    expected += np.log(table[network.parent_rows(i, row[None, :])[0], row[i]])
+            # Ratios 600 nats and more below the largest of their row may round to zero.
+            if expected > -600:
+                assert logs[r, t] == pytest.approx(expected, abs=1e-9)
+            else:
+                assert logs[r, t] < -500
+
+
+def test_some_variables_and_some_rows_are_the_same_numbers() -> None:
+    network = random_network(5, random_state=3)
+    rows = all_rows(network)
+    whole = MechanismFactors(network, rows)
+    targets = np.array([[-1, -1, -1], [0, -1, 2], [1, 1, 1], [-1, 2, -1]])
+    some = MechanismFactors(network, rows, (0, 1, 2))
+    padded = np.hstack([targets, np.full((4, 2), -1)])
+    np.testing.assert_array_equal(some.columns(targets), whole.columns(padded))
+    subset = np.arange(5, 200, 3)
+    cut = whole.restricted(subset, 3)
+    np.testing.assert_array_equal(cut.columns(targets), whole.columns(padded)[subset])
+
+
+def test_matching_rows_are_those_of_positive_likelihood() -> None:
+    network = Network.from_tables(
+        {"a": ["0", "1"], "b": ["0", "1"]},
+        {"b": ["a"]},
+        {"a": [1.0, 0.0], "b": [[0.5, 0.5], [0.0, 1.0]]},
+    )
+    factors = MechanismFactors(network, all_rows(network))
+    for target in all_rows(random_network(2, random_state=0)).astype(int) - 1:
+        column = factors.column(target)
+        assert factors.matching(target).tolist() == np.flatnonzero(column).tolist()

@@ -125,3 +125,80 @@ def test_nonnegative_quadratic_meets_its_optimality_conditions() -> None:
         assert found.min() >= 0
         assert slope[found > 0] == pytest.approx(0, abs=1e-6)
         assert slope.min() >= -1e-6
+
+
+def test_the_scale_of_a_row_does_not_matter() -> None:
+    for seed in range(10):
+        likelihoods, counts = random_problem(seed)
+        logs = np.random.default_rng(seed).uniform(-20, 20, size=len(counts))
+        plain = solve_weights(likelihoods, counts, gap=1e-11)
+        scaled = solve_weights(likelihoods * np.exp(logs)[:, None], counts, gap=1e-11)
+        assert scaled.converged
+        expected = plain.log_likelihood + counts @ logs
+        assert (scaled.log_likelihood - expected) / counts.sum() == pytest.approx(0, abs=1e-9)
+
+
+def test_more_iterations_never_lose() -> None:
+    for seed in range(40):
+        likelihoods, counts = random_problem(seed)
+        values = [
+            solve_weights(likelihoods, counts, gap=1e-12, max_iterations=k).log_likelihood
+            for k in range(12)
+        ]
+        assert np.diff(values).min() / counts.sum() >= -1e-10
+
+
+def test_the_same_input_gives_the_same_bits() -> None:
+    for seed in range(10):
+        likelihoods, counts = random_problem(seed)
+        first, second = (solve_weights(likelihoods.copy(), counts.copy()) for _ in range(2))
+        assert first.weights.tobytes() == second.weights.tobytes()
+        assert first.log_likelihood == second.log_likelihood
+
+
+def test_weights_on_the_boundary_and_worthless_columns() -> None:
+    # Column 1 is beaten everywhere, column 2 is impossible, column 3 is column 0 again.
+    rng = np.random.default_rng(0)
+    best = rng.uniform(1, 2, size=30)
+    likelihoods = np.stack([best, best / 2, np.zeros(30), best], axis=1)
+    found = solve_weights(likelihoods, np.ones(30))
+    assert found.converged
+    assert found.weights[1] == pytest.approx(0, abs=1e-7)
+    assert found.weights[2] == pytest.approx(0, abs=1e-7)
+    assert found.log_likelihood == pytest.approx(np.log(best).sum(), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        np.array([0.0, 0.0]),
+        np.array([-1.0, -2.0]),
+        np.array([-3.0, 5.0]),
+        np.array([1.0, 0.0]),  # makes the second row impossible
+        np.array([0.0, 1.0]),  # makes the third row impossible
+    ],
+)
+def test_a_start_that_is_no_solution_is_repaired(start: np.ndarray) -> None:
+    likelihoods = np.array([[1.0, 1.0], [0.0, 2.0], [3.0, 0.0]])
+    found = solve_weights(likelihoods, np.array([5.0, 1.0, 3.0]), start=start)
+    assert found.converged
+    assert found.weights == pytest.approx([0.75, 0.25], abs=1e-4)
+
+
+def test_nothing_but_impossible_rows_and_no_rows() -> None:
+    impossible = solve_weights(np.zeros((3, 2)), np.ones(3))
+    assert np.isneginf(impossible.log_likelihood)
+    assert impossible.weights.sum() == pytest.approx(1.0)
+    assert impossible.mixture.tolist() == [0.0, 0.0, 0.0]
+    none = solve_weights(np.zeros((0, 3)), np.zeros(0))
+    assert none.converged
+    assert none.log_likelihood == 0.0
+    assert none.weights.sum() == pytest.approx(1.0)
+
+
+def test_giving_up_is_admitted() -> None:
+    likelihoods, counts = random_problem(4)
+    found = solve_weights(likelihoods, counts, gap=1e-14, max_iterations=0)
+    assert not found.converged
+    assert found.gap > 1e-14
+    assert found.iterations == 0

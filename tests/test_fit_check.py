@@ -1,0 +1,125 @@
+"""The fit check: the test behind it, which pairs it takes, and what it notices."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import chi2_contingency, kstest
+
+from dosift.fit_check import MISFIT_LEVEL, check_fit, homogeneity_p_value
+from dosift.network import Network
+from dosift.random_problems import random_network
+from dosift.rows import collapse
+from dosift.simulation import sample_codes
+
+
+def draw(network: Network, n_rows: int, seed: int) -> np.ndarray:
+    nothing = np.full((1, network.n_variables), -1)
+    codes, _ = sample_codes(network, nothing, np.ones(1), n_rows, np.random.default_rng(seed))
+    return codes
+
+
+def test_the_p_value_is_that_of_the_contingency_table() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        first, second = rng.integers(20, 80, size=6), rng.integers(300, 500, size=6)
+        expected = chi2_contingency(np.stack([first, second]), correction=False).pvalue
+        found = homogeneity_p_value(first.astype(float), second.astype(float))
+        assert found == pytest.approx(expected, rel=1e-9)
+
+
+def test_p_values_are_uniform_where_the_model_holds() -> None:
+    rng = np.random.default_rng(1)
+    shares = np.array([0.4, 0.3, 0.2, 0.0999, 0.0001])
+    values = [
+        homogeneity_p_value(
+            rng.multinomial(800, shares).astype(float), rng.multinomial(8000, shares).astype(float)
+        )
+        for _ in range(500)
+    ]
+    assert kstest(values, "uniform").pvalue > 1e-3
+
+
+def test_rare_cells_are_pooled() -> None:
+    # Alone, each of the rare cells would have an expected count far below 5.
+    assert homogeneity_p_value(np.array([990.0, 10.0]), np.array([9990.0, 10.0])) < 1e-6
+    spread = np.zeros(11)
+    spread[0], spread[1:] = 990.0, 1.0
+    reference = np.zeros(11)
+    reference[0], reference[1:] = 9990.0, 1.0
+    assert homogeneity_p_value(spread, reference) < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ([0.0, 0.0], [5.0, 5.0]),
+        ([5.0, 5.0], [0.0, 0.0]),
+        ([100.0, 0.0], [1000.0, 0.0]),
+        ([1.0, 2.0], [2.0, 1.0]),
+    ],
+)
+def test_too_little_to_compare_is_no_misfit(first: list[float], second: list[float]) -> None:
+    assert homogeneity_p_value(np.array(first), np.array(second)) == 1.0
+
+
+def test_rows_of_the_network_itself_fit() -> None:
+    alarms = 0
+    for seed in range(30):
+        network = random_network(5, random_state=seed)
+        rows = draw(network, 3000, seed + 100)
+        check = check_fit(network, rows, np.ones(3000), draw(network, 50_000, seed + 200))
+        assert check.n_pairs == 10
+        assert check.fits == (check.p_value >= MISFIT_LEVEL)
+        alarms += not check.fits
+    assert alarms <= 1
+
+
+def test_counts_are_repetitions() -> None:
+    network = random_network(4, random_state=1)
+    rows, simulated = draw(network, 2000, 0), draw(network, 20_000, 1)
+    whole = check_fit(network, rows, np.ones(2000), simulated)
+    collapsed = collapse(rows, network.cardinalities)
+    assert check_fit(network, collapsed.codes, collapsed.counts, simulated) == whole
+
+
+def test_a_dependence_that_the_network_lacks_is_found_and_named() -> None:
+    network = Network.from_tables(
+        {name: ["0", "1"] for name in "abc"}, {}, {name: [0.5, 0.5] for name in "abc"}
+    )
+    rows = draw(network, 2000, 0)
+    rows[:400, 2] = rows[:400, 0]
+    check = check_fit(network, rows, np.ones(2000), draw(network, 50_000, 1))
+    assert not check.fits
+    assert [pair[:2] for pair in check.worst] == [(0, 2)]
+    assert check.worst[0][2] == check.p_value < MISFIT_LEVEL
+
+
+def test_the_worst_pairs_come_first_and_are_few() -> None:
+    names = [f"v{i}" for i in range(8)]
+    network = Network.from_tables(
+        {name: ["0", "1"] for name in names}, {}, {name: [0.5, 0.5] for name in names}
+    )
+    rows = np.repeat(draw(network, 2000, 0)[:, :1], 8, axis=1)
+    check = check_fit(network, rows, np.ones(2000), draw(network, 50_000, 1))
+    assert len(check.worst) == 10
+    p_values = [p for _, _, p in check.worst]
+    assert p_values == sorted(p_values)
+
+
+def test_wide_networks_are_compared_along_their_edges() -> None:
+    network = random_network(40, random_state=0, max_parents=2)
+    rows, simulated = draw(network, 1000, 0), draw(network, 10_000, 1)
+    check = check_fit(network, rows, np.ones(1000), simulated)
+    roots = sum(not parents for parents in network.parents)
+    assert check.n_pairs == len(network.edges) + roots
+    assert check.fits
+
+
+def test_a_single_variable_is_compared_with_itself() -> None:
+    network = Network.from_tables({"a": ["0", "1"]}, {}, {"a": [0.5, 0.5]})
+    simulated = draw(network, 50_000, 0)
+    even, odd = np.array([500.0, 500.0]), np.array([900.0, 100.0])
+    codes = np.array([[0], [1]])
+    assert check_fit(network, codes, even, simulated).fits
+    assert check_fit(network, codes, odd, simulated).worst[0][:2] == (0, 0)
