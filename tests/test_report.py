@@ -172,5 +172,10 @@ def test_where_it_came_from_is_shown() -> None:
 
 def test_dark_print_and_phone_are_cared_for() -> None:
     html = render_report(RESULT)
-    for needed in ("prefers-color-scheme: dark", "@media print", 'name="viewport"'):
+    for needed in (
+        "prefers-color-scheme: dark",
+        "@media print",
+        "max-width: 38rem",
+        'name="viewport"',
+    ):
         assert needed in html

@@ -32,6 +32,9 @@ td.name { overflow-wrap: anywhere; min-width: 9rem; }
 td.bar { width: 34%; min-width: 9rem; } svg { display: block; width: 100%; height: 1.2rem; }
 .bar-fill { fill: var(--bar); } .bar-line { stroke: var(--whisker); stroke-width: 2; }
 summary { cursor: pointer; color: var(--soft); } code { overflow-wrap: anywhere; }
+@media screen and (max-width: 38rem) { th:nth-child(3), td.bar { display: none; }
+  th, td { padding: .3rem .3rem; font-size: .85rem; } td.name { min-width: 7rem; }
+  th.number { white-space: normal; } }
 @media print { body { max-width: none; padding: 0; } details::details-content {
   content-visibility: visible; block-size: auto; } tr { break-inside: avoid; }
   h2 { break-after: avoid; } svg { print-color-adjust: exact; } }
