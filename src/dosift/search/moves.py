@@ -24,6 +24,8 @@ _MOST_DROPS = 6
 _LINE_STEPS = 6
 #: Least density of a row along the direction, relative to that before.
 _LEAST_DENSITY = 1e-6
+#: Share of a row's density that others may hold when a component explains it alone.
+_SOLE = 1e-9
 #: Smallest diagonal entry of the inverse Hessian after drops, relative to that before them.
 _FLOOR = 1e-9
 
@@ -61,7 +63,7 @@ def rank_moves(problem: SearchProblem, fit: Fit, priced: Priced) -> list[Move]:
     n_candidates, m = len(priced.targets), fit.weights.size
     if n_candidates == 0:
         return []
-    weights, inverse, gain = _augmented(problem, fit, priced)
+    weights, inverse, gain, needed = _augmented(problem, fit, priced)
     every = np.arange(n_candidates)
     costs = problem.score.costs(fit.targets)
     value = gain - problem.score.costs(priced.targets)
@@ -73,10 +75,13 @@ def rank_moves(problem: SearchProblem, fit: Fit, priced: Priced) -> list[Move]:
     floor = _FLOOR * np.einsum("kss->ks", inverse)
     for stage in range(dropped.shape[1]):
         diagonal = np.maximum(np.einsum("kss->ks", inverse), floor)
-        net = np.where(alive, weights[:, :m] ** 2 / (2 * diagonal[:, :m]) - costs, np.inf)
+        net = np.where(alive & ~needed, weights[:, :m] ** 2 / (2 * diagonal[:, :m]) - costs, np.inf)
         worst = net.argmin(axis=1)
+        possible = net[every, worst] < np.inf
+        if not possible.any():
+            break
         dropped[:, stage] = worst
-        value = value - net[every, worst]
+        value = np.where(possible, value - net[every, worst], -np.inf)
         alive[every, worst] = False
         column = inverse[every, :, worst]
         pivot = diagonal[every, worst]
@@ -125,8 +130,10 @@ def merges(fit: Fit) -> list[Move]:
     return moves
 
 
-def _augmented(problem: SearchProblem, fit: Fit, priced: Priced) -> tuple[Floats, Floats, Floats]:
-    """Weights, inverse Hessian and gain after adding each candidate.
+def _augmented(
+    problem: SearchProblem, fit: Fit, priced: Priced
+) -> tuple[Floats, Floats, Floats, NDArray[np.bool_]]:
+    """Weights, inverse Hessian and gain after adding each candidate, and who is needed then.
 
     The direction of the move is that of the quadratic model; its length and its gain are exact
     along that direction, because a candidate that alone explains some rows gains far more than
@@ -138,6 +145,8 @@ def _augmented(problem: SearchProblem, fit: Fit, priced: Priced) -> tuple[Floats
         The candidate's own weight comes last.
     inverse : ndarray, shape (n_candidates, m + 1, m + 1)
     gain : ndarray, shape (n_candidates,)
+    needed : ndarray of bool, shape (n_candidates, m)
+        Whether some row would be impossible without the component, even with the candidate.
     """
     m = fit.weights.size
     relative = fit.columns / fit.mixture[:, None]
@@ -156,7 +165,9 @@ def _augmented(problem: SearchProblem, fit: Fit, priced: Priced) -> tuple[Floats
     )
     inverse[:, :m, m] = inverse[:, m, :m] = -projected / schur[:, None]
     inverse[:, m, m] = 1.0 / schur
-    return weights, inverse, gain
+    alone = relative * fit.weights > 1.0 - _SOLE
+    needed = (candidates == 0.0).T.astype(np.float32) @ alone.astype(np.float32) > 0
+    return weights, inverse, gain, needed
 
 
 def _line_search(

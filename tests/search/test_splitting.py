@@ -1,0 +1,144 @@
+"""Splitting along the causal order, and structural zeros in the whole search."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dosift.evaluation import compare_codes
+from dosift.network import Network
+from dosift.random_problems import random_mixture, random_network
+from dosift.rows import collapse
+from dosift.search.engine import PreparedSearch, find_targets, prepare
+from dosift.search.problem import Fit
+from dosift.search.splitting import split
+from dosift.simulation import sample_codes
+
+
+def run_split(search: PreparedSearch, max_size: int | None = None) -> Fit:
+    positions = np.flatnonzero(np.isin(search.closure, search.variables))
+    return split(search.problem, search.first_difference, positions, max_size)
+
+
+def sampled(
+    network: Network, targets: np.ndarray, weights: np.ndarray, n_rows: int, seed: int = 0
+) -> PreparedSearch:
+    codes, _ = sample_codes(network, targets, weights, n_rows, np.random.default_rng(seed))
+    return prepare(network, collapse(codes, network.cardinalities))
+
+
+@pytest.fixture(scope="module")
+def chain() -> Network:
+    names = ["a", "b", "c"]
+    table = [[0.7, 0.2, 0.1], [0.2, 0.6, 0.2], [0.1, 0.3, 0.6]]
+    return Network.from_tables(
+        {name: ["0", "1", "2"] for name in names},
+        {"b": ["a"], "c": ["b"]},
+        {"a": [0.5, 0.3, 0.2], "b": table, "c": table},
+    )
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [
+        [[-1, -1, -1]],
+        [[-1, -1, -1], [0, -1, -1]],
+        [[-1, -1, -1], [-1, 1, -1]],
+        [[-1, -1, -1], [-1, -1, 2]],
+        [[-1, -1, -1], [1, -1, 0], [-1, 2, -1]],
+        [[0, 1, -1], [-1, 2, 0]],
+        [[1, 1, 1]],
+    ],
+)
+def test_splitting_finds_simple_mixtures(chain: Network, targets: list[list[int]]) -> None:
+    truth = np.array(targets)
+    weights = np.full(len(truth), 1 / len(truth))
+    search = sampled(chain, truth, weights, 20_000)
+    found = run_split(search)
+    in_order = search.to_network(found.targets, 3).tolist()
+    # Splitting may carry along what the search drops later, but it must not miss anything.
+    for target in targets:
+        assert target in in_order
+        assert found.weights[in_order.index(target)] > 0.6 / len(truth)
+    final = find_targets(
+        chain, collapse(network_codes(search, 3), chain.cardinalities, search.problem.counts)
+    )
+    assert sorted(final.targets.tolist()) == sorted(targets)
+    assert final.weights == pytest.approx(1 / len(truth), abs=0.03)
+
+
+def network_codes(search: PreparedSearch, n_variables: int) -> np.ndarray:
+    return search.to_network(search.problem.factors.codes, n_variables)
+
+
+def test_splitting_goes_by_the_graph_and_not_by_the_columns(chain: Network) -> None:
+    # The same chain with its columns in reverse: parents stand to the right of their children.
+    backwards = Network(chain.variables[::-1], [[1], [2], []], chain.tables[::-1])
+    targets, weights = np.array([[-1, -1, -1], [-1, 2, 0], [1, -1, -1]]), np.array([0.5, 0.3, 0.2])
+    search = sampled(backwards, targets, weights, 20_000)
+    assert search.variables.tolist() == [2, 1, 0]
+    found = search.to_network(run_split(search).targets, 3).tolist()
+    assert all(target in found for target in targets.tolist())
+
+
+def test_splitting_respects_the_largest_size() -> None:
+    network = random_network(5, random_state=2)
+    targets, weights = random_mixture(network, 8, random_state=3).to_codes(network)
+    assert (targets >= 0).sum(axis=1).max() > 2
+    for size in (1, 2):
+        search = sampled(network, targets, weights, 5000)
+        assert (run_split(search, size).targets >= 0).sum(axis=1).max() <= size
+
+
+def test_progress_counts_the_variables(chain: Network) -> None:
+    search = sampled(chain, np.full((1, 3), -1), np.ones(1), 500)
+    told: list[tuple[int, int]] = []
+    split(
+        search.problem,
+        search.first_difference,
+        np.arange(3),
+        progress=lambda done, total: told.append((done, total)),
+    )
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def with_zeros(network: Network, rng: np.random.Generator) -> Network:
+    """Set about a third of the entries of every table to zero."""
+    tables = []
+    for table in network.tables:
+        kept = rng.random(table.shape) < 0.67
+        kept[np.arange(len(table)), rng.integers(0, table.shape[1], size=len(table))] = True
+        zeroed = table * kept
+        tables.append(zeroed / zeroed.sum(axis=1, keepdims=True))
+    return network.with_tables(tables)
+
+
+def test_mixtures_on_networks_with_structural_zeros_are_found() -> None:
+    scores = []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        network = with_zeros(random_network(4, random_state=rng), rng)
+        targets, weights = random_mixture(network, 4, random_state=rng).to_codes(network)
+        codes, _ = sample_codes(network, targets, weights, 2**14, rng)
+        found = find_targets(network, collapse(codes, network.cardinalities))
+        assert np.isfinite(found.log_likelihood)
+        assert found.converged
+        scores.append(compare_codes(targets, weights, found.targets, found.weights))
+    # With zeros some mixtures have the same distribution, so that not every target can be told.
+    assert np.mean([s.recall for s in scores]) >= 0.85
+    assert np.mean([s.precision for s in scores]) >= 0.85
+
+
+def test_a_certain_network_with_rows_that_only_interventions_make() -> None:
+    # Undisturbed, the network makes the row 000 alone.
+    network = Network.from_tables(
+        {name: ["0", "1"] for name in "abc"},
+        {"b": ["a"], "c": ["b"]},
+        {"a": [1.0, 0.0], "b": [[1.0, 0.0], [0.0, 1.0]], "c": [[1.0, 0.0], [0.0, 1.0]]},
+    )
+    codes = np.repeat([[0, 0, 0], [1, 1, 1], [0, 1, 1], [0, 0, 1]], [700, 100, 120, 80], axis=0)
+    found = find_targets(network, collapse(codes, network.cardinalities))
+    assert np.isfinite(found.log_likelihood)
+    expected = {(-1, -1, -1): 0.7, (1, -1, -1): 0.1, (-1, 1, -1): 0.12, (-1, -1, 1): 0.08}
+    pairs = zip(found.targets.tolist(), found.weights, strict=True)
+    assert {tuple(t): round(float(w), 6) for t, w in pairs} == expected
