@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
 
 import numpy as np
@@ -192,3 +193,133 @@ def test_samples_of_the_fit_look_like_the_rows(
     for name in rows.columns:
         gap = (rows[name] == "0").mean() - (drawn[name] == "0").mean()  # type: ignore[operator]
         assert abs(gap) < 0.04
+
+
+def test_order_of_rows_leaves_no_trace(
+    model: dosift.InterventionMixture, network: dosift.Network, rows: pl.DataFrame
+) -> None:
+    order = np.random.default_rng(0).permutation(len(rows))
+    again = dosift.InterventionMixture(network).fit(rows[order])
+    assert again.targets_ == model.targets_
+    assert again.weights_.tobytes() == model.weights_.tobytes()
+    assert again.components_.equals(model.components_)
+    assert again.variables_.equals(model.variables_)
+    assert again.fit_check_ == model.fit_check_
+    assert (again.predict_proba(rows)[order] == model.predict_proba(rows[order])).all()
+
+
+def test_arrays_of_codes_and_names_give_the_same_fit(
+    model: dosift.InterventionMixture, network: dosift.Network, rows: pl.DataFrame
+) -> None:
+    codes = np.stack(
+        [
+            rows[v.name].replace_strict({s: k for k, s in enumerate(v.states)}).to_numpy()
+            for v in network.variables
+        ],
+        axis=1,
+    )
+    again = dosift.InterventionMixture(network).fit(codes)
+    assert again.mixture_ == model.mixture_
+    assert (again.predict(codes) == model.predict(rows)).all()
+
+
+def test_a_fitted_model_survives_pickling(
+    model: dosift.InterventionMixture, rows: pl.DataFrame
+) -> None:
+    copy = pickle.loads(pickle.dumps(model))
+    assert copy.mixture_ == model.mixture_
+    assert (copy.predict_proba(rows) == model.predict_proba(rows)).all()
+
+
+@pytest.mark.filterwarnings("ignore::dosift.errors.MisfitWarning")
+def test_cloning_and_fitting_again_forgets_the_fit(
+    model: dosift.InterventionMixture, network: dosift.Network, rows: pl.DataFrame
+) -> None:
+    copy = clone(model)
+    assert copy.get_params().keys() == model.get_params().keys()
+    with pytest.raises(NotFittedError):
+        copy.summary()
+    refitted = dosift.InterventionMixture(network, max_size=1)
+    refitted.fit(rows.head(50)).fit(rows)
+    once = dosift.InterventionMixture(network, max_size=1).fit(rows)
+    assert refitted.mixture_ == once.mixture_
+    assert all(target.size <= 1 for target in refitted.targets_)
+
+
+@pytest.mark.parametrize(
+    "method", ["predict", "predict_proba", "surprise", "score", "assign", "sample", "summary"]
+)
+def test_every_method_of_an_unfitted_model_says_so(
+    method: str, network: dosift.Network, rows: pl.DataFrame
+) -> None:
+    arguments = [] if method in ("sample", "summary") else [rows]
+    with pytest.raises(NotFittedError, match="call fit"):
+        getattr(dosift.InterventionMixture(network), method)(*arguments)
+
+
+@pytest.mark.parametrize(
+    "weight", [np.zeros(50), np.full(50, np.nan), np.full(50, np.inf), np.ones((50, 1)), 1.0]
+)
+def test_weights_that_are_none(
+    weight: object, model: dosift.InterventionMixture, rows: pl.DataFrame
+) -> None:
+    with pytest.raises(InputError, match="sample_weight"):
+        clone(model).fit(rows.head(50), sample_weight=weight)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="sample_weight"):
+        model.score(rows.head(50), sample_weight=weight)  # type: ignore[arg-type]
+
+
+@pytest.mark.xfail(strict=True, reason="the checks convert before they look at the type")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"max_size": "two"},
+        {"max_size": [1]},
+        {"max_size": float("nan")},
+        {"max_size": float("inf")},
+        {"gap_tolerance": "small"},
+        {"gap_tolerance": None},
+    ],
+)
+def test_arguments_of_a_wrong_type_are_refused(
+    arguments: dict[str, object], network: dosift.Network, rows: pl.DataFrame
+) -> None:
+    with pytest.raises(InputError, match=next(iter(arguments))):
+        dosift.InterventionMixture(network, **arguments).fit(rows)  # type: ignore[arg-type]
+
+
+@pytest.mark.xfail(strict=True, reason="weights that are no numbers end in a ValueError")
+def test_weights_that_are_no_numbers(network: dosift.Network, rows: pl.DataFrame) -> None:
+    with pytest.raises(InputError, match="sample_weight"):
+        dosift.InterventionMixture(network).fit(rows.head(3), sample_weight=["a", "b", "c"])
+
+
+def test_a_row_that_cannot_occur_has_no_posterior() -> None:
+    network = dosift.Network.from_tables(
+        {"a": ["0", "1"], "b": ["0", "1"]}, {}, {"a": [1.0, 0.0], "b": [0.5, 0.5]}
+    )
+    possible = {"a": ["0"] * 100, "b": ["0", "1"] * 50}
+    model = dosift.InterventionMixture(network).fit(possible)
+    assert model.impossible_rows_ == 0
+    mixed = {"a": ["0", "1"], "b": ["0", "0"]}
+    assert model.predict(mixed).tolist() == ["do()", None]
+    assert np.isnan(model.predict_proba(mixed)[1]).all()
+    assert model.predict_proba(mixed)[0].tolist() == [1.0]
+    assert model.surprise(mixed).tolist() == pytest.approx([np.log(2), np.inf])
+    assert np.isneginf(model.score(mixed))
+
+
+def test_recovery_of_random_problems_through_names() -> None:
+    scores = []
+    for seed in range(15):
+        rng = np.random.default_rng(seed)
+        network = dosift.random_network(4 + seed % 3, random_state=rng)
+        truth = dosift.random_mixture(network, 4, random_state=rng)
+        rows = dosift.simulate(network, truth, 2**14, random_state=rng)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", MisfitWarning)
+            model = dosift.InterventionMixture(network).fit(rows)
+        assert model.converged_
+        scores.append(dosift.evaluate(truth, model.mixture_))
+    assert np.mean([s.recall for s in scores]) >= 0.95
+    assert np.mean([s.precision for s in scores]) >= 0.95

@@ -172,7 +172,8 @@ class SearchProblem:
         curvature : ndarray, shape (n_targets,)
             Sum over all rows.
         """
-        ratio = 1.0 / mixture
+        with np.errstate(divide="ignore"):
+            ratio = 1.0 / mixture
         weighted = self.counts * ratio
         gradient, curvature = np.empty(len(targets)), np.empty(len(targets))
         for k, target in enumerate(targets):

@@ -93,8 +93,10 @@ def _extend(prefix: SearchProblem, fit: Fit, j: int, max_size: int | None) -> Fi
     targets, weights, mixture = base, fit.weights, fit.mixture
     for _ in range(_MAX_ROUNDS):
         gradient, curvature = prefix.price(extensions, mixture)
-        z = z_scores(gradient, curvature, prefix.n_rows)
-        wanted = (gradient > 1.0 + slack) & (z > _LEAST_Z) & ~added
+        with np.errstate(invalid="ignore"):
+            z = z_scores(gradient, curvature, prefix.n_rows)
+        # A row that is impossible so far makes the gradient infinite and z undefined.
+        wanted = (gradient > 1.0 + slack) & ~(z <= _LEAST_Z) & ~added
         if not wanted.any():
             break
         added |= wanted
