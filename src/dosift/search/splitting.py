@@ -71,7 +71,7 @@ def split(
             np.add.reduceat(problem.counts, starts),
             Score(problem.n_rows, problem.cardinalities[: j + 1], problem.score.n_variables),
         )
-        fit = _extend(prefix, prefix.fit(targets[:, : j + 1], weights), j, max_size)
+        fit = _extend(prefix, targets[:, : j + 1], weights, max_size)
         targets = np.full((fit.weights.size, n), -1, dtype=np.int16)
         targets[:, : j + 1] = fit.targets
         weights = fit.weights
@@ -80,17 +80,17 @@ def split(
     return problem.fit(targets, weights)
 
 
-def _extend(prefix: SearchProblem, fit: Fit, j: int, max_size: int | None) -> Fit:
-    """Let every target be extended by the states of variable j, where the likelihood wants it.
+def _extend(prefix: SearchProblem, targets: Ints, weights: Floats, max_size: int | None) -> Fit:
+    """Let every target be extended by the states of the last variable, if the likelihood wants it.
 
-    The targets that are there stay optimal when a variable is added that none of them sets, so
-    extensions come in by their price only, until none has one.
+    The weights that are there stay optimal when a variable is added that no target sets, so they
+    are not solved again, and extensions come in by their price only, until none has one.
     """
-    extensions = _extensions(fit.targets, j, np.unique(prefix.factors.codes[:, j]), max_size)
+    j = targets.shape[1] - 1
+    mixture = prefix.columns(targets) @ weights
+    extensions = _extensions(targets, j, np.unique(prefix.factors.codes[:, j]), max_size)
     added = np.zeros(len(extensions), dtype=bool)
     slack = _PARSIMONY / np.sqrt(prefix.n_rows)
-    base = fit.targets
-    targets, weights, mixture = base, fit.weights, fit.mixture
     for _ in range(_MAX_ROUNDS):
         gradient, curvature = prefix.price(extensions, mixture)
         with np.errstate(invalid="ignore"):
