@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from dosift.errors import InputError
@@ -111,6 +111,8 @@ hostile = st.text(
 def test_what_was_written_is_read(
     rows: list[list[str]], quoting: Any, ending: str, write: Write
 ) -> None:
+    # Python 3.11 writes a lone carriage return without quotes, and then it ends a line.
+    assume(quoting == csv.QUOTE_ALL or not any("\r" in field for row in rows for field in row))
     header = [f"{name}{i}" for i, name in enumerate(rows[0])]
     text = io.StringIO(newline="")
     csv.writer(text, quoting=quoting, lineterminator=ending).writerows([header, *rows[1:]])
