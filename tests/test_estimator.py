@@ -269,7 +269,6 @@ def test_weights_that_are_none(
         model.score(rows.head(50), sample_weight=weight)  # type: ignore[arg-type]
 
 
-@pytest.mark.xfail(strict=True, reason="the checks convert before they look at the type")
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -288,7 +287,6 @@ def test_arguments_of_a_wrong_type_are_refused(
         dosift.InterventionMixture(network, **arguments).fit(rows)  # type: ignore[arg-type]
 
 
-@pytest.mark.xfail(strict=True, reason="weights that are no numbers end in a ValueError")
 def test_weights_that_are_no_numbers(network: dosift.Network, rows: pl.DataFrame) -> None:
     with pytest.raises(InputError, match="sample_weight"):
         dosift.InterventionMixture(network).fit(rows.head(3), sample_weight=["a", "b", "c"])

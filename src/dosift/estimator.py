@@ -265,10 +265,15 @@ class InterventionMixture:
         if self.method not in METHODS:
             raise InputError(f"method is {self.method!r}; choose one of {', '.join(METHODS)}")
         size = self.max_size
-        if size is not None and (isinstance(size, bool) or int(size) != size or size < 1):
+        if size is not None and (
+            isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1
+        ):
             raise InputError(f"max_size is {size!r}; give a positive integer or None")
-        if not 0.0 < float(self.gap_tolerance) < 1.0:
-            raise InputError(f"gap_tolerance is {self.gap_tolerance!r}; give a number in (0, 1)")
+        if not isinstance(self.refine, bool | np.bool_):
+            raise InputError(f"refine is {self.refine!r}; give True or False")
+        gap = self.gap_tolerance
+        if isinstance(gap, bool) or not isinstance(gap, int | float | np.number) or not 0 < gap < 1:
+            raise InputError(f"gap_tolerance is {gap!r}; give a number in (0, 1)")
         return self.network
 
     def _encode(self, rows: Any, network: Network) -> Encoded:
@@ -471,7 +476,10 @@ class InterventionMixture:
 def _checked_weight(sample_weight: ArrayLike | None, n_rows: int) -> Floats | None:
     if sample_weight is None:
         return None
-    weight = np.asarray(sample_weight, dtype=np.float64)
+    try:
+        weight = np.asarray(sample_weight, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError("sample_weight must hold one number for each row") from None
     if weight.shape != (n_rows,):
         raise InputError(f"sample_weight has shape {weight.shape}; {n_rows} rows need ({n_rows},)")
     if not np.all(np.isfinite(weight)) or weight.min() < 0 or weight.sum() <= 0:

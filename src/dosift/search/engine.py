@@ -144,8 +144,9 @@ def _inverse_mechanisms(network: Network, order: NDArray[np.int64]) -> list[Floa
         cells = np.indices(sizes[: j + 1]).reshape(j + 1, -1)
         codes = np.zeros((cells.shape[1], network.n_variables), dtype=np.int64)
         codes[:, order[: j + 1]] = cells.T
-        with np.errstate(divide="ignore"):
-            out.append(1.0 / network.tables[i][network.parent_rows(int(i), codes), codes[:, i]])
+        # No row lies in a cell of probability zero where this is used, so 0 stands for 1 / 0.
+        cell = network.tables[i][network.parent_rows(int(i), codes), codes[:, i]]
+        out.append(np.divide(1.0, cell, out=np.zeros_like(cell), where=cell > 0))
     return out
 
 
