@@ -80,29 +80,51 @@ def wanted_variables(
     tuple of int
         Positions of further variables.
     """
-    n_rows = float(counts.sum())
     n_pairs = int(network.cardinalities.sum()) * posterior_ratios.shape[1]
-    threshold = _threshold(_LATER_FALSE_EXPECTED, n_pairs)
-    supports = [np.flatnonzero(column) for column in posterior_ratios.T]
+    threshold = _threshold(_LATER_FALSE_EXPECTED, 2 * n_pairs)
+    components = []
+    for column in posterior_ratios.T:
+        rows = np.flatnonzero(column)
+        weighted = counts[rows] * column[rows]
+        components.append((rows, weighted, weighted * column[rows]))
     skip = set(known)
-    chosen = []
-    for i in range(network.n_variables):
-        if i in skip:
-            continue
-        table = network.tables[i]
-        inverse = 1.0 / np.where(table > 0, table, np.inf).ravel()
-        cell = network.parent_rows(i, codes) * table.shape[1] + codes[:, i]
-        factor = inverse[cell]
-        for t, rows in enumerate(supports):
-            ratio = posterior_ratios[rows, t] * factor[rows]
-            state = codes[rows, i]
-            first = np.bincount(state, weights=counts[rows] * ratio, minlength=table.shape[1])
-            second = np.bincount(state, weights=counts[rows] * ratio**2, minlength=table.shape[1])
-            z = (first - n_rows) / np.sqrt(np.maximum(second - first**2 / n_rows, 1e-300))
-            if z.max() > threshold:
-                chosen.append(i)
-                break
-    return tuple(chosen)
+    return tuple(
+        i
+        for i in range(network.n_variables)
+        if i not in skip
+        and _largest_deviation(network, i, codes, float(counts.sum()), components) > threshold
+    )
+
+
+def _largest_deviation(
+    network: Network,
+    i: int,
+    codes: Ints,
+    n_rows: float,
+    components: list[tuple[NDArray[np.int64], Floats, Floats]],
+) -> float:
+    """Largest deviation of a variable from its mechanism inside a component, in standard errors.
+
+    If it follows its mechanism in target t, the gradient of t with the variable set to a is 1 for
+    every state a. Too low counts as well as too high: in a component that always sets the variable,
+    the other states are missing. The variance is the larger of the one seen and the one expected,
+    since where a rare state is absent by chance the rows show none.
+    """
+    table = network.tables[i]
+    inverse = np.divide(1.0, table, out=np.zeros_like(table), where=table > 0)
+    parent_row = network.parent_rows(i, codes)
+    own = inverse.ravel()[parent_row * table.shape[1] + codes[:, i]]
+    largest = 0.0
+    for rows, weighted, squared in components:
+        state, factor, k = codes[rows, i], own[rows], table.shape[1]
+        first = np.bincount(state, weights=weighted * factor, minlength=k)
+        seen = np.bincount(state, weights=squared * factor**2, minlength=k)
+        by_parent = np.bincount(parent_row[rows], weights=squared, minlength=len(table))
+        expected = by_parent @ inverse
+        variance = np.maximum(seen, expected) - first**2 / n_rows
+        z = (first - n_rows) / np.sqrt(np.maximum(variance, 1e-300))
+        largest = max(largest, float(np.abs(z[table.max(axis=0) > 0]).max(initial=0.0)))
+    return largest
 
 
 def _threshold(expected: float, n_tests: int) -> float:
