@@ -12,6 +12,9 @@ from typing import Any
 from dosift.errors import InputError
 from dosift.interventions.target import Target
 
+#: Largest mixture file that is read, in bytes; room for some hundred thousand components.
+MAX_FILE_BYTES = 64 * 1024 * 1024
+
 #: Integers with more digits than this are no weights or states; Python is slow to read them.
 _MAX_DIGITS = 30
 
@@ -50,12 +53,18 @@ def read_json(path: str | Path) -> Any:
     Raises
     ------
     InputError
-        If the file cannot be read, or is not JSON (with line and column).
+        If the file cannot be read, is larger than ``MAX_FILE_BYTES``, or is not JSON (with line
+        and column).
     """
     try:
-        raw = Path(path).read_bytes()
+        with open(path, "rb") as file:
+            raw = file.read(MAX_FILE_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a path that no file can have
         raise InputError(f"cannot be read: {_reason(error)}", path=path) from None
+    if len(raw) > MAX_FILE_BYTES:
+        raise InputError(
+            f"is larger than {MAX_FILE_BYTES // 2**20} MiB, the limit for mixtures", path=path
+        )
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

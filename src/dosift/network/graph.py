@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from dosift.errors import InputError, MissingDependencyError
 from dosift.network.assemble import repeated_position, shown
+from dosift.network.dot import parse_dot
 from dosift.network.safe_xml import run_expat, safe_expat
 from dosift.network.storage import decode, read_bytes
 
@@ -43,7 +43,7 @@ def read_graph(source: Any) -> Graph:
 
         * an edge list, ``.csv`` or ``.tsv``, with the header ``parent,child``; a line with an
           empty parent stands for a variable without edges (or with edges elsewhere);
-        * a DOT file, ``.dot`` or ``.gv`` (needs pydot);
+        * a DOT file, ``.dot`` or ``.gv``;
         * a GraphML file, ``.graphml`` (needs networkx): nodes go by their ``name`` attribute if
           every node has one, and by their id otherwise;
         * a networkx ``DiGraph``, or pairs (parent, child).
@@ -80,7 +80,7 @@ def _read_file(path: str | Path) -> Graph:
     if name.endswith((".csv", ".tsv")):
         return _parse_edge_list(decode(data, path), path)
     if name.endswith((".dot", ".gv")):
-        return _parse_dot(decode(data, path), path)
+        return _checked(*parse_dot(decode(data, path), path), path)
     if name.endswith(".graphml"):
         return _parse_graphml(data, path)
     raise InputError(
@@ -242,59 +242,3 @@ def _parse_graphml(data: bytes, path: str | Path) -> Graph:
             raise InputError("two nodes have the same name attribute", path=path)
         graph = networkx.relabel_nodes(graph, dict(zip(graph.nodes, names, strict=True)))
     return _from_networkx(graph, path)
-
-
-def _parse_dot(text: str, path: str | Path) -> Graph:
-    try:
-        import pydot
-    except ImportError:
-        raise MissingDependencyError("pydot", "graph", "Reading DOT") from None
-    complaint = io.StringIO()
-    with contextlib.redirect_stdout(complaint), contextlib.redirect_stderr(complaint):
-        try:
-            graphs = pydot.graph_from_dot_data(text)
-        except Exception as error:
-            # pydot lets errors of its parser through, of whatever kind.
-            raise InputError(f"this is not a DOT file: {error}", path=path) from None
-    if not graphs:
-        place = re.search(r"line:(\d+), col:(\d+)", complaint.getvalue())
-        line, column = (int(place[1]), int(place[2])) if place else (None, None)
-        raise InputError("this is not a DOT file", path=path, line=line, column=column)
-    if len(graphs) > 1:
-        raise InputError(f"{len(graphs)} graphs in one file; give one", path=path)
-    if graphs[0].get_type() != "digraph":
-        raise InputError("the graph is undirected; a causal graph starts with 'digraph'", path=path)
-    statements = sorted(_statements(graphs[0]), key=lambda item: item.get_sequence())
-    nodes: list[str] = []
-    edges: list[tuple[str, str]] = []
-    for item in statements:
-        if isinstance(item, pydot.Edge):
-            pairs = [
-                (p, c) for p in _ends(item.get_source()) for c in _ends(item.get_destination())
-            ]
-            edges += pairs
-            nodes += [name for pair in pairs for name in pair]
-        elif item.get_name() not in ("node", "edge", "graph", '"\\n"', '"\\r\\n"', "\\n"):
-            nodes.append(_dot_name(item.get_name()))
-    return _checked(nodes, edges, path)
-
-
-def _statements(graph: Any) -> Iterator[Any]:
-    """Walk the nodes and edges of a pydot graph and of its subgraphs."""
-    waiting = [graph]
-    while waiting:
-        current = waiting.pop()
-        yield from current.get_nodes()
-        yield from current.get_edges()
-        waiting += current.get_subgraphs()
-
-
-def _ends(end: Any) -> list[str]:
-    """Return the node, or the nodes of a group, at one end of an edge."""
-    return [_dot_name(end)] if isinstance(end, str) else [_dot_name(name) for name in end["nodes"]]
-
-
-def _dot_name(name: str) -> str:
-    if name.startswith('"') and name.endswith('"') and len(name) > 1:
-        return name[1:-1].replace('\\"', '"')
-    return name.partition(":")[0]  # an unquoted colon starts a port

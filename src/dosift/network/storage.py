@@ -11,8 +11,9 @@ from pathlib import Path
 
 from dosift.errors import InputError
 
-#: Largest network file that is read, in bytes after decompression.
-MAX_FILE_BYTES = 512 * 1024 * 1024
+#: Largest network file that is read, in bytes after decompression. The tokens of a file take up to
+#: about 25 times its size, so this bounds memory at some 3 GiB, whatever the file holds.
+MAX_FILE_BYTES = 128 * 1024 * 1024
 
 _GZIP_MAGIC = b"\x1f\x8b"
 
