@@ -16,7 +16,13 @@ from numpy.typing import NDArray
 from dosift.errors import ExtraColumnsWarning, InputError
 from dosift.network.model import Network, Variable
 from dosift.rows.configurations import MISSING
-from dosift.rows.factorise import UnusableColumnError, factorise, is_missing, text_series
+from dosift.rows.factorise import (
+    UnusableColumnError,
+    factorise,
+    is_missing,
+    text_of,
+    text_series,
+)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -320,7 +326,7 @@ def _texts(value: Any) -> list[str]:
         return [str(value), str(value).lower(), str(value).upper(), str(int(value))]
     if isinstance(value, float | np.floating) and np.isfinite(value) and value == int(value):
         return [str(value), str(int(value))]
-    return [str(value)]
+    return [text_of(value)]
 
 
 def _whole_number(text: str) -> str | None:
@@ -337,7 +343,7 @@ def _unknown_state(
     path: str | Path | None,
 ) -> InputError:
     row = int(is_unknown.argmax())
-    value = str(values[index[row]])
+    value = text_of(values[index[row]])
     n_rows = int(is_unknown.sum())
     n_values = np.unique(index[is_unknown]).size
     count = f"{n_rows} row(s) hold {n_values} such value(s)" if n_rows > 1 else "the only such row"

@@ -80,7 +80,7 @@ def _factorise_pandas(series: Any) -> tuple[NDArray[np.int64], Sequence[Any]]:
         if kind not in {"string", "integer", "floating", "mixed-integer-float", "boolean"}:
             # pandas takes 1 and True for the same value; their texts differ.
             is_missing = series.isna().to_numpy()
-            texts = [str(value) for value in series.tolist()]
+            texts = [text_of(value) for value in series.tolist()]
             series = pd.Series(texts, dtype=object).mask(is_missing)
     index, distinct = pd.factorize(series)
     return np.asarray(index, dtype=np.int64), distinct.tolist()
@@ -93,11 +93,19 @@ def is_missing(value: Any) -> bool:
     return isinstance(value, float | np.floating) and bool(np.isnan(value))
 
 
+def text_of(value: Any) -> str:
+    """Return the text of a value; of an integer that Python refuses to print, in hexadecimal."""
+    try:
+        return str(value)
+    except ValueError:
+        return hex(value)
+
+
 def text_series(values: Iterable[Any]) -> pl.Series:
     """Return the text of each value, with null for a missing one."""
     import polars as pl
 
-    texts = [None if is_missing(value) else str(value) for value in values]
+    texts = [None if is_missing(value) else text_of(value) for value in values]
     # Half of a surrogate pair, which no file can hold, becomes its escape.
     return pl.Series(
         [t if t is None else t.encode(errors="backslashreplace").decode() for t in texts],
