@@ -179,7 +179,7 @@ class _Taker:
             lambda: {"x": self.byte()},
             lambda: np.float32(self.byte()),
             lambda: np.datetime64("NaT"),
-            lambda: 10 ** (20 * self.byte()),
+            lambda: 10 ** (15 * self.byte()),
             lambda: complex(self.byte()),
         ]
         return self.one_of(makers)()

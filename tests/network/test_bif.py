@@ -181,8 +181,18 @@ def test_hostile_text_takes_linear_time(text: str) -> None:
     assert time.perf_counter() - start < 2
 
 
-def test_a_name_that_bif_cannot_hold_is_refused_when_written(tmp_path: Path) -> None:
-    network = Network.from_tables({"a\nb": ["x", "y"]}, {}, {"a\nb": [[0.5, 0.5]]})
+@pytest.mark.parametrize("name", ["", "\ud800"])
+def test_a_name_that_bif_cannot_hold_is_refused_when_written(name: str, tmp_path: Path) -> None:
+    network = Network.from_tables({"a": [name, "y"]}, {}, {"a": [[0.5, 0.5]]})
     with pytest.raises(InputError, match="cannot be written in BIF"):
         write_network(network, tmp_path / "net.bif")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_control_characters_are_escaped_and_come_back(tmp_path: Path) -> None:
+    states = ["a\nb", "\x1b[31m", "\\u0041", "\x85", 'x\t"y"\\']
+    network = Network.from_tables({"v": states}, {}, {"v": [[0.2] * 5]})
+    write_network(network, tmp_path / "net.bif")
+    text = (tmp_path / "net.bif").read_text()
+    assert all(character.isprintable() or character == "\n" for character in text)
+    assert list(read_network(tmp_path / "net.bif").variables[0].states) == states

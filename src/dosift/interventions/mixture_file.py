@@ -11,6 +11,7 @@ from typing import Any
 
 from dosift.errors import InputError
 from dosift.interventions.target import Target
+from dosift.network.storage import read_limited
 
 #: Largest mixture file that is read, in bytes; room for some hundred thousand components.
 MAX_FILE_BYTES = 64 * 1024 * 1024
@@ -58,7 +59,7 @@ def read_json(path: str | Path) -> Any:
     """
     try:
         with open(path, "rb") as file:
-            raw = file.read(MAX_FILE_BYTES + 1)
+            raw = read_limited(file, MAX_FILE_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a path that no file can have
         raise InputError(f"cannot be read: {_reason(error)}", path=path) from None
     if len(raw) > MAX_FILE_BYTES:

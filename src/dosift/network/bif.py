@@ -6,7 +6,8 @@ repository use it:
 * ``network``, ``variable`` and ``probability`` blocks in any order; ``//`` and ``/* */`` comments;
   ``property`` entries are skipped; commas count as blanks.
 * A name is a run of characters without blanks, quotes and the signs ``{}()[];|,``, or stands in
-  double quotes, where ``\"`` means a quote and ``\\`` a backslash (any other backslash is one).
+  double quotes, where ``\"`` means a quote, ``\\`` a backslash and ``\u00XX`` the character of that
+  hexadecimal number (any other backslash is one).
 * The rows of a variable with parents are ``(parent states) numbers;``, and ``default numbers;``
   stands for all rows that are not listed. Alternatively, one ``table`` entry lists all numbers:
   the variable's own state runs slowest and the last parent fastest, as the format says (and as
@@ -27,6 +28,7 @@ from dosift.network.bif_parser import BifParser
 from dosift.network.model import Network
 from dosift.network.storage import decode, read_bytes, write_text
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+<>=-]*")
 
 
@@ -98,8 +100,8 @@ def write_bif(network: Network, path: str | Path) -> None:
     Raises
     ------
     InputError
-        If a name cannot be expressed in the format (it is empty or holds a line break or control
-        character), or the file cannot be written.
+        If a name cannot be expressed in the format (it is empty or no valid Unicode), or the file
+        cannot be written.
     """
     write_text(format_bif(network, path=path), path)
 
@@ -144,12 +146,15 @@ def format_bif(network: Network, *, path: str | Path | None = None) -> str:
 def _quoted(name: str, path: str | Path | None) -> str:
     if _PLAIN_NAME.fullmatch(name):
         return name
-    if not name or any(
-        (c < " " and c != "\t") or c == "\x7f" or "\ud800" <= c <= "\udfff" for c in name
-    ):
+    if not name or any("\ud800" <= c <= "\udfff" for c in name):
         raise InputError(
-            f"the name {shown(name)} cannot be written in BIF: names are not empty and hold no "
-            "line break or control character; rename it",
+            f"the name {shown(name)} cannot be written in BIF: names are not empty and are valid "
+            "Unicode text; rename it",
             path=path,
         )
-    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + _CONTROL.sub(_escaped, escaped) + '"'
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"

@@ -34,11 +34,15 @@ _TOKEN = re.compile(
     re.DOTALL | re.VERBOSE,
 )
 _STRING = re.compile(r'"(?:[^"\\\n]++|\\[^\n])*+"')
-_ESCAPE = re.compile(r'\\(["\\])')
+_ESCAPE = re.compile(r'\\(?:u(00[0-9a-fA-F]{2})|(["\\]))')
 _SIGNS = frozenset("{}()[];|")
 _END = ""
 _DEFAULT = -1
 _ORDER_HINT = " ('table' lists the variable's own states slowest, the last parent fastest)"
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    return match[2] or chr(int(match[1], 16))
 
 
 class BifParser:
@@ -110,7 +114,7 @@ class BifParser:
             return token
         if len(token) == 2:
             raise self.error(f"{what} is empty; give it a name", place)
-        return _ESCAPE.sub(r"\1", token[1:-1]) if "\\" in token else token[1:-1]
+        return _ESCAPE.sub(_unescaped, token[1:-1]) if "\\" in token else token[1:-1]
 
     def find(self, sign: str, start: int, stop: int, message: str) -> int:
         """Return the place of the next `sign`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -201,7 +202,7 @@ class Network:
 
     def _checked_table(self, i: int, table: NDArray[np.float64]) -> NDArray[np.float64]:
         name = self.variables[i].name
-        n_rows = int(np.prod(self.cardinalities[list(self.parents[i])], dtype=np.float64))
+        n_rows = math.prod(len(self.variables[p].states) for p in self.parents[i])
         shape = (n_rows, len(self.variables[i].states))
         if table.shape != shape:
             raise InputError(

@@ -8,6 +8,7 @@ import os
 import tempfile
 import zlib
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from dosift.errors import InputError
 
@@ -15,6 +16,8 @@ from dosift.errors import InputError
 #: about 25 times its size, so this bounds memory at some 3 GiB, whatever the file holds.
 MAX_FILE_BYTES = 128 * 1024 * 1024
 
+#: Bytes that are read at a time.
+_PIECE = 2**20
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -39,10 +42,10 @@ def read_bytes(path: str | Path) -> bytes:
     """
     try:
         with open(path, "rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
+            data = read_limited(file, MAX_FILE_BYTES + 1)
         if data.startswith(_GZIP_MAGIC):
-            with gzip.open(path, "rb") as file:
-                data = file.read(MAX_FILE_BYTES + 1)
+            with gzip.open(path, "rb") as packed:
+                data = read_limited(cast(BinaryIO, packed), MAX_FILE_BYTES + 1)
         elif str(path).lower().endswith(".gz"):
             raise InputError(
                 "the name ends in .gz but the content is not gzip; rename or recompress the file",
@@ -65,6 +68,27 @@ def read_bytes(path: str | Path) -> bytes:
             path=path,
         )
     return data
+
+
+def read_limited(file: BinaryIO, most: int) -> bytes:
+    """Read up to `most` bytes, taking memory for what is there only.
+
+    Parameters
+    ----------
+    file : binary file
+    most : int
+        Bytes to read at most.
+
+    Returns
+    -------
+    bytes
+    """
+    # file.read(most) would take all of that memory at once, also for a small file.
+    pieces: list[bytes] = []
+    while most > 0 and (piece := file.read(min(most, _PIECE))):
+        pieces.append(piece)
+        most -= len(piece)
+    return b"".join(pieces)
 
 
 def decode(data: bytes, path: str | Path | None = None) -> str:
