@@ -80,3 +80,11 @@ class ConvergenceWarning(DosiftWarning):
 
 class MisfitWarning(DosiftWarning):
     """The fitted mixture does not describe the rows."""
+
+
+class DiscretizationWarning(DosiftWarning):
+    """A column of numbers could not be cut into as many states as asked for."""
+
+
+class GuessedGraphWarning(DosiftWarning):
+    """The causal graph was learned from data: its edges are guesses."""
