@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dosift._version import __version__
 
 if TYPE_CHECKING:
+    from dosift.discretization import Discretizer, discretize
     from dosift.errors import DosiftError, InputError
     from dosift.estimator import InterventionMixture
     from dosift.evaluation import evaluate
@@ -24,12 +25,14 @@ if TYPE_CHECKING:
 
 #: Where each public name lives; imported on first use, so that the command starts fast.
 _HOMES = {
+    "Discretizer": "dosift.discretization",
     "DosiftError": "dosift.errors",
     "InputError": "dosift.errors",
     "InterventionMixture": "dosift.estimator",
     "Mixture": "dosift.interventions",
     "Network": "dosift.network",
     "Target": "dosift.interventions",
+    "discretize": "dosift.discretization",
     "do": "dosift.interventions",
     "evaluate": "dosift.evaluation",
     "from_pgmpy": "dosift.network",
@@ -45,6 +48,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Discretizer",
     "DosiftError",
     "InputError",
     "InterventionMixture",
@@ -52,6 +56,7 @@ __all__ = [
     "Network",
     "Target",
     "__version__",
+    "discretize",
     "do",
     "evaluate",
     "from_pgmpy",

@@ -80,9 +80,10 @@ class Conventions:
         """Tell scikit-learn, where it is in use, what kind of estimator this is."""
         from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags
 
+        transforms = TransformerTags(preserves_dtype=[]) if hasattr(self, "transform") else None
         return Tags(
             estimator_type=self._estimator_type_tag,
             target_tags=TargetTags(required=False),
-            transformer_tags=TransformerTags() if hasattr(self, "transform") else None,
+            transformer_tags=transforms,
             input_tags=InputTags(categorical=self._categorical, allow_nan=self._allow_nan),
         )
