@@ -461,8 +461,7 @@ def _check_constant(table: Measurements) -> None:
 
 def _place(values: Floats, k: int, method: str, log: bool) -> Floats:
     """Thresholds between at most `k` states, each of which holds some of the values."""
-    n_distinct = np.unique(values).size
-    if k < 2 or n_distinct < 2:
+    if k < 2 or np.unique(values).size < 2:
         return np.empty(0)
     scaled = np.log1p(values) if log else values
     if method == "quantile":
@@ -470,14 +469,19 @@ def _place(values: Floats, k: int, method: str, log: bool) -> Floats:
     elif method == "uniform":
         cuts = np.linspace(scaled.min(), scaled.max(), k + 1)[1:-1]
     else:
-        cuts = _between_centres(scaled, min(k, n_distinct))
+        low, width = scaled.min(), np.ptp(scaled)
+        # On the unit interval, since scikit-learn merges thresholds closer than 1e-8.
+        unit = (scaled - low) / width if width > 0 else np.zeros_like(scaled)
+        cuts = _between_centres(unit, min(k, np.unique(unit).size)) * width + low
     if log and method != "quantile":
         cuts = np.expm1(cuts)
     cuts = np.unique(cuts)
     # A threshold is kept if the state below it holds a value: no state is empty among these rows.
     below = np.searchsorted(np.sort(values), cuts, side="left")
     kept = np.diff(below, prepend=0) > 0
-    return np.asarray(cuts[kept & (below < values.size)], dtype=np.float64)
+    cuts = cuts[kept & (below < values.size)]
+    # Values that differ only in their last digits may have lost every threshold by rounding.
+    return cuts if cuts.size else _between_shares(values, 2)
 
 
 def _between_shares(values: Floats, k: int) -> Floats:
@@ -503,6 +507,8 @@ def _between_shares(values: Floats, k: int) -> Floats:
 
 def _between_centres(values: Floats, k: int) -> Floats:
     """Thresholds half-way between the centres of a k-means in one dimension."""
+    if k < 2:
+        return np.empty(0)
     try:
         from sklearn.preprocessing import KBinsDiscretizer
     except ImportError:
