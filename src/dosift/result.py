@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 import os
 import platform
-import shutil
-import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -20,7 +19,8 @@ import numpy as np
 
 from dosift._version import __version__
 from dosift.assignment import Assignment
-from dosift.errors import InputError
+from dosift.atomic import check_absent, whole_folder
+from dosift.errors import DosiftWarning, InputError
 from dosift.interventions import Mixture
 from dosift.network import Network, read_network, write_network
 
@@ -29,6 +29,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dosift.estimator import InterventionMixture
+
+__all__ = [
+    "Result",
+    "check_absent",
+    "distrust",
+    "harmless",
+    "read_result",
+    "result_content",
+    "row_table",
+    "versions",
+    "write_result",
+]
 
 #: Files of a result folder that reading it back needs.
 _NETWORK, _MIXTURE, _RESULT = "network.bif", "mixture.json", "result.json"
@@ -192,49 +204,75 @@ def write_result(
     content : mapping
         From :func:`result_content`.
     force : bool, default=False
-        Whether to replace an existing folder.
+        Whether to replace an existing folder, which stays until the new one is complete.
 
     Raises
     ------
     InputError
-        If the folder exists, or cannot be written.
+        If the folder exists (and `force` is not set), or cannot be written.
+
+    Warns
+    -----
+    DosiftWarning
+        If what is replaced is no result folder: it is kept under another name.
     """
     from dosift.report import render_report
 
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    page = render_report(dict(content))
     folder = Path(folder)
-    check_absent(folder, force)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror}", path=folder) from None
-    try:
-        model.mixture_.write(staging / _MIXTURE)
-        write_network(model.network_, staging / _NETWORK)
-        model.components_.write_csv(staging / "components.csv")
-        model.variables_.write_csv(staging / "variables.csv")
-        rows.write_parquet(staging / "rows.parquet")
-        text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-        (staging / _RESULT).write_text(text + "\n", encoding="utf-8")
-        (staging / "report.html").write_text(render_report(dict(content)), encoding="utf-8")
-        staging.chmod(0o755 & ~_umask())
-        _move_into_place(staging, folder)
-    except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror}", path=folder) from None
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    aside = _kept_aside(folder)
+    with whole_folder(folder, replace=force, aside=aside) as draft:
+        model.mixture_.write(draft / _MIXTURE)
+        write_network(model.network_, draft / _NETWORK)
+        harmless(model.components_).write_csv(draft / "components.csv")
+        harmless(model.variables_).write_csv(draft / "variables.csv")
+        rows.write_parquet(draft / "rows.parquet")
+        (draft / _RESULT).write_text(text + "\n", encoding="utf-8")
+        (draft / "report.html").write_text(page, encoding="utf-8")
+    if aside is not None:
+        warnings.warn(
+            f"{folder} was there and no result of dosift; it is kept as {aside}",
+            DosiftWarning,
+            stacklevel=2,
+        )
 
 
-def check_absent(path: Path, force: bool) -> None:
-    """Refuse to overwrite.
+def _kept_aside(folder: Path) -> Path | None:
+    """Return a name for what is replaced, if it is anything but a result or empty."""
+    if not os.path.lexists(folder) or (folder / _RESULT).is_file():
+        return None
+    if folder.is_dir() and not any(folder.iterdir()):
+        return None
+    names = (folder.with_name(f"{folder.name}.old{k}") for k in itertools.count(1))
+    return next(name for name in names if not os.path.lexists(name))
 
-    Raises
-    ------
-    InputError
-        If the path exists and `force` is not set.
+
+def harmless(table: pl.DataFrame) -> pl.DataFrame:
+    """Put an apostrophe before texts that a spreadsheet would take for a formula.
+
+    Parameters
+    ----------
+    table : polars.DataFrame
+
+    Returns
+    -------
+    polars.DataFrame
+        Texts that begin with ``=``, ``@``, a tab or a line end, or with a sign and are no number,
+        begin with an apostrophe; all else is as it was.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> harmless(pl.DataFrame({"value": ["=cmd()", "-1", "-1+cmd()", "a=b"]}))["value"].to_list()
+    ["'=cmd()", '-1', "'-1+cmd()", 'a=b']
     """
-    if path.exists() and not force:
-        raise InputError("exists already; choose another name or add --force", path=path)
+    import polars as pl
+
+    text = pl.col(pl.String)
+    is_number = text.str.contains(r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
+    is_formula = text.str.contains(r"^[=+\-@\t\r\n]") & ~is_number
+    return table.with_columns(pl.when(is_formula).then("'" + text).otherwise(text).name.keep())
 
 
 def read_result(folder: str | Path) -> Result:
@@ -267,27 +305,6 @@ def read_result(folder: str | Path) -> Result:
     if not isinstance(content, dict):
         raise InputError("does not hold a result", path=folder / _RESULT)
     return Result(read_network(folder / _NETWORK), Mixture.read(folder / _MIXTURE), content)
-
-
-def _move_into_place(staging: Path, folder: Path) -> None:
-    if not folder.exists():
-        staging.rename(folder)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
-    folder.rename(old / folder.name)
-    try:
-        staging.rename(folder)
-    except OSError:
-        with suppress(OSError):
-            (old / folder.name).rename(folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _sha256(path: Path) -> str:

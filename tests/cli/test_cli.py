@@ -185,6 +185,7 @@ def test_an_existing_folder_is_kept_unless_forced(folder: Path) -> None:
     done = run("fit", "net.bif", "rows.csv", "-o", "out", "--force", "--quiet", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert (folder / "out" / "result.json").exists()
+    assert (folder / "out.old1" / "precious.txt").read_text() == "mine"  # it was no result
     assert [p.name for p in folder.iterdir() if p.name.startswith(".")] == []
 
 

@@ -2,33 +2,50 @@
 
 from __future__ import annotations
 
+import io
 import os
+import signal
 import sys
 import warnings
 from typing import Any, NoReturn
 
-EXIT_INPUT, EXIT_UNTRUSTED, EXIT_INTERRUPTED = 2, 3, 130
+EXIT_INPUT, EXIT_UNTRUSTED, EXIT_INTERRUPTED, EXIT_TERMINATED = 2, 3, 130, 143
 
 
 def main() -> NoReturn:
     """Run the command and exit with its status.
 
     0 done; 2 the input or the arguments are wrong; 3 the fit must not be trusted; 130
-    interrupted.
+    interrupted; 143 terminated.
     """
+    try:
+        sys.exit(_run())
+    except KeyboardInterrupt:
+        # Files and folders appear whole or not at all, so there is nothing to clean up here.
+        print("interrupted; nothing unfinished was kept", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def _run() -> int:
+    """Run the command and return its status."""
+    # A scheduler's request to stop ends the run like any error, which removes unfinished output.
+    signal.signal(signal.SIGTERM, _terminate)
     import typer
 
     from dosift.cli.app import app
     from dosift.errors import DosiftError
 
     warnings.showwarning = _show_notice
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         status = app(standalone_mode=False, prog_name="dosift")
+        sys.stdout.flush()
     except DosiftError as error:
         status = _fail(str(error))
-    except (KeyboardInterrupt, typer.Abort):
-        print("interrupted; nothing was written", file=sys.stderr)
-        status = EXIT_INTERRUPTED
+    except typer.Abort:
+        raise KeyboardInterrupt from None
     except MemoryError:
         status = _fail("there is not enough memory for this; use fewer rows or variables")
     except _usage_error() as error:
@@ -40,7 +57,16 @@ def main() -> NoReturn:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         status = _fail(f"{where}{error.strerror or error}")
-    sys.exit(status if isinstance(status, int) else 0)
+    return status if isinstance(status, int) else 0
+
+
+def _terminate(number: int, frame: object) -> NoReturn:
+    sys.exit(EXIT_TERMINATED)
+
+
+def _printable(text: str) -> str:
+    """Show control characters, which names in a stranger's file may hold, as their escapes."""
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
 
 
 def _usage_error() -> type[Any]:
@@ -51,7 +77,7 @@ def _usage_error() -> type[Any]:
 
 
 def _fail(message: str) -> int:
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {_printable(message)}", file=sys.stderr)
     return EXIT_INPUT
 
 
@@ -67,4 +93,4 @@ def _show_notice(
     from dosift.errors import DosiftWarning
 
     if issubclass(category, DosiftWarning):
-        print(f"note: {message}", file=sys.stderr)
+        print(f"note: {_printable(str(message))}", file=sys.stderr)

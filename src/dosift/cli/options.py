@@ -48,24 +48,15 @@ def write_table(table: Any, path: Path, force: bool) -> None:
     InputError
         If the kind is unknown, the file exists, or it cannot be written.
     """
-    from dosift.result import check_absent
+    from dosift.atomic import whole_file
 
     if path.suffix not in {".csv", ".parquet"}:
         raise InputError(
             "unknown kind of file; give a name that ends in .csv or .parquet", path=path
         )
-    check_absent(path, force)
-    if path.is_dir():
-        raise InputError("is a folder; give the name of a file", path=path)
-    staging = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path, replace=force) as draft:
         if path.suffix == ".csv":
-            table.write_csv(staging)
+            table.write_csv(draft)
         else:
-            table.write_parquet(staging)
-        staging.replace(path)
-    except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror or error}", path=path) from None
-    finally:
-        staging.unlink(missing_ok=True)
+            table.write_parquet(draft)

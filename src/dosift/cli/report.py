@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from dosift.cli.options import Force, Quiet
-from dosift.errors import InputError
 
 
 def report(
@@ -23,17 +22,14 @@ def report(
 
     Example:  dosift report result -o report.html
     """
+    from dosift.atomic import write_bytes
     from dosift.report import render_report
-    from dosift.result import check_absent, read_result
+    from dosift.result import read_result
 
     content = read_result(result).content
     path = result / "report.html" if output is None else output
-    if output is not None:
-        check_absent(path, force)
-    try:
-        path.write_text(render_report(content), encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror}", path=path) from None
+    page = render_report(content).encode("utf-8")
+    write_bytes(path, page, replace=force or output is None)
     if not quiet:
         typer.echo(f"report: {path}")
     return 0

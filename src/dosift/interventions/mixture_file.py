@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from dosift.atomic import write_bytes
 from dosift.errors import InputError
 from dosift.interventions.target import Target
 from dosift.network.storage import read_limited
@@ -167,16 +166,7 @@ def write_text(path: str | Path, text: str) -> None:
     InputError
         If it cannot be written.
     """
-    final = Path(path)
-    draft = final.with_name(f".{final.name[:100]}.{secrets.token_hex(8)}.tmp")
-    try:
-        try:
-            draft.write_bytes(text.encode("utf-8"))
-            os.replace(draft, final)
-        finally:
-            draft.unlink(missing_ok=True)
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot be written: {_reason(error)}", path=path) from None
+    write_bytes(path, text.encode("utf-8"))
 
 
 def _reason(error: Exception) -> str:

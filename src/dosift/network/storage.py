@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import codecs
 import gzip
-import os
-import tempfile
 import zlib
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from dosift.atomic import write_bytes
 from dosift.errors import InputError
 
 #: Largest network file that is read, in bytes after decompression. The tokens of a file take up to
@@ -142,26 +141,7 @@ def write_text(text: str, path: str | Path) -> None:
     InputError
         If the file cannot be written there.
     """
-    target = Path(path)
     data = text.encode("utf-8")
-    if target.name.lower().endswith(".gz"):
+    if Path(path).name.lower().endswith(".gz"):
         data = gzip.compress(data, mtime=0)
-    if target.is_dir():
-        raise InputError("is a folder; give the name of a file", path=path)
-    temporary = None
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=".dosift-", dir=target.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, target)
-    except (OSError, ValueError) as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise InputError(f"the file cannot be written: {error}", path=path) from None
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
+    write_bytes(path, data)
