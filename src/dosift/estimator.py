@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dosift.assignment import Assignment, assign
+from dosift.certainty import Certainty, certainty
 from dosift.errors import ConvergenceWarning, InputError, MisfitWarning, NotFittedError
 from dosift.fit_check import FitCheck, check_fit
 from dosift.interventions import Mixture, Target
@@ -84,6 +85,8 @@ class InterventionMixture:
         Totals for each variable and value, the columns of ``variables.csv``.
     impossible_rows_ : float
         Number of rows that no component can produce.
+    certainty_ : Certainty
+        How sure the rows are of their most probable target.
     fit_check_ : FitCheck
         Whether the mixture describes the rows.
 
@@ -106,6 +109,7 @@ class InterventionMixture:
 
     mixture_: Mixture
     network_: Network
+    certainty_: Certainty
     fit_check_: FitCheck
 
     def __init__(
@@ -240,6 +244,7 @@ class InterventionMixture:
         found = assign(network, result.targets, result.weights, configurations.codes)
         columns, mixture = found.columns, found.mixture
         self.impossible_rows_ = float(configurations.counts[mixture <= 0].sum())
+        self.certainty_ = certainty(found, configurations.counts)
         self.components_ = component_table(
             self.targets_, self.weights_, columns, mixture, configurations.counts
         )

@@ -75,3 +75,33 @@ def logit_interval(
     low = np.where(interior, 1.0 / (1.0 + np.exp(np.minimum(half - logit, 700.0))), estimate)
     high = np.where(interior, 1.0 / (1.0 + np.exp(np.minimum(-half - logit, 700.0))), estimate)
     return low, high
+
+
+def normal_interval(
+    estimate: Floats, std_error: Floats, level: float = 0.95
+) -> tuple[Floats, Floats]:
+    """Confidence interval of a share by the normal approximation, cut off at 0 and 1.
+
+    For estimates that may come out below 0 or above 1, as the one-pass rates do.
+
+    Parameters
+    ----------
+    estimate, std_error : ndarray
+        Shares and their standard errors.
+    level : float, default=0.95
+        Confidence level in (0, 1).
+
+    Returns
+    -------
+    low, high : ndarray
+        NaN where an argument is NaN.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> low, high = normal_interval(np.array([0.01, 0.5]), np.array([0.01, 0.1]))
+    >>> low.round(3), high.round(3)
+    (array([0.   , 0.304]), array([0.03 , 0.696]))
+    """
+    half = float(ndtri(0.5 + level / 2)) * std_error
+    return np.clip(estimate - half, 0.0, 1.0), np.clip(estimate + half, 0.0, 1.0)

@@ -20,6 +20,7 @@ import numpy as np
 from dosift._version import __version__
 from dosift.assignment import Assignment
 from dosift.atomic import check_absent, whole_folder
+from dosift.certainty import SURE
 from dosift.errors import DosiftWarning, InputError
 from dosift.interventions import Mixture
 from dosift.network import Network, read_network, write_network
@@ -95,12 +96,52 @@ def result_content(
         "reasons": reasons,
         "components": [_finite(row) for row in model.components_.to_dicts()],
         "variables": [_finite(row) for row in model.variables_.to_dicts()],
+        "graph": graph_content(model.network_),
+        "certainty": _finite(certainty_content(model)),
         "diagnostics": _finite(model.diagnostics()),
         "settings": dict(settings),
         "seed": settings.get("seed"),
         "inputs": [{"path": str(p), "sha256": _sha256(p)} for p in inputs],
         "versions": versions(),
         "timings": {stage: round(seconds, 3) for stage, seconds in timings.items()},
+    }
+
+
+def graph_content(network: Network) -> dict[str, list[str]]:
+    """Name the parents of each variable, in the network's order of variables.
+
+    Returns
+    -------
+    dict of str to list of str
+    """
+    return {
+        name: [network.names[p] for p in parents]
+        for name, parents in zip(network.names, network.parents, strict=True)
+    }
+
+
+def certainty_content(model: InterventionMixture) -> dict[str, Any]:
+    """Return how sure the rows are, with the names of targets.
+
+    Returns
+    -------
+    dict
+        The attributes of :class:`~dosift.certainty.Certainty`; `targets` holds for each target
+        the rows of which it is the most probable and their mean probability of it.
+    """
+    found = model.certainty_
+    return {
+        "edges": found.edges.tolist(),
+        "counts": found.counts.tolist(),
+        "sure_above": SURE,
+        "share_sure": found.share_sure,
+        "impossible": found.impossible,
+        "targets": [
+            {"target": str(target), "rows": rows, "mean_probability": probability}
+            for target, rows, probability in zip(
+                model.targets_, found.rows.tolist(), found.mean_probability.tolist(), strict=True
+            )
+        ],
     }
 
 

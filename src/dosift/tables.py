@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.inference import logit_interval, weight_covariance
+from dosift.inference import logit_interval, normal_interval, weight_covariance
 from dosift.interventions import Target
 from dosift.network.model import Network
 from dosift.rates import intervention_rates
@@ -90,6 +90,9 @@ def variable_table(
     rate = indicator @ weights
     std_error = _std_errors(columns, mixture, counts, indicator)
     low, high = logit_interval(rate, std_error)
+    screen_rate = np.array([line[2] for line in lines])
+    screen_error = np.array([line[3] for line in lines])
+    screen_low, screen_high = normal_interval(screen_rate, screen_error)
     frame: dict[str, Any] = {
         "variable": [line[0] for line in lines],
         "value": [line[1] for line in lines],
@@ -98,8 +101,10 @@ def variable_table(
         "ci_low": low,
         "ci_high": high,
         "p_value": pl.Series([None] * len(lines), dtype=pl.Float64),
-        "screen_rate": [line[2] for line in lines],
-        "screen_std_error": [line[3] for line in lines],
+        "screen_rate": screen_rate,
+        "screen_std_error": screen_error,
+        "screen_ci_low": screen_low,
+        "screen_ci_high": screen_high,
     }
     return pl.DataFrame(frame).sort("rate", descending=True, maintain_order=True)
 
