@@ -38,13 +38,14 @@ def screen_variables(network: Network, codes: Ints, counts: Floats) -> tuple[int
     Returns
     -------
     tuple of int
-        Positions of the variables; all of them in small networks.
+        Positions of the variables; all that have a choice of states in small networks.
     """
+    candidates = np.flatnonzero(network.cardinalities > 1).tolist()
     if network.n_variables <= SCREEN_FROM:
-        return tuple(range(network.n_variables))
+        return tuple(candidates)
     threshold = _threshold(_FALSE_EXPECTED, int(network.cardinalities.sum()))
     chosen = []
-    for i in range(network.n_variables):
+    for i in candidates:
         rate = variable_rate(network.tables[i], family_counts(network, i, codes, counts))
         if np.isnan(rate.std_error):
             chosen.append(i)
@@ -92,6 +93,7 @@ def wanted_variables(
         i
         for i in range(network.n_variables)
         if i not in skip
+        and network.cardinalities[i] > 1
         and _largest_deviation(network, i, codes, float(counts.sum()), components) > threshold
     )
 
