@@ -92,7 +92,7 @@ def learn_network(
     if isinstance(prior, bool) or not isinstance(prior, numbers.Real):
         raise InputError(f"the prior is {prior!r}; give a number of at least 0")
     path = control if isinstance(control, (str, Path)) else None
-    frame = _frame(control)
+    frame = _frame(control, nodes)
     given = _given_states(states or {}, nodes)
     _check_columns(frame.columns, nodes, path)
     if len(frame) == 0:
@@ -109,14 +109,14 @@ def learn_network(
     return learn_from_codes(variables, parents, codes, float(prior), sample_weight)
 
 
-def _frame(control: Any) -> Any:
+def _frame(control: Any, nodes: Sequence[str]) -> Any:
     """Return the control rows as an eager narwhals dataframe."""
     import narwhals as nw
 
     if isinstance(control, (str, Path)):
         from dosift.rows import read_rows
 
-        control = read_rows(control)
+        control = read_rows(control, columns=nodes)
     try:
         frame = nw.from_native(control)
     except TypeError:

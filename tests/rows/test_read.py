@@ -198,7 +198,7 @@ pl.DataFrame({"a": ["x"] * 99}).write_parquet(PARQUET)
         ("rows.parquet", PARQUET.getvalue()[:-20], "is not a readable parquet file"),
         ("rows.arrow", b"", "is not a readable arrow file"),
         ("rows.feather", b"ARROW1 nonsense", "is not a readable arrow file"),
-        ("rows.h5ad", b"\x89HDF", "this version does not read .h5ad; export"),
+        ("rows.h5ad", b"\x89HDF", "is not a readable .h5ad file"),
         ("rows.xlsx", b"PK", "unknown kind of file; dosift reads .csv"),
         ("rows", b"a,b\n1,2\n", "unknown kind of file; dosift reads .csv"),
         ("rows.parquet.gz", b"", "unknown kind of file"),

@@ -25,20 +25,28 @@ if TYPE_CHECKING:
 _SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
 _ARROW = (".arrow", ".feather", ".ipc")
 _SUPPORTED = (
-    ".csv, .tsv, .txt (tab separated), each also with .gz; .parquet; .arrow, .feather, .ipc"
+    ".csv, .tsv, .txt (tab separated), each also with .gz; .parquet; .arrow, .feather, .ipc; .h5ad"
 )
 
 #: Rows of quoted text that are held as Python texts at a time.
 _BATCH = 50_000
 
 
-def read_rows(path: str | Path) -> pl.DataFrame:
+def read_rows(
+    path: str | Path, *, columns: Sequence[str] | None = None, layer: str | None = None
+) -> pl.DataFrame:
     r"""Read a table from a file.
 
     Parameters
     ----------
     path : str or Path
-        CSV or TSV (optionally gzipped; every value is kept as text), Parquet, or Arrow/Feather.
+        CSV or TSV (optionally gzipped; every value is kept as text), Parquet, Arrow/Feather, or
+        .h5ad (needs anndata).
+    columns : sequence of str, optional
+        Of a .h5ad file, the variables to read, from its matrix or ``obs``; all of the matrix if
+        left out. Other files are read whole.
+    layer : str, optional
+        Of a .h5ad file, the layer to read; ``X`` if left out.
 
     Returns
     -------
@@ -76,9 +84,9 @@ def read_rows(path: str | Path) -> pl.DataFrame:
     elif kind[0] in _ARROW and not compressed:
         frame = _read_binary(path, "arrow")
     elif kind[0] == ".h5ad":
-        raise InputError(
-            "this version does not read .h5ad; export the table of states to Parquet", path=path
-        )
+        from dosift.rows.cells import read_cells
+
+        frame = read_cells(path, columns, layer).frame()
     else:
         raise InputError(f"unknown kind of file; dosift reads {_SUPPORTED}", path=path)
     if frame.height == 0:
@@ -86,7 +94,9 @@ def read_rows(path: str | Path) -> pl.DataFrame:
     return frame
 
 
-def load_rows(source: Any, network: Network, *, allow_missing: bool = False) -> Encoded:
+def load_rows(
+    source: Any, network: Network, *, allow_missing: bool = False, layer: str | None = None
+) -> Encoded:
     """Read (where a path is given) and encode rows.
 
     Parameters
@@ -96,6 +106,8 @@ def load_rows(source: Any, network: Network, *, allow_missing: bool = False) -> 
     network : Network
     allow_missing : bool, default=False
         Whether missing values become -1 instead of an error.
+    layer : str, optional
+        Of a .h5ad file, the layer that holds the states; ``X`` if left out.
 
     Returns
     -------
@@ -106,6 +118,14 @@ def load_rows(source: Any, network: Network, *, allow_missing: bool = False) -> 
     InputError
         As those two say.
     """
+    is_h5ad = isinstance(source, str | Path) and str(source).lower().endswith(".h5ad")
+    if layer is not None and not is_h5ad:
+        raise InputError(f"a layer, {layer!r}, can be chosen for .h5ad files only")
+    if is_h5ad:
+        from dosift.rows.cells import name_states, read_cells
+
+        frame = name_states(read_cells(source, network.names, layer), network)
+        return encode(frame, network, allow_missing=allow_missing, path=source)
     if isinstance(source, str | Path):
         frame = read_rows(source)
         return encode(frame, network, allow_missing=allow_missing, path=source)
