@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dosift.random_problems import random_mixture, random_network
     from dosift.rows import read_rows
     from dosift.simulation import simulate
+    from dosift.single_cell import fit_anndata
 
 #: Where each public name lives; imported on first use, so that the command starts fast.
 _HOMES = {
@@ -35,6 +36,7 @@ _HOMES = {
     "discretize": "dosift.discretization",
     "do": "dosift.interventions",
     "evaluate": "dosift.evaluation",
+    "fit_anndata": "dosift.single_cell",
     "from_pgmpy": "dosift.network",
     "from_pyagrum": "dosift.network",
     "learn_network": "dosift.learning",
@@ -59,6 +61,7 @@ __all__ = [
     "discretize",
     "do",
     "evaluate",
+    "fit_anndata",
     "from_pgmpy",
     "from_pyagrum",
     "learn_network",

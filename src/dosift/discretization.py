@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 import numpy as np
@@ -215,6 +215,41 @@ class Discretizer(Conventions):
         as in :meth:`transform`
         """
         return self.fit(rows).transform(rows)
+
+    def select(self, names: Iterable[str]) -> Self:
+        """Return the thresholds of some of the columns.
+
+        Parameters
+        ----------
+        names : iterable of str
+            Columns that were fitted.
+
+        Returns
+        -------
+        Discretizer
+            A fitted copy that has these columns, in this order.
+
+        Raises
+        ------
+        InputError
+            If a column was not fitted.
+        """
+        if not hasattr(self, "thresholds_"):
+            raise NotFittedError("this Discretizer is not fitted yet; call fit(control) first")
+        names = list(names)
+        absent = [name for name in names if name not in self.thresholds_]
+        if absent:
+            raise InputError(
+                f"this Discretizer has no thresholds for {absent[0]!r}; it was fitted to "
+                + ", ".join(map(repr, list(self.thresholds_)[:_LISTED]))
+            )
+        out = type(self)(**self.get_params())
+        out.thresholds_ = {name: self.thresholds_[name] for name in names}
+        out.states_ = {name: self.states_[name] for name in names}
+        out.counts_ = {name: self.counts_[name] for name in names}
+        out.n_features_in_ = len(names)
+        out.feature_names_in_ = np.array(names, dtype=object)
+        return out
 
     def get_feature_names_out(self, input_features: Sequence[str] | None = None) -> Any:
         """Return the names of the columns, which stay as they are.

@@ -1,0 +1,379 @@
+"""Mixtures of interventions in single-cell data: AnnData in, AnnData out."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift._version import __version__
+from dosift.discretization import Discretizer
+from dosift.errors import InputError, MissingDependencyError
+from dosift.estimator import InterventionMixture
+from dosift.learning import DEFAULT_PRIOR, learn_network
+from dosift.network.bif import format_bif
+from dosift.network.graph import Graph, read_graph
+from dosift.network.model import Network
+from dosift.result import distrust
+from dosift.rows.cells import Cells, cells_of, name_levels, name_states
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    from anndata import AnnData
+
+Mask = NDArray[np.bool_]
+
+
+@overload
+def fit_anndata(
+    adata: AnnData,
+    network: Any,
+    *,
+    control: Any = None,
+    layer: str | None = None,
+    discretizer: Discretizer | None = None,
+    key_added: str = "dosift",
+    copy: Literal[False] = False,
+    prior: float = DEFAULT_PRIOR,
+    **parameters: Any,
+) -> InterventionMixture: ...
+
+
+@overload
+def fit_anndata(
+    adata: AnnData,
+    network: Any,
+    *,
+    control: Any = None,
+    layer: str | None = None,
+    discretizer: Discretizer | None = None,
+    key_added: str = "dosift",
+    copy: Literal[True],
+    prior: float = DEFAULT_PRIOR,
+    **parameters: Any,
+) -> AnnData: ...
+
+
+def fit_anndata(
+    adata: AnnData,
+    network: Any,
+    *,
+    control: Any = None,
+    layer: str | None = None,
+    discretizer: Discretizer | None = None,
+    key_added: str = "dosift",
+    copy: bool = False,
+    prior: float = DEFAULT_PRIOR,
+    **parameters: Any,
+) -> InterventionMixture | AnnData:
+    """Find the interventions in the cells of an AnnData and annotate the cells with them.
+
+    Control cells, where there are any, teach the thresholds and the network; the mixture is
+    fitted to the other cells.
+
+    Parameters
+    ----------
+    adata : AnnData
+        Cells by variables. ``X`` and the layers are not changed.
+    network : Network, or a graph
+        The undisturbed network, or a graph as :func:`~dosift.learn_network` takes it, whose
+        tables are then learned from the control cells. Its variables are looked for in
+        ``var_names`` and then among the columns of ``obs``.
+    control : mask, str, (column, value), or AnnData, optional
+        Cells without any intervention: a boolean array with one entry for each cell, the name of
+        a boolean column of ``obs``, a column of ``obs`` and its value for control cells, or
+        another AnnData with the same variables.
+    layer : str, optional
+        Layer to take values from; ``X`` if left out.
+    discretizer : Discretizer, optional
+        Cuts the values of the matrix into states. One that is not fitted is copied and fitted on
+        the control cells. Without it values must be states already: where the names of a
+        variable's states are numbers, the state of that number; otherwise codes that count the
+        states from 0.
+    key_added : str, default="dosift"
+        Beginning of the names under which results are stored.
+    copy : bool, default=False
+        Annotate a copy and return that, rather than `adata` itself.
+    prior : float, default=0.5
+        Pseudo-count of a network that is learned.
+    **parameters
+        Of :class:`~dosift.InterventionMixture`, such as `max_size`.
+
+    Returns
+    -------
+    InterventionMixture or AnnData
+        The fitted model; with ``copy=True``, the annotated copy. These are set:
+
+        ``obs[key_added + "_target"]``
+            Categorical: the most probable target, such as ``do(TP53=low)``, by descending
+            weight. Missing for control cells and cells that no component can produce.
+        ``obs[key_added + "_probability"]``
+            Its posterior probability.
+        ``obs[key_added + "_surprise"]``
+            Minus the logarithm of the cell's probability under the mixture, in nats.
+        ``obsm[key_added + "_probabilities"]``
+            Posterior of each component, shape (n_cells, n_components), NaN for control cells;
+            columns in the order of ``uns[key_added]["targets"]``.
+        ``uns[key_added]``
+            ``targets``; the tables ``components``, ``variables`` and, with a discretizer,
+            ``thresholds``; ``mixture`` (JSON for :meth:`dosift.Mixture.from_dict`) and
+            ``network`` (BIF) as text; ``params``, ``trusted``, ``reasons`` and ``version``.
+
+    Raises
+    ------
+    InputError
+        If a variable, layer or control is not there, values are no states, a graph or an
+        unfitted discretizer comes without control cells, or no cells are left. Nothing is
+        stored then.
+    MissingDependencyError
+        If anndata is not installed.
+    """
+    _check_arguments(adata, network, key_added)
+    if copy:
+        adata = adata.copy()
+    graph = None if isinstance(network, Network) else read_graph(network)
+    names = network.names if graph is None else graph.nodes
+    cells = cells_of(adata, names, layer)
+    mask, apart = _control(adata, control)
+    if mask.all():
+        raise InputError("all cells are control cells; there are none to explain")
+    control_cells = _chosen(cells, mask) if apart is None else cells_of(apart, names, layer)
+    has_control = apart is not None or bool(mask.any())
+    if not has_control and (graph is not None or _is_unfitted(discretizer)):
+        what = "the tables of a graph are" if graph is not None else "thresholds are"
+        raise InputError(
+            f"{what} learned from control cells; give control=, for example "
+            "control=('condition', 'ctrl')"
+        )
+    if discretizer is not None:
+        discretizer = _fitted(discretizer, control_cells)
+    fitted_cells = _chosen(cells, ~mask)
+    if graph is not None:
+        network = _learned(graph, control_cells, fitted_cells, discretizer, prior)
+    rows = _states(fitted_cells, network, discretizer)
+    model = InterventionMixture(network, **parameters).fit(rows)
+    used = {"layer": layer, "control": _described(control), "prior": prior, **parameters}
+    _store(adata, ~mask, rows, model, key_added, used, discretizer)
+    return adata if copy else model
+
+
+def _check_arguments(adata: Any, network: Any, key_added: object) -> None:
+    try:
+        from anndata import AnnData
+    except ImportError:
+        raise MissingDependencyError("anndata", "anndata", "fit_anndata") from None
+    if not isinstance(adata, AnnData):
+        raise InputError(
+            f"adata is {type(adata).__name__}, not an AnnData; for a dataframe use "
+            "dosift.InterventionMixture(network).fit(rows)"
+        )
+    if network is None:
+        raise InputError("give a network, or a graph together with control=")
+    if not isinstance(key_added, str) or not key_added or "/" in key_added:
+        raise InputError(f"key_added is {key_added!r}; give a text without '/'")
+
+
+# -- which cells --------------------------------------------------------------------------------
+
+
+def _control(adata: AnnData, control: Any) -> tuple[Mask, AnnData | None]:
+    """Which cells of `adata` are control cells, and the AnnData that holds them if another."""
+    from anndata import AnnData
+
+    nothing = np.zeros(adata.n_obs, dtype=bool)
+    if control is None:
+        return nothing, None
+    if isinstance(control, AnnData):
+        if control.n_obs == 0:
+            raise InputError("the AnnData of control cells has no cells")
+        return nothing, control
+    if isinstance(control, tuple) and len(control) == 2 and isinstance(control[0], str):
+        mask = _equal(adata, *control)
+    elif isinstance(control, str):
+        mask = _boolean(_obs_column(adata, control), f"obs[{control!r}]")
+    else:
+        mask = _boolean(_aligned(control, adata), "control")
+    if mask.shape != (adata.n_obs,):
+        raise InputError(f"control has shape {mask.shape}; {adata.n_obs} cells need one entry each")
+    if not mask.any():
+        raise InputError("control chooses no cell at all")
+    return mask, None
+
+
+def _obs_column(adata: AnnData, name: str) -> Any:
+    if name not in adata.obs.columns:
+        listed = ", ".join(map(repr, adata.obs.columns[:12])) or "none"
+        raise InputError(f"obs has no column {name!r} for control; its columns are: {listed}")
+    return adata.obs[name]
+
+
+def _equal(adata: AnnData, name: str, value: object) -> Mask:
+    column = _obs_column(adata, name)
+    mask = np.asarray(column == value, dtype=bool)
+    if not mask.any():
+        found = ", ".join(map(repr, column.dropna().unique().tolist()[:12]))
+        raise InputError(f"no cell has the value {value!r} in obs[{name!r}]; its values: {found}")
+    return mask
+
+
+def _aligned(control: Any, adata: AnnData) -> Any:
+    """Bring a mask with cell names into the order of the cells."""
+    index = getattr(control, "index", None)
+    if index is None or callable(index):
+        return control
+    if len(index) != adata.n_obs or set(index) != set(adata.obs_names):
+        raise InputError("the index of control is not obs_names; give one entry for each cell")
+    return control if index.equals(adata.obs_names) else control.reindex(adata.obs_names)
+
+
+def _boolean(values: Any, what: str) -> Mask:
+    array = np.asarray(values)
+    if array.dtype == object and all(isinstance(v, bool | np.bool_) for v in array.ravel()):
+        array = array.astype(bool)
+    if array.dtype != bool:
+        raise InputError(
+            f"{what} is not boolean (its type is {array.dtype}); give a mask, or a column and the "
+            "value of control cells, such as control=('condition', 'ctrl')"
+        )
+    return array
+
+
+def _chosen(cells: Cells, mask: Mask) -> Cells:
+    return Cells(
+        {name: values[mask] for name, values in cells.numbers.items()},
+        {name: labels.filter(mask) for name, labels in cells.labels.items()},
+        cells.cell_names[mask],
+        cells.names,
+        cells.source,
+    )
+
+
+def _described(control: Any) -> str:
+    if control is None:
+        return "none"
+    if isinstance(control, tuple):
+        return f"obs[{control[0]!r}] == {control[1]!r}"
+    return f"obs[{control!r}]" if isinstance(control, str) else type(control).__name__
+
+
+# -- states -------------------------------------------------------------------------------------
+
+
+def _is_unfitted(discretizer: Discretizer | None) -> bool:
+    return discretizer is not None and not hasattr(discretizer, "thresholds_")
+
+
+def _fitted(discretizer: Discretizer, control: Cells) -> Discretizer:
+    """Thresholds of the matrix columns, learned from control cells where they are not yet."""
+    if not isinstance(discretizer, Discretizer):
+        raise InputError(f"discretizer is {type(discretizer).__name__}; give a dosift.Discretizer")
+    if hasattr(discretizer, "thresholds_"):
+        return discretizer.select(control.numbers)
+    return type(discretizer)(**discretizer.get_params()).fit(control.numbers)
+
+
+def _learned(
+    graph: Graph, control: Cells, others: Cells, discretizer: Discretizer | None, prior: float
+) -> Network:
+    """Learn tables from control cells; states are those of any cell, seen in control or not."""
+    if discretizer is not None:
+        frame = _cut(control, discretizer)
+        return learn_network(graph, frame, states=_known(discretizer, control), prior=prior)
+    frame, rest = name_levels(control), name_levels(others)
+    states = {
+        name: sorted({*frame[name].drop_nulls().to_list(), *rest[name].drop_nulls().to_list()})
+        for name in control.numbers
+    }
+    ordered = {name: sorted(values, key=int) for name, values in states.items()}
+    return learn_network(graph, frame, states=ordered, prior=prior)
+
+
+def _known(discretizer: Discretizer, cells: Cells) -> dict[str, tuple[str, ...]]:
+    return {name: discretizer.states_[name] for name in cells.numbers}
+
+
+def _states(cells: Cells, network: Network, discretizer: Discretizer | None) -> pl.DataFrame:
+    return name_states(cells, network) if discretizer is None else _cut(cells, discretizer)
+
+
+def _cut(cells: Cells, discretizer: Discretizer) -> pl.DataFrame:
+    """Cut the matrix columns; columns of obs stay as they are."""
+    import polars as pl
+
+    if not cells.numbers:
+        return pl.DataFrame(cells.labels).select(cells.names)
+    cut: pl.DataFrame = discretizer.transform(cells.numbers)
+    return cut.with_columns(**cells.labels).select(cells.names)
+
+
+# -- results ------------------------------------------------------------------------------------
+
+
+def _store(
+    adata: AnnData,
+    is_fitted: Mask,
+    rows: pl.DataFrame,
+    model: InterventionMixture,
+    key: str,
+    used: Mapping[str, Any],
+    discretizer: Discretizer | None,
+) -> None:
+    """Write all results at once, in forms that survive a round trip through h5ad."""
+    import pandas as pd
+
+    found, inverse = model.assign(rows)
+    texts = [str(target) for target in model.targets_]
+    posterior = found.posterior[inverse]
+    best = found.best[inverse]
+    codes = np.full(adata.n_obs, -1, dtype=np.int64)
+    codes[is_fitted] = best
+    probability, surprise = np.full((2, adata.n_obs), np.nan)
+    probability[is_fitted] = np.where(best < 0, np.nan, posterior[np.arange(best.size), best])
+    surprise[is_fitted] = -found.log_probability[inverse]
+    probabilities = np.full((adata.n_obs, len(texts)), np.nan)
+    probabilities[is_fitted] = posterior
+    reasons = distrust(model)
+    content: dict[str, Any] = {
+        "version": __version__,
+        "params": {name: "none" if v is None else v for name, v in used.items()},
+        "targets": np.array(texts, dtype=object),
+        "components": _pandas(model.components_),
+        "variables": _pandas(model.variables_),
+        "mixture": json.dumps(model.mixture_.to_dict()),
+        "network": format_bif(model.network_),
+        "trusted": not reasons,
+        "reasons": np.array(reasons, dtype=object),
+    }
+    if discretizer is not None:
+        content["thresholds"] = _pandas(discretizer.summary())
+    with warnings.catch_warnings():
+        # A view of an AnnData becomes an AnnData of its own when it is written to, as is usual.
+        warnings.filterwarnings("ignore", message=".*view.*")
+        adata.obs[f"{key}_target"] = pd.Categorical.from_codes(codes, categories=texts)
+        adata.obs[f"{key}_probability"] = probability
+        adata.obs[f"{key}_surprise"] = surprise
+        adata.obsm[f"{key}_probabilities"] = probabilities
+        adata.uns[key] = content
+
+
+def _pandas(table: pl.DataFrame) -> pd.DataFrame:
+    """Make a table of numbers without nulls and texts without nulls, which h5ad can hold."""
+    import pandas as pd
+    import polars as pl
+
+    columns: dict[str, Any] = {}
+    for column in table:
+        if column.dtype.is_numeric() and column.null_count():
+            columns[column.name] = column.cast(pl.Float64).fill_null(np.nan).to_numpy()
+        elif column.dtype.is_numeric() or (column.dtype == pl.Boolean and not column.null_count()):
+            columns[column.name] = column.to_numpy()
+        else:
+            columns[column.name] = ["" if v is None else str(v) for v in column.to_list()]
+    # h5ad holds texts as index.
+    out: pd.DataFrame = pd.DataFrame(columns, index=[str(row) for row in range(table.height)])
+    return out

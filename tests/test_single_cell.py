@@ -1,0 +1,349 @@
+"""AnnData: which values become states, what is stored, and that it survives h5ad."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import scipy.sparse as sp
+
+import dosift
+from dosift.errors import InputError
+from dosift.network.bif import parse_bif
+from dosift.rows import load_rows, read_rows
+from dosift.rows.cells import cells_of, read_cells
+from dosift.single_cell import fit_anndata
+
+ad = pytest.importorskip("anndata")
+
+GENES = ["G1", "G2", "G3"]
+GRAPH = [("G1", "G2"), ("G2", "G3")]
+FORMATS = {
+    "dense": np.asarray,
+    "csr": sp.csr_matrix,
+    "csc": sp.csc_matrix,
+    "csr_array": sp.csr_array,
+}
+
+
+@pytest.fixture(scope="module")
+def network() -> dosift.Network:
+    low_high = ["low", "high"]
+    strong = [[0.8, 0.2], [0.3, 0.7]]
+    return dosift.Network.from_tables(
+        dict.fromkeys(GENES, low_high),
+        {"G2": ["G1"], "G3": ["G2"]},
+        {"G1": [[0.5, 0.5]], "G2": strong, "G3": strong},
+    )
+
+
+@pytest.fixture(scope="module")
+def truth() -> dosift.Mixture:
+    return dosift.Mixture({dosift.do(): 0.5, dosift.do(G2="high"): 0.3, dosift.do(G1="low"): 0.2})
+
+
+@pytest.fixture
+def adata(network: dosift.Network, truth: dosift.Mixture) -> Any:
+    """2,000 perturbed and 1,000 control cells: codes in X, noisy counts in a layer."""
+    rows = dosift.simulate(network, truth, 2000, 0)
+    control = dosift.simulate(network, dosift.Mixture({dosift.do(): 1.0}), 1000, 1)
+    high = (pl.concat([rows, control]) == "high").to_numpy()
+    rng = np.random.default_rng(2)
+    matrix = np.zeros((3000, 6))
+    matrix[:, [4, 0, 2]] = high
+    counts = np.zeros_like(matrix)
+    counts[:, [4, 0, 2]] = rng.poisson(np.where(high, 30.0, 3.0))
+    out = ad.AnnData(
+        sp.csr_matrix(matrix),
+        obs=pd.DataFrame(
+            {"condition": pd.Categorical(["pert"] * 2000 + ["ctrl"] * 1000)},
+            index=[f"cell{i}" for i in range(3000)],
+        ),
+        var=pd.DataFrame(index=["G2", "x", "G3", "y", "G1", "z"]),
+        layers={"counts": sp.csr_matrix(counts)},
+    )
+    out.obs["is_control"] = out.obs["condition"] == "ctrl"
+    return out
+
+
+def test_everything_survives_a_round_trip(
+    adata: Any, network: dosift.Network, truth: dosift.Mixture, tmp_path: Path
+) -> None:
+    before = adata.X.copy()
+    model = fit_anndata(adata, network, control=("condition", "ctrl"), max_size=2)
+    assert isinstance(model, dosift.InterventionMixture)
+    assert model.n_rows_ == 2000
+    assert (before != adata.X).nnz == 0
+    assert dosift.evaluate(truth, model.mixture_).recall == 1.0
+    path = tmp_path / "cells.h5ad"
+    adata.write_h5ad(path)
+    again = ad.read_h5ad(path)
+    pd.testing.assert_frame_equal(again.obs, adata.obs)
+    target = again.obs["dosift_target"]
+    assert isinstance(target.dtype, pd.CategoricalDtype)
+    assert list(target.cat.categories) == [str(t) for t in model.targets_]
+    assert target[2000:].isna().all()
+    assert target[:2000].notna().all()
+    posterior = again.obsm["dosift_probabilities"]
+    assert posterior.shape == (3000, len(model.targets_))
+    np.testing.assert_allclose(posterior[:2000].sum(axis=1), 1)
+    assert np.isnan(posterior[2000:]).all()
+    best = posterior[:2000].max(axis=1)
+    np.testing.assert_allclose(again.obs["dosift_probability"][:2000], best)
+    assert (again.obs["dosift_surprise"][:2000] > 0).all()
+    stored = again.uns["dosift"]
+    assert dosift.Mixture.from_dict(json.loads(stored["mixture"])) == model.mixture_
+    assert parse_bif(stored["network"]).names == network.names
+    assert list(stored["targets"]) == list(target.cat.categories)
+    np.testing.assert_allclose(stored["components"]["weight"], model.weights_)
+    assert stored["components"]["target"].tolist() == list(target.cat.categories)
+    assert set(stored["variables"]["variable"]) == set(GENES)
+    assert stored["params"]["max_size"] == 2
+    assert stored["params"]["control"] == "obs['condition'] == 'ctrl'"
+    assert stored["version"] == dosift.__version__
+    assert bool(stored["trusted"])
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_form_of_matrix_gives_the_same(
+    adata: Any, network: dosift.Network, form: str, tmp_path: Path
+) -> None:
+    expected = cells_of(adata, GENES)
+    adata.X = FORMATS[form](adata.X.toarray())
+    found = cells_of(adata, GENES)
+    path = tmp_path / "cells.h5ad"
+    adata.write_h5ad(path)
+    stored = read_cells(path, GENES)
+    backed = ad.read_h5ad(path, backed="r")
+    for cells in (found, stored, cells_of(backed, GENES), cells_of(adata[:, ::-1], GENES)):
+        assert list(cells.names) == GENES
+        for name in GENES:
+            assert np.array_equal(cells.numbers[name], expected.numbers[name])
+    backed.file.close()
+    rows = load_rows(path, network)
+    assert rows.codes[:, 0].tolist() == expected.numbers["G1"].tolist()
+
+
+def test_blocks_of_rows_join(adata: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = cells_of(adata, GENES).numbers["G2"]
+    monkeypatch.setattr("dosift.rows.cells._BLOCK", 7)
+    assert np.array_equal(cells_of(adata, GENES).numbers["G2"], expected)
+
+
+@pytest.mark.parametrize("kind", ["pair", "column", "mask", "series", "shuffled", "adata"])
+def test_control_in_every_form(adata: Any, kind: str) -> None:
+    mask = (adata.obs["condition"] == "ctrl").to_numpy()
+    series = pd.Series(mask, index=adata.obs_names)
+    forms = {
+        "pair": ("condition", "ctrl"),
+        "column": "is_control",
+        "mask": mask,
+        "series": series,
+        "shuffled": series.sample(frac=1, random_state=0),
+        "adata": adata[mask].copy(),
+    }
+    cells = adata[~mask].copy() if kind == "adata" else adata
+    model = fit_anndata(cells, GRAPH, control=forms[kind])
+    assert model.n_rows_ == 2000
+    assert model.network_.control.n_rows == 1000
+    assert "do(G2=1)" in set(cells.obs["dosift_target"].dropna())
+
+
+def test_measurements_are_cut_with_the_controls_thresholds(
+    adata: Any, truth: dosift.Mixture, tmp_path: Path
+) -> None:
+    cut = dosift.Discretizer(2, method="kmeans", log=True)
+    model = fit_anndata(
+        adata, GRAPH, control="is_control", layer="counts", discretizer=cut, key_added="iv"
+    )
+    assert not hasattr(cut, "thresholds_"), "the discretizer given is not changed"
+    assert dosift.evaluate(truth, model.mixture_).recall == 1.0
+    control = adata[adata.obs["is_control"]].layers["counts"][:, 4].toarray()
+    thresholds = adata.uns["iv"]["thresholds"]
+    expected = dosift.Discretizer(2, method="kmeans", log=True).fit(control).thresholds_["x0"]
+    assert thresholds.query("variable == 'G1' and state == 'high'")["from"].item() == expected[0]
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    again = ad.read_h5ad(tmp_path / "cells.h5ad").uns["iv"]["thresholds"]
+    assert np.isneginf(again["from"]).any()
+    # A discretizer that is fitted already is applied as it is, and needs no control cells.
+    known = fit_anndata(
+        adata[:2000].copy(), model.network, layer="counts", discretizer=cut.fit(_counts(adata))
+    )
+    assert known.n_rows_ == 2000
+
+
+def test_a_fitted_discretizer_must_know_the_variables(adata: Any, network: dosift.Network) -> None:
+    counts = {**_counts(adata), "other": np.arange(1000.0)}
+    more = dosift.Discretizer(2).fit(counts)
+    model = fit_anndata(adata, network, layer="counts", discretizer=more)
+    assert model.n_rows_ == 3000
+    assert set(adata.uns["dosift"]["thresholds"]["variable"]) == set(GENES)
+    del counts["G2"]
+    fewer = dosift.Discretizer(2).fit(counts)
+    with pytest.raises(InputError, match="no thresholds for 'G2'"):
+        fit_anndata(adata, network, layer="counts", discretizer=fewer)
+
+
+def _counts(adata: Any) -> dict[str, Any]:
+    control = adata[adata.obs["is_control"]]
+    return {
+        name: control.layers["counts"][:, at].toarray().ravel()
+        for name, at in zip(GENES, [4, 0, 2], strict=True)
+    }
+
+
+def test_copy_leaves_the_original_alone(adata: Any, network: dosift.Network) -> None:
+    out = fit_anndata(adata, network, copy=True)
+    assert "dosift" in out.uns
+    assert "dosift" not in adata.uns
+    assert "dosift_target" not in adata.obs
+    assert out.obs["dosift_target"].notna().all()
+
+
+def test_a_view_is_annotated(adata: Any, network: dosift.Network) -> None:
+    view = adata[:500]
+    fit_anndata(view, network)
+    assert view.obs["dosift_target"].notna().all()
+    assert "dosift_target" not in adata.obs
+
+
+def test_variables_may_stand_in_obs(adata: Any, network: dosift.Network, tmp_path: Path) -> None:
+    expected = fit_anndata(adata, network, control="is_control").mixture_
+    states = np.array(["low", "high"])[adata.X[:, 4].toarray().ravel().astype(int)]
+    adata.obs["G1"] = pd.Categorical(states)
+    without = adata[:, adata.var_names != "G1"].copy()
+    assert fit_anndata(without, network, control="is_control").mixture_ == expected
+    del without.uns["dosift"]
+    without.write_h5ad(tmp_path / "cells.h5ad")
+    assert (
+        read_rows(tmp_path / "cells.h5ad", columns=["G1", "G2"])["G1"].to_list() == states.tolist()
+    )
+
+
+def test_states_named_by_numbers_match_by_number(adata: Any) -> None:
+    network = dosift.Network.from_tables({"G1": ["1", "2"]}, {}, {"G1": [0.5, 0.5]})
+    with pytest.raises(InputError, match=r"X holds 0 for 'G1' in cell 'cell\d+'.*its states: 1, 2"):
+        fit_anndata(adata, network)
+    adata.X = adata.X + sp.csr_matrix(np.ones(adata.shape))
+    assert fit_anndata(adata, network).n_rows_ == 3000
+    truth = dosift.Network.from_tables({"G1": ["TRUE", "FALSE"]}, {}, {"G1": [0.9, 0.1]})
+    adata.X = adata.X - sp.csr_matrix(np.ones(adata.shape))
+    codes = adata.X[:, 4].toarray().ravel()
+    rows = load_rows(_saved(adata), truth)
+    assert (rows.codes[:, 0] == 1 - codes).all(), "1 is TRUE, which is the first state"
+
+
+def _saved(adata: Any) -> Path:
+    import tempfile
+
+    path = Path(tempfile.mkdtemp()) / "cells.h5ad"
+    adata.write_h5ad(path)
+    return path
+
+
+def test_the_command_line_reads_h5ad(adata: Any, network: dosift.Network, tmp_path: Path) -> None:
+    from dosift.cli.fit import fit_files
+
+    mask = adata.obs["is_control"].to_numpy()
+    adata[~mask].copy().write_h5ad(tmp_path / "cells.h5ad")
+    adata[mask].copy().write_h5ad(tmp_path / "control.h5ad")
+    (tmp_path / "edges.csv").write_text("parent,child\nG1,G2\nG2,G3\n")
+    learned = dosift.learn_network(tmp_path / "edges.csv", tmp_path / "control.h5ad")
+    assert learned.control is not None
+    assert learned.control.n_rows == 1000
+    assert learned.variables[0].states == ("0", "1")
+    rows = load_rows(tmp_path / "cells.h5ad", learned)
+    assert rows.codes.shape == (2000, 3)
+    assert callable(fit_files)
+
+
+def test_missing_and_repeated_names(adata: Any, network: dosift.Network) -> None:
+    lower = adata.copy()
+    lower.var_names = [name.lower() for name in lower.var_names]
+    with pytest.raises(InputError, match=r"3 variable.*'G1', 'G2', 'G3'. Did you mean 'g1'\?"):
+        fit_anndata(lower, network)
+    symbols = adata.copy()
+    symbols.var["symbol"] = symbols.var_names.to_numpy()
+    symbols.var_names = [f"ENSG{i}" for i in range(6)]
+    with pytest.raises(InputError, match=r"They stand in var\['symbol'\]: set adata.var_names"):
+        fit_anndata(symbols, network)
+    twice = adata.copy()
+    twice.var_names = ["G2", "x", "G3", "x", "G1", "G1"]
+    with pytest.raises(InputError, match="var_names holds 'G1' more than once"):
+        fit_anndata(twice, network)
+    twice.var_names = ["G2", "x", "G3", "x", "G1", "x"]
+    assert fit_anndata(twice, network).n_rows_ == 3000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"layer": "count"}, "no layer 'count'; the layers are: 'counts'; did you mean 'counts'"),
+        ({"layer": "counts"}, "layer 'counts' holds .* for 'G1' in cell 'cell0'.*discretize"),
+        ({"control": ("condition", "control")}, "no cell has the value 'control'.*'pert', 'ctrl'"),
+        ({"control": ("cond", "ctrl")}, "obs has no column 'cond' for control"),
+        ({"control": "condition"}, "is not boolean.*control=\\('condition', 'ctrl'\\)"),
+        ({"control": np.ones(2, dtype=bool)}, "control has shape"),
+        ({"control": np.zeros(3000, dtype=bool)}, "chooses no cell"),
+        ({"control": np.ones(3000, dtype=bool)}, "none to explain"),
+        ({"control": pd.Series([True], index=["cell0"])}, "not obs_names"),
+        ({"discretizer": dosift.Discretizer()}, "thresholds are learned from control cells"),
+        ({"discretizer": "quantile", "control": "is_control"}, "give a dosift.Discretizer"),
+        ({"key_added": "a/b"}, "key_added is 'a/b'"),
+        ({"network": GRAPH}, "tables of a graph are learned from control cells"),
+        (
+            {"network": GRAPH, "layer": "counts", "control": "is_control"},
+            "measurements, not states",
+        ),
+        ({"network": None}, "give a network"),
+    ],
+)
+def test_refused_and_nothing_stored(
+    adata: Any, network: dosift.Network, arguments: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(InputError, match=words):
+        fit_anndata(adata, **{"network": network, **arguments})
+    assert "dosift" not in adata.uns
+    assert "dosift_target" not in adata.obs
+
+
+def test_a_dataframe_is_no_anndata(network: dosift.Network) -> None:
+    with pytest.raises(InputError, match="adata is DataFrame, not an AnnData"):
+        fit_anndata(pd.DataFrame(), network)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense", None])
+def test_broken_files(content: bytes | None, network: dosift.Network, tmp_path: Path) -> None:
+    path = tmp_path / "cells.h5ad"
+    if content is None:
+        import h5py
+
+        h5py.File(path, "w").close()
+    else:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=r"is not a readable \.h5ad file") as caught:
+        load_rows(path, network)
+    assert caught.value.path == str(path)
+    with pytest.raises(InputError, match="no such file"):
+        load_rows(tmp_path / "other.h5ad", network)
+
+
+def test_a_layer_belongs_to_h5ad(network: dosift.Network, adata: Any) -> None:
+    with pytest.raises(InputError, match=r"for \.h5ad files only"):
+        load_rows({"G1": ["low"]}, network, layer="states")
+    path = _saved(adata)
+    with pytest.raises(InputError, match="no layer 'state'; the layers are: 'counts'"):
+        load_rows(path, network, layer="state")
+
+
+def test_a_matrix_too_large_to_read_whole(adata: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = _saved(adata)
+    assert read_rows(path).columns == list(adata.var_names)
+    monkeypatch.setattr("dosift.rows.cells._MOST_ENTRIES", 100)
+    with pytest.raises(InputError, match="too many to read whole"):
+        read_rows(path)
