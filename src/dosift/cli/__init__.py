@@ -64,11 +64,6 @@ def _terminate(number: int, frame: object) -> NoReturn:
     sys.exit(EXIT_TERMINATED)
 
 
-def _printable(text: str) -> str:
-    """Show control characters, which names in a stranger's file may hold, as their escapes."""
-    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
-
-
 def _usage_error() -> type[Any]:
     """Class of wrong-argument errors; typer brings click along, or has it inside."""
     import typer
@@ -77,7 +72,9 @@ def _usage_error() -> type[Any]:
 
 
 def _fail(message: str) -> int:
-    print(f"error: {_printable(message)}", file=sys.stderr)
+    from dosift.cli.options import printable
+
+    print(f"error: {printable(message)}", file=sys.stderr)
     return EXIT_INPUT
 
 
@@ -90,7 +87,8 @@ def _show_notice(
     line: str | None = None,
 ) -> None:
     """Show dosift's own warnings as one line, and keep those of libraries to themselves."""
+    from dosift.cli.options import printable
     from dosift.errors import DosiftWarning
 
     if issubclass(category, DosiftWarning):
-        print(f"note: {_printable(str(message))}", file=sys.stderr)
+        print(f"note: {printable(str(message))}", file=sys.stderr)

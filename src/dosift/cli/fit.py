@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dosift.cli.options import Force, Json, Output, Quiet, Seed, Threads, print_json, set_up
+from dosift.cli.options import (
+    Force,
+    Json,
+    Output,
+    Quiet,
+    Seed,
+    Threads,
+    print_json,
+    printable,
+    set_up,
+)
 from dosift.errors import InputError
 
 if TYPE_CHECKING:
@@ -140,7 +150,7 @@ def print_summary(model: InterventionMixture, content: dict[str, Any], output: P
 
     console = Console(highlight=False)
     for reason in content["reasons"]:
-        console.print(f"[bold]Do not trust this fit.[/] {escape(reason)}")
+        console.print(f"[bold]Do not trust this fit.[/] {escape(printable(reason))}")
     table = Table(title=f"{len(model.targets_)} components in {model.n_rows_:,.0f} rows")
     table.add_column("intervention", overflow="fold")
     for heading in ("weight", "95 % interval", "rows"):

@@ -33,6 +33,11 @@ def _ignore(*_: Any, **__: Any) -> None:
     return
 
 
+def printable(text: str) -> str:
+    """Show control characters, which names in a stranger's file may hold, as their escapes."""
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+
+
 def print_json(content: Any) -> None:
     """Print JSON, and nothing else, on stdout."""
     import json
