@@ -1,0 +1,105 @@
+"""The ratios of docs/performance.md, all measured in one run.
+
+    python benchmarks/ratios.py
+
+How long reading, counting, fitting and assigning take against one pass over the same file, against
+a plain group-by of polars on the same table, and against the moment method where it is there.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+import polars as pl
+from hot_parts import problem
+
+from dosift import InterventionMixture
+from dosift.estimator import METHODS
+from dosift.evaluation import compare_codes
+from dosift.random_problems import random_mixture, random_network
+from dosift.rows import collapse, encode, read_rows
+from dosift.simulation import sample_codes
+
+#: Variables, rows and problems of the comparison with the moment method; as in its paper.
+SETTINGS = ((4, 16_384, 20), (4, 262_144, 10), (8, 16_384, 6), (8, 262_144, 4))
+
+
+def best(work: Callable[[], object], rounds: int = 3) -> float:
+    seconds = []
+    for _ in range(rounds):
+        begin = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - begin)
+    return min(seconds)
+
+
+def against_one_pass(size: str) -> None:
+    p = problem(size)
+    names = p.frame.columns
+    # One pass: every value of every column is decoded and looked at once.
+    look = pl.all().str.len_bytes().sum()
+    one_pass = best(lambda: pl.scan_parquet(p.parquet).select(look).collect())
+    group_by = best(lambda: p.frame.group_by(names).len())
+    frame = read_rows(p.parquet)
+    codes = encode(frame, p.network).codes
+
+    def count() -> object:
+        return collapse(encode(frame, p.network).codes, p.network.cardinalities)
+
+    model = InterventionMixture(p.network)
+    work = {
+        "one pass over the Parquet file": lambda: None,
+        "polars: group by all columns": lambda: None,
+        "dosift: read": lambda: read_rows(p.parquet),
+        "dosift: encode and count (what the group-by does)": count,
+        "dosift: fit of the file, all in all": lambda: model.fit(p.parquet),
+        "dosift: assign every row of the file": lambda: model.predict(p.parquet),
+    }
+    seconds = {name: best(step, 1 if "fit" in name else 3) for name, step in work.items()}
+    seconds["one pass over the Parquet file"] = one_pass
+    seconds["polars: group by all columns"] = group_by
+    n_distinct = collapse(codes, p.network.cardinalities).counts.size
+    print(f"\n{codes.shape[0]:,} rows x {codes.shape[1]} variables, {n_distinct:,} distinct rows\n")
+    print("| what | seconds | in passes | in group-bys |\n|---|---|---|---|")
+    for name, value in seconds.items():
+        print(f"| {name} | {value:.3f} | {value / one_pass:.1f} | {value / group_by:.1f} |")
+
+
+def against_moments(n_variables: int, n_rows: int, n_problems: int) -> None:
+    methods = [m for m in ("likelihood", "moments") if m in METHODS]
+    outcomes: dict[str, list[tuple[float, float, float, float]]] = {m: [] for m in methods}
+    for seed in range(n_problems):
+        rng = np.random.default_rng(seed)
+        network = random_network(n_variables, random_state=rng)
+        truth = random_mixture(network, int(rng.choice([4, 8, 16])), random_state=rng)
+        targets, weights = truth.to_codes(network)
+        codes, _ = sample_codes(network, targets, weights, n_rows, rng)
+        for method in methods:
+            model = InterventionMixture(network, method=method)
+            begin = time.perf_counter()
+            model.fit(codes)
+            seconds = time.perf_counter() - begin
+            found, found_weights = model.mixture_.to_codes(network)
+            scores = compare_codes(targets, weights, found, found_weights)
+            outcomes[method].append((seconds, scores.recall, scores.precision, scores.tv))
+    for method, rows in outcomes.items():
+        seconds, *means = np.median([r[0] for r in rows]), *np.mean(rows, axis=0)[1:]
+        shown = " | ".join(f"{value:.3f}" for value in (seconds, *means))
+        print(f"| {n_variables} | {n_rows:,} | {method} | {shown} |", flush=True)
+
+
+def main() -> None:
+    warnings.simplefilter("ignore")
+    for size in ("small", "large"):
+        against_one_pass(size)
+    print("\n| variables | rows | method | seconds (median) | recall | precision | TV |")
+    print("|---|---|---|---|---|---|---|")
+    for setting in SETTINGS:
+        against_moments(*setting)
+
+
+if __name__ == "__main__":
+    main()
