@@ -50,6 +50,7 @@ def main() -> None:
         fuzz(arguments.targets[0], arguments)
         return
     print("  target  seconds  executions  edges  kept  slowest      peak ended")
+    failed = 0
     for name in arguments.targets:
         command = [sys.executable, __file__, "--one", name, "--seed", str(arguments.seed)]
         command += ["--seconds", str(arguments.seconds), "--crashes", str(arguments.crashes)]
@@ -58,6 +59,8 @@ def main() -> None:
             command, check=False, capture_output=True, text=True, errors="replace"
         )
         report(name, done, time.monotonic() - begin)
+        failed += done.returncode != 0
+    sys.exit(1 if failed else 0)
 
 
 def report(name: str, done: subprocess.CompletedProcess[str], seconds: float) -> None:
