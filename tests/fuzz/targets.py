@@ -127,7 +127,7 @@ def values(data: bytes) -> None:
 
         try:
             rows = pd.DataFrame(columns)
-        except (ValueError, UnicodeError):
+        except (ValueError, OverflowError):  # what pandas makes of them is not ours
             return
     elif kind == 2:
         import polars as pl
