@@ -49,6 +49,9 @@ _HOMES = {
     "write_network": "dosift.network",
 }
 
+#: Modules that are reached as attributes without being imported first.
+_MODULES = frozenset({"structure"})
+
 __all__ = [
     "Discretizer",
     "DosiftError",
@@ -76,6 +79,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"dosift.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'dosift' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOMES[name]), name)
@@ -84,4 +89,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *_HOMES, *_MODULES})

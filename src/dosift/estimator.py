@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
@@ -12,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dosift.assignment import Assignment, assign
 from dosift.certainty import Certainty, certainty
+from dosift.conventions import Conventions
 from dosift.errors import ConvergenceWarning, InputError, MisfitWarning, NotFittedError
 from dosift.fit_check import FitCheck, check_fit
 from dosift.interventions import Mixture, Target
@@ -35,7 +35,7 @@ METHODS = ("likelihood",)
 _CHECK_ROWS, _CHECK_FACTOR, _CHECK_MOST = 100_000, 5, 1_000_000
 
 
-class InterventionMixture:
+class InterventionMixture(Conventions):
     """Recover a mixture of unknown do-interventions from unlabelled rows.
 
     Parameters
@@ -107,6 +107,9 @@ class InterventionMixture:
     array([0.6, 0.4])
     """
 
+    _estimator_type_tag = "density_estimator"
+    _categorical = True
+
     mixture_: Mixture
     network_: Network
     certainty_: Certainty
@@ -128,61 +131,6 @@ class InterventionMixture:
         self.refine = refine
         self.gap_tolerance = gap_tolerance
         self.random_state = random_state
-
-    # scikit-learn's habits, without scikit-learn.
-
-    @classmethod
-    def _parameter_names(cls) -> list[str]:
-        return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the constructor's arguments.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-            Kept for scikit-learn; there are no nested estimators.
-
-        Returns
-        -------
-        dict
-        """
-        return {name: getattr(self, name) for name in self._parameter_names()}
-
-    def set_params(self, **params: Any) -> Self:
-        """Change constructor arguments.
-
-        Parameters
-        ----------
-        **params
-            New values by name.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        InputError
-            If a name is not a constructor argument.
-        """
-        names = self._parameter_names()
-        for name, value in params.items():
-            if name not in names:
-                raise InputError(
-                    f"InterventionMixture has no parameter {name!r}; it has {', '.join(names)}"
-                )
-            setattr(self, name, value)
-        return self
-
-    def __repr__(self) -> str:
-        defaults = inspect.signature(type(self).__init__).parameters
-        shown = [
-            f"{name}={value!r}"
-            for name, value in self.get_params().items()
-            if value is not defaults[name].default and value != defaults[name].default
-        ]
-        return f"InterventionMixture({', '.join(shown)})"
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "mixture_")
