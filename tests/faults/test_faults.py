@@ -185,7 +185,7 @@ def test_interrupted_at_random_moments_it_is_130_or_done(inputs: list[str], tmp_
         process = start("fit", *inputs, "-o", out)
         assert process.stderr is not None
         process.stderr.readline()  # from here on it is at work
-        time.sleep(rng.random())
+        time.sleep(0.4 * rng.random() * attempt / 3)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
         statuses.append(process.returncode)
