@@ -6,6 +6,7 @@ import io
 import os
 import signal
 import sys
+import threading
 import warnings
 from typing import Any, NoReturn
 
@@ -18,12 +19,26 @@ def main() -> NoReturn:
     0 done; 2 the input or the arguments are wrong; 3 the fit must not be trusted; 130
     interrupted; 143 terminated.
     """
+    sys.unraisablehook = _keep_interrupt
     try:
-        sys.exit(_run())
+        status = _run()
     except KeyboardInterrupt:
         # Files and folders appear whole or not at all, so there is nothing to clean up here.
         print("interrupted; nothing unfinished was kept", file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
+        status = EXIT_INTERRUPTED
+    # What is done is done: an interrupt while Python shuts down must not change the status.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(status)
+
+
+def _keep_interrupt(unraisable: sys.UnraisableHookArgs) -> None:
+    """Interrupt again where Python swallowed an interrupt, in a callback of the interpreter."""
+    if issubclass(unraisable.exc_type, KeyboardInterrupt):
+        again = threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGINT))
+        again.daemon = True
+        again.start()
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def _run() -> int:
