@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dosift._version import __version__
 
 if TYPE_CHECKING:
+    from dosift import identifiability as identifiability
     from dosift.discretization import Discretizer, discretize
     from dosift.errors import DosiftError, InputError
     from dosift.estimator import InterventionMixture
@@ -50,7 +51,7 @@ _HOMES = {
 }
 
 #: Modules that are reached as attributes without being imported first.
-_MODULES = frozenset({"structure"})
+_MODULES = frozenset({"identifiability", "structure"})
 
 __all__ = [
     "Discretizer",
