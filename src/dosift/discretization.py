@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.conventions import Conventions
+from dosift.conventions import Conventions, not_fitted
 from dosift.errors import (
     DiscretizationWarning,
     ExtraColumnsWarning,
     InputError,
     MissingDependencyError,
-    NotFittedError,
 )
 from dosift.measurements import Measurements, as_measurements
 
@@ -191,7 +190,7 @@ class Discretizer(Conventions):
             If the table has columns that were not fitted; they are left out.
         """
         if not hasattr(self, "thresholds_"):
-            raise NotFittedError("this Discretizer is not fitted yet; call fit(control) first")
+            raise not_fitted(self, "fit(control)")
         table = self._checked_columns(as_measurements(rows))
         codes = [
             _codes(values, cuts)
@@ -235,7 +234,7 @@ class Discretizer(Conventions):
             If a column was not fitted.
         """
         if not hasattr(self, "thresholds_"):
-            raise NotFittedError("this Discretizer is not fitted yet; call fit(control) first")
+            raise not_fitted(self, "fit(control)")
         names = list(names)
         absent = [name for name in names if name not in self.thresholds_]
         if absent:
@@ -264,7 +263,7 @@ class Discretizer(Conventions):
         ndarray of str
         """
         if not hasattr(self, "thresholds_"):
-            raise NotFittedError("this Discretizer is not fitted yet; call fit(control) first")
+            raise not_fitted(self, "fit(control)")
         names = list(self.thresholds_) if input_features is None else list(input_features)
         known = getattr(self, "feature_names_in_", None)
         if len(names) != self.n_features_in_:
@@ -288,7 +287,7 @@ class Discretizer(Conventions):
         import polars as pl
 
         if not hasattr(self, "thresholds_"):
-            raise NotFittedError("this Discretizer is not fitted yet; call fit(control) first")
+            raise not_fitted(self, "fit(control)")
         lines = [
             (name, state, low, high, int(count))
             for name, cuts in self.thresholds_.items()

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from dosift.assignment import Assignment, assign
 from dosift.certainty import Certainty, certainty
-from dosift.conventions import Conventions
-from dosift.errors import ConvergenceWarning, InputError, MisfitWarning, NotFittedError
+from dosift.conventions import Conventions, as_codes, not_fitted
+from dosift.errors import ConvergenceWarning, InputError, MisfitWarning
 from dosift.fit_check import FitCheck, check_fit
 from dosift.interventions import Mixture, Target
 from dosift.network.model import Network
@@ -230,7 +230,9 @@ class InterventionMixture(Conventions):
         return self.network
 
     def _encode(self, rows: Any, network: Network) -> Encoded:
-        return rows if isinstance(rows, Encoded) else load_rows(rows, network)
+        if isinstance(rows, Encoded):
+            return rows
+        return load_rows(as_codes(rows, network.n_variables), network)
 
     def _store(self, result: SearchResult) -> None:
         self.mixture_ = Mixture.from_codes(self.network_, result.targets, result.weights)
@@ -274,7 +276,7 @@ class InterventionMixture(Conventions):
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "mixture_"):
-            raise NotFittedError("this InterventionMixture is not fitted yet; call fit(rows) first")
+            raise not_fitted(self, "fit(rows)")
 
     def assign(self, rows: Any) -> tuple[Assignment, NDArray[np.int64]]:
         """Likelihoods and posteriors of the distinct rows, and where each row is among them.
