@@ -22,7 +22,8 @@ from dosift.simulation import sample_codes
 from dosift.weights import solve_weights
 
 #: Variables and rows. Three states each; at most two parents, targets of at most two variables.
-SIZES = {"small": (8, 5_000), "large": (20, 1_000_000)}
+#: Rows of "tall" repeat (3^8 = 6,561 configurations), those of "large" hardly do.
+SIZES = {"small": (8, 5_000), "tall": (8, 1_000_000), "large": (20, 1_000_000)}
 PARTS = (
     "read CSV",
     "read Parquet",

@@ -1,6 +1,7 @@
 """The ratios of docs/performance.md, all measured in one run.
 
-    python benchmarks/ratios.py
+    python benchmarks/ratios.py                    # everything; the large fit takes minutes
+    python benchmarks/ratios.py small tall moments
 
 How long reading, counting, fitting and assigning take against one pass over the same file, against
 a plain group-by of polars on the same table, and against the moment method where it is there.
@@ -8,13 +9,14 @@ a plain group-by of polars on the same table, and against the moment method wher
 
 from __future__ import annotations
 
+import sys
 import time
 import warnings
 from collections.abc import Callable
 
 import numpy as np
 import polars as pl
-from hot_parts import problem
+from hot_parts import SIZES, problem
 
 from dosift import InterventionMixture
 from dosift.estimator import METHODS
@@ -93,8 +95,12 @@ def against_moments(n_variables: int, n_rows: int, n_problems: int) -> None:
 
 def main() -> None:
     warnings.simplefilter("ignore")
-    for size in ("small", "large"):
-        against_one_pass(size)
+    wanted = sys.argv[1:] or [*SIZES, "moments"]
+    for size in SIZES:
+        if size in wanted:
+            against_one_pass(size)
+    if "moments" not in wanted:
+        return
     print("\n| variables | rows | method | seconds (median) | recall | precision | TV |")
     print("|---|---|---|---|---|---|---|")
     for setting in SETTINGS:

@@ -1,7 +1,7 @@
 """Time and peak memory of the hot parts, with pytest-benchmark.
 
 python -m pip install -e '.[benchmark]'
-python -m pytest benchmarks/test_hot_parts.py                 # small and large
+python -m pytest benchmarks/test_hot_parts.py                 # all; the large search takes minutes
 python -m pytest benchmarks/test_hot_parts.py -k small        # a few seconds
 python -m pytest benchmarks/test_hot_parts.py --benchmark-autosave --benchmark-compare
 """
@@ -20,5 +20,5 @@ def test_hot_part(part: str, size: str, benchmark) -> None:
     work = prepare(part, size)
     benchmark.group = part
     benchmark.extra_info["peak_mib"] = round(peak_memory(work), 1)
-    rounds = {"small": 5, "large": 1 if part == "search" else 3}[size]
+    rounds = 1 if (part, size) == ("search", "large") else 3
     assert benchmark.pedantic(work, rounds=rounds, warmup_rounds=0) is not None
