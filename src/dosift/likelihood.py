@@ -117,6 +117,11 @@ class MechanismFactors:
         out: Floats = self.log_factor.sum(axis=1) + self.log_scale
         return out
 
+    def inverse(self, rows: NDArray[np.int64], j: int) -> Floats:
+        """Return ``1 / p_j`` of some configurations, a copy; infinite where it overflows."""
+        out: Floats = self._inverse[rows, j]
+        return out
+
     def matching(self, target: Ints) -> NDArray[np.int64]:
         """Find the configurations that a target can produce.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -14,9 +14,10 @@ from dosift.likelihood import MechanismFactors
 from dosift.network.model import Network
 from dosift.rates import family_counts
 from dosift.rows.configurations import MISSING as FREE
-from dosift.rows.configurations import Configurations, collapse
+from dosift.rows.configurations import Configurations, collapse, thin
 from dosift.search.improve import Improver
 from dosift.search.joint import JointFit, JointFitter
+from dosift.search.mining import mined_variables
 from dosift.search.problem import Fit, SearchProblem
 from dosift.search.score import Score
 from dosift.search.screening import screen_variables, wanted_variables
@@ -30,6 +31,13 @@ Progress = Callable[[str, int, "int | None"], None]
 
 #: Bound on how often variables are screened again.
 _MAX_SCREENS = 10
+#: With more distinct rows than the first, the search begins on as many rows as the second.
+_THIN_FROM, _THIN_ROWS = 3000, 2**12
+#: Up to this many rows the search also begins from "no intervention"; up to the second number,
+#: from that many splittings of reweighted rows too. The best few ends are followed up.
+_MANY_STARTS_ROWS = 2**13
+_RESAMPLED_ROWS, _RESAMPLED_STARTS = 2**10, 4
+_FOLLOWED = 2
 #: Bound on how often a refined network is searched again, and the least rise of the joint score
 #: (nats) that is worth another round.
 _MAX_REFINEMENTS = 6
@@ -178,14 +186,51 @@ class TargetSearch:
         self.tell("screening variables", 0, None)
         codes, counts = self.configurations.codes, self.configurations.counts
         prepared = self._prepare(screen_variables(self.network, codes, counts))
-        fit = split(
+        start = self._sampled(prepared) or self._split(prepared)
+        if prepared.problem.n_rows > _MANY_STARTS_ROWS:
+            return self._improve(prepared, start)
+        improver = Improver(prepared.problem, self.max_size)
+        nothing: Ints = np.full((1, prepared.variables.size), FREE, dtype=np.int16)
+        starts = [start, prepared.problem.fit(nothing)]
+        if prepared.problem.n_rows <= _RESAMPLED_ROWS:
+            starts += [self._resampled(prepared, seed) for seed in range(_RESAMPLED_STARTS)]
+        reached: dict[frozenset[bytes], Fit] = {}
+        for start in starts:
+            if np.isneginf(start.log_likelihood) and start is not starts[0]:
+                continue  # some rows are impossible there
+            fit = improver.run(start, quickly=True)
+            reached.setdefault(fit.keys, fit)
+        best = sorted(reached.values(), key=lambda fit: -fit.score)[:_FOLLOWED]
+        return max((self._improve(prepared, fit) for fit in best), key=lambda end: end[1].score)
+
+    def _resampled(self, prepared: PreparedSearch, seed: int) -> Fit:
+        """Split on rows with random weights (the Bayesian bootstrap), for another start."""
+        counts = prepared.problem.counts
+        weights = np.random.default_rng(seed).exponential(size=counts.size)
+        problem = prepared.problem.reweighted(counts * weights)
+        found = self._split(replace(prepared, problem=problem))
+        nothing: Ints = np.full((1, found.targets.shape[1]), FREE, dtype=np.int16)
+        rest = () if nothing.tobytes() in found.keys else (nothing,)
+        return prepared.problem.fit(np.concatenate([found.targets, *rest]))
+
+    def _sampled(self, prepared: PreparedSearch) -> Fit | None:
+        """Search on a sample of the rows first, where all of them would take long."""
+        problem = prepared.problem
+        if problem.factors.n_configurations <= _THIN_FROM or problem.n_rows < 4 * _THIN_ROWS:
+            return None
+        few = thin(self.configurations, _THIN_ROWS)
+        sample = prepare(self.network, few, tuple(int(i) for i in prepared.variables))
+        found = Improver(sample.problem, self.max_size, problem.n_rows).run(self._split(sample))
+        return problem.fit(found.targets, found.weights)
+
+    def _split(self, prepared: PreparedSearch) -> Fit:
+        return split(
             prepared.problem,
             prepared.first_difference,
             np.flatnonzero(np.isin(prepared.closure, prepared.variables)),
             self.max_size,
             lambda done, total: self.tell("splitting targets", done, total),
         )
-        return self._improve(prepared, fit)
 
     def from_targets(self, targets: Ints, weights: Floats) -> tuple[PreparedSearch, Fit]:
         """Improve a mixture that is there already."""
@@ -203,6 +248,7 @@ class TargetSearch:
         """Improve, and let variables that the likelihood asks for join the search."""
         codes, counts = self.configurations.codes, self.configurations.counts
         n = self.network.n_variables
+        mined: set[int] = set()
         for _ in range(_MAX_SCREENS):
             self.tell("improving", 0, None)
             fit = Improver(prepared.problem, self.max_size).run(fit)
@@ -214,6 +260,12 @@ class TargetSearch:
             columns = factors.columns(targets[:, list(variables)])
             ratios = columns / (columns @ fit.weights)[:, None]
             more = wanted_variables(self.network, codes, counts, ratios, variables)
+            if not more:
+                nothing: Ints = np.full(len(variables), FREE, dtype=np.int16)
+                relative = factors.column(nothing) / (columns @ fit.weights)
+                more = mined_variables(self.network, codes, counts, relative, variables)
+                more = tuple(i for i in more if i not in mined)
+                mined.update(more)
             if not more:
                 break
             self.tell("screening variables again", 0, None)

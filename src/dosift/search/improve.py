@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.search.enumeration import EnumeratedPricer
-from dosift.search.moves import Move, merges, rank_moves
+from dosift.search.moves import Move, merges, rank_moves, splits
 from dosift.search.pricing import NeighbourPricer, Priced, shortlist
 from dosift.search.problem import Fit, SearchProblem
 from dosift.search.prune import drop_losses, prune
@@ -16,11 +16,17 @@ Ints = NDArray[np.integer]
 
 #: Moves tried exactly in each round, and promised rise (nats) below which a move is not tried:
 #: first only what the model recommends, in the end whatever it does not rule out.
-_EAGER = (6, -2.0)
-_THOROUGH = (25, -12.0)
+_EAGER = (3, -0.5)
+_THOROUGH = (10, -4.0)
+#: Numbers of rows up to which everything that is not ruled out is tried, and up to which
+#: components are dropped to see what the likelihood wants in their place.
+_THOROUGH_ROWS, _REPAIR_ROWS = 2**13, 2**15
 #: Components that are dropped in turn to see what the likelihood wants in their place.
 _REPAIRS = 8
 _REPAIR_TRIALS = 3
+#: Splits of a component that are tried, and the least promise (nats) of one: the model lets no
+#: other weight move, and so promises too little.
+_SPLITS, _LEAST_SPLIT = 12, -15.0
 #: Rise of the score (nats) that counts as one.
 _LEAST_RISE = 1e-4
 #: Bound on rounds, far above what problems need.
@@ -35,20 +41,36 @@ class Improver:
     problem : SearchProblem
     max_size : int, optional
         Largest number of variables that a target sets.
+    n_rows : float, optional
+        Number of rows that decides the effort, where the problem holds a sample of them.
+
+    Notes
+    -----
+    With many rows the likelihood says clearly what it wants; with few it takes more trials to
+    find the best of many explanations that are nearly as good. The effort depends on the number
+    of rows (docs/decisions/0006-effort-of-the-search.md has the experiment).
     """
 
-    def __init__(self, problem: SearchProblem, max_size: int | None = None) -> None:
+    def __init__(
+        self, problem: SearchProblem, max_size: int | None = None, n_rows: float | None = None
+    ) -> None:
         self.problem = problem
+        self.max_size = max_size
+        n_rows = problem.n_rows if n_rows is None else n_rows
+        self.repairs = n_rows <= _REPAIR_ROWS
+        self.thorough = n_rows <= _THOROUGH_ROWS
         pricer = EnumeratedPricer if EnumeratedPricer.can_price(problem) else NeighbourPricer
         self.pricer = pricer(problem, max_size)
 
-    def run(self, fit: Fit) -> Fit:
+    def run(self, fit: Fit, quickly: bool = False) -> Fit:
         """Improve a mixture.
 
         Parameters
         ----------
         fit : Fit
             Where to start.
+        quickly : bool
+            Whether to do only what the likelihood clearly asks for, whatever the number of rows.
 
         Returns
         -------
@@ -56,14 +78,11 @@ class Improver:
         """
         fit = prune(self.problem, fit)
         for _ in range(_MAX_ROUNDS):
-            better = (
-                self._near(fit, _EAGER)
-                or self._far(fit, _EAGER)
-                or self._merge(fit)
-                or self._repair(fit)
-                or self._near(fit, _THOROUGH)
-                or self._far(fit, _THOROUGH)
-            )
+            better = self._near(fit, _EAGER) or self._far(fit, _EAGER) or self._merge(fit)
+            if better is None and self.repairs and not quickly:
+                better = self._repair(fit)
+            if better is None and self.thorough and not quickly:
+                better = self._split(fit) or self._near(fit, _THOROUGH) or self._far(fit, _THOROUGH)
             if better is None:
                 return fit
             fit = better
@@ -89,16 +108,38 @@ class Improver:
         """Drop one component first, then add what the likelihood wants in its place."""
         if fit.weights.size < 2:
             return None
-        margin = drop_losses(fit) - self.problem.score.costs(fit.targets)
-        for worst in np.argsort(margin, kind="stable")[:_REPAIRS]:
-            keep = np.arange(fit.weights.size) != worst
-            without = self.problem.fit(fit.targets[keep], fit.weights[keep])
-            if np.isneginf(without.log_likelihood):
-                continue  # some rows only this component can produce
+        for worst in self._weakest(fit)[:_REPAIRS]:
+            without = self._without(fit, worst)
+            if without is None:
+                continue
             candidates = self.pricer.around(without, fit.targets).without(fit.keys)
             better = self._try(fit, without, candidates, (_REPAIR_TRIALS, _EAGER[1]))
             if better is not None:
                 return better
+        return None
+
+    def _weakest(self, fit: Fit) -> NDArray[np.int64]:
+        """Components by what dropping them would cost the score."""
+        margin = drop_losses(fit) - self.problem.score.costs(fit.targets)
+        return np.argsort(margin, kind="stable")
+
+    def _without(self, fit: Fit, component: int) -> Fit | None:
+        """Drop a component; None if some rows only it can produce."""
+        keep = np.arange(fit.weights.size) != component
+        without = self.problem.fit(fit.targets[keep], fit.weights[keep])
+        return None if np.isneginf(without.log_likelihood) else without
+
+    def _ranked(self, fit: Fit, candidates: Priced) -> list[Move]:
+        return rank_moves(self.problem, fit, shortlist(self.problem, candidates))
+
+    def _split(self, fit: Fit) -> Fit | None:
+        """Replace a component by extensions that together explain its rows better."""
+        for move in splits(self.problem, fit, self.max_size)[:_SPLITS]:
+            if move.promise < _LEAST_SPLIT:
+                break
+            trial = self._apply(fit, move)
+            if trial.score > fit.score + _LEAST_RISE:
+                return trial
         return None
 
     def _try(
@@ -107,15 +148,12 @@ class Improver:
         """Make the most promising moves exactly; return the first that beats the reference."""
         trials, least_promise = effort
         deficit = reference.score - start.score
-        candidates = shortlist(self.problem, candidates)
-        for move in rank_moves(self.problem, start, candidates)[:trials]:
+        for move in self._ranked(start, candidates)[:trials]:
             if move.promise < deficit + least_promise:
                 return None
-            # The model may drop too much: leaving the drops to exact pruning is the safe variant.
-            for variant in (Move(move.added, (), move.promise), move)[: 1 + bool(move.dropped)]:
-                trial = self._apply(start, variant)
-                if trial.score > reference.score + _LEAST_RISE:
-                    return trial
+            trial = self._apply(start, move)
+            if trial.score > reference.score + _LEAST_RISE:
+                return trial
         return None
 
     def _apply(self, fit: Fit, move: Move) -> Fit:

@@ -1,8 +1,7 @@
-"""Moves of the search and the quadratic model that ranks them.
+"""Moves of the search.
 
-Every move is "add a target, drop some, and re-fit": dropping none is an *add*, dropping one a
-*swap*, dropping several a *merge*. With the log-likelihood replaced by its quadratic model at the
-current optimum, all of them are judged for many candidates at once.
+Every move is "add targets, drop some, and re-fit": dropping none is an *add*, dropping one a
+*swap*, dropping several a *merge*, adding several for one a *split*.
 """
 
 from __future__ import annotations
@@ -14,25 +13,23 @@ from numpy.typing import NDArray
 
 from dosift.search.pricing import Priced
 from dosift.search.problem import Fit, SearchProblem
+from dosift.search.quadratic import QuadraticModel, drop_greedily
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
 
-#: Components that one move may drop.
-_MOST_DROPS = 6
-#: Newton steps along the direction of a move.
-_LINE_STEPS = 6
-#: Least density of a row along the direction, relative to that before.
+#: Candidates that are judged a second time.
+_SECOND_LOOKS = 48
+#: Promise (nats) of the quadratic model below which a candidate that the gradient is against is
+#: not judged again.
+_HOPELESS = -10.0
+#: Least density of a row after a split, relative to that before.
 _LEAST_DENSITY = 1e-6
-#: Share of a row's density that others may hold when a component explains it alone.
-_SOLE = 1e-9
-#: Smallest diagonal entry of the inverse Hessian after drops, relative to that before them.
-_FLOOR = 1e-9
 
 
 @dataclass(frozen=True)
 class Move:
-    """Targets to add, components to drop, and the rise of the score that the model promises."""
+    """Targets to add, components to drop, and the rise of the score that is expected."""
 
     added: Ints
     dropped: tuple[int, ...]
@@ -40,12 +37,10 @@ class Move:
 
 
 def rank_moves(problem: SearchProblem, fit: Fit, priced: Priced) -> list[Move]:
-    """Rank "add this target, drop those components" by the promised rise of the score.
+    """Rank "add this target, drop those components" by the expected rise of the score.
 
-    At the optimum over the targets T with inverse Hessian G, adding a target of gradient
-    ``N (D - 1)`` and Schur complement S gains ``N^2 (D - 1)^2 / (2 S)`` and bends the inverse
-    Hessian; holding component s at zero then loses ``w_s^2 / (2 G_ss)``. Components are dropped
-    greedily, all candidates side by side, and each candidate remembers its best stage.
+    The quadratic model of the log-likelihood says for all candidates which components could go;
+    the best of them are then judged by the log-likelihood itself, at weights close to the optimum.
 
     Parameters
     ----------
@@ -58,47 +53,37 @@ def rank_moves(problem: SearchProblem, fit: Fit, priced: Priced) -> list[Move]:
     Returns
     -------
     list of Move
-        By descending promise, one for each candidate.
+        By descending promise, one for each candidate that the second look kept. Promises are
+        lower bounds, and nearly exact.
     """
-    n_candidates, m = len(priced.targets), fit.weights.size
-    if n_candidates == 0:
+    if len(priced.targets) == 0:
         return []
-    weights, inverse, gain, needed = _augmented(problem, fit, priced)
-    every = np.arange(n_candidates)
-    costs = problem.score.costs(fit.targets)
-    value = gain - problem.score.costs(priced.targets)
-    best = np.where(weights[:, m] > 0, value, -np.inf)
-    best_stage = np.zeros(n_candidates, dtype=np.int64)
-    dropped = np.empty((n_candidates, min(_MOST_DROPS, m)), dtype=np.int64)
-    alive = np.ones((n_candidates, m), dtype=bool)
-    # Near-equal components make entries of the bent inverse vanish; a floor keeps them apart.
-    floor = _FLOOR * np.einsum("kss->ks", inverse)
-    for stage in range(dropped.shape[1]):
-        diagonal = np.maximum(np.einsum("kss->ks", inverse), floor)
-        net = np.where(alive & ~needed, weights[:, :m] ** 2 / (2 * diagonal[:, :m]) - costs, np.inf)
-        worst = net.argmin(axis=1)
-        possible = net[every, worst] < np.inf
-        if not possible.any():
-            break
-        dropped[:, stage] = worst
-        value = np.where(possible, value - net[every, worst], -np.inf)
-        alive[every, worst] = False
-        column = inverse[every, :, worst]
-        pivot = diagonal[every, worst]
-        weights = weights - column * (weights[every, worst] / pivot)[:, None]
-        inverse = inverse - column[:, :, None] * (column / pivot[:, None])[:, None, :]
-        better = (value > best) & (weights[:, m] > 0)
-        best = np.where(better, value, best)
-        best_stage[better] = stage + 1
-    order = np.argsort(-best, kind="stable")
+    model = QuadraticModel(problem, fit, priced.targets)
+    first = drop_greedily(model.at_the_minimum(), fit, problem, priced.targets)
+    promise = first.values.max(axis=0)
+    order = np.argsort(-promise, kind="stable")
+    possible = (promise > -np.inf) & ((model.slope > 0) | (promise > _HOPELESS))
+    best = order[possible[order]][:_SECOND_LOOKS]
+    if best.size == 0:
+        return []
+    targets = priced.targets[best]
+    second = drop_greedily(model.along_the_line(best), fit, problem, targets)
+    # A stage that the model gives no hope is not looked at, but for the one it likes best.
+    worth = second.values > _HOPELESS
+    worth[second.values.argmax(axis=0), np.arange(best.size)] = True
+    stages, chosen = np.nonzero(worth)
+    values = np.full(worth.shape, -np.inf)
+    values[stages, chosen] = model.value_after(chosen, second, stages)
+    values -= problem.score.costs(targets)
+    n_dropped = values.argmax(axis=0)
+    promise = values.max(axis=0)
     return [
         Move(
-            priced.targets[k : k + 1],
-            tuple(int(s) for s in dropped[k, : best_stage[k]]),
-            float(best[k]),
+            targets[k : k + 1],
+            tuple(int(s) for s in second.dropped[k, : n_dropped[k]]),
+            float(promise[k]),
         )
-        for k in order
-        if best[k] > -np.inf
+        for k in np.argsort(-promise, kind="stable")
     ]
 
 
@@ -130,70 +115,65 @@ def merges(fit: Fit) -> list[Move]:
     return moves
 
 
-def _augmented(
-    problem: SearchProblem, fit: Fit, priced: Priced
-) -> tuple[Floats, Floats, Floats, NDArray[np.bool_]]:
-    """Weights, inverse Hessian and gain after adding each candidate, and who is needed then.
+def splits(problem: SearchProblem, fit: Fit, max_size: int | None = None) -> list[Move]:
+    """Propose to replace a component by its extensions by several states of one variable.
 
-    The direction of the move is that of the quadratic model; its length and its gain are exact
-    along that direction, because a candidate that alone explains some rows gains far more than
-    its curvature at weight zero lets expect.
+    No single step leads there: without the component some rows are impossible, and next to it
+    an extension gains little.
 
-    Returns
-    -------
-    weights : ndarray, shape (n_candidates, m + 1)
-        The candidate's own weight comes last.
-    inverse : ndarray, shape (n_candidates, m + 1, m + 1)
-    gain : ndarray, shape (n_candidates,)
-    needed : ndarray of bool, shape (n_candidates, m)
-        Whether some row would be impossible without the component, even with the candidate.
-    """
-    m = fit.weights.size
-    relative = fit.columns / fit.mixture[:, None]
-    candidates = problem.columns(priced.targets) / fit.mixture[:, None]
-    cross = candidates.T @ (relative * problem.counts[:, None])
-    projected = cross @ fit.inverse_hessian
-    change = candidates - relative @ projected.T
-    shift = 1.0 - projected.sum(axis=1)
-    step, gain, schur = _line_search(change, problem.counts, shift * problem.n_rows)
-    weights = np.empty((len(step), m + 1))
-    weights[:, :m] = fit.weights - projected * step[:, None]
-    weights[:, m] = step
-    inverse = np.empty((len(step), m + 1, m + 1))
-    inverse[:, :m, :m] = (
-        fit.inverse_hessian + projected[:, :, None] * (projected / schur[:, None])[:, None, :]
-    )
-    inverse[:, :m, m] = inverse[:, m, :m] = -projected / schur[:, None]
-    inverse[:, m, m] = 1.0 / schur
-    alone = relative * fit.weights > 1.0 - _SOLE
-    needed = (candidates == 0.0).T.astype(np.float32) @ alone.astype(np.float32) > 0
-    return weights, inverse, gain, needed
-
-
-def _line_search(
-    change: Floats, counts: Floats, slope_cost: Floats
-) -> tuple[Floats, Floats, Floats]:
-    """Maximise ``sum_r c_r log(1 + d y_rk) - cost_k d`` over d, for each column k of y.
-
-    Newton's method, damped so that no row loses more than nine tenths of its density in a step.
+    Parameters
+    ----------
+    problem : SearchProblem
+    fit : Fit
+    max_size : int, optional
+        Largest number of variables that a target sets.
 
     Returns
     -------
-    step, gain, curvature : ndarray, shape (n_columns,)
-        The curvature is that at the maximum.
+    list of Move
+        By descending promise, which holds the weights of all other components fixed.
     """
-    step = np.zeros(change.shape[1])
-    inside = np.ones_like(change)
-    for _ in range(_LINE_STEPS):
-        ratio = change / inside
-        slope = counts @ ratio - slope_cost
-        curvature = np.maximum(counts @ (ratio * ratio), 1e-300)
-        move = slope / curvature
-        lowest = (ratio * move).min(axis=0)
-        move *= np.where(lowest < -0.9, 0.9 / np.maximum(-lowest, 0.9), 1.0)
-        # A weight is at most one; beyond that the direction is rounding.
-        step = np.clip(step + move, -1.0, 1.0)
-        inside = np.maximum(1.0 + change * step, _LEAST_DENSITY)
-    gain = counts @ np.log(inside) - slope_cost * step
-    ratio = change / inside
-    return step, gain, np.maximum(counts @ (ratio * ratio), 1e-300)
+    moves = []
+    costs = problem.score.costs(fit.targets)
+    for s, target in enumerate(fit.targets):
+        if max_size is not None and (target >= 0).sum() >= max_size:
+            continue
+        for j in np.flatnonzero((target < 0) & (problem.cardinalities > 2)):
+            for states, gain in _split_gains(problem, fit, s, int(j)):
+                added = np.repeat(target[None, :], states.size, axis=0)
+                added[:, j] = states
+                cost = float(problem.score.costs(added).sum() - costs[s])
+                moves.append(Move(added, (s,), gain - cost))
+    return sorted(moves, key=lambda move: -move.promise)
+
+
+def _split_gains(
+    problem: SearchProblem, fit: Fit, s: int, j: int
+) -> list[tuple[NDArray[np.int64], float]]:
+    """Gain of splitting component s by the states of variable j, less those it produces least.
+
+    The states are left out one after the other, in the order of their excess over what the
+    mechanism of the variable would have produced.
+    """
+    rows = np.flatnonzero(fit.columns[:, s])
+    counts, mixture = fit.counts[rows], fit.mixture[rows]
+    own = fit.weights[s] * fit.columns[rows, s]
+    codes = problem.factors.codes[rows, j]
+    inverse = problem.factors.inverse(rows, j)
+    k = int(problem.cardinalities[j])
+    posterior = counts * own / mixture
+    seen = np.bincount(codes, weights=posterior, minlength=k)
+    rate = np.bincount(codes, weights=posterior * inverse, minlength=k)
+    order = np.argsort(rate, kind="stable")
+    out = []
+    for first in range(1, k - 1):
+        states = order[first:]
+        if seen[order[first]] <= 0:
+            continue
+        share = np.zeros(k)
+        share[states] = seen[states] / seen[states].sum()
+        density = mixture - own + own * share[codes] * inverse
+        # A row that this leaves without an explanation may still find one among the others.
+        relative = np.maximum(density / mixture, _LEAST_DENSITY)
+        out.append((np.sort(states), float(counts @ np.log(relative))))
+    return out

@@ -140,13 +140,29 @@ class NeighbourPricer:
     def __init__(self, problem: SearchProblem, max_size: int | None = None) -> None:
         self.problem = problem
         self.max_size = max_size
+        self._priced_for: Fit | None = None
+        self._near: Priced | None = None
+        self._far: Priced | None = None
 
     def near(self, fit: Fit) -> Priced:
         """Price the neighbours of a mixture's targets."""
-        return self.around(fit, fit.targets)
+        self._remember(fit)
+        if self._near is None:
+            self._near = self.around(fit, fit.targets)
+        return self._near
 
     def far(self, fit: Fit) -> Priced:
         """Price the targets reached by following the gradient from the empty target."""
+        self._remember(fit)
+        if self._far is None:
+            self._far = self._follow_gradient(fit)
+        return self._far
+
+    def _remember(self, fit: Fit) -> None:
+        if self._priced_for is not fit:
+            self._priced_for, self._near, self._far = fit, None, None
+
+    def _follow_gradient(self, fit: Fit) -> Priced:
         start: Ints = np.full((1, fit.targets.shape[1]), -1, dtype=fit.targets.dtype)
         found = self.around(fit, start)
         for _ in range(_BEAM_DEPTH):
@@ -196,8 +212,8 @@ class NeighbourPricer:
         if factors.n_zeros.any():
             return self._extensions_with_zeros(base, free, ratio)
         counts, n_rows = self.problem.counts, self.problem.n_rows
-        rows = factors.matching(base)
-        relative = self.problem.column(base)[rows] * ratio[rows]
+        rows, values = factors.sparse_column(base)
+        relative = values * ratio[rows]
         weighted = counts[rows] * relative
         squared = weighted * relative
         targets = [base]
@@ -205,10 +221,11 @@ class NeighbourPricer:
         curvature = [squared.sum()]
         for j in free:
             k = int(self.problem.cardinalities[j])
-            inverse = np.exp(-factors.log_factor[rows, j])
+            inverse = factors.inverse(rows, int(j))
             codes = factors.codes[rows, j]
             first = np.bincount(codes, weights=weighted * inverse, minlength=k) / n_rows
-            second = np.bincount(codes, weights=squared * inverse * inverse, minlength=k)
+            inverse *= inverse
+            second = np.bincount(codes, weights=squared * inverse, minlength=k)
             for a in np.flatnonzero(first > 0):
                 extended = base.copy()
                 extended[j] = a

@@ -112,6 +112,12 @@ class SearchProblem:
         self._cache: dict[bytes, Floats] = {}
         self._capacity = max(64, _CACHE_BYTES // (8 * max(factors.n_configurations, 1)))
 
+    def reweighted(self, counts: Floats) -> SearchProblem:
+        """Return the same problem with other multiplicities, sharing the columns."""
+        other = SearchProblem(self.factors, counts, self.score, self._dense_tables)
+        other._cache = self._cache
+        return other
+
     @property
     def cardinalities(self) -> NDArray[np.int64]:
         """Number of states of each variable."""

@@ -23,7 +23,7 @@ SCREEN_FROM = 24
 #: Expected number of (variable, state) pairs that pass the first screen by chance.
 _FALSE_EXPECTED = 4.0
 #: The same for the later ones, which look at many more targets.
-_LATER_FALSE_EXPECTED = 0.2
+_LATER_FALSE_EXPECTED = 2.0
 
 
 def screen_variables(network: Network, codes: Ints, counts: Floats) -> tuple[int, ...]:
