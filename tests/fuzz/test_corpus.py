@@ -92,10 +92,12 @@ def test_files_without_end_are_refused(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import dosift.interventions.mixture_file
+    import dosift.network.graph
     import dosift.network.storage
     from dosift.interventions import Mixture
 
     monkeypatch.setattr(dosift.interventions.mixture_file, "MAX_FILE_BYTES", 2**20)
+    monkeypatch.setattr(dosift.network.graph, "MAX_FILE_BYTES", 2**20)
     monkeypatch.setattr(dosift.network.storage, "MAX_FILE_BYTES", 2**20)
     (tmp_path / name).symlink_to("/dev/zero")
     read = {"net": read_network, "g": read_graph, "mix": Mixture.read}[name.partition(".")[0]]

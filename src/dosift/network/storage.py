@@ -20,13 +20,15 @@ _PIECE = 2**20
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
-def read_bytes(path: str | Path) -> bytes:
+def read_bytes(path: str | Path, most: int | None = None) -> bytes:
     """Read a file, decompressing gzip (known by its first bytes, not by its name).
 
     Parameters
     ----------
     path : str or Path
         The file.
+    most : int, optional
+        Bytes that the content may have; ``MAX_FILE_BYTES`` if left out.
 
     Returns
     -------
@@ -37,14 +39,15 @@ def read_bytes(path: str | Path) -> bytes:
     ------
     InputError
         If there is no such file, it is a folder, it cannot be read, its gzip stream is damaged
-        or cut short, or the content is larger than ``MAX_FILE_BYTES``.
+        or cut short, or the content is larger than allowed.
     """
+    most = MAX_FILE_BYTES if most is None else most
     try:
         with open(path, "rb") as file:
-            data = read_limited(file, MAX_FILE_BYTES + 1)
+            data = read_limited(file, most + 1)
         if data.startswith(_GZIP_MAGIC):
             with gzip.open(path, "rb") as packed:
-                data = read_limited(cast(BinaryIO, packed), MAX_FILE_BYTES + 1)
+                data = read_limited(cast(BinaryIO, packed), most + 1)
         elif str(path).lower().endswith(".gz"):
             raise InputError(
                 "the name ends in .gz but the content is not gzip; rename or recompress the file",
@@ -61,9 +64,9 @@ def read_bytes(path: str | Path) -> bytes:
         ) from None
     except (OSError, ValueError) as error:
         raise InputError(f"the file cannot be read: {error}", path=path) from None
-    if len(data) > MAX_FILE_BYTES:
+    if len(data) > most:
         raise InputError(
-            f"the content is larger than {MAX_FILE_BYTES // 2**20} MiB, the limit for networks",
+            f"the content is larger than {most // 2**20} MiB, the limit for such files",
             path=path,
         )
     return data

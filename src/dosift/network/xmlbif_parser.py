@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from array import array
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,7 +47,9 @@ class _Text:
     element: str
     place: Place
     pieces: list[str] = field(default_factory=list)
-    places: list[Place] = field(default_factory=list)
+    # Arrays, since a piece may be a single character.
+    lines: array[int] = field(default_factory=lambda: array("q"))
+    columns: array[int] = field(default_factory=lambda: array("q"))
 
     @property
     def value(self) -> str:
@@ -61,7 +64,7 @@ class _Text:
             starts.append(starts[-1] + len(piece))
         i = bisect_right(starts, offset) - 1
         before = self.pieces[i][: offset - starts[i]]
-        line, column = self.places[i]
+        line, column = self.lines[i], self.columns[i]
         if "\n" in before:
             return line + before.count("\n"), len(before) - before.rfind("\n")
         return line, column + len(before)
@@ -194,7 +197,9 @@ class XmlbifParser:
         """Take text."""
         if self.text is not None:
             self.text.pieces.append(text)
-            self.text.places.append(self.here())
+            line, column = self.here()
+            self.text.lines.append(line)
+            self.text.columns.append(column)
         elif text.strip():
             raise self.error(f"text outside any name or table: {shown(text.strip())}", self.here())
 
