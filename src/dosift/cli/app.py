@@ -8,6 +8,7 @@ import typer
 
 from dosift._version import __version__
 from dosift.cli.assign import assign
+from dosift.cli.check import check
 from dosift.cli.demo import demo
 from dosift.cli.evaluate import evaluate
 from dosift.cli.fit import fit
@@ -38,5 +39,5 @@ def _root(
     """Find which unknown interventions hit which rows, and how much of each there was."""
 
 
-for command in (demo, fit, simulate, assign, evaluate, report):
+for command in (demo, fit, simulate, assign, check, evaluate, report):
     app.command()(command)

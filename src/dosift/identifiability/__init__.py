@@ -4,6 +4,7 @@ Positivity of the network, exclusion of a mixture, whether a mixture is the only
 its distribution, and if not, another one and the weights that each target can have.
 """
 
+from dosift.identifiability.evidence import Evidence, VariableEvidence, row_evidence
 from dosift.identifiability.excluded import Exclusion, VariableExclusion, exclusion
 from dosift.identifiability.identification import Identification, TargetRange, identified
 from dosift.identifiability.parsimony import parsimonious
@@ -20,11 +21,13 @@ from dosift.identifiability.zeros import (
 
 __all__ = [
     "CriticalRows",
+    "Evidence",
     "Exclusion",
     "Identification",
     "Positivity",
     "TableRow",
     "TargetRange",
+    "VariableEvidence",
     "VariableExclusion",
     "VariableZeros",
     "Witness",
@@ -36,6 +39,7 @@ __all__ = [
     "is_unique",
     "parsimonious",
     "positivity",
+    "row_evidence",
     "verdict",
     "witness",
 ]

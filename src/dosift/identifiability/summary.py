@@ -21,8 +21,8 @@ _QUICK_ENTRIES = 2**14
 MEANING = {
     "unique": "No other mixture of do-interventions at all generates the same distribution.",
     "identified": (
-        "No other mixture that leaves in every variable a state unset generates the same "
-        "distribution, and every other mixture sets more variables on average."
+        "Every other mixture with the same distribution sets more variables on average, and "
+        "violates exclusion or meets a zero that matters."
     ),
     "not identified": "Another mixture is as good an explanation of the same distribution.",
     "not guaranteed": "The conditions under which a mixture is identified do not hold.",
@@ -137,8 +137,8 @@ def verdict(network: Network, mixture: Mixture) -> dict[str, Any]:
     -------
     dict
         Ready for JSON: ``status`` (``"unique"``: no other mixture at all; ``"identified"``: no
-        other that satisfies exclusion where zeros leave a choice, and none that sets fewer
-        variables; ``"not guaranteed"``), ``meaning`` and ``reasons`` (sentences), ``positivity``
+        other that meets the conditions of the theorem, and every other sets more variables on
+        average; ``"not guaranteed"``), ``meaning`` and ``reasons`` (sentences), ``positivity``
         (``n_zeros``, ``n_variables``: variables with zeros), ``exclusion`` (``holds``,
         ``violated``), ``critical_rows`` (``n``, ``n_undecided``, ``first``), ``margin`` and
         ``expected_size`` (variables set by the average row's intervention).

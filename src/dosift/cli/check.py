@@ -1,0 +1,339 @@
+"""``dosift check``: what a network, a mixture and rows allow to be known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dosift.cli.options import Json, Quiet, Seed, Threads, print_json, set_up
+from dosift.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from dosift.identifiability.evidence import Evidence
+    from dosift.identifiability.identification import Identification, Interval
+    from dosift.identifiability.zeros import Positivity
+    from dosift.interventions import Mixture, Target
+    from dosift.network import Network
+
+#: How many names, components or variables the screen lists; --json has more.
+_LISTED, _VARIABLES = 6, 12
+
+
+def check(
+    network: Annotated[Path, typer.Argument(help="A network (BIF, XMLBIF).")],
+    rows: Annotated[Path | None, typer.Argument(help="Rows, for the intervention rates.")] = None,
+    mixture: Annotated[
+        Path | None, typer.Option(help="Targets and weights (mixture.json).")
+    ] = None,
+    max_size: Annotated[
+        int | None, typer.Option(help="Largest intervention that competing mixtures have.", min=1)
+    ] = None,
+    seed: Seed = 0,
+    threads: Threads = 2,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Tell what can be identified: positivity, exclusion, intervals of the weights, a witness.
+
+    Network alone:    dosift check network.bif
+
+    With a mixture:   dosift check network.bif --mixture result/mixture.json
+
+    With rows:        dosift check network.bif rows.csv
+
+    Nothing here is random; --seed is taken so that all commands take it.
+    """
+    set_up(quiet, threads)
+    if max_size is not None and mixture is None:
+        raise InputError("--max-size goes with --mixture FILE")
+    found = _Findings(network, mixture, rows, max_size, quiet or json)
+    if json:
+        print_json(found.to_dict())
+    else:
+        found.show()
+    return 0
+
+
+class _Findings:
+    """All that is found out, computed once, for the screen and for JSON."""
+
+    def __init__(
+        self,
+        network_path: Path,
+        mixture_path: Path | None,
+        rows_path: Path | None,
+        max_size: int | None,
+        quiet: bool,
+    ) -> None:
+        from dosift.identifiability import identified, positivity
+        from dosift.network import read_network
+        from dosift.progress import ProgressReporter
+
+        with ProgressReporter(quiet) as tell:
+            tell("reading", 0, None)
+            self.path = network_path
+            self.network: Network = read_network(network_path)
+            self.mixture = _read_mixture(self.network, mixture_path)
+            rows = _read_rows(self.network, rows_path)
+            tell("checking", 0, None)
+            self.positivity: Positivity = positivity(self.network)
+            self.identification: Identification | None = None
+            if self.mixture is not None:
+                self.identification = identified(self.network, self.mixture, max_size=max_size)
+            self.evidence: Evidence | None = None
+            if rows is not None:
+                from dosift.identifiability.evidence import row_evidence
+
+                self.evidence = row_evidence(self.network, rows, self.mixture)
+
+    def to_dict(self) -> dict[str, Any]:
+        from dosift.identifiability import verdict
+
+        identification = self.identification
+        return {
+            "network": {
+                "path": str(self.path),
+                "n_variables": self.network.n_variables,
+                "n_edges": len(self.network.edges),
+            },
+            "positivity": self.positivity.to_dict(),
+            "exclusion": None
+            if identification is None
+            else identification.conditions.exclusion.to_dict(),
+            "verdict": None if self.mixture is None else verdict(self.network, self.mixture),
+            "identification": None if identification is None else identification.to_dict(),
+            "rows": None if self.evidence is None else self.evidence.to_dict(),
+        }
+
+    def show(self) -> None:
+        from rich.console import Console
+
+        console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+        n = self.network.n_variables
+        console.print(f"Network     {self.path}: {n} variables, {len(self.network.edges)} edges")
+        _show_positivity(console, self.positivity)
+        if self.identification is not None:
+            _show_identification(console, self.identification)
+        else:
+            _show_promise(console, self.positivity)
+        if self.evidence is not None:
+            _show_evidence(console, self.evidence)
+
+
+def _read_mixture(network: Network, path: Path | None) -> Mixture | None:
+    from dosift.interventions import Mixture
+
+    if path is None:
+        return None
+    mixture = Mixture.read(path)
+    try:
+        mixture.to_codes(network)
+    except InputError as error:
+        raise InputError(error.message, path=path) from None
+    return mixture
+
+
+def _read_rows(network: Network, path: Path | None) -> Any:
+    from dosift.rows import collapse, load_rows
+
+    if path is None:
+        return None
+    return collapse(load_rows(path, network).codes, network.cardinalities)
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more
+
+
+def _show_positivity(console: Console, found: Positivity) -> None:
+    if found.holds:
+        console.print(f"Positivity  holds; the smallest entry of a table is {found.smallest:.3g}")
+        return
+    names = [v.variable for v in found.variables]
+    console.print(
+        f"Positivity  does not hold: {found.n_zeros:,} of {found.n_entries:,} table entries are "
+        f"zero, in {len(names)} variable(s): {_some(names)}"
+    )
+    deterministic = sum(v.n_deterministic for v in found.variables)
+    if deterministic:
+        console.print(
+            f"            under {deterministic:,} parent configuration(s) a single state is "
+            "possible: setting the variable to it there changes nothing"
+        )
+    console.print("            zeros can matter only for variables that interventions set")
+
+
+def _show_promise(console: Console, found: Positivity) -> None:
+    """Say what would be identified, where no mixture is given."""
+    possible = "" if found.holds else "is possible under all parent configurations and that "
+    console.print(
+        "Identified  every mixture that leaves, of each variable that it sets, a state that "
+        f"{possible}no intervention sets it to"
+    )
+    unsafe = [v.variable for v in found.variables if not v.always_possible]
+    if unsafe:
+        console.print(
+            f"            {len(unsafe)} variable(s) have no such state ({_some(unsafe)}): if "
+            "interventions set them, it depends on the mixture"
+        )
+    console.print("            give --mixture FILE to check a certain one")
+
+
+def _show_identification(console: Console, found: Identification) -> None:
+    exclusion = found.conditions.exclusion
+    if exclusion.holds:
+        console.print(
+            f"Exclusion   holds: no variable is set to all of its states "
+            f"({len(exclusion.variables)} are set at all)"
+        )
+    else:
+        console.print(
+            f"Exclusion   violated: set to every one of their states: "
+            f"{_some(list(exclusion.violated))}"
+        )
+    by = f" (by {found.by})" if found.by else ""
+    console.print(f"Identified  {_ANSWER[found.status]}{by}. {found.meaning}")
+    for reason in found.reasons:
+        console.print(f"            {reason}")
+    if (
+        found.status == "identified"
+        and found.by == "theorem"
+        and found.conditions.critical.margin < 1
+    ):
+        console.print(
+            f"            least probability of a state left over: "
+            f"{found.conditions.critical.margin:.3g} (the smaller, the more rows are needed)"
+        )
+    _show_ranges(console, found)
+    _show_witness(console, found)
+
+
+_ANSWER = {
+    "unique": "yes",
+    "identified": "yes",
+    "not identified": "no",
+    "undecided": "undecided",
+}
+
+
+def _show_ranges(console: Console, found: Identification) -> None:
+    from rich.table import Table
+
+    table = Table(title="Weights that give the same distribution", title_justify="left")
+    table.add_column("intervention", overflow="fold")
+    table.add_column("weight", justify="right", no_wrap=True)
+    table.add_column("fewest variables set", justify="right", no_wrap=True)
+    size = "any mixture" if found.max_size is None else f"sizes up to {found.max_size}"
+    table.add_column(size, justify="right", no_wrap=True)
+    for row in found.ranges:
+        table.add_row(
+            str(row.target), f"{row.weight:.3f}", _interval(row.parsimonious), _interval(row.any)
+        )
+    console.print()
+    console.print(table, soft_wrap=False)
+    console.print(
+        "fewest variables set: among the mixtures that set the fewest variables on average, made "
+        f"of {found.scope}"
+    )
+    limit = "" if found.max_size is None else f" of at most {found.max_size} variables"
+    console.print(
+        f"{size}: among all mixtures of {found.any_scope}{limit}"
+        + ("" if found.max_size else "; down to 0 where larger interventions can stand in")
+    )
+    if found.n_possible is not None:
+        console.print(f"{found.n_possible:,} of these could have weight in some such mixture")
+
+
+def _interval(interval: Interval) -> str:
+    low, high = ("?" if end is None else f"{end:.3f}" for end in interval)
+    return low if low == high else f"{low} - {high}"
+
+
+def _show_witness(console: Console, found: Identification) -> None:
+    given = {row.target: row.weight for row in found.ranges if row.weight > 0}
+    best, other = found.parsimonious, found.witness
+    is_new = found.status == "not identified" and best is not None and set(best) != set(given)
+    if best is not None and is_new:
+        _show_mixture(console, "This has the same distribution and sets fewer variables:", best, {})
+    if other is None or (best is not None and is_new and set(other.mixture) == set(best)):
+        return
+    details = [f"differs in {other.distance:.0%} of the weight"]
+    if found.max_size is not None:
+        details.append(f"sizes up to {found.max_size}")
+    if other.error is not None:
+        details.append(f"probabilities agree to {max(other.error, 1e-16):.0e}")
+    title = f"Another mixture with the same distribution ({', '.join(details)}):"
+    _show_mixture(console, title, other.mixture, given)
+
+
+def _show_mixture(
+    console: Console, title: str, mixture: Mixture, given: dict[Target, float]
+) -> None:
+    """List what differs from the mixture given."""
+    changed = {t: w for t, w in mixture.items() if abs(w - given.get(t, 0.0)) > 5e-5}
+    console.print()
+    console.print(title)
+    for target, weight in list(changed.items())[:_LISTED]:
+        console.print(f"  {weight:.4f}  {target}")
+    if len(changed) > _LISTED:
+        console.print(f"  ... and {len(changed) - _LISTED} more")
+    gone = [t for t in given if t not in mixture]
+    if gone and len(gone) < len(given):
+        console.print(f"  instead of {_some([str(t) for t in gone])}")
+    if len(changed) < len(mixture):
+        console.print(f"  with {len(mixture) - len(changed)} component(s) as they are")
+
+
+def _show_evidence(console: Console, found: Evidence) -> None:
+    from rich.table import Table
+
+    console.print()
+    console.print(
+        f"Rows        {found.n_rows:,.0f} ({found.n_configurations:,} distinct); "
+        f"{found.n_impossible_rows:,.0f} that the undisturbed network cannot produce"
+    )
+    for cell in found.impossible[:_LISTED]:
+        given = ", ".join(f"{name}={state}" for name, state in cell.parents.items())
+        console.print(
+            f"            {cell.rows:,.0f}: {cell.variable}={cell.state}"
+            + (f" given {given}" if given else "")
+        )
+    if found.n_unexplained_rows is not None:
+        console.print(
+            f"            {found.n_unexplained_rows:,.0f} that no component of the mixture can "
+            "produce"
+        )
+    table = Table(title="How often each variable is set, in one pass", title_justify="left")
+    table.add_column("variable", overflow="fold")
+    for heading in (
+        "rate",
+        "std. error",
+        "left over",
+        "seen from",
+        "rows for .02",
+        "parents unseen",
+    ):
+        table.add_column(heading, justify="right")
+    for v in found.variables[:_VARIABLES]:
+        table.add_row(
+            v.variable,
+            "?" if v.rate is None else f"{v.rate:.3f}",
+            "?" if v.std_error is None else f"{v.std_error:.3f}",
+            v.left_over or "?",
+            "?" if v.detectable is None else f"{v.detectable:.3f}",
+            "?" if v.rows_needed is None else f"{v.rows_needed:,}",
+            f"{v.n_unseen:,} of {v.n_parent_configurations:,}",
+        )
+    console.print(table, soft_wrap=False)
+    if len(found.variables) > _VARIABLES:
+        console.print(f"and {len(found.variables) - _VARIABLES} more variables (--json has all)")
+    console.print(
+        "rate: weight of all interventions that set the variable. left over: the state that looks "
+        "as if nothing sets it. seen from: the least rate that can be told from zero with so many "
+        "rows, and the rows for .02. parents unseen: parent configurations that no row has."
+    )
