@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -246,20 +248,53 @@ def _saved(adata: Any) -> Path:
     return path
 
 
-def test_the_command_line_reads_h5ad(adata: Any, network: dosift.Network, tmp_path: Path) -> None:
-    from dosift.cli.fit import fit_files
+def run(*arguments: str) -> tuple[int, str]:
+    """Status and messages of the command."""
+    command = [sys.executable, "-m", "dosift", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.returncode, " ".join(done.stderr.split())
 
+
+def test_the_command_line_reads_h5ad(adata: Any, network: dosift.Network, tmp_path: Path) -> None:
     mask = adata.obs["is_control"].to_numpy()
+    adata.layers["states"] = adata.X.copy()
+    adata.X = adata.layers["counts"]
     adata[~mask].copy().write_h5ad(tmp_path / "cells.h5ad")
     adata[mask].copy().write_h5ad(tmp_path / "control.h5ad")
     (tmp_path / "edges.csv").write_text("parent,child\nG1,G2\nG2,G3\n")
-    learned = dosift.learn_network(tmp_path / "edges.csv", tmp_path / "control.h5ad")
-    assert learned.control is not None
-    assert learned.control.n_rows == 1000
-    assert learned.variables[0].states == ("0", "1")
-    rows = load_rows(tmp_path / "cells.h5ad", learned)
-    assert rows.codes.shape == (2000, 3)
-    assert callable(fit_files)
+    dosift.write_network(network, tmp_path / "net.bif")
+    cells, control, edges, net, out, new = (
+        str(tmp_path / name)
+        for name in ("cells.h5ad", "control.h5ad", "edges.csv", "net.bif", "out", "new.csv")
+    )
+    learn = [cells, "--graph", edges, "--control", control]
+    assert run("fit", *learn, "--layer", "states", "-o", out, "-q") == (0, "")
+    found = dosift.Mixture.read(tmp_path / "out" / "mixture.json")
+    assert dosift.do(G2=1) in found
+    assert run("assign", out, cells, "--layer", "states", "-o", new, "-q") == (0, "")
+    assert pl.read_csv(new).height == 2000
+    assert run("fit", net, cells, "--layer", "states", "-o", out + "2", "-q") == (0, "")
+    assert dosift.do(G2="high") in dosift.Mixture.read(tmp_path / "out2" / "mixture.json")
+
+
+def test_the_command_line_says_what_is_wrong(
+    adata: Any, network: dosift.Network, tmp_path: Path
+) -> None:
+    adata.X = adata.layers["counts"]
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    dosift.write_network(network, tmp_path / "net.bif")
+    (tmp_path / "rows.csv").write_text("G1,G2,G3\nlow,low,low\n")
+    net, cells, rows, out = (
+        str(tmp_path / name) for name in ("net.bif", "cells.h5ad", "rows.csv", "out")
+    )
+    status, message = run("fit", net, cells, "-o", out)
+    assert status == 2
+    assert "which is none of its states: 0 (low), 1 (high). If these are measurements" in message
+    status, message = run("fit", net, cells, "-o", out, "--layer", "x")
+    assert (status, "no layer 'x'; the layers are: 'counts'" in message) == (2, True)
+    status, message = run("fit", net, rows, "-o", out, "--layer", "x")
+    assert (status, "none is given" in message) == (2, True)
+    assert not (tmp_path / "out").exists()
 
 
 def test_missing_and_repeated_names(adata: Any, network: dosift.Network) -> None:

@@ -33,6 +33,7 @@ def learn_network(
     states: Mapping[str, Sequence[Any]] | None = None,
     prior: float = DEFAULT_PRIOR,
     sample_weight: ArrayLike | None = None,
+    layer: str | None = None,
 ) -> Network:
     """Learn a network's tables from control rows, given its graph.
 
@@ -57,6 +58,8 @@ def learn_network(
         Dirichlet pseudo-count added to every cell, at least 0.
     sample_weight : array-like of shape (n_rows,), optional
         Non-negative weight of each control row; 1 if left out.
+    layer : str, optional
+        Of control rows in a .h5ad file, the layer that holds the states; ``X`` if left out.
 
     Returns
     -------
@@ -92,7 +95,7 @@ def learn_network(
     if isinstance(prior, bool) or not isinstance(prior, numbers.Real):
         raise InputError(f"the prior is {prior!r}; give a number of at least 0")
     path = control if isinstance(control, (str, Path)) else None
-    frame = _frame(control, nodes)
+    frame = _frame(control, nodes, layer)
     given = _given_states(states or {}, nodes)
     _check_columns(frame.columns, nodes, path)
     if len(frame) == 0:
@@ -109,14 +112,14 @@ def learn_network(
     return learn_from_codes(variables, parents, codes, float(prior), sample_weight)
 
 
-def _frame(control: Any, nodes: Sequence[str]) -> Any:
+def _frame(control: Any, nodes: Sequence[str], layer: str | None) -> Any:
     """Return the control rows as an eager narwhals dataframe."""
     import narwhals as nw
 
     if isinstance(control, (str, Path)):
         from dosift.rows import read_rows
 
-        control = read_rows(control, columns=nodes)
+        control = read_rows(control, columns=nodes, layer=layer)
     try:
         frame = nw.from_native(control)
     except TypeError:

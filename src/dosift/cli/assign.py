@@ -10,6 +10,7 @@ import typer
 from dosift.cli.options import (
     Force,
     Json,
+    Layer,
     Output,
     Quiet,
     Threads,
@@ -26,6 +27,7 @@ def assign(
     all_probabilities: Annotated[
         bool, typer.Option("--all-probabilities", help="One column of probabilities a component.")
     ] = False,
+    layer: Layer = None,
     threads: Threads = 2,
     force: Force = False,
     json: Json = False,
@@ -41,7 +43,7 @@ def assign(
 
     set_up(quiet, threads)
     fitted = read_result(result)
-    encoded = load_rows(rows, fitted.network)
+    encoded = load_rows(rows, fitted.network, layer=layer)
     targets, weights = fitted.mixture.to_codes(fitted.network)
     configurations = collapse(encoded.codes, fitted.network.cardinalities)
     found = assignment.assign(fitted.network, targets, weights, configurations.codes)

@@ -11,6 +11,7 @@ import typer
 from dosift.cli.options import (
     Force,
     Json,
+    Layer,
     Output,
     Quiet,
     Seed,
@@ -50,6 +51,7 @@ def fit(
     all_probabilities: Annotated[
         bool, typer.Option("--all-probabilities", help="One column of probabilities a component.")
     ] = False,
+    layer: Layer = None,
     seed: Seed = 0,
     threads: Threads = 2,
     force: Force = False,
@@ -70,6 +72,7 @@ def fit(
         "seed": seed,
         "graph": None if graph is None else str(graph),
         "control": None if control is None else str(control),
+        "layer": layer,
     }
     files = [*inputs, *(path for path in (graph, control) if path is not None)]
     content, model = fit_files(
@@ -104,8 +107,9 @@ def fit_files(
     with ProgressReporter(quiet) as tell:
         begin = time.perf_counter()
         tell("reading", 0, None)
-        network, rows_path = _network(inputs, graph, control)
-        rows = load_rows(rows_path, network)
+        layer = settings.get("layer")
+        network, rows_path = _network(inputs, graph, control, layer)
+        rows = load_rows(rows_path, network, layer=layer if _is_h5ad(rows_path) else None)
         timings["read"] = time.perf_counter() - begin
         begin = time.perf_counter()
         model = InterventionMixture(
@@ -124,10 +128,18 @@ def fit_files(
     return content, model
 
 
-def _network(inputs: list[Path], graph: Path | None, control: Path | None) -> tuple[Network, Path]:
+def _is_h5ad(path: Path | None) -> bool:
+    return path is not None and path.suffix.lower() == ".h5ad"
+
+
+def _network(
+    inputs: list[Path], graph: Path | None, control: Path | None, layer: str | None
+) -> tuple[Network, Path]:
     from dosift.learning import learn_network
     from dosift.network import read_network
 
+    if layer is not None and not any(map(_is_h5ad, [*inputs, control])):
+        raise InputError(f"--layer {layer} chooses a layer of a .h5ad file, and none is given")
     if graph is None and control is None:
         if len(inputs) != 2:
             raise InputError(
@@ -139,7 +151,8 @@ def _network(inputs: list[Path], graph: Path | None, control: Path | None) -> tu
         raise InputError("--graph and --control belong together; give both")
     if len(inputs) != 1:
         raise InputError("with --graph and --control give one file only, the rows")
-    return learn_network(graph, control), inputs[0]
+    of_control = layer if _is_h5ad(control) else None
+    return learn_network(graph, control, layer=of_control), inputs[0]
 
 
 def print_summary(model: InterventionMixture, content: dict[str, Any], output: Path) -> None:

@@ -16,6 +16,9 @@ Json = Annotated[bool, typer.Option("--json", help="Machine-readable result on s
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notices.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what exists.")]
 Threads = Annotated[int, typer.Option(help="Threads for reading files.", min=1)]
+Layer = Annotated[
+    str | None, typer.Option(help="Layer of .h5ad files that holds states; X by default.")
+]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Where to write.")]
 
 
