@@ -11,7 +11,7 @@ import pytest
 
 import dosift
 from dosift import InterventionMixture, Mixture, Network, do
-from dosift.errors import DosiftWarning
+from dosift.errors import DosiftWarning, NegligibleProbabilityWarning
 from dosift.likelihood import MechanismFactors
 from dosift.network.model import Variable
 from dosift.rows import collapse
@@ -67,11 +67,27 @@ def test_table_entries_of_1e_300() -> None:
     )
     truth = Mixture({do(): 0.7, do(a="1"): 0.2, do(b="1"): 0.1})
     model = fitted(network, drawn(network, truth, 5000))
-    found = model.mixture_
-    for target, weight in truth.items():
-        assert found[target] == pytest.approx(weight, abs=0.03)
+    rates = {(v["variable"], v["value"]): v["rate"] for v in model.variables_.to_dicts()}
+    # do(b=1) and do(a=0, b=1) are the same, since a is 0 anyway.
+    assert rates["a", "1"] == pytest.approx(0.2, abs=0.03)
+    assert rates["b", "1"] == pytest.approx(0.1, abs=0.03)
     assert model.converged_
     assert np.isfinite(model.log_likelihood_)
+
+
+def test_negligible_probabilities_are_taken_for_zero_and_said() -> None:
+    tables = {"a": [[1.0, 1e-300]], "b": [[1.0, 1e-300], [0.5, 0.5]]}
+    exact = {"a": [[1.0, 0.0]], "b": [[1.0, 0.0], [0.5, 0.5]]}
+    states = {"a": ["0", "1"], "b": ["0", "1"]}
+    tiny, zero = (Network.from_tables(states, {"b": ["a"]}, t) for t in (tables, exact))
+    rows = drawn(tiny, Mixture({do(): 0.7, do(a="1"): 0.2, do(b="1"): 0.1}), 5000)
+    with pytest.warns(NegligibleProbabilityWarning, match="2 probabilities .* table of 'a'"):
+        model = InterventionMixture(tiny).fit(rows)
+    assert model.mixture_ == InterventionMixture(zero).fit(rows).mixture_
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # neither ours nor numpy's
+        fine = Network.from_tables(states, {}, {"a": [[1.0, 1e-49]], "b": [[0.5, 0.5]]})
+        InterventionMixture(fine).fit(rows)
 
 
 def test_a_row_whose_every_factor_is_1e_300() -> None:

@@ -88,3 +88,7 @@ class DiscretizationWarning(DosiftWarning):
 
 class GuessedGraphWarning(DosiftWarning):
     """The causal graph was learned from data: its edges are guesses."""
+
+
+class NegligibleProbabilityWarning(DosiftWarning):
+    """The network has probabilities so small that they are taken for zero."""

@@ -15,7 +15,7 @@ from dosift.conventions import Conventions, as_codes, not_fitted
 from dosift.errors import ConvergenceWarning, InputError, MisfitWarning
 from dosift.fit_check import FitCheck, check_fit
 from dosift.interventions import Mixture, Target
-from dosift.network.model import Network
+from dosift.network.model import Network, without_negligible
 from dosift.rows import Encoded, collapse, load_rows, to_native
 from dosift.search.engine import SearchResult, find_targets
 from dosift.simulation import RandomState, as_generator, sample_codes
@@ -168,7 +168,7 @@ class InterventionMixture(Conventions):
         InputError
             If an argument or the rows are not what the network needs.
         """
-        network = self._checked_parameters()
+        network = without_negligible(self._checked_parameters())
         encoded = self._encode(rows, network)
         weight = _checked_weight(sample_weight, encoded.codes.shape[0])
         configurations = collapse(encoded.codes, network.cardinalities, weight)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,13 +13,18 @@ from heapq import heappop, heappush
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dosift.errors import InputError
+from dosift.errors import InputError, NegligibleProbabilityWarning
 
 #: How far the sum of a conditional probability row may be from one.
 ROW_SUM_TOLERANCE = 1e-6
 
 #: Sums this close to one differ by the rounding of double precision alone and are left as they are.
 EXACT_SUM = 1e-12
+
+
+#: Probabilities below this are taken for zero in a fit: no number of rows could ever show them, and
+#: the squares of their likelihood ratios are out of the range of double precision.
+NEGLIGIBLE = 1e-50
 
 
 def normalise_rows(table: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -295,3 +301,43 @@ class Network:
 
     def __repr__(self) -> str:
         return f"Network({self.n_variables} variables, {len(self.edges)} edges)"
+
+
+def without_negligible(network: Network) -> Network:
+    """Take probabilities below ``NEGLIGIBLE`` for zero.
+
+    Parameters
+    ----------
+    network : Network
+
+    Returns
+    -------
+    Network
+        The same one if it has no such probability.
+
+    Warns
+    -----
+    NegligibleProbabilityWarning
+        If there are some.
+
+    Examples
+    --------
+    >>> network = Network.from_tables({"a": ["0", "1"]}, {}, {"a": [[0.5, 0.5]]})
+    >>> without_negligible(network) is network
+    True
+    """
+    tables = [np.where(table < NEGLIGIBLE, 0.0, table) for table in network.tables]
+    pairs = list(zip(network.tables, tables, strict=True))
+    changed = [
+        name for name, (old, new) in zip(network.names, pairs, strict=True) if (old != new).any()
+    ]
+    if not changed:
+        return network
+    n_entries = sum(int((old != new).sum()) for old, new in pairs)
+    warnings.warn(
+        f"{n_entries} probabilities of the network are below {NEGLIGIBLE:g} and are taken for "
+        f"zero; the first are in the table of {changed[0]!r}",
+        NegligibleProbabilityWarning,
+        stacklevel=3,
+    )
+    return Network(network.variables, network.parents, tables, network.control)
