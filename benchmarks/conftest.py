@@ -1,10 +1,5 @@
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 
 def pytest_terminal_summary(terminalreporter) -> None:
     """Print time and memory as the table of docs/performance.md."""
