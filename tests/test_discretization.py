@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 
 import dosift
-from dosift.discretization import METHODS, Discretizer, discretize
+from dosift.discretization import discretize
+from dosift.discretizer import METHODS, Discretizer
 from dosift.errors import (
     DiscretizationWarning,
     ExtraColumnsWarning,

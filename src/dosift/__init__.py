@@ -13,7 +13,8 @@ from dosift._version import __version__
 
 if TYPE_CHECKING:
     from dosift import identifiability as identifiability
-    from dosift.discretization import Discretizer, discretize
+    from dosift.discretization import discretize
+    from dosift.discretizer import Discretizer
     from dosift.errors import DosiftError, InputError
     from dosift.estimator import InterventionMixture
     from dosift.evaluation import evaluate
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 #: Where each public name lives; imported on first use, so that the command starts fast.
 _HOMES = {
-    "Discretizer": "dosift.discretization",
+    "Discretizer": "dosift.discretizer",
     "DosiftError": "dosift.errors",
     "InputError": "dosift.errors",
     "InterventionMixture": "dosift.estimator",

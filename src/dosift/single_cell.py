@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift._version import __version__
-from dosift.discretization import Discretizer
+from dosift.discretizer import Discretizer
 from dosift.errors import InputError, MissingDependencyError
 from dosift.estimator import InterventionMixture
 from dosift.learning import DEFAULT_PRIOR, learn_network
