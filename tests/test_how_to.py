@@ -1,0 +1,24 @@
+"""The code in the how-to guides runs, from top to bottom of each page."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+PAGES = ["choose-states", "learn-the-network", "scikit-learn", "single-cell"]
+FOLDER = Path(__file__).parents[1] / "docs" / "how-to"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_code_runs(page: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for library in {"learn-the-network": ["pyagrum"], "single-cell": ["anndata"]}.get(page, []):
+        pytest.importorskip(library)
+    text = (FOLDER / f"{page}.md").read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    assert blocks
+    namespace: dict[str, object] = {"__name__": page}
+    for block in blocks:
+        exec(compile(block, f"{page}.md", "exec"), namespace)
+    assert capsys.readouterr().out
