@@ -340,7 +340,7 @@ def _store(
     reasons = distrust(model)
     content: dict[str, Any] = {
         "version": __version__,
-        "params": {name: "none" if v is None else v for name, v in used.items()},
+        "params": {name: _plain(value) for name, value in used.items()},
         "targets": np.array(texts, dtype=object),
         "components": _pandas(model.components_),
         "variables": _pandas(model.variables_),
@@ -359,6 +359,13 @@ def _store(
         adata.obs[f"{key}_surprise"] = surprise
         adata.obsm[f"{key}_probabilities"] = probabilities
         adata.uns[key] = content
+
+
+def _plain(value: object) -> object:
+    """Return a setting in a form that h5ad can hold."""
+    if value is None:
+        return "none"
+    return value if isinstance(value, bool | int | float | str) else repr(value)
 
 
 def _pandas(table: pl.DataFrame) -> pd.DataFrame:
