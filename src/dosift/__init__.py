@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dosift.evaluation import evaluate
     from dosift.interventions import Mixture, Target, do, parse_target
     from dosift.learning import learn_network
+    from dosift.methods import recover_mixture
     from dosift.network import Network, from_pgmpy, from_pyagrum, read_network, write_network
     from dosift.random_problems import random_mixture, random_network
     from dosift.rows import read_rows
@@ -47,6 +48,7 @@ _HOMES = {
     "random_network": "dosift.random_problems",
     "read_network": "dosift.network",
     "read_rows": "dosift.rows",
+    "recover_mixture": "dosift.methods",
     "simulate": "dosift.simulation",
     "write_network": "dosift.network",
 }
@@ -75,6 +77,7 @@ __all__ = [
     "random_network",
     "read_network",
     "read_rows",
+    "recover_mixture",
     "simulate",
     "write_network",
 ]

@@ -15,9 +15,11 @@ from dosift.conventions import Conventions, as_codes, not_fitted
 from dosift.errors import ConvergenceWarning, InputError, MisfitWarning
 from dosift.fit_check import FitCheck, check_fit
 from dosift.interventions import Mixture, Target
+from dosift.methods import DEFAULT_EPSILON, Options, estimate
 from dosift.network.model import Network, without_negligible
+from dosift.parameters import check_parameters, checked_network
 from dosift.rows import Encoded, collapse, load_rows, to_native
-from dosift.search.engine import SearchResult, find_targets
+from dosift.search.engine import SearchResult
 from dosift.simulation import RandomState, as_generator, sample_codes
 from dosift.tables import component_table, variable_table
 from dosift.weights import DEFAULT_GAP
@@ -29,8 +31,6 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
 Progress = Callable[[str, int, "int | None"], None]
 
-#: Methods of estimation.
-METHODS = ("likelihood",)
 #: Rows drawn from the fitted mixture for the fit check: at least, and as a multiple of the rows.
 _CHECK_ROWS, _CHECK_FACTOR, _CHECK_MOST = 100_000, 5, 1_000_000
 
@@ -42,14 +42,25 @@ class InterventionMixture(Conventions):
     ----------
     network : Network
         The undisturbed causal Bayesian network.
-    method : {"likelihood"}, default="likelihood"
-        How targets and weights are estimated. ``"likelihood"`` is penalised maximum likelihood.
+    method : {"likelihood", "moments", "em", "brute-force"}, default="likelihood"
+        How targets and weights are estimated. ``"likelihood"`` is penalised maximum likelihood
+        with a search for the targets; ``"moments"`` the finite-sample algorithm of Kumar and
+        Sinha (UAI 2021); ``"em"`` expectation maximisation over all targets; ``"brute-force"``
+        constrained least squares over all targets and all patterns of excluded values. The last
+        two enumerate, and refuse networks that are too large for that.
     max_size : int or None, default=None
-        Largest number of variables that one intervention sets; None for no limit.
+        Largest number of variables that one intervention sets; None for no limit. Not for
+        ``"moments"``, which has no such limit.
     refine : bool, default=True
-        For a network learned from control rows: let the mixture rows teach it too.
+        ``"likelihood"``, for a network learned from control rows: let the mixture rows teach it
+        too.
     gap_tolerance : float, default=1e-8
-        Optimality gap at which the weights count as converged, in nats a row.
+        ``"likelihood"``: optimality gap at which the weights count as converged, in nats a row.
+    epsilon : float, default=1e-3
+        ``"moments"``, ``"em"`` and ``"brute-force"``: smaller weights are dropped.
+    delta : float or None, default=None
+        ``"moments"``, for a network learned from control rows: added to every count; None for
+        one over the number of control rows.
     random_state : int, Generator or None, default=0
         Seed of the simulation behind the fit check. Targets and weights involve no chance.
 
@@ -64,7 +75,11 @@ class InterventionMixture(Conventions):
     optimality_gap_ : float
         No other weights over these targets gain more than this, in nats a row.
     converged_ : bool
-        Whether the gap is at most `gap_tolerance`.
+        Whether the method came to its end: for ``"likelihood"``, the gap is at most
+        `gap_tolerance`; for ``"em"``, at most 1e-4.
+    certificate_ : Certificate or None
+        The likelihood's gradient at targets that are not in the mixture; only for
+        ``"likelihood"``.
     network_ : Network
         The network that the mixture refers to.
     log_likelihood_ : float
@@ -123,6 +138,8 @@ class InterventionMixture(Conventions):
         max_size: int | None = None,
         refine: bool = True,
         gap_tolerance: float = DEFAULT_GAP,
+        epsilon: float = DEFAULT_EPSILON,
+        delta: float | None = None,
         random_state: RandomState = 0,
     ) -> None:
         self.network = network
@@ -130,6 +147,8 @@ class InterventionMixture(Conventions):
         self.max_size = max_size
         self.refine = refine
         self.gap_tolerance = gap_tolerance
+        self.epsilon = epsilon
+        self.delta = delta
         self.random_state = random_state
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -168,18 +187,13 @@ class InterventionMixture(Conventions):
         InputError
             If an argument or the rows are not what the network needs.
         """
-        network = without_negligible(self._checked_parameters())
+        network = without_negligible(checked_network(self.network))
+        check_parameters(self.get_params())
         encoded = self._encode(rows, network)
         weight = _checked_weight(sample_weight, encoded.codes.shape[0])
         configurations = collapse(encoded.codes, network.cardinalities, weight)
-        result = find_targets(
-            network,
-            configurations,
-            max_size=self.max_size,
-            refine=self.refine,
-            gap=self.gap_tolerance,
-            progress=progress,
-        )
+        options = Options(self.max_size, self.refine, self.gap_tolerance, self.epsilon, self.delta)
+        result = estimate(self.method, network, configurations, options, progress)
         self._library = encoded.library
         network = self.network_ = result.network
         self._store(result)
@@ -209,26 +223,6 @@ class InterventionMixture(Conventions):
         self._warn()
         return self
 
-    def _checked_parameters(self) -> Network:
-        if not isinstance(self.network, Network):
-            raise InputError(
-                f"network is {type(self.network).__name__}, not a dosift Network; read one with "
-                "dosift.read_network(path) or learn one with dosift.learn_network(graph, control)"
-            )
-        if self.method not in METHODS:
-            raise InputError(f"method is {self.method!r}; choose one of {', '.join(METHODS)}")
-        size = self.max_size
-        if size is not None and (
-            isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1
-        ):
-            raise InputError(f"max_size is {size!r}; give a positive integer or None")
-        if not isinstance(self.refine, bool | np.bool_):
-            raise InputError(f"refine is {self.refine!r}; give True or False")
-        gap = self.gap_tolerance
-        if isinstance(gap, bool) or not isinstance(gap, int | float | np.number) or not 0 < gap < 1:
-            raise InputError(f"gap_tolerance is {gap!r}; give a number in (0, 1)")
-        return self.network
-
     def _encode(self, rows: Any, network: Network) -> Encoded:
         if isinstance(rows, Encoded):
             return rows
@@ -244,6 +238,7 @@ class InterventionMixture(Conventions):
         self.weights_ = result.weights
         self.optimality_gap_ = result.gap
         self.converged_ = result.converged
+        self.certificate_ = result.certificate
         self.log_likelihood_ = result.log_likelihood
         self.penalised_score_ = result.penalised_score
 
@@ -257,7 +252,7 @@ class InterventionMixture(Conventions):
         if not self.converged_:
             warnings.warn(
                 f"the weights did not converge: the optimality gap is {self.optimality_gap_:.1e} "
-                f"nats a row, not {self.gap_tolerance:.1e}; do not trust them",
+                "nats a row, more than the tolerance; do not trust them",
                 ConvergenceWarning,
                 stacklevel=3,
             )

@@ -41,13 +41,22 @@ def fit(
     control: Annotated[
         Path | None, typer.Option(help="Control rows to learn the network from.")
     ] = None,
-    method: Annotated[str, typer.Option(help="Method of estimation.")] = "likelihood",
+    method: Annotated[
+        str, typer.Option(help="likelihood, moments, em, or brute-force.")
+    ] = "likelihood",
     max_size: Annotated[
         int | None, typer.Option(help="Largest number of variables in one intervention.", min=1)
     ] = None,
     refine: Annotated[
         bool, typer.Option(help="Let the mixture rows teach a learned network too.")
     ] = True,
+    epsilon: Annotated[
+        float, typer.Option(help="moments, em, brute-force: smaller weights are dropped.")
+    ] = 1e-3,
+    delta: Annotated[
+        float | None,
+        typer.Option(help="moments: added to counts of control rows; 1 over their number if not."),
+    ] = None,
     all_probabilities: Annotated[
         bool, typer.Option("--all-probabilities", help="One column of probabilities a component.")
     ] = False,
@@ -69,6 +78,8 @@ def fit(
         "method": method,
         "max_size": max_size,
         "refine": refine,
+        "epsilon": epsilon,
+        "delta": delta,
         "seed": seed,
         "graph": None if graph is None else str(graph),
         "control": None if control is None else str(control),
@@ -117,6 +128,8 @@ def fit_files(
             method=settings["method"],
             max_size=settings["max_size"],
             refine=settings["refine"],
+            epsilon=settings["epsilon"],
+            delta=settings["delta"],
             random_state=settings["seed"],
         ).fit(rows, progress=tell)
         timings["fit"] = time.perf_counter() - begin

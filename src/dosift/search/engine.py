@@ -15,6 +15,7 @@ from dosift.network.model import Network
 from dosift.rates import family_counts
 from dosift.rows.configurations import MISSING as FREE
 from dosift.rows.configurations import Configurations, collapse, thin
+from dosift.search.certificate import Certificate, certify
 from dosift.search.improve import Improver
 from dosift.search.joint import JointFit, JointFitter
 from dosift.search.mining import mined_variables
@@ -62,6 +63,9 @@ class SearchResult:
     gap : float
         Optimality gap over the targets found, in nats a row.
     converged : bool
+    certificate : Certificate or None
+        The likelihood's gradient at other targets; its target over the network's variables.
+        None where the mixture does not maximise the likelihood.
     """
 
     network: Network
@@ -71,6 +75,7 @@ class SearchResult:
     penalised_score: float
     gap: float
     converged: bool
+    certificate: Certificate | None = None
 
 
 @dataclass(frozen=True)
@@ -321,7 +326,12 @@ def find_targets(
         constant = _reference_log_likelihood(
             network, configurations.codes, configurations.counts, prepared.problem
         )
-    targets = prepared.to_network(fit.targets, network.n_variables)
+        certificate = certify(prepared.problem, fit, max_size, network.n_variables)
+    n = network.n_variables
+    if certificate.target is not None:
+        target = prepared.to_network(certificate.target[None, :], n)[0]
+        certificate = replace(certificate, target=target)
+    targets = prepared.to_network(fit.targets, n)
     rank = np.lexsort([*targets.T[::-1], -fit.weights])
     return SearchResult(
         network=network,
@@ -331,6 +341,59 @@ def find_targets(
         penalised_score=fit.score + constant,
         gap=fit.gap,
         converged=fit.converged,
+        certificate=certificate,
+    )
+
+
+def describe(
+    network: Network,
+    configurations: Configurations,
+    targets: Ints,
+    weights: Floats,
+    converged: bool = True,
+) -> SearchResult:
+    """Evaluate a mixture that another method found.
+
+    Parameters
+    ----------
+    network : Network
+    configurations : Configurations
+        The mixture rows, without missing values.
+    targets : ndarray of int, shape (n_targets, n_variables)
+    weights : ndarray, shape (n_targets,)
+        Summing to one.
+    converged : bool
+        Whether the method came to its end.
+
+    Returns
+    -------
+    SearchResult
+        With the targets by descending weight; the gap is what better weights over the same
+        targets could gain at most, in nats a row that the mixture can produce.
+    """
+    is_set = np.flatnonzero((targets >= 0).any(axis=0))
+    prepared = prepare(network, configurations, tuple(int(i) for i in is_set) or (0,))
+    problem = prepared.problem
+    columns = problem.columns(prepared.from_network(targets))
+    mixture = columns @ weights
+    possible = mixture > 0
+    shares = problem.counts[possible] / problem.counts[possible].sum()
+    gradient = (shares / mixture[possible]) @ columns[possible]
+    log_likelihood = -np.inf
+    if possible.all():
+        log_likelihood = float(problem.counts @ np.log(mixture)) + _reference_log_likelihood(
+            network, configurations.codes, configurations.counts, problem
+        )
+    cost = float(problem.score.costs(prepared.from_network(targets)).sum())
+    rank = np.lexsort([*targets.T[::-1], -weights])
+    return SearchResult(
+        network=network,
+        targets=np.asarray(targets, dtype=np.int16)[rank],
+        weights=weights[rank],
+        log_likelihood=log_likelihood,
+        penalised_score=log_likelihood - cost,
+        gap=max(float(gradient.max()) - 1.0, 0.0),
+        converged=converged,
     )
 
 

@@ -77,6 +77,11 @@ class EnumeratedPricer:
         length = min(4 * SHORTLIST, z.size)
         return self._take(fit, np.sort(np.argpartition(-z, length - 1)[:length]))
 
+    def every(self, fit: Fit) -> Priced:
+        """Price all targets but those of the mixture; those of gradient zero are left out."""
+        self._price(fit)
+        return self._take(fit, np.arange(self._gradient.size))
+
     def _take(self, fit: Fit, index: NDArray[np.int64]) -> Priced:
         index = index[self._gradient[index] > 0]
         if self._forbidden is not None:

@@ -1,0 +1,72 @@
+"""Hold method "moments" against the published figures of Kumar and Sinha (UAI 2021), Figure 1.
+
+Problems as in the paper: scale-free graphs, three states, tables with Dirichlet(2) rows, 4 to 15
+targets besides the empty one, tables learned from as many control rows as there are mixture rows.
+The published figures were read off the plot (recall to within .005, RMSE to within .002).
+
+    python benchmarks/paper_moments.py                    # 60 problems for each of nine settings
+    python benchmarks/paper_moments.py --problems 20 --first-seed 1000
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import numpy as np
+
+from dosift.evaluation import compare_codes
+from dosift.methods import Options, estimate
+from dosift.network.learn import learn_from_codes
+from dosift.random_problems import random_mixture, random_network
+from dosift.rows import collapse
+from dosift.simulation import sample_codes
+
+#: (variables, rows): published recall and RMSE.
+PUBLISHED = {
+    (4, 2**8): (0.66, 0.055),
+    (4, 2**12): (0.91, 0.0245),
+    (4, 2**16): (0.975, 0.010),
+    (8, 2**8): (0.21, 0.045),
+    (8, 2**12): (0.46, 0.029),
+    (8, 2**16): (0.71, 0.024),
+    (12, 2**8): (0.10, 0.042),
+    (12, 2**12): (0.26, 0.026),
+    (12, 2**16): (0.47, 0.023),
+}
+
+
+def solve(n: int, n_rows: int, seed: int) -> tuple[float, float, float, int, float]:
+    rng = np.random.default_rng([n, n_rows, seed])
+    network = random_network(n, graph="scale-free", random_state=rng)
+    mixture = random_mixture(network, int(rng.integers(4, 16)), random_state=rng)
+    targets, weights = mixture.to_codes(network)
+    codes, _ = sample_codes(network, targets, weights, n_rows, rng)
+    control, _ = sample_codes(network, np.full((1, n), -1), np.ones(1), n_rows, rng)
+    learned = learn_from_codes(network.variables, network.parents, control, 0.5)
+    begin = time.perf_counter()
+    found = estimate("moments", learned, collapse(codes, network.cardinalities), Options())
+    seconds = time.perf_counter() - begin
+    scores = compare_codes(targets, weights, found.targets, found.weights)
+    return scores.recall, scores.precision, scores.rmse, len(found.targets), seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--problems", type=int, default=60)
+    parser.add_argument("--first-seed", type=int, default=0)
+    arguments = parser.parse_args()
+    print("| n | rows | recall (published) | RMSE (published) | precision | found | seconds |")
+    print("|---|---|---|---|---|---|---|")
+    for (n, n_rows), (recall, rmse) in PUBLISHED.items():
+        seeds = range(arguments.first_seed, arguments.first_seed + arguments.problems)
+        mean = np.mean([solve(n, n_rows, seed) for seed in seeds], axis=0)
+        print(
+            f"| {n} | {n_rows} | {mean[0]:.3f} ({recall}) | {mean[2]:.4f} ({rmse}) | "
+            f"{mean[1]:.3f} | {mean[3]:.0f} | {mean[4]:.3f} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

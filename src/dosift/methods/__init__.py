@@ -1,0 +1,6 @@
+"""Methods of estimation: the search by likelihood, the paper's algorithms, and its baselines."""
+
+from dosift.methods.oracle import recover_mixture
+from dosift.methods.registry import DEFAULT_EPSILON, METHODS, OPTIMISING, Options, estimate
+
+__all__ = ["DEFAULT_EPSILON", "METHODS", "OPTIMISING", "Options", "estimate", "recover_mixture"]

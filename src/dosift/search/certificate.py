@@ -1,0 +1,78 @@
+"""How far from the best a mixture may be: the likelihood's gradient at targets it does not hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.search.enumeration import EnumeratedPricer
+from dosift.search.pricing import NeighbourPricer
+from dosift.search.problem import Fit, SearchProblem
+
+Ints = NDArray[np.integer]
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """The largest gradient found over a set of targets.
+
+    Bringing in any of these targets, with whatever weight, gains at most ``largest_gradient - 1``
+    nats a row; over all targets that bounds what any mixture at all could gain.
+
+    Attributes
+    ----------
+    scope : {"all", "neighbours"}
+        Whether all targets were priced, or those that differ from a component in one variable.
+    n_variables : int
+        Number of variables that these targets may set.
+    n_targets : int
+        Number of targets priced, besides the components.
+    largest_gradient : float
+        ``max_t D_t``; 1 at least, since the components' own gradients are 1.
+    target : ndarray of int, shape (n_problem_variables,), or None
+        Where it is; None if no target has a gradient above 1.
+    """
+
+    scope: str
+    n_variables: int
+    n_targets: int
+    largest_gradient: float
+    target: Ints | None
+
+
+def certify(
+    problem: SearchProblem, fit: Fit, max_size: int | None, n_variables: int
+) -> Certificate:
+    """Price the targets around a final mixture, or all there are.
+
+    Parameters
+    ----------
+    problem : SearchProblem
+    fit : Fit
+        With converged weights.
+    max_size : int, optional
+        Largest number of variables that a target sets.
+    n_variables : int
+        Number of variables of the network; if the problem has fewer, "all" cannot be claimed.
+
+    Returns
+    -------
+    Certificate
+    """
+    searched = len(problem.cardinalities)
+    if searched == n_variables and EnumeratedPricer.can_price(problem):
+        scope, priced = "all", EnumeratedPricer(problem, max_size).every(fit)
+    else:
+        scope, priced = "neighbours", NeighbourPricer(problem, max_size).near(fit)
+    if len(priced.targets) == 0 or priced.gradient.max() <= 1.0:
+        return Certificate(scope, searched, len(priced.targets), 1.0, None)
+    steepest = int(priced.gradient.argmax())
+    return Certificate(
+        scope,
+        searched,
+        len(priced.targets),
+        float(priced.gradient[steepest]),
+        priced.targets[steepest],
+    )

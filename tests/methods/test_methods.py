@@ -1,0 +1,127 @@
+"""The methods beside the search by likelihood: moments, EM, brute force."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import dosift
+from dosift.errors import InputError
+from dosift.methods import METHODS
+from dosift.methods.enumerated import EM_GAP, all_targets, count_targets
+
+SETTINGS = pytest.mark.filterwarnings("ignore::dosift.errors.MisfitWarning")
+
+
+@pytest.fixture(scope="module")
+def network() -> dosift.Network:
+    return dosift.random_network(3, n_edges=2, random_state=1)
+
+
+@pytest.fixture(scope="module")
+def truth() -> dosift.Mixture:
+    do = dosift.do
+    return dosift.Mixture({do(): 0.5, do(V1="0"): 0.3, do(V1="0", V3="2"): 0.2})
+
+
+@SETTINGS
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_finds_large_components_and_fills_every_attribute(
+    method: str, network: dosift.Network, truth: dosift.Mixture
+) -> None:
+    rows = dosift.simulate(network, truth, 50_000, random_state=3)
+    model = dosift.InterventionMixture(network, method=method).fit(rows)
+    found = dict(zip(model.targets_, model.weights_, strict=True))
+    # EM knows no exclusion, and ends between the many mixtures with the same distribution.
+    if method != "em":
+        assert sum(abs(found.get(t, 0.0) - truth[t]) for t in truth) < 0.15
+    assert model.converged_
+    assert model.optimality_gap_ >= 0
+    assert np.isfinite(model.log_likelihood_)
+    assert model.summary().shape[0] == len(model.targets_)
+    assert model.predict_proba(rows.head(5)).shape == (5, len(model.targets_))
+    assert (model.certificate_ is not None) == (method == "likelihood")
+
+
+def test_moments_recover_from_frequencies_that_are_nearly_exact(
+    network: dosift.Network, truth: dosift.Mixture
+) -> None:
+    rows = dosift.simulate(network, truth, 2_000_000, random_state=4)
+    model = dosift.InterventionMixture(network, method="moments", epsilon=0.02).fit(rows)
+    assert set(model.targets_) == set(truth)
+    assert all(abs(model.mixture_[t] - truth[t]) < 0.02 for t in truth)
+
+
+@SETTINGS
+def test_epsilon_bounds_the_weights(network: dosift.Network, truth: dosift.Mixture) -> None:
+    rows = dosift.simulate(network, truth, 500, random_state=5)
+    small = dosift.InterventionMixture(network, method="moments", epsilon=1e-3).fit(rows)
+    large = dosift.InterventionMixture(network, method="moments", epsilon=0.1).fit(rows)
+    assert len(large.targets_) < len(small.targets_)
+    assert small.weights_.sum() == pytest.approx(1)
+
+
+@SETTINGS
+def test_delta_smooths_the_control_counts(truth: dosift.Mixture) -> None:
+    network = dosift.random_network(3, n_edges=2, random_state=1)
+    control = dosift.simulate(network, dosift.Mixture({dosift.do(): 1.0}), 40, random_state=6)
+    learned = dosift.learn_network(network.edges, control)
+    rows = dosift.simulate(network, truth, 400, random_state=7)
+    default = dosift.InterventionMixture(learned, method="moments").fit(rows)
+    same = dosift.InterventionMixture(learned, method="moments", delta=1 / 40).fit(rows)
+    strong = dosift.InterventionMixture(learned, method="moments", delta=10).fit(rows)
+    assert default.mixture_ == same.mixture_
+    assert default.mixture_ != strong.mixture_
+    tables = strong.network_.tables
+    assert all(t.min() > 0.1 for t in tables)
+
+
+def test_moments_need_positivity() -> None:
+    network = dosift.Network.from_tables({"a": ["0", "1"]}, {}, {"a": [[1.0, 0.0]]})
+    with pytest.raises(InputError, match=r"table of a holds a zero.*use method 'likelihood'"):
+        dosift.InterventionMixture(network, method="moments").fit({"a": ["0", "0"]})
+
+
+@pytest.mark.parametrize("method", ["em", "brute-force"])
+def test_enumerations_that_do_not_fit_are_refused_before_memory_is_taken(method: str) -> None:
+    network = dosift.random_network(30, n_edges=30, random_state=0)
+    rows = dosift.simulate(network, dosift.Mixture({dosift.do(): 1.0}), 100, random_state=0)
+    with pytest.raises(InputError, match=r"enumerates [\d,]+ targets .* GiB .* max_size"):
+        dosift.InterventionMixture(network, method=method).fit(rows)
+
+
+def test_brute_force_refuses_what_would_take_hours() -> None:
+    network = dosift.random_network(7, n_edges=8, random_state=0)
+    rows = dosift.simulate(network, dosift.Mixture({dosift.do(): 1.0}), 100, random_state=0)
+    with pytest.raises(InputError, match="takes hours"):
+        dosift.InterventionMixture(network, method="brute-force").fit(rows)
+
+
+@SETTINGS
+def test_em_ends_near_the_maximum(network: dosift.Network, truth: dosift.Mixture) -> None:
+    rows = dosift.simulate(network, truth, 5_000, random_state=8)
+    em = dosift.InterventionMixture(network, method="em", max_size=2).fit(rows)
+    assert em.optimality_gap_ <= EM_GAP
+    assert max(t.size for t in em.targets_) <= 2
+    best = dosift.InterventionMixture(network).fit(rows)
+    assert em.log_likelihood_ > best.log_likelihood_ - 5
+
+
+def test_all_targets_are_listed_once() -> None:
+    sizes = np.array([2, 3, 2])
+    targets = all_targets(sizes)
+    assert len(targets) == 3 * 4 * 3 == count_targets(sizes)
+    assert len(np.unique(targets, axis=0)) == len(targets)
+    for size in range(4):
+        assert (all_targets(sizes, size) >= 0).sum(axis=1).max() == size
+        assert len(all_targets(sizes, size)) == count_targets(sizes, size)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("epsilon", 1.0), ("epsilon", "x"), ("delta", -1), ("method", "magic")]
+)
+def test_parameters_out_of_range_are_refused(
+    network: dosift.Network, name: str, value: object
+) -> None:
+    with pytest.raises(InputError, match=name):
+        dosift.InterventionMixture(network, **{name: value}).fit({})
