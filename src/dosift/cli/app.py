@@ -14,6 +14,7 @@ from dosift.cli.evaluate import evaluate
 from dosift.cli.fit import fit
 from dosift.cli.report import report
 from dosift.cli.simulate import simulate
+from dosift.cli.study import study
 
 app = typer.Typer(
     name="dosift",
@@ -39,5 +40,5 @@ def _root(
     """Find which unknown interventions hit which rows, and how much of each there was."""
 
 
-for command in (demo, fit, simulate, assign, check, evaluate, report):
+for command in (demo, fit, simulate, assign, check, evaluate, report, study):
     app.command()(command)

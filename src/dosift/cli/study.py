@@ -1,0 +1,211 @@
+"""``dosift study``: the simulation study of the paper, and ours, as tables and figures."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dosift.cli.options import Json, Quiet, Seed, print_json, set_up
+from dosift.errors import InputError, MissingDependencyError
+
+if TYPE_CHECKING:
+    from dosift.study import StudySettings
+
+#: Where there is no bar, a line is printed at most so often (seconds).
+_LINE_EVERY = 30.0
+
+
+def study(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder of the study; new, or one to go on in.")
+    ],
+    preset: Annotated[
+        str, typer.Option(help="Settings to start from: small, paper, supplement or real.")
+    ] = "small",
+    variables: Annotated[
+        str | None, typer.Option(metavar="4,8,..", help="Variables of the random networks.")
+    ] = None,
+    rows: Annotated[
+        str | None, typer.Option(metavar="256,4096,..", help="Mixture rows, and control rows.")
+    ] = None,
+    problems: Annotated[
+        int | None, typer.Option(help="Problems for each network size or network.", min=1)
+    ] = None,
+    graphs: Annotated[
+        str | None, typer.Option(metavar="A,B", help="scale-free, erdos-renyi, or none.")
+    ] = None,
+    methods: Annotated[
+        str | None, typer.Option(metavar="A,B,..", help="Methods, as of 'dosift fit'.")
+    ] = None,
+    networks: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,..",
+            help="cancer, earthquake, survey, sachs, child, alarm, hepar2 (they come with pgmpy).",
+        ),
+    ] = None,
+    tables: Annotated[
+        str | None, typer.Option(metavar="A,B", help="known, learned (from as many rows).")
+    ] = None,
+    max_size: Annotated[
+        int | None, typer.Option(help="Largest number of variables in one intervention.", min=1)
+    ] = None,
+    processes: Annotated[int, typer.Option(help="Processes that solve problems.", min=1)] = 1,
+    seed: Seed = 0,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Measure recall, precision and weight errors on random problems, as the paper does.
+
+    A taste:        dosift study -o small --processes 2
+
+    Figure 1:       dosift study -o paper --preset paper --processes 8
+
+    Real networks:  dosift study -o real --preset real
+
+    A study that was stopped goes on when the same command is run again.
+    """
+    from dosift.study import run_study
+    from dosift.study.runner import count_solved
+    from dosift.study.summary import summarise_seconds
+
+    set_up(quiet)
+    settings = _settings(
+        preset,
+        seed,
+        variables=_numbers("variables", variables),
+        rows=_numbers("rows", rows),
+        problems=problems,
+        graphs=_words(graphs),
+        methods=_words(methods),
+        networks=_words(networks),
+        tables=_words(tables),
+        max_size=max_size,
+    )
+    with _Progress(quiet or json) as tell:
+        try:
+            records = run_study(settings, output, processes=processes, progress=tell)
+        except KeyboardInterrupt:
+            tell.stop()
+            print(
+                f"{count_solved(output)} of {tell.total} problems are solved and kept in {output}; "
+                "the same command goes on from there",
+                file=sys.stderr,
+            )
+            raise
+    lines, seconds = _write(records, output, quiet or json)
+    if json:
+        print_json({"settings": settings.to_dict(), "results": lines, "seconds": seconds})
+    elif not quiet:
+        from dosift.study.summary import markdown
+
+        typer.echo(f"{markdown(lines, summarise_seconds(records))}\n\nAll columns: {output}")
+    return 0
+
+
+def _settings(preset: str, seed: int, **given: Any) -> StudySettings:
+    """Start from the preset and put what was given in its place."""
+    from dosift.study import PRESETS, StudySettings
+
+    if preset not in PRESETS:
+        raise InputError(f"preset: {preset!r} is unknown; choose of {', '.join(PRESETS)}")
+    wanted: dict[str, Any] = {**PRESETS[preset], "seed": seed}
+    if given["networks"] and given["variables"] is None and given["graphs"] is None:
+        wanted["graphs"] = ()  # named networks were asked for, and no random ones
+    wanted |= {name: value for name, value in given.items() if value is not None}
+    return StudySettings(**wanted)
+
+
+def _words(text: str | None) -> tuple[str, ...] | None:
+    if text is None:
+        return None
+    if text.strip() in {"", "none"}:
+        return ()
+    return tuple(word.strip() for word in text.split(","))
+
+
+def _numbers(name: str, text: str | None) -> tuple[int, ...] | None:
+    words = _words(text)
+    if words is None:
+        return None
+    try:
+        return tuple(map(int, words))
+    except ValueError:
+        raise InputError(f"--{name} is {text!r}; give whole numbers with commas between") from None
+
+
+def _write(
+    records: list[dict[str, Any]], folder: Path, quiet: bool
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Write tables and, if matplotlib is there, figures."""
+    from dosift.atomic import write_bytes
+    from dosift.study import summarise
+    from dosift.study.figures import draw_figures
+    from dosift.study.summary import csv_text, summarise_seconds
+
+    lines, seconds = summarise(records), summarise_seconds(records)
+    write_bytes(folder / "results.csv", csv_text(lines).encode())
+    write_bytes(folder / "seconds.csv", csv_text(seconds).encode())
+    try:
+        draw_figures(lines, folder)
+    except MissingDependencyError as error:
+        if not quiet:
+            print(f"note: no figures: {error}", file=sys.stderr)
+    return lines, seconds
+
+
+class _Progress:
+    """Tells how far the study is: the shared bar on a terminal, lines with an estimate elsewhere.
+
+    Parameters
+    ----------
+    quiet : bool
+        Whether to say nothing.
+    """
+
+    def __init__(self, quiet: bool) -> None:
+        from dosift.progress import ProgressReporter
+
+        self._bar = ProgressReporter(quiet)
+        self._lines = not quiet and not sys.stderr.isatty()
+        self._begin = self._last = time.monotonic()
+        self._first: int | None = None
+        self.total = 0
+
+    def __enter__(self) -> _Progress:
+        self._bar.__enter__()
+        return self
+
+    def stop(self) -> None:
+        """Take the bar away."""
+        self._bar.__exit__(None, None, None)
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def __call__(self, stage: str, done: int, total: int | None) -> None:
+        self.total = total or 0
+        self._bar(stage, done, total)
+        if self._first is None:
+            self._first, self._begin = done, time.monotonic()
+            if done and self._lines:
+                print(f"{done} of {total} problems were solved before", file=sys.stderr, flush=True)
+        now = time.monotonic()
+        if self._lines and now - self._last >= _LINE_EVERY and done > self._first:
+            left = (now - self._begin) / (done - self._first) * (self.total - done)
+            print(
+                f"{done} of {total} problems, about {_duration(left)} left",
+                file=sys.stderr,
+                flush=True,
+            )
+            self._last = now
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

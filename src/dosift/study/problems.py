@@ -1,0 +1,209 @@
+"""One problem of a study: drawn, solved and scored."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+import warnings
+import zlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.errors import DosiftError, InputError, MissingDependencyError
+from dosift.evaluation import compare_codes
+from dosift.interventions import Mixture
+from dosift.learning import DEFAULT_PRIOR
+from dosift.methods import Options, estimate
+from dosift.network import Network, read_network
+from dosift.network.learn import learn_from_codes
+from dosift.random_problems import random_mixture, random_network
+from dosift.rows import collapse
+from dosift.simulation import sample_codes
+from dosift.study.settings import GRAPHS, Task
+
+#: Numbers of non-empty targets that are drawn, as in the paper: uniform on 4..15.
+_FEWEST_TARGETS, _MOST_TARGETS = 4, 15
+#: Erdos-Renyi graphs of many variables would now and then have tables of gigabytes. The paper
+#: does not say what was done; here a variable has at most so many parents (no limit up to n = 11).
+_MOST_PARENTS = 10
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A network, a mixture on it, and the seeds of its rows.
+
+    Attributes
+    ----------
+    network : Network
+        The true network.
+    mixture : Mixture
+        The truth.
+    row_seed, control_seed : numpy.random.SeedSequence
+        Seeds of the mixture rows and of the control rows. Fewer rows are the first of more.
+    """
+
+    network: Network
+    mixture: Mixture
+    row_seed: np.random.SeedSequence
+    control_seed: np.random.SeedSequence
+
+    def rows(self, n_rows: int) -> NDArray[np.int32]:
+        """Draw mixture rows, shape (n_rows, n_variables), as state codes."""
+        targets, weights = self.mixture.to_codes(self.network)
+        rng = np.random.default_rng(self.row_seed)
+        return sample_codes(self.network, targets, weights, n_rows, rng)[0]
+
+    def learned_network(self, n_rows: int) -> Network:
+        """Return the network with tables learned from that many control rows."""
+        nothing = np.full((1, self.network.n_variables), -1)
+        rng = np.random.default_rng(self.control_seed)
+        control, _ = sample_codes(self.network, nothing, np.ones(1), n_rows, rng)
+        return learn_from_codes(
+            self.network.variables, self.network.parents, control, DEFAULT_PRIOR
+        )
+
+
+def draw_problem(
+    seed: int, source: str, n_variables: int, problem: int, max_size: int | None = None
+) -> Problem:
+    """Draw a problem of the study; it depends on nothing but these arguments.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the study.
+    source : str
+        Kind of random graph, or name of a network.
+    n_variables : int
+        Number of variables of a random network; not used for a named one.
+    problem : int
+        Number of the problem.
+    max_size : int, optional
+        Largest number of variables that a target sets.
+
+    Returns
+    -------
+    Problem
+
+    Raises
+    ------
+    MissingDependencyError
+        If a named network is wanted and pgmpy is not installed.
+
+    Examples
+    --------
+    >>> problem = draw_problem(0, "scale-free", 4, 0)
+    >>> problem.network.n_variables, problem.rows(10).shape
+    (4, (10, 4))
+    """
+    key = [seed, zlib.crc32(source.encode()), n_variables, problem]
+    of_network, of_mixture, of_rows, of_control = np.random.SeedSequence(key).spawn(4)
+    if source in GRAPHS:
+        network = random_network(
+            n_variables,
+            graph=cast(Literal["scale-free", "erdos-renyi"], source),
+            max_parents=_MOST_PARENTS,
+            random_state=of_network,
+        )
+    else:
+        network = named_network(source)
+    rng = np.random.default_rng(of_mixture)
+    mixture = random_mixture(
+        network,
+        int(rng.integers(_FEWEST_TARGETS, _MOST_TARGETS + 1)),
+        max_size=None if max_size is None else min(max_size, network.n_variables),
+        random_state=rng,
+    )
+    return Problem(network, mixture, of_rows, of_control)
+
+
+def network_path(name: str) -> Path:
+    """Return the file of a named network inside pgmpy.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"alarm"``.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    MissingDependencyError
+        If pgmpy is not installed.
+    InputError
+        If pgmpy does not have the network.
+    """
+    # Importing pgmpy takes seconds and is not needed: only its files are read.
+    found = importlib.util.find_spec("pgmpy")
+    if found is None or not found.submodule_search_locations:
+        raise MissingDependencyError("pgmpy", "pgmpy", f"the network {name!r}")
+    folder = Path(found.submodule_search_locations[0]) / "utils" / "example_models"
+    path = folder / f"{name}.bif.gz"
+    if not path.is_file():
+        raise InputError(f"the installed pgmpy has no network {name!r}; install pgmpy 1.0 to 1.2")
+    return path
+
+
+def named_network(name: str) -> Network:
+    """Read a network of the bnlearn repository from pgmpy's files.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"alarm"``.
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    MissingDependencyError
+        If pgmpy is not installed.
+    """
+    return read_network(network_path(name))
+
+
+def solve(seed: int, max_size: int | None, task: Task) -> dict[str, Any]:
+    """Draw, solve and score one problem.
+
+    Parameters
+    ----------
+    seed : int
+    max_size : int or None
+        See `draw_problem`.
+    task : Task
+
+    Returns
+    -------
+    dict
+        The fields of the task; ``refused``, None or why the method gives no answer; the fields
+        of `dosift.evaluation.Scores` if it does; and ``seconds``.
+    """
+    problem = draw_problem(seed, task.source, task.n_variables, task.problem, max_size)
+    codes = problem.rows(task.n_rows)
+    network = problem.network
+    if task.tables == "learned":
+        network = problem.learned_network(task.n_rows)
+    record: dict[str, Any] = {**asdict(task), "refused": None}
+    begin = time.perf_counter()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of fits that are poor: the scores will tell
+            # Without the estimator's standard errors and check of the fit, which take time.
+            configurations = collapse(codes, network.cardinalities)
+            found = estimate(task.method, network, configurations, Options())
+    except DosiftError as error:
+        return {**record, "refused": str(error)}
+    except MemoryError:
+        return {**record, "refused": "not enough memory"}
+    record["seconds"] = round(time.perf_counter() - begin, 4)
+    truth = problem.mixture.to_codes(problem.network)
+    return {**record, **asdict(compare_codes(*truth, found.targets, found.weights))}
