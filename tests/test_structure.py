@@ -23,6 +23,10 @@ from dosift.structure import edge_table, learn_graph, open_edges, plausible_grap
 
 pytest.importorskip("pyagrum")
 
+#: pgmpy takes seconds to be imported.
+ALL_METHODS = [
+    pytest.param(method, marks=pytest.mark.slow if method == "pgmpy" else ()) for method in METHODS
+]
 EDGES = [("a", "c"), ("b", "c"), ("c", "d")]
 
 
@@ -63,7 +67,7 @@ def test_what_can_be_told_is_found_and_warned_of(control: pl.DataFrame) -> None:
     assert sorted(dosift.learn_network(graph, control).edges) == EDGES
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ALL_METHODS)
 def test_every_method_finds_what_belongs_together(control: pl.DataFrame, method: str) -> None:
     with pytest.warns(GuessedGraphWarning):
         graph = learn_graph(control, method=method)
@@ -86,7 +90,7 @@ def test_columns_without_edges_stay(control: pl.DataFrame) -> None:
     assert set(graph.edges) == set(EDGES)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ALL_METHODS)
 def test_knowledge_is_respected(control: pl.DataFrame, method: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", GuessedGraphWarning)
