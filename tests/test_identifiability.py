@@ -24,6 +24,7 @@ from dosift.identifiability import (
     witness,
 )
 from dosift.identifiability.excluded import mixture_codes
+from dosift.identifiability.largest import largest_weight
 from dosift.identifiability.parsimony import least_size
 from dosift.identifiability.programs import weight_interval
 from dosift.identifiability.support import possible_states
@@ -214,6 +215,44 @@ def test_witness_of_wide_network_splits_one_target() -> None:
     assert found.error is None or found.error < 1e-9
     assert found.distance > 0.01
     assert len(found.mixture) == len(mixture) + 2
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_largest_weights_of_wide_networks_agree_with_enumeration(seed: int) -> None:
+    network = random_network(5, n_states=2 + seed % 2, n_edges=3 + seed % 4, random_state=seed)
+    mixture = random_mixture(network, 5, max_size=3, random_state=seed)
+    codes, weights = mixture_codes(network, mixture)
+    scope, cells = cells_of(network, mixture)
+    system = build_system(network, scope, cells)
+    bounds = system.bound[system.positions(on_scope(scope, codes))]
+    short = [largest_weight(network, codes, weights, target) for target in codes]
+    np.testing.assert_allclose(short, bounds, rtol=1e-12)
+
+
+def test_largest_weights_with_zeros_agree_with_enumeration() -> None:
+    n_known = 0
+    for seed in range(40):
+        network = sparse_network(4, 2 + seed % 2, seed, share=0.3)
+        mixture = random_mixture(network, 3, max_size=2, random_state=seed)
+        codes, weights = mixture_codes(network, mixture)
+        scope, cells = cells_of(network, mixture)
+        system = build_system(network, scope, cells)
+        bounds = system.bound[system.positions(on_scope(scope, codes))]
+        for target, bound in zip(codes, bounds, strict=True):
+            short = largest_weight(network, codes, weights, target)
+            assert short is None or short == pytest.approx(bound, rel=1e-12)
+            n_known += short is not None
+    assert n_known > 60
+
+
+def test_ranges_of_a_wide_network() -> None:
+    network = random_network(300, n_states=3, n_edges=400, max_parents=3, random_state=0)
+    found = identified(network, random_mixture(network, 10, max_size=3, random_state=0))
+    for one in found.ranges:
+        assert one.parsimonious == (one.weight, one.weight)
+        assert one.any[0] == 0.0
+        assert one.any[1] is not None
+        assert one.weight <= one.any[1] <= 1.0
 
 
 def test_limit_on_the_size_of_targets_can_make_a_mixture_unique() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dosift.identifiability.excluded import mixture_codes
+from dosift.identifiability.largest import largest_weight
 from dosift.identifiability.parsimony import (
     Parsimony,
     check_max_size,
@@ -340,7 +341,8 @@ class _Survey:
     def __init__(
         self, network: Network, codes: Codes, weights: Floats, max_size: int | None
     ) -> None:
-        self.network, self.codes, self.max_size = network, codes, max_size
+        self.network, self.max_size = network, max_size
+        self.codes, self.weights = codes, weights
         scopes = possible_scopes(network, codes, max_size)
         self.scope = next((s for s in scopes if s.n_nonzeros(network) <= MAX_NONZEROS), None)
         self.system: TargetSystem | None = None
@@ -384,6 +386,9 @@ class _Survey:
         return extreme_weight(self.system, _column(self.network, self.system, target), 1.0)
 
     def _high(self, target: Target) -> float | None:
+        if self.max_size is None and (self.system is None or not self.system.exact):
+            row = Mixture({target: 1.0}).to_codes(self.network)[0][0]
+            return largest_weight(self.network, self.codes, self.weights, row)
         if self.system is None or not self.system.exact:
             return None
         column = _column(self.network, self.system, target)

@@ -61,6 +61,7 @@ def possible_states(
     *,
     fixed: Mapping[int, int] | None = None,
     free: Iterable[int] = (),
+    allowed: Mapping[int, Bools] | None = None,
     max_entries: int = MAX_ENTRIES,
 ) -> Bools | None:
     """Joint states of some variables that occur with positive probability.
@@ -74,6 +75,8 @@ def possible_states(
         An intervention: variables set to state positions.
     free : iterable of int
         Variables without a mechanism, which may take any state.
+    allowed : mapping of int to ndarray of bool, optional
+        For some variables, the states that they must be in.
     max_entries : int
         Largest table that may be built on the way.
 
@@ -93,15 +96,20 @@ def possible_states(
     [True, True]
     """
     fixed = {} if fixed is None else fixed
+    allowed = {} if allowed is None else allowed
     unbound = {*fixed, *free}
     shape = tuple(int(network.cardinalities[i]) for i in keep)
     if np.prod(shape, dtype=float) > max_entries:
         return None
     relations: list[Relation] = [
         _relation(network, i, fixed)
-        for i in ancestors(network, keep, cut=unbound)
+        for i in ancestors(network, [*keep, *allowed], cut=unbound)
         if i not in unbound and network.tables[i].min() == 0
     ]
+    bound = {i for scope, _ in relations for i in scope}.union(keep)
+    relations += [((i,), states) for i, states in allowed.items() if i in bound]
+    if not all(states.any() for states in allowed.values()):
+        return np.zeros(shape, dtype=bool)
     return _eliminate(relations, keep, shape, max_entries, network)
 
 
@@ -114,10 +122,6 @@ def _relation(network: Network, i: int, fixed: Mapping[int, int]) -> Relation:
     axes = np.argsort(scope, kind="stable")
     possible: Bools = np.asarray(table[index], dtype=np.bool_).transpose(axes)
     return tuple(sorted(scope)), possible
-
-
-def _joined(relations: Sequence[Relation], i: int) -> set[int]:
-    return set().union(*(scope for scope, _ in relations if i in scope))
 
 
 def _combine(relations: Sequence[Relation], scope: Sequence[int], shape: Sequence[int]) -> Bools:
@@ -136,21 +140,41 @@ def _eliminate(
     max_entries: int,
     network: Network,
 ) -> Bools | None:
-    """Project the conjunction of the relations on the kept variables."""
+    """Project the conjunction of the relations on the kept variables.
+
+    The hidden variable whose elimination builds the smallest table goes first.
+    """
     size = network.cardinalities.astype(float)
-    hidden = {i for scope, _ in relations for i in scope}.difference(keep)
-    while hidden:
-        cost = {i: float(np.prod([size[j] for j in _joined(relations, i)])) for i in hidden}
-        i = min(hidden, key=lambda j: (cost[j], j))
-        if cost[i] > max_entries:
+    touching: dict[int, list[Relation]] = {}
+    for relation in relations:
+        for i in relation[0]:
+            touching.setdefault(i, []).append(relation)
+
+    def joined(i: int) -> list[int]:
+        return sorted({j for scope, _ in touching[i] for j in scope})
+
+    def cost(i: int) -> float:
+        return float(np.prod(size[joined(i)]))
+
+    costs = {i: cost(i) for i in set(touching).difference(keep)}
+    while costs:
+        i = min(costs, key=lambda j: (costs[j], j))
+        if costs.pop(i) > max_entries:
             return None
-        scope = sorted(_joined(relations, i))
-        touched = [r for r in relations if i in r[0]]
-        joint = _combine(touched, scope, [int(size[j]) for j in scope])
+        scope = joined(i)
+        joint = _combine(touching[i], scope, [int(size[j]) for j in scope])
         table = np.asarray(joint.any(axis=scope.index(i)), dtype=np.bool_)
         scope.remove(i)
-        relations = [r for r in relations if i not in r[0]] + [(tuple(scope), table)]
-        hidden.remove(i)
-    scope = sorted(keep)
-    table = _combine(relations, scope, [int(size[j]) for j in scope])
-    return table.transpose([scope.index(i) for i in keep]).reshape(shape)
+        made: Relation = (tuple(scope), table)
+        gone = {id(relation) for relation in touching.pop(i)}
+        for j in scope:
+            touching[j] = [r for r in touching[j] if id(r) not in gone] + [made]
+        for j in scope:
+            if j in costs:
+                costs[j] = cost(j)
+        if not scope and not table.all():
+            return np.zeros(shape, dtype=bool)
+    kept = sorted(keep)
+    left = {id(r): r for j in kept for r in touching.get(j, [])}
+    table = _combine(list(left.values()), kept, [int(size[j]) for j in kept])
+    return table.transpose([kept.index(i) for i in keep]).reshape(shape)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,7 +31,7 @@ Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
 #: Most entries of a system that is built.
-MAX_NONZEROS = 3_000_000
+MAX_NONZEROS = 2_000_000
 #: Most entries of a system that a linear program is solved on.
 MAX_PROGRAM = 100_000
 #: Most entries of a system on which one linear program for each end of each interval is solved.
@@ -267,9 +268,13 @@ class TargetSystem:
 
     def positions(self, targets: Codes) -> Codes:
         """Positions of some targets among the system's, -1 for those that it does not have."""
-        known = {row.tobytes(): j for j, row in enumerate(np.ascontiguousarray(self.targets))}
-        rows = np.ascontiguousarray(targets, dtype=self.targets.dtype)
-        return np.array([known.get(row.tobytes(), -1) for row in rows], dtype=np.int64)
+        rows = np.ascontiguousarray(targets, dtype=np.int64)
+        return np.array([self._known.get(row.tobytes(), -1) for row in rows], dtype=np.int64)
+
+    @cached_property
+    def _known(self) -> dict[bytes, int]:
+        rows = np.ascontiguousarray(self.targets, dtype=np.int64)
+        return {row.tobytes(): j for j, row in enumerate(rows)}
 
     def full_codes(self, network: Network, columns: Codes) -> Codes:
         """Targets over all variables of the network, for some columns."""
