@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -11,6 +12,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+study_module = importlib.import_module("dosift.cli.study")
 
 COMMAND = [sys.executable, "-m", "dosift", "study", "-o", "out"]
 TINY = ["--variables", "3", "--rows", "40,80", "--problems", "3", "--methods", "moments"]
@@ -118,13 +121,31 @@ def test_a_killed_study_ends_with_the_same_table(processes: str, tmp_path: Path)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.slow
+def test_an_early_interrupt_brings_no_traceback_of_a_worker(tmp_path: Path) -> None:
+    for wait in (0.5, 0.8, 1.1, 1.4, 1.7):
+        process = subprocess.Popen(
+            [*COMMAND, *LONG, "--processes", "2"],
+            cwd=tmp_path,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        time.sleep(wait)
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode in {130, -signal.SIGINT}
+        assert "Process Spawn" not in errors
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
 @pytest.mark.parametrize("processes", ["1", "2"])
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupt_keeps_what_is_solved(
     number: signal.Signals, status: int, processes: str, tmp_path: Path
 ) -> None:
     process = started(*LONG, "--processes", processes, cwd=tmp_path)
-    process.send_signal(number)
+    os.killpg(process.pid, number)  # as a terminal does
     output, errors = process.communicate(timeout=60)  # waits for the workers too
     assert process.returncode == status, errors
     assert output == ""
@@ -135,3 +156,24 @@ def test_an_interrupt_keeps_what_is_solved(
     if status == 130:
         assert f"{kept.count(b'{')} of 160 problems are solved and kept in out" in errors
     assert not (tmp_path / "out" / "results.csv").exists()
+
+
+def test_lines_with_an_estimate(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter((0.0, 0.0, 0.0, 20.0, 40.0))
+    monkeypatch.setattr(study_module.time, "monotonic", lambda: next(clock))
+    with study_module._Progress(quiet=False) as tell:
+        tell("solving", 10, 100)
+        tell("solving", 20, 100)
+        tell("solving", 30, 100)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "solving ...",
+        "10 of 100 problems were solved before",
+        "30 of 100 problems, about 2 min left",
+    ]
+
+
+def test_durations() -> None:
+    assert [study_module._duration(s) for s in (5, 300, 36_000)] == ["5 s", "5 min", "10.0 h"]

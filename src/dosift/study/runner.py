@@ -223,7 +223,9 @@ def _solved(work: Callable[[Task], Record], tasks: list[Task], processes: int) -
         processes, multiprocessing.get_context("spawn"), initializer=_begin_worker
     )
     try:
-        for future in as_completed([pool.submit(work, task) for task in tasks]):
+        with _interrupts_held():  # the new processes begin with interrupts held, and stay so
+            futures = [pool.submit(work, task) for task in tasks]
+        for future in as_completed(futures):
             yield future.result()
         pool.shutdown()
     except BrokenProcessPool:
@@ -236,6 +238,19 @@ def _solved(work: Callable[[Task], Record], tasks: list[Task], processes: int) -
         for child in set(multiprocessing.active_children()) - others:
             child.terminate()
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold back Ctrl-C; it comes at the end, to this process alone."""
+    if not hasattr(signal, "pthread_sigmask"):  # pragma: no cover - Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 #: Keeps the limit of threads of a worker process.
