@@ -61,6 +61,23 @@ def test_tables_figures_and_words(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "results.csv").read_bytes() == results
 
 
+def test_refusals_are_told(tmp_path: Path) -> None:
+    done = run(
+        "--variables",
+        "9",
+        "--rows",
+        "50",
+        "--problems",
+        "1",
+        "--methods",
+        "brute-force",
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0
+    assert "note: brute-force refused 1 problems, first: method 'brute-force'" in done.stderr
+    assert "| 0 (1 refused) |" in done.stdout
+
+
 def test_other_settings_in_the_folder_are_refused(tmp_path: Path) -> None:
     assert run(*TINY, "--quiet", cwd=tmp_path).returncode == 0
     done = run(*TINY, "--seed", "1", cwd=tmp_path)

@@ -147,6 +147,8 @@ def _write(
     from dosift.study.figures import draw_figures
     from dosift.study.summary import csv_text, summarise_seconds
 
+    if not quiet:
+        _tell_refusals(records)
     lines, seconds = summarise(records), summarise_seconds(records)
     write_bytes(folder / "results.csv", csv_text(lines).encode())
     write_bytes(folder / "seconds.csv", csv_text(seconds).encode())
@@ -156,6 +158,16 @@ def _write(
         if not quiet:
             print(f"note: no figures: {error}", file=sys.stderr)
     return lines, seconds
+
+
+def _tell_refusals(records: list[dict[str, Any]]) -> None:
+    """Say for each method that gave no answer how often, and why the first time."""
+    reasons: dict[str, list[str]] = {}
+    for record in records:
+        if record["refused"] is not None:
+            reasons.setdefault(record["method"], []).append(record["refused"])
+    for method, told in reasons.items():
+        print(f"note: {method} refused {len(told)} problems, first: {told[0]}", file=sys.stderr)
 
 
 class _Progress:
