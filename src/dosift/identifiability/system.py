@@ -36,8 +36,9 @@ MAX_NONZEROS = 2_000_000
 MAX_PROGRAM = 100_000
 #: Most entries of a system on which one linear program for each end of each interval is solved.
 MAX_INTERVAL_PROGRAM = 20_000
-#: Targets that can have no more weight than this are left out of a system.
-NEGLIGIBLE = 1e-10
+#: Targets that can have no more weight than this are left out of a system: zero, but for numbers
+#: too small to be divided by.
+SMALLEST_BOUND = 1e-300
 
 
 @dataclass(frozen=True)
@@ -238,7 +239,7 @@ class TargetSystem:
     ----------
     scope : Scope
     targets : ndarray of int, shape (n_targets, n_settable)
-        Targets that could have a weight above ``NEGLIGIBLE``.
+        Targets that could have weight.
     bound : ndarray, shape (n_targets,)
         The largest weight that each could have if targets of every size could make up the rest.
     matrix : csc_array, shape (n_occurring_cells, n_targets)
@@ -283,9 +284,7 @@ class TargetSystem:
         return out
 
 
-def build_system(
-    network: Network, scope: Scope, cells: Floats, negligible: float = NEGLIGIBLE
-) -> TargetSystem:
+def build_system(network: Network, scope: Scope, cells: Floats) -> TargetSystem:
     """Build the system of all targets of a scope.
 
     Parameters
@@ -295,8 +294,6 @@ def build_system(
         Small enough for :func:`fits`.
     cells : ndarray, shape (n_cells,)
         What the columns are to add up to.
-    negligible : float
-        Targets that can have no more weight than this are left out.
 
     Returns
     -------
@@ -318,7 +315,7 @@ def build_system(
     room = cells[entries.cell] / entries.value
     bound = np.full(targets.shape[0], np.inf)
     np.minimum.at(bound, entries.target, room)
-    chosen = (bound > negligible) & np.isfinite(bound)
+    chosen = (bound > SMALLEST_BOUND) & np.isfinite(bound)
     new_column = np.cumsum(chosen) - 1
     positive = cells > 0 if occurs is None else (cells > 0) & occurs
     new_row = np.cumsum(positive) - 1
