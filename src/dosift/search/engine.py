@@ -408,13 +408,13 @@ def _refine(
     """Fit tables and mixture by turns until the joint score rises no more."""
     tell("refining the network", 0, None)
     fitter = JointFitter(network, configurations)
-    joint = fitter.prune(fitter.fit(network, targets, weights))
+    joint = fitter.simplify(fitter.fit(network, targets, weights))
     for _ in range(_MAX_REFINEMENTS):
         search = TargetSearch(joint.network, configurations, max_size, tell)
         prepared, fit = search.from_targets(joint.targets, joint.weights)
         targets = prepared.to_network(fit.targets, network.n_variables)
         tell("refining the network", 0, None)
-        better = fitter.prune(fitter.fit(joint.network, targets, fit.weights))
+        better = fitter.simplify(fitter.fit(joint.network, targets, fit.weights))
         if better.score <= joint.score + _LEAST_RISE:
             break
         joint = better

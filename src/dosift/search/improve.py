@@ -98,7 +98,7 @@ class Improver:
 
     def _merge(self, fit: Fit) -> Fit | None:
         """Replace components by what they have in common."""
-        for move in merges(fit):
+        for move in merges(fit.targets):
             trial = self._apply(fit, move)
             if trial.score > fit.score + _LEAST_RISE:
                 return trial

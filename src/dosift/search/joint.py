@@ -20,6 +20,7 @@ from dosift.network.learn import tables_of
 from dosift.network.model import ControlCounts, Network
 from dosift.rates import family_counts
 from dosift.rows.configurations import Configurations
+from dosift.search.moves import merges
 from dosift.search.score import Score
 from dosift.weights import solve_weights
 
@@ -105,6 +106,33 @@ class JointFitter:
             found.columns[:, kept], found.mixture, weights[kept], found.log_reference
         )
         return JointFit(network, targets[kept], weights[kept], score, found)
+
+    def simplify(self, fit: JointFit) -> JointFit:
+        """Drop and merge components while that raises the joint score.
+
+        Where control rows hardly show a parent configuration that a target makes frequent, the
+        extensions of the target by the states of the child stand in for the unknown table; no
+        single drop leads back, since only all of them together explain those rows.
+        """
+        while True:
+            fit = self.prune(fit)
+            better = self._merged(fit)
+            if better is None:
+                return fit
+            fit = better
+
+    def _merged(self, fit: JointFit) -> JointFit | None:
+        for move in merges(fit.targets):
+            keep = np.ones(fit.weights.size, dtype=bool)
+            keep[list(move.dropped)] = False
+            trial = self.fit(
+                fit.network,
+                np.concatenate([fit.targets[keep], move.added]),
+                np.append(fit.weights[keep], fit.weights[~keep].sum()),
+            )
+            if trial.score > fit.score + _LEAST_RISE:
+                return trial
+        return None
 
     def prune(self, fit: JointFit) -> JointFit:
         """Drop components while that raises the joint score."""

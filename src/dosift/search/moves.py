@@ -87,26 +87,31 @@ def rank_moves(problem: SearchProblem, fit: Fit, priced: Priced) -> list[Move]:
     ]
 
 
-def merges(fit: Fit) -> list[Move]:
+def merges(targets: Ints) -> list[Move]:
     """Propose to replace components that differ in one variable by what they have in common.
 
     Where the parents of a variable hardly vary inside a target, its extensions by the states of
     that variable imitate it; no single step leads from the imitation back.
+
+    Parameters
+    ----------
+    targets : ndarray of int, shape (n_targets, n_variables)
 
     Returns
     -------
     list of Move
         For each common target of two or more components: drop them all, or all but one.
     """
+    present = {target.tobytes() for target in targets}
     children: dict[bytes, tuple[Ints, list[int]]] = {}
-    for s, target in enumerate(fit.targets):
+    for s, target in enumerate(targets):
         for j in np.flatnonzero(target >= 0):
             parent = target.copy()
             parent[j] = -1
             children.setdefault(parent.tobytes(), (parent, []))[1].append(s)
     moves = []
     for key, (parent, members) in children.items():
-        if len(members) < 2 or key in fit.keys:
+        if len(members) < 2 or key in present:
             continue
         moves.append(Move(parent[None, :], tuple(members), 0.0))
         moves += [
