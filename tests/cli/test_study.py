@@ -74,7 +74,7 @@ def test_refusals_are_told(tmp_path: Path) -> None:
         cwd=tmp_path,
     )
     assert done.returncode == 0
-    assert "note: brute-force refused 1 problems, first: method 'brute-force'" in done.stderr
+    assert "note: brute-force refused 1 problem, first: method 'brute-force'" in done.stderr
     assert "| 0 (1 refused) |" in done.stdout
 
 

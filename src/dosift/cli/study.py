@@ -167,7 +167,9 @@ def _tell_refusals(records: list[dict[str, Any]]) -> None:
         if record["refused"] is not None:
             reasons.setdefault(record["method"], []).append(record["refused"])
     for method, told in reasons.items():
-        print(f"note: {method} refused {len(told)} problems, first: {told[0]}", file=sys.stderr)
+        plural = "s" if len(told) > 1 else ""
+        text = f"note: {method} refused {len(told)} problem{plural}, first: {told[0]}"
+        print(text, file=sys.stderr)
 
 
 class _Progress:
