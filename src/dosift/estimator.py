@@ -410,6 +410,7 @@ class InterventionMixture(Conventions):
             "penalised_score": self.penalised_score_,
             "optimality_gap": self.optimality_gap_,
             "converged": self.converged_,
+            "certificate": self._certificate(),
             "impossible_rows": self.impossible_rows_,
             "fit_check": {
                 "fits": self.fit_check_.fits,
@@ -420,6 +421,22 @@ class InterventionMixture(Conventions):
                     for i, j, p in self.fit_check_.worst
                 ],
             },
+        }
+
+    def _certificate(self) -> dict[str, Any] | None:
+        found = self.certificate_
+        if found is None:
+            return None
+        target = None
+        if found.target is not None:
+            one = Mixture.from_codes(self.network_, found.target[None, :], np.ones(1))
+            target = str(next(iter(one)))
+        return {
+            "scope": found.scope,
+            "n_variables": found.n_variables,
+            "n_targets": found.n_targets,
+            "largest_gradient": found.largest_gradient,
+            "target": target,
         }
 
 

@@ -81,3 +81,31 @@ def test_the_estimator_returns_the_refined_network() -> None:
     assert model.network is learned
     assert distance(model.network_, true) < distance(learned, true)
     assert model.score(rows) * 4000 == pytest.approx(model.log_likelihood_, rel=1e-9)
+
+
+def test_extensions_that_stand_in_for_an_unknown_table_are_merged() -> None:
+    """A target makes a parent configuration frequent that control rows hardly show."""
+    states = [str(k) for k in range(3)]
+    true = dosift.Network.from_tables(
+        {"a": states, "b": states},
+        {"b": ["a"]},
+        {
+            "a": [[0.001, 0.4, 0.599]],
+            "b": [[0.1, 0.2, 0.7], [0.6, 0.2, 0.2], [0.3, 0.3, 0.4]],
+        },
+    )
+    nothing = np.full((1, 2), -1)
+    control, _ = sample_codes(true, nothing, np.ones(1), 2_000, np.random.default_rng(1))
+    targets = np.array([[-1, -1], [0, -1]])
+    codes, _ = sample_codes(true, targets, np.array([0.5, 0.5]), 4_000, np.random.default_rng(2))
+    learned = learn_from_codes(true.variables, true.parents, control, DEFAULT_PRIOR)
+    rows = collapse(codes, true.cardinalities)
+    fitter = JointFitter(learned, rows)
+    imitation = np.array([[-1, -1], [0, 0], [0, 1], [0, 2]], dtype=np.int16)
+    start = fitter.fit(learned, imitation, np.array([0.5, 0.1, 0.1, 0.3]))
+    assert len(fitter.prune(start).targets) == 4
+    merged = fitter.simplify(start)
+    assert {tuple(t) for t in merged.targets.tolist()} == {(-1, -1), (0, -1)}
+    assert merged.score > start.score
+    found = find_targets(learned, rows)
+    assert {tuple(t) for t in found.targets.tolist()} == {(-1, -1), (0, -1)}

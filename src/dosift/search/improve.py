@@ -161,5 +161,5 @@ class Improver:
         keep[list(move.dropped)] = False
         targets = np.concatenate([fit.targets[keep], move.added])
         freed = max(float(fit.weights[~keep].sum()), 0.02)
-        start = np.append(fit.weights[keep], np.full(len(move.added), freed / len(move.added)))
+        start = np.append(fit.weights[keep], np.full(len(move.added), freed / max(len(move.added), 1)))
         return prune(self.problem, self.problem.fit(targets, start))

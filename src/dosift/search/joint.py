@@ -128,7 +128,7 @@ class JointFitter:
             trial = self.fit(
                 fit.network,
                 np.concatenate([fit.targets[keep], move.added]),
-                np.append(fit.weights[keep], fit.weights[~keep].sum()),
+                np.append(fit.weights[keep], np.full(len(move.added), fit.weights[~keep].sum())),
             )
             if trial.score > fit.score + _LEAST_RISE:
                 return trial

@@ -100,7 +100,8 @@ def merges(targets: Ints) -> list[Move]:
     Returns
     -------
     list of Move
-        For each common target of two or more components: drop them all, or all but one.
+        For each common target of two or more components: drop them all, or all but one. Where
+        it is a component already, nothing is added.
     """
     present = {target.tobytes() for target in targets}
     children: dict[bytes, tuple[Ints, list[int]]] = {}
@@ -111,12 +112,12 @@ def merges(targets: Ints) -> list[Move]:
             children.setdefault(parent.tobytes(), (parent, []))[1].append(s)
     moves = []
     for key, (parent, members) in children.items():
-        if len(members) < 2 or key in present:
+        if len(members) < 2:
             continue
-        moves.append(Move(parent[None, :], tuple(members), 0.0))
-        moves += [
-            Move(parent[None, :], tuple(s for s in members if s != kept), 0.0) for kept in members
-        ]
+        added = parent[None, :] if key not in present else parent[None, :][:0]
+        moves.append(Move(added, tuple(members), 0.0))
+        if key not in present:
+            moves += [Move(added, tuple(s for s in members if s != kept), 0.0) for kept in members]
     return moves
 
 
