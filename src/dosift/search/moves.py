@@ -71,6 +71,7 @@ def rank_moves(problem: SearchProblem, fit: Fit, priced: Priced) -> list[Move]:
     # A stage that the model gives no hope is not looked at, but for the one it likes best.
     worth = second.values > _HOPELESS
     worth[second.values.argmax(axis=0), np.arange(best.size)] = True
+    worth[0] |= second.weights[0, :, -1] > 0
     stages, chosen = np.nonzero(worth)
     values = np.full(worth.shape, -np.inf)
     values[stages, chosen] = model.value_after(chosen, second, stages)
