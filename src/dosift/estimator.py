@@ -32,7 +32,7 @@ Ints = NDArray[np.integer]
 Progress = Callable[[str, int, "int | None"], None]
 
 #: Rows drawn from the fitted mixture for the fit check: at least, and as a multiple of the rows.
-_CHECK_ROWS, _CHECK_FACTOR, _CHECK_MOST = 100_000, 5, 1_000_000
+_CHECK_ROWS, _CHECK_FACTOR, _CHECK_MOST = 100_000, 5, 300_000
 
 
 class InterventionMixture(Conventions):

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaincc
 
 from dosift.network.model import Network
+from dosift.rows.configurations import collapse
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -71,12 +72,14 @@ def check_fit(network: Network, codes: Ints, counts: Floats, simulated: Ints) ->
     else:
         pairs = [(p, i) for i in range(n) for p in network.parents[i]]
         pairs += [(i, i) for i in range(n) if not network.parents[i]]
+    # Distinct rows are fewer than rows, and there are many pairs to count.
+    drawn_rows = collapse(simulated, network.cardinalities)
     p_values = np.empty(len(pairs))
     for k, (i, j) in enumerate(pairs):
         width = int(network.cardinalities[j])
         size = int(network.cardinalities[i]) * width
         observed = _pair_counts(codes, i, j, width, size, counts)
-        drawn = _pair_counts(simulated, i, j, width, size, None)
+        drawn = _pair_counts(drawn_rows.codes, i, j, width, size, drawn_rows.counts)
         p_values[k] = homogeneity_p_value(observed, drawn)
     corrected = np.minimum(p_values * len(pairs), 1.0)
     order = np.argsort(corrected, kind="stable")
@@ -89,7 +92,7 @@ def check_fit(network: Network, codes: Ints, counts: Floats, simulated: Ints) ->
 
 
 def _pair_counts(
-    codes: Ints, i: int, j: int, width: int, size: int, counts: Floats | None
+    codes: Ints, i: int, j: int, width: int, size: int, counts: Floats
 ) -> Floats:
     index = codes[:, i].astype(np.int64) * width + codes[:, j]
     return np.bincount(index, weights=counts, minlength=size).astype(np.float64)

@@ -22,6 +22,7 @@ from dosift.assignment import Assignment
 from dosift.atomic import check_absent, whole_folder
 from dosift.certainty import SURE
 from dosift.errors import DosiftWarning, InputError
+from dosift.identifiability import verdict
 from dosift.interventions import Mixture
 from dosift.network import Network, read_network, write_network
 
@@ -99,6 +100,7 @@ def result_content(
         "graph": graph_content(model.network_),
         "certainty": _finite(certainty_content(model)),
         "diagnostics": _finite(model.diagnostics()),
+        "identifiability": verdict(model.network_, model.mixture_),
         "settings": dict(settings),
         "seed": settings.get("seed"),
         "inputs": [{"path": str(p), "sha256": _sha256(p)} for p in inputs],
