@@ -103,10 +103,16 @@ def result_content(
         "identifiability": verdict(model.network_, model.mixture_),
         "settings": dict(settings),
         "seed": settings.get("seed"),
-        "inputs": [{"path": str(p), "sha256": _sha256(p)} for p in inputs],
+        "inputs": [{"path": _as_given(p), "sha256": _sha256(p)} for p in inputs],
         "versions": versions(),
         "timings": {stage: round(seconds, 3) for stage, seconds in timings.items()},
     }
+
+
+def _as_given(path: Path) -> str:
+    """Return a path as the user gave it; data of the package by name, wherever it is installed."""
+    package = Path(__file__).parent
+    return f"dosift: {path.name}" if path.is_relative_to(package) else str(path)
 
 
 def graph_content(network: Network) -> dict[str, list[str]]:

@@ -166,7 +166,9 @@ def test_no_promise_exceeds_what_the_move_brings_and_most_come_close() -> None:
 
 def test_a_split_finds_two_extensions_that_replace_a_component() -> None:
     network = Network.from_tables(
-        {"a": ["0", "1", "2"], "b": ["0", "1", "2"]}, {}, {"a": [[0.25, 0.25, 0.5]], "b": [[0.5, 0.25, 0.25]]}
+        {"a": ["0", "1", "2"], "b": ["0", "1", "2"]},
+        {},
+        {"a": [[0.25, 0.25, 0.5]], "b": [[0.5, 0.25, 0.25]]},
     )
     targets = np.array([[0, 1], [0, 2], [-1, -1]])
     codes, _ = sample_codes(

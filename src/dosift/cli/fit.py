@@ -128,8 +128,8 @@ def fit_files(
             method=settings["method"],
             max_size=settings["max_size"],
             refine=settings["refine"],
-            epsilon=settings["epsilon"],
-            delta=settings["delta"],
+            epsilon=settings.get("epsilon", 1e-3),
+            delta=settings.get("delta"),
             random_state=settings["seed"],
         ).fit(rows, progress=tell)
         timings["fit"] = time.perf_counter() - begin

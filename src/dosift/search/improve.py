@@ -161,5 +161,7 @@ class Improver:
         keep[list(move.dropped)] = False
         targets = np.concatenate([fit.targets[keep], move.added])
         freed = max(float(fit.weights[~keep].sum()), 0.02)
-        start = np.append(fit.weights[keep], np.full(len(move.added), freed / max(len(move.added), 1)))
+        start = np.append(
+            fit.weights[keep], np.full(len(move.added), freed / max(len(move.added), 1))
+        )
         return prune(self.problem, self.problem.fit(targets, start))

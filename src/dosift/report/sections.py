@@ -1,0 +1,348 @@
+"""The sections of the page that hold results."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from dosift.report.content import Content, Line
+from dosift.report.marks import Axis, bar, bar_and_screen, cell, folded, row, table
+from dosift.report.words import (
+    DASH,
+    clipped,
+    counted,
+    interval,
+    known,
+    number,
+    percent,
+    share,
+    shown,
+)
+
+#: Variables whose rates are shown at first; the rest of the table folds out.
+_SHOWN_RATES = 20
+
+
+def answer(content: Content) -> str:
+    """Say what was found, in words."""
+    return f"<p class='answer'>{_found(content)} {_fits(content)}</p>{_largest_totals(content)}"
+
+
+def _found(content: Content) -> str:
+    hits = content.hits
+    if not hits:
+        return "No intervention was found: the undisturbed network explains the rows best."
+    weights = [known(c["weight"]) for c in hits]
+    explained = sum(w for w in weights if w is not None) if None not in weights else None
+    nothing = next((c for c in content.components if c["size"] == 0), {})
+    ends = [known(nothing.get(key)) for key in ("ci_high", "ci_low")]
+    low, high = (None if end is None else 1 - end for end in ends)
+    total = share({"weight": explained, "ci_low": low, "ci_high": high})
+    largest = max(hits, key=lambda c: known(c["weight"]) or 0.0)
+    explains = "intervention explains" if len(hits) == 1 else "interventions explain"
+    name = f"<b>{shown(clipped(largest['target'], 120))}</b>"
+    found = f"It is {name}." if len(hits) == 1 else f"The largest is {name} with {share(largest)}."
+    return f"<b>{len(hits)}</b> {explains} <b>{total}</b> of the rows. {found}"
+
+
+def _fits(content: Content) -> str:
+    check = content.fit_check
+    if not check:
+        return "Whether the model fits these rows was not checked."
+    if not check.get("fits"):
+        return "<b>The model does not fit these rows.</b>"
+    if content.reasons:
+        return "The fit check finds nothing, but see above."
+    return "<b>The model fits these rows.</b>"
+
+
+def _largest_totals(content: Content) -> str:
+    """Name the largest totals: they stay right when single interventions are hard to tell apart."""
+    if len(content.hits) < 2:
+        return ""
+    lines = [v for v in content.variables if v["value"] not in {"", None} and known(v["rate"])]
+    if not lines:
+        return ""
+    parts = "; ".join(
+        f"{shown(clipped(v['variable'], 40))}={shown(clipped(v['value'], 40))} {share(v, 'rate')}"
+        for v in lines[:3]
+    )
+    return f"<p>Summed over all interventions that set them: {parts}.</p>"
+
+
+def components_section(content: Content) -> str:
+    """Return the table of components."""
+    hits = content.hits or content.components
+    axis = Axis.up_to(c[key] for c in hits for key in ("weight", "ci_high"))
+    rows = [_component_row(content, k, c, axis) for k, c in enumerate(content.components)]
+    headings = [
+        ("name", "intervention"),
+        ("number", "share of rows [95&nbsp;%]"),
+        ("bars", axis.head()),
+        ("number", "rows (expected)"),
+    ]
+    return (
+        table("Interventions with their shares of the rows", headings, rows, "shares")
+        + "<p class='soft'>Intervals are 95&nbsp;% and take the interventions found and the "
+        "network as given; what choosing them adds is not in them.</p>"
+    )
+
+
+def _component_row(content: Content, k: int, component: Line, axis: Axis) -> str:
+    target = shown(component["target"])
+    attributes = ""
+    if component["size"] == 0:
+        name = f"{target} <span class='soft'>no intervention</span>"
+    elif content.parents is None:
+        name = target
+    else:
+        name = f"<button type='button' class='pick' aria-pressed='false'>{target}</button>"
+        note = f"{component['target']}: {share(component)} of the rows. Dashed arrows are cut."
+        attributes = f' data-c="{k}" data-note="{shown(note)}"{_highlights(content, component)}'
+    return row(
+        [
+            cell(name, "name"),
+            cell(_two(percent(component["weight"]), interval(component)), "number"),
+            cell(bar(axis, *(component[key] for key in ("weight", "ci_low", "ci_high"))), "bars"),
+            cell(f"{number(component['rows'])}<span class='unit'> rows</span>", "number"),
+        ],
+        attributes,
+    )
+
+
+def _highlights(content: Content, component: Line) -> str:
+    sets = content.sets(component)
+    states = json.dumps([clipped(state, 11) for _, state in sets], ensure_ascii=True)
+    return f' data-sets="{" ".join(str(i) for i, _ in sets)}" data-states="{shown(states)}"'
+
+
+def _two(first: str, second: str) -> str:
+    return f"{first} <span class='interval'>{second or DASH}</span>"
+
+
+def rates_section(content: Content) -> str:
+    """Return the table of totals for each variable and value, beside the one-pass rates."""
+    groups = _rate_groups(content)
+    if not groups:
+        return "<p>No variable is set by any intervention.</p>"
+    found = [g for g in groups if any(known(v["rate"]) != 0 for v in g)]
+    seen = [g for g in groups if g not in found]
+    axis = Axis.up_to(
+        v.get(key)
+        for g in groups
+        for v in g
+        for key in ("rate", "ci_high", "screen_rate", "screen_ci_high")
+    )
+    parts = [
+        "<p class='soft'>How often each variable is set, and to what. Bars: the total weight of "
+        "all interventions that set it so; totals stay right when single interventions are hard "
+        "to tell apart. Rings: the one-pass estimate, which needs no search; where the two differ "
+        "by much, be careful.</p><p class='legend' aria-hidden='true'><span class='key-bar'></span>"
+        "total <span class='key-ring'></span> one pass; lines are 95&nbsp;% intervals</p>",
+        _rate_table(found[:_SHOWN_RATES], axis),
+    ]
+    if found[_SHOWN_RATES:]:
+        more = counted(len(found) - _SHOWN_RATES, "more variable", "more variables")
+        parts.append(folded(more, _rate_table(found[_SHOWN_RATES:], axis)))
+    if seen:
+        n = counted(len(seen), "variable", "variables")
+        parts.append(
+            folded(
+                f"{n} that no intervention found sets, but whose one-pass interval lies above zero",
+                "<p class='soft'>With many variables some do so by chance.</p>"
+                + _rate_table(seen, axis),
+            )
+        )
+    return "".join(parts) + "<p class='soft'>All others are in <code>variables.csv</code>.</p>"
+
+
+def _rate_groups(content: Content) -> list[list[Line]]:
+    """Return the lines worth showing, by variable: its total, then its values."""
+    groups: dict[str, list[Line]] = {}
+    for line in content.variables:
+        low = known(line.get("screen_ci_low"))
+        # A rate that is unknown is shown; only one that is known to be zero is left out.
+        if known(line["rate"]) != 0 or (low is not None and low > 0):
+            own = groups.setdefault(line["variable"], [])
+            is_total = line["value"] in {"", None}
+            own.insert(0 if is_total else len(own), line)
+    return list(groups.values())
+
+
+def _rate_table(groups: Sequence[Sequence[Line]], axis: Axis) -> str:
+    headings = [
+        ("name", "variable"),
+        ("number", "total [95&nbsp;%]"),
+        ("bars", axis.head()),
+        ("number", "one pass [95&nbsp;%]"),
+    ]
+    rows = [_rate_row(line, axis) for group in groups for line in _without_repetition(group)]
+    return table("Totals for each variable and value", headings, rows, "shares rates")
+
+
+def _without_repetition(group: Sequence[Line]) -> Sequence[Line]:
+    """Leave out the total of a variable that has one value only."""
+    return group[1:] if len(group) == 2 and group[0]["value"] in {"", None} else group
+
+
+def _rate_row(line: Line, axis: Axis) -> str:
+    is_total = line["value"] in {"", None}
+    name = shown(line["variable"])
+    name = (
+        f"<b>{name}</b> <span class='soft'>at all</span>"
+        if is_total
+        else f"{name} = " + shown(line["value"])
+    )
+    screen = interval(line, "screen_ci_low", "screen_ci_high")
+    return row(
+        [
+            cell(name, "name"),
+            cell(_two(percent(line["rate"]), interval(line)), "number"),
+            cell(bar_and_screen(axis, dict(line)), "bars"),
+            cell(_two(percent(line.get("screen_rate")), screen), "number second"),
+        ],
+        " class='total'" if is_total else "",
+    )
+
+
+def certainty_section(content: Content) -> str:
+    """Return how sure the rows are of their most probable intervention."""
+    sure: dict[str, Any] = content.result.get("certainty") or {}
+    impossible = known(sure.get("impossible", content.diagnostics.get("impossible_rows")))
+    parts = []
+    if impossible:
+        rows = counted(impossible, "row", "rows")
+        parts.append(f"<p class='warn'><b>No component explains {rows}.</b></p>")
+    elif impossible == 0:
+        parts.append("<p>Every row can come from some component.</p>")
+    if not sure:
+        return "".join(parts) + "<p class='soft'>This result holds nothing more on it.</p>"
+    above = percent(sure.get("sure_above"))
+    parts.insert(
+        0,
+        f"<p><b>{percent(sure.get('share_sure'))}</b> of the rows have a most probable "
+        f"intervention with a probability above {above}. The others could come from several; "
+        "totals count them in part, and <code>rows.parquet</code> has each row's probability.</p>",
+    )
+    parts.append(_histogram(sure))
+    axis = Axis(1.0, 4)
+    rows_of = [
+        row(
+            [
+                cell(shown(t["target"]), "name"),
+                cell(number(t["rows"]), "number"),
+                cell(bar(axis, t["mean_probability"], None, None), "bars"),
+                cell(percent(t["mean_probability"]), "number second"),
+            ]
+        )
+        for t in sure.get("targets") or ()
+    ]
+    headings = [
+        ("name", "most probable"),
+        ("number", "rows"),
+        ("bars", axis.head()),
+        ("number", "mean probability"),
+    ]
+    by_target = table("Rows by most probable intervention", headings, rows_of, "shares")
+    return "".join(parts) + folded("By intervention", by_target)
+
+
+def _histogram(sure: Line) -> str:
+    edges, counts = sure.get("edges") or [], sure.get("counts") or []
+    most = max(counts, default=0.0)
+    if not most or len(edges) != len(counts) + 1:
+        return ""
+    threshold = known(sure.get("sure_above")) or 1.0
+    bars = "".join(
+        f'<rect class="{"bar" if low >= threshold - 1e-9 else "faint"}" x="{100 * low + 0.3:.2f}%" '
+        f'width="{100 * (high - low) - 0.6:.2f}%" y="{120 * (1 - n / most):.1f}" '
+        f'height="{120 * n / most:.1f}"><title>{100 * low:.0f} to {100 * high:.0f} %: '
+        f"{counted(n, 'row', 'rows')}</title></rect>"
+        for low, high, n in zip(edges[:-1], edges[1:], counts, strict=True)
+    )
+    label = f"Histogram; the highest bar is {counted(most, 'row', 'rows')}"
+    return (
+        f"<figure class='histogram'><svg width='100%' height='120' role='img' aria-label='{label}'>"
+        f"{bars}</svg><span class='ticks' aria-hidden='true'><span>0</span><span>25</span>"
+        "<span>50</span><span>75</span><span>100%</span></span><figcaption class='soft'>Rows by "
+        f"the probability of their most probable intervention; the highest bar is "
+        f"{counted(most, 'row', 'rows')}.</figcaption></figure>"
+    )
+
+
+def fit_section(content: Content) -> str:
+    """Say whether the mixture describes the rows, and where it does not."""
+    check = content.fit_check
+    if not check:
+        return "<p>This was not checked.</p>"
+    words = (
+        f"{counted(known(check.get('n_pairs')) or 0, 'pair', 'pairs')} of variables were compared "
+        "with rows simulated from the fitted mixture; the smallest p-value, corrected for their "
+        f"number, is {number(check.get('p_value'), '.2g')}."
+    )
+    if check.get("fits"):
+        return f"<p>{words} Nothing speaks against the mixture.</p>"
+    rows = []
+    for pair in check.get("worst") or ():
+        names = list(dict.fromkeys(str(name) for name in pair["variables"]))
+        at = " ".join(str(content.positions[n]) for n in names if n in content.positions)
+        text = " with ".join(shown(n) for n in names)
+        pick = f"<button type='button' class='pick' aria-pressed='false'>{text}</button>"
+        note = f"The fit check fails at {' with '.join(names)}."
+        attributes = f' data-sets="{at}" data-note="{shown(note)}" data-fails="1"'
+        has_graph = content.parents is not None
+        rows.append(
+            row(
+                [
+                    cell(pick if has_graph else text, "name"),
+                    cell(number(pair["p_value"], ".1g"), "number"),
+                ],
+                attributes if has_graph else "",
+            )
+        )
+    headings = [("name", "these deviate, worst first"), ("number", "p, corrected")]
+    return (
+        f"<p>{words} A mechanism changed there in a way that is no do-intervention, or the network "
+        "is wrong there.</p>" + table("Where the mixture does not fit", headings, rows, "narrow")
+    )
+
+
+def confusable_section(content: Content) -> str:
+    """Return which targets the rows hardly tell apart; nothing if the result does not say."""
+    rows = [
+        row(
+            [
+                cell(shown(component["target"]), "name"),
+                cell(shown(other.get("target", DASH)), "name"),
+                cell(number(other.get("loss"), ",.1f"), "number"),
+            ]
+        )
+        for component in content.components
+        for other in component.get("confusable") or ()
+    ]
+    if not rows:
+        return ""
+    headings = [("name", "found"), ("name", "could as well be"), ("number", "loss (nats)")]
+    return (
+        "<p class='soft'>The loss is how much less probable the rows become, as a logarithm, with "
+        "the other one in place of the one found: below about 2 the rows hardly tell them "
+        "apart.</p>" + table("Targets that are hard to tell apart", headings, rows, "narrow")
+    )
+
+
+def families_section(content: Content) -> str:
+    """Return groups of components that share what they set; nothing if the result has none."""
+    families = content.result.get("families") or ()
+    rows = [
+        row(
+            [
+                cell(shown(family.get("target", DASH)), "name"),
+                cell(_two(percent(family.get("weight")), interval(family)), "number"),
+                cell("; ".join(shown(t) for t in family.get("components") or ()), "name"),
+            ]
+        )
+        for family in families
+    ]
+    headings = [("name", "in common"), ("number", "together [95&nbsp;%]"), ("name", "components")]
+    return table("Components that share what they set", headings, rows, "narrow") if rows else ""
