@@ -91,9 +91,7 @@ def check_fit(network: Network, codes: Ints, counts: Floats, simulated: Ints) ->
     return FitCheck(float(corrected.min()), len(pairs), not worst, worst)
 
 
-def _pair_counts(
-    codes: Ints, i: int, j: int, width: int, size: int, counts: Floats
-) -> Floats:
+def _pair_counts(codes: Ints, i: int, j: int, width: int, size: int, counts: Floats) -> Floats:
     index = codes[:, i].astype(np.int64) * width + codes[:, j]
     return np.bincount(index, weights=counts, minlength=size).astype(np.float64)
 
