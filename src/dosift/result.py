@@ -223,7 +223,7 @@ def row_table(
     probability = posterior[np.arange(best.size), best]
     probability[best < 0] = np.nan
     columns: dict[str, Any] = {
-        "target": pl.Series(texts[best], dtype=pl.String),
+        "target": pl.Series(texts[best].tolist(), dtype=pl.String),
         "probability": probability,
         "surprise": -assignment.log_probability,
     }
