@@ -83,7 +83,7 @@ def em_estimate(
     configurations : Configurations
     max_size : int, optional
     epsilon : float
-        Weights below this are dropped, and the others fitted again.
+        Weights below this are dropped, and the others fitted again until all are larger.
     tell : callable
         Progress.
 
@@ -92,7 +92,7 @@ def em_estimate(
     targets : ndarray of int, shape (n_targets, n_variables)
     weights : ndarray, shape (n_targets,)
     converged : bool
-        Whether both fits ended with an optimality gap of at most ``EM_GAP``.
+        Whether every fit ended with an optimality gap of at most ``EM_GAP``.
 
     Raises
     ------
@@ -109,10 +109,15 @@ def em_estimate(
     check_memory("em", n_targets, 8.0 * n_targets * n_rows, f"{n_rows} distinct rows")
     targets = all_targets(network.cardinalities, max_size)
     columns = MechanismFactors(network, configurations.codes).columns(targets)
-    weights, first = _em(columns, configurations.counts, np.full(n_targets, 1 / n_targets), tell)
-    kept = np.flatnonzero(weights >= min(epsilon, weights.max()))
-    weights, second = _em(columns[:, kept], configurations.counts, weights[kept], tell)
-    return targets[kept], weights, first and second
+    kept, converged = np.arange(n_targets), True
+    weights = np.full(n_targets, 1 / n_targets)
+    while True:
+        weights, done = _em(columns[:, kept], configurations.counts, weights, tell)
+        converged &= done
+        large = weights >= min(epsilon, weights.max())
+        if large.all():
+            return targets[kept], weights, converged
+        kept, weights = kept[large], weights[large]
 
 
 def _em(
