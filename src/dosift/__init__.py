@@ -54,7 +54,7 @@ _HOMES = {
 }
 
 #: Modules that are reached as attributes without being imported first.
-_MODULES = frozenset({"identifiability", "structure"})
+_MODULES = frozenset({"identifiability", "plot", "structure"})
 
 __all__ = [
     "Discretizer",
