@@ -62,6 +62,7 @@ def moment_estimate(
             total = float(x.sum())
             if total > 0 and weight - total < epsilon:
                 x *= weight / total
+                x[x < epsilon] = 0.0
             return x
 
         if k == 1:
