@@ -18,6 +18,7 @@ from dosift.search.mining import mined_variables
 from dosift.search.moves import merges, rank_moves, splits
 from dosift.search.pricing import NeighbourPricer, Priced
 from dosift.search.prune import drop_losses, prune
+from dosift.search.score import Score
 from dosift.search.screening import screen_variables
 from dosift.simulation import sample_codes
 from dosift.weights import solve_weights
@@ -326,3 +327,27 @@ def test_the_search_seldom_fails(n: int, n_rows: int) -> None:
         answer = search.problem.fit(search.from_network(found.targets))
         failures += max(truth.score, kept.score) > answer.score + 5
     assert failures <= 5
+
+
+def test_a_target_is_never_cheaper_than_the_same_with_a_variable_less() -> None:
+    for cardinalities in ([2, 2], [3, 3, 3, 3], [3] * 40):
+        score = Score(1000.0, np.array(cardinalities), len(cardinalities))
+        grown = np.full((len(cardinalities) + 1, len(cardinalities)), -1)
+        for size in range(1, len(grown)):
+            grown[size:, size - 1] = 0
+        costs = score.costs(grown)
+        assert np.all(np.diff(costs) >= -1e-12)
+        assert costs[1] > costs[0]
+
+
+def test_of_two_targets_with_one_distribution_the_smaller_is_reported() -> None:
+    """Not do(a=0, b=1) and do(a=1, b=1) in the place of do(b=1)."""
+    network = Network.from_tables(
+        {"a": ["0", "1"], "b": ["0", "1"]},
+        {"b": ["a"]},
+        {"a": [[0.8, 0.2]], "b": [[0.9, 0.1], [0.4, 0.6]]},
+    )
+    targets = np.array([[-1, -1], [-1, 1]])
+    codes, _ = sample_codes(network, targets, np.array([0.6, 0.4]), 3000, np.random.default_rng(1))
+    found = find_targets(network, collapse(codes, network.cardinalities))
+    assert {tuple(t) for t in found.targets.tolist()} == {(-1, -1), (-1, 1)}

@@ -17,8 +17,8 @@ class Score:
     """Description length of a set of targets, in nats, to be subtracted from the log-likelihood.
 
     Every component costs half the logarithm of the number of rows for its weight (as in BIC) and
-    the logarithm of the number of targets of its size for its name. The second part keeps wide
-    networks from buying chance findings.
+    the logarithm of the number of targets of its size, or of a smaller one if there are more of
+    those, for its name. The second part keeps wide networks from buying chance findings.
 
     Attributes
     ----------
@@ -40,7 +40,11 @@ class Score:
         sizes = np.arange(self.n_variables + 1)
         n = self.n_variables
         choose: Floats = gammaln(n + 1) - gammaln(sizes + 1) - gammaln(n - sizes + 1)
-        return np.asarray(choose + 0.5 * np.log(max(self.n_rows, 2.0)))
+        # There are few targets that set nearly everything; but setting one variable more is never
+        # cheaper, or of two targets with the same distribution the larger would win.
+        by_states = sizes * float(np.mean(self._log_states)) if self._log_states.size else 0.0
+        names = np.maximum.accumulate(choose + by_states) - by_states
+        return np.asarray(names + 0.5 * np.log(max(self.n_rows, 2.0)))
 
     @cached_property
     def _log_states(self) -> Floats:
