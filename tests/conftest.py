@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import signal
 
-# Started in the background by a shell, the tests inherit that Ctrl-C is ignored, and so would
-# every command that they start and interrupt.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _interrupts_arrive() -> None:
+    """Hand Ctrl-C down to commands that a test starts and interrupts.
+
+    A shell that starts the tests in the background lets them ignore it, and so does a command that
+    ended within a test's own process; what they start would inherit that.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
