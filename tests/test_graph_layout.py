@@ -90,7 +90,7 @@ def test_only_what_matters_is_drawn() -> None:
 
 @given(st.lists(st.floats(-10, 10), min_size=1, max_size=12))
 def test_the_nearest_increasing_sequence(values: list[float]) -> None:
-    found = _increasing(np.array(values))
+    found = _increasing(np.array(values), np.ones(len(values)))
     assert (np.diff(found) >= 0).all()
     assert found.mean() == pytest.approx(np.mean(values), abs=1e-9)
     if values == sorted(values):

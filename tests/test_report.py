@@ -183,3 +183,34 @@ def test_dark_print_and_phone_are_cared_for() -> None:
         'name="viewport"',
     ):
         assert needed in html
+
+
+def test_the_only_answer_confusable_targets_and_families_are_shown_where_known() -> None:
+    assert "Hard to tell apart" not in body(RESULT)
+    assert "Families" not in body(RESULT)
+    result = changed(("components", 1, "target"), "do(a=1)")
+    result["components"][1]["confusable"] = [{"target": "do(b=<i>)", "loss": 0.7}]
+    result["families"] = [
+        {"target": "do(a=1)", "weight": 0.4, "ci_low": 0.3, "ci_high": 0.5, "components": ["x"]}
+    ]
+    result["identifiability"] = {"status": "unique", "meaning": "No <other>.", "reasons": ["R."]}
+    html = body(result)
+    assert "do(b=&lt;i&gt;)" in html
+    assert "0.7" in html
+    assert "Families" in html
+    assert "No &lt;other&gt;." in html
+    assert "<li>R.</li>" in html
+
+
+def test_a_result_of_an_earlier_version_still_makes_a_page() -> None:
+    result = copy.deepcopy(RESULT)
+    assert "holds no graph" in body(result)
+    for key in ("reasons", "trusted", "inputs", "versions", "timings", "settings", "seed"):
+        result.pop(key)
+    assert "explains" in body(result)
+
+
+def test_text_that_cannot_be_written_is_written_as_escapes() -> None:
+    html = body(changed(("components", 1, "target"), "do(a=\ud800\x00)"))
+    html.encode("utf-8")
+    assert "\\ud800\\x00" in html

@@ -19,11 +19,13 @@ Floats = NDArray[np.float64]
 Parents = Sequence[Sequence[int]]
 
 #: Width of the place that an edge takes in a layer it passes, in columns.
-_PASSING_WIDTH = 0.35
+_PASSING_WIDTH = 0.24
+#: How much more than that of a node a passing edge's wish counts, so that it runs straight.
+_PASSING_WEIGHT = 4.0
 #: With more passing edges than this, edges are drawn straight and take no place.
 _MOST_PASSING = 2500
 #: Sweeps that order the layers, and that set the columns.
-_ORDER_SWEEPS, _COLUMN_SWEEPS = 10, 8
+_ORDER_SWEEPS, _COLUMN_SWEEPS = 14, 14
 
 
 @dataclass(frozen=True)
@@ -281,11 +283,12 @@ def _columns(
 ) -> Floats:
     """Set places near the mean of their neighbours, in order and far enough apart."""
     columns = np.zeros(len(above))
-    offsets = []
+    offsets, weights = [], []
     for layer in members:
         widths = np.where(np.array(layer) < n_nodes, 1.0, _PASSING_WIDTH)
         centres = np.cumsum(widths) - widths / 2
         offsets.append(centres - centres[0])
+        weights.append(np.where(widths < 1.0, _PASSING_WEIGHT, 1.0))
         columns[layer] = centres - centres[-1] / 2
     for sweep in range(_COLUMN_SWEEPS):
         down = sweep % 2 == 0
@@ -297,19 +300,22 @@ def _columns(
                 near = above[k] if down else below[k]
                 near = [*above[k], *below[k]] if sweep >= _COLUMN_SWEEPS - 2 else near
                 wanted[j] = columns[near].mean() if near else columns[k]
-            columns[layer] = _increasing(wanted - offsets[at]) + offsets[at]
+            columns[layer] = _increasing(wanted - offsets[at], weights[at]) + offsets[at]
     return columns
 
 
-def _increasing(values: Floats) -> Floats:
+def _increasing(values: Floats, weights: Floats) -> Floats:
     """Find the nearest non-decreasing sequence by pooling neighbours that are out of order."""
     means: list[float] = []
+    totals: list[float] = []
     sizes: list[int] = []
-    for value in values.tolist():
+    for value, weight in zip(values.tolist(), weights.tolist(), strict=True):
         means.append(value)
+        totals.append(weight)
         sizes.append(1)
         while len(means) > 1 and means[-2] > means[-1]:
-            total = sizes[-2] + sizes[-1]
-            means[-2:] = [(means[-2] * sizes[-2] + means[-1] * sizes[-1]) / total]
-            sizes[-2:] = [total]
+            total = totals[-2] + totals[-1]
+            means[-2:] = [(means[-2] * totals[-2] + means[-1] * totals[-1]) / total]
+            totals[-2:] = [total]
+            sizes[-2:] = [sizes[-2] + sizes[-1]]
     return np.repeat(np.array(means), sizes)

@@ -66,8 +66,10 @@ def logit_interval(
     Returns
     -------
     low, high : ndarray
+        NaN where the standard error is NaN.
     """
     z = float(ndtri(0.5 + level / 2))
+    estimate = np.where(np.isnan(std_error), np.nan, estimate)
     interior = (estimate > 0.0) & (estimate < 1.0)
     safe = np.where(interior, estimate, 0.5)
     logit = np.log(safe / (1.0 - safe))
@@ -80,9 +82,10 @@ def logit_interval(
 def normal_interval(
     estimate: Floats, std_error: Floats, level: float = 0.95
 ) -> tuple[Floats, Floats]:
-    """Confidence interval of a share by the normal approximation, cut off at 0 and 1.
+    """Confidence interval of a share by the normal approximation.
 
-    For estimates that may come out below 0 or above 1, as the one-pass rates do.
+    For estimates that may come out below 0 or above 1, as the one-pass rates do; the interval
+    is not cut off there, so that it always holds the estimate.
 
     Parameters
     ----------
@@ -101,7 +104,7 @@ def normal_interval(
     >>> import numpy as np
     >>> low, high = normal_interval(np.array([0.01, 0.5]), np.array([0.01, 0.1]))
     >>> low.round(3), high.round(3)
-    (array([0.   , 0.304]), array([0.03 , 0.696]))
+    (array([-0.01 ,  0.304]), array([0.03 , 0.696]))
     """
     half = float(ndtri(0.5 + level / 2)) * std_error
-    return np.clip(estimate - half, 0.0, 1.0), np.clip(estimate + half, 0.0, 1.0)
+    return estimate - half, estimate + half

@@ -15,10 +15,12 @@ from dosift.report.words import clipped, counted, known, percent, share, shown
 #: Size of a node, and distances of nodes, in pixels.
 _WIDTH, _HEIGHT, _COLUMN, _LAYER = 104, 42, 118, 84
 _MARGIN = 8
+#: Drawings wider than this, in pixels, do not stand beside the table of interventions.
+_BESIDE = 680
 #: Characters of a name or state that fit into a node.
 _LETTERS = 13
 #: Variables drawn at first; the rest on demand.
-_DRAWN = 40
+_DRAWN = 60
 #: Most variables in one layer, in the graph drawn at first and in that of all variables.
 _WIDE, _WIDEST = 6, 12
 #: Tints of nodes, from rarely to often set.
@@ -29,7 +31,8 @@ _DRAWN_WORDS = {
     "neighbours": "Drawn are the variables that interventions set, with their parents and "
     "children.",
     "parents": "Drawn are the variables that interventions set, with their parents.",
-    "chosen": "Drawn are the variables that interventions set most often.",
+    "chosen": "Drawn are the variables that interventions set, the most frequent ones; their many "
+    "neighbours are left out.",
 }
 
 
@@ -103,8 +106,10 @@ def graph_svg(content: Content, nodes: Sequence[int], widest: int, name: str) ->
         _node(content, node, _centre(x, y), largest, content.names[node] in alarms)
         for node, (x, y) in zip(nodes, places, strict=True)
     )
+    wide = " data-wide='1'" if width > _BESIDE else ""
     return (
-        f'<div class="scroll"><svg class="{name}" viewBox="0 0 {width} {height}" width="{width}" '
+        f'<div class="scroll"><svg class="{name}"{wide} '
+        f'viewBox="0 0 {width} {height}" width="{width}" '
         f'height="{height}" role="group" aria-label="Causal graph" '
         f'style="min-width:{round(0.62 * width)}px">'
         f'<g class="edges">\n{edges}\n</g><g class="nodes">\n{boxes}\n</g></svg></div>'

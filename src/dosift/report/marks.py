@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from dosift.report.words import known, percent, shown
+from dosift.report.words import DASH, known, percent, shown
 
 #: Upper ends of axes with the number of parts that ticks cut them into.
 _AXES = (
@@ -92,6 +92,11 @@ def _cell(axis: Axis, label: str, height: int, parts: Sequence[str]) -> str:
 def cell(content: str, kind: str = "") -> str:
     """Return a cell of a table; the content is HTML already."""
     return f'<td role="cell"{f" class={kind}" if kind else ""}>{content}</td>'
+
+
+def two(first: str, second: str) -> str:
+    """Return a number and its interval, or a dash for that."""
+    return f"{first} <span class='interval'>{second or DASH}</span>"
 
 
 def table(

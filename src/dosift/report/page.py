@@ -8,6 +8,12 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
+from dosift.report.belief import (
+    confusable_section,
+    families_section,
+    fit_section,
+    unique_section,
+)
 from dosift.report.content import Content
 from dosift.report.graph import graph_section
 from dosift.report.marks import cell, folded, row, table
@@ -15,9 +21,6 @@ from dosift.report.sections import (
     answer,
     certainty_section,
     components_section,
-    confusable_section,
-    families_section,
-    fit_section,
     rates_section,
 )
 from dosift.report.words import number, plain, shown
@@ -52,6 +55,7 @@ def render_report(result: Mapping[str, Any]) -> str:
         ("rates", "How often each variable is set", rates_section(content)),
         ("certainty", "How sure the rows are", certainty_section(content)),
         ("fit", "Does the model fit?", fit_section(content)),
+        ("unique", "Is this the only answer?", unique_section(content)),
         ("confusable", "Hard to tell apart", confusable_section(content)),
         ("families", "Families", families_section(content)),
         ("origin", "Settings and origin", _origin(content)),

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from dosift.report.content import Content, Line
-from dosift.report.marks import Axis, bar, bar_and_screen, cell, folded, row, table
+from dosift.report.marks import Axis, bar, bar_and_screen, cell, folded, row, table, two
 from dosift.report.words import (
-    DASH,
     clipped,
     counted,
     interval,
@@ -103,7 +102,7 @@ def _component_row(content: Content, k: int, component: Line, axis: Axis) -> str
     return row(
         [
             cell(name, "name"),
-            cell(_two(percent(component["weight"]), interval(component)), "number"),
+            cell(two(percent(component["weight"]), interval(component)), "number"),
             cell(bar(axis, *(component[key] for key in ("weight", "ci_low", "ci_high"))), "bars"),
             cell(f"{number(component['rows'])}<span class='unit'> rows</span>", "number"),
         ],
@@ -115,10 +114,6 @@ def _highlights(content: Content, component: Line) -> str:
     sets = content.sets(component)
     states = json.dumps([clipped(state, 11) for _, state in sets], ensure_ascii=True)
     return f' data-sets="{" ".join(str(i) for i, _ in sets)}" data-states="{shown(states)}"'
-
-
-def _two(first: str, second: str) -> str:
-    return f"{first} <span class='interval'>{second or DASH}</span>"
 
 
 def rates_section(content: Content) -> str:
@@ -198,16 +193,16 @@ def _rate_row(line: Line, axis: Axis) -> str:
     return row(
         [
             cell(name, "name"),
-            cell(_two(percent(line["rate"]), interval(line)), "number"),
+            cell(two(percent(line["rate"]), interval(line)), "number"),
             cell(bar_and_screen(axis, dict(line)), "bars"),
-            cell(_two(percent(line.get("screen_rate")), screen), "number second"),
+            cell(two(percent(line.get("screen_rate")), screen), "number second"),
         ],
         " class='total'" if is_total else "",
     )
 
 
 def certainty_section(content: Content) -> str:
-    """Return how sure the rows are of their most probable intervention."""
+    """Return how sure the rows are of their most probable component."""
     sure: dict[str, Any] = content.result.get("certainty") or {}
     impossible = known(sure.get("impossible", content.diagnostics.get("impossible_rows")))
     parts = []
@@ -218,11 +213,11 @@ def certainty_section(content: Content) -> str:
         parts.append("<p>Every row can come from some component.</p>")
     if not sure:
         return "".join(parts) + "<p class='soft'>This result holds nothing more on it.</p>"
-    above = percent(sure.get("sure_above"))
+    above = f"{number(100 * (known(sure.get('sure_above')) or 0.9), '.3g')}&nbsp;%"
     parts.insert(
         0,
         f"<p><b>{percent(sure.get('share_sure'))}</b> of the rows have a most probable "
-        f"intervention with a probability above {above}. The others could come from several; "
+        f"component with a probability above {above}. The others could come from several; "
         "totals count them in part, and <code>rows.parquet</code> has each row's probability.</p>",
     )
     parts.append(_histogram(sure))
@@ -244,7 +239,7 @@ def certainty_section(content: Content) -> str:
         ("bars", axis.head()),
         ("number", "mean probability"),
     ]
-    by_target = table("Rows by most probable intervention", headings, rows_of, "shares")
+    by_target = table("Rows by most probable component", headings, rows_of, "shares")
     return "".join(parts) + folded("By intervention", by_target)
 
 
@@ -266,83 +261,6 @@ def _histogram(sure: Line) -> str:
         f"<figure class='histogram'><svg width='100%' height='120' role='img' aria-label='{label}'>"
         f"{bars}</svg><span class='ticks' aria-hidden='true'><span>0</span><span>25</span>"
         "<span>50</span><span>75</span><span>100%</span></span><figcaption class='soft'>Rows by "
-        f"the probability of their most probable intervention; the highest bar is "
+        f"the probability of their most probable component; the highest bar is "
         f"{counted(most, 'row', 'rows')}.</figcaption></figure>"
     )
-
-
-def fit_section(content: Content) -> str:
-    """Say whether the mixture describes the rows, and where it does not."""
-    check = content.fit_check
-    if not check:
-        return "<p>This was not checked.</p>"
-    words = (
-        f"{counted(known(check.get('n_pairs')) or 0, 'pair', 'pairs')} of variables were compared "
-        "with rows simulated from the fitted mixture; the smallest p-value, corrected for their "
-        f"number, is {number(check.get('p_value'), '.2g')}."
-    )
-    if check.get("fits"):
-        return f"<p>{words} Nothing speaks against the mixture.</p>"
-    rows = []
-    for pair in check.get("worst") or ():
-        names = list(dict.fromkeys(str(name) for name in pair["variables"]))
-        at = " ".join(str(content.positions[n]) for n in names if n in content.positions)
-        text = " with ".join(shown(n) for n in names)
-        pick = f"<button type='button' class='pick' aria-pressed='false'>{text}</button>"
-        note = f"The fit check fails at {' with '.join(names)}."
-        attributes = f' data-sets="{at}" data-note="{shown(note)}" data-fails="1"'
-        has_graph = content.parents is not None
-        rows.append(
-            row(
-                [
-                    cell(pick if has_graph else text, "name"),
-                    cell(number(pair["p_value"], ".1g"), "number"),
-                ],
-                attributes if has_graph else "",
-            )
-        )
-    headings = [("name", "these deviate, worst first"), ("number", "p, corrected")]
-    return (
-        f"<p>{words} A mechanism changed there in a way that is no do-intervention, or the network "
-        "is wrong there.</p>" + table("Where the mixture does not fit", headings, rows, "narrow")
-    )
-
-
-def confusable_section(content: Content) -> str:
-    """Return which targets the rows hardly tell apart; nothing if the result does not say."""
-    rows = [
-        row(
-            [
-                cell(shown(component["target"]), "name"),
-                cell(shown(other.get("target", DASH)), "name"),
-                cell(number(other.get("loss"), ",.1f"), "number"),
-            ]
-        )
-        for component in content.components
-        for other in component.get("confusable") or ()
-    ]
-    if not rows:
-        return ""
-    headings = [("name", "found"), ("name", "could as well be"), ("number", "loss (nats)")]
-    return (
-        "<p class='soft'>The loss is how much less probable the rows become, as a logarithm, with "
-        "the other one in place of the one found: below about 2 the rows hardly tell them "
-        "apart.</p>" + table("Targets that are hard to tell apart", headings, rows, "narrow")
-    )
-
-
-def families_section(content: Content) -> str:
-    """Return groups of components that share what they set; nothing if the result has none."""
-    families = content.result.get("families") or ()
-    rows = [
-        row(
-            [
-                cell(shown(family.get("target", DASH)), "name"),
-                cell(_two(percent(family.get("weight")), interval(family)), "number"),
-                cell("; ".join(shown(t) for t in family.get("components") or ()), "name"),
-            ]
-        )
-        for family in families
-    ]
-    headings = [("name", "in common"), ("number", "together [95&nbsp;%]"), ("name", "components")]
-    return table("Components that share what they set", headings, rows, "narrow") if rows else ""

@@ -1,0 +1,106 @@
+"""The sections of the page that say what may be believed."""
+
+from __future__ import annotations
+
+from dosift.report.content import Content
+from dosift.report.marks import cell, row, table, two
+from dosift.report.words import DASH, counted, interval, known, number, percent, shown
+
+#: What the verdict on identifiability means in a word.
+_VERDICTS = {
+    "unique": "Yes.",
+    "identified": "Yes, among mixtures that leave a value of each variable unset.",
+    "not guaranteed": "Not guaranteed.",
+}
+
+
+def fit_section(content: Content) -> str:
+    """Say whether the mixture describes the rows, and where it does not."""
+    check = content.fit_check
+    if not check:
+        return "<p>This was not checked.</p>"
+    words = (
+        f"{counted(known(check.get('n_pairs')) or 0, 'pair', 'pairs')} of variables were compared "
+        "with rows simulated from the fitted mixture; the smallest p-value, corrected for their "
+        f"number, is {number(check.get('p_value'), '.2g')}."
+    )
+    if check.get("fits"):
+        return f"<p>{words} Nothing speaks against the mixture.</p>"
+    rows = []
+    for pair in check.get("worst") or ():
+        names = list(dict.fromkeys(str(name) for name in pair["variables"]))
+        at = " ".join(str(content.positions[n]) for n in names if n in content.positions)
+        text = " with ".join(shown(n) for n in names)
+        pick = f"<button type='button' class='pick' aria-pressed='false'>{text}</button>"
+        note = f"The fit check fails at {' with '.join(names)}."
+        attributes = f' data-sets="{at}" data-note="{shown(note)}" data-fails="1"'
+        has_graph = content.parents is not None
+        rows.append(
+            row(
+                [
+                    cell(pick if has_graph else text, "name"),
+                    cell(number(pair["p_value"], ".1g"), "number"),
+                ],
+                attributes if has_graph else "",
+            )
+        )
+    headings = [("name", "these deviate, worst first"), ("number", "p, corrected")]
+    return (
+        f"<p>{words} A mechanism changed there in a way that is no do-intervention, or the network "
+        "is wrong there.</p>" + table("Where the mixture does not fit", headings, rows, "narrow")
+    )
+
+
+def confusable_section(content: Content) -> str:
+    """Return which targets the rows hardly tell apart; nothing if the result does not say."""
+    rows = [
+        row(
+            [
+                cell(shown(component["target"]), "name"),
+                cell(shown(other.get("target", DASH)), "name"),
+                cell(number(other.get("loss"), ",.1f"), "number"),
+            ]
+        )
+        for component in content.components
+        for other in component.get("confusable") or ()
+    ]
+    if not rows:
+        return ""
+    headings = [("name", "found"), ("name", "could as well be"), ("number", "loss (nats)")]
+    return (
+        "<p class='soft'>The loss is how much less probable the rows become, as a logarithm, with "
+        "the other one in place of the one found: below about 2 the rows hardly tell them "
+        "apart.</p>" + table("Targets that are hard to tell apart", headings, rows, "narrow")
+    )
+
+
+def families_section(content: Content) -> str:
+    """Return groups of components that share what they set; nothing if the result has none."""
+    families = content.result.get("families") or ()
+    rows = [
+        row(
+            [
+                cell(shown(family.get("target", DASH)), "name"),
+                cell(two(percent(family.get("weight")), interval(family)), "number"),
+                cell("; ".join(shown(t) for t in family.get("components") or ()), "name"),
+            ]
+        )
+        for family in families
+    ]
+    headings = [("name", "in common"), ("number", "together [95&nbsp;%]"), ("name", "components")]
+    return table("Components that share what they set", headings, rows, "narrow") if rows else ""
+
+
+def unique_section(content: Content) -> str:
+    """Say whether another mixture has the same distribution; nothing if the result does not say."""
+    verdict = content.result.get("identifiability") or {}
+    if not verdict.get("meaning"):
+        return ""
+    title = _VERDICTS.get(str(verdict.get("status")), "")
+    reasons = "".join(f"<li>{shown(reason)}</li>" for reason in verdict.get("reasons") or ())
+    return (
+        f"<p><b>{title}</b> {shown(verdict['meaning'])}</p>"
+        + (f"<ul>{reasons}</ul>" if reasons else "")
+        + "<p class='soft'>This takes the mixture found as the truth: with endless rows, could "
+        "another explanation do as well?</p>"
+    )
