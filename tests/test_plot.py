@@ -85,7 +85,7 @@ def test_the_graph_names_variables_and_what_a_target_sets(
     assert len(texts) == 5
     assert any(t.startswith("V1\n") and t.endswith("%") for t in texts)
     shown = dosift.plot.graph(model, dosift.do(V3="2", V5="1"))
-    assert {"V3 = 2", "V5 = 1"} <= {t.get_text() for t in shown.texts}
+    assert {"V3\n= 2", "V5\n= 1"} <= {t.get_text() for t in shown.texts}
     with pytest.raises(InputError, match="no variable 'W'"):
         dosift.plot.graph(model, dosift.do(W="1"))
 
@@ -115,6 +115,25 @@ def test_names_with_dollars_are_no_formulas() -> None:
     model = dosift.InterventionMixture(network).fit(dosift.simulate(network, truth, 500, 0))
     for draw in (dosift.plot.components, dosift.plot.rates, dosift.plot.graph):
         draw(model).figure.canvas.draw()
+    texts = [t.get_text() for t in dosift.plot.graph(model).texts if t.get_text()]
+    assert texts[0].startswith(r"a\$b\$")
+
+
+def test_long_names_and_wide_graphs_stay_legible() -> None:
+    names = [f"a_very_long_name_of_variable_{i}" for i in range(9)]
+    network = dosift.Network.from_tables(
+        {name: ["0", "1"] for name in names}, {}, {name: [0.5, 0.5] for name in names}
+    )
+    model = dosift.InterventionMixture(network).fit(dosift.simulate(network, _nothing(), 200, 0))
+    ax = dosift.plot.graph(model)
+    ax.figure.canvas.draw()
+    boxes = [t.get_window_extent() for t in ax.texts if t.get_text()]
+    assert len({t.get_text() for t in ax.texts if t.get_text()}) == 9
+    assert not any(a.overlaps(b) for k, a in enumerate(boxes) for b in boxes[:k])
+
+
+def _nothing() -> dosift.Mixture:
+    return dosift.Mixture({dosift.do(): 1.0})
 
 
 def test_an_unfitted_model_and_a_missing_library_are_said(

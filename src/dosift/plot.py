@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _BLUE, _ORANGE, _GREY = "#0072b2", "#d55e00", "#8a8a8a"
 #: Height of a line of a chart, and width of a chart, in inches.
 _LINE, _WIDTH = 0.28, 6.4
+#: Distance of the variables of one layer of the graph, in inches, and letters that fit there.
+_COLUMN, _LETTERS = 0.95, 14
 
 
 def components(model: InterventionMixture, *, top: int = 30, ax: Axes | None = None) -> Axes:
@@ -229,7 +231,7 @@ def graph(
     is_set = [i for i, name in enumerate(network.names) if totals[name] > 0 or name in chosen]
     nodes, _ = vicinity(network.parents, is_set, most)
     layout = layered_layout(induced(network.parents, nodes))
-    ax = _axes(ax, 0.9 + 0.85 * layout.n_layers)
+    ax = _axes(ax, 0.9 + 0.85 * layout.n_layers, max(_WIDTH, _COLUMN * (layout.width + 1.4)))
     for route in layout.routes.values():
         ax.plot(route[:, 0], -route[:, 1], color=_GREY, lw=0.9, zorder=1)
         before, end = route[-2] * (1, -1), route[-1] * (1, -1)
@@ -239,9 +241,11 @@ def graph(
         ax.annotate("", xy=tip, xytext=before, arrowprops=style, zorder=1)
     for k, i in enumerate(nodes):
         name = network.names[i]
-        text = f"{name}\n{100 * totals[name]:.1f} %" if totals[name] > 0 else name
+        text = _short(name)
         if name in chosen:
-            text = f"{name} = {chosen[name]}"
+            text += f"\n= {_short(chosen[name])}"
+        elif totals[name] > 0:
+            text += f"\n{100 * totals[name]:.1f} %"
         shade = 0.08 + 0.7 * totals[name] if totals[name] > 0 else 0.0
         ax.text(
             layout.columns[k], -layout.layers[k], text, ha="center", va="center", fontsize=8,
@@ -300,25 +304,35 @@ def _fitted(model: InterventionMixture) -> InterventionMixture:
     return model
 
 
-def _axes(ax: Axes | None, height: float) -> Axes:
+def _axes(ax: Axes | None, height: float, width: float = _WIDTH) -> Axes:
     if ax is not None:
         return ax
     try:
         import matplotlib.pyplot as plt
     except ImportError:
         raise MissingDependencyError("matplotlib", "plot", "drawing plots") from None
-    return plt.subplots(figsize=(_WIDTH, height), layout="constrained")[1]
+    return plt.subplots(figsize=(width, height), layout="constrained")[1]
 
 
 def _lines(labels: list[str], ax: Axes | None, what: str) -> Axes:
     """Prepare axes with one named line for each label, the first on top."""
     ax = _axes(ax, 0.9 + _LINE * max(len(labels), 1))
-    # A dollar sign would begin a formula.
-    ax.set_yticks(np.arange(len(labels)), [label.replace("$", r"\$") for label in labels])
+    ax.set_yticks(np.arange(len(labels)), [_literal(label) for label in labels])
     ax.set_ylim(max(len(labels), 1) - 0.4, -0.6)
     ax.set_xlabel(what)
     _plain(ax)
     return ax
+
+
+def _literal(text: str) -> str:
+    """Keep a dollar sign from beginning a formula."""
+    return text.replace("$", r"\$")
+
+
+def _short(text: str) -> str:
+    """Cut a name in the middle so that it fits into the graph."""
+    half = _LETTERS // 2
+    return _literal(text if len(text) <= _LETTERS else f"{text[:half]}…{text[1 - half :]}")
 
 
 def _plain(ax: Axes) -> None:
