@@ -7,13 +7,17 @@ from pathlib import Path
 
 import pytest
 
-PAGES = ["choose-states", "learn-the-network", "scikit-learn", "single-cell"]
+PAGES = ["choose-states", "learn-the-network", "read-the-report", "scikit-learn", "single-cell"]
 FOLDER = Path(__file__).parents[1] / "docs" / "how-to"
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_code_runs(page: str, capsys: pytest.CaptureFixture[str]) -> None:
-    for library in {"learn-the-network": ["pyagrum"], "single-cell": ["anndata"]}.get(page, []):
+    for library in {
+        "learn-the-network": ["pyagrum"],
+        "single-cell": ["anndata"],
+        "read-the-report": ["matplotlib"],
+    }.get(page, []):
         pytest.importorskip(library)
     text = (FOLDER / f"{page}.md").read_text()
     blocks = re.findall(r"^```python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
