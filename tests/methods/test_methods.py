@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
+import polars as pl
 import pytest
 
 import dosift
 from dosift.errors import InputError
-from dosift.methods import METHODS
+from dosift.methods import METHODS, OPTIMISING
 from dosift.methods.enumerated import EM_GAP, all_targets, count_targets
+from dosift.result import distrust
+from dosift.rows import Encoded
 
 SETTINGS = pytest.mark.filterwarnings("ignore::dosift.errors.MisfitWarning")
 
@@ -78,16 +83,105 @@ def test_delta_smooths_the_control_counts(truth: dosift.Mixture) -> None:
 
 def test_moments_need_positivity() -> None:
     network = dosift.Network.from_tables({"a": ["0", "1"]}, {}, {"a": [[1.0, 0.0]]})
-    with pytest.raises(InputError, match=r"table of a holds a zero.*use method 'likelihood'"):
+    with pytest.raises(InputError, match=r"probability of a=1 is zero.*use method 'likelihood'"):
         dosift.InterventionMixture(network, method="moments").fit({"a": ["0", "0"]})
+
+
+def test_moments_on_a_learned_network_need_a_positive_delta() -> None:
+    control = pl.DataFrame({"a": ["0", "0", "1"], "b": ["0", "1", "0"]})
+    network = dosift.learn_network([("a", "b")], control)
+    with pytest.raises(InputError, match=r"b=1 given a=1 is zero.*delta is 0"):
+        dosift.InterventionMixture(network, method="moments", delta=0).fit(control)
 
 
 @pytest.mark.parametrize("method", ["em", "brute-force"])
 def test_enumerations_that_do_not_fit_are_refused_before_memory_is_taken(method: str) -> None:
     network = dosift.random_network(30, n_edges=30, random_state=0)
     rows = dosift.simulate(network, dosift.Mixture({dosift.do(): 1.0}), 100, random_state=0)
-    with pytest.raises(InputError, match=r"enumerates [\d,]+ targets .* GiB .* max_size"):
+    with pytest.raises(InputError, match=r"enumerates about 10\^18 targets .* GiB .* max_size"):
         dosift.InterventionMixture(network, method=method).fit(rows)
+
+
+@pytest.mark.parametrize("method", ["em", "brute-force"])
+def test_enumerations_beyond_the_range_of_floats_are_refused(method: str) -> None:
+    network = dosift.random_network(2000, n_edges=10, random_state=0)
+    with pytest.raises(InputError, match=r"about 10\^1204 targets .* about 10\^\d+ GiB"):
+        dosift.InterventionMixture(network, method=method).fit(np.zeros((2, 2000), dtype=int))
+    few = dosift.random_network(12, max_parents=2, random_state=0)
+    with pytest.raises(InputError, match=r"enumerates 16,777,216 targets .* [\d,]+\.\d GiB"):
+        dosift.InterventionMixture(few, method=method).fit(np.eye(12, dtype=int))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_rows_with_missing_values_are_refused_in_words(
+    method: str, network: dosift.Network
+) -> None:
+    rows = Encoded(np.array([[0, -1, 1], [0, 1, 2]]), (), "numpy")
+    with pytest.raises(InputError, match=r"complete rows.*'V2' has missing values"):
+        dosift.InterventionMixture(network, method=method).fit(rows)
+
+
+@pytest.mark.filterwarnings("ignore::dosift.errors.DosiftWarning")
+@pytest.mark.parametrize("method", ["likelihood", "em", "brute-force"])
+def test_rows_that_nothing_can_produce_are_counted(method: str) -> None:
+    network = dosift.Network.from_tables(
+        {"a": ["0", "1"], "b": ["0", "1"]}, {"b": ["a"]}, {"a": [[1, 0]], "b": [[0.5, 0.5], [1, 0]]}
+    )
+    model = dosift.InterventionMixture(network, method=method, max_size=1)
+    model.fit({"a": ["1", "1"], "b": ["1", "1"]})
+    assert model.impossible_rows_ == 2
+    assert model.log_likelihood_ == -np.inf
+    assert np.isfinite(model.optimality_gap_)
+    assert np.isnan(model.predict_proba({"a": ["1"], "b": ["1"]})).all()
+
+
+@SETTINGS
+def test_em_drops_no_target_that_a_row_needs() -> None:
+    network = dosift.random_network(4, random_state=2)
+    mixture = dosift.random_mixture(network, 4, random_state=2)
+    rows = dosift.simulate(network, mixture, 3000, random_state=1)
+    model = dosift.InterventionMixture(network, method="em").fit(rows)
+    assert model.impossible_rows_ == 0
+    assert np.isfinite(model.log_likelihood_)
+    small = [t for t, w in zip(model.targets_, model.weights_, strict=True) if w < model.epsilon]
+    assert 0 < len(small) <= 10
+
+
+@SETTINGS
+@pytest.mark.parametrize("method", METHODS)
+def test_a_variable_with_one_state_is_never_set(method: str) -> None:
+    network = dosift.Network.from_tables(
+        {"a": ["x"], "b": ["0", "1"]}, {}, {"a": [[1.0]], "b": [[0.5, 0.5]]}
+    )
+    model = dosift.InterventionMixture(network, method=method)
+    model.fit({"a": ["x"] * 4, "b": ["0", "0", "0", "1"]})
+    assert all("a" not in target for target in model.targets_)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_standard_errors_belong_to_maximum_likelihood(
+    method: str, network: dosift.Network, truth: dosift.Mixture
+) -> None:
+    rows = dosift.simulate(network, truth, 2_000, random_state=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dosift.errors.MisfitWarning)
+        model = dosift.InterventionMixture(network, method=method, max_size=2).fit(rows)
+    for table in (model.components_, model.variables_):
+        for name in ("std_error", "ci_low", "ci_high"):
+            known = np.isfinite(table[name].to_numpy())
+            assert known.all() if method in OPTIMISING else not known.any()
+
+
+def test_misfit_of_a_method_is_not_blamed_on_the_network() -> None:
+    network = dosift.random_network(4, random_state=2)
+    mixture = dosift.random_mixture(network, 4, random_state=2)
+    rows = dosift.simulate(network, mixture, 3000, random_state=1)
+    with pytest.warns(dosift.errors.MisfitWarning, match="whether method 'likelihood' describes"):
+        model = dosift.InterventionMixture(network, method="moments").fit(rows)
+    assert model.converged_
+    assert model.optimality_gap_ > 1e-3
+    assert "method 'moments' does not maximise" in " ".join(distrust(model))
+    assert dosift.InterventionMixture(network).fit(rows).fit_check_.fits
 
 
 def test_brute_force_refuses_what_would_take_hours() -> None:

@@ -88,12 +88,88 @@ def test_the_exclusion_mixture_is_preferred_where_others_exist() -> None:
     assert found[dosift.do()] == pytest.approx(0.8, abs=1e-15)
 
 
-def test_a_zero_probability_is_named() -> None:
-    network = dosift.Network.from_tables(
-        {"a": BINARY, "b": BINARY}, {"b": ["a"]}, {"a": [[0.5, 0.5]], "b": [[0.5, 0.5], [1, 0]]}
+@pytest.fixture
+def with_a_zero() -> dosift.Network:
+    """Example B.1: P(V2=1 | V1=1) = 0."""
+    return dosift.Network.from_tables(
+        {"V1": BINARY, "V2": BINARY},
+        {"V2": ["V1"]},
+        {"V1": [[0.5, 0.5]], "V2": [[0.5, 0.5], [1, 0]]},
     )
-    with pytest.raises(InputError, match=r"b=1 is zero .* positivity"):
-        dosift.recover_mixture(network, [[0.25, 0.25], [0.5, 0.0]])
+
+
+def test_example_b1_is_solved_without_positivity(with_a_zero: dosift.Network) -> None:
+    truth = dosift.Mixture({dosift.do(V1="0"): 0.5, dosift.do(V1="0", V2="0"): 0.5})
+    assert dosift.recover_mixture(with_a_zero, dense(with_a_zero, truth)) == truth
+
+
+def test_an_excluded_value_is_chosen_that_avoids_zeros(with_a_zero: dosift.Network) -> None:
+    """Nothing sets V1; at V1 = 1 the do of V2 would be invisible, at V1 = 0 it is not."""
+    truth = dosift.Mixture({dosift.do(): 0.75, dosift.do(V2="0"): 0.25})
+    assert dosift.recover_mixture(with_a_zero, truth) == truth
+
+
+def test_a_zero_probability_that_matters_is_named(with_a_zero: dosift.Network) -> None:
+    mixture = dosift.Mixture({dosift.do(): 0.5, dosift.do(V1="1"): 0.5})
+    with pytest.raises(InputError, match=r"V2=1 given V1=1 is zero and is needed: positivity"):
+        dosift.recover_mixture(with_a_zero, mixture)
+
+
+def test_where_do_equals_nothing_the_mixture_is_refused() -> None:
+    """One variable with P(V = 1) = 0: do(V=0) is the same as nothing."""
+    network = dosift.Network.from_tables({"V": BINARY}, {}, {"V": [[1.0, 0.0]]})
+    with pytest.raises(InputError, match="probability of V=1 is zero"):
+        dosift.recover_mixture(network, [1.0, 0.0])
+
+
+def test_example_c1() -> None:
+    network = dosift.Network.from_tables(
+        {"V1": BINARY, "V2": BINARY}, {"V2": ["V1"]}, {"V1": [[0.5, 0.5]], "V2": [[0.5, 0.5]] * 2}
+    )
+    truth = dosift.Mixture({dosift.do(V1="0"): 0.5, dosift.do(V1="0", V2="0"): 0.5})
+    assert dosift.recover_mixture(network, [[0.75, 0.25], [0.0, 0.0]]) == truth
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_without_exclusion_the_answer_has_the_same_distribution_or_is_refused(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    network = dosift.random_network(int(rng.integers(1, 4)), n_states=2, random_state=rng)
+    mixture = dosift.random_mixture(
+        network, min(3, 2 * network.n_variables), exclusion=False, random_state=rng
+    )
+    try:
+        found = dosift.recover_mixture(network, mixture)
+    except InputError as error:
+        assert "satisfies exclusion" in str(error)  # noqa: PT017
+        return
+    assert np.abs(dense(network, mixture) - dense(network, found)).sum() < 1e-9
+    codes, _ = found.to_codes(network)
+    for i, k in enumerate(network.cardinalities):
+        assert set(range(k)) - set(codes[:, i].tolist())
+
+
+def test_wide_networks_take_a_mixture_or_a_callable() -> None:
+    network = dosift.random_network(40, max_parents=3, random_state=3)
+    truth = dosift.random_mixture(network, 12, max_size=6, random_state=3)
+    found = dosift.recover_mixture(network, truth)
+    assert set(found) == set(truth)
+    assert max(abs(found[t] - truth[t]) for t in truth) < 1e-12
+
+
+def test_a_deviation_that_the_systems_do_not_see_is_refused() -> None:
+    """They look at V2 given one value of V1 only; the other one is compared afterwards."""
+    network = dosift.Network.from_tables(
+        {"V1": BINARY, "V2": BINARY}, {"V2": ["V1"]}, {"V1": [[0.5, 0.5]], "V2": [[0.5, 0.5]] * 2}
+    )
+    with pytest.raises(InputError, match=r"satisfies exclusion.*0\.02 away"):
+        dosift.recover_mixture(network, [[0.26, 0.24], [0.24, 0.26]])
+
+
+@pytest.mark.parametrize("tolerance", [-1, 1, "x", None, True, float("nan")])
+def test_tolerance_is_checked(tolerance: object) -> None:
+    network = dosift.Network.from_tables({"V": BINARY}, {}, {"V": [[0.5, 0.5]]})
+    with pytest.raises(InputError, match="tolerance is"):
+        dosift.recover_mixture(network, [0.5, 0.5], tolerance=tolerance)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

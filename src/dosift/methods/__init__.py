@@ -1,6 +1,21 @@
 """Methods of estimation: the search by likelihood, the paper's algorithms, and its baselines."""
 
 from dosift.methods.oracle import recover_mixture
-from dosift.methods.registry import DEFAULT_EPSILON, METHODS, OPTIMISING, Options, estimate
+from dosift.methods.registry import (
+    DEFAULT_EPSILON,
+    METHODS,
+    OPTIMISING,
+    Options,
+    cause_of_misfit,
+    estimate,
+)
 
-__all__ = ["DEFAULT_EPSILON", "METHODS", "OPTIMISING", "Options", "estimate", "recover_mixture"]
+__all__ = [
+    "DEFAULT_EPSILON",
+    "METHODS",
+    "OPTIMISING",
+    "Options",
+    "cause_of_misfit",
+    "estimate",
+    "recover_mixture",
+]

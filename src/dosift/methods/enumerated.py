@@ -59,13 +59,19 @@ def all_targets(cardinalities: Ints, max_size: int | None = None) -> NDArray[np.
 
 def count_targets(cardinalities: Ints, max_size: int | None = None) -> int:
     """Count the targets that :func:`all_targets` lists, without listing them."""
-    by_size = [1]
+    if max_size is None:
+        return math.prod(int(k) + 1 for k in cardinalities)
+    by_size = [1] + [0] * min(max_size, len(cardinalities))
     for k in map(int, cardinalities):
-        longer = [*by_size, 0]
-        for size, number in enumerate(by_size):
-            longer[size + 1] += k * number
-        by_size = longer
-    return sum(by_size[: None if max_size is None else max_size + 1])
+        for size in range(len(by_size) - 1, 0, -1):
+            by_size[size] += k * by_size[size - 1]
+    return sum(by_size)
+
+
+def settable(network: Network) -> NDArray[np.int64]:
+    """Count the states that a variable can be set to: none if it has only one."""
+    sizes = network.cardinalities
+    return np.where(sizes > 1, sizes, 0)
 
 
 def em_estimate(
@@ -75,7 +81,7 @@ def em_estimate(
     epsilon: float,
     tell: Callable[[str, int, int | None], None],
 ) -> tuple[Ints, Floats, bool]:
-    """Weights of all targets by expectation maximisation; those under a threshold are dropped.
+    """Weights of all targets by expectation maximisation; small ones are dropped.
 
     Parameters
     ----------
@@ -83,7 +89,8 @@ def em_estimate(
     configurations : Configurations
     max_size : int, optional
     epsilon : float
-        Weights below this are dropped, and the others fitted again until all are larger.
+        Weights below this are dropped, and the others fitted again until all are larger; but a
+        row that only small ones can produce keeps the likeliest of them.
     tell : callable
         Progress.
 
@@ -104,20 +111,31 @@ def em_estimate(
     Nothing here prefers the mixture that satisfies exclusion: where several mixtures have the
     same distribution, EM ends somewhere between them.
     """
-    n_targets = count_targets(network.cardinalities, max_size)
+    choices = settable(network)
+    n_targets = count_targets(choices, max_size)
     n_rows = len(configurations.codes)
-    check_memory("em", n_targets, 8.0 * n_targets * n_rows, f"{n_rows} distinct rows")
-    targets = all_targets(network.cardinalities, max_size)
+    # The matrix, and targets as a list of blocks and as one array.
+    n_bytes = n_targets * (8 * n_rows + 4 * network.n_variables)
+    check_memory("em", n_targets, n_bytes, f"{n_rows} distinct rows")
+    targets = all_targets(choices, max_size)
     columns = MechanismFactors(network, configurations.codes).columns(targets)
     kept, converged = np.arange(n_targets), True
     weights = np.full(n_targets, 1 / n_targets)
     while True:
-        weights, done = _em(columns[:, kept], configurations.counts, weights, tell)
+        weights, done = _em(columns, configurations.counts, weights, tell)
         converged &= done
-        large = weights >= min(epsilon, weights.max())
-        if large.all():
+        stays = _stays(columns, weights, epsilon)
+        if stays.all():
             return targets[kept], weights, converged
-        kept, weights = kept[large], weights[large]
+        kept, columns, weights = kept[stays], columns[:, stays], weights[stays]
+
+
+def _stays(columns: Floats, weights: Floats, epsilon: float) -> NDArray[np.bool_]:
+    """Tell which targets have a large weight, or are the likeliest of a row without such a one."""
+    stays: NDArray[np.bool_] = weights >= min(epsilon, weights.max())
+    bare = np.flatnonzero((columns[:, stays].max(axis=1) <= 0) & (columns.max(axis=1) > 0))
+    stays[(columns[bare] * weights).argmax(axis=1)] = True
+    return stays
 
 
 def _em(
@@ -128,7 +146,11 @@ def _em(
 ) -> tuple[Floats, bool]:
     """EM steps until the gap is small; rows that no target can produce are left out."""
     possible = columns.max(axis=1) > 0
-    columns, shares = columns[possible], counts[possible] / counts[possible].sum()
+    if not possible.any():
+        return start / start.sum(), True
+    if not possible.all():
+        columns, counts = columns[possible], counts[possible]
+    shares = counts / counts.sum()
     weights = start / start.sum()
     for step in range(EM_STEPS):
         mixture = columns @ weights
@@ -175,21 +197,25 @@ def brute_force_estimate(
 
     sizes = [int(k) for k in network.cardinalities]
     n_cells = math.prod(sizes)
-    n_targets = count_targets(network.cardinalities, max_size)
-    per_pattern = count_targets(np.maximum(network.cardinalities - 1, 0), max_size)
-    check_memory("brute-force", n_targets, 8.0 * n_targets * n_cells, f"{n_cells} cells")
-    work = float(n_cells) * n_cells * per_pattern * per_pattern
+    choices = settable(network)
+    n_targets = count_targets(choices, max_size)
+    per_pattern = count_targets(network.cardinalities - 1, max_size)
+    # The matrix, that of one pattern twice (the solver makes a copy), and targets as above.
+    n_bytes = 8 * n_cells * (n_targets + 2 * per_pattern) + 4 * n_targets * len(sizes)
+    check_memory("brute-force", n_targets, n_bytes, f"{short(n_cells)} cells")
+    work = (n_cells * per_pattern) ** 2
     if work > _MOST_WORK:
         raise InputError(
             f"method 'brute-force' would solve {n_cells} constrained least-squares problems with "
             f"{per_pattern} unknowns and {n_cells} equations each, which takes hours; use fewer "
             "variables, a smaller max_size, or method 'likelihood'"
         )
-    targets = all_targets(network.cardinalities, max_size)
+    targets = all_targets(choices, max_size)
     cells = np.indices(sizes).reshape(len(sizes), -1).T
     factors = MechanismFactors(network, cells)
+    columns = factors.columns(targets)
     with np.errstate(under="ignore"):
-        columns = factors.columns(targets) * np.exp(factors.log_base())[:, None]
+        columns *= np.exp(factors.log_base())[:, None]
     frequency = np.zeros(n_cells)
     position = np.ravel_multi_index(tuple(configurations.codes.T.astype(np.int64)), tuple(sizes))
     frequency[position] = configurations.counts / configurations.total
@@ -209,8 +235,16 @@ def brute_force_estimate(
     return targets[kept], best[kept] / best[kept].sum()
 
 
-def check_memory(method: str, n_targets: int, n_bytes: float, of: str) -> None:
+def check_memory(method: str, n_targets: int, n_bytes: int, of: str) -> None:
     """Refuse an enumeration that does not fit.
+
+    Parameters
+    ----------
+    method : str
+    n_targets, n_bytes : int
+        Targets, and memory at the peak; as large as they may be.
+    of : str
+        What each target has an entry for.
 
     Raises
     ------
@@ -218,8 +252,23 @@ def check_memory(method: str, n_targets: int, n_bytes: float, of: str) -> None:
         With the number of targets, the memory, and what to do.
     """
     if n_bytes > MOST_BYTES:
+        gibibytes = n_bytes / 2**30 if n_bytes < 2**60 else n_bytes // 2**30
+        amount = f"{gibibytes:,.1f}" if isinstance(gibibytes, float) else short(gibibytes)
         raise InputError(
-            f"method {method!r} enumerates {n_targets:,} targets over {of}, which takes "
-            f"{n_bytes / 2**30:,.1f} GiB of memory, more than {MOST_BYTES / 2**30:.0f} GiB; "
+            f"method {method!r} enumerates {short(n_targets)} targets over {of}, which takes "
+            f"{amount} GiB of memory, more than {MOST_BYTES / 2**30:.0f} GiB; "
             "give a smaller max_size, or use method 'likelihood', which enumerates nothing"
         )
+
+
+def short(number: int) -> str:
+    """Write a number, and its magnitude only if it is very large.
+
+    Examples
+    --------
+    >>> short(1234567), short(4**2000)
+    ('1,234,567', 'about 10^1204')
+    """
+    if number < 10**15:
+        return f"{number:,}"
+    return f"about 10^{int(math.log10(number))}"

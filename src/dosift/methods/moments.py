@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.errors import InputError
-from dosift.methods.prefixes import extensions, solve_stage, solve_system, stage_of
+from dosift.methods.prefixes import entry_name, extensions, solve_stage, solve_system, stage_of
 from dosift.network.learn import tables_of
 from dosift.network.model import Network
 from dosift.rows.configurations import Configurations
@@ -98,19 +98,24 @@ def smoothed(network: Network, delta: float | None) -> Network:
     Raises
     ------
     InputError
-        If a conditional probability of a known network is zero.
+        If a conditional probability is zero; the message names it.
     """
+    tables = network.tables
+    advice = "use method 'likelihood', or a network learned from control rows"
     if network.control is not None:
         if delta is None:
             delta = 1.0 / max(network.control.n_rows, 1.0)
-        return network.with_tables(tables_of(network.control.counts, delta))
-    for name, table in zip(network.names, network.tables, strict=True):
-        if table.min() <= 0:
+        tables = tables_of(network.control.counts, delta)
+        advice = f"delta is {delta:g}, give a larger one"
+    for i, table in enumerate(tables):
+        # Rows without any count are nan where delta is zero.
+        zero = np.argwhere(~(table > 0))
+        if zero.size:
             raise InputError(
-                f"the conditional probability table of {name} holds a zero, and method 'moments' "
-                "needs positivity; use method 'likelihood', or a network learned from control rows"
+                f"the conditional probability of {entry_name(network, i, *map(int, zero[0]))} is "
+                f"zero, and method 'moments' needs positivity; {advice}"
             )
-    return network
+    return network if tables is network.tables else network.with_tables(tables)
 
 
 class _PrefixFrequencies:

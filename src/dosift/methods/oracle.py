@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -9,8 +10,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from dosift.errors import InputError
 from dosift.interventions import Mixture
-from dosift.methods.prefixes import extensions, solve_stage, solve_system, stage_of
+from dosift.methods.prefixes import (
+    Stage,
+    entry_name,
+    extensions,
+    solve_stage,
+    solve_system,
+    stage_of,
+)
 from dosift.network.model import Network
+from dosift.rows.configurations import collapse
+from dosift.simulation import sample_codes
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -19,6 +29,12 @@ Probabilities = Callable[[NDArray[np.int64]], ArrayLike]
 
 #: Largest deviation of a table's sum from one.
 _SUM_TOLERANCE = 1e-9
+#: The answer's distribution may differ from the one given by this many tolerances of a weight
+#: (total variation distance), and by the second number in any case.
+_TOLERANCES, _LEAST_DISTANCE = 100.0, 1e-8
+#: Distributions over at most this many cells are compared in all of them, others in as many rows as
+#: the second number, drawn from the answer. Tables are compared in blocks of the first size.
+_FEW_CELLS, _COMPARED_ROWS = 2**16, 10_000
 
 
 def recover_mixture(
@@ -32,15 +48,17 @@ def recover_mixture(
     Parameters
     ----------
     network : Network
-        The undisturbed system, with positive conditional probability tables.
+        The undisturbed system. Its conditional probabilities must be positive wherever the
+        algorithm uses them, that is, given the values that a target sets and excluded values
+        elsewhere.
     p_mix : Mixture, array-like or callable
         The distribution of the mixture. As a table: one axis for each variable, in the network's
         order, entries that sum to 1. As a callable: gets state codes, an integer array of shape
         (n_points, n_variables) with -1 for variables to be summed out, and returns the
         probability of each point; it is called for the first variables of a topological order
-        only. As a mixture: its own distribution is computed.
+        only, in the order ``network.order``. As a mixture: its own distribution is computed.
     tolerance : float, default=1e-10
-        Weights up to this count as zero.
+        Weights up to this count as zero; in [0, 1).
 
     Returns
     -------
@@ -50,14 +68,22 @@ def recover_mixture(
     Raises
     ------
     InputError
-        If a conditional probability is zero (positivity), if no mixture that satisfies exclusion
-        has this distribution, or if `p_mix` is no distribution over the network's variables.
+        If a conditional probability that is needed is zero (positivity), if no mixture that
+        satisfies exclusion has this distribution, or if `p_mix` is no distribution over the
+        network's variables.
 
     Notes
     -----
     Algorithm 1 of Kumar and Sinha (UAI 2021). The system of a prefix with weight mu,
     ``(c I - a 1') x = b``, has rank k - 1 and the null vector a > 0; its only non-negative
-    solution with a zero entry is ``x = (b - a min(b / a)) / c``.
+    solution with a zero entry is ``x = (b - a min(b / a)) / c``. Where several values of a variable
+    are set by no target, any of them will do, and the one that leaves the largest probabilities
+    to the next systems is taken.
+
+    At the end the answer's distribution is compared with the one given: in all cells if `p_mix`
+    is a table or if there are at most 65,536 cells, otherwise in 10,000 rows drawn from the
+    answer. So a mixture that violates exclusion either comes back as the one mixture with the
+    same distribution that satisfies it, or is refused.
 
     Examples
     --------
@@ -71,7 +97,7 @@ def recover_mixture(
     >>> found == truth
     True
     """
-    _check_positivity(network)
+    _check_arguments(network, tolerance)
     n = network.n_variables
     probability = _probabilities(network, p_mix)
     targets: Ints = np.full((1, n), -1, dtype=np.int64)
@@ -80,17 +106,28 @@ def recover_mixture(
     for j, variable in enumerate(network.order):
         seen = np.asarray(network.order[:j], dtype=np.int64)
         stage = stage_of(network, seen, variable, targets, excluded)
+        _check_positivity(network, variable, stage)
         k = int(network.cardinalities[variable])
         points = np.repeat(stage.points, k, axis=0)
         points[:, variable] = np.tile(np.arange(k), len(targets))
         at_points = probability(points).reshape(-1, k)
         own, extended = solve_stage(stage, weights, at_points, _solve)
-        excluded[variable] = extended.sum(axis=0).argmin()
         own[np.abs(own) <= tolerance] = 0.0
         extended[extended <= tolerance] = 0.0
         _check_solution(network, variable, own, extended)
+        excluded[variable] = _excluded_value(network, variable, stage, extended)
         targets, weights = extensions(targets, variable, own, extended)
-    return Mixture.from_codes(network, targets, weights / weights.sum())
+    weights = weights / weights.sum()
+    most = max(_LEAST_DISTANCE, _TOLERANCES * tolerance)
+    every_cell = not isinstance(p_mix, Mixture) and not callable(p_mix)
+    distance = _distance(network, probability, targets, weights, every_cell)
+    if distance > most:
+        raise InputError(
+            "no mixture that satisfies exclusion has this distribution: the only candidate is "
+            f"{distance:.2g} away from it in total variation; check the network, and whether p_mix "
+            "is exact"
+        )
+    return Mixture.from_codes(network, targets, weights)
 
 
 def _solve(right: Floats, mechanism: Floats, weight: float) -> Floats:
@@ -112,16 +149,70 @@ def _check_solution(network: Network, variable: int, own: Floats, extended: Floa
         )
 
 
-def _check_positivity(network: Network) -> None:
-    for i, table in enumerate(network.tables):
-        zero = np.argwhere(table <= 0)
-        if zero.size:
-            row, state = map(int, zero[0])
-            raise InputError(
-                f"the conditional probability of {network.names[i]}="
-                f"{network.variables[i].states[state]} is zero for the parents' configuration "
-                f"number {row}; the algorithm needs positivity"
+def _check_arguments(network: object, tolerance: object) -> None:
+    if not isinstance(network, Network):
+        raise InputError(
+            f"network is {type(network).__name__}, not a dosift Network; read one with "
+            "dosift.read_network(path)"
+        )
+    number = isinstance(tolerance, int | float | np.number) and not isinstance(tolerance, bool)
+    if not number or not 0 <= tolerance < 1:  # type: ignore[operator]
+        raise InputError(f"tolerance is {tolerance!r}; give a number in [0, 1)")
+
+
+def _check_positivity(network: Network, variable: int, stage: Stage) -> None:
+    zero = np.argwhere(stage.mechanism <= 0)
+    if zero.size:
+        prefix, state = map(int, zero[0])
+        row = int(network.parent_rows(variable, stage.points[prefix : prefix + 1])[0])
+        raise InputError(
+            f"the conditional probability of {entry_name(network, variable, row, state)} is zero "
+            "and is needed: positivity does not hold, so that the mixture need not be unique; "
+            "dosift.identifiability tells what can be said"
+        )
+    if (reach := np.diag(stage.reach).min()) < np.finfo(np.float64).tiny:
+        raise InputError(
+            f"the excluded values before variable {network.names[variable]} have probability "
+            f"{reach:.2g}, which is beyond double precision; there are too many variables"
+        )
+
+
+def _excluded_value(network: Network, variable: int, stage: Stage, extended: Floats) -> int:
+    """Choose, of the values that nothing sets, one with large probabilities in what follows."""
+    quality = stage.mechanism.min(axis=0)
+    for child, parents in enumerate(network.parents):
+        if variable in parents:
+            shape = [int(network.cardinalities[p]) for p in parents]
+            table = np.moveaxis(
+                network.tables[child].reshape(*shape, -1), parents.index(variable), 0
             )
+            quality = quality * table.reshape(quality.size, -1).min(axis=1)
+    return int(np.where(extended.sum(axis=0) > 0, -1.0, quality).argmax())
+
+
+def _distance(
+    network: Network,
+    probability: Callable[[NDArray[np.int64]], Floats],
+    targets: Ints,
+    weights: Floats,
+    every_cell: bool,
+) -> float:
+    """Total variation distance between the answer and the distribution given."""
+    sizes = tuple(int(k) for k in network.cardinalities)
+    n_cells = math.prod(sizes)
+    distance = 0.0
+    if not every_cell and n_cells > _FEW_CELLS:
+        drawn, _ = sample_codes(network, targets, weights, _COMPARED_ROWS, np.random.default_rng(0))
+        rows = collapse(drawn, network.cardinalities)
+        points = np.ascontiguousarray(rows.codes, dtype=np.int64)
+        ratio = probability(points) / _mixture_probability(network, targets, weights, points)
+        return float(rows.counts @ np.maximum(1.0 - ratio, 0.0)) / rows.total
+    for begin in range(0, n_cells, _FEW_CELLS):
+        cells = np.arange(begin, min(begin + _FEW_CELLS, n_cells))
+        points = np.stack(np.unravel_index(cells, sizes), axis=1).astype(np.int64)
+        own = _mixture_probability(network, targets, weights, points)
+        distance += float(np.maximum(own - probability(points), 0.0).sum())
+    return distance
 
 
 def _probabilities(network: Network, p_mix: object) -> Callable[[NDArray[np.int64]], Floats]:
@@ -147,14 +238,15 @@ def _mixture_probability(
     network: Network, targets: Ints, weights: Floats, points: NDArray[np.int64]
 ) -> Floats:
     """Probability of points over the first variables of a topological order."""
-    seen = [v for v in network.order if points[0, v] >= 0]
-    terms = np.tile(weights, (len(points), 1))
-    for v in seen:
-        own = network.tables[v][network.parent_rows(v, points), points[:, v]]
-        is_set = targets[:, v] >= 0
-        terms[:, ~is_set] *= own[:, None]
-        terms[:, is_set] *= points[:, v, None] == targets[is_set, v]
-    out: Floats = terms.sum(axis=1)
+    seen = np.array([v for v in network.order if points[0, v] >= 0], dtype=np.int64)
+    own = np.array(
+        [network.tables[v][network.parent_rows(int(v), points), points[:, v]] for v in seen]
+    )
+    out = np.zeros(len(points))
+    for target, weight in zip(targets[:, seen], weights, strict=True):
+        is_set = target >= 0
+        rows = np.flatnonzero((points[:, seen[is_set]] == target[is_set]).all(axis=1))
+        out[rows] += weight * own[~is_set][:, rows].prod(axis=0)
     return out
 
 

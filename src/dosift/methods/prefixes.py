@@ -76,6 +76,27 @@ def stage_of(network: Network, seen: Ints, variable: int, targets: Ints, exclude
     return Stage(points, mechanism, reach)
 
 
+def entry_name(network: Network, variable: int, row: int, state: int) -> str:
+    """Name an entry of a conditional probability table.
+
+    Parameters
+    ----------
+    network : Network
+    variable, row, state : int
+        The variable, the row of its table, and the column.
+
+    Returns
+    -------
+    str
+        Such as ``lung=yes given smoke=no``.
+    """
+    parents = network.parents[variable]
+    codes = np.unravel_index(row, [int(network.cardinalities[p]) for p in parents] or (1,))
+    named = [(variable, state), *((p, int(c)) for p, c in zip(parents, codes, strict=False))]
+    words = [f"{network.names[i]}={network.variables[i].states[a]}" for i, a in named]
+    return words[0] if len(words) == 1 else f"{words[0]} given {', '.join(words[1:])}"
+
+
 def solve_system(right: Floats, mechanism: Floats) -> Floats:
     """Solve ``(I - p 1') x = b`` for the non-negative x with a zero entry.
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from dosift.errors import InputError
 from dosift.methods.enumerated import brute_force_estimate, em_estimate
 from dosift.methods.moments import moment_estimate, smoothed
 from dosift.network.model import Network
@@ -97,7 +98,8 @@ _FINDERS = {
 }
 #: Names of the methods, the default first.
 METHODS = tuple(_FINDERS)
-#: Methods whose answer maximises the likelihood of its targets, so that a gap means something.
+#: Methods whose weights maximise the likelihood: its curvature gives their standard errors, and if
+#: the mixture does not describe the rows, the model is to blame.
 OPTIMISING = ("likelihood", "em")
 
 
@@ -124,15 +126,52 @@ def estimate(
     -------
     SearchResult
         For "moments" and "brute-force", which maximise no likelihood, `converged` says that the
-        algorithm came to its end, and the gap is what maximum likelihood would gain at most.
+        algorithm came to its end, and the gap is what better weights over the same targets could
+        gain at most, in nats a row.
 
     Raises
     ------
     InputError
-        If the method cannot be used on this network or these rows.
+        If the method cannot be used on this network or these rows, such as rows with missing
+        values.
     """
+    missing = np.flatnonzero((configurations.codes < 0).any(axis=0))
+    if missing.size:
+        raise InputError(
+            f"method {method!r} needs complete rows, and variable "
+            f"{network.names[int(missing[0])]!r} has missing values; leave those rows out"
+        )
     with threadpool_limits(1):
         return _FINDERS[method](network, configurations, options, progress or _silent)
+
+
+def cause_of_misfit(method: str) -> str:
+    """Say what may be behind a mixture that does not describe the rows.
+
+    Parameters
+    ----------
+    method : str
+        The method that found it.
+
+    Returns
+    -------
+    str
+        A clause that follows a semicolon.
+
+    Examples
+    --------
+    >>> cause_of_misfit("likelihood")
+    'some mechanism changed in a way that is no do-intervention, or the network is wrong there'
+    """
+    if method in OPTIMISING:
+        return (
+            "some mechanism changed in a way that is no do-intervention, or the network is wrong "
+            "there"
+        )
+    return (
+        f"method {method!r} does not maximise the likelihood, so the error may be its own: see "
+        "whether method 'likelihood' describes the rows"
+    )
 
 
 def _silent(stage: str, done: int, total: int | None) -> None:
