@@ -372,7 +372,9 @@ def describe(
         targets could gain at most, in nats a row that the mixture can produce.
     """
     is_set = np.flatnonzero((targets >= 0).any(axis=0))
-    prepared = prepare(network, configurations, tuple(int(i) for i in is_set) or (0,))
+    # A structural zero makes rows impossible wherever it stands, so all variables are looked at.
+    needed = (tuple(int(i) for i in is_set) or (0,)) if network.is_positive else None
+    prepared = prepare(network, configurations, needed)
     problem = prepared.problem
     columns = problem.columns(prepared.from_network(targets))
     mixture = columns @ weights
