@@ -15,7 +15,7 @@ from dosift.conventions import Conventions, as_codes, not_fitted
 from dosift.errors import ConvergenceWarning, InputError, MisfitWarning
 from dosift.fit_check import FitCheck, check_fit
 from dosift.interventions import Mixture, Target
-from dosift.methods import DEFAULT_EPSILON, Options, estimate
+from dosift.methods import DEFAULT_EPSILON, OPTIMISING, Options, cause_of_misfit, estimate
 from dosift.network.model import Network, without_negligible
 from dosift.parameters import check_parameters, checked_network
 from dosift.rows import Encoded, collapse, load_rows, to_native
@@ -73,10 +73,12 @@ class InterventionMixture(Conventions):
     weights_ : ndarray, shape (n_components,)
         Their weights.
     optimality_gap_ : float
-        No other weights over these targets gain more than this, in nats a row.
+        No other weights over these targets gain more than this, in nats a row that the mixture
+        can produce.
     converged_ : bool
         Whether the method came to its end: for ``"likelihood"``, the gap is at most
-        `gap_tolerance`; for ``"em"``, at most 1e-4.
+        `gap_tolerance`; for ``"em"``, at most 1e-4. The others end always, and their gap only
+        tells how far their weights are from maximum likelihood.
     certificate_ : Certificate or None
         The likelihood's gradient at targets that are not in the mixture; only for
         ``"likelihood"``.
@@ -95,7 +97,9 @@ class InterventionMixture(Conventions):
     feature_names_in_ : ndarray of str
         Names of the variables.
     components_ : polars.DataFrame
-        One line for each component, the columns of ``components.csv``.
+        One line for each component, the columns of ``components.csv``. Standard errors and
+        intervals are those of maximum likelihood, and not given for ``"moments"`` and
+        ``"brute-force"``.
     variables_ : polars.DataFrame
         Totals for each variable and value, the columns of ``variables.csv``.
     impossible_rows_ : float
@@ -207,8 +211,9 @@ class InterventionMixture(Conventions):
         columns, mixture = found.columns, found.mixture
         self.impossible_rows_ = float(configurations.counts[mixture <= 0].sum())
         self.certainty_ = certainty(found, configurations.counts)
+        maximal = self.method in OPTIMISING
         self.components_ = component_table(
-            self.targets_, self.weights_, columns, mixture, configurations.counts
+            self.targets_, self.weights_, columns, mixture, configurations.counts, maximal
         )
         self.variables_ = variable_table(
             network,
@@ -218,6 +223,7 @@ class InterventionMixture(Conventions):
             mixture,
             configurations.codes,
             configurations.counts,
+            maximal,
         )
         self.fit_check_ = self._check_fit(configurations.codes, configurations.counts)
         self._warn()
@@ -252,7 +258,7 @@ class InterventionMixture(Conventions):
         if not self.converged_:
             warnings.warn(
                 f"the weights did not converge: the optimality gap is {self.optimality_gap_:.1e} "
-                "nats a row, more than the tolerance; do not trust them",
+                "nats a row; do not trust them",
                 ConvergenceWarning,
                 stacklevel=3,
             )
@@ -261,8 +267,8 @@ class InterventionMixture(Conventions):
             names = self.network_.names
             warnings.warn(
                 "the fitted mixture does not describe the rows: the joint distribution of "
-                f"{names[i]} and {names[j]} deviates most (p = {p:.1g}); some mechanism changed "
-                "in a way that is no do-intervention, or the network is wrong there",
+                f"{names[i]} and {names[j]} deviates most (p = {p:.1g}); "
+                + cause_of_misfit(self.method),
                 MisfitWarning,
                 stacklevel=3,
             )

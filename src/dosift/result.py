@@ -24,6 +24,7 @@ from dosift.certainty import SURE
 from dosift.errors import DosiftWarning, InputError
 from dosift.identifiability import verdict
 from dosift.interventions import Mixture
+from dosift.methods import cause_of_misfit
 from dosift.network import Network, read_network, write_network
 
 if TYPE_CHECKING:
@@ -175,8 +176,7 @@ def distrust(model: InterventionMixture) -> list[str]:
         )
         reasons.append(
             "The mixture does not describe the rows: some joint distributions deviate (worst: "
-            f"{pairs}). A mechanism changed in a way that is no do-intervention, or the network "
-            "is wrong there; single components may be inventions."
+            f"{pairs}); {cause_of_misfit(model.method)}. Single components may be inventions."
         )
     if model.impossible_rows_:
         reasons.append(

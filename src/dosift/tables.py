@@ -21,7 +21,12 @@ Ints = NDArray[np.integer]
 
 
 def component_table(
-    targets: Sequence[Target], weights: Floats, columns: Floats, mixture: Floats, counts: Floats
+    targets: Sequence[Target],
+    weights: Floats,
+    columns: Floats,
+    mixture: Floats,
+    counts: Floats,
+    maximal: bool = True,
 ) -> pl.DataFrame:
     """Table of components, by descending weight.
 
@@ -31,6 +36,8 @@ def component_table(
     weights : ndarray, shape (n_targets,)
     columns : ndarray, shape (n_configurations, n_targets)
     mixture, counts : ndarray, shape (n_configurations,)
+    maximal : bool
+        Whether the weights maximise the likelihood; only then are errors known.
 
     Returns
     -------
@@ -40,7 +47,7 @@ def component_table(
     """
     import polars as pl
 
-    std_error = _std_errors(columns, mixture, counts, np.eye(weights.size))
+    std_error = _std_errors(columns, mixture, counts, np.eye(weights.size), maximal)
     low, high = logit_interval(weights, std_error)
     return pl.DataFrame(
         {
@@ -65,8 +72,11 @@ def variable_table(
     mixture: Floats,
     codes: Ints,
     counts: Floats,
+    maximal: bool = True,
 ) -> pl.DataFrame:
     """Totals of weight for each variable and value, by descending rate.
+
+    `maximal` says whether the weights maximise the likelihood; only then are errors known.
 
     Returns
     -------
@@ -88,7 +98,7 @@ def variable_table(
             lines.append((variable.name, state, own.value_rates[a], own.value_std_errors[a]))
     indicator = np.array(members, dtype=np.float64)
     rate = indicator @ weights
-    std_error = _std_errors(columns, mixture, counts, indicator)
+    std_error = _std_errors(columns, mixture, counts, indicator, maximal)
     low, high = logit_interval(rate, std_error)
     screen_rate = np.array([line[2] for line in lines])
     screen_error = np.array([line[3] for line in lines])
@@ -109,9 +119,11 @@ def variable_table(
     return pl.DataFrame(frame).sort("rate", descending=True, maintain_order=True)
 
 
-def _std_errors(columns: Floats, mixture: Floats, counts: Floats, indicator: Floats) -> Floats:
+def _std_errors(
+    columns: Floats, mixture: Floats, counts: Floats, indicator: Floats, maximal: bool
+) -> Floats:
     """Compute standard errors of sums of weights; NaN where rows fall outside the mixture."""
-    if mixture.min() <= 0:
+    if not maximal or mixture.min() <= 0:
         return np.full(indicator.shape[0], np.nan)
     covariance = weight_covariance(columns, mixture, counts)
     variance = np.einsum("km,mn,kn->k", indicator, covariance, indicator, optimize=True)
