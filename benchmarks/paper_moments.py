@@ -17,13 +17,17 @@ import time
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dosift.evaluation import compare_codes
 from dosift.methods import Options, estimate
 from dosift.network.learn import learn_from_codes
+from dosift.network.model import Network
 from dosift.random_problems import random_mixture, random_network
-from dosift.rows import collapse
+from dosift.rows import Configurations, collapse
 from dosift.simulation import sample_codes
+
+Targets, Floats = NDArray[np.int64], NDArray[np.float64]
 
 #: (variables, rows): published recall and RMSE.
 PUBLISHED = {
@@ -43,7 +47,8 @@ COLUMNS = (
 )
 
 
-def solve(n: int, n_rows: int, seed: int) -> tuple[float, float, float, int, float]:
+def draw(n: int, n_rows: int, seed: int) -> tuple[Network, Configurations, Targets, Floats]:
+    """Draw a problem: the learned network, the mixture rows, the true targets and weights."""
     rng = np.random.default_rng([n, n_rows, seed])
     network = random_network(n, graph="scale-free", random_state=rng)
     mixture = random_mixture(network, int(rng.integers(4, 16)), random_state=rng)
@@ -51,8 +56,13 @@ def solve(n: int, n_rows: int, seed: int) -> tuple[float, float, float, int, flo
     codes, _ = sample_codes(network, targets, weights, n_rows, rng)
     control, _ = sample_codes(network, np.full((1, n), -1), np.ones(1), n_rows, rng)
     learned = learn_from_codes(network.variables, network.parents, control, 0.5)
+    return learned, collapse(codes, network.cardinalities), targets, weights
+
+
+def solve(n: int, n_rows: int, seed: int) -> tuple[float, float, float, int, float]:
+    learned, rows, targets, weights = draw(n, n_rows, seed)
     begin = time.perf_counter()
-    found = estimate("moments", learned, collapse(codes, network.cardinalities), Options())
+    found = estimate("moments", learned, rows, Options())
     seconds = time.perf_counter() - begin
     scores = compare_codes(targets, weights, found.targets, found.weights)
     return scores.recall, scores.precision, scores.rmse, len(found.targets), seconds

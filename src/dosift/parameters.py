@@ -62,8 +62,14 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
     Raises
     ------
     InputError
-        For the first that is out of range, with what to give instead.
+        For the first that is out of range, or that the method would not heed, with what to give
+        instead.
     """
     for name, (wanted, holds) in _RULES.items():
         if name in parameters and not holds(parameters[name]):
             raise InputError(f"{name} is {parameters[name]!r}; {wanted}")
+    method = parameters.get("method")
+    if method == "moments" and parameters.get("max_size") is not None:
+        raise InputError("method 'moments' knows no max_size; leave it out, or use another method")
+    if method != "moments" and parameters.get("delta") is not None:
+        raise InputError(f"delta belongs to method 'moments', not to {method!r}; leave it out")

@@ -41,12 +41,12 @@ def moment_estimate(
     one with the smallest ratio ``b / a``, so that the closed form of the oracle is used here too.
     If less than `epsilon` is left to the prefix, the extensions take all its weight. The excluded
     value of the variable is the one with the least total weight over all prefixes; what it had
-    goes back to its prefix. The paper leaves the order of these steps open; of a dozen readings
-    this one reproduces its figures best (benchmarks/paper_moments.py).
+    goes back to its prefix. The paper leaves some of these steps open; of the readings that
+    benchmarks/paper_readings.py compares, this one reproduces its figures best.
     """
     n = network.n_variables
     order = network.order
-    frequency = _PrefixFrequencies(network, configurations)
+    frequency = PrefixFrequencies(network, configurations)
     targets: Ints = np.full((1, n), -1, dtype=np.int64)
     weights = np.ones(1)
     excluded = np.zeros(n, dtype=np.int64)
@@ -118,8 +118,15 @@ def smoothed(network: Network, delta: float | None) -> Network:
     return network if tables is network.tables else network.with_tables(tables)
 
 
-class _PrefixFrequencies:
-    """Relative frequencies of the configurations of the first variables of the order."""
+class PrefixFrequencies:
+    """Relative frequencies of the configurations of the first variables of the order.
+
+    Parameters
+    ----------
+    network : Network
+    configurations : Configurations
+        Without missing values.
+    """
 
     def __init__(self, network: Network, configurations: Configurations) -> None:
         self._order = network.order
@@ -137,7 +144,19 @@ class _PrefixFrequencies:
             self._shares.append(share.astype(np.float64))
 
     def at(self, j: int, points: NDArray[np.int64]) -> Floats:
-        """Frequency of each point with each value of the j-th variable, shape (n_points, k)."""
+        """Look up how often points occur together with each value of the next variable.
+
+        Parameters
+        ----------
+        j : int
+            How many variables of the order the points have.
+        points : ndarray of int, shape (n_points, n_variables)
+            State codes of the first j variables of the order; the others are not looked at.
+
+        Returns
+        -------
+        ndarray, shape (n_points, n_states)
+        """
         rank = np.zeros(len(points), dtype=np.int64)
         found = np.ones(len(points), dtype=bool)
         for s in range(j):
