@@ -90,8 +90,8 @@ def em_estimate(
     configurations : Configurations
     max_size : int, optional
     epsilon : float
-        Weights below this are dropped, and the others fitted again until all are larger; but a
-        row that only small ones can produce keeps the likeliest of them.
+        Weights below this are dropped, and the others fitted again until all are larger. Rows
+        that only dropped targets can produce are left without any; zero drops nothing.
     tell : callable
         Progress.
 
@@ -125,18 +125,10 @@ def em_estimate(
     while True:
         weights, done = _em(columns, configurations.counts, weights, tell)
         converged &= done
-        stays = _stays(columns, weights, epsilon)
+        stays = weights >= min(epsilon, weights.max())
         if stays.all():
             return targets[kept], weights, converged
         kept, columns, weights = kept[stays], columns[:, stays], weights[stays]
-
-
-def _stays(columns: Floats, weights: Floats, epsilon: float) -> NDArray[np.bool_]:
-    """Tell which targets have a large weight, or are the likeliest of a row without such a one."""
-    stays: NDArray[np.bool_] = weights >= min(epsilon, weights.max())
-    bare = np.flatnonzero((columns[:, stays].max(axis=1) <= 0) & (columns.max(axis=1) > 0))
-    stays[(columns[bare] * weights).argmax(axis=1)] = True
-    return stays
 
 
 def _em(
