@@ -23,6 +23,7 @@ HERE = Path(__file__).parent
 
 
 def main() -> None:
+    """Write the pictures that the page on the report shows."""
     mpl.use("Agg")
     data = load_incident()
     network, rows = dosift.read_network(data.paths["network"]), data.paths["rows"]

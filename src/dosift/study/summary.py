@@ -19,6 +19,8 @@ KEYS = ("source", "n_variables", "tables", "n_rows", "method")
 _MEANS = ("recall", "precision", "tv", "rmse", "rmse_spurious", "rmse_missed")
 _COUNTS = ("n_true", "n_found", "n_spurious", "n_missed")
 _PUBLISHED = ("recall", "rmse")
+#: Columns of text in the Markdown table.
+_TEXTS = ("network", "tables", "method")
 
 
 def summarise(records: Iterable[Record]) -> list[Record]:
@@ -136,7 +138,7 @@ def csv_text(lines: list[Record]) -> str:
 
 
 def markdown(lines: list[Record], seconds: list[Record]) -> str:
-    """Return the main columns as a Markdown table.
+    """Return the main columns as a Markdown table, without those that are empty.
 
     Parameters
     ----------
@@ -153,11 +155,11 @@ def markdown(lines: list[Record], seconds: list[Record]) -> str:
         *("network", "tables", "rows", "method", "problems", "recall", "published", "precision"),
         *("RMSE", "published", "RMSE spurious", "RMSE missed", "spurious", "missed", "s"),
     )
-    out = ["| " + " | ".join(heads) + " |", "|---|---" + "|---:" * (len(heads) - 2) + "|"]
+    table = [heads]
     for line, taken in zip(lines, seconds, strict=True):
         n = line["n_variables"]
         refused = f" ({line['refused']} refused)" if line["refused"] else ""
-        cells = [
+        cells = (
             f"{line['source']} {n}" if n else line["source"],
             line["tables"],
             f"{line['n_rows']:,}",
@@ -173,9 +175,13 @@ def markdown(lines: list[Record], seconds: list[Record]) -> str:
             _number(line["n_spurious"], 1),
             _number(line["n_missed"], 1),
             _number(taken["seconds_median"], 2),
-        ]
-        out.append("| " + " | ".join(cells) + " |")
-    return "\n".join(out)
+        )
+        table.append(cells)
+    # Columns that say nothing, such as published figures of other graphs, are left out.
+    columns = [column for column in zip(*table, strict=True) if any(column[1:])]
+    rule = ("---:" if column[0] not in _TEXTS else "---" for column in columns)
+    heading, *rest = zip(*columns, strict=True)
+    return "\n".join("| " + " | ".join(row) + " |" for row in (heading, tuple(rule), *rest))
 
 
 def _number(value: float | None, places: int) -> str:
