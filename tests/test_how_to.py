@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-PAGES = ["choose-states", "learn-the-network", "read-the-report", "scikit-learn", "single-cell"]
+PAGES = [
+    "choose-states",
+    "learn-the-network",
+    "prior-knowledge",
+    "read-the-report",
+    "scikit-learn",
+    "single-cell",
+]
 FOLDER = Path(__file__).parents[1] / "docs" / "how-to"
 
 

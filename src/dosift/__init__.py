@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dosift.learning import learn_network
     from dosift.methods import recover_mixture
     from dosift.network import Network, from_pgmpy, from_pyagrum, read_network, write_network
+    from dosift.prior_knowledge import PriorKnowledge
     from dosift.random_problems import random_mixture, random_network
     from dosift.rows import read_rows
     from dosift.simulation import simulate
@@ -35,6 +36,7 @@ _HOMES = {
     "InterventionMixture": "dosift.estimator",
     "Mixture": "dosift.interventions",
     "Network": "dosift.network",
+    "PriorKnowledge": "dosift.prior_knowledge",
     "Target": "dosift.interventions",
     "discretize": "dosift.discretization",
     "do": "dosift.interventions",
@@ -63,6 +65,7 @@ __all__ = [
     "InterventionMixture",
     "Mixture",
     "Network",
+    "PriorKnowledge",
     "Target",
     "__version__",
     "discretize",

@@ -15,9 +15,11 @@ from dosift.conventions import Conventions, as_codes, not_fitted
 from dosift.errors import ConvergenceWarning, InputError, MisfitWarning
 from dosift.fit_check import FitCheck, check_fit
 from dosift.interventions import Mixture, Target
+from dosift.known_weights import tables_given_weights
 from dosift.methods import DEFAULT_EPSILON, OPTIMISING, Options, cause_of_misfit, estimate
 from dosift.network.model import Network, without_negligible
 from dosift.parameters import check_parameters, checked_network
+from dosift.prior_knowledge import PriorKnowledge
 from dosift.rows import Encoded, collapse, load_rows, to_native
 from dosift.search.engine import SearchResult
 from dosift.simulation import RandomState, as_generator, sample_codes
@@ -61,6 +63,8 @@ class InterventionMixture(Conventions):
     delta : float or None, default=None
         ``"moments"``, for a network learned from control rows: added to every count; None for
         one over the number of control rows.
+    prior_knowledge : PriorKnowledge or None, default=None
+        Targets that may, must or must not occur, and weights that are known.
     random_state : int, Generator or None, default=0
         Seed of the simulation behind the fit check. Targets and weights involve no chance.
 
@@ -144,6 +148,7 @@ class InterventionMixture(Conventions):
         gap_tolerance: float = DEFAULT_GAP,
         epsilon: float = DEFAULT_EPSILON,
         delta: float | None = None,
+        prior_knowledge: PriorKnowledge | None = None,
         random_state: RandomState = 0,
     ) -> None:
         self.network = network
@@ -153,6 +158,7 @@ class InterventionMixture(Conventions):
         self.gap_tolerance = gap_tolerance
         self.epsilon = epsilon
         self.delta = delta
+        self.prior_knowledge = prior_knowledge
         self.random_state = random_state
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -196,7 +202,10 @@ class InterventionMixture(Conventions):
         encoded = self._encode(rows, network)
         weight = _checked_weight(sample_weight, encoded.codes.shape[0])
         configurations = collapse(encoded.codes, network.cardinalities, weight)
-        options = Options(self.max_size, self.refine, self.gap_tolerance, self.epsilon, self.delta)
+        known = (self.prior_knowledge or PriorKnowledge()).constraints(network, self.max_size)
+        options = Options(
+            self.max_size, self.refine, self.gap_tolerance, self.epsilon, self.delta, known
+        )
         result = estimate(self.method, network, configurations, options, progress)
         self._library = encoded.library
         network = self.network_ = result.network
@@ -225,6 +234,18 @@ class InterventionMixture(Conventions):
             configurations.counts,
             maximal,
         )
+        is_known = ~np.isnan(known.fixed(result.targets))
+        if is_known.any():
+            self.components_, self.variables_ = tables_given_weights(
+                network,
+                self.targets_,
+                result.targets,
+                self.weights_,
+                is_known,
+                columns,
+                configurations.codes,
+                configurations.counts,
+            )
         self.fit_check_ = self._check_fit(configurations.codes, configurations.counts)
         self._warn()
         return self

@@ -10,6 +10,7 @@ import numpy as np
 from dosift.errors import InputError
 from dosift.methods import METHODS
 from dosift.network.model import Network
+from dosift.prior_knowledge import PriorKnowledge
 
 
 def checked_network(network: object) -> Network:
@@ -44,6 +45,10 @@ _RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "refine": ("give True or False", lambda v: isinstance(v, bool | np.bool_)),
     "gap_tolerance": ("give a number in (0, 1)", lambda v: _number(v) and 0 < v < 1),
     "epsilon": ("give a number in [0, 1)", lambda v: _number(v) and 0 <= v < 1),
+    "prior_knowledge": (
+        "give a dosift.PriorKnowledge or None",
+        lambda v: v is None or isinstance(v, PriorKnowledge),
+    ),
     "delta": (
         "give a number that is not negative, or None",
         lambda v: v is None or (_number(v) and 0 <= v < np.inf),
@@ -73,3 +78,20 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
         raise InputError("method 'moments' knows no max_size; leave it out, or use another method")
     if method != "moments" and parameters.get("delta") is not None:
         raise InputError(f"delta belongs to method 'moments', not to {method!r}; leave it out")
+    _check_prior_knowledge(parameters.get("prior_knowledge"), method)
+
+
+def _check_prior_knowledge(given: PriorKnowledge | None, method: object) -> None:
+    if not given or method == "likelihood":
+        return
+    heeded = ("candidates", "forbidden", "excluded", "non_manipulable")
+    if method == "moments":
+        raise InputError(
+            "method 'moments' knows no prior knowledge; leave it out, or use method 'likelihood'"
+        )
+    for name in ("required", "known_weights"):
+        if getattr(given, name):
+            raise InputError(
+                f"method {method!r} does not heed {name} (it heeds {', '.join(heeded)}); leave "
+                "them out, or use method 'likelihood'"
+            )

@@ -20,6 +20,16 @@ from dosift.cli.options import (
     printable,
     set_up,
 )
+from dosift.cli.prior import (
+    Candidate,
+    Exclude,
+    Forbid,
+    KnowledgeFile,
+    KnownWeight,
+    NonManipulable,
+    Require,
+    prior_knowledge,
+)
 from dosift.errors import InputError
 
 if TYPE_CHECKING:
@@ -60,6 +70,13 @@ def fit(
     all_probabilities: Annotated[
         bool, typer.Option("--all-probabilities", help="One column of probabilities a component.")
     ] = False,
+    knowledge: KnowledgeFile = None,
+    candidate: Candidate = None,
+    forbid: Forbid = None,
+    exclude: Exclude = None,
+    non_manipulable: NonManipulable = None,
+    require: Require = None,
+    known_weight: KnownWeight = None,
     layer: Layer = None,
     seed: Seed = 0,
     threads: Threads = 2,
@@ -74,6 +91,9 @@ def fit(
     Learned network:  dosift fit rows.csv --graph edges.csv --control control.csv -o result
     """
     set_up(quiet, threads)
+    known = prior_knowledge(
+        knowledge, candidate, forbid, exclude, non_manipulable, require, known_weight
+    )
     settings = {
         "method": method,
         "max_size": max_size,
@@ -84,8 +104,9 @@ def fit(
         "graph": None if graph is None else str(graph),
         "control": None if control is None else str(control),
         "layer": layer,
+        "prior_knowledge": None if known is None else known.to_dict(),
     }
-    files = [*inputs, *(path for path in (graph, control) if path is not None)]
+    files = [*inputs, *(path for path in (graph, control, knowledge) if path is not None)]
     content, model = fit_files(
         inputs, graph, control, output, settings, files, all_probabilities, force, quiet or json
     )
@@ -109,6 +130,7 @@ def fit_files(
 ) -> tuple[dict[str, Any], InterventionMixture]:
     """Read, fit, and write the result folder."""
     from dosift.estimator import InterventionMixture
+    from dosift.prior_knowledge import PriorKnowledge
     from dosift.progress import ProgressReporter
     from dosift.result import check_absent, result_content, row_table, write_result
     from dosift.rows import load_rows
@@ -122,6 +144,7 @@ def fit_files(
         network, rows_path = _network(inputs, graph, control, layer)
         rows = load_rows(rows_path, network, layer=layer if _is_h5ad(rows_path) else None)
         timings["read"] = time.perf_counter() - begin
+        said = settings.get("prior_knowledge")
         begin = time.perf_counter()
         model = InterventionMixture(
             network,
@@ -130,6 +153,7 @@ def fit_files(
             refine=settings["refine"],
             epsilon=settings.get("epsilon", 1e-3),
             delta=settings.get("delta"),
+            prior_knowledge=None if said is None else PriorKnowledge.from_dict(said),
             random_state=settings["seed"],
         ).fit(rows, progress=tell)
         timings["fit"] = time.perf_counter() - begin

@@ -13,6 +13,7 @@ from dosift.errors import InputError
 from dosift.likelihood import MechanismFactors
 from dosift.network.model import Network
 from dosift.rows.configurations import Configurations
+from dosift.search.constraints import Constraints
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -69,6 +70,15 @@ def count_targets(cardinalities: Ints, max_size: int | None = None) -> int:
     return sum(by_size)
 
 
+def _permitted(targets: Ints, constraints: Constraints | None) -> Ints:
+    if constraints is None:
+        return targets
+    permitted = targets[constraints.permits(targets)]
+    if not len(permitted):
+        raise InputError("no target is permitted; allow more, such as do()")
+    return permitted
+
+
 def settable(network: Network) -> NDArray[np.int64]:
     """Count the states that a variable can be set to: none if it has only one."""
     sizes = network.cardinalities
@@ -81,6 +91,7 @@ def em_estimate(
     max_size: int | None,
     epsilon: float,
     tell: Callable[[str, int, int | None], None],
+    constraints: Constraints | None = None,
 ) -> tuple[Ints, Floats, bool]:
     """Weights of all targets by expectation maximisation; small ones are dropped.
 
@@ -94,6 +105,8 @@ def em_estimate(
         that only dropped targets can produce are left without any; zero drops nothing.
     tell : callable
         Progress.
+    constraints : Constraints, optional
+        Only targets that it permits are considered.
 
     Returns
     -------
@@ -118,7 +131,8 @@ def em_estimate(
     # The matrix, and targets as a list of blocks and as one array.
     n_bytes = n_targets * (8 * n_rows + 4 * network.n_variables)
     check_memory("em", n_targets, n_bytes, f"{n_rows} distinct rows")
-    targets = all_targets(choices, max_size)
+    targets = _permitted(all_targets(choices, max_size), constraints)
+    n_targets = len(targets)
     columns = MechanismFactors(network, configurations.codes).columns(targets)
     kept, converged = np.arange(n_targets), True
     weights = np.full(n_targets, 1 / n_targets)
@@ -163,6 +177,7 @@ def brute_force_estimate(
     max_size: int | None,
     epsilon: float,
     tell: Callable[[str, int, int | None], None],
+    constraints: Constraints | None = None,
 ) -> tuple[Ints, Floats]:
     """Constrained least squares over all targets, for every pattern of excluded values.
 
@@ -175,6 +190,8 @@ def brute_force_estimate(
         Weights below this are dropped.
     tell : callable
         Progress.
+    constraints : Constraints, optional
+        Only targets that it permits are considered.
 
     Returns
     -------
@@ -204,7 +221,8 @@ def brute_force_estimate(
             f"{seconds / 3600:,.1f} hours; use fewer variables, a smaller max_size, or method "
             "'likelihood'"
         )
-    targets = all_targets(choices, max_size)
+    targets = _permitted(all_targets(choices, max_size), constraints)
+    n_targets = len(targets)
     cells = np.indices(sizes).reshape(len(sizes), -1).T
     factors = MechanismFactors(network, cells)
     columns = factors.columns(targets)

@@ -14,6 +14,7 @@ from dosift.methods.enumerated import brute_force_estimate, em_estimate
 from dosift.methods.moments import moment_estimate, smoothed
 from dosift.network.model import Network
 from dosift.rows.configurations import Configurations
+from dosift.search.constraints import Constraints
 from dosift.search.engine import SearchResult, describe, find_targets
 from dosift.weights import DEFAULT_GAP
 
@@ -41,6 +42,8 @@ class Options:
         Weights below this are dropped (moments, em, brute-force).
     delta : float or None
         Added to every count of control rows; None for one over their number (moments).
+    constraints : Constraints or None
+        What is known about targets (likelihood; in part em and brute-force).
     """
 
     max_size: int | None = None
@@ -48,6 +51,7 @@ class Options:
     gap: float = DEFAULT_GAP
     epsilon: float = DEFAULT_EPSILON
     delta: float | None = None
+    constraints: Constraints | None = None
 
 
 def _likelihood(
@@ -60,6 +64,7 @@ def _likelihood(
         refine=options.refine,
         gap=options.gap,
         progress=tell,
+        constraints=options.constraints,
     )
 
 
@@ -76,7 +81,7 @@ def _em(
     network: Network, configurations: Configurations, options: Options, tell: Progress
 ) -> SearchResult:
     targets, weights, converged = em_estimate(
-        network, configurations, options.max_size, options.epsilon, tell
+        network, configurations, options.max_size, options.epsilon, tell, options.constraints
     )
     return describe(network, configurations, targets, weights, converged)
 
@@ -85,7 +90,7 @@ def _brute_force(
     network: Network, configurations: Configurations, options: Options, tell: Progress
 ) -> SearchResult:
     targets, weights = brute_force_estimate(
-        network, configurations, options.max_size, options.epsilon, tell
+        network, configurations, options.max_size, options.epsilon, tell, options.constraints
     )
     return describe(network, configurations, targets, weights)
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.search.enumeration import EnumeratedPricer
-from dosift.search.pricing import NeighbourPricer
+from dosift.search.pricing import CandidatePricer, NeighbourPricer, Priced
 from dosift.search.problem import Fit, SearchProblem
 
 Ints = NDArray[np.integer]
@@ -23,8 +23,9 @@ class Certificate:
 
     Attributes
     ----------
-    scope : {"all", "neighbours"}
-        Whether all targets were priced, or those that differ from a component in one variable.
+    scope : {"all", "neighbours", "candidates"}
+        Whether all permitted targets were priced, or those that differ from a component in one
+        variable, or those of a list that was given.
     n_variables : int
         Number of variables that these targets may set.
     n_targets : int
@@ -62,7 +63,10 @@ def certify(
     Certificate
     """
     searched = len(problem.cardinalities)
-    if searched == n_variables and EnumeratedPricer.can_price(problem):
+    priced: Priced
+    if problem.constraints.candidates is not None:
+        scope, priced = "candidates", CandidatePricer(problem, max_size).near(fit)
+    elif searched == n_variables and EnumeratedPricer.can_price(problem):
         scope, priced = "all", EnumeratedPricer(problem, max_size).every(fit)
     else:
         scope, priced = "neighbours", NeighbourPricer(problem, max_size).near(fit)

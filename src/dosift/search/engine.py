@@ -10,17 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from dosift.errors import InputError
 from dosift.likelihood import MechanismFactors
 from dosift.network.model import Network
 from dosift.rates import family_counts
 from dosift.rows.configurations import MISSING as FREE
 from dosift.rows.configurations import Configurations, collapse, thin
 from dosift.search.certificate import Certificate, certify
+from dosift.search.constraints import NOTHING_LEFT, Constraints
+from dosift.search.enumeration import ENUMERABLE
 from dosift.search.improve import Improver
 from dosift.search.joint import JointFit, JointFitter
 from dosift.search.mining import mined_variables
 from dosift.search.problem import Fit, SearchProblem
-from dosift.search.score import Score
 from dosift.search.screening import screen_variables, wanted_variables
 from dosift.search.splitting import split
 from dosift.weights import DEFAULT_GAP
@@ -32,6 +34,8 @@ Progress = Callable[[str, int, "int | None"], None]
 
 #: Bound on how often variables are screened again.
 _MAX_SCREENS = 10
+#: Memory that the likelihoods of listed candidates may take, in bytes.
+_MOST_BYTES = 2**30
 #: With more distinct rows than the first, the search begins on as many rows as the second.
 _THIN_FROM, _THIN_ROWS = 3000, 2**12
 #: Up to this many rows the search also begins from "no intervention"; up to the second number,
@@ -111,7 +115,10 @@ class PreparedSearch:
 
 
 def prepare(
-    network: Network, configurations: Configurations, variables: tuple[int, ...] | None = None
+    network: Network,
+    configurations: Configurations,
+    variables: tuple[int, ...] | None = None,
+    constraints: Constraints | None = None,
 ) -> PreparedSearch:
     """Collapse rows to what matters for some variables, in topological order.
 
@@ -122,11 +129,14 @@ def prepare(
         Without missing values.
     variables : tuple of int, optional
         Variables that targets may set; all by default.
+    constraints : Constraints, optional
+        What is known about targets, in the network's order of variables.
 
     Returns
     -------
     PreparedSearch
     """
+    known = constraints or Constraints.none(network.cardinalities)
     allowed = set(range(network.n_variables) if variables is None else variables)
     needed = allowed.union(*(network.parents[i] for i in allowed))
     searched = np.array([i for i in network.order if i in allowed], dtype=np.int64)
@@ -141,11 +151,11 @@ def prepare(
     codes = np.zeros((len(ordered), network.n_variables), dtype=ordered.dtype, order="F")
     codes[:, closure] = ordered
     factors = MechanismFactors(network, codes, tuple(int(i) for i in searched))
-    score = Score(projected.total, network.cardinalities[searched], network.n_variables)
+    score = known.score(projected.total, network.cardinalities, searched)
     dense = None
     if searched.size == network.n_variables:
         dense = partial(_inverse_mechanisms, network, searched)
-    problem = SearchProblem(factors, projected.counts, score, dense)
+    problem = SearchProblem(factors, projected.counts, score, dense, known.restricted(searched))
     return PreparedSearch(problem, searched, closure, first_difference)
 
 
@@ -176,27 +186,37 @@ class TargetSearch:
         Largest number of variables that a target sets.
     tell : callable
         Called with a stage's name, the steps done and the steps in all.
+    constraints : Constraints, optional
+        What is known about targets, in the network's order of variables.
     """
 
     def __init__(
-        self, network: Network, configurations: Configurations, max_size: int | None, tell: Progress
+        self,
+        network: Network,
+        configurations: Configurations,
+        max_size: int | None,
+        tell: Progress,
+        constraints: Constraints | None = None,
     ) -> None:
+        self.constraints = constraints or Constraints.none(network.cardinalities)
         self.network = network
         self.configurations = configurations
         self.max_size = max_size
         self.tell = tell
 
     def from_scratch(self) -> tuple[PreparedSearch, Fit]:
-        """Screen, split, improve."""
+        """Screen, split, improve; with a list of candidates, weigh and drop."""
+        if self.constraints.candidates is not None:
+            return self._from_candidates(self.constraints.candidates)
         self.tell("screening variables", 0, None)
-        codes, counts = self.configurations.codes, self.configurations.counts
-        prepared = self._prepare(screen_variables(self.network, codes, counts))
+        prepared = self._prepare(self._screened())
         start = self._sampled(prepared) or self._split(prepared)
-        if prepared.problem.n_rows > _MANY_STARTS_ROWS:
+        hopeless = np.isneginf(start.log_likelihood) and not self.constraints.is_free
+        if hopeless or prepared.problem.n_rows > _MANY_STARTS_ROWS:
             return self._improve(prepared, start)
         improver = Improver(prepared.problem, self.max_size)
         nothing: Ints = np.full((1, prepared.variables.size), FREE, dtype=np.int16)
-        starts = [start, prepared.problem.fit(nothing)]
+        starts = [start, prepared.problem.begin(nothing, np.ones(1), self.max_size)]
         if prepared.problem.n_rows <= _RESAMPLED_ROWS:
             starts += [self._resampled(prepared, seed) for seed in range(_RESAMPLED_STARTS)]
         reached: dict[frozenset[bytes], Fit] = {}
@@ -216,7 +236,44 @@ class TargetSearch:
         found = self._split(replace(prepared, problem=problem))
         nothing: Ints = np.full((1, found.targets.shape[1]), FREE, dtype=np.int16)
         rest = () if nothing.tobytes() in found.keys else (nothing,)
-        return prepared.problem.fit(np.concatenate([found.targets, *rest]))
+        targets = np.concatenate([found.targets, *rest])
+        equal = np.full(len(targets), 1 / len(targets))
+        return prepared.problem.begin(targets, equal, self.max_size)
+
+    def _from_candidates(self, listed: Ints) -> tuple[PreparedSearch, Fit]:
+        is_set = np.flatnonzero((listed >= 0).any(axis=0))
+        prepared = self._prepare(tuple(int(i) for i in is_set))
+        problem = prepared.problem
+        targets = prepared.from_network(listed)
+        fitting = problem.constraints.permits(targets)
+        if self.max_size is not None:
+            fitting &= (targets >= 0).sum(axis=1) <= self.max_size
+        n_bytes = 8 * int(fitting.sum()) * problem.factors.n_configurations
+        if n_bytes > _MOST_BYTES:
+            raise InputError(
+                f"{int(fitting.sum()):,} candidates over {problem.factors.n_configurations:,} "
+                f"distinct rows take {n_bytes / 2**30:.1f} GiB of memory, more than "
+                f"{_MOST_BYTES / 2**30:.0f} GiB; give fewer candidates"
+            )
+        self.tell("weighing candidates", 0, None)
+        equal = np.full(int(fitting.sum()), 1 / max(int(fitting.sum()), 1))
+        fit = problem.begin(targets[fitting], equal, self.max_size)
+        if np.isneginf(fit.log_likelihood):
+            return prepared, fit
+        return prepared, Improver(problem, self.max_size).run(fit)
+
+    def _screened(self) -> tuple[int, ...]:
+        """Variables that the rows show to be set, or that cannot be judged."""
+        codes, counts = self.configurations.codes, self.configurations.counts
+        chosen = screen_variables(self.network, codes, counts)
+        # Where all targets can be priced at once, variables that cannot be set stay, because the
+        # rows then have no cause outside the problem.
+        if float(np.prod(self.network.cardinalities + 1.0)) > ENUMERABLE:
+            chosen = self._manipulable(chosen)
+        return chosen
+
+    def _manipulable(self, variables: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(i for i in variables if self.constraints.manipulable[i])
 
     def _sampled(self, prepared: PreparedSearch) -> Fit | None:
         """Search on a sample of the rows first, where all of them would take long."""
@@ -224,8 +281,12 @@ class TargetSearch:
         if problem.factors.n_configurations <= _THIN_FROM or problem.n_rows < 4 * _THIN_ROWS:
             return None
         few = thin(self.configurations, _THIN_ROWS)
-        sample = prepare(self.network, few, tuple(int(i) for i in prepared.variables))
-        found = Improver(sample.problem, self.max_size, problem.n_rows).run(self._split(sample))
+        variables = tuple(int(i) for i in prepared.variables)
+        sample = prepare(self.network, few, variables, self.constraints)
+        start = self._split(sample)
+        if np.isneginf(start.log_likelihood) and not self.constraints.is_free:
+            return None
+        found = Improver(sample.problem, self.max_size, problem.n_rows).run(start)
         return problem.fit(found.targets, found.weights)
 
     def _split(self, prepared: PreparedSearch) -> Fit:
@@ -239,43 +300,54 @@ class TargetSearch:
 
     def from_targets(self, targets: Ints, weights: Floats) -> tuple[PreparedSearch, Fit]:
         """Improve a mixture that is there already."""
-        codes, counts = self.configurations.codes, self.configurations.counts
+        free = np.isnan(self.constraints.fixed(targets))
+        targets, weights = targets[free], weights[free]
         is_set = np.flatnonzero((targets >= 0).any(axis=0))
-        screened = screen_variables(self.network, codes, counts)
-        prepared = self._prepare(tuple(sorted({*screened, *(int(i) for i in is_set)})))
+        listed = self.constraints.candidates
+        if listed is not None:
+            prepared = self._prepare(tuple(int(i) for i in np.flatnonzero((listed >= 0).any(0))))
+            fit = prepared.problem.fit(prepared.from_network(targets), weights)
+            return prepared, Improver(prepared.problem, self.max_size).run(fit)
+        prepared = self._prepare(tuple(sorted({*self._screened(), *(int(i) for i in is_set)})))
         fit = prepared.problem.fit(prepared.from_network(targets), weights)
         return self._improve(prepared, fit)
 
     def _prepare(self, variables: tuple[int, ...]) -> PreparedSearch:
-        return prepare(self.network, self.configurations, variables)
+        needed = tuple(sorted({*variables, *self.constraints.variables()})) or (0,)
+        return prepare(self.network, self.configurations, needed, self.constraints)
 
     def _improve(self, prepared: PreparedSearch, fit: Fit) -> tuple[PreparedSearch, Fit]:
         """Improve, and let variables that the likelihood asks for join the search."""
         codes, counts = self.configurations.codes, self.configurations.counts
         n = self.network.n_variables
         mined: set[int] = set()
+        if np.isneginf(fit.log_likelihood) and not self.constraints.is_free:
+            return prepared, fit  # no permitted target explains some rows: nothing to go by
         for _ in range(_MAX_SCREENS):
             self.tell("improving", 0, None)
             fit = Improver(prepared.problem, self.max_size).run(fit)
             variables = tuple(sorted(int(i) for i in prepared.variables))
             if len(variables) == n:
                 break
-            targets = prepared.to_network(fit.targets, n)
+            whole, weights = prepared.problem.whole(fit)
+            targets = prepared.to_network(whole, n)
             factors = MechanismFactors(self.network, codes, variables)
             columns = factors.columns(targets[:, list(variables)])
-            ratios = columns / (columns @ fit.weights)[:, None]
+            ratios = columns / (columns @ weights)[:, None]
             more = wanted_variables(self.network, codes, counts, ratios, variables)
+            more = self._manipulable(more)
             if not more:
                 nothing: Ints = np.full(len(variables), FREE, dtype=np.int16)
-                relative = factors.column(nothing) / (columns @ fit.weights)
+                relative = factors.column(nothing) / (columns @ weights)
                 more = mined_variables(self.network, codes, counts, relative, variables)
-                more = tuple(i for i in more if i not in mined)
+                more = tuple(i for i in self._manipulable(more) if i not in mined)
                 mined.update(more)
             if not more:
                 break
             self.tell("screening variables again", 0, None)
             prepared = self._prepare(tuple(sorted({*variables, *more})))
-            fit = prepared.problem.fit(prepared.from_network(targets), fit.weights)
+            found = prepared.from_network(targets)[: fit.weights.size]
+            fit = prepared.problem.fit(found, fit.weights)
         return prepared, fit
 
 
@@ -287,6 +359,7 @@ def find_targets(
     refine: bool = True,
     gap: float = DEFAULT_GAP,
     progress: Progress | None = None,
+    constraints: Constraints | None = None,
 ) -> SearchResult:
     """Find the mixture of do-interventions that explains the rows best.
 
@@ -305,38 +378,53 @@ def find_targets(
         Optimality gap of the final weights, in nats a row.
     progress : callable, optional
         Called with a stage's name, the steps done and the steps in all.
+    constraints : Constraints, optional
+        What is known about targets, in the network's order of variables.
 
     Returns
     -------
     SearchResult
     """
     tell = progress or _silent
+    known = constraints or Constraints.none(network.cardinalities)
+    if known.rest <= NOTHING_LEFT:
+        given = describe(network, configurations, known.known, known.known_weights)
+        return replace(given, gap=0.0)  # no other weights are possible
     # The matrices are small, and many threads on small matrices cost far more than they bring;
     # one thread also makes sums, and so results, independent of the machine.
     with threadpool_limits(1):
-        prepared, fit = TargetSearch(network, configurations, max_size, tell).from_scratch()
+        search = TargetSearch(network, configurations, max_size, tell, known)
+        prepared, fit = search.from_scratch()
         if refine and network.control is not None:
-            targets = prepared.to_network(fit.targets, network.n_variables)
-            joint = _refine(network, configurations, targets, fit.weights, max_size, tell)
+            whole, weights = prepared.problem.whole(fit)
+            targets = prepared.to_network(whole, network.n_variables)
+            joint = _refine(network, configurations, targets, weights, max_size, tell, known)
             network = joint.network
             is_set = np.flatnonzero((joint.targets >= 0).any(axis=0))
-            prepared = prepare(network, configurations, tuple(int(i) for i in is_set) or (0,))
-            fit = prepared.problem.fit(prepared.from_network(joint.targets), joint.weights)
+            needed = tuple(int(i) for i in is_set) or (0,)
+            prepared = prepare(network, configurations, needed, known)
+            free = np.isnan(known.fixed(joint.targets))
+            fit = prepared.problem.fit(
+                prepared.from_network(joint.targets[free]), joint.weights[free]
+            )
         fit = prepared.problem.fit(fit.targets, fit.weights, gap=gap)
         constant = _reference_log_likelihood(
             network, configurations.codes, configurations.counts, prepared.problem
         )
-        certificate = certify(prepared.problem, fit, max_size, network.n_variables)
+        certificate = None
+        if known.is_free or np.isfinite(fit.log_likelihood):
+            certificate = certify(prepared.problem, fit, max_size, network.n_variables)
     n = network.n_variables
-    if certificate.target is not None:
+    if certificate is not None and certificate.target is not None:
         target = prepared.to_network(certificate.target[None, :], n)[0]
         certificate = replace(certificate, target=target)
-    targets = prepared.to_network(fit.targets, n)
-    rank = np.lexsort([*targets.T[::-1], -fit.weights])
+    whole, weights = prepared.problem.whole(fit)
+    targets = prepared.to_network(whole, n)
+    rank = np.lexsort([*targets.T[::-1], -weights])
     return SearchResult(
         network=network,
         targets=targets[rank],
-        weights=fit.weights[rank],
+        weights=weights[rank],
         log_likelihood=fit.log_likelihood + constant,
         penalised_score=fit.score + constant,
         gap=fit.gap,
@@ -406,17 +494,19 @@ def _refine(
     weights: Floats,
     max_size: int | None,
     tell: Progress,
+    constraints: Constraints,
 ) -> JointFit:
     """Fit tables and mixture by turns until the joint score rises no more."""
     tell("refining the network", 0, None)
-    fitter = JointFitter(network, configurations)
+    fitter = JointFitter(network, configurations, constraints)
     joint = fitter.simplify(fitter.fit(network, targets, weights))
     for _ in range(_MAX_REFINEMENTS):
-        search = TargetSearch(joint.network, configurations, max_size, tell)
+        search = TargetSearch(joint.network, configurations, max_size, tell, constraints)
         prepared, fit = search.from_targets(joint.targets, joint.weights)
-        targets = prepared.to_network(fit.targets, network.n_variables)
+        whole, weights = prepared.problem.whole(fit)
+        targets = prepared.to_network(whole, network.n_variables)
         tell("refining the network", 0, None)
-        better = fitter.simplify(fitter.fit(joint.network, targets, fit.weights))
+        better = fitter.simplify(fitter.fit(joint.network, targets, weights))
         if better.score <= joint.score + _LEAST_RISE:
             break
         joint = better

@@ -38,6 +38,10 @@ class EnumeratedPricer:
         for j in range(len(self._shape)):
             size[(slice(None),) * j + (slice(1, None),)] += 1
         self._forbidden = (size.ravel() > max_size) if max_size is not None else None
+        if not problem.constraints.is_free:
+            every = np.stack(np.unravel_index(np.arange(size.size), self._shape), axis=1) - 1
+            refused = ~problem.constraints.permits(every)
+            self._forbidden = refused if self._forbidden is None else self._forbidden | refused
         self._priced_for: Fit | None = None
         self._gradient, self._curvature = np.empty(0), np.empty(0)
 
@@ -71,7 +75,7 @@ class EnumeratedPricer:
         """Price the steepest of all targets."""
         self._price(fit)
         n_rows = self.problem.n_rows
-        z = z_scores(self._gradient / n_rows, self._curvature, n_rows)
+        z = z_scores(*self._scaled(fit, np.arange(self._gradient.size)), n_rows)
         if self._forbidden is not None:
             z[self._forbidden] = -np.inf
         length = min(4 * SHORTLIST, z.size)
@@ -88,11 +92,11 @@ class EnumeratedPricer:
             index = index[~self._forbidden[index]]
         index = np.setdiff1d(index, self._index(fit.targets), assume_unique=True)
         codes = np.stack(np.unravel_index(index, self._shape), axis=1) - 1
-        return Priced(
-            codes.astype(fit.targets.dtype),
-            self._gradient[index] / self.problem.n_rows,
-            self._curvature[index],
-        )
+        return Priced(codes.astype(fit.targets.dtype), *self._scaled(fit, index))
+
+    def _scaled(self, fit: Fit, index: NDArray[np.int64]) -> tuple[Floats, Floats]:
+        gradient = self._gradient[index] / self.problem.n_rows
+        return self.problem.adjusted(gradient, self._curvature[index], fit.mixture)
 
     def _index(self, targets: Ints) -> NDArray[np.int64]:
         index = np.ravel_multi_index(tuple(targets.T.astype(np.int64) + 1), self._shape)

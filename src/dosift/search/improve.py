@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from dosift.search.enumeration import EnumeratedPricer
 from dosift.search.moves import Move, merges, rank_moves, splits
-from dosift.search.pricing import NeighbourPricer, Priced, shortlist
+from dosift.search.pricing import CandidatePricer, NeighbourPricer, Priced, shortlist
 from dosift.search.problem import Fit, SearchProblem
 from dosift.search.prune import drop_losses, prune
 
@@ -59,8 +59,13 @@ class Improver:
         n_rows = problem.n_rows if n_rows is None else n_rows
         self.repairs = n_rows <= _REPAIR_ROWS
         self.thorough = n_rows <= _THOROUGH_ROWS
-        pricer = EnumeratedPricer if EnumeratedPricer.can_price(problem) else NeighbourPricer
-        self.pricer = pricer(problem, max_size)
+        self.pricer: CandidatePricer | EnumeratedPricer | NeighbourPricer
+        if problem.constraints.candidates is not None:
+            self.pricer = CandidatePricer(problem, max_size)
+        elif EnumeratedPricer.can_price(problem):
+            self.pricer = EnumeratedPricer(problem, max_size)
+        else:
+            self.pricer = NeighbourPricer(problem, max_size)
 
     def run(self, fit: Fit, quickly: bool = False) -> Fit:
         """Improve a mixture.
@@ -99,6 +104,8 @@ class Improver:
     def _merge(self, fit: Fit) -> Fit | None:
         """Replace components by what they have in common."""
         for move in merges(fit.targets):
+            if not self.problem.constraints.permits(move.added).all():
+                continue
             trial = self._apply(fit, move)
             if trial.score > fit.score + _LEAST_RISE:
                 return trial
@@ -121,7 +128,8 @@ class Improver:
     def _weakest(self, fit: Fit) -> NDArray[np.int64]:
         """Components by what dropping them would cost the score."""
         margin = drop_losses(fit) - self.problem.score.costs(fit.targets)
-        return np.argsort(margin, kind="stable")
+        order = np.argsort(margin, kind="stable")
+        return order[~self.problem.constraints.protects(fit.targets[order])]
 
     def _without(self, fit: Fit, component: int) -> Fit | None:
         """Drop a component; None if some rows only it can produce."""
@@ -159,6 +167,7 @@ class Improver:
     def _apply(self, fit: Fit, move: Move) -> Fit:
         keep = np.ones(fit.weights.size, dtype=bool)
         keep[list(move.dropped)] = False
+        keep |= self.problem.constraints.protects(fit.targets)
         targets = np.concatenate([fit.targets[keep], move.added])
         freed = max(float(fit.weights[~keep].sum()), 0.02)
         start = np.append(

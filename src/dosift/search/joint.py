@@ -20,9 +20,8 @@ from dosift.network.learn import tables_of
 from dosift.network.model import ControlCounts, Network
 from dosift.rates import family_counts
 from dosift.rows.configurations import Configurations
+from dosift.search.constraints import Constraints, solve_constrained
 from dosift.search.moves import merges
-from dosift.search.score import Score
-from dosift.weights import solve_weights
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -46,7 +45,7 @@ class JointFit:
         With the refined tables.
     targets : ndarray of int, shape (n_targets, n_variables)
     weights : ndarray, shape (n_targets,)
-        All positive.
+        Positive, but for required targets.
     score : float
         Joint objective less the description length of the targets, in nats.
     found : Assignment
@@ -69,14 +68,24 @@ class JointFitter:
         Learned: it remembers its control counts and prior.
     configurations : Configurations
         The mixture rows.
+    constraints : Constraints, optional
+        What is known about targets, in the network's order of variables.
     """
 
-    def __init__(self, network: Network, configurations: Configurations) -> None:
+    def __init__(
+        self,
+        network: Network,
+        configurations: Configurations,
+        constraints: Constraints | None = None,
+    ) -> None:
+        self._constraints = constraints or Constraints.none(network.cardinalities)
         if network.control is None:
             raise ValueError("the network does not remember control counts")
         self._control: ControlCounts = network.control
         self._configurations = configurations
-        self._score = Score(configurations.total, network.cardinalities, network.n_variables)
+        self._score = self._constraints.score(
+            configurations.total, network.cardinalities, np.arange(network.n_variables)
+        )
 
     def fit(self, network: Network, targets: Ints, weights: Floats) -> JointFit:
         """Raise the joint objective from a start until a step of EM hardly helps.
@@ -100,7 +109,7 @@ class JointFitter:
             )
             if value - before < _EM_RISE:
                 break
-        kept = weights > 0
+        kept = (weights > 0) | self._constraints.protects(targets)
         score = value - float(self._score.costs(targets[kept]).sum())
         found = Assignment(
             found.columns[:, kept], found.mixture, weights[kept], found.log_reference
@@ -125,6 +134,9 @@ class JointFitter:
         for move in merges(fit.targets):
             keep = np.ones(fit.weights.size, dtype=bool)
             keep[list(move.dropped)] = False
+            keep |= self._constraints.protects(fit.targets)
+            if keep.all() or not self._constraints.permits(move.added).all():
+                continue
             trial = self.fit(
                 fit.network,
                 np.concatenate([fit.targets[keep], move.added]),
@@ -156,6 +168,7 @@ class JointFitter:
         inverse = np.linalg.pinv(scaled.T @ scaled, hermitian=True)
         loss = fit.weights**2 / (2 * np.maximum(np.diag(inverse), 1e-300))
         net = loss - self._score.costs(fit.targets)
+        net[self._constraints.protects(fit.targets)] = np.inf
         order = np.argsort(net, kind="stable")
         return np.asarray(order[net[order] < _DROP_SLACK], dtype=np.int64)
 
@@ -166,7 +179,8 @@ class JointFitter:
         codes, counts = self._configurations.codes, self._configurations.counts
         found = assign(network, targets, start, codes)
         accuracy = _EM_RISE / 10 / self._configurations.total
-        solution = solve_weights(found.columns, counts, start, accuracy)
+        fixed = self._constraints.fixed(targets)
+        solution = solve_constrained(found.columns, counts, fixed, start, accuracy)
         found = Assignment(found.columns, solution.mixture, solution.weights, found.log_reference)
         value = float(counts @ found.log_probability) + self._log_prior(network)
         return network, solution.weights, value, found

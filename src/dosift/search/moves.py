@@ -142,13 +142,18 @@ def splits(problem: SearchProblem, fit: Fit, max_size: int | None = None) -> lis
     """
     moves = []
     costs = problem.score.costs(fit.targets)
+    protected = problem.constraints.protects(fit.targets)
     for s, target in enumerate(fit.targets):
+        if protected[s]:
+            continue
         if max_size is not None and (target >= 0).sum() >= max_size:
             continue
         for j in np.flatnonzero((target < 0) & (problem.cardinalities > 2)):
             for states, gain in _split_gains(problem, fit, s, int(j)):
                 added = np.repeat(target[None, :], states.size, axis=0)
                 added[:, j] = states
+                if not problem.constraints.permits(added).all():
+                    continue
                 cost = float(problem.score.costs(added).sum() - costs[s])
                 moves.append(Move(added, (s,), gain - cost))
     return sorted(moves, key=lambda move: -move.promise)

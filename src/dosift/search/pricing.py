@@ -69,7 +69,7 @@ class Priced:
     gradient: Floats
     curvature: Floats
 
-    def __getitem__(self, index: NDArray[np.integer]) -> Priced:
+    def __getitem__(self, index: NDArray[np.integer] | NDArray[np.bool_]) -> Priced:
         return Priced(self.targets[index], self.gradient[index], self.curvature[index])
 
     def without(self, keys: frozenset[bytes]) -> Priced:
@@ -164,11 +164,14 @@ class NeighbourPricer:
 
     def _follow_gradient(self, fit: Fit) -> Priced:
         start: Ints = np.full((1, fit.targets.shape[1]), -1, dtype=fit.targets.dtype)
-        found = self.around(fit, start)
+        found = self._all_around(fit, start)
         for _ in range(_BEAM_DEPTH):
             steepest = shortlist(self.problem, found, _BEAM_WIDTH).targets
-            found = found.join(self.around(fit, steepest), fit.keys)
-        return found
+            found = found.join(self._all_around(fit, steepest), fit.keys)
+        return self._permitted(found)
+
+    def _permitted(self, priced: Priced) -> Priced:
+        return priced[self.problem.constraints.permits(priced.targets)]
 
     def around(self, fit: Fit, targets: Ints) -> Priced:
         """Price every target one element away from given ones.
@@ -183,7 +186,12 @@ class NeighbourPricer:
         Returns
         -------
         Priced
+            The permitted ones.
         """
+        return self._permitted(self._all_around(fit, targets))
+
+    def _all_around(self, fit: Fit, targets: Ints) -> Priced:
+        """Price neighbours, also those that are not permitted but on the way to others."""
         ratio = 1.0 / fit.mixture
         parts = []
         opened_before: set[bytes] = set()
@@ -204,7 +212,10 @@ class NeighbourPricer:
                 if key not in opened_before:
                     opened_before.add(key)
                     parts.append(self._extensions(base, np.flatnonzero(base < 0), ratio))
-        return merge_priced(parts, fit.keys, fit.targets.shape[1])
+        found = merge_priced(parts, fit.keys, fit.targets.shape[1])
+        found = found[self.problem.constraints.reaches(found.targets)]
+        gradient, curvature = self.problem.adjusted(found.gradient, found.curvature, fit.mixture)
+        return Priced(found.targets, gradient, curvature)
 
     def _extensions(self, base: Ints, free: NDArray[np.int64], ratio: Floats) -> Priced:
         """Price a target and all its extensions by one variable."""
@@ -252,3 +263,36 @@ class NeighbourPricer:
             curvature[k] = weighted @ relative
         possible = gradient > 0
         return Priced(stacked[possible], gradient[possible], curvature[possible])
+
+
+class CandidatePricer:
+    """Prices the targets of a list, wherever it is asked to look.
+
+    Parameters
+    ----------
+    problem : SearchProblem
+        Its constraints hold the list.
+    max_size : int, optional
+        Largest number of variables that a target sets.
+    """
+
+    def __init__(self, problem: SearchProblem, max_size: int | None = None) -> None:
+        self.problem = problem
+        listed = problem.constraints.candidates
+        assert listed is not None
+        self._listed = listed[problem.constraints.permits(listed)]
+        if max_size is not None:
+            self._listed = self._listed[(self._listed >= 0).sum(axis=1) <= max_size]
+
+    def near(self, fit: Fit) -> Priced:
+        """Price the whole list."""
+        return self.around(fit, fit.targets)
+
+    def far(self, fit: Fit) -> Priced:
+        """Price the whole list."""
+        return self.around(fit, fit.targets)
+
+    def around(self, fit: Fit, targets: Ints) -> Priced:
+        """Price the whole list, less what is in the mixture."""
+        gradient, curvature = self.problem.price(self._listed, fit.mixture)
+        return Priced(self._listed, gradient, curvature).without(fit.keys)

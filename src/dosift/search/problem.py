@@ -9,7 +9,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.errors import InputError
 from dosift.likelihood import MechanismFactors
+from dosift.search.constraints import Constraints
 from dosift.search.score import Score
 from dosift.weights import solve_weights
 
@@ -37,7 +39,7 @@ class Fit:
     ----------
     targets : ndarray of int, shape (n_targets, n_variables)
     weights : ndarray, shape (n_targets,)
-        All positive.
+        Positive, but for required targets.
     columns : ndarray, shape (n_configurations, n_targets)
     mixture : ndarray, shape (n_configurations,)
     log_likelihood : float
@@ -95,6 +97,10 @@ class SearchProblem:
     dense_tables : callable, optional
         Makes the inverse mechanisms as tables over all cells of the first 1, 2, .. variables;
         only where every variable is in the problem.
+    constraints : Constraints, optional
+        What is known about targets, in the order of the factors' variables. Where weights are
+        known, all columns and weights here are those of the free targets, changed as
+        :func:`~dosift.search.constraints.solve_constrained` says.
     """
 
     def __init__(
@@ -103,7 +109,9 @@ class SearchProblem:
         counts: Floats,
         score: Score,
         dense_tables: Callable[[], list[Floats]] | None = None,
+        constraints: Constraints | None = None,
     ) -> None:
+        self.constraints = constraints or Constraints.none(score.cardinalities)
         self._dense_tables = dense_tables
         self.factors = factors
         self.counts = counts
@@ -114,7 +122,9 @@ class SearchProblem:
 
     def reweighted(self, counts: Floats) -> SearchProblem:
         """Return the same problem with other multiplicities, sharing the columns."""
-        other = SearchProblem(self.factors, counts, self.score, self._dense_tables)
+        other = SearchProblem(
+            self.factors, counts, self.score, self._dense_tables, self.constraints
+        )
         other._cache = self._cache
         return other
 
@@ -153,8 +163,89 @@ class SearchProblem:
         if column is None:
             if len(self._cache) >= self._capacity:
                 self._cache.pop(next(iter(self._cache)))
-            column = self._cache[key] = self.factors.column(target)
+            column = self.factors.column(target)
+            if self.has_known:
+                column = self.constraints.rest * column + self._known_density
+            self._cache[key] = column
         return column
+
+    @property
+    def has_known(self) -> bool:
+        """Whether the weights of some targets are known."""
+        return bool(self.constraints.known_weights.size)
+
+    @cached_property
+    def _known_density(self) -> Floats:
+        known = self.constraints.known
+        out: Floats = self.factors.columns(known) @ self.constraints.known_weights
+        return out
+
+    def adjusted(
+        self, gradient: Floats, curvature: Floats, mixture: Floats
+    ) -> tuple[Floats, Floats]:
+        """Gradient and curvature at changed columns from those at plain ones.
+
+        The curvature leaves out how the target's column goes with the known density; it serves
+        to rank candidates only.
+
+        Parameters
+        ----------
+        gradient, curvature : ndarray, shape (n_targets,)
+        mixture : ndarray, shape (n_configurations,)
+
+        Returns
+        -------
+        gradient, curvature : ndarray, shape (n_targets,)
+        """
+        if not self.has_known:
+            return gradient, curvature
+        share = float((self.counts / mixture) @ self._known_density) / self.n_rows
+        rest = self.constraints.rest
+        changed = share + rest * gradient
+        variance = rest**2 * (curvature - self.n_rows * gradient**2)
+        return changed, variance + self.n_rows * changed**2
+
+    def begin(self, targets: Ints, weights: Floats, max_size: int | None = None) -> Fit:
+        """Weights of the permitted ones of given targets, for a start of the search.
+
+        Parameters
+        ----------
+        targets : ndarray of int, shape (n_targets, n_variables)
+        weights : ndarray, shape (n_targets,)
+        max_size : int, optional
+            Largest number of variables that a target sets.
+
+        Returns
+        -------
+        Fit
+            Required targets join; for a target that is not permitted its neighbours do, which
+            together produce the same rows.
+        """
+        known = self.constraints
+        permitted = known.permits(targets)
+        if permitted.all() and not len(known.required):
+            return self.fit(targets, weights)
+        others = targets[~permitted & np.isnan(known.fixed(targets))]
+        joining = [known.required, *(known.neighbours(t, max_size) for t in others)]
+        together = np.concatenate([targets[permitted], *joining]).astype(np.int16)
+        _, first = np.unique(together, axis=0, return_index=True)
+        together = together[np.sort(first)]
+        if not len(together):
+            raise InputError(
+                "no target is permitted that could explain the rows; allow more, such as do()"
+            )
+        n_new = len(together) - int(permitted.sum())
+        lost = max(float(weights[~permitted].sum()), 0.02)
+        start = np.append(weights[permitted], np.full(n_new, lost / max(n_new, 1)))
+        return self.fit(together, start)
+
+    def whole(self, fit: Fit) -> tuple[Ints, Floats]:
+        """Targets and weights of the whole mixture, the known ones last."""
+        known = self.constraints
+        return (
+            np.concatenate([fit.targets, known.known]),
+            np.append(known.rest * fit.weights, known.known_weights),
+        )
 
     def columns(self, targets: Ints) -> Floats:
         """Likelihood columns of several targets, column-major."""
@@ -187,7 +278,7 @@ class SearchProblem:
             terms = weighted[rows] * values
             gradient[k] = terms.sum() / self.n_rows
             curvature[k] = (terms * values) @ ratio[rows]
-        return gradient, curvature
+        return self.adjusted(gradient, curvature, mixture)
 
     def sparsest(self, targets: Ints, start: Floats, extra: Floats) -> tuple[Floats, Floats]:
         """Weights under a small linear cost, which leaves few of them alive.
@@ -215,7 +306,7 @@ class SearchProblem:
         return solution.weights / (1.0 + extra), solution.mixture
 
     def fit(self, targets: Ints, start: Floats | None = None, gap: float | None = None) -> Fit:
-        """Weights of given targets; those that end at zero are left out.
+        """Weights of given targets; those that end at zero are left out unless required.
 
         Parameters
         ----------
@@ -232,7 +323,7 @@ class SearchProblem:
         wanted = _SEARCH_ACCURACY / self.n_rows if gap is None else gap
         columns = self.columns(targets)
         solution = solve_weights(columns, self.counts, start, wanted)
-        kept = np.flatnonzero(solution.weights > 0)
+        kept = np.flatnonzero((solution.weights > 0) | self.constraints.protects(targets))
         targets = targets[kept]
         cost = float(self.score.costs(targets).sum())
         return Fit(

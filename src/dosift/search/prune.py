@@ -28,7 +28,7 @@ def drop_losses(fit: Fit) -> Floats:
     return out
 
 
-def survivors(fit: Fit, costs: Floats) -> NDArray[np.int64]:
+def survivors(fit: Fit, costs: Floats, protected: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Components left when all that seem not to earn their cost are dropped in turn.
 
     Uses the quadratic model only: after each drop the other weights move to the new minimum, so
@@ -40,6 +40,7 @@ def survivors(fit: Fit, costs: Floats) -> NDArray[np.int64]:
     while kept.size > 1:
         net = weights**2 / (2 * np.maximum(np.diag(inverse), 1e-300)) - costs[kept]
         net[weights <= 0] = -np.inf
+        net[protected[kept]] = np.inf
         worst = int(net.argmin())
         if net[worst] >= 0:
             break
@@ -84,13 +85,15 @@ def prune(problem: SearchProblem, fit: Fit, costs: Floats | None = None) -> Fit:
     def value(current: Fit) -> float:
         return current.log_likelihood - float(cost_of(current).sum())
 
-    kept = survivors(fit, cost_of(fit))
+    protects = problem.constraints.protects
+    kept = survivors(fit, cost_of(fit), protects(fit.targets))
     if kept.size < fit.weights.size:
         trial = problem.fit(fit.targets[kept], fit.weights[kept])
         if value(trial) >= value(fit):
             fit = trial
     while fit.weights.size > 1:
         net = drop_losses(fit) - cost_of(fit)
+        net[protects(fit.targets)] = np.inf
         order = np.argsort(net, kind="stable")[:_TRIALS]
         for worst in order:
             if net[worst] > _SLACK:

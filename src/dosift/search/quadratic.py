@@ -99,6 +99,7 @@ class QuadraticModel:
         alone = self._relative * fit.weights > 1.0 - _SOLE
         impossible = (self._candidates == 0.0).T.astype(np.float32)
         self._needed = impossible @ alone.astype(np.float32) > 0
+        self._needed |= problem.constraints.protects(fit.targets)
 
     def at_the_minimum(self) -> Augmented:
         """Where the model has its optimum."""
@@ -146,7 +147,8 @@ class QuadraticModel:
         """
         m = self._fit.weights.size
         weights = drops.weights[stages, chosen]
-        weights = np.maximum(weights, _LEAST_WEIGHT * self._fit.weights.min())
+        smallest = self._fit.weights[self._fit.weights > 0].min()
+        weights = np.maximum(weights, _LEAST_WEIGHT * smallest)
         gone = np.zeros((chosen.size, m), dtype=bool)
         for stage in range(drops.dropped.shape[1]):
             who = np.flatnonzero(stages > stage)

@@ -29,11 +29,22 @@ class Score:
     n_variables : int
         Number of variables among which targets were looked for; more than the length of
         `cardinalities` when variables were screened out.
+    choices : ndarray of int, shape (n_variables,), optional
+        Number of states that each variable may be set to, where that is known to be fewer.
+    n_candidates : int, optional
+        If targets come from a list, its length.
     """
 
     n_rows: float
     cardinalities: NDArray[np.int64]
     n_variables: int
+    choices: NDArray[np.int64] | None = None
+    n_candidates: int | None = None
+
+    def prefix(self, n_kept: int) -> Score:
+        """Return the score of the first variables, while targets are still growing."""
+        choices = None if self.choices is None else self.choices[:n_kept]
+        return Score(self.n_rows, self.cardinalities[:n_kept], self.n_variables, choices)
 
     @cached_property
     def _size_cost(self) -> Floats:
@@ -49,7 +60,10 @@ class Score:
     @cached_property
     def _log_states(self) -> Floats:
         # An excluded value of each variable is never set.
-        return np.asarray(np.log(np.maximum(self.cardinalities - 1.0, 1.0)))
+        values = self.cardinalities - 1.0
+        if self.choices is not None:
+            values = np.minimum(values, self.choices)
+        return np.asarray(np.log(np.maximum(values, 1.0)))
 
     def costs(self, targets: NDArray[np.integer]) -> Floats:
         """Cost of each target.
@@ -63,6 +77,9 @@ class Score:
         ndarray, shape (n_targets,)
             In nats.
         """
+        if self.n_candidates is not None:
+            each = np.log(self.n_candidates) + 0.5 * np.log(max(self.n_rows, 2.0))
+            return np.full(len(targets), float(each))
         is_set = targets >= 0
         costs: Floats = self._size_cost[is_set.sum(axis=1)] + is_set @ self._log_states
         return costs

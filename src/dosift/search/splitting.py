@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from dosift.search.pricing import z_scores
 from dosift.search.problem import Fit, SearchProblem
 from dosift.search.prune import prune
-from dosift.search.score import Score
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -69,7 +68,8 @@ def split(
         prefix = SearchProblem(
             factors.restricted(starts, j + 1),
             np.add.reduceat(problem.counts, starts),
-            Score(problem.n_rows, problem.cardinalities[: j + 1], problem.score.n_variables),
+            problem.score.prefix(j + 1),
+            constraints=problem.constraints.prefix(j + 1),
         )
         fit = _extend(prefix, targets[:, : j + 1], weights, max_size)
         targets = np.full((fit.weights.size, n), -1, dtype=np.int16)
@@ -77,7 +77,7 @@ def split(
         weights = fit.weights
         if progress is not None:
             progress(j + 1, n)
-    return problem.fit(targets, weights)
+    return problem.begin(targets, weights, max_size)
 
 
 def _extend(prefix: SearchProblem, targets: Ints, weights: Floats, max_size: int | None) -> Fit:
@@ -89,6 +89,7 @@ def _extend(prefix: SearchProblem, targets: Ints, weights: Floats, max_size: int
     j = targets.shape[1] - 1
     mixture = prefix.columns(targets) @ weights
     extensions = _extensions(targets, j, np.unique(prefix.factors.codes[:, j]), max_size)
+    extensions = extensions[prefix.constraints.reaches(extensions)]
     added = np.zeros(len(extensions), dtype=bool)
     slack = _PARSIMONY / np.sqrt(prefix.n_rows)
     for _ in range(_MAX_ROUNDS):

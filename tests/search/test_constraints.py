@@ -1,0 +1,166 @@
+"""Constraints on targets: no search and no method ever returns what is not permitted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import dosift
+from dosift.prior_knowledge import PriorKnowledge
+from dosift.rows import collapse, load_rows
+from dosift.search.constraints import Constraints, solve_constrained
+from dosift.search.engine import find_targets
+from dosift.search.enumeration import EnumeratedPricer
+from dosift.search.pricing import NeighbourPricer
+from dosift.weights import solve_weights
+
+
+def problem(
+    seed: int, n: int = 4, n_targets: int = 4, n_rows: int = 600
+) -> tuple[dosift.Network, dosift.Mixture, object]:
+    network = dosift.random_network(n, random_state=seed)
+    truth = dosift.random_mixture(network, n_targets, random_state=seed)
+    return network, truth, dosift.simulate(network, truth, n_rows, random_state=seed)
+
+
+@st.composite
+def knowledge(draw: st.DrawFn) -> tuple[int, PriorKnowledge, int | None]:
+    """A problem's seed and something said about its targets, true or not."""
+    seed = draw(st.integers(0, 5))
+    network, truth, _ = problem(seed)
+    singles = [dosift.Target({v.name: state}) for v in network.variables for state in v.states]
+    pairs = [dosift.Target({**a, **b}) for a in singles for b in singles if list(a) < list(b)]
+    everything = [*truth, *singles, *pairs]
+    some = st.lists(st.sampled_from(everything), max_size=4, unique=True)
+    forbidden = draw(some)
+    excluded = [t for t in draw(some) if t]
+    names = draw(st.lists(st.sampled_from(network.names), max_size=2, unique=True))
+    said = PriorKnowledge(forbidden=forbidden, excluded=excluded, non_manipulable=names)
+    open_to = [t for t in everything if said.permits(t)]
+    required = draw(st.lists(st.sampled_from(open_to), max_size=2, unique=True)) if open_to else []
+    weighed = draw(st.lists(st.sampled_from(open_to), max_size=2, unique=True)) if open_to else []
+    max_size = draw(st.sampled_from([None, 4, 2]))
+    limit = 4 if max_size is None else max_size
+    said = said.and_also(
+        PriorKnowledge(
+            required=[t for t in required if t.size <= limit],
+            known_weights={t: 0.2 for t in weighed if t.size <= limit},
+        )
+    )
+    return seed, said, max_size
+
+
+@given(knowledge())
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+def test_no_forbidden_target_ever_appears(case: tuple[int, PriorKnowledge, int | None]) -> None:
+    seed, said, max_size = case
+    network, _, rows = problem(seed)
+    configurations = collapse(load_rows(rows, network).codes, network.cardinalities)
+    try:
+        known = said.constraints(network, max_size)
+        found = find_targets(network, configurations, max_size=max_size, constraints=known)
+    except dosift.InputError as error:
+        if "no target is permitted" not in str(error):
+            raise
+        return
+    mixture = dosift.Mixture.from_codes(network, found.targets, found.weights)
+    assert all(said.permits(target) for target in mixture)
+    assert max_size is None or max(target.size for target in mixture) <= max_size
+    assert set(said.required) <= set(mixture)
+    for target, weight in said.known_weights:
+        assert mixture[target] == pytest.approx(weight, abs=1e-12)
+
+
+@pytest.mark.parametrize("method", ["em", "brute-force"])
+def test_enumerating_methods_heed_what_may_not_occur(method: str) -> None:
+    network, _, rows = problem(3, n=3)
+    first = network.variables[0]
+    said = PriorKnowledge(
+        excluded=[f"{first.name}={first.states[0]}"],
+        forbidden=["do()"],
+        non_manipulable=[network.names[1]],
+    )
+    model = dosift.InterventionMixture(network, method=method, prior_knowledge=said, epsilon=0.0)
+    with pytest.warns(dosift.errors.MisfitWarning):
+        model.fit(rows)
+    assert model.targets_
+    assert all(said.permits(target) for target in model.targets_)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_known_weights_solve_the_constrained_problem(seed: int) -> None:
+    import clarabel
+    from scipy import sparse
+
+    rng = np.random.default_rng(seed)
+    columns, counts = rng.exponential(size=(30, 5)), rng.integers(1, 20, 30).astype(float)
+    fixed = np.array([0.3, np.nan, np.nan, 0.2, np.nan])
+    solution = solve_constrained(columns, counts, fixed, np.full(5, 0.2), 1e-10)
+    assert solution.weights[[0, 3]].tolist() == [0.3, 0.2]
+    assert solution.weights.sum() == pytest.approx(1)
+    # An exponential cone for each row: maximise sum c z with (z, 1, density) in the cone.
+    n, m = columns.shape
+    free = np.isnan(fixed)
+    constant = columns[:, ~free] @ fixed[~free]
+    k = int(free.sum())
+    equality = np.concatenate([np.ones(k), np.zeros(n)])[None, :]
+    positive = np.hstack([-np.eye(k), np.zeros((k, n))])
+    cones = np.zeros((3 * n, k + n))
+    right = np.zeros(3 * n)
+    for r in range(n):
+        cones[3 * r, k + r] = -1
+        right[3 * r + 1] = 1
+        cones[3 * r + 2, :k] = -columns[r, free]
+        right[3 * r + 2] = constant[r]
+    options = clarabel.DefaultSettings()
+    options.verbose = False
+    reference = clarabel.DefaultSolver(
+        sparse.csc_matrix((k + n, k + n)),
+        np.concatenate([np.zeros(k), -counts]),
+        sparse.csc_matrix(np.vstack([equality, positive, cones])),
+        np.concatenate([[0.5], np.zeros(k), right]),
+        [clarabel.ZeroConeT(1), clarabel.NonnegativeConeT(k)] + [clarabel.ExponentialConeT()] * n,
+        options,
+    ).solve()
+    assert solution.weights[free] == pytest.approx(np.array(reference.x[:k]), abs=1e-4)
+    assert m == 5
+
+
+def test_without_known_weights_it_is_the_plain_problem() -> None:
+    rng = np.random.default_rng(1)
+    columns, counts = rng.exponential(size=(20, 3)), np.ones(20)
+    start = np.full(3, 1 / 3)
+    constrained = solve_constrained(columns, counts, np.full(3, np.nan), start, 1e-9)
+    assert np.array_equal(constrained.weights, solve_weights(columns, counts, start, 1e-9).weights)
+
+
+def test_free_constraints_change_nothing() -> None:
+    network, _, rows = problem(1)
+    configurations = collapse(load_rows(rows, network).codes, network.cardinalities)
+    plain = find_targets(network, configurations)
+    free = find_targets(
+        network, configurations, constraints=Constraints.none(network.cardinalities)
+    )
+    assert np.array_equal(plain.targets, free.targets)
+    assert np.array_equal(plain.weights, free.weights)
+
+
+def test_gradients_at_changed_columns_are_exact() -> None:
+    """With known weights, both pricers give the gradient of the changed columns."""
+    from dosift.search.engine import prepare
+
+    network, truth, rows = problem(2)
+    configurations = collapse(load_rows(rows, network).codes, network.cardinalities)
+    target, weight = next(iter(truth.items()))
+    known = PriorKnowledge(known_weights={target: weight}).constraints(network)
+    prepared = prepare(network, configurations, None, known)
+    whole = prepared.problem
+    nothing = np.full((1, 4), -1, dtype=np.int16)
+    fit = whole.fit(nothing)
+    for pricer in (EnumeratedPricer(whole), NeighbourPricer(whole)):
+        priced = pricer.near(fit)
+        columns = whole.columns(priced.targets)
+        expected = (whole.counts / fit.mixture) @ columns / whole.n_rows
+        assert priced.gradient == pytest.approx(expected)
