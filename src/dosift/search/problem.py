@@ -199,10 +199,14 @@ class SearchProblem:
         """
         if not self.has_known:
             return gradient, curvature
-        share = float((self.counts / mixture) @ self._known_density) / self.n_rows
+        # A row that is impossible so far is impossible under the known targets, too.
+        possible = mixture > 0
+        ratio = self._known_density[possible] / mixture[possible]
+        share = float(self.counts[possible] @ ratio) / self.n_rows
         rest = self.constraints.rest
         changed = share + rest * gradient
-        variance = rest**2 * (curvature - self.n_rows * gradient**2)
+        with np.errstate(invalid="ignore"):  # the gradient may be infinite there
+            variance = rest**2 * (curvature - self.n_rows * gradient**2)
         return changed, variance + self.n_rows * changed**2
 
     def begin(self, targets: Ints, weights: Floats, max_size: int | None = None) -> Fit:
