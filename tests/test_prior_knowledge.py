@@ -251,3 +251,17 @@ def test_a_malformed_file_names_itself(tmp_path: Path, text: str, words: str) ->
     with pytest.raises(InputError, match=words) as caught:
         PriorKnowledge.read(path)
     assert str(path) in str(caught.value)
+
+
+def test_the_rest_is_found_beside_a_known_share_of_undisturbed_units(
+    network: dosift.Network,
+) -> None:
+    names = network.names
+    truth = dosift.Mixture(
+        {dosift.do(): 0.8, dosift.do({names[1]: 1}): 0.15, dosift.do({names[4]: 0}): 0.05}
+    )
+    rows = dosift.simulate(network, truth, 3000, random_state=3)
+    model = fitted(network, rows, PriorKnowledge(known_weights={"do()": 0.8}))
+    assert set(model.targets_) == set(truth)
+    assert model.converged_
+    assert model.optimality_gap_ <= 1e-8

@@ -230,6 +230,8 @@ class SearchProblem:
         if permitted.all() and not len(known.required):
             return self.fit(targets, weights)
         others = targets[~permitted & np.isnan(known.fixed(targets))]
+        if not permitted.any():
+            others = targets
         joining = [known.required, *(known.neighbours(t, max_size) for t in others)]
         together = np.concatenate([targets[permitted], *joining]).astype(np.int16)
         _, first = np.unique(together, axis=0, return_index=True)
