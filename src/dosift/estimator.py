@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dosift.assignment import Assignment, assign
+from dosift.batches import BatchedFit, batch_table, check_batches, fit_batches
 from dosift.certainty import Certainty, certainty
 from dosift.conventions import Conventions, as_codes, not_fitted
 from dosift.errors import ConvergenceWarning, InputError, MisfitWarning
@@ -21,6 +22,7 @@ from dosift.network.model import Network, without_negligible
 from dosift.parameters import check_parameters, checked_network
 from dosift.prior_knowledge import PriorKnowledge
 from dosift.rows import Encoded, collapse, load_rows, to_native
+from dosift.rows.side_columns import SideColumn, load_with_columns, side_column
 from dosift.search.engine import SearchResult
 from dosift.simulation import RandomState, as_generator, sample_codes
 from dosift.tables import component_table, variable_table
@@ -106,6 +108,10 @@ class InterventionMixture(Conventions):
         ``"brute-force"``.
     variables_ : polars.DataFrame
         Totals for each variable and value, the columns of ``variables.csv``.
+    batches_ : polars.DataFrame or None
+        With batches, one line for each batch and component in it: ``batch``, and the columns of
+        ``components.csv``. The attributes above then describe all rows together, over the
+        targets that the batches have in common.
     impossible_rows_ : float
         Number of rows that no component can produce.
     certainty_ : Certainty
@@ -172,6 +178,7 @@ class InterventionMixture(Conventions):
         y: object = None,
         *,
         sample_weight: ArrayLike | None = None,
+        batch: Any = None,
         progress: Progress | None = None,
     ) -> Self:
         """Find the interventions and their weights.
@@ -185,6 +192,9 @@ class InterventionMixture(Conventions):
             Ignored; kept for scikit-learn.
         sample_weight : array-like, shape (n_rows,), optional
             Non-negative multiplicities of the rows.
+        batch : str or array-like, shape (n_rows,), optional
+            The batch of each row, or the column of the rows that holds it. Batches have the
+            targets in common, and weights of their own: see `batches_`. Only for ``"likelihood"``.
         progress : callable, optional
             Called with a stage's name, the steps done, and the steps in all (or None).
 
@@ -199,14 +209,21 @@ class InterventionMixture(Conventions):
         """
         network = without_negligible(checked_network(self.network))
         check_parameters(self.get_params())
-        encoded = self._encode(rows, network)
+        encoded, (batches,) = self._encode_beside(rows, network, batch=batch)
         weight = _checked_weight(sample_weight, encoded.codes.shape[0])
         configurations = collapse(encoded.codes, network.cardinalities, weight)
         known = (self.prior_knowledge or PriorKnowledge()).constraints(network, self.max_size)
         options = Options(
             self.max_size, self.refine, self.gap_tolerance, self.epsilon, self.delta, known
         )
+        if batches is not None:
+            check_batches(batches, self.method, self.prior_knowledge)
         result = estimate(self.method, network, configurations, options, progress)
+        self.batch_fit_: BatchedFit | None = None
+        if batches is not None:
+            result, self.batch_fit_ = fit_batches(
+                result, encoded.codes, weight, batches, options, progress
+            )
         self._library = encoded.library
         network = self.network_ = result.network
         self._store(result)
@@ -246,6 +263,10 @@ class InterventionMixture(Conventions):
                 configurations.codes,
                 configurations.counts,
             )
+        self.batches_ = None
+        if self.batch_fit_ is not None and batches is not None:
+            shared = self.batch_fit_, encoded.codes, weight, batches
+            self.batches_ = batch_table(network, self.targets_, result.targets, *shared)
         self.fit_check_ = self._check_fit(configurations.codes, configurations.counts)
         self._warn()
         return self
@@ -254,6 +275,26 @@ class InterventionMixture(Conventions):
         if isinstance(rows, Encoded):
             return rows
         return load_rows(as_codes(rows, network.n_variables), network)
+
+    def _encode_beside(
+        self, rows: Any, network: Network, **columns: Any
+    ) -> tuple[Encoded, list[SideColumn | None]]:
+        """Encode rows, and take what is said of each beside its variables."""
+        named = [value for value in columns.values() if isinstance(value, str)]
+        if named:
+            encoded, beside = load_with_columns(rows, network, named)
+        else:
+            encoded, beside = self._encode(rows, network), []
+        found = dict(zip(named, beside, strict=True))
+        n_rows = encoded.codes.shape[0]
+        return encoded, [
+            None
+            if value is None
+            else found[value]
+            if isinstance(value, str)
+            else side_column(value, n_rows, name)
+            for name, value in columns.items()
+        ]
 
     def _store(self, result: SearchResult) -> None:
         self.mixture_ = Mixture.from_codes(self.network_, result.targets, result.weights)
@@ -300,12 +341,15 @@ class InterventionMixture(Conventions):
         if not hasattr(self, "mixture_"):
             raise not_fitted(self, "fit(rows)")
 
-    def assign(self, rows: Any) -> tuple[Assignment, NDArray[np.int64]]:
+    def assign(self, rows: Any, *, batch: Any = None) -> tuple[Assignment, NDArray[np.int64]]:
         """Likelihoods and posteriors of the distinct rows, and where each row is among them.
 
         Parameters
         ----------
         rows : as in :meth:`fit`
+        batch : str or array-like, optional
+            The batch of each row, as in :meth:`fit`: each row is then judged by the weights of
+            its own batch. By default by the weights of the pool.
 
         Returns
         -------
@@ -315,39 +359,46 @@ class InterventionMixture(Conventions):
             Position of each row's configuration.
         """
         self._check_fitted()
-        encoded = self._encode(rows, self.network_)
+        encoded, (batches,) = self._encode_beside(rows, self.network_, batch=batch)
+        if batches is not None:
+            if self.batch_fit_ is None:
+                raise InputError("the mixture was fitted without batches; leave batch out")
+            at = self.batch_fit_.positions(batches)
+            return self.batch_fit_.assign(self.network_, self._target_codes, encoded.codes, at)
         configurations = collapse(encoded.codes, self.network_.cardinalities)
         found = assign(self.network_, self._target_codes, self.weights_, configurations.codes)
         return found, configurations.inverse
 
-    def predict_proba(self, rows: Any) -> Floats:
+    def predict_proba(self, rows: Any, *, batch: Any = None) -> Floats:
         """Posterior probability of each component for each row.
 
         Parameters
         ----------
         rows : as in :meth:`fit`
+        batch : as in :meth:`assign`
 
         Returns
         -------
         ndarray, shape (n_rows, n_components)
             In the order of `targets_`; a row that no component can produce holds NaN.
         """
-        found, inverse = self.assign(rows)
+        found, inverse = self.assign(rows, batch=batch)
         return found.posterior[inverse]
 
-    def predict(self, rows: Any) -> NDArray[np.object_]:
+    def predict(self, rows: Any, *, batch: Any = None) -> NDArray[np.object_]:
         """Most probable target of each row.
 
         Parameters
         ----------
         rows : as in :meth:`fit`
+        batch : as in :meth:`assign`
 
         Returns
         -------
         ndarray of str, shape (n_rows,)
             Texts such as ``do(lung=no)``; None for a row that no component can produce.
         """
-        found, inverse = self.assign(rows)
+        found, inverse = self.assign(rows, batch=batch)
         # Position -1, a row that no target can produce, picks the last entry.
         texts = np.array([*(str(t) for t in self.targets_), None], dtype=object)
         out: NDArray[np.object_] = texts[found.best][inverse]

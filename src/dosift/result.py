@@ -98,6 +98,11 @@ def result_content(
         "reasons": reasons,
         "components": [_finite(row) for row in model.components_.to_dicts()],
         "variables": [_finite(row) for row in model.variables_.to_dicts()],
+        **(
+            {}
+            if model.batches_ is None
+            else {"batches": [_finite(row) for row in model.batches_.to_dicts()]}
+        ),
         "graph": graph_content(model.network_),
         "certainty": _finite(certainty_content(model)),
         "diagnostics": _finite(model.diagnostics()),
@@ -276,6 +281,8 @@ def write_result(
         write_network(model.network_, draft / _NETWORK)
         harmless(model.components_).write_csv(draft / "components.csv")
         harmless(model.variables_).write_csv(draft / "variables.csv")
+        if model.batches_ is not None:
+            harmless(model.batches_).write_csv(draft / "batches.csv")
         rows.write_parquet(draft / "rows.parquet")
         (draft / _RESULT).write_text(text + "\n", encoding="utf-8")
         (draft / "report.html").write_text(page, encoding="utf-8")

@@ -77,6 +77,13 @@ def fit(
     non_manipulable: NonManipulable = None,
     require: Require = None,
     known_weight: KnownWeight = None,
+    batch: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column of the rows that holds the batch of each; batches share targets.",
+        ),
+    ] = None,
     layer: Layer = None,
     seed: Seed = 0,
     threads: Threads = 2,
@@ -104,6 +111,7 @@ def fit(
         "graph": None if graph is None else str(graph),
         "control": None if control is None else str(control),
         "layer": layer,
+        "batch": batch,
         "prior_knowledge": None if known is None else known.to_dict(),
     }
     files = [*inputs, *(path for path in (graph, control, knowledge) if path is not None)]
@@ -133,7 +141,7 @@ def fit_files(
     from dosift.prior_knowledge import PriorKnowledge
     from dosift.progress import ProgressReporter
     from dosift.result import check_absent, result_content, row_table, write_result
-    from dosift.rows import load_rows
+    from dosift.rows.side_columns import load_with_columns
 
     check_absent(output, force)
     timings: dict[str, float] = {}
@@ -142,7 +150,11 @@ def fit_files(
         tell("reading", 0, None)
         layer = settings.get("layer")
         network, rows_path = _network(inputs, graph, control, layer)
-        rows = load_rows(rows_path, network, layer=layer if _is_h5ad(rows_path) else None)
+        named = [name for name in (settings.get("batch"),) if name is not None]
+        rows, beside = load_with_columns(
+            rows_path, network, named, layer=layer if _is_h5ad(rows_path) else None
+        )
+        batch = beside[0] if beside else None
         timings["read"] = time.perf_counter() - begin
         said = settings.get("prior_knowledge")
         begin = time.perf_counter()
@@ -155,10 +167,10 @@ def fit_files(
             delta=settings.get("delta"),
             prior_knowledge=None if said is None else PriorKnowledge.from_dict(said),
             random_state=settings["seed"],
-        ).fit(rows, progress=tell)
+        ).fit(rows, batch=batch, progress=tell)
         timings["fit"] = time.perf_counter() - begin
         tell("writing", 0, None)
-        found, inverse = model.assign(rows)
+        found, inverse = model.assign(rows, batch=batch)
         table = row_table(found, inverse, [str(t) for t in model.targets_], all_probabilities)
         content = result_content(model, settings=settings, inputs=files, timings=timings)
         write_result(output, model, table, content, force=force)

@@ -6,6 +6,7 @@ from dosift.methods.registry import (
     METHODS,
     OPTIMISING,
     Options,
+    Progress,
     cause_of_misfit,
     estimate,
 )
@@ -15,6 +16,7 @@ __all__ = [
     "METHODS",
     "OPTIMISING",
     "Options",
+    "Progress",
     "cause_of_misfit",
     "estimate",
     "recover_mixture",

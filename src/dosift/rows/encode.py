@@ -106,7 +106,7 @@ def encode(
     """
     if isinstance(data, np.ndarray):
         return Encoded(_checked_codes(data, network, allow_missing, path), (), "numpy")
-    frame, library = _as_frame(data, path)
+    frame, library = as_frame(data, path)
     columns = {str(name): name for name in frame.columns}
     if len(columns) < len(frame.columns):
         names = [str(name) for name in frame.columns]
@@ -157,7 +157,7 @@ def _dtype(network: Network) -> type[np.signedinteger[Any]]:
     return np.int8 if largest < 2**7 else np.int16 if largest < 2**15 else np.int32
 
 
-def _as_frame(data: Any, path: str | Path | None) -> tuple[Any, str]:
+def as_frame(data: Any, path: str | Path | None) -> tuple[Any, str]:
     """Return an eager narwhals dataframe and the name of the library it came in."""
     import narwhals as nw
 
