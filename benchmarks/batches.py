@@ -116,7 +116,7 @@ def main() -> None:
         for seed in range(screens):
             network, rows, truth = draw(setting, seed)
             true = set().union(*truth.values())
-            for way in lines:
+            for way, measured in lines.items():
                 begin = time.perf_counter()
                 if way == "together":
                     targets, weights, table = together(network, rows)
@@ -129,13 +129,14 @@ def main() -> None:
                 seconds = time.perf_counter() - begin
                 tv = float(np.mean([distance(weights[name], truth[name]) for name in truth]))
                 right = len(targets & true)
-                lines[way].append((right / len(true), right / len(targets), tv, seconds))
+                measured.append((right / len(true), right / len(targets), tv, seconds))
         size = f"{setting.n_batches} x {setting.n_rows}, {setting.n_targets} ({setting.per_batch})"
         for way, values in lines.items():
             recall, precision, tv, seconds = np.mean(values, axis=0)
             share = f"{np.mean(covered):9.3f}" if way == "together" else ""
             print(
-                f"{size:35} {way:10} {recall:6.3f} {precision:9.3f} {tv:5.3f} {seconds:6.1f} {share}",
+                f"{size:35} {way:10} {recall:6.3f} {precision:9.3f} {tv:5.3f} {seconds:6.1f} "
+                f"{share}",
                 flush=True,
             )
 

@@ -175,10 +175,16 @@ def fit_batches(
     constraints = options.constraints or Constraints.none(network.cardinalities)
     rows = [column.index == b for b in range(len(column.texts))]
     parts = [collapse(codes[at], network.cardinalities, _of(sample_weight, at)) for at in rows]
-    filled = [b for b, part in enumerate(parts) if part.total > 0]
+    empty = [name for name, part in zip(column.texts, parts, strict=True) if part.total <= 0]
+    if empty:
+        raise InputError(
+            f"{column.name}: all rows of batch {empty[0]!r} are labelled or of weight zero, so "
+            "that there is nothing to estimate; leave these rows out",
+            path=column.path,
+        )
     found = find_in_batches(
         network,
-        [parts[b] for b in filled],
+        parts,
         pooled.targets,
         constraints,
         max_size=options.max_size,
@@ -195,10 +201,9 @@ def fit_batches(
     converged = again.converged and found.converged
     position = {target.tobytes(): k for k, target in enumerate(listed)}
     order = [position[target.tobytes()] for target in again.targets.astype(np.int16)]
-    names = tuple(column.texts[b] for b in filled)
     return (
         replace(again, penalised_score=score, converged=converged),
-        BatchedFit(names, found.weights[:, order]),
+        BatchedFit(column.texts, found.weights[:, order]),
     )
 
 

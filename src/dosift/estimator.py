@@ -17,6 +17,13 @@ from dosift.errors import ConvergenceWarning, InputError, MisfitWarning
 from dosift.fit_check import FitCheck, check_fit
 from dosift.interventions import Mixture, Target
 from dosift.known_weights import tables_given_weights
+from dosift.labels import (
+    check_label_options,
+    read_labels,
+    taught,
+    weigh_with_labels,
+    with_labels,
+)
 from dosift.methods import DEFAULT_EPSILON, OPTIMISING, Options, cause_of_misfit, estimate
 from dosift.network.model import Network, without_negligible
 from dosift.parameters import check_parameters, checked_network
@@ -112,6 +119,8 @@ class InterventionMixture(Conventions):
         With batches, one line for each batch and component in it: ``batch``, and the columns of
         ``components.csv``. The attributes above then describe all rows together, over the
         targets that the batches have in common.
+    labels_ : Labels or None
+        The labels of the rows that the mixture was fitted to.
     impossible_rows_ : float
         Number of rows that no component can produce.
     certainty_ : Certainty
@@ -179,6 +188,8 @@ class InterventionMixture(Conventions):
         *,
         sample_weight: ArrayLike | None = None,
         batch: Any = None,
+        labels: Any = None,
+        random_labels: bool = False,
         progress: Progress | None = None,
     ) -> Self:
         """Find the interventions and their weights.
@@ -195,6 +206,13 @@ class InterventionMixture(Conventions):
         batch : str or array-like, shape (n_rows,), optional
             The batch of each row, or the column of the rows that holds it. Batches have the
             targets in common, and weights of their own: see `batches_`. Only for ``"likelihood"``.
+        labels : str or array-like, shape (n_rows,), optional
+            The intervention of each row where it is known, such as ``"do(smoke=yes)"``, empty
+            or missing where not; or the column of the rows that holds it. The labelled targets are
+            never dropped, and labelled rows teach a learned network. Only for ``"likelihood"``.
+        random_labels : bool, default=False
+            Whether the labelled rows are a random sample of all rows, and so tell about the
+            weights as well. By default the weights are those of the rows without a label.
         progress : callable, optional
             Called with a stage's name, the steps done, and the steps in all (or None).
 
@@ -209,10 +227,17 @@ class InterventionMixture(Conventions):
         """
         network = without_negligible(checked_network(self.network))
         check_parameters(self.get_params())
-        encoded, (batches,) = self._encode_beside(rows, network, batch=batch)
+        encoded, (batches, marks) = self._encode_beside(rows, network, batch=batch, labels=labels)
         weight = _checked_weight(sample_weight, encoded.codes.shape[0])
-        configurations = collapse(encoded.codes, network.cardinalities, weight)
-        known = (self.prior_knowledge or PriorKnowledge()).constraints(network, self.max_size)
+        said, own = self.prior_knowledge, None
+        check_label_options(marks is not None, random_labels, batches is not None)
+        if marks is not None:
+            own = read_labels(marks, network, encoded.codes, self.method, weight)
+            said = with_labels(said, own, self.max_size)
+            network = taught(network, own, encoded.codes, weight)
+        unlabelled = weight if own is None else own.without_labelled(weight)
+        configurations = collapse(encoded.codes, network.cardinalities, unlabelled)
+        known = (said or PriorKnowledge()).constraints(network, self.max_size)
         options = Options(
             self.max_size, self.refine, self.gap_tolerance, self.epsilon, self.delta, known
         )
@@ -222,7 +247,12 @@ class InterventionMixture(Conventions):
         self.batch_fit_: BatchedFit | None = None
         if batches is not None:
             result, self.batch_fit_ = fit_batches(
-                result, encoded.codes, weight, batches, options, progress
+                result, encoded.codes, unlabelled, batches, options, progress
+            )
+        found = assign(result.network, result.targets, result.weights, configurations.codes)
+        if own is not None and random_labels:
+            result, configurations, found = weigh_with_labels(
+                result, configurations, own, encoded.codes, weight, known, self.gap_tolerance
             )
         self._library = encoded.library
         network = self.network_ = result.network
@@ -233,7 +263,6 @@ class InterventionMixture(Conventions):
         self.feature_names_in_ = np.array(network.names, dtype=object)
         if progress is not None:
             progress("checking the fit", 0, None)
-        found = assign(network, result.targets, result.weights, configurations.codes)
         columns, mixture = found.columns, found.mixture
         self.impossible_rows_ = float(configurations.counts[mixture <= 0].sum())
         self.certainty_ = certainty(found, configurations.counts)
@@ -263,9 +292,10 @@ class InterventionMixture(Conventions):
                 configurations.codes,
                 configurations.counts,
             )
+        self.labels_ = own
         self.batches_ = None
         if self.batch_fit_ is not None and batches is not None:
-            shared = self.batch_fit_, encoded.codes, weight, batches
+            shared = self.batch_fit_, encoded.codes, unlabelled, batches
             self.batches_ = batch_table(network, self.targets_, result.targets, *shared)
         self.fit_check_ = self._check_fit(configurations.codes, configurations.counts)
         self._warn()

@@ -84,6 +84,17 @@ def fit(
             help="Column of the rows that holds the batch of each; batches share targets.",
         ),
     ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column of known interventions such as 'do(A=1)', empty where unknown.",
+        ),
+    ] = None,
+    random_labels: Annotated[
+        bool,
+        typer.Option("--random-labels", help="Labelled rows are a random sample of all rows."),
+    ] = False,
     layer: Layer = None,
     seed: Seed = 0,
     threads: Threads = 2,
@@ -112,6 +123,8 @@ def fit(
         "control": None if control is None else str(control),
         "layer": layer,
         "batch": batch,
+        "labels": labels,
+        "random_labels": random_labels,
         "prior_knowledge": None if known is None else known.to_dict(),
     }
     files = [*inputs, *(path for path in (graph, control, knowledge) if path is not None)]
@@ -138,6 +151,7 @@ def fit_files(
 ) -> tuple[dict[str, Any], InterventionMixture]:
     """Read, fit, and write the result folder."""
     from dosift.estimator import InterventionMixture
+    from dosift.labels import label_rows
     from dosift.prior_knowledge import PriorKnowledge
     from dosift.progress import ProgressReporter
     from dosift.result import check_absent, result_content, row_table, write_result
@@ -150,11 +164,15 @@ def fit_files(
         tell("reading", 0, None)
         layer = settings.get("layer")
         network, rows_path = _network(inputs, graph, control, layer)
-        named = [name for name in (settings.get("batch"),) if name is not None]
-        rows, beside = load_with_columns(
-            rows_path, network, named, layer=layer if _is_h5ad(rows_path) else None
+        roles = {role: settings[role] for role in ("batch", "labels") if settings.get(role)}
+        rows, columns = load_with_columns(
+            rows_path,
+            network,
+            list(roles.values()),
+            layer=layer if _is_h5ad(rows_path) else None,
         )
-        batch = beside[0] if beside else None
+        beside = dict(zip(roles, columns, strict=True))
+        batch, labels = beside.get("batch"), beside.get("labels")
         timings["read"] = time.perf_counter() - begin
         said = settings.get("prior_knowledge")
         begin = time.perf_counter()
@@ -167,11 +185,19 @@ def fit_files(
             delta=settings.get("delta"),
             prior_knowledge=None if said is None else PriorKnowledge.from_dict(said),
             random_state=settings["seed"],
-        ).fit(rows, batch=batch, progress=tell)
+        ).fit(
+            rows,
+            batch=batch,
+            labels=labels,
+            random_labels=settings.get("random_labels", False),
+            progress=tell,
+        )
         timings["fit"] = time.perf_counter() - begin
         tell("writing", 0, None)
         found, inverse = model.assign(rows, batch=batch)
         table = row_table(found, inverse, [str(t) for t in model.targets_], all_probabilities)
+        if model.labels_ is not None:
+            table = label_rows(table, model.labels_)
         content = result_content(model, settings=settings, inputs=files, timings=timings)
         write_result(output, model, table, content, force=force)
     return content, model

@@ -77,7 +77,9 @@ class Fit:
     @cached_property
     def inverse_hessian(self) -> Floats:
         """Inverse of :attr:`hessian`, with a small ridge where it is singular."""
-        scale = 1.0 / np.sqrt(np.diag(self.hessian))
+        # A required target may be one that no row at hand can come from.
+        diagonal = np.diag(self.hessian)
+        scale = 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
         scaled = self.hessian * scale * scale[:, None]
         out: Floats = np.linalg.inv(scaled + _RIDGE * np.eye(scale.size)) * scale * scale[:, None]
         return out
