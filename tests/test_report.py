@@ -170,7 +170,7 @@ def test_where_it_came_from_is_shown() -> None:
     html = body(RESULT)
     for known in ("rows.csv", "ab12", "likelihood", "71"):
         assert known in html
-    assert "take the interventions found and the network as given" in html
+    assert "take the interventions found as given" in html
     assert body(changed(("inputs", 0, "path"), EVIL)).count("<script") == 1  # the page's own
 
 

@@ -21,6 +21,7 @@ from dosift.search.batches import find_in_batches
 from dosift.search.constraints import Constraints
 from dosift.search.engine import SearchResult, describe, find_targets
 from dosift.tables import component_table
+from dosift.uncertainty import believe
 
 if TYPE_CHECKING:
     import polars as pl
@@ -215,6 +216,9 @@ def batch_table(
     codes: Ints,
     sample_weight: Floats | None,
     column: SideColumn,
+    *,
+    refined: bool,
+    level: float,
 ) -> pl.DataFrame:
     """Table of the components of each batch.
 
@@ -228,6 +232,10 @@ def batch_table(
     sample_weight : ndarray, shape (n_rows,), or None
     column : SideColumn
         The batch of each row.
+    refined : bool
+        Whether mixture rows taught a learned network too.
+    level : float
+        Of the intervals.
 
     Returns
     -------
@@ -244,8 +252,21 @@ def batch_table(
         own = own[np.argsort(-batches.weights[b, own], kind="stable")]
         rows = collapse(codes[at], network.cardinalities, _of(sample_weight, at))
         found = assign(network, targets[own], batches.weights[b, own], rows.codes)
+        belief = None
+        if found.mixture.min() > 0:
+            belief = believe(
+                network,
+                rows.codes,
+                rows.counts,
+                targets[own],
+                found.weights,
+                found.columns,
+                None,
+                refined,
+                np.random.default_rng(0),  # given targets need no draws
+            )
         table = component_table(
-            [names[int(k)] for k in own], found.weights, found.columns, found.mixture, rows.counts
+            [names[int(k)] for k in own], found.weights, rows.total, belief, level
         )
         parts.append(table.select(pl.lit(name).alias("batch"), pl.all()))
     return pl.concat(parts)

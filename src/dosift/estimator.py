@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from threadpoolctl import threadpool_limits
 
 from dosift.assignment import Assignment, assign
 from dosift.batches import BatchedFit, batch_table, check_batches, fit_batches
@@ -16,7 +18,6 @@ from dosift.conventions import Conventions, as_codes, not_fitted
 from dosift.errors import ConvergenceWarning, InputError, MisfitWarning
 from dosift.fit_check import FitCheck, check_fit
 from dosift.interventions import Mixture, Target
-from dosift.known_weights import tables_given_weights
 from dosift.labels import (
     check_label_options,
     read_labels,
@@ -28,11 +29,20 @@ from dosift.methods import DEFAULT_EPSILON, OPTIMISING, Options, cause_of_misfit
 from dosift.network.model import Network, without_negligible
 from dosift.parameters import check_parameters, checked_network
 from dosift.prior_knowledge import PriorKnowledge
-from dosift.rows import Encoded, collapse, load_rows, to_native
+from dosift.rows import Configurations, Encoded, collapse, load_rows, to_native
 from dosift.rows.side_columns import SideColumn, load_with_columns, side_column
+from dosift.search.constraints import Constraints
 from dosift.search.engine import SearchResult
 from dosift.simulation import RandomState, as_generator, sample_codes
-from dosift.tables import component_table, variable_table
+from dosift.tables import (
+    component_table,
+    confusable_table,
+    family_table,
+    pair_table,
+    undecided_table,
+    variable_table,
+)
+from dosift.uncertainty import Belief, believe
 from dosift.weights import DEFAULT_GAP
 
 if TYPE_CHECKING:
@@ -74,8 +84,11 @@ class InterventionMixture(Conventions):
         one over the number of control rows.
     prior_knowledge : PriorKnowledge or None, default=None
         Targets that may, must or must not occur, and weights that are known.
+    level : float, default=0.95
+        Of the intervals, in (0, 1).
     random_state : int, Generator or None, default=0
-        Seed of the simulation behind the fit check. Targets and weights involve no chance.
+        Seed of the draws behind intervals, probabilities and the fit check. Targets and weights
+        involve no chance.
 
     Attributes
     ----------
@@ -111,8 +124,8 @@ class InterventionMixture(Conventions):
         Names of the variables.
     components_ : polars.DataFrame
         One line for each component, the columns of ``components.csv``. Standard errors and
-        intervals are those of maximum likelihood, and not given for ``"moments"`` and
-        ``"brute-force"``.
+        intervals are not given for ``"moments"`` and ``"brute-force"``, and for ``"em"`` they
+        take the targets as given.
     variables_ : polars.DataFrame
         Totals for each variable and value, the columns of ``variables.csv``.
     batches_ : polars.DataFrame or None
@@ -121,6 +134,18 @@ class InterventionMixture(Conventions):
         targets that the batches have in common.
     labels_ : Labels or None
         The labels of the rows that the mixture was fitted to.
+    pairs_ : polars.DataFrame
+        Totals for each pair of do's that some component holds.
+    families_ : polars.DataFrame
+        Components that share do's, grouped.
+    confusable_ : polars.DataFrame
+        For each component, the targets that could stand in its place, and the log-likelihood (in
+        nats) that this would lose.
+    undecided_ : polars.DataFrame
+        Targets that were left out of the mixture and may be in it, with their probabilities.
+    belief_ : Belief or None
+        The posterior of the weights that these tables come from; None for methods that
+        do not maximise the likelihood, and where some rows are impossible.
     impossible_rows_ : float
         Number of rows that no component can produce.
     certainty_ : Certainty
@@ -152,6 +177,7 @@ class InterventionMixture(Conventions):
     network_: Network
     certainty_: Certainty
     fit_check_: FitCheck
+    belief_: Belief | None
 
     def __init__(
         self,
@@ -164,6 +190,7 @@ class InterventionMixture(Conventions):
         epsilon: float = DEFAULT_EPSILON,
         delta: float | None = None,
         prior_knowledge: PriorKnowledge | None = None,
+        level: float = 0.95,
         random_state: RandomState = 0,
     ) -> None:
         self.network = network
@@ -174,6 +201,7 @@ class InterventionMixture(Conventions):
         self.epsilon = epsilon
         self.delta = delta
         self.prior_knowledge = prior_knowledge
+        self.level = level
         self.random_state = random_state
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -255,7 +283,8 @@ class InterventionMixture(Conventions):
                 result, configurations, own, encoded.codes, weight, known, self.gap_tolerance
             )
         self._library = encoded.library
-        network = self.network_ = result.network
+        before, network = network, result.network
+        self.network_ = network
         self._store(result)
         self.n_rows_ = configurations.total
         self.n_configurations_ = int(configurations.counts.size)
@@ -263,40 +292,24 @@ class InterventionMixture(Conventions):
         self.feature_names_in_ = np.array(network.names, dtype=object)
         if progress is not None:
             progress("checking the fit", 0, None)
-        columns, mixture = found.columns, found.mixture
-        self.impossible_rows_ = float(configurations.counts[mixture <= 0].sum())
+        self.impossible_rows_ = float(configurations.counts[found.mixture <= 0].sum())
         self.certainty_ = certainty(found, configurations.counts)
-        maximal = self.method in OPTIMISING
-        self.components_ = component_table(
-            self.targets_, self.weights_, columns, mixture, configurations.counts, maximal
-        )
-        self.variables_ = variable_table(
-            network,
-            result.targets,
-            self.weights_,
-            columns,
-            mixture,
-            configurations.codes,
-            configurations.counts,
-            maximal,
-        )
-        is_known = ~np.isnan(known.fixed(result.targets))
-        if is_known.any():
-            self.components_, self.variables_ = tables_given_weights(
+        self.labels_ = own
+        self.batches_ = None
+        if batches is not None or (own is not None and random_labels):
+            # What lies around the mixture was surveyed before batches or labels changed it.
+            result = replace(result, candidates=None, rivals=())
+        if self.batch_fit_ is not None and batches is not None:
+            shared = self.batch_fit_, encoded.codes, unlabelled, batches
+            self.batches_ = batch_table(
                 network,
                 self.targets_,
                 result.targets,
-                self.weights_,
-                is_known,
-                columns,
-                configurations.codes,
-                configurations.counts,
+                *shared,
+                refined=self.refine,
+                level=self.level,
             )
-        self.labels_ = own
-        self.batches_ = None
-        if self.batch_fit_ is not None and batches is not None:
-            shared = self.batch_fit_, encoded.codes, unlabelled, batches
-            self.batches_ = batch_table(network, self.targets_, result.targets, *shared)
+        self._believe(before, configurations, result, found, known)
         self.fit_check_ = self._check_fit(configurations.codes, configurations.counts)
         self._warn()
         return self
@@ -339,6 +352,51 @@ class InterventionMixture(Conventions):
         self.certificate_ = result.certificate
         self.log_likelihood_ = result.log_likelihood
         self.penalised_score_ = result.penalised_score
+
+    def _believe(
+        self,
+        before: Network,
+        configurations: Configurations,
+        result: SearchResult,
+        found: Assignment,
+        known: Constraints,
+    ) -> None:
+        """Work out errors and probabilities, and the tables that show them."""
+        codes, counts = configurations.codes, configurations.counts
+        is_known = ~np.isnan(known.fixed(result.targets))
+        self.belief_ = None
+        if self.method in OPTIMISING and found.mixture.min() > 0 and not is_known.all():
+            targets, columns = result.targets, found.columns
+            if result.candidates is not None:
+                others = result.candidates.targets
+                targets = np.concatenate([targets, others])
+                beside = assign(result.network, others, np.zeros(len(others)), codes).columns
+                columns = np.concatenate([columns, beside], axis=1)
+            refined = self.refine and self.method == "likelihood"
+            with threadpool_limits(1):
+                self.belief_ = believe(
+                    result.network,
+                    codes,
+                    counts,
+                    targets,
+                    result.weights,
+                    columns,
+                    result.candidates,
+                    refined,
+                    as_generator(self.random_state),
+                    is_known,
+                )
+        belief, level = self.belief_, self.level
+        self.components_ = component_table(
+            self.targets_, self.weights_, self.n_rows_, belief, level, is_known
+        )
+        self.variables_ = variable_table(
+            before, result.targets, self.weights_, belief, codes, counts, level
+        )
+        self.pairs_ = pair_table(result.network, result.targets, self.weights_, belief, level)
+        self.undecided_ = undecided_table(result.network, belief, level)
+        self.families_ = family_table(result.network, result.targets, self.weights_, belief, level)
+        self.confusable_ = confusable_table(result.network, result.targets, result.rivals)
 
     def _check_fit(self, codes: Ints, counts: Floats) -> FitCheck:
         n = int(min(max(_CHECK_ROWS, _CHECK_FACTOR * self.n_rows_), _CHECK_MOST))

@@ -43,6 +43,7 @@ _RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "method": (f"choose one of {', '.join(METHODS)}", lambda v: v in METHODS),
     "max_size": ("give a positive integer or None", _size),
     "refine": ("give True or False", lambda v: isinstance(v, bool | np.bool_)),
+    "level": ("give a number in (0, 1), such as 0.95", lambda v: _number(v) and 0 < v < 1),
     "gap_tolerance": ("give a number in (0, 1)", lambda v: _number(v) and 0 < v < 1),
     "epsilon": ("give a number in [0, 1)", lambda v: _number(v) and 0 <= v < 1),
     "prior_knowledge": (

@@ -96,8 +96,12 @@ def result_content(
     return {
         "trusted": not reasons,
         "reasons": reasons,
-        "components": [_finite(row) for row in model.components_.to_dicts()],
+        "level": model.level,
+        "components": components_content(model),
         "variables": [_finite(row) for row in model.variables_.to_dicts()],
+        "pairs": model.pairs_.to_dicts(),
+        "families": model.families_.to_dicts(),
+        "undecided": model.undecided_.to_dicts(),
         **(
             {}
             if model.batches_ is None
@@ -113,6 +117,21 @@ def result_content(
         "versions": versions(),
         "timings": {stage: round(seconds, 3) for stage, seconds in timings.items()},
     }
+
+
+def components_content(model: InterventionMixture) -> list[dict[str, Any]]:
+    """Return the lines of the table of components, each with what could stand in its place.
+
+    Returns
+    -------
+    list of dict
+        The columns of ``components.csv``, and `confusable`: a list of ``target`` and ``loss``.
+    """
+    lines = [_finite(row) for row in model.components_.to_dicts()]
+    for line in lines:
+        others = model.confusable_.filter(model.confusable_["component"] == line["target"])
+        line["confusable"] = others.drop("component").to_dicts()
+    return lines
 
 
 def _as_given(path: Path) -> str:
@@ -281,6 +300,7 @@ def write_result(
         write_network(model.network_, draft / _NETWORK)
         harmless(model.components_).write_csv(draft / "components.csv")
         harmless(model.variables_).write_csv(draft / "variables.csv")
+        harmless(model.pairs_).write_csv(draft / "pairs.csv")
         if model.batches_ is not None:
             harmless(model.batches_).write_csv(draft / "batches.csv")
         rows.write_parquet(draft / "rows.parquet")

@@ -146,6 +146,7 @@ def test_the_main_job_end_to_end(folder: Path) -> None:
         "mixture.json",
         "components.csv",
         "variables.csv",
+        "pairs.csv",
         "rows.parquet",
         "result.json",
         "report.html",

@@ -28,6 +28,7 @@ FILES = {
     "report.html",
     "result.json",
     "rows.parquet",
+    "pairs.csv",
     "variables.csv",
 }
 

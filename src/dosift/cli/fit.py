@@ -12,6 +12,7 @@ from dosift.cli.options import (
     Force,
     Json,
     Layer,
+    Level,
     Output,
     Quiet,
     Seed,
@@ -95,6 +96,7 @@ def fit(
         bool,
         typer.Option("--random-labels", help="Labelled rows are a random sample of all rows."),
     ] = False,
+    level: Level = 0.95,
     layer: Layer = None,
     seed: Seed = 0,
     threads: Threads = 2,
@@ -118,6 +120,7 @@ def fit(
         "refine": refine,
         "epsilon": epsilon,
         "delta": delta,
+        "level": level,
         "seed": seed,
         "graph": None if graph is None else str(graph),
         "control": None if control is None else str(control),
@@ -184,6 +187,7 @@ def fit_files(
             epsilon=settings.get("epsilon", 1e-3),
             delta=settings.get("delta"),
             prior_knowledge=None if said is None else PriorKnowledge.from_dict(said),
+            level=settings.get("level", 0.95),
             random_state=settings["seed"],
         ).fit(
             rows,
@@ -241,18 +245,22 @@ def print_summary(model: InterventionMixture, content: dict[str, Any], output: P
         console.print(f"[bold]Do not trust this fit.[/] {escape(printable(reason))}")
     table = Table(title=f"{len(model.targets_)} components in {model.n_rows_:,.0f} rows")
     table.add_column("intervention", overflow="fold")
-    for heading in ("weight", "95 % interval", "rows"):
+    undecided = any(row["status"] == "undecided" for row in content["components"])
+    share = f"{100 * content['level']:g} % interval"
+    for heading in ("weight", share, "rows", *(["status"] if undecided else [])):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in content["components"]:
         interval = "-"
         if row["ci_low"] is not None:
             interval = f"{row['ci_low']:.3f} - {row['ci_high']:.3f}"
-        table.add_row(
-            escape(row["target"]), f"{row['weight']:.3f}", interval, f"{row['rows']:,.0f}"
-        )
+        cells = [escape(row["target"]), f"{row['weight']:.3f}", interval, f"{row['rows']:,.0f}"]
+        table.add_row(*cells, *([row["status"] or "-"] if undecided else []))
     console.print(table)
+    if undecided:
+        console.print(
+            "Undecided: too few rows to tell whether this intervention, or one like it, was there."
+        )
     console.print(
-        "Intervals take the interventions found and the network as given.\n"
         f"Report: {escape(str(output / 'report.html'))}\n"
         f"Each row's intervention: {escape(str(output / 'rows.parquet'))}",
         soft_wrap=True,

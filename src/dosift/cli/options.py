@@ -14,6 +14,7 @@ from dosift.errors import InputError
 Seed = Annotated[int, typer.Option(help="Seed of everything random.", min=0)]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable result on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notices.")]
+Level = Annotated[float, typer.Option(help="Confidence level of the intervals, in (0, 1).")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what exists.")]
 Threads = Annotated[int, typer.Option(help="Threads for reading files.", min=1)]
 Layer = Annotated[

@@ -74,6 +74,32 @@ def confusable_section(content: Content) -> str:
     )
 
 
+def undecided_section(content: Content) -> str:
+    """Return the targets that were left out and may be there; nothing if the result has none."""
+    rows = [
+        row(
+            [
+                cell(shown(line.get("target", DASH)), "name"),
+                cell(percent(line.get("probability")), "number"),
+                cell(interval(line) or DASH, "number second"),
+            ]
+        )
+        for line in content.result.get("undecided") or ()
+    ]
+    if not rows:
+        return ""
+    headings = [
+        ("name", "left out"),
+        ("number", "probability that it is there"),
+        ("number", f"its share, if so [{content.level}]"),
+    ]
+    return (
+        "<p class='soft'>The rows are too few to decide on these. They are not among the "
+        "interventions above; their rows are counted to others.</p>"
+        + table("Undecided targets that were left out", headings, rows, "narrow")
+    )
+
+
 def families_section(content: Content) -> str:
     """Return groups of components that share what they set; nothing if the result has none."""
     families = content.result.get("families") or ()
@@ -87,7 +113,11 @@ def families_section(content: Content) -> str:
         )
         for family in families
     ]
-    headings = [("name", "in common"), ("number", "together [95&nbsp;%]"), ("name", "components")]
+    headings = [
+        ("name", "in common"),
+        ("number", f"together [{content.level}]"),
+        ("name", "components"),
+    ]
     return table("Components that share what they set", headings, rows, "narrow") if rows else ""
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from dosift.errors import InputError
 from dosift.interventions import parse_target
-from dosift.report.words import known
+from dosift.report.words import known, number
 
 Line = Mapping[str, Any]
 
@@ -50,6 +50,12 @@ class Content:
     def fit_check(self) -> Line:
         """Outcome of the fit check; empty if there was none."""
         return dict(self.diagnostics.get("fit_check") or {})
+
+    @cached_property
+    def level(self) -> str:
+        """Level of the intervals, as HTML."""
+        level = known(self.result.get("level"))
+        return f"{number(100 * (0.95 if level is None else level), '.4g')}&nbsp;%"
 
     @cached_property
     def reasons(self) -> list[str]:

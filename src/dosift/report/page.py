@@ -12,6 +12,7 @@ from dosift.report.belief import (
     confusable_section,
     families_section,
     fit_section,
+    undecided_section,
     unique_section,
 )
 from dosift.report.content import Content
@@ -57,6 +58,7 @@ def render_report(result: Mapping[str, Any]) -> str:
         ("fit", "Does the model fit?", fit_section(content)),
         ("unique", "Is this the only answer?", unique_section(content)),
         ("confusable", "Hard to tell apart", confusable_section(content)),
+        ("undecided", "Undecided", undecided_section(content)),
         ("families", "Families", families_section(content)),
         ("origin", "Settings and origin", _origin(content)),
     ]

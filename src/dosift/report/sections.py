@@ -77,14 +77,29 @@ def components_section(content: Content) -> str:
     rows = [_component_row(content, k, c, axis) for k, c in enumerate(content.components)]
     headings = [
         ("name", "intervention"),
-        ("number", "share of rows [95&nbsp;%]"),
+        ("number", f"share of rows [{content.level}]"),
         ("bars", axis.head()),
         ("number", "rows (expected)"),
     ]
+    judged = any(known(c.get("probability")) is not None for c in content.components)
+    if judged:
+        headings.append(("number", "probability that it is there"))
     return (
         table("Interventions with their shares of the rows", headings, rows, "shares")
-        + "<p class='soft'>Intervals are 95&nbsp;% and take the interventions found and the "
-        "network as given; what choosing them adds is not in them.</p>"
+        + f"<p class='soft'>{_what_intervals_mean(content, judged)}</p>"
+    )
+
+
+def _what_intervals_mean(content: Content, judged: bool) -> str:
+    if not judged:
+        return (
+            f"Intervals are {content.level} and take the interventions found as given; what "
+            "choosing them adds is not in them."
+        )
+    return (
+        f"Intervals are {content.level}, for an intervention that is there, whichever others are. "
+        "Among those marked found about one in twenty may be false at most, on average; of the "
+        "undecided ones the rows are too few to tell."
     )
 
 
@@ -105,9 +120,17 @@ def _component_row(content: Content, k: int, component: Line, axis: Axis) -> str
             cell(two(percent(component["weight"]), interval(component)), "number"),
             cell(bar(axis, *(component[key] for key in ("weight", "ci_low", "ci_high"))), "bars"),
             cell(f"{number(component['rows'])}<span class='unit'> rows</span>", "number"),
+            *_probability(component),
         ],
         attributes,
     )
+
+
+def _probability(component: Line) -> list[str]:
+    if known(component.get("probability")) is None:
+        return []
+    status = "" if component.get("status") == "found" else shown(component.get("status") or "")
+    return [cell(two(percent(component["probability"]), status), "number")]
 
 
 def _highlights(content: Content, component: Line) -> str:
@@ -134,19 +157,20 @@ def rates_section(content: Content) -> str:
         "all interventions that set it so; totals stay right when single interventions are hard "
         "to tell apart. Rings: the one-pass estimate, which needs no search; where the two differ "
         "by much, be careful.</p><p class='legend' aria-hidden='true'><span class='key-bar'></span>"
-        "total <span class='key-ring'></span> one pass; lines are 95&nbsp;% intervals</p>",
-        _rate_table(found[:_SHOWN_RATES], axis),
+        "total <span class='key-ring'></span> one pass; lines are "
+        f"{content.level} intervals</p>",
+        _rate_table(content, found[:_SHOWN_RATES], axis),
     ]
     if found[_SHOWN_RATES:]:
         more = counted(len(found) - _SHOWN_RATES, "more variable", "more variables")
-        parts.append(folded(more, _rate_table(found[_SHOWN_RATES:], axis)))
+        parts.append(folded(more, _rate_table(content, found[_SHOWN_RATES:], axis)))
     if seen:
         n = counted(len(seen), "variable", "variables")
         parts.append(
             folded(
                 f"{n} that no intervention found sets, but whose one-pass interval lies above zero",
                 "<p class='soft'>With many variables some do so by chance.</p>"
-                + _rate_table(seen, axis),
+                + _rate_table(content, seen, axis),
             )
         )
     return "".join(parts) + "<p class='soft'>All others are in <code>variables.csv</code>.</p>"
@@ -165,12 +189,12 @@ def _rate_groups(content: Content) -> list[list[Line]]:
     return list(groups.values())
 
 
-def _rate_table(groups: Sequence[Sequence[Line]], axis: Axis) -> str:
+def _rate_table(content: Content, groups: Sequence[Sequence[Line]], axis: Axis) -> str:
     headings = [
         ("name", "variable"),
-        ("number", "total [95&nbsp;%]"),
+        ("number", f"total [{content.level}]"),
         ("bars", axis.head()),
-        ("number", "one pass [95&nbsp;%]"),
+        ("number", f"one pass [{content.level}]"),
     ]
     rows = [_rate_row(line, axis) for group in groups for line in _without_repetition(group)]
     return table("Totals for each variable and value", headings, rows, "shares rates")

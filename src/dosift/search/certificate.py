@@ -43,10 +43,8 @@ class Certificate:
     target: Ints | None
 
 
-def certify(
-    problem: SearchProblem, fit: Fit, max_size: int | None, n_variables: int
-) -> Certificate:
-    """Price the targets around a final mixture, or all there are.
+def price_others(problem: SearchProblem, fit: Fit, max_size: int | None) -> Priced:
+    """Price the targets around a final mixture, or all there are, or those on a list.
 
     Parameters
     ----------
@@ -55,6 +53,26 @@ def certify(
         With converged weights.
     max_size : int, optional
         Largest number of variables that a target sets.
+
+    Returns
+    -------
+    Priced
+    """
+    if problem.constraints.candidates is not None:
+        return CandidatePricer(problem, max_size).near(fit)
+    if EnumeratedPricer.can_price(problem):
+        return EnumeratedPricer(problem, max_size).every(fit)
+    return NeighbourPricer(problem, max_size).near(fit)
+
+
+def certify(problem: SearchProblem, priced: Priced, n_variables: int) -> Certificate:
+    """State the largest gradient.
+
+    Parameters
+    ----------
+    problem : SearchProblem
+    priced : Priced
+        From :func:`price_others`.
     n_variables : int
         Number of variables of the network; if the problem has fewer, "all" cannot be claimed.
 
@@ -63,13 +81,11 @@ def certify(
     Certificate
     """
     searched = len(problem.cardinalities)
-    priced: Priced
+    scope = "neighbours"
     if problem.constraints.candidates is not None:
-        scope, priced = "candidates", CandidatePricer(problem, max_size).near(fit)
+        scope = "candidates"
     elif searched == n_variables and EnumeratedPricer.can_price(problem):
-        scope, priced = "all", EnumeratedPricer(problem, max_size).every(fit)
-    else:
-        scope, priced = "neighbours", NeighbourPricer(problem, max_size).near(fit)
+        scope = "all"
     if len(priced.targets) == 0 or priced.gradient.max() <= 1.0:
         return Certificate(scope, searched, len(priced.targets), 1.0, None)
     steepest = int(priced.gradient.argmax())

@@ -16,15 +16,18 @@ from dosift.network.model import Network
 from dosift.rates import family_counts
 from dosift.rows.configurations import MISSING as FREE
 from dosift.rows.configurations import Configurations, collapse, thin
-from dosift.search.certificate import Certificate, certify
+from dosift.search.candidates import Candidates
+from dosift.search.certificate import Certificate
 from dosift.search.constraints import NOTHING_LEFT, Constraints
 from dosift.search.enumeration import ENUMERABLE
 from dosift.search.improve import Improver
 from dosift.search.joint import JointFit, JointFitter
 from dosift.search.mining import mined_variables
 from dosift.search.problem import Fit, SearchProblem
+from dosift.search.rivals import Rival
 from dosift.search.screening import screen_variables, wanted_variables
 from dosift.search.splitting import split
+from dosift.search.surroundings import Surroundings, survey
 from dosift.weights import DEFAULT_GAP
 
 Floats = NDArray[np.float64]
@@ -70,6 +73,11 @@ class SearchResult:
     certificate : Certificate or None
         The likelihood's gradient at other targets; its target over the network's variables.
         None where the mixture does not maximise the likelihood.
+    candidates : Candidates or None
+        Targets that may be in the mixture too, over the network's variables; None also where
+        weights are known.
+    rivals : tuple of Rival
+        Targets that the rows can hardly tell from a component, over the network's variables.
     """
 
     network: Network
@@ -80,6 +88,8 @@ class SearchResult:
     gap: float
     converged: bool
     certificate: Certificate | None = None
+    candidates: Candidates | None = None
+    rivals: tuple[Rival, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -302,15 +312,19 @@ class TargetSearch:
         """Improve a mixture that is there already."""
         free = np.isnan(self.constraints.fixed(targets))
         targets, weights = targets[free], weights[free]
+        prepared = self.around(targets)
+        fit = prepared.problem.fit(prepared.from_network(targets), weights)
+        if self.constraints.candidates is not None:
+            return prepared, Improver(prepared.problem, self.max_size).run(fit)
+        return self._improve(prepared, fit)
+
+    def around(self, targets: Ints) -> PreparedSearch:
+        """Prepare for the variables that targets set and those that the screen asks for."""
         is_set = np.flatnonzero((targets >= 0).any(axis=0))
         listed = self.constraints.candidates
         if listed is not None:
-            prepared = self._prepare(tuple(int(i) for i in np.flatnonzero((listed >= 0).any(0))))
-            fit = prepared.problem.fit(prepared.from_network(targets), weights)
-            return prepared, Improver(prepared.problem, self.max_size).run(fit)
-        prepared = self._prepare(tuple(sorted({*self._screened(), *(int(i) for i in is_set)})))
-        fit = prepared.problem.fit(prepared.from_network(targets), weights)
-        return self._improve(prepared, fit)
+            return self._prepare(tuple(int(i) for i in np.flatnonzero((listed >= 0).any(0))))
+        return self._prepare(tuple(sorted({*self._screened(), *(int(i) for i in is_set)})))
 
     def _prepare(self, variables: tuple[int, ...]) -> PreparedSearch:
         needed = tuple(sorted({*variables, *self.constraints.variables()})) or (0,)
@@ -400,9 +414,8 @@ def find_targets(
             targets = prepared.to_network(whole, network.n_variables)
             joint = _refine(network, configurations, targets, weights, max_size, tell, known)
             network = joint.network
-            is_set = np.flatnonzero((joint.targets >= 0).any(axis=0))
-            needed = tuple(int(i) for i in is_set) or (0,)
-            prepared = prepare(network, configurations, needed, known)
+            search = TargetSearch(network, configurations, max_size, tell, known)
+            prepared = search.around(joint.targets)
             free = np.isnan(known.fixed(joint.targets))
             fit = prepared.problem.fit(
                 prepared.from_network(joint.targets[free]), joint.weights[free]
@@ -411,16 +424,15 @@ def find_targets(
         constant = _reference_log_likelihood(
             network, configurations.codes, configurations.counts, prepared.problem
         )
-        certificate = None
+        found = Surroundings()
         if known.is_free or np.isfinite(fit.log_likelihood):
-            certificate = certify(prepared.problem, fit, max_size, network.n_variables)
+            sample = _sample(network, configurations, prepared)
+            found = survey(prepared.problem, fit, sample, max_size, network.n_variables)
     n = network.n_variables
-    if certificate is not None and certificate.target is not None:
-        target = prepared.to_network(certificate.target[None, :], n)[0]
-        certificate = replace(certificate, target=target)
     whole, weights = prepared.problem.whole(fit)
     targets = prepared.to_network(whole, n)
     rank = np.lexsort([*targets.T[::-1], -weights])
+    found = found.placed(prepared.variables, n, rank)
     return SearchResult(
         network=network,
         targets=targets[rank],
@@ -429,7 +441,9 @@ def find_targets(
         penalised_score=fit.score + constant,
         gap=fit.gap,
         converged=fit.converged,
-        certificate=certificate,
+        certificate=found.certificate,
+        candidates=found.candidates,
+        rivals=found.rivals,
     )
 
 
@@ -511,6 +525,17 @@ def _refine(
             break
         joint = better
     return joint
+
+
+def _sample(
+    network: Network, configurations: Configurations, prepared: PreparedSearch
+) -> SearchProblem:
+    """Take fewer rows where there are many distinct ones."""
+    problem = prepared.problem
+    if problem.factors.n_configurations <= _THIN_FROM or not problem.constraints.is_free:
+        return problem
+    few = thin(configurations, _THIN_ROWS)
+    return prepare(network, few, tuple(int(i) for i in prepared.variables)).problem
 
 
 def _silent(stage: str, done: int, total: int | None) -> None:

@@ -65,6 +65,23 @@ class Score:
             values = np.minimum(values, self.choices)
         return np.asarray(np.log(np.maximum(values, 1.0)))
 
+    def names(self, targets: NDArray[np.integer]) -> Floats:
+        """Logarithm of the number of targets among which each one is told apart.
+
+        Parameters
+        ----------
+        targets : ndarray of int, shape (n_targets, n_variables)
+
+        Returns
+        -------
+        ndarray, shape (n_targets,)
+            In nats: the logarithm of the number of sizes, plus that of the number of targets of
+            the same size (or of a smaller one if there are more of those).
+        """
+        weight = 0.5 * np.log(max(self.n_rows, 2.0))
+        out: Floats = self.costs(targets) - weight + np.log(self.n_variables + 1.0)
+        return out
+
     def costs(self, targets: NDArray[np.integer]) -> Floats:
         """Cost of each target.
 

@@ -1,0 +1,72 @@
+"""Groups of components that share do's. Pure array code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.integer]
+
+
+@dataclass(frozen=True)
+class Family:
+    """Components that share do's.
+
+    Attributes
+    ----------
+    common : ndarray of int, shape (n_variables,)
+        The do's that all members share.
+    members : tuple of int
+        Positions of the components.
+    """
+
+    common: Ints
+    members: tuple[int, ...]
+
+
+def families(targets: Ints, weights: Floats) -> list[Family]:
+    """Group components by what they share.
+
+    The heaviest set of shared do's comes first, then the heaviest among the components that are
+    left; a component belongs to one family at most.
+
+    Parameters
+    ----------
+    targets : ndarray of int, shape (n_targets, n_variables)
+    weights : ndarray, shape (n_targets,)
+
+    Returns
+    -------
+    list of Family
+        Each of two members at least.
+
+    Examples
+    --------
+    >>> targets = np.array([[-1, -1], [0, -1], [0, 1], [-1, 1]])
+    >>> [family.members for family in families(targets, np.array([0.4, 0.3, 0.2, 0.1]))]
+    [(1, 2)]
+    """
+    left = np.ones(len(targets), dtype=bool)
+    found: list[Family] = []
+    while True:
+        best: tuple[float, int, bytes] | None = None
+        chosen: Family | None = None
+        index = np.flatnonzero(left)
+        for position, s in enumerate(index):
+            for t in index[position + 1 :]:
+                common = np.where(targets[s] == targets[t], targets[s], -1)
+                is_set = common >= 0
+                if not is_set.any():
+                    continue
+                members = left & (targets[:, is_set] == common[is_set]).all(axis=1)
+                rank = (float(weights[members].sum()), int(is_set.sum()), common.tobytes())
+                if best is None or rank > best:
+                    best = rank
+                    chosen = Family(common, tuple(int(k) for k in np.flatnonzero(members)))
+        if chosen is None:
+            return found
+        found.append(chosen)
+        left[list(chosen.members)] = False

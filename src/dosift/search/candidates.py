@@ -1,0 +1,119 @@
+"""Targets that may be in the mixture besides those that were found.
+
+A target is a candidate if, brought in alone next to the components, its posterior odds are not
+negligible. The odds follow the log-likelihood's quadratic model with a prior that is stated in
+:mod:`dosift.uncertainty.posterior`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_ndtr
+
+from dosift.search.pricing import Priced
+from dosift.search.problem import Fit, SearchProblem
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.integer]
+
+#: Logarithm of the posterior odds below which a target is no candidate.
+LEAST_LOG_ODDS = -5.0
+#: Number of candidates, and of targets whose odds are computed, at most.
+_MOST, _LOOKED_AT = 64, 400
+#: Entries (configurations times targets) that may be looked at.
+_ENTRIES = 4_000_000
+#: Least Schur complement of a target, relative to its curvature.
+_LEAST_SCHUR = 1e-9
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Targets that may be in the mixture besides the components.
+
+    Attributes
+    ----------
+    targets : ndarray of int, shape (n_candidates, n_variables)
+        The most probable first.
+    log_prior_odds : ndarray, shape (n_candidates,)
+        Of being in the mixture, before the rows are seen.
+    component_log_prior_odds : ndarray, shape (n_components,)
+        The same for the components themselves.
+    """
+
+    targets: Ints
+    log_prior_odds: Floats
+    component_log_prior_odds: Floats
+
+
+def find_candidates(problem: SearchProblem, fit: Fit, priced: Priced) -> Candidates:
+    """Choose the targets that may be in the mixture besides the components.
+
+    Parameters
+    ----------
+    problem : SearchProblem
+    fit : Fit
+        The final mixture, with converged weights.
+    priced : Priced
+        Targets that are no components.
+
+    Returns
+    -------
+    Candidates
+    """
+    m = len(fit.targets)
+    own = np.log(m) - problem.score.names(fit.targets)
+    own[problem.constraints.protects(fit.targets)] = np.inf  # they are there by assumption
+    if len(priced.targets) == 0:
+        return Candidates(fit.targets[:0], np.empty(0), own)
+    n_rows = problem.n_rows
+    prior = np.log(m) - problem.score.names(priced.targets)
+    slope = n_rows * (priced.gradient - 1.0)
+    z = slope / np.sqrt(np.maximum(priced.curvature, 1e-300))
+    quick = prior + np.where(z > 0, 0.5 * z * z, z)
+    length = int(np.clip(_ENTRIES // max(problem.counts.size, 1), _MOST // 4, _LOOKED_AT))
+    kept = np.argsort(-quick, kind="stable")[:length]
+    odds = _log_odds(problem, fit, priced.targets[kept], prior[kept])
+    order = np.argsort(-odds, kind="stable")[:_MOST]
+    kept = kept[order[odds[order] > LEAST_LOG_ODDS]]
+    return Candidates(priced.targets[kept], prior[kept], own)
+
+
+def _log_odds(problem: SearchProblem, fit: Fit, targets: Ints, prior: Floats) -> Floats:
+    """Posterior log-odds of each target alone, all other weights at their best."""
+    counts, n_rows, rate = problem.counts, problem.n_rows, float(len(fit.targets))
+    added = problem.columns(targets) / fit.mixture[:, None]
+    relative = fit.columns / fit.mixture[:, None] * counts[:, None]
+    cross = added.T @ relative
+    projected = cross @ fit.inverse_hessian
+    curvature = counts @ np.square(added)
+    schur = curvature - np.einsum("ks,ks->k", cross, projected)
+    schur = np.maximum(schur, _LEAST_SCHUR * curvature)
+    slope = counts @ added - n_rows - projected @ (relative.sum(axis=0) - n_rows) - rate
+    return np.asarray(log_evidence(slope, schur) + prior + np.log(rate))
+
+
+def log_evidence(slope: Floats, curvature: Floats) -> Floats:
+    """Logarithm of the integral over ``w >= 0`` of ``exp(slope w - curvature w^2 / 2)``.
+
+    Parameters
+    ----------
+    slope, curvature : ndarray
+        Of equal shapes; the curvature positive.
+
+    Returns
+    -------
+    ndarray
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> log_evidence(np.array([0.0]), np.array([2 * np.pi])).round(6)  # half a normal density
+    array([-0.693147])
+    """
+    root = np.sqrt(curvature)
+    z = slope / root
+    out: Floats = 0.5 * np.log(2 * np.pi) - np.log(root) + 0.5 * z * z + log_ndtr(z)
+    return out

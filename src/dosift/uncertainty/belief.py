@@ -1,0 +1,123 @@
+"""What the rows say about the weights of a fitted mixture, gathered in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.network.model import Network
+from dosift.search.candidates import Candidates
+from dosift.uncertainty.network_error import information_with_tables
+from dosift.uncertainty.p_values import boundary_p_value, likelihood_ratio_p_values
+from dosift.uncertainty.posterior import (
+    WeightPosterior,
+    posterior_given_targets,
+    weight_posterior,
+)
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.integer]
+
+#: Share of false components that is tolerated among those reported as found.
+FALSE_SHARE = 0.05
+#: Least posterior probability of a candidate that is named among the undecided targets.
+LEAST_PROBABILITY = 0.1
+
+
+@dataclass(frozen=True)
+class Belief:
+    """What is known of the weights of components, and of targets beside them.
+
+    Attributes
+    ----------
+    posterior : WeightPosterior
+        Of the weights of components and candidates.
+    candidates : ndarray of int, shape (n_candidates, n_variables)
+        Targets that may be in the mixture besides the components.
+    p_values : ndarray, shape (n_components,)
+        Of "its weight is zero", for a target named beforehand.
+    selected : bool
+        Whether the targets were chosen among all, so that their presence has a probability.
+    """
+
+    posterior: WeightPosterior
+    candidates: Ints
+    p_values: Floats
+    selected: bool
+
+    @property
+    def n_components(self) -> int:
+        """Number of components."""
+        return int(self.p_values.size)
+
+    @property
+    def q_values(self) -> Floats:
+        """Expected share of false components among each one and those that are more certain."""
+        absent = self.posterior.absent[: self.n_components]
+        order = np.argsort(absent, kind="stable")
+        share = np.cumsum(absent[order]) / np.arange(1, absent.size + 1)
+        out = np.empty(absent.size)
+        out[order] = share
+        return out
+
+
+def believe(
+    network: Network,
+    codes: Ints,
+    counts: Floats,
+    targets: Ints,
+    weights: Floats,
+    columns: Floats,
+    candidates: Candidates | None,
+    refined: bool,
+    rng: np.random.Generator,
+    is_known: NDArray[np.bool_] | None = None,
+) -> Belief:
+    """Work out what the rows say about the weights.
+
+    Parameters
+    ----------
+    network : Network
+        That the mixture refers to.
+    codes : ndarray of int, shape (n_configurations, n_variables)
+    counts : ndarray, shape (n_configurations,)
+    targets : ndarray of int, shape (n_targets, n_variables)
+        Components, then candidates.
+    weights : ndarray, shape (n_components,)
+        Maximum-likelihood weights of the components.
+    columns : ndarray, shape (n_configurations, n_targets)
+        Likelihoods; every configuration possible under the components.
+    candidates : Candidates or None
+        None where the targets were not chosen among all, or weights are known.
+    refined : bool
+        Whether mixture rows taught the network too.
+    rng : numpy.random.Generator
+    is_known : ndarray of bool, shape (n_components,), optional
+        Components whose weight was given.
+
+    Returns
+    -------
+    Belief
+    """
+    m = weights.size
+    mixture = columns[:, :m] @ weights
+    relative = columns / mixture[:, None]
+    if network.control is None or (codes < 0).any():
+        information = (relative * counts[:, None]).T @ relative
+    else:
+        information = information_with_tables(
+            network, codes, counts, targets, relative, weights, refined
+        )
+    if candidates is None:
+        known = np.zeros(m, dtype=bool) if is_known is None else is_known
+        posterior = posterior_given_targets(information, weights, known)
+        p_values = boundary_p_value(posterior.z)
+    else:
+        score = counts @ relative - counts.sum()
+        score[:m] = 0.0
+        odds = np.concatenate([candidates.component_log_prior_odds, candidates.log_prior_odds])
+        posterior = weight_posterior(information, score, weights, odds, rng)
+        p_values = likelihood_ratio_p_values(columns, counts, weights, posterior.z[:m])
+    return Belief(posterior, targets[m:], p_values, candidates is not None)

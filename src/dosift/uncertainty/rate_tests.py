@@ -1,0 +1,148 @@
+"""Errors and p-values of the one-pass intervention rates.
+
+Pure array code. The rates need no search, so nothing was selected and their p-values are those of
+ordinary tests: "no component sets this variable (to this value)". Two things are allowed for. The
+state that looks excluded is chosen from the same rows, so a p-value is multiplied by the number
+of states that could be the excluded one (all of them if nothing sets the variable). Where few rows
+carry that state, their spread says little, and the error is the one that the table lets expect.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from dosift.network.model import Network
+from dosift.rates import family_counts, variable_rate
+
+Floats = NDArray[np.float64]
+
+#: Rows with the excluded state below which the spread is taken from the table.
+_FEW_ROWS = 30.0
+#: Distance from the least mean, in standard errors, at which a state may still be the excluded one.
+_PLAUSIBLE = 2.0
+
+
+@dataclass(frozen=True)
+class RateWithTest:
+    """One-pass intervention rate of one variable, tested.
+
+    Attributes
+    ----------
+    rate, std_error, p_value : float
+        Of setting the variable at all.
+    value_rates, value_std_errors, value_p_values : ndarray, shape (n_states,)
+        Of setting it to each state; 0, NaN and 1 for the state that looks excluded.
+    """
+
+    rate: float
+    std_error: float
+    p_value: float
+    value_rates: Floats
+    value_std_errors: Floats
+    value_p_values: Floats
+
+
+def rates_with_tests(
+    network: Network, codes: NDArray[np.integer], counts: Floats
+) -> list[RateWithTest]:
+    """One-pass intervention rates of all variables, with tests.
+
+    Parameters
+    ----------
+    network : Network
+        As it was before any mixture row taught it. If it was learned, the error of its tables is
+        included.
+    codes : ndarray of int, shape (n_configurations, n_variables)
+        Complete in each family.
+    counts : ndarray, shape (n_configurations,)
+
+    Returns
+    -------
+    list of RateWithTest
+    """
+    out = []
+    for i, table in enumerate(network.tables):
+        control = None
+        if network.control is not None:
+            control = (network.control.counts[i] + network.control.prior).sum(axis=1)
+        out.append(rate_with_test(table, family_counts(network, i, codes, counts), control))
+    return out
+
+
+def rate_with_test(table: Floats, family: Floats, control: Floats | None = None) -> RateWithTest:
+    """Test how often a variable is set, from the counts of its family.
+
+    Parameters
+    ----------
+    table : ndarray, shape (n_parent_configurations, n_states)
+        Conditional probability table.
+    family : ndarray, same shape
+        Counts in the mixture rows.
+    control : ndarray, shape (n_parent_configurations,), optional
+        Control rows (and pseudo-counts) from which each row of the table was learned.
+
+    Returns
+    -------
+    RateWithTest
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> found = rate_with_test(np.array([[0.5, 0.5]]), np.array([[700.0, 300.0]]))
+    >>> round(found.rate, 3), found.p_value < 1e-9, found.value_p_values.round(9)
+    (0.4, True, array([0., 1.]))
+    """
+    plain = variable_rate(table, family)
+    k = table.shape[1]
+    x = plain.excluded
+    if k == 1 or np.isnan(plain.std_error):
+        unknown = np.full(k, np.nan)
+        return RateWithTest(
+            plain.rate, float("nan"), float("nan"), plain.value_rates, unknown, unknown
+        )
+    n = float(family.sum())
+    inverse = np.divide(1.0, table, out=np.zeros_like(table), where=table > 0)
+    shares = family.sum(axis=1) / n
+    means = (family * inverse).sum(axis=0) / n
+    errors = np.sqrt(np.maximum((family * inverse**2).sum(axis=0) / n - means**2, 0.0) / n)
+    few = family.sum(axis=0) < _FEW_ROWS
+    errors = np.where(few, np.maximum(errors, np.sqrt(shares @ inverse / n)), errors)
+    of_table = _table_error(table, family, inverse, control)
+    errors = np.hypot(errors, of_table)
+    # If nothing sets the variable its error is known, and does not shrink when rare states are
+    # absent by chance.
+    null = np.hypot(np.sqrt(np.maximum(shares @ inverse - 1.0, 0.0) / n), of_table)
+    plausible = means - means[x] <= _PLAUSIBLE * np.hypot(errors, errors[x])
+    rate = 1.0 - float(means[x])
+    p_value = min(1.0, float(ndtr(-rate / max(null[x], 1e-300))) * k)
+    value_errors, value_p = plain.value_std_errors.copy(), np.ones(k)
+    ratio = table * inverse[:, [x]]
+    left_alone = float(means[x]) if not few[x] else max(float(means[x]), float(errors[x]))
+    square = family.sum(axis=0) / n + left_alone * (shares @ (table**2 * inverse[:, [x]]))
+    expected = np.sqrt(np.maximum(square - plain.value_rates**2, 0.0) / n)
+    value_errors = np.maximum(value_errors, expected)
+    if control is not None:
+        spread = ratio**2 * (inverse + inverse[:, [x]]) / np.maximum(control, 1e-300)[:, None]
+        table_error = np.sqrt(((family[:, [x]] / n) ** 2 * spread).sum(axis=0))
+        value_errors = np.hypot(value_errors, table_error)
+    for a in range(k):
+        others = int(plausible.sum() - plausible[a]) or 1
+        if a != x and value_errors[a] > 0:
+            value_p[a] = min(1.0, others * float(ndtr(-plain.value_rates[a] / value_errors[a])))
+    value_errors[x] = np.nan
+    return RateWithTest(rate, float(errors[x]), p_value, plain.value_rates, value_errors, value_p)
+
+
+def _table_error(
+    table: Floats, family: Floats, inverse: Floats, control: Floats | None
+) -> Floats | float:
+    """Error of the means of ``g`` that the error of a learned table makes."""
+    if control is None:
+        return 0.0
+    n = float(family.sum())
+    spread = (1.0 - table) * inverse**3 / np.maximum(control, 1e-300)[:, None]
+    return np.asarray(np.sqrt(((family / n) ** 2 * spread).sum(axis=0)))
