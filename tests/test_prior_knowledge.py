@@ -265,3 +265,21 @@ def test_the_rest_is_found_beside_a_known_share_of_undisturbed_units(
     assert set(model.targets_) == set(truth)
     assert model.converged_
     assert model.optimality_gap_ <= 1e-8
+
+
+def test_rows_that_no_candidate_explains_do_not_spoil_the_rest(
+    network: dosift.Network, truth: dosift.Mixture, rows: pl.DataFrame
+) -> None:
+    """What is left is fitted, refined and pruned as if the other rows were not there."""
+    first = network.variables[0]
+    others = PriorKnowledge(candidates=[f"{first.name}={s}" for s in first.states[:2]])
+    control = dosift.simulate(network, dosift.Mixture({dosift.do(): 1.0}), 500, random_state=5)
+    for one in (network, dosift.learn_network(network.edges, control)):
+        with pytest.warns(dosift.errors.MisfitWarning):
+            model = fitted(one, rows, others)
+        explained = rows.filter(pl.col(first.name) != first.states[2])
+        assert model.impossible_rows_ == len(rows) - len(explained)
+        assert np.isneginf(model.log_likelihood_)
+        with pytest.warns(dosift.errors.MisfitWarning):
+            again = fitted(one, explained, others)
+        assert model.mixture_ == again.mixture_

@@ -4,7 +4,7 @@ What is common shows in the pool of all batches; what is rare in the pool may be
 batch. So targets are looked for in the pool and in each batch, and what was found anywhere is then
 judged on all batches together: the sum of the batches' log-likelihoods, less half the logarithm of
 the number of rows for every weight in a batch, less the name of every target, which is paid once,
-less the pattern of the batches that it occurs in.
+less a price for the pattern of the batches that it occurs in.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
+from dosift.errors import InputError
+from dosift.likelihood import MechanismFactors
 from dosift.network.model import Network
 from dosift.rows.configurations import Configurations
 from dosift.search.constraints import Constraints
@@ -32,6 +34,9 @@ Progress = Callable[[str, int, "int | None"], None]
 _SLACK = 10.0
 #: Smallest rise of the joint score that counts as one.
 _LEAST_RISE = 1e-3
+#: Share of the description length of a target's pattern that is charged, by experiment: at full
+#: price batches lose targets that they share with others, for nothing targets are invented.
+_PATTERN = 0.5
 #: Rounds in which weights in single batches are judged again, with what the others teach.
 _ROUNDS = 3
 
@@ -133,6 +138,7 @@ class _Joint:
         self._targets = targets
         is_set = np.flatnonzero((targets >= 0).any(axis=0))
         variables = tuple(int(i) for i in is_set) or (0,)
+        batches = [_of_possible_rows(network, batch, targets) for batch in batches]
         self._prepared = [prepare(network, batch, variables) for batch in batches]
         n_rows = sum(batch.total for batch in batches)
         every = np.arange(network.n_variables)
@@ -186,6 +192,8 @@ class _Joint:
         net = (self._losses - saved).sum(axis=0) - self._target_costs(present.sum(axis=0))
         net[~self._alive | self._protected] = np.inf
         net[list(tried)] = np.inf
+        if self._alive.sum() <= 1:
+            return None
         worst = int(net.argmin())
         return worst if net[worst] < _SLACK else None
 
@@ -200,13 +208,13 @@ class _Joint:
         """Name of each target, and the pattern of the batches that it occurs in."""
         n = len(self._prepared)
         choose = gammaln(n + 1) - gammaln(n_present + 1) - gammaln(n - n_present + 1)
-        return np.asarray(self._names + choose + np.log(n + 1))
+        return np.asarray(self._names + _PATTERN * (choose + np.log(n + 1)))
 
     def _pattern_costs(self) -> Floats:
         """Price of one more batch in each target's pattern, never negative."""
         n_present = np.maximum((self._weights > 0).sum(axis=0), 1)
         n = len(self._prepared)
-        return np.asarray(np.maximum(np.log((n - n_present + 1) / n_present), 0.0))
+        return np.asarray(_PATTERN * np.maximum(np.log((n - n_present + 1) / n_present), 0.0))
 
     def _fitted(self, b: int, allowed: NDArray[np.bool_], pattern: Floats) -> Fit:
         """Weights of a batch over some targets, less those that do not earn their cost."""
@@ -245,6 +253,22 @@ class _Joint:
             gaps.append(solved[1])
             converged &= solved[2]
         return BatchWeights(self._targets[kept], weights, max(gaps), converged, self.score())
+
+
+def _of_possible_rows(network: Network, batch: Configurations, targets: Ints) -> Configurations:
+    """Leave out the rows that no target can produce, which speak for none."""
+    columns = MechanismFactors(network, batch.codes).columns(targets)
+    possible = (columns > 0).any(axis=1)
+    if possible.all():
+        return batch
+    if not possible.any():
+        raise InputError(
+            "no row of a batch can come from the targets that are permitted; allow more, or leave "
+            "the batch out"
+        )
+    nothing = np.empty(0, dtype=np.int64)
+    codes = np.asfortranarray(batch.codes[possible])
+    return Configurations(codes, batch.counts[possible], nothing)
 
 
 def _solved(

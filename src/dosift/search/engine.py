@@ -409,6 +409,11 @@ def find_targets(
     with threadpool_limits(1):
         search = TargetSearch(network, configurations, max_size, tell, known)
         prepared, fit = search.from_scratch()
+        if not known.is_free and np.isneginf(fit.log_likelihood):
+            targets = prepared.to_network(*prepared.problem.whole(fit)[:1], network.n_variables)
+            return _of_possible_rows(
+                network, configurations, targets, max_size, refine, gap, progress, known
+            )
         if refine and network.control is not None:
             whole, weights = prepared.problem.whole(fit)
             targets = prepared.to_network(whole, network.n_variables)
@@ -445,6 +450,40 @@ def find_targets(
         candidates=found.candidates,
         rivals=found.rivals,
     )
+
+
+def _of_possible_rows(
+    network: Network,
+    configurations: Configurations,
+    targets: Ints,
+    max_size: int | None,
+    refine: bool,
+    gap: float,
+    progress: Progress | None,
+    constraints: Constraints,
+) -> SearchResult:
+    """Find targets for the rows that permitted ones can produce; the others speak for none."""
+    columns = MechanismFactors(network, configurations.codes).columns(targets)
+    possible = (columns > 0).any(axis=1)
+    if not possible.any() or possible.all():
+        raise InputError(
+            "no row can come from the targets that are permitted; allow more, such as do()"
+        )
+    rest = Configurations(
+        np.asfortranarray(configurations.codes[possible]),
+        configurations.counts[possible],
+        np.empty(0, dtype=np.int64),
+    )
+    found = find_targets(
+        network,
+        rest,
+        max_size=max_size,
+        refine=refine,
+        gap=gap,
+        progress=progress,
+        constraints=constraints,
+    )
+    return replace(found, log_likelihood=-np.inf, penalised_score=-np.inf)
 
 
 def describe(

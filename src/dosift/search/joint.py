@@ -135,7 +135,8 @@ class JointFitter:
             keep = np.ones(fit.weights.size, dtype=bool)
             keep[list(move.dropped)] = False
             keep |= self._constraints.protects(fit.targets)
-            if keep.all() or not self._constraints.permits(move.added).all():
+            allowed = self._constraints.permits(move.added).all()
+            if keep.all() or not allowed or not (len(move.added) or self._free(fit)[keep].any()):
                 continue
             trial = self.fit(
                 fit.network,
@@ -169,8 +170,14 @@ class JointFitter:
         loss = fit.weights**2 / (2 * np.maximum(np.diag(inverse), 1e-300))
         net = loss - self._score.costs(fit.targets)
         net[self._constraints.protects(fit.targets)] = np.inf
+        if self._free(fit).sum() <= 1:
+            net[:] = np.inf  # what known weights leave must go somewhere
         order = np.argsort(net, kind="stable")
         return np.asarray(order[net[order] < _DROP_SLACK], dtype=np.int64)
+
+    def _free(self, fit: JointFit) -> NDArray[np.bool_]:
+        """Whether the weight of each target is estimated."""
+        return np.isnan(self._constraints.fixed(fit.targets))
 
     def _weigh(
         self, network: Network, targets: Ints, start: Floats
