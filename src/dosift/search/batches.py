@@ -106,7 +106,14 @@ def find_in_batches(
     found = [np.asarray(shared, dtype=np.int16), constraints.required.astype(np.int16)]
     for number, batch in enumerate(batches):
         progress("searching batches", number, len(batches))
-        own = find_targets(network, batch, max_size=max_size, refine=False, constraints=inside)
+        own = find_targets(
+            network,
+            batch,
+            max_size=max_size,
+            refine=False,
+            constraints=inside,
+            look_around=False,
+        )
         found.append(own.targets.astype(np.int16))
     union = np.unique(np.concatenate(found), axis=0)
     progress("joining batches", 0, None)

@@ -374,6 +374,7 @@ def find_targets(
     gap: float = DEFAULT_GAP,
     progress: Progress | None = None,
     constraints: Constraints | None = None,
+    look_around: bool = True,
 ) -> SearchResult:
     """Find the mixture of do-interventions that explains the rows best.
 
@@ -394,6 +395,8 @@ def find_targets(
         Called with a stage's name, the steps done and the steps in all.
     constraints : Constraints, optional
         What is known about targets, in the network's order of variables.
+    look_around : bool
+        Whether to survey what lies around the mixture: certificate, candidates, rivals.
 
     Returns
     -------
@@ -430,7 +433,7 @@ def find_targets(
             network, configurations.codes, configurations.counts, prepared.problem
         )
         found = Surroundings()
-        if known.is_free or np.isfinite(fit.log_likelihood):
+        if look_around and (known.is_free or np.isfinite(fit.log_likelihood)):
             sample = _sample(network, configurations, prepared)
             found = survey(prepared.problem, fit, sample, max_size, network.n_variables)
     n = network.n_variables

@@ -213,7 +213,9 @@ class NeighbourPricer:
                     opened_before.add(key)
                     parts.append(self._extensions(base, np.flatnonzero(base < 0), ratio))
         found = merge_priced(parts, fit.keys, fit.targets.shape[1])
-        found = found[self.problem.constraints.reaches(found.targets)]
+        # A target that no row at hand can come from says nothing.
+        some = (found.gradient > 0) & self.problem.constraints.reaches(found.targets)
+        found = found[some]
         gradient, curvature = self.problem.adjusted(found.gradient, found.curvature, fit.mixture)
         return Priced(found.targets, gradient, curvature)
 
@@ -283,6 +285,7 @@ class CandidatePricer:
         self._listed = listed[problem.constraints.permits(listed)]
         if max_size is not None:
             self._listed = self._listed[(self._listed >= 0).sum(axis=1) <= max_size]
+        self._listed = self._listed[self._possible()]
 
     def near(self, fit: Fit) -> Priced:
         """Price the whole list."""
@@ -296,3 +299,8 @@ class CandidatePricer:
         """Price the whole list, less what is in the mixture."""
         gradient, curvature = self.problem.price(self._listed, fit.mixture)
         return Priced(self._listed, gradient, curvature).without(fit.keys)
+
+    def _possible(self) -> NDArray[np.bool_]:
+        """Whether any row at hand can come from each candidate; others say nothing."""
+        matching = self.problem.factors.matching
+        return np.array([matching(target).size > 0 for target in self._listed], dtype=bool)

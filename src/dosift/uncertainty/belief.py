@@ -110,13 +110,17 @@ def believe(
         information = information_with_tables(
             network, codes, counts, targets, relative, weights, refined
         )
+    # A required component that no row can come from: N log(1 - w) has curvature N at zero.
+    blank = np.flatnonzero(np.diag(information) <= 0)
+    information[blank, blank] = counts.sum()
     if candidates is None:
         known = np.zeros(m, dtype=bool) if is_known is None else is_known
         posterior = posterior_given_targets(information, weights, known)
         p_values = boundary_p_value(posterior.z)
     else:
         score = counts @ relative - counts.sum()
-        score[:m] = 0.0
+        # Zero at the maximum, but for a required component whose weight is zero.
+        score[:m][weights > 0] = 0.0
         odds = np.concatenate([candidates.component_log_prior_odds, candidates.log_prior_odds])
         posterior = weight_posterior(information, score, weights, odds, rng)
         p_values = likelihood_ratio_p_values(columns, counts, weights, posterior.z[:m])
