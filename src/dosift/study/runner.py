@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import multiprocessing.connection
-import os
-import signal
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from threadpoolctl import threadpool_limits
-
 from dosift.atomic import write_bytes
 from dosift.errors import InputError
+from dosift.journal import open_journal
+from dosift.processes import in_processes
 from dosift.study.problems import network_path, solve
 from dosift.study.settings import StudySettings, Task
-
-try:
-    import fcntl
-except ImportError:  # pragma: no cover - Windows: two studies in one folder go unnoticed
-    fcntl = None  # type: ignore[assignment]
 
 Progress = Callable[[str, int, "int | None"], None]
 Record = dict[str, Any]
@@ -80,7 +68,7 @@ def run_study(
         missing = [task for task in wanted if task not in done]
         tell("solving problems", len(wanted) - len(missing), len(wanted))
         work = partial(solve, settings.seed, settings.max_size)
-        for record in _solved(work, missing, min(processes, len(missing))):
+        for record in in_processes(work, missing, min(processes, len(missing))):
             keep(record)
             done[Task.of_record(record)] = record
             tell("solving problems", len(done), len(wanted))
@@ -116,15 +104,8 @@ def _open_store(
     """Claim the folder; yield the records in it and a function that adds one for good."""
     _claim(folder, settings)
     path = folder / PROBLEMS_NAME
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-    except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror}", path=path) from None
-    try:
-        _lock(descriptor, folder)
-        yield _read_records(path, descriptor), partial(_append, descriptor, path)
-    finally:
-        os.close(descriptor)
+    with open_journal(path, "another run is at work on this study; wait for it") as (lines, keep):
+        yield _tasks_of(lines, path), keep
 
 
 def _claim(folder: Path, settings: StudySettings) -> None:
@@ -166,27 +147,10 @@ def _shown(value: Any) -> str:
     return ",".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
 
 
-def _lock(descriptor: int, folder: Path) -> None:
-    if fcntl is None:  # pragma: no cover - Windows
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise InputError("another run is at work on this study; wait for it", path=folder) from None
-    except OSError:  # a file system without locks
-        return
-
-
-def _read_records(path: Path, descriptor: int) -> dict[Task, Record]:
-    """Read the records, and cut off a last line that a killed run left unfinished."""
-    content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if len(whole) < len(content):
-        os.ftruncate(descriptor, len(whole))
+def _tasks_of(lines: list[Record], path: Path) -> dict[Task, Record]:
     records: dict[Task, Record] = {}
-    for number, line in enumerate(whole.splitlines(), start=1):
+    for number, record in enumerate(lines, start=1):
         try:
-            record = json.loads(line)
             records[Task.of_record(record)] = record
         except (ValueError, KeyError, TypeError):
             raise InputError(
@@ -195,77 +159,3 @@ def _read_records(path: Path, descriptor: int) -> dict[Task, Record]:
                 line=number,
             ) from None
     return records
-
-
-def _append(descriptor: int, path: Path, record: Record) -> None:
-    """Add a line and wait until it is on the disk."""
-    line = json.dumps(record, allow_nan=False).encode() + b"\n"
-    try:
-        if os.write(descriptor, line) < len(line):
-            raise OSError(0, "the disk is full")
-        os.fsync(descriptor)
-    except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror}", path=path) from None
-
-
-# The processes.
-
-
-def _solved(work: Callable[[Task], Record], tasks: list[Task], processes: int) -> Iterator[Record]:
-    """Solve tasks and yield records as they come."""
-    if processes <= 1:
-        with threadpool_limits(1):
-            yield from map(work, tasks)
-        return
-    others = set(multiprocessing.active_children())
-    # Fresh processes: forked ones would inherit the locks of threads that they do not have.
-    pool = ProcessPoolExecutor(
-        processes, multiprocessing.get_context("spawn"), initializer=_begin_worker
-    )
-    try:
-        with _interrupts_held():  # the new processes begin with interrupts held, and stay so
-            futures = [pool.submit(work, task) for task in tasks]
-        for future in as_completed(futures):
-            yield future.result()
-        pool.shutdown()
-    except BrokenProcessPool:
-        raise InputError(
-            "a process of the study died, perhaps for want of memory; what is solved is kept: "
-            "run the same command again, with fewer --processes"
-        ) from None
-    finally:
-        # Only after an error or interrupt is there anybody left.
-        for child in set(multiprocessing.active_children()) - others:
-            child.terminate()
-        pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Hold back Ctrl-C; it comes at the end, to this process alone."""
-    if not hasattr(signal, "pthread_sigmask"):  # pragma: no cover - Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-#: Keeps the limit of threads of a worker process.
-_limits: list[threadpool_limits] = []
-
-
-def _begin_worker() -> None:
-    """Use one thread; leave interrupts to the parent, and end when it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _limits.append(threadpool_limits(1))
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
