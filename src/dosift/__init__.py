@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dosift.network import Network, from_pgmpy, from_pyagrum, read_network, write_network
     from dosift.prior_knowledge import PriorKnowledge
     from dosift.random_problems import random_mixture, random_network
+    from dosift.resampling import bootstrap
     from dosift.rows import read_rows
     from dosift.simulation import simulate
     from dosift.single_cell import fit_anndata
@@ -40,6 +41,7 @@ _HOMES = {
     "Target": "dosift.interventions",
     "discretize": "dosift.discretization",
     "do": "dosift.interventions",
+    "bootstrap": "dosift.resampling",
     "evaluate": "dosift.evaluation",
     "fit_anndata": "dosift.single_cell",
     "from_pgmpy": "dosift.network",
@@ -68,6 +70,7 @@ __all__ = [
     "PriorKnowledge",
     "Target",
     "__version__",
+    "bootstrap",
     "discretize",
     "do",
     "evaluate",

@@ -283,6 +283,8 @@ class InterventionMixture(Conventions):
                 result, configurations, own, encoded.codes, weight, known, self.gap_tolerance
             )
         self._library = encoded.library
+        # What a bootstrap needs to do the same again.
+        self._fitted_from, self._options = network, options
         before, network = network, result.network
         self.network_ = network
         self._store(result)
@@ -393,7 +395,9 @@ class InterventionMixture(Conventions):
         self.variables_ = variable_table(
             before, result.targets, self.weights_, belief, codes, counts, level
         )
-        self.pairs_ = pair_table(result.network, result.targets, self.weights_, belief, level)
+        self.pairs_ = pair_table(
+            before, result.targets, self.weights_, belief, codes, counts, level
+        )
         self.undecided_ = undecided_table(result.network, belief, level)
         self.families_ = family_table(result.network, result.targets, self.weights_, belief, level)
         self.confusable_ = confusable_table(result.network, result.targets, result.rivals)

@@ -262,6 +262,7 @@ def write_result(
     rows: pl.DataFrame,
     content: Mapping[str, Any],
     *,
+    extra: Mapping[str, pl.DataFrame] | None = None,
     force: bool = False,
 ) -> None:
     """Write a result folder, whole or not at all.
@@ -276,6 +277,8 @@ def write_result(
         From :func:`row_table`.
     content : mapping
         From :func:`result_content`.
+    extra : mapping of str to polars.DataFrame, optional
+        Further tables by name, each a CSV file of that name.
     force : bool, default=False
         Whether to replace an existing folder, which stays until the new one is complete.
 
@@ -303,6 +306,8 @@ def write_result(
         harmless(model.pairs_).write_csv(draft / "pairs.csv")
         if model.batches_ is not None:
             harmless(model.batches_).write_csv(draft / "batches.csv")
+        for name, table in (extra or {}).items():
+            harmless(table).write_csv(draft / f"{name}.csv")
         rows.write_parquet(draft / "rows.parquet")
         (draft / _RESULT).write_text(text + "\n", encoding="utf-8")
         (draft / "report.html").write_text(page, encoding="utf-8")

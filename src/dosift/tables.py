@@ -14,7 +14,7 @@ from dosift.interventions import Mixture, Target
 from dosift.network.model import Network
 from dosift.search.rivals import Rival
 from dosift.uncertainty import FALSE_SHARE, LEAST_PROBABILITY, Belief
-from dosift.uncertainty.rate_tests import rates_with_tests
+from dosift.uncertainty.rate_tests import pair_p_value, rates_with_tests
 
 if TYPE_CHECKING:
     import polars as pl
@@ -163,20 +163,23 @@ def pair_table(
     targets: Ints,
     weights: Floats,
     belief: Belief | None,
+    codes: Ints,
+    counts: Floats,
     level: float = 0.95,
 ) -> pl.DataFrame:
     """Totals of weight for each pair of do's that some component holds, by descending rate.
 
     Parameters
     ----------
-    network, targets, weights, belief, level
+    network, targets, weights, belief, codes, counts, level
         As for :func:`variable_table`.
 
     Returns
     -------
     polars.DataFrame
         Columns ``target`` (the pair), ``rate``, ``std_error``, ``ci_low``, ``ci_high``,
-        ``probability``.
+        ``probability``, and ``p_value``, from one pass that involves no search: "no component
+        sets both". At most 200 pairs, those of largest rate.
     """
     import polars as pl
 
@@ -195,8 +198,16 @@ def pair_table(
         "target": [name_of(network, pair) for pair in some],
         **_totals(members, weights, belief, level),
     }
-    table = pl.DataFrame(frame).head(len(pairs)).sort("rate", descending=True, maintain_order=True)
-    return table.head(_MOST_PAIRS).with_columns(pl.col(pl.Float64).fill_nan(None))
+    table = pl.DataFrame(frame).with_row_index("place").head(len(pairs))
+    table = table.sort("rate", descending=True, maintain_order=True).head(_MOST_PAIRS)
+    rates = rates_with_tests(network, codes, counts)
+    p_values = []
+    for place in table["place"]:
+        first, second = np.flatnonzero(some[place] >= 0).tolist()
+        both = (first, int(some[place][first])), (second, int(some[place][second]))
+        p_values.append(pair_p_value(network, codes, counts, rates, both))
+    table = table.drop("place").with_columns(pl.Series("p_value", p_values, dtype=pl.Float64))
+    return table.with_columns(pl.col(pl.Float64).fill_nan(None))
 
 
 def undecided_table(network: Network, belief: Belief | None, level: float = 0.95) -> pl.DataFrame:

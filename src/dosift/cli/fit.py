@@ -97,6 +97,15 @@ def fit(
         typer.Option("--random-labels", help="Labelled rows are a random sample of all rows."),
     ] = False,
     level: Level = 0.95,
+    bootstrap: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help="Fit again to resampled rows: nonparametric or parametric; adds bootstrap.csv.",
+        ),
+    ] = None,
+    resamples: Annotated[int, typer.Option(help="Number of resamples.", min=2)] = 200,
+    processes: Annotated[int, typer.Option(help="Processes of the bootstrap.", min=1)] = 1,
     layer: Layer = None,
     seed: Seed = 0,
     threads: Threads = 2,
@@ -121,6 +130,9 @@ def fit(
         "epsilon": epsilon,
         "delta": delta,
         "level": level,
+        "bootstrap": bootstrap,
+        "resamples": None if bootstrap is None else resamples,
+        "processes": processes,
         "seed": seed,
         "graph": None if graph is None else str(graph),
         "control": None if control is None else str(control),
@@ -161,6 +173,7 @@ def fit_files(
     from dosift.rows.side_columns import load_with_columns
 
     check_absent(output, force)
+    check_bootstrap(settings)
     timings: dict[str, float] = {}
     with ProgressReporter(quiet) as tell:
         begin = time.perf_counter()
@@ -197,14 +210,61 @@ def fit_files(
             progress=tell,
         )
         timings["fit"] = time.perf_counter() - begin
+        begin = time.perf_counter()
+        extra, journal = resample(model, rows, settings, output, tell)
+        if extra:
+            timings["bootstrap"] = time.perf_counter() - begin
         tell("writing", 0, None)
         found, inverse = model.assign(rows, batch=batch)
         table = row_table(found, inverse, [str(t) for t in model.targets_], all_probabilities)
         if model.labels_ is not None:
             table = label_rows(table, model.labels_)
         content = result_content(model, settings=settings, inputs=files, timings=timings)
-        write_result(output, model, table, content, force=force)
+        content |= {name: part.to_dicts() for name, part in extra.items()}
+        write_result(output, model, table, content, extra=extra, force=force)
+        if journal is not None:
+            journal.unlink(missing_ok=True)
     return content, model
+
+
+def check_bootstrap(settings: dict[str, Any]) -> None:
+    """Refuse a bootstrap that cannot be done, before any work."""
+    from dosift.resampling import KINDS
+
+    kind = settings.get("bootstrap")
+    if kind is None:
+        return
+    if kind not in KINDS:
+        raise InputError(f"--bootstrap is {kind!r}; choose one of {', '.join(KINDS)}")
+    if settings["method"] != "likelihood" or settings.get("batch") or settings.get("labels"):
+        raise InputError("--bootstrap needs method likelihood, and neither --batch nor --labels")
+
+
+def resample(
+    model: InterventionMixture,
+    rows: Any,
+    settings: dict[str, Any],
+    output: Path,
+    tell: Any,
+) -> tuple[dict[str, Any], Path | None]:
+    """Bootstrap if wanted; the resamples are kept beside the output until it is there."""
+    from dosift.resampling import bootstrap
+
+    if settings.get("bootstrap") is None:
+        return {}, None
+    output.parent.mkdir(parents=True, exist_ok=True)
+    journal = output.with_name(f"{output.name}.bootstrap.jsonl")
+    found = bootstrap(
+        model,
+        rows,
+        kind=settings["bootstrap"],
+        n_resamples=settings["resamples"],
+        processes=settings["processes"],
+        journal=journal,
+        random_state=settings["seed"],
+        progress=tell,
+    )
+    return {"bootstrap": found.summary(settings["level"])}, journal
 
 
 def _is_h5ad(path: Path | None) -> bool:

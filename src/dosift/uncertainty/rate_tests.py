@@ -36,6 +36,10 @@ class RateWithTest:
         Of setting the variable at all.
     value_rates, value_std_errors, value_p_values : ndarray, shape (n_states,)
         Of setting it to each state; 0, NaN and 1 for the state that looks excluded.
+    excluded : int
+        The state that looks excluded.
+    n_plausible : int
+        Number of states that could be it.
     """
 
     rate: float
@@ -44,6 +48,8 @@ class RateWithTest:
     value_rates: Floats
     value_std_errors: Floats
     value_p_values: Floats
+    excluded: int
+    n_plausible: int
 
 
 def rates_with_tests(
@@ -102,7 +108,7 @@ def rate_with_test(table: Floats, family: Floats, control: Floats | None = None)
     if k == 1 or np.isnan(plain.std_error):
         unknown = np.full(k, np.nan)
         return RateWithTest(
-            plain.rate, float("nan"), float("nan"), plain.value_rates, unknown, unknown
+            plain.rate, float("nan"), float("nan"), plain.value_rates, unknown, unknown, x, 1
         )
     n = float(family.sum())
     inverse = np.divide(1.0, table, out=np.zeros_like(table), where=table > 0)
@@ -134,7 +140,63 @@ def rate_with_test(table: Floats, family: Floats, control: Floats | None = None)
         if a != x and value_errors[a] > 0:
             value_p[a] = min(1.0, others * float(ndtr(-plain.value_rates[a] / value_errors[a])))
     value_errors[x] = np.nan
-    return RateWithTest(rate, float(errors[x]), p_value, plain.value_rates, value_errors, value_p)
+    return RateWithTest(
+        rate,
+        float(errors[x]),
+        p_value,
+        plain.value_rates,
+        value_errors,
+        value_p,
+        x,
+        int(plausible.sum()),
+    )
+
+
+def pair_p_value(
+    network: Network,
+    codes: NDArray[np.integer],
+    counts: Floats,
+    rates: list[RateWithTest],
+    pair: tuple[tuple[int, int], tuple[int, int]],
+) -> float:
+    """P-value of "no component sets both", from one pass over the rows.
+
+    The mean of ``phi_{i,a} phi_{j,b}``, with ``phi_{i,a} = 1[v_i = a] - p_i(a | pa_i) g_{i,x}``
+    and an excluded value x of variable i, is the total weight of the targets that hold both
+    ``do(i=a)`` and ``do(j=b)``.
+
+    Parameters
+    ----------
+    network : Network
+    codes : ndarray of int, shape (n_configurations, n_variables)
+    counts : ndarray, shape (n_configurations,)
+    rates : list of RateWithTest
+        Of all variables.
+    pair : two pairs of int
+        Variable and state of each do.
+
+    Returns
+    -------
+    float
+        NaN if one of the values looks excluded.
+    """
+    product = np.ones(counts.size)
+    choices = 1
+    for i, a in pair:
+        x = rates[i].excluded
+        if a == x or np.isnan(rates[i].std_error):
+            return float("nan")
+        table, rows = network.tables[i], network.parent_rows(i, codes)
+        of_x = table[rows, x]
+        g = np.divide(codes[:, i] == x, of_x, out=np.zeros(counts.size), where=of_x > 0)
+        product *= (codes[:, i] == a) - table[rows, a] * g
+        choices *= rates[i].n_plausible
+    n = float(counts.sum())
+    mean = float(counts @ product) / n
+    variance = max(float(counts @ product**2) / n - mean**2, 0.0) / n
+    if variance == 0.0:
+        return 1.0
+    return min(1.0, choices * float(ndtr(-mean / np.sqrt(variance))))
 
 
 def _table_error(
