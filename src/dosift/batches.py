@@ -18,8 +18,10 @@ from dosift.prior_knowledge import PriorKnowledge
 from dosift.rows import collapse
 from dosift.rows.side_columns import SideColumn
 from dosift.search.batches import find_in_batches
+from dosift.search.candidates import Candidates
 from dosift.search.constraints import Constraints
 from dosift.search.engine import SearchResult, describe, find_targets
+from dosift.search.score import Score
 from dosift.tables import component_table
 from dosift.uncertainty import believe
 
@@ -240,36 +242,65 @@ def batch_table(
     Returns
     -------
     polars.DataFrame
-        The columns of ``components.csv`` after ``batch``, by batch and descending weight. Errors
-        and intervals take the targets of the batch as given.
+        The columns of ``components.csv`` after ``batch``, by batch and descending weight. Each of
+        the targets that batches have in common may be in a batch or not: errors and intervals
+        are averaged over that, with the share of the other batches that hold a target for its
+        probability beforehand.
     """
     import polars as pl
 
+    odds = _log_prior_odds(network, targets, batches.weights > 0)
     parts = []
     for b, name in enumerate(batches.names):
         at = column.index == column.texts.index(name)
         own = np.flatnonzero(batches.weights[b] > 0)
         own = own[np.argsort(-batches.weights[b, own], kind="stable")]
         rows = collapse(codes[at], network.cardinalities, _of(sample_weight, at))
-        found = assign(network, targets[own], batches.weights[b, own], rows.codes)
+        every = np.concatenate([own, np.setdiff1d(np.arange(len(targets)), own)])
+        found = assign(network, targets[every], batches.weights[b, every], rows.codes)
         belief = None
         if found.mixture.min() > 0:
+            # Targets that no row of the batch can come from are not in it.
+            seen = (found.columns > 0).any(axis=0)
+            every, columns = every[seen], found.columns[:, seen]
+            others = every[own.size :]
             belief = believe(
                 network,
                 rows.codes,
                 rows.counts,
-                targets[own],
-                found.weights,
-                found.columns,
-                None,
+                targets[every],
+                batches.weights[b, own],
+                columns,
+                Candidates(targets[others], odds[b, others], odds[b, own]),
                 refined,
-                np.random.default_rng(0),  # given targets need no draws
+                np.random.default_rng(0),
             )
         table = component_table(
-            [names[int(k)] for k in own], found.weights, rows.total, belief, level
+            [names[int(k)] for k in own], batches.weights[b, own], rows.total, belief, level
         )
         parts.append(table.select(pl.lit(name).alias("batch"), pl.all()))
     return pl.concat(parts)
+
+
+def _log_prior_odds(network: Network, targets: Ints, present: NDArray[np.bool_]) -> Floats:
+    """Odds of each target being in each batch, judged by the other batches.
+
+    Parameters
+    ----------
+    network : Network
+    targets : ndarray of int, shape (n_targets, n_variables)
+    present : ndarray of bool, shape (n_batches, n_targets)
+
+    Returns
+    -------
+    ndarray, shape (n_batches, n_targets)
+        For a target that no other batch has, those of a target picked among all.
+    """
+    others = present.sum(axis=0) - present
+    odds = np.log(others + 0.5) - np.log(len(present) - 1 - others + 0.5)
+    score = Score(1.0, network.cardinalities, network.n_variables)
+    alone = np.log(present.sum(axis=1))[:, None] - score.names(targets)
+    return np.asarray(np.where(others > 0, odds, alone), dtype=np.float64)
 
 
 def _of(sample_weight: Floats | None, at: NDArray[np.bool_]) -> Floats | None:
