@@ -383,3 +383,26 @@ def test_a_matrix_too_large_to_read_whole(adata: Any, monkeypatch: pytest.Monkey
     monkeypatch.setattr("dosift.rows.cells._MOST_ENTRIES", 100)
     with pytest.raises(InputError, match="too many to read whole"):
         read_rows(path)
+
+
+def test_guides_are_batches(network: dosift.Network, adata: Any, tmp_path: Path) -> None:
+    guides = np.where(np.arange(3000) % 2 == 0, "even", "odd").astype(object)
+    guides[2000:] = None  # control cells need no guide
+    adata.obs["guide"] = pd.Categorical(guides)
+    known = dosift.PriorKnowledge(required=["do()"])
+    model = fit_anndata(
+        adata, network, control=("condition", "ctrl"), batch="guide", prior_knowledge=known
+    )
+    assert model.batches_ is not None
+    assert model.batches_["batch"].unique().sort().to_list() == ["even", "odd"]
+    adata.write_h5ad(tmp_path / "out.h5ad")
+    stored = ad.read_h5ad(tmp_path / "out.h5ad").uns["dosift"]
+    assert stored["params"]["batch"] == "guide"
+    assert stored["batches"]["weight"].to_numpy() == pytest.approx(
+        model.batches_["weight"].to_numpy()
+    )
+    adata.obs.loc["cell3", "guide"] = None
+    with pytest.raises(InputError, match=r"obs\['guide'\] is missing for the cell 'cell3'"):
+        fit_anndata(adata, network, control=("condition", "ctrl"), batch="guide")
+    with pytest.raises(InputError, match="obs has no column 'gide' for batch"):
+        fit_anndata(adata, network, batch="gide")

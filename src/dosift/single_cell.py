@@ -20,6 +20,7 @@ from dosift.network.graph import Graph, read_graph
 from dosift.network.model import Network
 from dosift.result import distrust
 from dosift.rows.cells import Cells, cells_of, name_levels, name_states
+from dosift.rows.side_columns import SideColumn, side_column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,6 +41,7 @@ def fit_anndata(
     key_added: str = "dosift",
     copy: Literal[False] = False,
     prior: float = DEFAULT_PRIOR,
+    batch: str | None = None,
     **parameters: Any,
 ) -> InterventionMixture: ...
 
@@ -55,6 +57,7 @@ def fit_anndata(
     key_added: str = "dosift",
     copy: Literal[True],
     prior: float = DEFAULT_PRIOR,
+    batch: str | None = None,
     **parameters: Any,
 ) -> AnnData: ...
 
@@ -69,6 +72,7 @@ def fit_anndata(
     key_added: str = "dosift",
     copy: bool = False,
     prior: float = DEFAULT_PRIOR,
+    batch: str | None = None,
     **parameters: Any,
 ) -> InterventionMixture | AnnData:
     """Find the interventions in the cells of an AnnData and annotate the cells with them.
@@ -101,6 +105,9 @@ def fit_anndata(
         Annotate a copy and return that, rather than `adata` itself.
     prior : float, default=0.5
         Pseudo-count of a network that is learned.
+    batch : str, optional
+        Column of ``obs`` that holds the batch of each cell, such as its guide: batches have targets
+        in common, and weights of their own, by which their cells are judged.
     **parameters
         Of :class:`~dosift.InterventionMixture`, such as `max_size`.
 
@@ -121,8 +128,8 @@ def fit_anndata(
             columns in the order of ``uns[key_added]["targets"]``.
         ``uns[key_added]``
             ``targets``; the tables ``components``, ``variables`` and, with a discretizer,
-            ``thresholds``; ``mixture`` (JSON for :meth:`dosift.Mixture.from_dict`) and
-            ``network`` (BIF) as text; ``params``, ``trusted``, ``reasons`` and ``version``.
+            ``thresholds``, with a batch ``batches``; ``mixture`` (JSON for
+            :meth:`dosift.Mixture.from_dict`) and ``network`` (BIF) as text; ``params``, ``trusted``, ``reasons`` and ``version``.
 
     Raises
     ------
@@ -156,9 +163,12 @@ def fit_anndata(
     if graph is not None:
         network = _learned(graph, control_cells, fitted_cells, discretizer, prior)
     rows = _states(fitted_cells, network, discretizer)
-    model = InterventionMixture(network, **parameters).fit(rows)
+    beside = None if batch is None else _batches(adata, batch, ~mask)
+    model = InterventionMixture(network, **parameters).fit(rows, batch=beside)
     used = {"layer": layer, "control": _described(control), "prior": prior, **parameters}
-    _store(adata, ~mask, rows, model, key_added, used, discretizer)
+    if batch is not None:
+        used["batch"] = batch
+    _store(adata, ~mask, rows, model, key_added, used, discretizer, beside)
     return adata if copy else model
 
 
@@ -205,11 +215,26 @@ def _control(adata: AnnData, control: Any) -> tuple[Mask, AnnData | None]:
     return mask, None
 
 
-def _obs_column(adata: AnnData, name: str) -> Any:
+def _obs_column(adata: AnnData, name: str, role: str = "control") -> Any:
     if name not in adata.obs.columns:
         listed = ", ".join(map(repr, adata.obs.columns[:12])) or "none"
-        raise InputError(f"obs has no column {name!r} for control; its columns are: {listed}")
+        raise InputError(f"obs has no column {name!r} for {role}; its columns are: {listed}")
     return adata.obs[name]
+
+
+def _batches(adata: AnnData, name: str, chosen: Mask) -> SideColumn:
+    """Return the batch of each chosen cell."""
+    if not isinstance(name, str):
+        raise InputError(f"batch is {name!r}; give the name of a column of obs")
+    column = _obs_column(adata, name, "batch")
+    missing = np.asarray(column.isna(), dtype=bool) & chosen
+    if missing.any():
+        raise InputError(
+            f"obs[{name!r}] is missing for the cell {adata.obs_names[int(missing.argmax())]!r} "
+            f"({int(missing.sum())} such cell(s)); every cell needs its batch"
+        )
+    values = column[chosen].astype(str).to_numpy(dtype=object)
+    return side_column(values, int(chosen.sum()), f"obs[{name!r}]")
 
 
 def _equal(adata: AnnData, name: str, value: object) -> Mask:
@@ -322,11 +347,12 @@ def _store(
     key: str,
     used: Mapping[str, Any],
     discretizer: Discretizer | None,
+    batch: SideColumn | None,
 ) -> None:
     """Write all results at once, in forms that survive a round trip through h5ad."""
     import pandas as pd
 
-    found, inverse = model.assign(rows)
+    found, inverse = model.assign(rows, batch=batch)
     texts = [str(target) for target in model.targets_]
     posterior = found.posterior[inverse]
     best = found.best[inverse]
@@ -349,6 +375,8 @@ def _store(
         "trusted": not reasons,
         "reasons": np.array(reasons, dtype=object),
     }
+    if model.batches_ is not None:
+        content["batches"] = _pandas(model.batches_)
     if discretizer is not None:
         content["thresholds"] = _pandas(discretizer.summary())
     with warnings.catch_warnings():
