@@ -129,7 +129,8 @@ def fit_anndata(
         ``uns[key_added]``
             ``targets``; the tables ``components``, ``variables`` and, with a discretizer,
             ``thresholds``, with a batch ``batches``; ``mixture`` (JSON for
-            :meth:`dosift.Mixture.from_dict`) and ``network`` (BIF) as text; ``params``, ``trusted``, ``reasons`` and ``version``.
+            :meth:`dosift.Mixture.from_dict`) and ``network`` (BIF) as text;
+            ``params``, ``trusted``, ``reasons`` and ``version``.
 
     Raises
     ------
