@@ -231,8 +231,8 @@ def test_many_small_batches_beat_the_pool() -> None:
 def test_intervals_of_batches_cover() -> None:
     """Over eight screens: the 95 % intervals of true components that were found.
 
-    Some 640 weights; were their coverage 93 %, less than 89 % of them would happen in fewer than one
-    of 10,000 runs.
+    Some 640 weights; were their coverage 93 %, less than 89 % of them would happen in fewer than
+    one of 10,000 runs.
     """
     covered = []
     for seed in range(20, 28):
