@@ -18,7 +18,8 @@ same for the total of each single do that truly occurs; error, the mean absolute
 totals, and of the weights of true components (0 where not found); false, the share of false
 components among all and among those called found; undecided, the share of the true components in
 the mixture that are called undecided; probabilities, how many targets (components and candidates)
-have a probability in [.1, .5) and [.5, .9), their mean, and the share that is true.
+have a probability in [.1, .5) and [.5, .9), their mean, and the share that is true; flagged, the
+share of the fits that the fit check rejects.
 """
 
 from __future__ import annotations
@@ -136,16 +137,18 @@ class Tally:
     found: list[bool]
     probability: list[float]
     is_true: list[bool]
+    flagged: list[bool]
 
 
 def measure(setting: Setting) -> Tally:
-    tally = Tally([], [], [], [], [], [], [], [], [])
+    tally = Tally([], [], [], [], [], [], [], [], [], [])
     for seed in range(setting.n_problems):
         network, targets, weights, codes, control = draw(setting, seed)
         given = assumed(setting, network, control, seed)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model = dosift.InterventionMixture(given).fit(codes)
+        tally.flagged.append(not model.fit_check_.fits)
         belief = model.belief_
         if belief is None:
             continue
@@ -206,7 +209,8 @@ def report(setting: Setting, tally: Tally) -> None:
         f"totals {np.mean(tally.totals):.3f} (n = {len(tally.totals)}), error "
         f"{np.mean(tally.total_error):.4f}, of weights {np.mean(tally.weight_error):.4f} | false "
         f"{1 - true.mean():.4f} of all, {1 - true[found].mean():.4f} of found ({found.sum()}) | "
-        f"undecided {(true & ~found).sum() / true.sum():.3f} | probabilities {'; '.join(parts)}",
+        f"undecided {(true & ~found).sum() / true.sum():.3f} | probabilities {'; '.join(parts)} | "
+        f"flagged {np.mean(tally.flagged):.3f}",
         flush=True,
     )
 
