@@ -34,6 +34,7 @@ from dosift.rows.side_columns import SideColumn, load_with_columns, side_column
 from dosift.search.constraints import Constraints
 from dosift.search.engine import SearchResult
 from dosift.simulation import RandomState, as_generator, sample_codes
+from dosift.soft import check_kind, intervention_table, mechanism_table, soften
 from dosift.tables import (
     component_table,
     confusable_table,
@@ -84,6 +85,12 @@ class InterventionMixture(Conventions):
         one over the number of control rows.
     prior_knowledge : PriorKnowledge or None, default=None
         Targets that may, must or must not occur, and weights that are known.
+    interventions : {"hard", "stochastic", "any"}, default="hard"
+        What may have happened. ``"hard"``: do-interventions. ``"stochastic"``: do's on the same
+        variables are one intervention that draws their values; all values may occur, see
+        `interventions_`. ``"any"``: mechanisms may also have changed in a way that still depends
+        on the parents, see `mechanisms_`; that takes several times as long. Only for
+        ``"likelihood"``, without batches and labels.
     level : float, default=0.95
         Of the intervals, in (0, 1).
     random_state : int, Generator or None, default=0
@@ -143,6 +150,11 @@ class InterventionMixture(Conventions):
         nats) that this would lose.
     undecided_ : polars.DataFrame
         Targets that were left out of the mixture and may be in it, with their probabilities.
+    interventions_ : polars.DataFrame
+        Components that set the same variables as one intervention with a distribution of values.
+    mechanisms_ : polars.DataFrame
+        Mechanisms that changed otherwise; empty unless `interventions` is "any". The network that
+        the mixture refers to, `network_`, has their new tables.
     belief_ : Belief or None
         The posterior of the weights that these tables come from; None for methods that
         do not maximise the likelihood, and where some rows are impossible.
@@ -190,6 +202,7 @@ class InterventionMixture(Conventions):
         epsilon: float = DEFAULT_EPSILON,
         delta: float | None = None,
         prior_knowledge: PriorKnowledge | None = None,
+        interventions: str = "hard",
         level: float = 0.95,
         random_state: RandomState = 0,
     ) -> None:
@@ -201,6 +214,7 @@ class InterventionMixture(Conventions):
         self.epsilon = epsilon
         self.delta = delta
         self.prior_knowledge = prior_knowledge
+        self.interventions = interventions
         self.level = level
         self.random_state = random_state
 
@@ -271,7 +285,11 @@ class InterventionMixture(Conventions):
         )
         if batches is not None:
             check_batches(batches, self.method, self.prior_knowledge)
+        check_kind(self.interventions, self.method, batches is not None or own is not None)
         result = estimate(self.method, network, configurations, options, progress)
+        result, changed = soften(
+            self.interventions, network, configurations, result, options, progress
+        )
         self.batch_fit_: BatchedFit | None = None
         if batches is not None:
             result, self.batch_fit_ = fit_batches(
@@ -286,12 +304,10 @@ class InterventionMixture(Conventions):
         # What a bootstrap needs to do the same again.
         self._fitted_from, self._options = network, options
         before, network = network, result.network
-        self.network_ = network
-        self._store(result)
-        self.n_rows_ = configurations.total
-        self.n_configurations_ = int(configurations.counts.size)
-        self.n_features_in_ = network.n_variables
-        self.feature_names_in_ = np.array(network.names, dtype=object)
+        # Freed tables come with control counts that only say how they were learned.
+        control = before.control if changed else network.control
+        self.network_ = Network(network.variables, network.parents, network.tables, control)
+        self._store(result, configurations)
         if progress is not None:
             progress("checking the fit", 0, None)
         self.impossible_rows_ = float(configurations.counts[found.mixture <= 0].sum())
@@ -312,6 +328,10 @@ class InterventionMixture(Conventions):
                 level=self.level,
             )
         self._believe(before, configurations, result, found, known)
+        self.interventions_ = intervention_table(
+            network, result.targets, self.weights_, self.belief_, self.level
+        )
+        self.mechanisms_ = mechanism_table(network, changed)
         self.fit_check_ = self._check_fit(configurations.codes, configurations.counts)
         self._warn()
         return self
@@ -341,7 +361,11 @@ class InterventionMixture(Conventions):
             for name, value in columns.items()
         ]
 
-    def _store(self, result: SearchResult) -> None:
+    def _store(self, result: SearchResult, configurations: Configurations) -> None:
+        self.n_rows_ = configurations.total
+        self.n_configurations_ = int(configurations.counts.size)
+        self.n_features_in_ = self.network_.n_variables
+        self.feature_names_in_ = np.array(self.network_.names, dtype=object)
         self.mixture_ = Mixture.from_codes(self.network_, result.targets, result.weights)
         self._target_codes = result.targets
         self.targets_: list[Target] = [

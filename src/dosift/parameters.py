@@ -38,11 +38,14 @@ def _size(value: Any) -> bool:
     return value is None or (whole and value >= 1)
 
 
+_KINDS = ("hard", "stochastic", "any")
+
 #: For each parameter what it must be, in words and as a test.
 _RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "method": (f"choose one of {', '.join(METHODS)}", lambda v: v in METHODS),
     "max_size": ("give a positive integer or None", _size),
     "refine": ("give True or False", lambda v: isinstance(v, bool | np.bool_)),
+    "interventions": ("choose one of hard, stochastic, any", lambda v: v in _KINDS),
     "level": ("give a number in (0, 1), such as 0.95", lambda v: _number(v) and 0 < v < 1),
     "gap_tolerance": ("give a number in (0, 1)", lambda v: _number(v) and 0 < v < 1),
     "epsilon": ("give a number in [0, 1)", lambda v: _number(v) and 0 <= v < 1),

@@ -101,6 +101,8 @@ def result_content(
         "variables": [_finite(row) for row in model.variables_.to_dicts()],
         "pairs": model.pairs_.to_dicts(),
         "families": model.families_.to_dicts(),
+        "interventions": model.interventions_.to_dicts(),
+        "mechanisms": model.mechanisms_.to_dicts(),
         "undecided": model.undecided_.to_dicts(),
         **(
             {}

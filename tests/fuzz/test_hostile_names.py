@@ -101,7 +101,7 @@ def test_errors_show_no_control_characters(name: str, folder: Path) -> None:
     assert not (folder / "bad").exists()
 
 
-@pytest.mark.parametrize("table", ["components.csv", "variables.csv"])
+@pytest.mark.parametrize("table", ["components.csv", "pairs.csv", "variables.csv"])
 def test_tables_hold_no_formulas(table: str, folder: Path, fit: object) -> None:
     with open(folder / "out" / table, newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file))
@@ -117,6 +117,7 @@ def test_files_stay_in_their_folder(folder: Path, fit: object) -> None:
         "components.csv",
         "mixture.json",
         "network.bif",
+        "pairs.csv",
         "report.html",
         "result.json",
         "rows.parquet",

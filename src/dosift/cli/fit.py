@@ -96,6 +96,13 @@ def fit(
         bool,
         typer.Option("--random-labels", help="Labelled rows are a random sample of all rows."),
     ] = False,
+    interventions: Annotated[
+        str,
+        typer.Option(
+            help="What may have happened: hard (do's), stochastic (values drawn), or any (also "
+            "mechanisms that changed and still depend on their parents; slower)."
+        ),
+    ] = "hard",
     level: Level = 0.95,
     bootstrap: Annotated[
         str | None,
@@ -129,6 +136,7 @@ def fit(
         "refine": refine,
         "epsilon": epsilon,
         "delta": delta,
+        "interventions": interventions,
         "level": level,
         "bootstrap": bootstrap,
         "resamples": None if bootstrap is None else resamples,
@@ -200,6 +208,7 @@ def fit_files(
             epsilon=settings.get("epsilon", 1e-3),
             delta=settings.get("delta"),
             prior_knowledge=None if said is None else PriorKnowledge.from_dict(said),
+            interventions=settings.get("interventions", "hard"),
             level=settings.get("level", 0.95),
             random_state=settings["seed"],
         ).fit(
