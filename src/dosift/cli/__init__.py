@@ -20,14 +20,30 @@ def main() -> NoReturn:
     interrupted; 143 terminated.
     """
     sys.unraisablehook = _keep_interrupt
+    interrupted = threading.Event()
+
+    def interrupt(number: int, frame: object) -> NoReturn:
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored
+        signal.signal(signal.SIGINT, interrupt)
     try:
         status = _run()
     except KeyboardInterrupt:
-        # Files and folders appear whole or not at all, so there is nothing to clean up here.
-        print("interrupted; nothing unfinished was kept", file=sys.stderr)
+        interrupted.set()
+        status = EXIT_INTERRUPTED
+    except BaseException:
+        # Compiled libraries turn an interrupt into errors of their own, of any type.
+        if not interrupted.is_set():
+            raise
         status = EXIT_INTERRUPTED
     # What is done is done: an interrupt while Python shuts down must not change the status.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if interrupted.is_set() and status:
+        # Files and folders appear whole or not at all, so there is nothing to clean up here.
+        print("interrupted; nothing unfinished was kept", file=sys.stderr)
+        status = EXIT_INTERRUPTED
     sys.exit(status)
 
 
