@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import chi2_contingency, kstest
 
-from dosift.fit_check import MISFIT_LEVEL, check_fit, homogeneity_p_value
+from dosift.fit_check import MISFIT_LEVEL, FitCheck, homogeneity_p_value
+from dosift.fit_check import check_fit as check_collapsed
 from dosift.network import Network
 from dosift.random_problems import random_network
 from dosift.rows import collapse
@@ -17,6 +18,13 @@ def draw(network: Network, n_rows: int, seed: int) -> np.ndarray:
     nothing = np.full((1, network.n_variables), -1)
     codes, _ = sample_codes(network, nothing, np.ones(1), n_rows, np.random.default_rng(seed))
     return codes
+
+
+def check_fit(
+    network: Network, rows: np.ndarray, counts: np.ndarray, simulated: np.ndarray
+) -> FitCheck:
+    sizes = network.cardinalities
+    return check_collapsed(network, collapse(rows, sizes, counts), collapse(simulated, sizes))
 
 
 def test_the_p_value_is_that_of_the_contingency_table() -> None:
@@ -91,8 +99,11 @@ def test_a_dependence_that_the_network_lacks_is_found_and_named() -> None:
     rows[:400, 2] = rows[:400, 0]
     check = check_fit(network, rows, np.ones(2000), draw(network, 50_000, 1))
     assert not check.fits
-    assert [pair[:2] for pair in check.worst] == [(0, 2)]
-    assert check.worst[0][2] == check.p_value < MISFIT_LEVEL
+    assert [deviation.variables for deviation in check.worst] == [(0, 2)]
+    assert check.worst[0].p_value == check.p_value < MISFIT_LEVEL
+    # A fifth of the rows has c = a, which half of them would have had by chance.
+    assert check.worst[0].distance == pytest.approx(0.1, abs=0.03)
+    assert check.suspects == (0, 2)
 
 
 def test_the_worst_pairs_come_first_and_are_few() -> None:
@@ -103,17 +114,22 @@ def test_the_worst_pairs_come_first_and_are_few() -> None:
     rows = np.repeat(draw(network, 2000, 0)[:, :1], 8, axis=1)
     check = check_fit(network, rows, np.ones(2000), draw(network, 50_000, 1))
     assert len(check.worst) == 10
-    p_values = [p for _, _, p in check.worst]
+    p_values = [deviation.p_value for deviation in check.worst]
     assert p_values == sorted(p_values)
 
 
 def test_wide_networks_are_compared_along_their_edges() -> None:
-    network = random_network(40, random_state=0, max_parents=2)
-    rows, simulated = draw(network, 1000, 0), draw(network, 10_000, 1)
-    check = check_fit(network, rows, np.ones(1000), simulated)
-    roots = sum(not parents for parents in network.parents)
-    assert check.n_pairs == len(network.edges) + roots
-    assert check.fits
+    alarms = 0
+    for seed in range(10):
+        network = random_network(40, random_state=seed, max_parents=2)
+        rows, simulated = draw(network, 1000, seed), draw(network, 20_000, seed + 100)
+        check = check_fit(network, rows, np.ones(1000), simulated)
+        roots = sum(not parents for parents in network.parents)
+        assert check.n_pairs == len(network.edges) + roots
+        assert check.n_mechanisms == sum(len(parents) > 1 for parents in network.parents)
+        alarms += not check.fits
+    # One in a hundred is expected; more than two of ten has a probability near 1e-4.
+    assert alarms <= 2
 
 
 def test_a_single_variable_is_compared_with_itself() -> None:
@@ -122,4 +138,21 @@ def test_a_single_variable_is_compared_with_itself() -> None:
     even, odd = np.array([500.0, 500.0]), np.array([900.0, 100.0])
     codes = np.array([[0], [1]])
     assert check_fit(network, codes, even, simulated).fits
-    assert check_fit(network, codes, odd, simulated).worst[0][:2] == (0, 0)
+    worst = check_fit(network, codes, odd, simulated).worst[0]
+    assert worst.variables == (0, 0)
+    assert worst.distance == pytest.approx(0.4, abs=0.01)
+
+
+def test_a_mechanism_whose_pairs_all_agree_is_found_by_its_family() -> None:
+    # c is a xor b more often than the network says: each pair still looks independent.
+    tables = {"a": [0.5, 0.5], "b": [0.5, 0.5], "c": np.full((4, 2), 0.5)}
+    graph = {"c": ["a", "b"]}
+    network = Network.from_tables({name: ["0", "1"] for name in "abc"}, graph, tables)
+    rows = draw(network, 4000, 0)
+    rows[:800, 2] = rows[:800, 0] ^ rows[:800, 1]
+    check = check_fit(network, rows, np.ones(4000), draw(network, 50_000, 1))
+    assert check.worst == ()
+    assert check.n_mechanisms == 1
+    assert [deviation.variables for deviation in check.mechanisms] == [(0, 1, 2)]
+    assert check.mechanisms[0].distance == pytest.approx(0.1, abs=0.03)
+    assert not check.fits

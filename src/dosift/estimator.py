@@ -16,7 +16,7 @@ from dosift.batches import BatchedFit, batch_table, check_batches, fit_batches
 from dosift.certainty import Certainty, certainty
 from dosift.conventions import Conventions, as_codes, not_fitted
 from dosift.errors import ConvergenceWarning, InputError, MisfitWarning
-from dosift.fit_check import FitCheck, check_fit
+from dosift.fit_check import FitCheck
 from dosift.interventions import Mixture, Target
 from dosift.labels import (
     check_label_options,
@@ -25,7 +25,9 @@ from dosift.labels import (
     weigh_with_labels,
     with_labels,
 )
-from dosift.methods import DEFAULT_EPSILON, OPTIMISING, Options, cause_of_misfit, estimate
+from dosift.methods import DEFAULT_EPSILON, OPTIMISING, Options, estimate
+from dosift.misfit import fit_check_content, misfit_in_words
+from dosift.model_check import check_model
 from dosift.network.model import Network, without_negligible
 from dosift.parameters import check_parameters, checked_network
 from dosift.prior_knowledge import PriorKnowledge
@@ -33,8 +35,9 @@ from dosift.rows import Configurations, Encoded, collapse, load_rows, to_native
 from dosift.rows.side_columns import SideColumn, load_with_columns, side_column
 from dosift.search.constraints import Constraints
 from dosift.search.engine import SearchResult
-from dosift.simulation import RandomState, as_generator, sample_codes
+from dosift.simulation import RandomState, as_generator
 from dosift.soft import check_kind, intervention_table, mechanism_table, soften
+from dosift.surprise import FALSE_SHARE, SurpriseScale, unexplained
 from dosift.tables import (
     component_table,
     confusable_table,
@@ -52,9 +55,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
 Progress = Callable[[str, int, "int | None"], None]
-
-#: Rows drawn from the fitted mixture for the fit check: at least, and as a multiple of the rows.
-_CHECK_ROWS, _CHECK_FACTOR, _CHECK_MOST = 100_000, 5, 300_000
 
 
 class InterventionMixture(Conventions):
@@ -163,7 +163,11 @@ class InterventionMixture(Conventions):
     certainty_ : Certainty
         How sure the rows are of their most probable target.
     fit_check_ : FitCheck
-        Whether the mixture describes the rows.
+        Whether the mixture describes the rows, and where it does not.
+    unexplained_rows_ : float
+        Number of rows so surprising that the mixture hardly made them: see :meth:`unexplained`.
+    surprise_scale_ : SurpriseScale
+        The surprise of simulated rows.
 
     Examples
     --------
@@ -189,6 +193,8 @@ class InterventionMixture(Conventions):
     network_: Network
     certainty_: Certainty
     fit_check_: FitCheck
+    surprise_scale_: SurpriseScale
+    unexplained_rows_: float
     belief_: Belief | None
 
     def __init__(
@@ -310,8 +316,6 @@ class InterventionMixture(Conventions):
         self._store(result, configurations)
         if progress is not None:
             progress("checking the fit", 0, None)
-        self.impossible_rows_ = float(configurations.counts[found.mixture <= 0].sum())
-        self.certainty_ = certainty(found, configurations.counts)
         self.labels_ = own
         self.batches_ = None
         if batches is not None or (own is not None and random_labels):
@@ -332,7 +336,9 @@ class InterventionMixture(Conventions):
             network, result.targets, self.weights_, self.belief_, self.level
         )
         self.mechanisms_ = mechanism_table(network, changed)
-        self.fit_check_ = self._check_fit(configurations.codes, configurations.counts)
+        # Where targets, batches or labels bind the search, components cannot stand in for a change.
+        is_bound = not known.is_free or batches is not None or own is not None
+        self._check(before, configurations, result, found, not is_bound and not changed)
         self._warn()
         return self
 
@@ -426,11 +432,30 @@ class InterventionMixture(Conventions):
         self.families_ = family_table(result.network, result.targets, self.weights_, belief, level)
         self.confusable_ = confusable_table(result.network, result.targets, result.rivals)
 
-    def _check_fit(self, codes: Ints, counts: Floats) -> FitCheck:
-        n = int(min(max(_CHECK_ROWS, _CHECK_FACTOR * self.n_rows_), _CHECK_MOST))
-        rng = as_generator(self.random_state)
-        simulated, _ = sample_codes(self.network_, self._target_codes, self.weights_, n, rng)
-        return check_fit(self.network_, codes, counts, simulated)
+    def _check(
+        self,
+        before: Network,
+        configurations: Configurations,
+        result: SearchResult,
+        found: Assignment,
+        look_for_changed: bool,
+    ) -> None:
+        """Work out how sure the rows are, and whether the mixture describes them."""
+        self.impossible_rows_ = float(configurations.counts[found.mixture <= 0].sum())
+        self.certainty_ = certainty(found, configurations.counts)
+        if not self.refine:
+            before = Network(before.variables, before.parents, before.tables)
+        checked = check_model(
+            before,
+            configurations,
+            result,
+            found.log_probability,
+            self.random_state,
+            look_for_changed and self.method == "likelihood",
+        )
+        self.fit_check_ = checked.fit
+        self.surprise_scale_ = checked.scale
+        self.unexplained_rows_ = checked.n_unexplained
 
     def _warn(self) -> None:
         if not self.converged_:
@@ -441,15 +466,8 @@ class InterventionMixture(Conventions):
                 stacklevel=3,
             )
         if not self.fit_check_.fits:
-            i, j, p = self.fit_check_.worst[0]
-            names = self.network_.names
-            warnings.warn(
-                "the fitted mixture does not describe the rows: the joint distribution of "
-                f"{names[i]} and {names[j]} deviates most (p = {p:.1g}); "
-                + cause_of_misfit(self.method),
-                MisfitWarning,
-                stacklevel=3,
-            )
+            words = misfit_in_words(self.fit_check_, self.network_, self.method)
+            warnings.warn(words, MisfitWarning, stacklevel=3)
 
     # What is known after fitting.
 
@@ -535,6 +553,37 @@ class InterventionMixture(Conventions):
         found, inverse = self.assign(rows)
         return -found.log_probability[inverse]
 
+    def surprise_p_value(self, rows: Any) -> Floats:
+        """How likely a row as surprising as each is, under the fitted mixture.
+
+        Parameters
+        ----------
+        rows : as in :meth:`fit`
+
+        Returns
+        -------
+        ndarray, shape (n_rows,)
+            The share of rows, simulated from the fitted mixture, that are at most as probable; 0
+            for a row that cannot occur.
+        """
+        return self.surprise_scale_.p_values(-self.surprise(rows))
+
+    def unexplained(self, rows: Any, *, false_share: float = FALSE_SHARE) -> NDArray[np.bool_]:
+        """Name the rows that the fitted mixture does not explain.
+
+        Parameters
+        ----------
+        rows : as in :meth:`fit`
+        false_share : float, default=0.05
+            Expected share of rows of the mixture among those named (Benjamini and Hochberg).
+
+        Returns
+        -------
+        ndarray of bool, shape (n_rows,)
+        """
+        p_values = self.surprise_p_value(rows)
+        return unexplained(p_values, np.ones(p_values.size), false_share)
+
     def score(
         self, rows: Any, y: object = None, *, sample_weight: ArrayLike | None = None
     ) -> float:
@@ -595,7 +644,6 @@ class InterventionMixture(Conventions):
             Ready for JSON.
         """
         self._check_fitted()
-        names = self.network_.names
         return {
             "n_rows": self.n_rows_,
             "n_configurations": self.n_configurations_,
@@ -606,15 +654,8 @@ class InterventionMixture(Conventions):
             "converged": self.converged_,
             "certificate": self._certificate(),
             "impossible_rows": self.impossible_rows_,
-            "fit_check": {
-                "fits": self.fit_check_.fits,
-                "p_value": self.fit_check_.p_value,
-                "n_pairs": self.fit_check_.n_pairs,
-                "worst": [
-                    {"variables": [names[i], names[j]], "p_value": p}
-                    for i, j, p in self.fit_check_.worst
-                ],
-            },
+            "unexplained_rows": self.unexplained_rows_,
+            "fit_check": fit_check_content(self.fit_check_, self.network_),
         }
 
     def _certificate(self) -> dict[str, Any] | None:

@@ -1,9 +1,12 @@
-"""Does the fitted mixture describe the rows? A test on pairs of variables.
+"""Does the fitted mixture describe the rows? Tests on pairs of variables and on mechanisms.
 
 Pure array code. The rows are compared with a large sample drawn from the fitted mixture: for each
-pair of variables a chi-square test of homogeneity on their joint table (cells with small expected
-counts are pooled), corrected over the pairs by Bonferroni's inequality. The mixture was fitted to
-the same rows, which makes the test err on the side of acceptance.
+pair of variables, and for each variable with its parents, a chi-square test of homogeneity on
+their joint table (cells with small expected counts are pooled), corrected over all of them by
+Bonferroni's inequality. The mixture was fitted to the same rows, which makes the tests err on the
+side of acceptance: a flexible mixture can hide a mechanism that changed behind components that are
+not there. So a fit is also compared with one in which a table is freed
+(:func:`dosift.search.mechanisms.suspect_mechanism`).
 """
 
 from __future__ import annotations
@@ -15,7 +18,8 @@ from numpy.typing import NDArray
 from scipy.special import gammaincc
 
 from dosift.network.model import Network
-from dosift.rows.configurations import collapse
+from dosift.rows.configurations import Configurations
+from dosift.search.mechanisms import ChangedMechanism
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -25,42 +29,90 @@ _LEAST_EXPECTED = 5.0
 #: Above this many variables only pairs that an edge joins are compared.
 _ALL_PAIRS_UP_TO = 30
 #: Level below which the model is said not to fit.
-MISFIT_LEVEL = 1e-3
+MISFIT_LEVEL = 0.01
+#: Deviations that are listed, at most.
+_LISTED = 10
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """Variables whose joint distribution is not what the mixture says.
+
+    Attributes
+    ----------
+    variables : tuple of int
+        A pair, or a variable twice; or a variable after its parents.
+    p_value : float
+        Corrected for the number of tests.
+    distance : float
+        Total variation between the shares of the rows and those of the mixture: of their joint
+        distribution, or, for a mechanism, of the variable given its parents, averaged over the
+        rows. The noise of the rows is in it.
+    """
+
+    variables: tuple[int, ...]
+    p_value: float
+    distance: float
 
 
 @dataclass(frozen=True)
 class FitCheck:
-    """Outcome of the test.
+    """Outcome of the tests.
 
     Attributes
     ----------
     p_value : float
-        Smallest p-value over the pairs, times the number of pairs, at most 1.
+        Smallest p-value over the pairs and mechanisms, times their number, at most 1.
     n_pairs : int
         Pairs of variables compared.
-    fits : bool
-        Whether `p_value` is at least ``MISFIT_LEVEL``.
-    worst : tuple of (int, int, float)
-        The pairs that deviate most, as positions and corrected p-values, worst first; only
-        those below ``MISFIT_LEVEL``, at most ten.
+    n_mechanisms : int
+        Variables with parents that were compared given these.
+    worst : tuple of Deviation
+        The pairs that deviate most, worst first; only those below ``MISFIT_LEVEL``, at most ten.
+    mechanisms : tuple of Deviation
+        The same of mechanisms: a variable after its parents.
+    changed : ChangedMechanism or None
+        A mechanism that, freed from its table, explains the rows better than the components do.
     """
 
     p_value: float
     n_pairs: int
-    fits: bool
-    worst: tuple[tuple[int, int, float], ...]
+    n_mechanisms: int
+    worst: tuple[Deviation, ...]
+    mechanisms: tuple[Deviation, ...]
+    changed: ChangedMechanism | None = None
+
+    @property
+    def fits(self) -> bool:
+        """Whether `p_value` is at least ``MISFIT_LEVEL``, and no freed table does better."""
+        return self.p_value >= MISFIT_LEVEL and self.changed is None
+
+    @property
+    def suspects(self) -> tuple[int, ...]:
+        """Variables that are off: the changed one, and those of the deviations, worst first."""
+        changed = () if self.changed is None else (self.changed.variable,)
+        mechanisms = (d.variables[-1] for d in self.mechanisms)
+        pairs = (i for d in self.worst for i in d.variables)
+        return tuple(dict.fromkeys((*changed, *mechanisms, *pairs)))
 
 
-def check_fit(network: Network, codes: Ints, counts: Floats, simulated: Ints) -> FitCheck:
-    """Compare configurations with rows simulated from the fitted mixture.
+def check_fit(
+    network: Network,
+    rows: Configurations,
+    drawn: Configurations,
+    changed: ChangedMechanism | None = None,
+) -> FitCheck:
+    """Compare rows with others that were simulated from the fitted mixture.
 
     Parameters
     ----------
     network : Network
-    codes : ndarray of int, shape (n_configurations, n_variables)
-    counts : ndarray, shape (n_configurations,)
-    simulated : ndarray of int, shape (n_simulated, n_variables)
+    rows : Configurations
+        Without missing values.
+    drawn : Configurations
         Independent rows from the fitted mixture.
+    changed : ChangedMechanism, optional
+        What a comparison with freed tables found.
 
     Returns
     -------
@@ -72,28 +124,53 @@ def check_fit(network: Network, codes: Ints, counts: Floats, simulated: Ints) ->
     else:
         pairs = [(p, i) for i in range(n) for p in network.parents[i]]
         pairs += [(i, i) for i in range(n) if not network.parents[i]]
-    # Distinct rows are fewer than rows, and there are many pairs to count.
-    drawn_rows = collapse(simulated, network.cardinalities)
-    p_values = np.empty(len(pairs))
-    for k, (i, j) in enumerate(pairs):
-        width = int(network.cardinalities[j])
-        size = int(network.cardinalities[i]) * width
-        observed = _pair_counts(codes, i, j, width, size, counts)
-        drawn = _pair_counts(drawn_rows.codes, i, j, width, size, drawn_rows.counts)
-        p_values[k] = homogeneity_p_value(observed, drawn)
-    corrected = np.minimum(p_values * len(pairs), 1.0)
-    order = np.argsort(corrected, kind="stable")
-    worst = tuple(
-        (pairs[k][0], pairs[k][1], float(corrected[k]))
-        for k in order[:10]
-        if corrected[k] < MISFIT_LEVEL
+    # The mechanism of a variable with one parent is a pair already.
+    families = [(*network.parents[i], i) for i in range(n) if len(network.parents[i]) > 1]
+    n_tests = len(pairs) + len(families)
+    of_pairs = [_compare(network, pair, rows, drawn, n_tests, False) for pair in pairs]
+    of_families = [_compare(network, family, rows, drawn, n_tests, True) for family in families]
+    p_value = min(deviation.p_value for deviation in (*of_pairs, *of_families))
+    worst, mechanisms = _worst(of_pairs), _worst(of_families)
+    return FitCheck(p_value, len(pairs), len(families), worst, mechanisms, changed)
+
+
+def _worst(deviations: list[Deviation]) -> tuple[Deviation, ...]:
+    order = sorted(deviations, key=lambda deviation: deviation.p_value)
+    return tuple(d for d in order[:_LISTED] if d.p_value < MISFIT_LEVEL)
+
+
+def _compare(
+    network: Network,
+    variables: tuple[int, ...],
+    rows: Configurations,
+    drawn: Configurations,
+    n_tests: int,
+    conditional: bool,
+) -> Deviation:
+    """Test the joint distribution of some variables."""
+    sizes = [int(network.cardinalities[i]) for i in variables]
+    # Only the cells that occur are counted: the table of a large family may be huge.
+    index = [np.ravel_multi_index([r.codes[:, i] for i in variables], sizes) for r in (rows, drawn)]
+    cells, place = np.unique(np.concatenate(index), return_inverse=True)
+    both = np.split(place.ravel(), [len(index[0])])
+    observed, expected = (
+        np.bincount(where, weights=r.counts, minlength=cells.size).astype(np.float64)
+        for where, r in zip(both, (rows, drawn), strict=True)
     )
-    return FitCheck(float(corrected.min()), len(pairs), not worst, worst)
+    p_value = min(homogeneity_p_value(observed, expected) * n_tests, 1.0)
+    given = cells // sizes[-1] if conditional else np.zeros_like(cells)
+    return Deviation(variables, p_value, _distance(observed, expected, given))
 
 
-def _pair_counts(codes: Ints, i: int, j: int, width: int, size: int, counts: Floats) -> Floats:
-    index = codes[:, i].astype(np.int64) * width + codes[:, j]
-    return np.bincount(index, weights=counts, minlength=size).astype(np.float64)
+def _distance(observed: Floats, expected: Floats, given: Ints) -> float:
+    """Total variation between two tables within each group of cells, averaged over the first."""
+    _, group = np.unique(given, return_inverse=True)
+    total, drawn = (np.bincount(group, weights=t)[group] for t in (observed, expected))
+    # Where the mixture draws nothing, all of what was observed deviates.
+    shares = np.divide(expected, drawn, out=np.zeros_like(expected), where=drawn > 0)
+    difference = np.abs(observed - total * shares)
+    deviating = np.where(drawn > 0, 0.5 * difference, difference)
+    return float(deviating.sum() / max(observed.sum(), 1.0))
 
 
 def homogeneity_p_value(first: Floats, second: Floats) -> float:

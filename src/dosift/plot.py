@@ -276,8 +276,9 @@ def fit_check(model: InterventionMixture, *, ax: Axes | None = None) -> Axes:
     Returns
     -------
     matplotlib.axes.Axes
-        For each pair minus the decimal logarithm of its corrected p-value; empty, with a title
-        that says so, where nothing speaks against the mixture.
+        For each pair, and each mechanism, that deviates minus the decimal logarithm of its
+        corrected p-value; empty, with a title that says so, where nothing speaks against the
+        mixture.
 
     Raises
     ------
@@ -288,14 +289,23 @@ def fit_check(model: InterventionMixture, *, ax: Axes | None = None) -> Axes:
     """
     check = _fitted(model).fit_check_
     names = model.network_.names
-    ax = _lines([f"{names[i]}, {names[j]}" for i, j, _ in check.worst], ax, "-log10(p), corrected")
-    strength = [-np.log10(max(p, 1e-300)) for _, _, p in check.worst]
+    deviations = sorted((*check.mechanisms, *check.worst), key=lambda d: d.p_value)
+    labels = [_deviating([names[i] for i in d.variables]) for d in deviations]
+    ax = _lines(labels, ax, "-log10(p), corrected")
+    strength = [-np.log10(max(d.p_value, 1e-300)) for d in deviations]
     ax.barh(np.arange(len(strength)), strength, height=0.62, color=_ORANGE, alpha=0.7)
     if not strength:
         ax.set_axis_off()
-    words = "the model fits" if check.fits else "the model does not fit; the worst pairs"
-    ax.set_title(f"{words} ({check.n_pairs} pairs, smallest p = {check.p_value:.2g})", loc="left")
+    words = "the model fits" if check.fits else "the model does not fit; the worst first"
+    if check.changed is not None:
+        words = f"the mechanism of {_literal(names[check.changed.variable])} changed"
+    tests = f"{check.n_pairs + check.n_mechanisms} tests, smallest p = {check.p_value:.2g}"
+    ax.set_title(f"{words} ({tests})", loc="left")
     return ax
+
+
+def _deviating(names: list[str]) -> str:
+    return f"{names[-1]} given parents" if len(names) > 2 else ", ".join(dict.fromkeys(names))
 
 
 def _fitted(model: InterventionMixture) -> InterventionMixture:

@@ -24,8 +24,9 @@ from dosift.certainty import SURE
 from dosift.errors import DosiftWarning, InputError
 from dosift.identifiability import verdict
 from dosift.interventions import Mixture
-from dosift.methods import cause_of_misfit
+from dosift.misfit import misfit_in_words
 from dosift.network import Network, read_network, write_network
+from dosift.surprise import SurpriseScale, unexplained
 
 if TYPE_CHECKING:
     import polars as pl
@@ -194,16 +195,9 @@ def distrust(model: InterventionMixture) -> list[str]:
             f"The weights did not converge: the optimality gap is {model.optimality_gap_:.1e} "
             "nats a row."
         )
-    check = model.fit_check_
-    if not check.fits:
-        names = model.network_.names
-        pairs = ", ".join(
-            names[i] if i == j else f"{names[i]} with {names[j]}" for i, j, _ in check.worst[:3]
-        )
-        reasons.append(
-            "The mixture does not describe the rows: some joint distributions deviate (worst: "
-            f"{pairs}); {cause_of_misfit(model.method)}. Single components may be inventions."
-        )
+    if not model.fit_check_.fits:
+        words = misfit_in_words(model.fit_check_, model.network_, model.method)
+        reasons.append(f"{words} Single components may be inventions.")
     if model.impossible_rows_:
         reasons.append(
             f"{model.impossible_rows_:g} row(s) have probability zero under every component."
@@ -222,6 +216,7 @@ def row_table(
     inverse: NDArray[np.int64],
     targets: Sequence[str],
     all_probabilities: bool = False,
+    scale: SurpriseScale | None = None,
 ) -> pl.DataFrame:
     """Table of rows: most probable target, its probability, and the surprise.
 
@@ -235,6 +230,9 @@ def row_table(
         Texts of the targets.
     all_probabilities : bool, default=False
         Whether to add one column for each target.
+    scale : SurpriseScale, optional
+        Adds ``surprise_p_value``, the share of simulated rows that are at least as surprising, and
+        ``unexplained``, whether the row is named as one that the mixture did not make.
 
     Returns
     -------
@@ -253,6 +251,11 @@ def row_table(
         "probability": probability,
         "surprise": -assignment.log_probability,
     }
+    if scale is not None:
+        p_values = scale.p_values(assignment.log_probability)
+        counts = np.bincount(inverse, minlength=best.size).astype(np.float64)
+        columns["surprise_p_value"] = p_values
+        columns["unexplained"] = unexplained(p_values, counts)
     if all_probabilities:
         columns |= {text: posterior[:, t] for t, text in enumerate(targets)}
     return pl.DataFrame(columns)[inverse].fill_nan(None)
@@ -387,6 +390,9 @@ def read_result(folder: str | Path) -> Result:
         raise InputError(f"cannot be read: {error}", path=folder / _RESULT) from None
     if not isinstance(content, dict):
         raise InputError("does not hold a result", path=folder / _RESULT)
+    seed = content.get("seed") or 0
+    if not isinstance(seed, int) or seed < 0:
+        raise InputError(f"seed {seed!r} is not a whole number", path=folder / _RESULT)
     return Result(read_network(folder / _NETWORK), Mixture.read(folder / _MIXTURE), content)
 
 

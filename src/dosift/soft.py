@@ -141,8 +141,12 @@ def intervention_table(
                 "ci_low": float(found.low[k]),
                 "ci_high": float(found.high[k]),
             }
+        # A label's target may have no weight that could be shared.
         values = [
-            {"target": name_of(network, targets[m]), "share": float(weights[m]) / weight}
+            {
+                "target": name_of(network, targets[m]),
+                "share": float(weights[m]) / weight if weight > 0 else None,
+            }
             for m in index
         ]
         names = [network.names[i] for i in group.variables]

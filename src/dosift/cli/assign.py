@@ -38,6 +38,7 @@ def assign(
     Example:  dosift assign result new_rows.csv -o assigned.csv
     """
     from dosift import assignment
+    from dosift.model_check import surprise_scale
     from dosift.result import read_result, row_table
     from dosift.rows import collapse, load_rows
 
@@ -48,7 +49,9 @@ def assign(
     configurations = collapse(encoded.codes, fitted.network.cardinalities)
     found = assignment.assign(fitted.network, targets, weights, configurations.codes)
     texts = [str(target) for target in fitted.mixture.targets]
-    table = row_table(found, configurations.inverse, texts, all_probabilities)
+    # The seed of the fit: the same rows get the same p-values.
+    scale = surprise_scale(fitted.network, targets, weights, fitted.content.get("seed") or 0)
+    table = row_table(found, configurations.inverse, texts, all_probabilities, scale)
     write_table(table, output, force)
     counts = table.group_by("target").len().sort("len", descending=True).to_dicts()
     if json:

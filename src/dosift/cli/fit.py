@@ -225,7 +225,8 @@ def fit_files(
             timings["bootstrap"] = time.perf_counter() - begin
         tell("writing", 0, None)
         found, inverse = model.assign(rows, batch=batch)
-        table = row_table(found, inverse, [str(t) for t in model.targets_], all_probabilities)
+        texts = [str(t) for t in model.targets_]
+        table = row_table(found, inverse, texts, all_probabilities, model.surprise_scale_)
         if model.labels_ is not None:
             table = label_rows(table, model.labels_)
         content = result_content(model, settings=settings, inputs=files, timings=timings)

@@ -19,34 +19,81 @@ def fit_section(content: Content) -> str:
     check = content.fit_check
     if not check:
         return "<p>This was not checked.</p>"
+    mechanisms = known(check.get("n_mechanisms")) or 0
     words = (
-        f"{counted(known(check.get('n_pairs')) or 0, 'pair', 'pairs')} of variables were compared "
-        "with rows simulated from the fitted mixture; the smallest p-value, corrected for their "
-        f"number, is {number(check.get('p_value'), '.2g')}."
+        f"{counted(known(check.get('n_pairs')) or 0, 'pair', 'pairs')} of variables"
+        + (f" and {counted(mechanisms, 'mechanism', 'mechanisms')}" if mechanisms else "")
+        + " were compared with rows simulated from the fitted mixture; the smallest p-value, "
+        f"corrected for their number, is {number(check.get('p_value'), '.2g')}."
     )
+    held = f"<p>{words} {_unexplained(content)}</p>"
     if check.get("fits"):
-        return f"<p>{words} Nothing speaks against the mixture.</p>"
+        return f"<p>{words} Nothing speaks against the mixture. {_unexplained(content)}</p>"
+    return _changed(content) + held + _deviations(content)
+
+
+def _unexplained(content: Content) -> str:
+    rows = known(content.diagnostics.get("unexplained_rows"))
+    if rows is None:
+        return ""
+    if not rows:
+        return "No row is so surprising that the mixture hardly made it."
+    return (
+        f"{counted(rows, 'row is', 'rows are')} so surprising that the mixture hardly made "
+        "them; they are marked in <code>rows.parquet</code>."
+    )
+
+
+def _changed(content: Content) -> str:
+    """Name the mechanism that explains the rows better when its table is freed."""
+    changed = content.fit_check.get("changed")
+    if not changed:
+        return ""
+    return (
+        f"<p class='warn'><b>The mechanism of {shown(changed['variable'])} changed in a way that "
+        "is no do-intervention</b>, or the network is wrong there: with a table of its own "
+        f"({number(changed.get('distance'), '.2f')} away in total variation) in place of the "
+        "components that stand in for it, the rows become "
+        f"{number(changed.get('gain'), ',.1f')} nats more probable, after paying for the table. "
+        "Fit with <code>--interventions any</code>.</p>"
+    )
+
+
+def _deviations(content: Content) -> str:
+    """List what deviates, worst first."""
+    check = content.fit_check
+    lines = [*(check.get("mechanisms") or ()), *(check.get("worst") or ())]
+    if not lines:
+        return ""
     rows = []
-    for pair in check.get("worst") or ():
-        names = list(dict.fromkeys(str(name) for name in pair["variables"]))
+    for line in sorted(lines, key=lambda one: float(one["p_value"])):
+        names = list(dict.fromkeys(str(name) for name in line["variables"]))
         at = " ".join(str(content.positions[n]) for n in names if n in content.positions)
         text = " with ".join(shown(n) for n in names)
+        spoken = " with ".join(names)
+        if len(names) > 2:
+            text, spoken = f"{shown(names[-1])} given its parents", f"{names[-1]} given its parents"
         pick = f"<button type='button' class='pick' aria-pressed='false'>{text}</button>"
-        note = f"The fit check fails at {' with '.join(names)}."
+        note = f"The fit check fails at {spoken}."
         attributes = f' data-sets="{at}" data-note="{shown(note)}" data-fails="1"'
         has_graph = content.parents is not None
         rows.append(
             row(
                 [
                     cell(pick if has_graph else text, "name"),
-                    cell(number(pair["p_value"], ".1g"), "number"),
+                    cell(number(line.get("distance"), ".2f"), "number"),
+                    cell(number(line["p_value"], ".1g"), "number"),
                 ],
                 attributes if has_graph else "",
             )
         )
-    headings = [("name", "these deviate, worst first"), ("number", "p, corrected")]
+    headings = [
+        ("name", "these deviate, worst first"),
+        ("number", "by (total variation)"),
+        ("number", "p, corrected"),
+    ]
     return (
-        f"<p>{words} A mechanism changed there in a way that is no do-intervention, or the network "
+        "<p>A mechanism changed there in a way that is no do-intervention, or the network "
         "is wrong there.</p>" + table("Where the mixture does not fit", headings, rows, "narrow")
     )
 

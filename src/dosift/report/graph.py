@@ -101,7 +101,7 @@ def graph_svg(content: Content, nodes: Sequence[int], widest: int, name: str) ->
     )
     places = zip(layout.columns.tolist(), layout.layers.tolist(), strict=True)
     largest = max((known(line.get("rate")) or 0.0 for line in content.totals.values()), default=0.0)
-    alarms = {str(v) for pair in content.fit_check.get("worst") or () for v in pair["variables"]}
+    alarms = _alarms(content)
     boxes = "\n".join(
         _node(content, node, _centre(x, y), largest, content.names[node] in alarms)
         for node, (x, y) in zip(nodes, places, strict=True)
@@ -132,6 +132,15 @@ def _path(route: NDArray[np.float64]) -> str:
         middle = (y0 + y1) / 2
         parts.append(f"C{x0:g} {middle:g} {x1:g} {middle:g} {x1:g} {y1:g}")
     return f"{''.join(parts)}m-4 0l4 6 4-6"
+
+
+def _alarms(content: Content) -> set[str]:
+    """Variables at which the fit check fails."""
+    check = content.fit_check
+    names = {str(v) for pair in check.get("worst") or () for v in pair["variables"]}
+    names |= {str(line["variables"][-1]) for line in check.get("mechanisms") or ()}
+    changed = check.get("changed")
+    return names | ({str(changed["variable"])} if changed else set())
 
 
 def _node(

@@ -10,6 +10,7 @@ joint objective, where the tables may take over what a component explained.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,6 +71,8 @@ class JointFitter:
         The mixture rows.
     constraints : Constraints, optional
         What is known about targets, in the network's order of variables.
+    learners : sequence of int, optional
+        Variables whose tables are taught; all by default.
     """
 
     def __init__(
@@ -77,12 +80,14 @@ class JointFitter:
         network: Network,
         configurations: Configurations,
         constraints: Constraints | None = None,
+        learners: Sequence[int] | None = None,
     ) -> None:
         self._constraints = constraints or Constraints.none(network.cardinalities)
         if network.control is None:
             raise ValueError("the network does not remember control counts")
         self._control: ControlCounts = network.control
         self._configurations = configurations
+        self._learners = range(network.n_variables) if learners is None else learners
         self._score = self._constraints.score(
             configurations.total, network.cardinalities, np.arange(network.n_variables)
         )
@@ -197,17 +202,15 @@ class JointFitter:
         codes, counts = self._configurations.codes, self._configurations.counts
         posterior = found.posterior * counts[:, None]
         counted = [
-            self._control.counts[i] + family_counts(network, i, codes, posterior @ (free < 0))
-            for i, free in enumerate(targets.T)
+            self._control.counts[i]
+            + family_counts(network, i, codes, posterior @ (targets[:, i] < 0))
+            for i in self._learners
         ]
-        taught = tables_of(counted, self._control.prior)
-        # Without a prior, a parent configuration that nobody saw keeps what it had.
-        return network.with_tables(
-            [
-                np.where(np.isnan(new), old, new)
-                for new, old in zip(taught, network.tables, strict=True)
-            ]
-        )
+        tables = list(network.tables)
+        for i, new in zip(self._learners, tables_of(counted, self._control.prior), strict=True):
+            # Without a prior, a parent configuration that nobody saw keeps what it had.
+            tables[i] = np.where(np.isnan(new), tables[i], new)
+        return network.with_tables(tables)
 
     def _log_prior(self, network: Network) -> float:
         """Log-likelihood of the control rows plus the log-prior, up to a constant."""

@@ -1,0 +1,123 @@
+"""Everything that is checked about a fitted mixture: does it describe the rows, and which not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from dosift.assignment import assign
+from dosift.fit_check import FitCheck, check_fit
+from dosift.network.model import Network
+from dosift.rows.configurations import Configurations, collapse
+from dosift.search.engine import SearchResult
+from dosift.search.mechanisms import suspect_mechanism
+from dosift.simulation import RandomState, as_generator, sample_codes
+from dosift.surprise import SurpriseScale, unexplained
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.integer]
+
+#: Simulated rows: at least the first, the second times as many as rows, at most the third.
+_LEAST, _FACTOR, _MOST = 100_000, 5, 300_000
+#: Values (rows times variables) simulated at most, but always so many rows.
+_VALUES, _FEWEST = 60_000_000, 20_000
+#: Values of simulated rows whose probability is worked out, for the scale of surprise.
+_SCALE_VALUES = 10_000_000
+
+
+@dataclass(frozen=True)
+class ModelCheck:
+    """What the checks found.
+
+    Attributes
+    ----------
+    fit : FitCheck
+    scale : SurpriseScale
+    unexplained : ndarray of bool, shape (n_configurations,)
+        Which configurations are named as unexplained.
+    n_unexplained : float
+        The rows that have them.
+    """
+
+    fit: FitCheck
+    scale: SurpriseScale
+    unexplained: NDArray[np.bool_]
+    n_unexplained: float
+
+
+def check_model(
+    before: Network,
+    configurations: Configurations,
+    result: SearchResult,
+    log_probability: Floats,
+    random_state: RandomState,
+    look_for_changed: bool,
+) -> ModelCheck:
+    """Simulate from the fitted mixture, and compare.
+
+    Parameters
+    ----------
+    before : Network
+        As it was given; without control counts its tables are taken as known.
+    configurations : Configurations
+        The rows, without missing values.
+    result : SearchResult
+    log_probability : ndarray, shape (n_configurations,)
+        Of the configurations under the mixture.
+    random_state : int, Generator, SeedSequence or None
+    look_for_changed : bool
+        Whether to try if a freed table does better. Only sensible for a mixture that
+        maximises the likelihood.
+
+    Returns
+    -------
+    ModelCheck
+    """
+    rng = as_generator(random_state)
+    first, scale = _draw_scale(result.network, result.targets, result.weights, rng)
+    n = before.n_variables
+    wanted = min(max(_LEAST, _FACTOR * configurations.total), _MOST)
+    n_more = int(min(wanted, max(_VALUES // n, _FEWEST))) - len(first)
+    more, _ = sample_codes(result.network, result.targets, result.weights, max(n_more, 0), rng)
+    drawn = collapse(np.concatenate([first, more]), result.network.cardinalities)
+    changed = None
+    if look_for_changed:
+        with threadpool_limits(1):
+            changed = suspect_mechanism(before, configurations, result)
+    named = unexplained(scale.p_values(log_probability), configurations.counts)
+    fit = check_fit(result.network, configurations, drawn, changed)
+    return ModelCheck(fit, scale, named, float(configurations.counts[named].sum()))
+
+
+def surprise_scale(
+    network: Network, targets: Ints, weights: Floats, random_state: RandomState
+) -> SurpriseScale:
+    """Simulate rows from a mixture, and work out how surprising they are.
+
+    Parameters
+    ----------
+    network : Network
+    targets : ndarray of int, shape (n_targets, n_variables)
+    weights : ndarray, shape (n_targets,)
+    random_state : int, Generator, SeedSequence or None
+        The same as in :func:`check_model` gives the same scale.
+
+    Returns
+    -------
+    SurpriseScale
+    """
+    return _draw_scale(network, targets, weights, as_generator(random_state))[1]
+
+
+def _draw_scale(
+    network: Network, targets: Ints, weights: Floats, rng: np.random.Generator
+) -> tuple[Ints, SurpriseScale]:
+    n_rows = min(_LEAST, max(_SCALE_VALUES // network.n_variables, _FEWEST))
+    simulated, _ = sample_codes(network, targets, weights, n_rows, rng)
+    distinct = collapse(simulated, network.cardinalities)
+    with threadpool_limits(1):
+        found = assign(network, targets, weights, distinct.codes)
+    return simulated, SurpriseScale.of_sample(found.log_probability, distinct.counts)
