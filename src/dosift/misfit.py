@@ -34,9 +34,9 @@ def misfit_in_words(check: FitCheck, network: Network, method: str) -> str:
         name = network.names[changed.variable]
         sentences.append(
             f"The mechanism of {name} seems to have changed in a way that is no do-intervention "
-            f"(its table moved by {changed.distance:.2f} in total variation): that explains the "
-            f"rows better, by {changed.gain:.1f} nats after paying for the table, than the "
-            "components that set it. Fit with interventions='any'"
+            f"(its table moved by {changed.distance:.2f} in total variation): with that, the rows "
+            f"are explained better by {changed.gain:.0f} nats (p = {changed.p_value:.1g}). "
+            "Fit with interventions='any'"
             + (", or correct the network there." if network.parents[changed.variable] else ".")
         )
     deviations = sorted((*check.mechanisms, *check.worst), key=lambda d: d.p_value)
@@ -72,7 +72,8 @@ def fit_check_content(check: FitCheck, network: Network) -> dict[str, Any]:
     dict
         Ready for JSON: ``fits``, ``p_value``, ``n_pairs``, ``n_mechanisms``, ``worst`` and
         ``mechanisms`` (each a list of ``variables``, ``p_value`` and ``distance``, a mechanism's
-        variable after its parents), ``changed`` (``variable``, ``distance``, ``gain``, or None).
+        variable after its parents), ``changed`` (None, or ``variable``, ``distance``, ``gain`` and
+        ``p_value``).
     """
     changed = check.changed
     return {
@@ -88,6 +89,7 @@ def fit_check_content(check: FitCheck, network: Network) -> dict[str, Any]:
             "variable": network.names[changed.variable],
             "distance": changed.distance,
             "gain": changed.gain,
+            "p_value": changed.p_value,
         },
     }
 

@@ -15,11 +15,11 @@ from dosift.search.engine import PreparedSearch, find_targets, prepare
 from dosift.search.enumeration import EnumeratedPricer
 from dosift.search.improve import Improver
 from dosift.search.mining import mined_variables
-from dosift.search.moves import merges, rank_moves, splits
+from dosift.search.moves import extensions, merges, rank_moves, splits
 from dosift.search.pricing import NeighbourPricer, Priced
 from dosift.search.prune import drop_losses, prune
 from dosift.search.score import Score
-from dosift.search.screening import screen_variables
+from dosift.search.screening import likelihood_gain, screen_variables
 from dosift.simulation import sample_codes
 from dosift.weights import solve_weights
 
@@ -351,3 +351,56 @@ def test_of_two_targets_with_one_distribution_the_smaller_is_reported() -> None:
     codes, _ = sample_codes(network, targets, np.array([0.6, 0.4]), 3000, np.random.default_rng(1))
     found = find_targets(network, collapse(codes, network.cardinalities))
     assert {tuple(t) for t in found.targets.tolist()} == {(-1, -1), (-1, 1)}
+
+
+def near_certain_rows() -> tuple[Network, np.ndarray]:
+    """Rows in which a component also sets a variable to the state that it has in any case."""
+    network = Network.from_tables(
+        {"a": ["0", "1"], "b": ["0", "1", "2"], "c": ["0", "1", "2"]},
+        {"c": ["b"]},
+        {
+            "a": [[0.02, 0.98]],
+            "b": [[0.4, 0.3, 0.3]],
+            "c": [[0.2, 0.3, 0.5], [0.5, 0.2, 0.3], [0.3, 0.5, 0.2]],
+        },
+    )
+    targets = np.array([[1, 2, -1], [-1, -1, 0], [-1, -1, -1]])
+    codes, _ = sample_codes(
+        network, targets, np.array([0.3, 0.3, 0.4]), 5000, np.random.default_rng(0)
+    )
+    return network, codes
+
+
+def test_an_extension_by_a_nearly_certain_state_is_proposed_and_pays() -> None:
+    network, codes = near_certain_rows()
+    problem = prepare(network, collapse(codes, network.cardinalities)).problem
+    short = np.array([[-1, 2, -1], [-1, -1, 0], [-1, -1, -1]], dtype=np.int16)
+    fit = problem.fit(short)
+    best = extensions(problem, fit)[0]
+    assert best.added.tolist() == [[1, 2, -1]]
+    assert best.dropped == (int(np.flatnonzero((fit.targets == short[0]).all(axis=1))[0]),)
+    keep = np.arange(fit.weights.size) != best.dropped[0]
+    after = problem.fit(np.concatenate([fit.targets[keep], best.added]))
+    # With the other weights held, the promise is a lower bound, and close.
+    assert after.score - fit.score >= best.promise - 1e-6
+    assert best.promise > 0
+    assert all((m.added >= 0).sum() <= 1 for m in extensions(problem, fit, max_size=1))
+    assert {t.tobytes() for t in Improver(problem).run(fit).targets} == {
+        t.astype(np.int16).tobytes() for t in np.array([[1, 2, -1], [-1, -1, 0], [-1, -1, -1]])
+    }
+
+
+def test_the_likelihood_gain_is_that_of_the_best_share() -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        table = rng.dirichlet(np.ones(3), size=4)
+        family = rng.integers(0, 200, size=(4, 3)).astype(float)
+        family[:, 0] *= 5
+        shares = np.linspace(0, 1 - 1e-4, 2000)
+        values = [
+            float((family * np.log(1 - s + s * (np.arange(3) == a) / table)).sum())
+            for a in range(3)
+            for s in shares
+        ]
+        assert likelihood_gain(table, family) == pytest.approx(max(values), rel=0.1, abs=2.0)
+        assert likelihood_gain(table, family) <= max(values) + 1e-6 * abs(max(values)) + 1e-3

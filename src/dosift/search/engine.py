@@ -348,7 +348,7 @@ class TargetSearch:
             factors = MechanismFactors(self.network, codes, variables)
             columns = factors.columns(targets[:, list(variables)])
             ratios = columns / (columns @ weights)[:, None]
-            more = wanted_variables(self.network, codes, counts, ratios, variables)
+            more = wanted_variables(self.network, codes, counts, ratios, weights, variables)
             more = self._manipulable(more)
             if not more:
                 nothing: Ints = np.full(len(variables), FREE, dtype=np.int16)

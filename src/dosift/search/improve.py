@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.search.enumeration import EnumeratedPricer
-from dosift.search.moves import Move, merges, rank_moves, splits
+from dosift.search.moves import Move, extensions, merges, rank_moves, splits
 from dosift.search.pricing import CandidatePricer, NeighbourPricer, Priced, shortlist
 from dosift.search.problem import Fit, SearchProblem
 from dosift.search.prune import drop_losses, prune
@@ -27,6 +27,8 @@ _REPAIR_TRIALS = 3
 #: Splits of a component that are tried, and the least promise (nats) of one: the model lets no
 #: other weight move, and so promises too little.
 _SPLITS, _LEAST_SPLIT = 12, -15.0
+#: The same for extensions, whose promise is nearly exact.
+_EXTENSIONS, _LEAST_EXTENSION = 5, -2.0
 #: Rise of the score (nats) that counts as one.
 _LEAST_RISE = 1e-4
 #: Bound on rounds, far above what problems need.
@@ -84,6 +86,8 @@ class Improver:
         fit = prune(self.problem, fit)
         for _ in range(_MAX_ROUNDS):
             better = self._near(fit, _EAGER) or self._far(fit, _EAGER) or self._merge(fit)
+            if better is None and not quickly:
+                better = self._extend(fit)
             if better is None and self.repairs and not quickly:
                 better = self._repair(fit)
             if better is None and self.thorough and not quickly:
@@ -144,6 +148,18 @@ class Improver:
         """Replace a component by extensions that together explain its rows better."""
         for move in splits(self.problem, fit, self.max_size)[:_SPLITS]:
             if move.promise < _LEAST_SPLIT:
+                break
+            trial = self._apply(fit, move)
+            if trial.score > fit.score + _LEAST_RISE:
+                return trial
+        return None
+
+    def _extend(self, fit: Fit) -> Fit | None:
+        """Let a component set one variable more."""
+        if self.problem.constraints.candidates is not None:
+            return None
+        for move in extensions(self.problem, fit, self.max_size)[:_EXTENSIONS]:
+            if move.promise < _LEAST_EXTENSION:
                 break
             trial = self._apply(fit, move)
             if trial.score > fit.score + _LEAST_RISE:

@@ -13,10 +13,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import gammaincc
 
 from dosift.network.model import ControlCounts, Network
 from dosift.rates import family_counts
 from dosift.rows.configurations import Configurations, collapse, thin
+from dosift.search.constraints import Constraints
 from dosift.search.engine import SearchResult, describe
 from dosift.search.joint import JointFitter
 
@@ -28,9 +30,9 @@ Search = Callable[[Network, bool], SearchResult]
 _PRIOR = 0.5
 #: Control rows, as a multiple of the rows, that stand for a table that is known.
 _KNOWN = 1e5
-#: Gain (nats) above which a freed table speaks against a fit with do-interventions only, and the
-#: components that must set a variable for its table to be looked at.
-LEAST_GAIN, _LEAST_SETTING = 5.0, 2
+#: P-value, corrected, below which a freed table speaks against a fit with do-interventions only,
+#: and the components that must set a variable for its table to be looked at.
+_LEVEL, _LEAST_SETTING = 0.01, 2
 #: Distinct rows from which a quick look takes a sample of as many rows.
 _MOST_CONFIGURATIONS = 2**14
 #: Variables whose table is freed on trial in each round, and variables freed in all.
@@ -50,6 +52,8 @@ class ChangedMechanism:
         The table that was given, and the one that the rows show.
     weight : ndarray, shape (n_parent_configurations,)
         Rows with each parent configuration in which no component sets the variable.
+    p_value : float or None
+        Of the likelihood ratio, where that was tested.
     """
 
     variable: int
@@ -57,6 +61,7 @@ class ChangedMechanism:
     before: Floats
     after: Floats
     weight: Floats
+    p_value: float | None = None
 
     @property
     def distance(self) -> float:
@@ -129,10 +134,13 @@ def find_changed_mechanisms(
 def suspect_mechanism(
     network: Network, configurations: Configurations, result: SearchResult
 ) -> ChangedMechanism | None:
-    """Look for a table that explains the rows better when freed than several components do.
+    """Test whether a freed table explains the rows better than several components do.
 
     A quick look, without another search: it begins with the targets found and with the same
-    without the variable, weighs and teaches them together, and drops what does not pay.
+    without the variable, weighs and teaches them together, and drops what does not pay. Twice the
+    gain is compared with chi-square, one degree of freedom for each free entry of the table; the
+    p-value is multiplied by the number of tables. With few rows a freed table may now and then
+    save a component by chance: what one component costs is taken from the gain.
 
     Parameters
     ----------
@@ -146,19 +154,23 @@ def suspect_mechanism(
     Returns
     -------
     ChangedMechanism or None
-        The one that gains most, if it gains more than `LEAST_GAIN`.
+        The one of least p-value, if that is below .01. Its `gain` is what the freed table gains
+        before paying for its entries, after saving components.
     """
     if not np.isfinite(result.log_likelihood):
         return None
     n_setting = (result.targets >= 0).sum(axis=0)
+    n_tests = sum(len(parents) > 0 for parents in network.parents)
     found: list[ChangedMechanism] = []
     for i in _suspects(network, configurations, (), n_setting >= _LEAST_SETTING):
         part = _around(network, configurations, result, i)
-        trial, gain = _freed(part)
-        if gain > LEAST_GAIN:
+        trial, gain, n_entries = _freed(part)
+        beyond_chance = max(gain - _one_component(part), 0.0)
+        p_value = min(float(gammaincc(n_entries / 2, beyond_chance)) * n_tests, 1.0)
+        if p_value < _LEVEL:
             changed = _describe(part.network, part.configurations, trial, part.variable, gain)
-            found.append(replace(changed, variable=i))
-    return max(found, key=lambda changed: changed.gain, default=None)
+            found.append(replace(changed, variable=i, p_value=p_value))
+    return min(found, key=lambda one: (one.p_value, -one.gain, one.variable), default=None)
 
 
 @dataclass(frozen=True)
@@ -203,8 +215,16 @@ def _around(
     return _Part(part, rows, result.targets[:, kept], result.weights, place[i])
 
 
-def _freed(part: _Part) -> tuple[SearchResult, float]:
-    """Fit a part anew with the variable's table freed; return the fit and what it gains."""
+def _one_component(part: _Part) -> float:
+    """Cost of the dearest component, in nats."""
+    network, rows = part.network, part.configurations
+    constraints = Constraints.none(network.cardinalities)
+    score = constraints.score(rows.total, network.cardinalities, np.arange(network.n_variables))
+    return float(score.costs(part.targets).max())
+
+
+def _freed(part: _Part) -> tuple[SearchResult, float, int]:
+    """Fit a part anew with the variable's table freed; return also the gain and the entries."""
     i, rows = part.variable, part.configurations
     is_learned = part.network.control is not None
     free = _with_free_tables(part.network, rows, (i,))
@@ -219,8 +239,8 @@ def _freed(part: _Part) -> tuple[SearchResult, float]:
         joint = fitter.fit(network, targets, weights)
         network, targets, weights = joint.network, joint.targets, joint.weights
     before = describe(network, rows, targets, weights)
-    gain = _objective(part.network, trial, (i,)) - _cost(part.network, rows, (i,))
-    return trial, gain - _objective(part.network, before, ())
+    gain = _objective(part.network, trial, (i,)) - _objective(part.network, before, ())
+    return trial, gain, _entries(part.network, rows, i)
 
 
 def _with_and_without(targets: Ints, weights: Floats, i: int) -> tuple[Ints, Floats]:
@@ -278,12 +298,15 @@ def _with_free_tables(
 
 def _cost(network: Network, configurations: Configurations, freed: tuple[int, ...]) -> float:
     """Compute the description length of freed tables: BIC for each free entry, and names."""
-    entries = 0
-    for i in freed:
-        family = family_counts(network, i, configurations.codes, configurations.counts)
-        entries += int((family.sum(axis=1) > 0).sum()) * (family.shape[1] - 1)
+    entries = sum(_entries(network, configurations, i) for i in freed)
     names = len(freed) * np.log(network.n_variables)
     return 0.5 * entries * float(np.log(max(configurations.total, 2.0))) + float(names)
+
+
+def _entries(network: Network, configurations: Configurations, i: int) -> int:
+    """Count the free entries of a table that the rows tell about."""
+    family = family_counts(network, i, configurations.codes, configurations.counts)
+    return int((family.sum(axis=1) > 0).sum()) * int(family.shape[1] - 1)
 
 
 def _objective(network: Network, result: SearchResult, freed: tuple[int, ...]) -> float:

@@ -1,7 +1,8 @@
 """Moves of the search.
 
 Every move is "add targets, drop some, and re-fit": dropping none is an *add*, dropping one a
-*swap*, dropping several a *merge*, adding several for one a *split*.
+*swap*, dropping several a *merge*, adding several for one a *split*; a swap for a target that sets
+one variable more is an *extension*.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ _SECOND_LOOKS = 48
 _HOPELESS = -10.0
 #: Least density of a row after a split, relative to that before.
 _LEAST_DENSITY = 1e-6
+#: Least share of a component's rows that must have a state for it to be tried as set.
+_LEAST_AGREEING = 0.8
 
 
 @dataclass(frozen=True)
@@ -157,6 +160,57 @@ def splits(problem: SearchProblem, fit: Fit, max_size: int | None = None) -> lis
                 cost = float(problem.score.costs(added).sum() - costs[s])
                 moves.append(Move(added, (s,), gain - cost))
     return sorted(moves, key=lambda move: -move.promise)
+
+
+def extensions(problem: SearchProblem, fit: Fit, max_size: int | None = None) -> list[Move]:
+    """Propose to let components set one variable more, to the state that nearly all rows have.
+
+    Where the mechanism makes this state nearly certain anyway, the gradient of the extension is
+    hardly above that of the component, and so it is not found among the many others that are
+    priced; but the rows that lack the other states may say it clearly.
+
+    Parameters
+    ----------
+    problem : SearchProblem
+    fit : Fit
+    max_size : int, optional
+        Largest number of variables that a target sets.
+
+    Returns
+    -------
+    list of Move
+        By descending promise, which holds the weights of all other components fixed.
+    """
+    moves = []
+    costs = problem.score.costs(fit.targets)
+    protected = problem.constraints.protects(fit.targets)
+    for s, target in enumerate(fit.targets):
+        if protected[s] or (max_size is not None and (target >= 0).sum() >= max_size):
+            continue
+        for j in np.flatnonzero((target < 0) & (problem.cardinalities > 1)):
+            found = _extension_gain(problem, fit, s, int(j))
+            added = target[None, :].copy()
+            added[0, j] = found[0]
+            if found[1] <= 0 or not problem.constraints.permits(added).all():
+                continue
+            cost = float(problem.score.costs(added)[0] - costs[s])
+            moves.append(Move(added, (s,), found[1] - cost))
+    return sorted(moves, key=lambda move: -move.promise)
+
+
+def _extension_gain(problem: SearchProblem, fit: Fit, s: int, j: int) -> tuple[int, float]:
+    """Return the state that component s most nearly always has, and the gain of setting it."""
+    rows = np.flatnonzero(fit.columns[:, s])
+    counts, mixture = fit.counts[rows], fit.mixture[rows]
+    own = fit.weights[s] * fit.columns[rows, s]
+    codes = problem.factors.codes[rows, j]
+    seen = np.bincount(codes, weights=counts * own / mixture)
+    state = int(seen.argmax())
+    if seen[state] < _LEAST_AGREEING * seen.sum():
+        return state, 0.0
+    density = mixture - own + np.where(codes == state, own * problem.factors.inverse(rows, j), 0.0)
+    relative = np.maximum(density / mixture, _LEAST_DENSITY)
+    return state, float(counts @ np.log(relative))
 
 
 def _split_gains(

@@ -8,6 +8,8 @@ of the mixture is known and the gradient of the likelihood asks for them.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
@@ -24,6 +26,8 @@ SCREEN_FROM = 24
 _FALSE_EXPECTED = 4.0
 #: The same for the later ones, which look at many more targets.
 _LATER_FALSE_EXPECTED = 2.0
+#: Shares of the rows that may be set: nearly none, nearly all, and between.
+_SHARES = np.array([0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85, 0.95, 0.99, 1 - 1e-4])
 
 
 def screen_variables(network: Network, codes: Ints, counts: Floats) -> tuple[int, ...]:
@@ -44,15 +48,17 @@ def screen_variables(network: Network, codes: Ints, counts: Floats) -> tuple[int
     if network.n_variables <= SCREEN_FROM:
         return tuple(candidates)
     threshold = _threshold(_FALSE_EXPECTED, int(network.cardinalities.sum()))
+    gain = 0.5 * threshold**2
     chosen = []
     for i in candidates:
-        rate = variable_rate(network.tables[i], family_counts(network, i, codes, counts))
+        family = family_counts(network, i, codes, counts)
+        rate = variable_rate(network.tables[i], family)
         if np.isnan(rate.std_error):
             chosen.append(i)
             continue
         judged = rate.value_std_errors > 0
         z = rate.value_rates[judged] / rate.value_std_errors[judged]
-        if z.size and z.max() > threshold:
+        if (z.size and z.max() > threshold) or likelihood_gain(network.tables[i], family) > gain:
             chosen.append(i)
     return tuple(chosen)
 
@@ -62,6 +68,7 @@ def wanted_variables(
     codes: Ints,
     counts: Floats,
     posterior_ratios: Floats,
+    weights: Floats,
     known: tuple[int, ...],
 ) -> tuple[int, ...]:
     """Select variables that the gradient of the likelihood asks for, given a mixture.
@@ -73,6 +80,8 @@ def wanted_variables(
     counts : ndarray, shape (n_configurations,)
     posterior_ratios : ndarray, shape (n_configurations, n_targets)
         ``R_t / f`` for the targets of the mixture.
+    weights : ndarray, shape (n_targets,)
+        Their weights.
     known : tuple of int
         Variables already in the search.
 
@@ -84,10 +93,10 @@ def wanted_variables(
     n_pairs = int(network.cardinalities.sum()) * posterior_ratios.shape[1]
     threshold = _threshold(_LATER_FALSE_EXPECTED, 2 * n_pairs)
     components = []
-    for column in posterior_ratios.T:
+    for column, weight in zip(posterior_ratios.T, weights, strict=True):
         rows = np.flatnonzero(column)
         weighted = counts[rows] * column[rows]
-        components.append((rows, weighted, weighted * column[rows]))
+        components.append(_Component(rows, weighted, weighted * column[rows], float(weight)))
     skip = set(known)
     return tuple(
         i
@@ -98,35 +107,95 @@ def wanted_variables(
     )
 
 
+@dataclass(frozen=True)
+class _Component:
+    """Rows with the ratio of one target to the mixture.
+
+    Attributes
+    ----------
+    rows : ndarray of int
+        Those where it is not zero.
+    first, second : ndarray
+        Their counts times the ratio, and times its square.
+    weight : float
+    """
+
+    rows: NDArray[np.int64]
+    first: Floats
+    second: Floats
+    weight: float
+
+
 def _largest_deviation(
     network: Network,
     i: int,
     codes: Ints,
     n_rows: float,
-    components: list[tuple[NDArray[np.int64], Floats, Floats]],
+    components: list[_Component],
 ) -> float:
     """Largest deviation of a variable from its mechanism inside a component, in standard errors.
 
     If it follows its mechanism in target t, the gradient of t with the variable set to a is 1 for
     every state a. Too low counts as well as too high: in a component that always sets the variable,
     the other states are missing. The variance is the larger of the one seen and the one expected,
-    since where a rare state is absent by chance the rows show none.
+    since where a rare state is absent by chance the rows show none. Where some parent
+    configurations make a state rare they drown what others show, but not in the likelihood, whose
+    signed root is the other measure.
     """
     table = network.tables[i]
     inverse = np.divide(1.0, table, out=np.zeros_like(table), where=table > 0)
     parent_row = network.parent_rows(i, codes)
-    own = inverse.ravel()[parent_row * table.shape[1] + codes[:, i]]
+    place = parent_row * table.shape[1] + codes[:, i]
+    own = inverse.ravel()[place]
     largest = 0.0
-    for rows, weighted, squared in components:
+    for component in components:
+        rows = component.rows
         state, factor, k = codes[rows, i], own[rows], table.shape[1]
-        first = np.bincount(state, weights=weighted * factor, minlength=k)
-        seen = np.bincount(state, weights=squared * factor**2, minlength=k)
-        by_parent = np.bincount(parent_row[rows], weights=squared, minlength=len(table))
+        first = np.bincount(state, weights=component.first * factor, minlength=k)
+        seen = np.bincount(state, weights=component.second * factor**2, minlength=k)
+        by_parent = np.bincount(parent_row[rows], weights=component.second, minlength=len(table))
         expected = by_parent @ inverse
         variance = np.maximum(seen, expected) - first**2 / n_rows
         z = (first - n_rows) / np.sqrt(np.maximum(variance, 1e-300))
         largest = max(largest, float(np.abs(z[table.max(axis=0) > 0]).max(initial=0.0)))
+        family = np.bincount(place[rows], weights=component.first, minlength=table.size)
+        posterior = np.asarray(component.weight * family, dtype=np.float64).reshape(table.shape)
+        largest = max(largest, float(np.sqrt(2 * likelihood_gain(table, posterior))))
     return largest
+
+
+def likelihood_gain(table: Floats, family: Floats) -> float:
+    """Log-likelihood gained if a variable is set to one state in a share of the rows.
+
+    Parameters
+    ----------
+    table : ndarray, shape (n_parent_configurations, n_states)
+    family : ndarray, same shape
+        Counts in some rows; where these are weighted by a component's posterior, the gain is
+        a lower bound of what splitting the component gains (Jensen's inequality, as in EM).
+
+    Returns
+    -------
+    float
+        The largest over states and a grid of shares; never negative.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> table = np.array([[0.5, 0.5], [0.001, 0.999]])
+    >>> round(likelihood_gain(table, np.array([[0.0, 20.0], [0.0, 1000.0]])), 1)
+    14.9
+    >>> likelihood_gain(table, np.array([[10.0, 10.0], [1.0, 999.0]]))
+    0.0
+    """
+    used = family.sum(axis=1) > 0
+    table, family = np.maximum(table[used], 1e-300), family[used]
+    total = family.sum()
+    # Rows that have the state could have been set to it, or not; all others were not.
+    set_too = np.log1p(_SHARES[:, None, None] * (1.0 / table - 1.0))
+    gains = np.einsum("gua,ua->ga", set_too, family)
+    gains += np.log1p(-_SHARES)[:, None] * (total - family.sum(axis=0))
+    return float(max(gains.max(initial=0.0), 0.0))
 
 
 def _threshold(expected: float, n_tests: int) -> float:
