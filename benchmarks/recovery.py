@@ -7,6 +7,7 @@ Dirichlet(2). Each line of the grid is one setting; figures are means over probl
     python benchmarks/recovery.py 4,16384,60 8,262144,6          # variables,rows,problems
     python benchmarks/recovery.py 40,5000,10,sparse              # <= 3 parents, targets of <= 3
     python benchmarks/recovery.py 6,4096,30,learned              # tables from as many control rows
+    python benchmarks/recovery.py alarm,16384,10                 # a network that pgmpy brings along
 
 Columns: recall and precision of exact targets; tv, the total variation between true and found
 weights, and its ratio to the oracle's (maximum likelihood with the true targets given); kept, the
@@ -28,13 +29,16 @@ from pathlib import Path
 import numpy as np
 
 from dosift.evaluation import compare_codes
+from dosift.interventions import Mixture
 from dosift.learning import DEFAULT_PRIOR
+from dosift.network import Network
 from dosift.network.learn import learn_from_codes
 from dosift.random_problems import random_mixture, random_network
 from dosift.rows import collapse
 from dosift.search.engine import SearchResult, find_targets, prepare
 from dosift.search.prune import prune
 from dosift.simulation import sample_codes
+from dosift.study.problems import draw_problem, named_network
 
 
 @dataclass(frozen=True)
@@ -46,14 +50,16 @@ class Setting:
     n_problems: int
     sparse: bool = False
     learned: bool = False
+    network: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> Setting:
-        numbers, words = text.split(",")[:3], text.split(",")[3:]
+        first, n_rows, n_problems, *words = text.split(",")
         if set(words) - {"sparse", "learned"}:
             raise SystemExit(f"unknown words in {text!r}")
-        n, n_rows, n_problems = map(int, numbers)
-        return cls(n, n_rows, n_problems, "sparse" in words, "learned" in words)
+        name = None if first.isdigit() else first
+        n = int(first) if name is None else named_network(name).n_variables
+        return cls(n, int(n_rows), int(n_problems), "sparse" in words, "learned" in words, name)
 
 
 @dataclass(frozen=True)
@@ -69,8 +75,10 @@ class Outcome:
     seconds: float
 
 
-def solve(setting: Setting, seed: int) -> Outcome:
-    rng = np.random.default_rng([setting.n_variables, setting.n_rows, seed])
+def draw(setting: Setting, seed: int, rng: np.random.Generator) -> tuple[Network, Mixture]:
+    if setting.network is not None:  # the problems of 'dosift study --preset real'
+        drawn = draw_problem(0, setting.network, 0, seed, 3)
+        return drawn.network, drawn.mixture
     network = random_network(
         setting.n_variables,
         graph=("erdos-renyi", "scale-free")[seed % 2] if not setting.sparse else "erdos-renyi",
@@ -78,9 +86,14 @@ def solve(setting: Setting, seed: int) -> Outcome:
         random_state=rng,
     )
     n_targets = 10 if setting.n_variables > 12 or setting.sparse else (4, 8, 16)[seed % 3]
-    mixture = random_mixture(
+    return network, random_mixture(
         network, n_targets, max_size=3 if setting.sparse else None, random_state=rng
     )
+
+
+def solve(setting: Setting, seed: int) -> Outcome:
+    rng = np.random.default_rng([setting.n_variables, setting.n_rows, seed])
+    network, mixture = draw(setting, seed, rng)
     targets, weights = mixture.to_codes(network)
     codes, _ = sample_codes(network, targets, weights, setting.n_rows, rng)
     known = network
@@ -154,8 +167,9 @@ def main() -> None:
         figures = report(setting, outcomes)
         saved.append({**asdict(setting), **figures, "outcomes": [asdict(o) for o in outcomes]})
         kind = " learned" if setting.learned else " sparse" if setting.sparse else ""
+        what = setting.network or f"n={setting.n_variables}"
         print(
-            f"n={setting.n_variables}{kind} rows={setting.n_rows} problems={setting.n_problems}: "
+            f"{what}{kind} rows={setting.n_rows} problems={setting.n_problems}: "
             f"recall {figures['recall']:.3f} precision {figures['precision']:.3f} "
             f"tv {figures['tv']:.4f} ({figures['tv_ratio']:.2f} x oracle) "
             f"kept {figures['kept']:.3f} failed {figures['failed']:.3f} "

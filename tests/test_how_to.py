@@ -14,6 +14,7 @@ PAGES = [
     "read-the-report",
     "scikit-learn",
     "single-cell",
+    "soft-interventions",
 ]
 FOLDER = Path(__file__).parents[1] / "docs" / "how-to"
 

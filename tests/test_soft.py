@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 import dosift
 from dosift.network.learn import learn_from_codes
 from dosift.random_problems import random_mixture, random_network
+from dosift.report import render_report
 from dosift.result import result_content
 from dosift.simulation import sample_codes
 
@@ -69,6 +70,9 @@ def test_a_stochastic_intervention_is_one_with_its_distribution() -> None:
     shares = {value["target"]: value["share"] for value in table["b",]["values"]}
     assert shares == pytest.approx({"do(b=x)": 0.25, "do(b=y)": 0.375, "do(b=z)": 0.375}, abs=0.06)
     assert len(model.mechanisms_) == 0
+    html = render_report(result_content(model, settings={}, inputs=[], timings={}))
+    assert "Stochastic interventions" in html
+    assert "Mechanisms that changed" not in html
 
 
 @pytest.mark.parametrize("learned", [False, True])
@@ -92,6 +96,9 @@ def test_a_shifted_mechanism_is_named_and_no_do_is_invented_for_it(learned: bool
     assert (model.network_.control is not None) == learned
     content = result_content(model, settings={}, inputs=[], timings={})
     assert content["mechanisms"][0]["variable"] == name
+    html = render_report(content)
+    assert "Mechanisms that changed" in html
+    assert "Stochastic interventions" not in html
 
 
 def test_without_a_shift_nothing_changes() -> None:

@@ -13,6 +13,7 @@ from dosift._version import __version__
 
 if TYPE_CHECKING:
     from dosift import identifiability as identifiability
+    from dosift.cross_validation import held_out
     from dosift.discretization import discretize
     from dosift.discretizer import Discretizer
     from dosift.errors import DosiftError, InputError
@@ -46,6 +47,7 @@ _HOMES = {
     "fit_anndata": "dosift.single_cell",
     "from_pgmpy": "dosift.network",
     "from_pyagrum": "dosift.network",
+    "held_out": "dosift.cross_validation",
     "learn_network": "dosift.learning",
     "parse_target": "dosift.interventions",
     "random_mixture": "dosift.random_problems",
@@ -77,6 +79,7 @@ __all__ = [
     "fit_anndata",
     "from_pgmpy",
     "from_pyagrum",
+    "held_out",
     "learn_network",
     "parse_target",
     "random_mixture",

@@ -99,20 +99,20 @@ def result_content(
         "reasons": reasons,
         "level": model.level,
         "components": components_content(model),
-        "variables": [_finite(row) for row in model.variables_.to_dicts()],
+        "variables": [finite(row) for row in model.variables_.to_dicts()],
         "pairs": model.pairs_.to_dicts(),
         "families": model.families_.to_dicts(),
-        "interventions": model.interventions_.to_dicts(),
-        "mechanisms": model.mechanisms_.to_dicts(),
+        "interventions": finite(model.interventions_.to_dicts()),
+        "mechanisms": finite(model.mechanisms_.to_dicts()),
         "undecided": model.undecided_.to_dicts(),
         **(
             {}
             if model.batches_ is None
-            else {"batches": [_finite(row) for row in model.batches_.to_dicts()]}
+            else {"batches": [finite(row) for row in model.batches_.to_dicts()]}
         ),
         "graph": graph_content(model.network_),
-        "certainty": _finite(certainty_content(model)),
-        "diagnostics": _finite(model.diagnostics()),
+        "certainty": finite(certainty_content(model)),
+        "diagnostics": finite(model.diagnostics()),
         "identifiability": verdict(model.network_, model.mixture_),
         "settings": dict(settings),
         "seed": settings.get("seed"),
@@ -130,7 +130,7 @@ def components_content(model: InterventionMixture) -> list[dict[str, Any]]:
     list of dict
         The columns of ``components.csv``, and `confusable`: a list of ``target`` and ``loss``.
     """
-    lines = [_finite(row) for row in model.components_.to_dicts()]
+    lines = [finite(row) for row in model.components_.to_dicts()]
     for line in lines:
         others = model.confusable_.filter(model.confusable_["component"] == line["target"])
         line["confusable"] = others.drop("component").to_dicts()
@@ -404,12 +404,28 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _finite(value: Any) -> Any:
-    """Replace what JSON cannot hold (NaN, infinities) by null, all the way down."""
+def finite(value: Any) -> Any:
+    """Replace what JSON cannot hold (NaN, infinities) by null, all the way down.
+
+    Parameters
+    ----------
+    value : object
+        Of dictionaries, lists, numbers and texts.
+
+    Returns
+    -------
+    object
+        The same with None for each number that is not finite.
+
+    Examples
+    --------
+    >>> finite({"a": [1.0, float("nan")]})
+    {'a': [1.0, None]}
+    """
     if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
+        return {key: finite(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_finite(inner) for inner in value]
+        return [finite(inner) for inner in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

@@ -113,6 +113,14 @@ def fit(
     ] = None,
     resamples: Annotated[int, typer.Option(help="Number of resamples.", min=2)] = 200,
     processes: Annotated[int, typer.Option(help="Processes of the bootstrap.", min=1)] = 1,
+    held_out: Annotated[
+        int | None,
+        typer.Option(
+            metavar="FOLDS",
+            help="Fit to all folds of the rows but one, and evaluate that one, in turn.",
+            min=2,
+        ),
+    ] = None,
     layer: Layer = None,
     seed: Seed = 0,
     threads: Threads = 2,
@@ -141,6 +149,7 @@ def fit(
         "bootstrap": bootstrap,
         "resamples": None if bootstrap is None else resamples,
         "processes": processes,
+        "held_out": held_out,
         "seed": seed,
         "graph": None if graph is None else str(graph),
         "control": None if control is None else str(control),
@@ -181,7 +190,7 @@ def fit_files(
     from dosift.rows.side_columns import load_with_columns
 
     check_absent(output, force)
-    check_bootstrap(settings)
+    check_resampling(settings)
     timings: dict[str, float] = {}
     with ProgressReporter(quiet) as tell:
         begin = time.perf_counter()
@@ -231,22 +240,26 @@ def fit_files(
             table = label_rows(table, model.labels_)
         content = result_content(model, settings=settings, inputs=files, timings=timings)
         content |= {name: part.to_dicts() for name, part in extra.items()}
+        content |= evaluate_held_out(model, rows, settings, tell)
         write_result(output, model, table, content, extra=extra, force=force)
         if journal is not None:
             journal.unlink(missing_ok=True)
     return content, model
 
 
-def check_bootstrap(settings: dict[str, Any]) -> None:
-    """Refuse a bootstrap that cannot be done, before any work."""
+def check_resampling(settings: dict[str, Any]) -> None:
+    """Refuse a bootstrap or folds that cannot be done, before any work."""
     from dosift.resampling import KINDS
 
+    beside = settings.get("batch") or settings.get("labels")
+    if settings.get("held_out") is not None and beside:
+        raise InputError("--held-out cannot be combined with --batch or --labels")
     kind = settings.get("bootstrap")
     if kind is None:
         return
     if kind not in KINDS:
         raise InputError(f"--bootstrap is {kind!r}; choose one of {', '.join(KINDS)}")
-    if settings["method"] != "likelihood" or settings.get("batch") or settings.get("labels"):
+    if settings["method"] != "likelihood" or beside:
         raise InputError("--bootstrap needs method likelihood, and neither --batch nor --labels")
 
 
@@ -275,6 +288,22 @@ def resample(
         progress=tell,
     )
     return {"bootstrap": found.summary(settings["level"])}, journal
+
+
+def evaluate_held_out(
+    model: InterventionMixture, rows: Any, settings: dict[str, Any], tell: Any
+) -> dict[str, Any]:
+    """Return what ``result.json`` says of held-out rows, if that is wanted."""
+    from dataclasses import asdict
+
+    from dosift.cross_validation import held_out
+    from dosift.result import finite
+
+    folds = settings.get("held_out")
+    if folds is None:
+        return {}
+    found = held_out(model, rows, folds=folds, random_state=settings["seed"], progress=tell)
+    return {"held_out": finite(asdict(found))}
 
 
 def _is_h5ad(path: Path | None) -> bool:

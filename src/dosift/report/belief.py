@@ -26,10 +26,10 @@ def fit_section(content: Content) -> str:
         + " were compared with rows simulated from the fitted mixture; the smallest p-value, "
         f"corrected for their number, is {number(check.get('p_value'), '.2g')}."
     )
-    held = f"<p>{words} {_unexplained(content)}</p>"
+    others = f"{_unexplained(content)} {_held_out(content)}"
     if check.get("fits"):
-        return f"<p>{words} Nothing speaks against the mixture. {_unexplained(content)}</p>"
-    return _changed(content) + held + _deviations(content)
+        return f"<p>{words} Nothing speaks against the mixture. {others}</p>"
+    return _changed(content) + f"<p>{words} {others}</p>" + _deviations(content)
 
 
 def _unexplained(content: Content) -> str:
@@ -44,6 +44,21 @@ def _unexplained(content: Content) -> str:
     )
 
 
+def _held_out(content: Content) -> str:
+    """Say what the mixture is worth on rows that did not teach it."""
+    found = content.result.get("held_out")
+    if not found:
+        return ""
+    impossible = known(found.get("impossible")) or 0
+    ruled_out = f" {counted(impossible, 'row', 'rows')} had probability zero." if impossible else ""
+    return (
+        f"Held out in {number(found.get('folds'), '.0f')} folds, a row is "
+        f"{number(found.get('gain'), ',.3f')} nats (standard error "
+        f"{number(found.get('std_error'), ',.3f')}) more probable under the mixture than under the "
+        f"undisturbed network.{ruled_out}"
+    )
+
+
 def _changed(content: Content) -> str:
     """Name the mechanism that explains the rows better when its table is freed."""
     changed = content.fit_check.get("changed")
@@ -54,7 +69,8 @@ def _changed(content: Content) -> str:
         "is no do-intervention</b>, or the network is wrong there: with a table of its own "
         f"({number(changed.get('distance'), '.2f')} away in total variation) in place of the "
         "components that stand in for it, the rows become "
-        f"{number(changed.get('gain'), ',.1f')} nats more probable, after paying for the table. "
+        f"{number(changed.get('gain'), ',.0f')} nats more probable "
+        f"(p = {number(changed.get('p_value'), '.1g')}). "
         "Fit with <code>--interventions any</code>.</p>"
     )
 
@@ -166,6 +182,60 @@ def families_section(content: Content) -> str:
         ("name", "components"),
     ]
     return table("Components that share what they set", headings, rows, "narrow") if rows else ""
+
+
+def soft_section(content: Content) -> str:
+    """Return stochastic interventions and changed mechanisms; nothing if there are none."""
+    return _stochastic(content) + _mechanisms(content)
+
+
+def _stochastic(content: Content) -> str:
+    """List interventions that draw a value instead of fixing it, with its distribution."""
+    rows = []
+    for line in content.result.get("interventions") or ():
+        if line.get("kind") != "stochastic":
+            continue
+        values = "; ".join(
+            f"{shown(value.get('target', DASH))}: {percent(value.get('share'))}"
+            for value in line.get("values") or ()
+        )
+        variables = ", ".join(shown(name) for name in line.get("variables") or ())
+        share = two(percent(line.get("weight")), interval(line))
+        rows.append(row([cell(variables, "name"), cell(share, "number"), cell(values, "name")]))
+    headings = [
+        ("name", "set together"),
+        ("number", f"share of the rows [{content.level}]"),
+        ("name", "values, and their shares of it"),
+    ]
+    return table("Stochastic interventions", headings, rows, "narrow") if rows else ""
+
+
+def _mechanisms(content: Content) -> str:
+    """List mechanisms that changed without being set."""
+    rows = [
+        row(
+            [
+                cell(shown(line.get("variable", DASH)), "name"),
+                cell(number(line.get("distance"), ".2f"), "number"),
+                cell(percent(line.get("least_share")), "number"),
+                cell(number(line.get("gain"), ",.0f"), "number"),
+            ]
+        )
+        for line in content.result.get("mechanisms") or ()
+    ]
+    headings = [
+        ("name", "changed mechanism"),
+        ("number", "moved by (total variation)"),
+        ("number", "at least in this share of the rows"),
+        ("number", "gain (nats)"),
+    ]
+    if not rows:
+        return ""
+    return (
+        "<p>These variables still depend on their parents, but in another way than the network "
+        "says. They are no components of the mixture: their tables were learned from the rows."
+        "</p>" + table("Mechanisms that changed", headings, rows, "narrow")
+    )
 
 
 def unique_section(content: Content) -> str:

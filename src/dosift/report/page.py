@@ -12,6 +12,7 @@ from dosift.report.belief import (
     confusable_section,
     families_section,
     fit_section,
+    soft_section,
     undecided_section,
     unique_section,
 )
@@ -52,6 +53,7 @@ def render_report(result: Mapping[str, Any]) -> str:
     ]
     sections = [
         ("interventions", "Interventions", components_section(content)),
+        ("soft", "Soft interventions", soft_section(content)),
         ("graph", "Causal graph", graph_section(content)),
         ("rates", "How often each variable is set", rates_section(content)),
         ("certainty", "How sure the rows are", certainty_section(content)),

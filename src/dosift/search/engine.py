@@ -365,6 +365,8 @@ class TargetSearch:
         return prepared, fit
 
 
+# Rows that nothing can produce yet divide zero by zero; no move is chosen for what comes of that.
+@np.errstate(divide="ignore", invalid="ignore")
 def find_targets(
     network: Network,
     configurations: Configurations,

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaincc
 
+from dosift.assignment import assign
 from dosift.network.model import ControlCounts, Network
 from dosift.rates import family_counts
 from dosift.rows.configurations import Configurations, collapse, thin
@@ -33,6 +34,8 @@ _KNOWN = 1e5
 #: P-value, corrected, below which a freed table speaks against a fit with do-interventions only,
 #: and the components that must set a variable for its table to be looked at.
 _LEVEL, _LEAST_SETTING = 0.01, 2
+#: Steps of EM that mix a table with do's.
+_EM_STEPS = 200
 #: Distinct rows from which a quick look takes a sample of as many rows.
 _MOST_CONFIGURATIONS = 2**14
 #: Variables whose table is freed on trial in each round, and variables freed in all.
@@ -139,7 +142,8 @@ def suspect_mechanism(
     A quick look, without another search: it begins with the targets found and with the same
     without the variable, weighs and teaches them together, and drops what does not pay. Twice the
     gain is compared with chi-square, one degree of freedom for each free entry of the table; the
-    p-value is multiplied by the number of tables. With few rows a freed table may now and then
+    p-value is multiplied by the number of tables. A table that do's on its variable could have made
+    is none that changed. With few rows a freed table may now and then
     save a component by chance: what one component costs is taken from the gain.
 
     Parameters
@@ -167,7 +171,7 @@ def suspect_mechanism(
         trial, gain, n_entries = _freed(part)
         beyond_chance = max(gain - _one_component(part), 0.0)
         p_value = min(float(gammaincc(n_entries / 2, beyond_chance)) * n_tests, 1.0)
-        if p_value < _LEVEL:
+        if p_value < _LEVEL and _is_no_mixture_of_dos(part, trial, n_entries):
             changed = _describe(part.network, part.configurations, trial, part.variable, gain)
             found.append(replace(changed, variable=i, p_value=p_value))
     return min(found, key=lambda one: (one.p_value, -one.gain, one.variable), default=None)
@@ -213,6 +217,35 @@ def _around(
     if rows.counts.size > _MOST_CONFIGURATIONS:
         rows = thin(rows, _MOST_CONFIGURATIONS)
     return _Part(part, rows, result.targets[:, kept], result.weights, place[i])
+
+
+def _is_no_mixture_of_dos(part: _Part, trial: SearchResult, n_entries: int) -> bool:
+    """Test whether a freed table is other than the old one mixed with do's on its variable.
+
+    Do's on several values may cost more than a table that says the same.
+    """
+    i, rows = part.variable, part.configurations
+    found = assign(trial.network, trial.targets, trial.weights, rows.codes)
+    alone = found.posterior[:, trial.targets[:, i] < 0].sum(axis=1)
+    family = family_counts(part.network, i, rows.codes, rows.counts * alone)
+    mixed = _mixed_with_dos(part.network.tables[i], family)
+    used = family > 0
+    after = family / np.maximum(family.sum(axis=1, keepdims=True), 1e-300)
+    gain = float(family[used] @ np.log(after[used] / np.maximum(mixed[used], 1e-300)))
+    freedom = max(n_entries - family.shape[1], 1)
+    return bool(gammaincc(freedom / 2, max(gain, 0.0)) < _LEVEL)
+
+
+def _mixed_with_dos(table: Floats, family: Floats) -> Floats:
+    """Return the likeliest table ``(1 - sum(r)) * table + r`` for counts, by EM."""
+    weights = np.full(family.shape[1] + 1, 0.5 / family.shape[1])
+    weights[0] = 0.5
+    for _ in range(_EM_STEPS):
+        mixed = weights[0] * table + weights[1:]
+        ratio = family / np.maximum(mixed, 1e-300)
+        own = weights[0] * float((ratio * table).sum())
+        weights = np.append(own, weights[1:] * ratio.sum(axis=0)) / max(family.sum(), 1e-300)
+    return np.asarray(weights[0] * table + weights[1:], dtype=np.float64)
 
 
 def _one_component(part: _Part) -> float:
