@@ -10,6 +10,7 @@ import pytest
 PAGES = [
     "choose-states",
     "learn-the-network",
+    "missing-values",
     "prior-knowledge",
     "read-the-report",
     "scikit-learn",

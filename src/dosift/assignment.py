@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.completions import complete
 from dosift.likelihood import MechanismFactors
 from dosift.network.model import Network
 
@@ -66,11 +67,16 @@ def assign(network: Network, targets: Ints, weights: Floats, codes: Ints) -> Ass
         -1 where a variable is left alone.
     weights : ndarray, shape (n_targets,)
     codes : ndarray of int, shape (n_configurations, n_variables)
-        Without missing values.
+        -1 for a missing value, which is summed over.
 
     Returns
     -------
     Assignment
+
+    Raises
+    ------
+    InputError
+        If values are missing in so many ways that their completions do not fit in memory.
 
     Examples
     --------
@@ -82,6 +88,22 @@ def assign(network: Network, targets: Ints, weights: Floats, codes: Ints) -> Ass
     array([[1.   , 0.   ],
            [0.333, 0.667]])
     """
+    if codes.size and codes.min() < 0:
+        return _assign_partial(network, targets, weights, codes)
     factors = MechanismFactors(network, codes)
     columns = factors.columns(targets)
     return Assignment(columns, columns @ weights, weights, factors.log_base())
+
+
+def _assign_partial(network: Network, targets: Ints, weights: Floats, codes: Ints) -> Assignment:
+    """Sum the likelihoods of the completions of each row."""
+    found = complete(network, codes)
+    factors = MechanismFactors(network, found.codes)
+    log_base = factors.log_base()
+    reference = np.maximum.reduceat(log_base, found.first)
+    numbers = np.diff(np.append(found.first, log_base.size))
+    scale = np.exp(log_base - np.repeat(reference, numbers))
+    columns = np.empty((len(codes), len(targets)), order="F")
+    for t, target in enumerate(targets):
+        columns[:, t] = np.add.reduceat(factors.column(target) * scale, found.first)
+    return Assignment(columns, columns @ weights, weights, reference)

@@ -82,6 +82,10 @@ class MisfitWarning(DosiftWarning):
     """The fitted mixture does not describe the rows."""
 
 
+class MissingValuesWarning(DosiftWarning):
+    """Values are missing in a way that may bias the answer."""
+
+
 class DiscretizationWarning(DosiftWarning):
     """A column of numbers could not be cut into as many states as asked for."""
 

@@ -15,7 +15,7 @@ from dosift.assignment import Assignment, assign
 from dosift.batches import BatchedFit, batch_table, check_batches, fit_batches
 from dosift.certainty import Certainty, certainty
 from dosift.conventions import Conventions, as_codes, not_fitted
-from dosift.errors import ConvergenceWarning, InputError, MisfitWarning
+from dosift.errors import ConvergenceWarning, InputError, MisfitWarning, MissingValuesWarning
 from dosift.fit_check import FitCheck
 from dosift.interventions import Mixture, Target
 from dosift.labels import (
@@ -27,6 +27,7 @@ from dosift.labels import (
 )
 from dosift.methods import DEFAULT_EPSILON, OPTIMISING, Options, estimate
 from dosift.misfit import fit_check_content, misfit_in_words
+from dosift.missing_values import MissingValues, look_at_missing, words_of_warning
 from dosift.model_check import check_model
 from dosift.network.model import Network, without_negligible
 from dosift.parameters import check_parameters, checked_network
@@ -168,6 +169,8 @@ class InterventionMixture(Conventions):
         Number of rows so surprising that the mixture hardly made them: see :meth:`unexplained`.
     surprise_scale_ : SurpriseScale
         The surprise of simulated rows.
+    missing_values_ : MissingValues
+        How many values are missing, and whether completely at random.
 
     Examples
     --------
@@ -194,6 +197,7 @@ class InterventionMixture(Conventions):
     certainty_: Certainty
     fit_check_: FitCheck
     surprise_scale_: SurpriseScale
+    missing_values_: MissingValues
     unexplained_rows_: float
     belief_: Belief | None
 
@@ -279,6 +283,7 @@ class InterventionMixture(Conventions):
         weight = _checked_weight(sample_weight, encoded.codes.shape[0])
         said, own = self.prior_knowledge, None
         check_label_options(marks is not None, random_labels, batches is not None)
+        self._check_missing(encoded.codes, marks is not None or batches is not None)
         if marks is not None:
             own = read_labels(marks, network, encoded.codes, self.method, weight)
             said = with_labels(said, own, self.max_size)
@@ -292,6 +297,7 @@ class InterventionMixture(Conventions):
         if batches is not None:
             check_batches(batches, self.method, self.prior_knowledge)
         check_kind(self.interventions, self.method, batches is not None or own is not None)
+        self.missing_values_ = look_at_missing(network, configurations)
         result = estimate(self.method, network, configurations, options, progress)
         result, changed = soften(
             self.interventions, network, configurations, result, options, progress
@@ -337,15 +343,15 @@ class InterventionMixture(Conventions):
         )
         self.mechanisms_ = mechanism_table(network, changed)
         # Where targets, batches or labels bind the search, components cannot stand in for a change.
-        is_bound = not known.is_free or batches is not None or own is not None
-        self._check(before, configurations, result, found, not is_bound and not changed)
+        is_bound = not known.is_free or batches is not None or own is not None or bool(changed)
+        self._check(before, configurations, result, found, not is_bound)
         self._warn()
         return self
 
     def _encode(self, rows: Any, network: Network) -> Encoded:
         if isinstance(rows, Encoded):
             return rows
-        return load_rows(as_codes(rows, network.n_variables), network)
+        return load_rows(as_codes(rows, network.n_variables), network, allow_missing=True)
 
     def _encode_beside(
         self, rows: Any, network: Network, **columns: Any
@@ -353,7 +359,7 @@ class InterventionMixture(Conventions):
         """Encode rows, and take what is said of each beside its variables."""
         named = [value for value in columns.values() if isinstance(value, str)]
         if named:
-            encoded, beside = load_with_columns(rows, network, named)
+            encoded, beside = load_with_columns(rows, network, named, allow_missing=True)
         else:
             encoded, beside = self._encode(rows, network), []
         found = dict(zip(named, beside, strict=True))
@@ -451,13 +457,27 @@ class InterventionMixture(Conventions):
             result,
             found.log_probability,
             self.random_state,
-            look_for_changed and self.method == "likelihood",
+            look_for_changed and self.method == "likelihood" and not self.missing_values_.n_rows,
+            self.missing_values_.suspicious,
         )
         self.fit_check_ = checked.fit
         self.surprise_scale_ = checked.scale
         self.unexplained_rows_ = checked.n_unexplained
 
+    def _check_missing(self, codes: Ints, others: bool) -> None:
+        """Refuse what needs complete rows."""
+        missing = codes.size and codes.min() < 0
+        if missing and (others or self.interventions != "hard"):
+            what = "batches or labels" if others else f"interventions={self.interventions!r}"
+            raise InputError(
+                f"{int((codes < 0).any(axis=1).sum())} row(s) have missing values, which cannot be "
+                f"combined with {what}; leave those rows out"
+            )
+
     def _warn(self) -> None:
+        if self.missing_values_.dependent:
+            words = words_of_warning(self.missing_values_, self.network_)
+            warnings.warn(words, MissingValuesWarning, stacklevel=3)
         if not self.converged_:
             warnings.warn(
                 f"the weights did not converge: the optimality gap is {self.optimality_gap_:.1e} "
@@ -655,6 +675,7 @@ class InterventionMixture(Conventions):
             "certificate": self._certificate(),
             "impossible_rows": self.impossible_rows_,
             "unexplained_rows": self.unexplained_rows_,
+            "rows_with_missing_values": self.missing_values_.n_rows,
             "fit_check": fit_check_content(self.fit_check_, self.network_),
         }
 

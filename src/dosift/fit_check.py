@@ -101,6 +101,7 @@ def check_fit(
     rows: Configurations,
     drawn: Configurations,
     changed: ChangedMechanism | None = None,
+    skipped: frozenset[int] = frozenset(),
 ) -> FitCheck:
     """Compare rows with others that were simulated from the fitted mixture.
 
@@ -108,11 +109,13 @@ def check_fit(
     ----------
     network : Network
     rows : Configurations
-        Without missing values.
+        A row counts where no value is missing.
     drawn : Configurations
         Independent rows from the fitted mixture.
     changed : ChangedMechanism, optional
         What a comparison with freed tables found.
+    skipped : frozenset of int, optional
+        Variables that are not looked at, since they are not missing completely at random.
 
     Returns
     -------
@@ -126,10 +129,12 @@ def check_fit(
         pairs += [(i, i) for i in range(n) if not network.parents[i]]
     # The mechanism of a variable with one parent is a pair already.
     families = [(*network.parents[i], i) for i in range(n) if len(network.parents[i]) > 1]
+    pairs = [pair for pair in pairs if skipped.isdisjoint(pair)]
+    families = [family for family in families if skipped.isdisjoint(family)]
     n_tests = len(pairs) + len(families)
     of_pairs = [_compare(network, pair, rows, drawn, n_tests, False) for pair in pairs]
     of_families = [_compare(network, family, rows, drawn, n_tests, True) for family in families]
-    p_value = min(deviation.p_value for deviation in (*of_pairs, *of_families))
+    p_value = min((deviation.p_value for deviation in (*of_pairs, *of_families)), default=1.0)
     worst, mechanisms = _worst(of_pairs), _worst(of_families)
     return FitCheck(p_value, len(pairs), len(families), worst, mechanisms, changed)
 
@@ -149,6 +154,9 @@ def _compare(
 ) -> Deviation:
     """Test the joint distribution of some variables."""
     sizes = [int(network.cardinalities[i]) for i in variables]
+    seen = (rows.codes[:, list(variables)] >= 0).all(axis=1)
+    if not seen.all():
+        rows = Configurations(rows.codes[seen], rows.counts[seen], rows.inverse)
     # Only the cells that occur are counted: the table of a large family may be huge.
     index = [np.ravel_multi_index([r.codes[:, i] for i in variables], sizes) for r in (rows, drawn)]
     cells, place = np.unique(np.concatenate(index), return_inverse=True)

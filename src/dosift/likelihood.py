@@ -32,7 +32,8 @@ class MechanismFactors:
     network : Network
         The undisturbed system.
     codes : ndarray of int, shape (n_configurations, n_variables)
-        Configurations in the network's order of variables, without missing values.
+        Configurations in the network's order of variables. -1 stands for a value that is summed
+        out; then all that depends on it must be, as in :func:`dosift.completions.complete`.
     variables : sequence of int, optional
         Positions of the variables that targets may set; only their factors are computed. All by
         default.
@@ -66,17 +67,24 @@ class MechanismFactors:
         n_rows = codes.shape[0]
         self.log_factor = np.empty((n_rows, len(kept)), order="F")
         zeros = np.zeros((n_rows, len(kept)), dtype=bool, order="F")
+        has_open = bool(codes.size and codes.min() < 0)
         for j, i in enumerate(kept):
             table = network.tables[i]
             index = network.parent_rows(i, codes)
             index *= table.shape[1]
             index += codes[:, i]
+            is_open = codes[:, i] < 0 if has_open else None
+            if is_open is not None:
+                index[is_open] = 0
             with np.errstate(divide="ignore"):
                 log_table = np.log(table.ravel())
             if table.min() == 0.0:
                 zeros[:, j] = np.isneginf(log_table)[index]
                 log_table[np.isneginf(log_table)] = 0.0
             np.take(log_table, index, out=self.log_factor[:, j])
+            if is_open is not None:
+                self.log_factor[is_open, j] = 0.0
+                zeros[is_open, j] = False
         self._finish(zeros)
 
     def restricted(self, rows: NDArray[np.int64], n_kept: int) -> MechanismFactors:
@@ -92,6 +100,7 @@ class MechanismFactors:
         self.zeros = zeros
         self.n_zeros = zeros.sum(axis=1)
         self._has_zeros = bool(zeros.any())
+        self._has_open = bool(self.codes.size and self.codes.min() < 0)
         # The largest ratio of a row is that of the target which sets every variable.
         excess = np.maximum(-self.log_factor.sum(axis=1) - _LARGEST_LOG, 0.0)
         self.log_scale = excess
@@ -138,11 +147,11 @@ class MechanismFactors:
         set_variables = np.flatnonzero(target >= 0)
         rows: NDArray[np.int64] | None = None
         for j in set_variables:
-            column = self.codes[:, j]
-            if rows is None:
-                rows = np.flatnonzero(column == target[j])
-            else:
-                rows = rows[column[rows] == target[j]]
+            column = self.codes[:, j] if rows is None else self.codes[rows, j]
+            agrees = column == target[j]
+            if self._has_open:
+                agrees |= column < 0
+            rows = np.flatnonzero(agrees) if rows is None else rows[agrees]
         if rows is None:
             rows = np.arange(self.n_configurations)
         if self._has_zeros:

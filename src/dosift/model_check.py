@@ -55,6 +55,7 @@ def check_model(
     log_probability: Floats,
     random_state: RandomState,
     look_for_changed: bool,
+    skipped: frozenset[int] = frozenset(),
 ) -> ModelCheck:
     """Simulate from the fitted mixture, and compare.
 
@@ -63,14 +64,16 @@ def check_model(
     before : Network
         As it was given; without control counts its tables are taken as known.
     configurations : Configurations
-        The rows, without missing values.
+        The rows.
     result : SearchResult
     log_probability : ndarray, shape (n_configurations,)
         Of the configurations under the mixture.
     random_state : int, Generator, SeedSequence or None
     look_for_changed : bool
         Whether to try if a freed table does better. Only sensible for a mixture that
-        maximises the likelihood.
+        maximises the likelihood of complete rows.
+    skipped : frozenset of int, optional
+        Variables that are not missing completely at random.
 
     Returns
     -------
@@ -88,7 +91,7 @@ def check_model(
         with threadpool_limits(1):
             changed = suspect_mechanism(before, configurations, result)
     named = unexplained(scale.p_values(log_probability), configurations.counts)
-    fit = check_fit(result.network, configurations, drawn, changed)
+    fit = check_fit(result.network, configurations, drawn, changed, skipped)
     return ModelCheck(fit, scale, named, float(configurations.counts[named].sum()))
 
 

@@ -46,13 +46,17 @@ class VariableRate:
 
 
 def family_counts(network: Network, i: int, codes: NDArray[np.integer], counts: Floats) -> Floats:
-    """Count a variable with its parents.
+    """Count a variable with its parents, in the rows that lack none of them.
 
     Returns
     -------
     ndarray, shape of the variable's table
     """
     table = network.tables[i]
+    family = [i, *network.parents[i]]
+    if codes.size and codes[:, family].min() < 0:
+        seen = (codes[:, family] >= 0).all(axis=1)
+        codes, counts = codes[seen], counts[seen]
     index = network.parent_rows(i, codes) * table.shape[1] + codes[:, i]
     flat = np.bincount(index, weights=counts, minlength=table.size).astype(np.float64)
     return flat.reshape(table.shape)
@@ -91,6 +95,8 @@ def variable_rate(table: Floats, family: Floats) -> VariableRate:
     k = table.shape[1]
     with np.errstate(divide="ignore", invalid="ignore"):
         inverse = np.where(table > 0, 1.0 / table, 0.0)
+    if n == 0:
+        return VariableRate(float("nan"), float("nan"), 0, np.full(k, np.nan), np.full(k, np.nan))
     means = (family * inverse).sum(axis=0) / n
     usable = ~((table == 0) & (family.sum(axis=1, keepdims=True) > 0)).any(axis=0)
     if not usable.any() or k == 1:

@@ -61,7 +61,6 @@ BAD_ROWS = {
     "ragged_short": (b"a,b\nyes,no\nyes\n", "line 3"),
     "binary": (bytes(range(256)) * 4, "binary"),
     "not_utf8": (b"a,b\nyes,\xff\xfe\n", "UTF-8"),
-    "missing_value": (b"a,b\nyes,\n", "missing value"),
 }
 
 

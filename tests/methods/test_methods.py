@@ -112,7 +112,7 @@ def test_enumerations_beyond_the_range_of_floats_are_refused(method: str) -> Non
         dosift.InterventionMixture(few, method=method).fit(np.eye(12, dtype=int))
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [m for m in METHODS if m != "likelihood"])
 def test_rows_with_missing_values_are_refused_in_words(
     method: str, network: dosift.Network
 ) -> None:

@@ -44,7 +44,7 @@ def assign(
 
     set_up(quiet, threads)
     fitted = read_result(result)
-    encoded = load_rows(rows, fitted.network, layer=layer)
+    encoded = load_rows(rows, fitted.network, allow_missing=True, layer=layer)
     targets, weights = fitted.mixture.to_codes(fitted.network)
     configurations = collapse(encoded.codes, fitted.network.cardinalities)
     found = assignment.assign(fitted.network, targets, weights, configurations.codes)

@@ -202,6 +202,7 @@ def fit_files(
             rows_path,
             network,
             list(roles.values()),
+            allow_missing=True,
             layer=layer if _is_h5ad(rows_path) else None,
         )
         beside = dict(zip(roles, columns, strict=True))

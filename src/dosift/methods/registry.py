@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 from dosift.errors import InputError
 from dosift.methods.enumerated import brute_force_estimate, em_estimate
 from dosift.methods.moments import moment_estimate, smoothed
+from dosift.methods.partial_rows import estimate_partial
 from dosift.network.model import Network
 from dosift.rows.configurations import Configurations
 from dosift.search.constraints import Constraints
@@ -122,7 +123,7 @@ def estimate(
     method : {"likelihood", "moments", "em", "brute-force"}
     network : Network
     configurations : Configurations
-        The mixture rows, without missing values.
+        The mixture rows; missing values only for "likelihood".
     options : Options
     progress : callable, optional
         Called with a stage's name, the steps done and the steps in all.
@@ -141,10 +142,23 @@ def estimate(
         values.
     """
     missing = np.flatnonzero((configurations.codes < 0).any(axis=0))
+    if missing.size and method == "likelihood":
+        known = options.constraints or Constraints.none(network.cardinalities)
+        tell = progress or _silent
+        with threadpool_limits(1):
+            return estimate_partial(
+                network,
+                configurations,
+                known,
+                options.gap,
+                lambda given, rows: _likelihood(given, rows, options, tell),
+                tell,
+            )
     if missing.size:
         raise InputError(
             f"method {method!r} needs complete rows, and variable "
-            f"{network.names[int(missing[0])]!r} has missing values; leave those rows out"
+            f"{network.names[int(missing[0])]!r} has missing values; leave those rows out, or use "
+            "method 'likelihood'"
         )
     with threadpool_limits(1):
         return _FINDERS[method](network, configurations, options, progress or _silent)

@@ -253,7 +253,7 @@ def _checked_codes(
         row, i = (int(x) for x in np.argwhere(absent)[0])
         raise InputError(
             f"{int(absent.sum())} code(s) are -1, a missing value, the first for variable "
-            f"{network.names[i]!r} in row {row + 1}; this version needs complete rows",
+            f"{network.names[i]!r} in row {row + 1}; complete rows are needed here",
             path=path,
         )
     lowest = MISSING if allow_missing else 0
@@ -288,7 +288,7 @@ def _encode_column(
         if missing.any():
             raise InputError(
                 f"column {variable.name!r} has {int(missing.sum())} missing value(s), the first "
-                f"in data row {int(missing.argmax()) + 1}; this version needs complete rows: drop "
+                f"in data row {int(missing.argmax()) + 1}; complete rows are needed here: drop "
                 "those rows or fill them in",
                 path=path,
             )

@@ -75,19 +75,39 @@ def find_candidates(problem: SearchProblem, fit: Fit, priced: Priced) -> Candida
     quick = prior + np.where(z > 0, 0.5 * z * z, z)
     length = int(np.clip(_ENTRIES // max(problem.counts.size, 1), _MOST // 4, _LOOKED_AT))
     kept = np.argsort(-quick, kind="stable")[:length]
-    odds = _log_odds(problem, fit, priced.targets[kept], prior[kept])
+    relative = fit.columns / fit.mixture[:, None]
+    added = problem.columns(priced.targets[kept]) / fit.mixture[:, None]
+    odds = log_odds(problem.counts, relative, added, fit.inverse_hessian, prior[kept])
     order = np.argsort(-odds, kind="stable")[:_MOST]
     kept = kept[order[odds[order] > LEAST_LOG_ODDS]]
     return Candidates(priced.targets[kept], prior[kept], own)
 
 
-def _log_odds(problem: SearchProblem, fit: Fit, targets: Ints, prior: Floats) -> Floats:
-    """Posterior log-odds of each target alone, all other weights at their best."""
-    counts, n_rows, rate = problem.counts, problem.n_rows, float(len(fit.targets))
-    added = problem.columns(targets) / fit.mixture[:, None]
-    relative = fit.columns / fit.mixture[:, None] * counts[:, None]
+def log_odds(
+    counts: Floats, relative: Floats, added: Floats, inverse_hessian: Floats, prior: Floats
+) -> Floats:
+    """Posterior log-odds of each target alone, all other weights at their best.
+
+    Parameters
+    ----------
+    counts : ndarray, shape (n_configurations,)
+    relative : ndarray, shape (n_configurations, n_components)
+        Likelihoods of the components over that of the mixture.
+    added : ndarray, shape (n_configurations, n_targets)
+        The same of the targets.
+    inverse_hessian : ndarray, shape (n_components, n_components)
+        Of minus the log-likelihood in the components' weights.
+    prior : ndarray, shape (n_targets,)
+        Log-odds before the rows are seen.
+
+    Returns
+    -------
+    ndarray, shape (n_targets,)
+    """
+    n_rows, rate = float(counts.sum()), float(relative.shape[1])
+    relative = relative * counts[:, None]
     cross = added.T @ relative
-    projected = cross @ fit.inverse_hessian
+    projected = cross @ inverse_hessian
     curvature = counts @ np.square(added)
     schur = curvature - np.einsum("ks,ks->k", cross, projected)
     schur = np.maximum(schur, _LEAST_SCHUR * curvature)

@@ -180,6 +180,12 @@ def pair_p_value(
     float
         NaN if one of the values looks excluded.
     """
+    family = sorted({j for i, _ in pair for j in (i, *network.parents[i])})
+    if codes.size and codes[:, family].min() < 0:
+        seen = (codes[:, family] >= 0).all(axis=1)
+        codes, counts = codes[seen], counts[seen]
+    if counts.size == 0:
+        return float("nan")
     product = np.ones(counts.size)
     choices = 1
     for i, a in pair:
