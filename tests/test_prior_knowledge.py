@@ -86,6 +86,8 @@ def test_known_weights_are_kept_and_have_no_errors(
         assert totals[name, ""]["ci_low"] <= expected <= totals[name, ""]["ci_high"]
 
 
+# No mixture with that known weight has these shares: the fit check may well object.
+@pytest.mark.filterwarnings("ignore::dosift.errors.MisfitWarning")
 def test_errors_of_free_weights_are_those_of_the_constrained_problem() -> None:
     """One free share beside a known one: its variance by hand, from the observed information."""
     network = dosift.Network.from_tables({"a": ["0", "1", "2"]}, {}, {"a": [0.4, 0.3, 0.3]})

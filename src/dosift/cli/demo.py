@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from dosift.cli.fit import EXIT_UNTRUSTED, fit_files, print_summary
+from dosift.cli.fit import EXIT_UNTRUSTED, fit_files
 from dosift.cli.options import Json, Quiet, Seed, print_json, set_up
+from dosift.cli.summary import print_summary
 
 
 class Story(StrEnum):
@@ -54,7 +55,7 @@ def demo(
     if json:
         print_json({**content, "evaluation": scores.to_dict()})
     elif not quiet:
-        print_summary(model, content, output)
+        print_summary(content, output)
         typer.echo(
             f"Compared with the truth: {scores.n_matched} of {scores.n_true} interventions found, "
             f"{scores.n_found - scores.n_matched} invented; the weights are off by "

@@ -18,7 +18,6 @@ from dosift.cli.options import (
     Seed,
     Threads,
     print_json,
-    printable,
     set_up,
 )
 from dosift.cli.prior import (
@@ -31,6 +30,7 @@ from dosift.cli.prior import (
     Require,
     prior_knowledge,
 )
+from dosift.cli.summary import print_summary
 from dosift.errors import InputError
 
 if TYPE_CHECKING:
@@ -160,13 +160,13 @@ def fit(
         "prior_knowledge": None if known is None else known.to_dict(),
     }
     files = [*inputs, *(path for path in (graph, control, knowledge) if path is not None)]
-    content, model = fit_files(
+    content, _ = fit_files(
         inputs, graph, control, output, settings, files, all_probabilities, force, quiet or json
     )
     if json:
         print_json(content)
     elif not quiet:
-        print_summary(model, content, output)
+        print_summary(content, output)
     return 0 if content["trusted"] else EXIT_UNTRUSTED
 
 
@@ -332,36 +332,3 @@ def _network(
         raise InputError("with --graph and --control give one file only, the rows")
     of_control = layer if _is_h5ad(control) else None
     return learn_network(graph, control, layer=of_control), inputs[0]
-
-
-def print_summary(model: InterventionMixture, content: dict[str, Any], output: Path) -> None:
-    """Print the components as a table, and what to do next."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    console = Console(highlight=False)
-    for reason in content["reasons"]:
-        console.print(f"[bold]Do not trust this fit.[/] {escape(printable(reason))}")
-    table = Table(title=f"{len(model.targets_)} components in {model.n_rows_:,.0f} rows")
-    table.add_column("intervention", overflow="fold")
-    undecided = any(row["status"] == "undecided" for row in content["components"])
-    share = f"{100 * content['level']:g} % interval"
-    for heading in ("weight", share, "rows", *(["status"] if undecided else [])):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row in content["components"]:
-        interval = "-"
-        if row["ci_low"] is not None:
-            interval = f"{row['ci_low']:.3f} - {row['ci_high']:.3f}"
-        cells = [escape(row["target"]), f"{row['weight']:.3f}", interval, f"{row['rows']:,.0f}"]
-        table.add_row(*cells, *([row["status"] or "-"] if undecided else []))
-    console.print(table)
-    if undecided:
-        console.print(
-            "Undecided: too few rows to tell whether this intervention, or one like it, was there."
-        )
-    console.print(
-        f"Report: {escape(str(output / 'report.html'))}\n"
-        f"Each row's intervention: {escape(str(output / 'rows.parquet'))}",
-        soft_wrap=True,
-    )

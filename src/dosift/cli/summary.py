@@ -1,0 +1,116 @@
+"""What ``dosift fit`` prints at its end: the components, and what to do next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dosift.cli.options import printable
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+#: Components that are printed; all of them are in the files.
+_MOST = 20
+#: Columns of a terminal from which the interval, and the number of rows, have room.
+_WITH_INTERVAL, _WITH_ROWS = 56, 66
+
+
+def print_summary(content: dict[str, Any], output: Path) -> None:
+    """Print the components as a table that fits, and on a terminal what to do next.
+
+    Parameters
+    ----------
+    content : dict
+        The content of ``result.json``.
+    output : Path
+        The result folder.
+    """
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console(highlight=False)
+    for reason in content["reasons"]:
+        console.print(f"[bold]Do not trust this fit.[/] {escape(printable(reason))}")
+    components = content["components"]
+    console.print(_table(content, console.width))
+    if len(components) > _MOST:
+        rest = components[_MOST:]
+        weight = sum(row["weight"] for row in rest)
+        console.print(
+            f"... and {len(rest)} more, with {weight:.3f} of the weight: "
+            f"{escape(str(output / 'components.csv'))}",
+            soft_wrap=True,
+        )
+    if any(row["status"] == "undecided" for row in components):
+        console.print(
+            "Undecided: too few rows to tell whether this intervention, or one like it, was there."
+        )
+    console.print(
+        f"Report: {escape(str(output / 'report.html'))}\n"
+        f"Each row's intervention: {escape(str(output / 'rows.parquet'))}",
+        soft_wrap=True,
+    )
+    if console.is_terminal:
+        console.print(escape(next_steps(content["trusted"], output)), soft_wrap=True)
+
+
+def next_steps(trusted: bool, output: Path) -> str:
+    """Say what one would do next.
+
+    Parameters
+    ----------
+    trusted : bool
+        Whether nothing speaks against the fit.
+    output : Path
+        The result folder.
+
+    Returns
+    -------
+    str
+        Lines of text.
+
+    Examples
+    --------
+    >>> print(next_steps(True, Path("out")))
+    Next: open the report in a browser, or assign new rows with
+      dosift assign out NEW_ROWS.csv -o assigned.csv
+    """
+    if trusted:
+        return (
+            "Next: open the report in a browser, or assign new rows with\n"
+            f"  dosift assign {output} NEW_ROWS.csv -o assigned.csv"
+        )
+    return (
+        "Next: open the report in a browser and read what its first lines object to. If a "
+        "mechanism changed, fit again with\n"
+        "  --interventions any\n"
+        "If the graph may be wrong, correct it, or believe totals (variables.csv) rather than "
+        "single interventions."
+    )
+
+
+def _table(content: dict[str, Any], width: int) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    components = content["components"]
+    n_rows = content["diagnostics"]["n_rows"]
+    table = Table(title=f"{len(components)} components in {n_rows:,.0f} rows")
+    table.add_column("intervention", overflow="fold")
+    undecided = any(row["status"] == "undecided" for row in components)
+    headings = ["weight"]
+    headings += [f"{100 * content['level']:g} % interval"] if width >= _WITH_INTERVAL else []
+    headings += ["rows"] if width >= _WITH_ROWS else []
+    headings += ["status"] if undecided else []
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in components[:_MOST]:
+        cells = [f"{row['weight']:.3f}"]
+        if width >= _WITH_INTERVAL:
+            known = row["ci_low"] is not None
+            cells.append(f"{row['ci_low']:.3f} - {row['ci_high']:.3f}" if known else "-")
+        cells += [f"{row['rows']:,.0f}"] if width >= _WITH_ROWS else []
+        cells += [row["status"] or "-"] if undecided else []
+        table.add_row(escape(printable(row["target"])), *cells)
+    return table

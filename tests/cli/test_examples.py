@@ -1,0 +1,65 @@
+"""The examples in the help of every command run, word for word."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import dosift
+from dosift.random_problems import random_mixture, random_network
+
+COMMANDS = ("assign", "check", "demo", "evaluate", "fit", "report", "simulate", "study")
+
+
+def examples(command: str) -> list[str]:
+    """Take the examples from the text that the help wraps."""
+    module = importlib.import_module(f"dosift.cli.{command}")
+    text = inspect.getdoc(getattr(module, command)) or ""
+    return [line.strip() for line in re.findall(rf"dosift {command} [^\n]*", text)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Make the files that the examples name."""
+    network = random_network(5, random_state=0)
+    mixture = random_mixture(network, 3, random_state=0)
+    dosift.write_network(network, tmp_path / "network.bif")
+    for name, seed in (("rows", 0), ("new_rows", 1)):
+        rows = dosift.simulate(network, mixture, 2000, random_state=seed)
+        rows.write_csv(tmp_path / f"{name}.csv")
+    control = dosift.simulate(network, dosift.Mixture({dosift.do(): 1.0}), 3000, random_state=2)
+    control.write_csv(tmp_path / "control.csv")
+    mixture.write(tmp_path / "rows.mixture.json")
+    edges = [f"{cause},{effect}" for cause, effect in network.edges]
+    (tmp_path / "edges.csv").write_text("\n".join(["parent,child", *edges]) + "\n")
+    model = [sys.executable, "-m", "dosift", "fit", "network.bif", "rows.csv", "-o", "result", "-q"]
+    subprocess.run(model, cwd=tmp_path, check=True)
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_examples_run(command: str, folder: Path) -> None:
+    lines = examples(command)
+    assert lines, f"the help of {command} has no example"
+    for line in lines:
+        arguments = shlex.split(line)[1:]
+        if command == "study":
+            # The same study, made small: a full one takes minutes.
+            arguments += ["--variables", "4", "--rows", "64", "--problems", "1"]
+        if command in {"fit", "simulate"}:  # the files of the example are there already
+            arguments += ["--force"]
+        done = subprocess.run(
+            [sys.executable, "-m", "dosift", *arguments],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, (line, done.stderr)

@@ -1,0 +1,83 @@
+"""The end of a fit on a terminal: a table that fits, and what to do next."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rich.console
+
+from dosift.cli.summary import next_steps, print_summary
+
+PLAIN = rich.console.Console
+
+
+def content(n: int, trusted: bool = True) -> dict[str, Any]:
+    line = {"ci_low": 0.01, "ci_high": 0.03, "rows": 20.0, "status": "found"}
+    return {
+        "reasons": [] if trusted else ["The rows object."],
+        "trusted": trusted,
+        "level": 0.95,
+        "diagnostics": {"n_rows": 1000.0},
+        "components": [
+            {"target": f"do(a_rather_long_name={k}, another_name=yes)", "weight": 1 / n, **line}
+            for k in range(n)
+        ],
+    }
+
+
+def printed(
+    monkeypatch: pytest.MonkeyPatch, result: dict[str, Any], width: int, terminal: bool
+) -> str:
+    stream = io.StringIO()
+
+    def console(**options: Any) -> rich.console.Console:
+        return PLAIN(
+            file=stream, width=width, force_terminal=terminal, color_system=None, **options
+        )
+
+    monkeypatch.setattr("rich.console.Console", console)
+    print_summary(result, Path("out"))
+    return re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue())
+
+
+@pytest.mark.parametrize("width", [30, 40, 56, 66, 80, 200])
+def test_the_table_fits_the_terminal_and_loses_no_letter(
+    monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    text = printed(monkeypatch, content(3), width, terminal=False)
+    table = [line for line in text.splitlines() if line.startswith(("│", "┃", "┏", "└", "┡"))]
+    assert table
+    assert max(map(len, table)) <= width
+    first = "".join(line.split("│")[1].strip() for line in table if line.startswith("│"))
+    for k in range(3):
+        assert f"do(a_rather_long_name={k},another_name=yes)" in first.replace(" ", "")
+    assert ("95 % interval" in text) == (width >= 56)
+    assert "0.333" in text
+
+
+def test_many_components_are_cut_and_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = printed(monkeypatch, content(50), 100, terminal=False)
+    assert text.count("another_name=yes") == 20
+    assert "... and 30 more, with 0.600 of the weight: out/components.csv" in text
+    assert "more, with" not in printed(monkeypatch, content(20), 100, terminal=False)
+
+
+def test_what_to_do_next_is_for_terminals_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "Next:" not in printed(monkeypatch, content(2), 100, terminal=False)
+    assert "dosift assign out NEW_ROWS.csv" in printed(monkeypatch, content(2), 100, terminal=True)
+    objected = printed(monkeypatch, content(2, trusted=False), 100, terminal=True)
+    assert "Do not trust this fit. The rows object." in objected
+    assert "--interventions any" in objected
+    assert next_steps(False, Path("out")) != next_steps(True, Path("out"))
+
+
+def test_names_cannot_speak_to_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = content(1)
+    result["components"][0]["target"] = "do(\x1b[2Ja=[bold]1)"
+    text = printed(monkeypatch, result, 100, terminal=False)
+    assert "\x1b" not in text
+    assert "[bold]1" in text
