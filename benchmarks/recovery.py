@@ -7,6 +7,7 @@ Dirichlet(2). Each line of the grid is one setting; figures are means over probl
     python benchmarks/recovery.py 4,16384,60 8,262144,6          # variables,rows,problems
     python benchmarks/recovery.py 40,5000,10,sparse              # <= 3 parents, targets of <= 3
     python benchmarks/recovery.py 6,4096,30,learned              # tables from as many control rows
+    python benchmarks/recovery.py 6,65536,30,control=4096        # tables from 4,096 control rows
     python benchmarks/recovery.py alarm,16384,10                 # a network that pgmpy brings along
 
 Columns: recall and precision of exact targets; tv, the total variation between true and found
@@ -49,17 +50,20 @@ class Setting:
     n_rows: int
     n_problems: int
     sparse: bool = False
-    learned: bool = False
+    n_control: int = 0
     network: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> Setting:
         first, n_rows, n_problems, *words = text.split(",")
-        if set(words) - {"sparse", "learned"}:
+        sizes = [word.removeprefix("control=") for word in words if word.startswith("control=")]
+        sizes += [n_rows] * words.count("learned")
+        if len(sizes) + words.count("sparse") < len(words) or not all(map(str.isdigit, sizes)):
             raise SystemExit(f"unknown words in {text!r}")
         name = None if first.isdigit() else first
         n = int(first) if name is None else named_network(name).n_variables
-        return cls(n, int(n_rows), int(n_problems), "sparse" in words, "learned" in words, name)
+        n_control = int(sizes[0]) if sizes else 0
+        return cls(n, int(n_rows), int(n_problems), "sparse" in words, n_control, name)
 
 
 @dataclass(frozen=True)
@@ -97,9 +101,9 @@ def solve(setting: Setting, seed: int) -> Outcome:
     targets, weights = mixture.to_codes(network)
     codes, _ = sample_codes(network, targets, weights, setting.n_rows, rng)
     known = network
-    if setting.learned:
+    if setting.n_control:
         nothing = np.full((1, setting.n_variables), -1)
-        control, _ = sample_codes(network, nothing, np.ones(1), setting.n_rows, rng)
+        control, _ = sample_codes(network, nothing, np.ones(1), setting.n_control, rng)
         network = learn_from_codes(network.variables, network.parents, control, DEFAULT_PRIOR)
     begin = time.process_time()
     configurations = collapse(codes, network.cardinalities)
@@ -154,7 +158,9 @@ def report(setting: Setting, outcomes: Sequence[Outcome]) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("settings", nargs="+", help="variables,rows,problems[,sparse][,learned]")
+    parser.add_argument(
+        "settings", nargs="+", help="variables,rows,problems[,sparse][,learned][,control=N]"
+    )
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--save", type=Path, help="write figures and outcomes as JSON")
@@ -166,7 +172,8 @@ def main() -> None:
             outcomes = list(pool.map(solve, [setting] * len(seeds), seeds))
         figures = report(setting, outcomes)
         saved.append({**asdict(setting), **figures, "outcomes": [asdict(o) for o in outcomes]})
-        kind = " learned" if setting.learned else " sparse" if setting.sparse else ""
+        kind = " sparse" if setting.sparse else ""
+        kind = f" control={setting.n_control}" if setting.n_control else kind
         what = setting.network or f"n={setting.n_variables}"
         print(
             f"{what}{kind} rows={setting.n_rows} problems={setting.n_problems}: "

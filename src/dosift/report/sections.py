@@ -130,7 +130,9 @@ def _probability(component: Line) -> list[str]:
     if known(component.get("probability")) is None:
         return []
     status = "" if component.get("status") == "found" else shown(component.get("status") or "")
-    return [cell(two(percent(component["probability"]), status), "number")]
+    probability = f"{percent(component['probability'])}<span class='unit'> probable</span>"
+    # `two` would draw a dash for a status that needs no word.
+    return [cell(two(probability, status) if status else probability, "number")]
 
 
 def _highlights(content: Content, component: Line) -> str:
