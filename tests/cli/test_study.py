@@ -141,9 +141,12 @@ def test_a_killed_study_ends_with_the_same_table(processes: str, tmp_path: Path)
 @pytest.mark.slow
 def test_an_early_interrupt_brings_no_traceback_of_a_worker(tmp_path: Path) -> None:
     for wait in (0.5, 0.8, 1.1, 1.4, 1.7):
+        # A folder of its own, and more problems than any machine solves in that time.
+        folder = tmp_path / str(wait)
+        folder.mkdir()
         process = subprocess.Popen(
-            [*COMMAND, *LONG, "--processes", "2"],
-            cwd=tmp_path,
+            [*COMMAND, *LONG, "--problems", "4000", "--processes", "2"],
+            cwd=folder,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
