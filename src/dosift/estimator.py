@@ -48,6 +48,7 @@ from dosift.tables import (
     variable_table,
 )
 from dosift.uncertainty import Belief, believe
+from dosift.uncertainty.rate_tests import pair_p_value, rates_with_tests
 from dosift.weights import DEFAULT_GAP
 
 if TYPE_CHECKING:
@@ -428,11 +429,17 @@ class InterventionMixture(Conventions):
         self.components_ = component_table(
             self.targets_, self.weights_, self.n_rows_, belief, level, is_known
         )
+        rates = rates_with_tests(before, codes, counts)
         self.variables_ = variable_table(
-            before, result.targets, self.weights_, belief, codes, counts, level
+            before, result.targets, self.weights_, belief, rates, level
         )
         self.pairs_ = pair_table(
-            before, result.targets, self.weights_, belief, codes, counts, level
+            before,
+            result.targets,
+            self.weights_,
+            belief,
+            lambda pairs: [pair_p_value(before, codes, counts, rates, pair) for pair in pairs],
+            level,
         )
         self.undecided_ = undecided_table(result.network, belief, level)
         self.families_ = family_table(result.network, result.targets, self.weights_, belief, level)

@@ -108,6 +108,15 @@ class MechanismFactors:
         with np.errstate(over="ignore"):  # used only where no row is scaled
             self._inverse = np.exp(-self.log_factor)
 
+    def without_zeros(self) -> MechanismFactors:
+        """Return the same factors with structural zeros left out, as if they were covered."""
+        out = MechanismFactors.__new__(MechanismFactors)
+        out.__dict__.update(self.__dict__)
+        out.zeros = np.zeros_like(self.zeros)
+        out.n_zeros = np.zeros_like(self.n_zeros)
+        out._has_zeros = False
+        return out
+
     @property
     def n_configurations(self) -> int:
         """Number of configurations."""

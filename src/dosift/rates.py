@@ -12,6 +12,7 @@ Only the counts of each variable with its parents are needed.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,6 +61,27 @@ def family_counts(network: Network, i: int, codes: NDArray[np.integer], counts: 
     index = network.parent_rows(i, codes) * table.shape[1] + codes[:, i]
     flat = np.bincount(index, weights=counts, minlength=table.size).astype(np.float64)
     return flat.reshape(table.shape)
+
+
+def reference_log_likelihood(network: Network, families: Iterable[Floats]) -> float:
+    """Log-likelihood of rows under the undisturbed network, its zero factors left out.
+
+    Parameters
+    ----------
+    network : Network
+    families : iterable of ndarray
+        Counts of each variable with its parents.
+
+    Returns
+    -------
+    float
+        In nats: what columns of likelihood ratios are relative to, over all rows.
+    """
+    total = 0.0
+    for table, family in zip(network.tables, families, strict=True):
+        possible = table > 0
+        total += float(family[possible] @ np.log(table[possible]))
+    return total
 
 
 def variable_rate(table: Floats, family: Floats) -> VariableRate:

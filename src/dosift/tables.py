@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from dosift.interventions import Mixture, Target
 from dosift.network.model import Network
 from dosift.search.rivals import Rival
 from dosift.uncertainty import FALSE_SHARE, LEAST_PROBABILITY, Belief
-from dosift.uncertainty.rate_tests import pair_p_value, rates_with_tests
+from dosift.uncertainty.rate_tests import Pair, RateWithTest
 
 if TYPE_CHECKING:
     import polars as pl
@@ -100,8 +100,7 @@ def variable_table(
     targets: Ints,
     weights: Floats,
     belief: Belief | None,
-    codes: Ints,
-    counts: Floats,
+    rates: Sequence[RateWithTest],
     level: float = 0.95,
 ) -> pl.DataFrame:
     """Totals of weight for each variable and value, by descending rate.
@@ -114,8 +113,8 @@ def variable_table(
     weights : ndarray, shape (n_targets,)
     belief : Belief or None
         What the rows say about the weights; None where nothing is known of their errors.
-    codes : ndarray of int, shape (n_configurations, n_variables)
-    counts : ndarray, shape (n_configurations,)
+    rates : sequence of RateWithTest
+        One-pass rates of all variables.
     level : float, default=0.95
         Of the intervals.
 
@@ -128,13 +127,12 @@ def variable_table(
     """
     import polars as pl
 
-    screened = rates_with_tests(network, codes, counts)
     lines: list[tuple[str, str, float, float, float]] = []
     candidates = targets[:0] if belief is None else belief.candidates
     every = np.concatenate([targets, candidates])
     members = []
     for i, variable in enumerate(network.variables):
-        own = screened[i]
+        own = rates[i]
         members.append(every[:, i] >= 0)
         lines.append((variable.name, "", own.rate, own.std_error, own.p_value))
         for a, state in enumerate(variable.states):
@@ -163,16 +161,17 @@ def pair_table(
     targets: Ints,
     weights: Floats,
     belief: Belief | None,
-    codes: Ints,
-    counts: Floats,
+    p_values: Callable[[Sequence[Pair]], Sequence[float]],
     level: float = 0.95,
 ) -> pl.DataFrame:
     """Totals of weight for each pair of do's that some component holds, by descending rate.
 
     Parameters
     ----------
-    network, targets, weights, belief, codes, counts, level
+    network, targets, weights, belief, level
         As for :func:`variable_table`.
+    p_values : callable
+        Takes pairs of do's, and gives the p-value of each from one pass over the rows.
 
     Returns
     -------
@@ -200,13 +199,12 @@ def pair_table(
     }
     table = pl.DataFrame(frame).with_row_index("place").head(len(pairs))
     table = table.sort("rate", descending=True, maintain_order=True).head(_MOST_PAIRS)
-    rates = rates_with_tests(network, codes, counts)
-    p_values = []
+    kept: list[Pair] = []
     for place in table["place"]:
         first, second = np.flatnonzero(some[place] >= 0).tolist()
-        both = (first, int(some[place][first])), (second, int(some[place][second]))
-        p_values.append(pair_p_value(network, codes, counts, rates, both))
-    table = table.drop("place").with_columns(pl.Series("p_value", p_values, dtype=pl.Float64))
+        kept.append(((first, int(some[place][first])), (second, int(some[place][second]))))
+    values = pl.Series("p_value", p_values(kept) if kept else [], dtype=pl.Float64)
+    table = table.drop("place").with_columns(values)
     return table.with_columns(pl.col(pl.Float64).fill_nan(None))
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import polars as pl
 import pytest
@@ -107,9 +108,10 @@ hostile = st.text(
     ),
     quoting=st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]),
     ending=st.sampled_from(["\n", "\r\n"]),
+    block=st.sampled_from([4, 9, 2**25]),
 )
 def test_what_was_written_is_read(
-    rows: list[list[str]], quoting: Any, ending: str, write: Write
+    rows: list[list[str]], quoting: Any, ending: str, block: int, write: Write
 ) -> None:
     # Python 3.11 writes a lone carriage return without quotes, and then it ends a line.
     assume(quoting == csv.QUOTE_ALL or not any("\r" in field for row in rows for field in row))
@@ -119,7 +121,8 @@ def test_what_was_written_is_read(
     data = text.getvalue().encode()
     if data.startswith(b"\xef\xbb\xbf"):  # would be taken for the mark of the encoding
         return
-    frame = read_rows(write(data))
+    with mock.patch("dosift.rows.text.BLOCK_BYTES", block):
+        frame = read_rows(write(data))
     assert frame.columns == header
     assert [list(row) for row in frame.rows()] == rows[1:]
 
@@ -128,9 +131,10 @@ def test_what_was_written_is_read(
 @given(
     data=st.text(st.sampled_from('ab,"\n\r '), max_size=24).map(str.encode),
     quoted=st.booleans(),
+    block=st.sampled_from([4, 9, 2**25]),
 )
 def test_any_text_is_read_as_the_strict_parser_does_or_refused(
-    data: bytes, quoted: bool, write: Write
+    data: bytes, quoted: bool, block: int, write: Write
 ) -> None:
     data = (b'"p",q\n' if quoted else b"p,q\n") + data
     lines = csv.reader(io.StringIO(data.decode(), newline=""), strict=True)
@@ -139,11 +143,12 @@ def test_any_text_is_read_as_the_strict_parser_does_or_refused(
     except csv.Error:
         expected = []
     path = write(data)
-    if expected and all(len(fields) == 2 for fields in expected):
-        assert read_rows(path).rows() == expected
-    else:
-        with pytest.raises(InputError):
-            read_rows(path)
+    with mock.patch("dosift.rows.text.BLOCK_BYTES", block):
+        if expected and all(len(fields) == 2 for fields in expected):
+            assert read_rows(path).rows() == expected
+        else:
+            with pytest.raises(InputError):
+                read_rows(path)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -205,16 +210,17 @@ pl.DataFrame({"a": ["x"] * 99}).write_parquet(PARQUET)
         (".csv", b"a,b\n1,2\n", "unknown kind of file"),
     ],
 )
-def test_refused(name: str, data: bytes, message: str, write: Write) -> None:
+@pytest.mark.parametrize("block", [3, 2**25])
+def test_refused(name: str, data: bytes, message: str, block: int, write: Write) -> None:
     path = write(data, name)
-    with pytest.raises(InputError, match=re.escape(message)) as caught:
+    with mock.patch("dosift.rows.text.BLOCK_BYTES", block), pytest.raises(InputError, match=re.escape(message)) as caught:
         read_rows(path)
     assert caught.value.path == str(path)
     assert "\n" not in str(caught.value)
 
 
 def test_refused_paths(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="this is a folder"):
+    with pytest.raises(InputError, match="there are no rows in this folder"):
         read_rows(tmp_path)
     with pytest.raises(InputError, match="there is no such file"):
         read_rows(tmp_path / "none.csv")

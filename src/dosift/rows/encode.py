@@ -64,6 +64,7 @@ def encode(
     *,
     allow_missing: bool = False,
     path: str | Path | None = None,
+    first_row: int = 1,
 ) -> Encoded:
     """Encode rows as codes.
 
@@ -82,6 +83,8 @@ def encode(
         Whether missing values become -1 instead of an error.
     path : str or Path, optional
         Where the data came from, for messages.
+    first_row : int, default=1
+        Number of the first row, for messages, where the data are a part of a table.
 
     Returns
     -------
@@ -119,7 +122,7 @@ def encode(
     codes = np.empty((n_rows, network.n_variables), dtype=_dtype(network), order="F")
     for i, variable in enumerate(network.variables):
         column = frame.get_column(columns[variable.name])
-        codes[:, i] = _encode_column(column, variable, allow_missing, path)
+        codes[:, i] = _encode_column(column, variable, allow_missing, path, first_row)
     extra = tuple(name for name in columns if name not in network.positions)
     if extra:
         warnings.warn(
@@ -269,7 +272,7 @@ def _checked_codes(
 
 
 def _encode_column(
-    column: Any, variable: Variable, allow_missing: bool, path: str | Path | None
+    column: Any, variable: Variable, allow_missing: bool, path: str | Path | None, first_row: int
 ) -> NDArray[np.int64]:
     """Encode one column by its distinct values."""
     try:
@@ -282,13 +285,13 @@ def _encode_column(
     table = np.array([*_codes_of(values, variable.states), MISSING], dtype=np.int64)
     codes = table[index]
     if (table == _UNKNOWN).any():
-        raise _unknown_state(codes == _UNKNOWN, index, values, variable, path)
+        raise _unknown_state(codes == _UNKNOWN, index, values, variable, path, first_row)
     if not allow_missing and (table[:-1].min(initial=0) < 0 or index.min() < 0):
         missing = codes == MISSING
         if missing.any():
             raise InputError(
                 f"column {variable.name!r} has {int(missing.sum())} missing value(s), the first "
-                f"in data row {int(missing.argmax()) + 1}; complete rows are needed here: drop "
+                f"in data row {int(missing.argmax()) + first_row}; complete rows are needed here: drop "
                 "those rows or fill them in",
                 path=path,
             )
@@ -341,6 +344,7 @@ def _unknown_state(
     values: Sequence[Any],
     variable: Variable,
     path: str | Path | None,
+    first_row: int,
 ) -> InputError:
     row = int(is_unknown.argmax())
     value = text_of(values[index[row]])
@@ -348,7 +352,8 @@ def _unknown_state(
     n_values = np.unique(index[is_unknown]).size
     count = f"{n_rows} row(s) hold {n_values} such value(s)" if n_rows > 1 else "the only such row"
     return InputError(
-        f"column {variable.name!r} has the value {_shortened(value)} in data row {row + 1} "
+        f"column {variable.name!r} has the value {_shortened(value)} in data row "
+        f"{row + first_row} "
         f"({count}), which is not a state of the variable; its states are: "
         f"{_listed(variable.states, 12)}"
         f"{_advice(value, n_values, variable.states)}",

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import codecs
-import csv
-import gzip
-import io
-import itertools
-import re
-import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from dosift.errors import InputError
 from dosift.network.model import Network
 from dosift.rows.encode import Encoded, encode
+from dosift.rows.text import first_line, read_text
 
 if TYPE_CHECKING:
     import polars as pl
@@ -25,23 +19,154 @@ if TYPE_CHECKING:
 _SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
 _ARROW = (".arrow", ".feather", ".ipc")
 _SUPPORTED = (
-    ".csv, .tsv, .txt (tab separated), each also with .gz; .parquet; .arrow, .feather, .ipc; .h5ad"
+    ".csv, .tsv, .txt (tab separated), each also with .gz; .parquet; .arrow, .feather, .ipc; "
+    ".h5ad; or a folder of such files"
 )
+#: Rows of a Parquet or Arrow file that are decoded at a time.
+_BATCH_ROWS = 2**17
+#: From these sizes on files are not held in memory as a whole: rows, bytes of text, and bytes of
+#: compressed text.
+_MANY_ROWS, _MANY_BYTES, _MANY_COMPRESSED = 2_000_000, 2**27, 2**24
 
-#: Rows of quoted text that are held as Python texts at a time.
-_BATCH = 50_000
+
+@dataclass(frozen=True)
+class RowFiles:
+    """The files that hold one table of rows, all of one kind.
+
+    Attributes
+    ----------
+    path : Path
+        As it was given, a file or a folder.
+    files : tuple of Path
+        In the order of the rows.
+    kind : {"text", "parquet", "arrow", "h5ad"}
+    """
+
+    path: Path
+    files: tuple[Path, ...]
+    kind: str
+
+    @classmethod
+    def at(cls, path: str | Path) -> RowFiles:
+        """Find the files, and tell their kind by their names.
+
+        Parameters
+        ----------
+        path : str or Path
+            A file, or a folder of files of one kind, in folders below it too; names that begin
+            with a dot or an underscore are passed over.
+
+        Raises
+        ------
+        InputError
+            If there are none, or of several kinds or an unknown one.
+        """
+        path = Path(path)
+        try:
+            if not path.exists():
+                raise InputError("there is no such file", path=path)
+            files = tuple(_files_in(path)) if path.is_dir() else (path,)
+        except OSError as error:
+            raise InputError(f"cannot be read: {error.strerror or error}", path=path) from None
+        if not files:
+            raise InputError(f"there are no rows in this folder; dosift reads {_SUPPORTED}", path=path)
+        kinds = {_kind(file) for file in files}
+        if len(kinds) > 1 or kinds == {"h5ad"} and path.is_dir():
+            raise InputError(
+                f"the folder holds files of several kinds ({', '.join(sorted(kinds))}) or .h5ad "
+                "files; give a folder of Parquet, Arrow or text files only",
+                path=path,
+            )
+        return cls(path, files, kinds.pop())
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the rows should not be held in memory as they are."""
+        n_bytes = sum(file.stat().st_size for file in self.files)
+        if self.kind == "text":
+            packed = sum(file.stat().st_size for file in self.files if _is_compressed(file))
+            return packed > _MANY_COMPRESSED or n_bytes > _MANY_BYTES
+        n_rows = self.n_rows()
+        return n_rows is not None and n_rows > _MANY_ROWS
+
+    def n_rows(self) -> int | None:
+        """Count the rows where the files tell without being read, else None."""
+        import polars as pl
+
+        if self.kind not in {"parquet", "arrow"} or not all(map(self._can_scan, self.files)):
+            return None
+        total = 0
+        for file in self.files:
+            with _errors_of(file, self.kind):
+                total += int(self._scan(file).select(pl.len()).collect().item())
+        return total
+
+    def columns(self, file: Path) -> list[str] | None:
+        """Names of the columns where a file tells without being read, else None."""
+        if not self._can_scan(file):
+            return None
+        with _errors_of(file, self.kind):
+            return self._scan(file).collect_schema().names()
+
+    def frames(self, columns: Sequence[str] | None = None) -> Iterator[tuple[pl.DataFrame, Path]]:
+        """Read the rows in parts, in their order.
+
+        Parameters
+        ----------
+        columns : sequence of str, optional
+            Columns to decode where the others need not be; all if left out.
+
+        Yields
+        ------
+        frame : polars.DataFrame
+        file : Path
+            Where it came from.
+
+        Raises
+        ------
+        InputError
+            If a file is not what its name says.
+        """
+        for file in self.files:
+            for frame in self._frames_of(file, columns):
+                yield frame, file
+
+    def _frames_of(self, file: Path, columns: Sequence[str] | None) -> Iterator[pl.DataFrame]:
+        if self.kind == "text":
+            yield from read_text(file, _SEPARATORS[_suffix(file)], _is_compressed(file))
+        elif self._can_scan(file):
+            with _errors_of(file, self.kind):
+                scan = self._scan(file)
+                if columns is not None:
+                    scan = scan.select([name for name in columns])
+                yield from scan.collect_batches(chunk_size=_BATCH_ROWS, maintain_order=True)
+        else:
+            yield _read_stream(file)
+
+    def _can_scan(self, file: Path) -> bool:
+        if self.kind != "arrow":
+            return self.kind == "parquet"
+        with file.open("rb") as opened:
+            return opened.read(6) == b"ARROW1"
+
+    def _scan(self, file: Path) -> pl.LazyFrame:
+        import polars as pl
+
+        if self.kind == "parquet":
+            return pl.scan_parquet(file, hive_partitioning=False, glob=False)
+        return pl.scan_ipc(file)
 
 
 def read_rows(
     path: str | Path, *, columns: Sequence[str] | None = None, layer: str | None = None
 ) -> pl.DataFrame:
-    r"""Read a table from a file.
+    r"""Read a table from a file, or from a folder of files.
 
     Parameters
     ----------
     path : str or Path
         CSV or TSV (optionally gzipped; every value is kept as text), Parquet, Arrow/Feather, or
-        .h5ad (needs anndata).
+        .h5ad (needs anndata); or a folder of files of one kind.
     columns : sequence of str, optional
         Of a .h5ad file, the variables to read, from its matrix or ``obs``; all of the matrix if
         left out. Other files are read whole.
@@ -65,33 +190,73 @@ def read_rows(
     >>> read_rows(path).rows()
     [('yes', 'no')]
     """
-    path = Path(path)
-    try:
-        if not path.exists():
-            raise InputError("there is no such file", path=path)
-        is_folder = path.is_dir()
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror or error}", path=path) from None
-    if is_folder:
-        raise InputError("this is a folder; give a file of rows", path=path)
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    compressed = bool(suffixes) and suffixes[-1] == ".gz"
-    kind = (suffixes[-2:-1] if compressed else suffixes[-1:]) or [""]
-    if kind[0] in _SEPARATORS:
-        frame = _read_text(path, _SEPARATORS[kind[0]], compressed)
-    elif kind[0] == ".parquet" and not compressed:
-        frame = _read_binary(path, "parquet")
-    elif kind[0] in _ARROW and not compressed:
-        frame = _read_binary(path, "arrow")
-    elif kind[0] == ".h5ad":
+    import polars as pl
+
+    files = RowFiles.at(path)
+    if files.kind == "h5ad":
         from dosift.rows.cells import read_cells
 
-        frame = read_cells(path, columns, layer).frame()
+        frame = read_cells(files.path, columns, layer).frame()
+    elif files.kind == "parquet" and len(files.files) == 1:
+        with _errors_of(files.path, files.kind):
+            frame = pl.read_parquet(files.files[0], hive_partitioning=False, glob=False)
     else:
-        raise InputError(f"unknown kind of file; dosift reads {_SUPPORTED}", path=path)
+        frame = _concat(files)
     if frame.height == 0:
         raise InputError("the table has a header but no rows", path=path)
     return frame
+
+
+def _concat(files: RowFiles) -> pl.DataFrame:
+    import polars as pl
+
+    parts: list[pl.DataFrame] = []
+    for frame, file in files.frames():
+        if parts and frame.columns != parts[0].columns:
+            raise InputError(
+                f"has the columns {', '.join(frame.columns[:12])}; the files before have "
+                f"{', '.join(parts[0].columns[:12])}; all need the same",
+                path=file,
+            )
+        parts.append(frame)
+    try:
+        return pl.concat(parts, how="vertical_relaxed")
+    except pl.exceptions.PolarsError as error:
+        reason = first_line(error)
+        raise InputError(f"the files do not fit together: {reason}", path=files.path) from None
+
+
+def _files_in(folder: Path) -> Iterator[Path]:
+    """Files of rows in a folder and those below it, by name."""
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith((".", "_")):
+            continue
+        if path.is_dir():
+            yield from _files_in(path)
+        elif path.is_file():
+            yield path
+
+
+def _suffix(path: Path) -> str:
+    """Return the ending that tells the kind, without that of compression."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    return ([*suffixes[-2:-1]] if _is_compressed(path) else suffixes[-1:] or [""])[0]
+
+
+def _is_compressed(path: Path) -> bool:
+    return len(path.suffixes) > 1 and path.suffixes[-1].lower() == ".gz"
+
+
+def _kind(path: Path) -> str:
+    suffix = _suffix(path)
+    if suffix in _SEPARATORS:
+        return "text"
+    if not _is_compressed(path):
+        if suffix in {".parquet", ".h5ad"}:
+            return suffix[1:]
+        if suffix in _ARROW:
+            return "arrow"
+    raise InputError(f"unknown kind of file; dosift reads {_SUPPORTED}", path=path)
 
 
 def load_rows(
@@ -132,193 +297,23 @@ def load_rows(
     return encode(source, network, allow_missing=allow_missing)
 
 
-def _read_binary(path: Path, kind: str) -> pl.DataFrame:
+def _read_stream(path: Path) -> pl.DataFrame:
+    """Read a file in Arrow's streaming format, which has no index of its parts."""
+    import polars as pl
+
+    with _errors_of(path, "arrow"):
+        return pl.read_ipc_stream(path.read_bytes())
+
+
+@contextmanager
+def _errors_of(path: Path, kind: str) -> Iterator[None]:
+    """Turn what polars raises on a broken file into a message."""
     import polars as pl
 
     try:
-        if kind == "parquet":
-            return pl.read_parquet(path)
-        data = path.read_bytes()
-        if data.startswith(b"ARROW1"):
-            return pl.read_ipc(data)
-        return pl.read_ipc_stream(data)
+        yield
     except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError) as error:
-        reason = getattr(error, "strerror", None) or _first_line(error)
+        if isinstance(error, InputError):
+            raise
+        reason = getattr(error, "strerror", None) or first_line(error)
         raise InputError(f"is not a readable {kind} file: {reason}", path=path) from None
-
-
-def _read_text(path: Path, separator: str, compressed: bool) -> pl.DataFrame:
-    data = _decode(path, compressed)
-    if not data.strip():
-        raise InputError("the file is empty", path=path)
-    # An empty field is the empty text, which may be a state; if not it counts as missing.
-    if not data.endswith((b"\n", b"\r")):
-        data += b"\n"  # without it polars overlooks a last field too many
-    if b'"' in data:
-        return _parse_quoted(data, separator, path)
-    return _parse_plain(data, separator, path)
-
-
-def _decode(path: Path, compressed: bool) -> bytes:
-    """Return a file's UTF-8 text as bytes, without a byte order mark."""
-    try:
-        data = path.read_bytes()
-        if compressed:
-            data = gzip.decompress(data)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise InputError(f"is not a complete gzip file: {error}", path=path) from None
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror or error}", path=path) from None
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise InputError("is UTF-16 text; save it as UTF-8", path=path)
-    if b"\0" in data:
-        raise InputError("is a binary file, not a table of text", path=path)
-    data = data.removeprefix(codecs.BOM_UTF8)
-    try:
-        data.decode()
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise InputError("is not UTF-8 text; save it as UTF-8", path=path, line=line) from None
-    return data
-
-
-def _parse_plain(data: bytes, separator: str, path: Path) -> pl.DataFrame:
-    """Parse text without quotes, where every line end ends a row."""
-    import polars as pl
-
-    if b"\r" in data:
-        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    # polars makes rows of blank lines.
-    filled = data.lstrip(b"\n")
-    if b"\n\n" in filled:
-        filled = re.sub(rb"\n{2,}", b"\n", filled)
-    line = len(data) - len(data.lstrip(b"\n")) + 1
-    header = filled.partition(b"\n")[0].decode().split(separator)
-    _check_header(header, line, path)
-    try:
-        frame = pl.read_csv(filled, separator=separator, quote_char=None, infer_schema=False)
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        _check_width(data, separator, len(header), path)
-        raise InputError(f"is not a well-formed table: {_first_line(error)}", path=path) from None
-    if frame[:, -1].has_nulls():
-        # polars fills up short lines.
-        _check_width(data, separator, len(header), path)
-    frame.columns = header
-    return frame.fill_null("")
-
-
-def _parse_quoted(data: bytes, separator: str, path: Path) -> pl.DataFrame:
-    """Parse text with quoted fields, which may hold separators and line ends."""
-    import polars as pl
-
-    records = _Records(data, separator, path)
-    header = records.header
-    if _is_cleanly_quoted(data, separator):
-        # polars is much faster, but leaves irregular quotes, blank and short lines to guesswork.
-        try:
-            frame = pl.read_csv(io.BytesIO(data), separator=separator, infer_schema=False)
-        except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
-            pass  # the slow way finds the line
-        else:
-            if frame.width == len(header) and not frame[:, -1].has_nulls():
-                frame.columns = header
-                return frame.fill_null("")
-    parts = [_text_frame(header, [])]
-    while batch := list(itertools.islice(records, _BATCH)):
-        parts.append(_text_frame(header, batch))
-    return pl.concat(parts)
-
-
-def _text_frame(header: Sequence[str], rows: Sequence[Sequence[str]]) -> pl.DataFrame:
-    import polars as pl
-
-    columns: Iterable[Sequence[str]] = zip(*rows, strict=True) if rows else [()] * len(header)
-    return pl.DataFrame(
-        [pl.Series(name, c, dtype=pl.String) for name, c in zip(header, columns, strict=True)]
-    )
-
-
-class _Records:
-    """Iterate over the records of quoted text after the header; errors name the line."""
-
-    def __init__(self, data: bytes, separator: str, path: Path) -> None:
-        text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", newline="")
-        self._reader = csv.reader(text, delimiter=separator, strict=True)
-        self._path = path
-        self.header, line = self._next_filled()
-        _check_header(self.header, line, path)
-
-    def __iter__(self) -> Iterator[list[str]]:
-        return self
-
-    def __next__(self) -> list[str]:
-        fields, line = self._next_filled()
-        if len(fields) != len(self.header):
-            raise _ragged(len(fields), len(self.header), line, self._path)
-        return fields
-
-    def _next_filled(self) -> tuple[list[str], int]:
-        """Return the next record that is no blank line, and the line on which it starts."""
-        while True:
-            line = self._reader.line_num + 1
-            try:
-                fields = next(self._reader)
-            except csv.Error as error:
-                raise InputError(
-                    f"is not a well-formed table: {error}; check the quotes",
-                    path=self._path,
-                    line=line,
-                ) from None
-            if fields:
-                return fields, line
-
-
-def _is_cleanly_quoted(data: bytes, separator: str) -> bool:
-    """Whether every quote opens or closes a whole field, and line ends are regular."""
-    if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
-        return False
-    raw = np.frombuffer(b"\n" + data, dtype=np.uint8)
-    quotes = np.flatnonzero(raw == ord('"'))
-    if quotes.size % 2:
-        return False
-    boundaries = np.array([ord(separator), ord("\n"), ord("\r")], dtype=np.uint8)
-    before, after = raw[quotes[::2] - 1], raw[quotes[1::2] + 1]
-    return bool(np.isin(before, boundaries).all() and np.isin(after, boundaries).all())
-
-
-def _check_header(header: Sequence[str], line: int, path: Path) -> None:
-    seen: set[str] = set()
-    for column, name in enumerate(header, start=1):
-        if name in seen:
-            raise InputError(
-                f"column name {name!r} stands there twice; keep one of them",
-                path=path,
-                line=line,
-                column=column,
-            )
-        seen.add(name)
-
-
-def _check_width(data: bytes, separator: str, width: int, path: Path) -> None:
-    """Raise an error that names the first line with too few or too many fields."""
-    raw = np.frombuffer(data, dtype=np.uint8)
-    ends = np.flatnonzero(raw == ord("\n"))
-    before = np.searchsorted(np.flatnonzero(raw == ord(separator)), ends)
-    n_fields = np.diff(before, prepend=0) + 1
-    is_blank = np.diff(ends, prepend=-1) == 1
-    is_ragged = (n_fields != width) & ~is_blank
-    if is_ragged.any():
-        line = int(is_ragged.argmax())
-        raise _ragged(int(n_fields[line]), width, line + 1, path)
-
-
-def _ragged(found: int, width: int, line: int, path: Path) -> InputError:
-    return InputError(
-        f"has {found} field(s) where the header has {width}; every line needs the same",
-        path=path,
-        line=line,
-    )
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

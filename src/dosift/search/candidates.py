@@ -15,6 +15,7 @@ from scipy.special import log_ndtr
 
 from dosift.search.pricing import Priced
 from dosift.search.problem import Fit, SearchProblem
+from dosift.search.score import Score
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -68,19 +69,102 @@ def find_candidates(problem: SearchProblem, fit: Fit, priced: Priced) -> Candida
     own[problem.constraints.protects(fit.targets)] = np.inf  # they are there by assumption
     if len(priced.targets) == 0:
         return Candidates(fit.targets[:0], np.empty(0), own)
-    n_rows = problem.n_rows
-    prior = np.log(m) - problem.score.names(priced.targets)
+    length = int(np.clip(_ENTRIES // max(problem.counts.size, 1), _MOST // 4, _LOOKED_AT))
+    kept = likeliest(fit.targets, priced, problem.score, problem.n_rows, length)
+    prior = np.log(m) - problem.score.names(priced.targets[kept])
+    relative = fit.columns / fit.mixture[:, None]
+    added = problem.columns(priced.targets[kept]) / fit.mixture[:, None]
+    odds = log_odds(problem.counts, relative, added, fit.inverse_hessian, prior)
+    order = np.argsort(-odds, kind="stable")[:_MOST]
+    order = order[odds[order] > LEAST_LOG_ODDS]
+    return Candidates(priced.targets[kept[order]], prior[order], own)
+
+
+def likeliest(
+    targets: Ints, priced: Priced, score: Score, n_rows: float, most: int
+) -> NDArray[np.int64]:
+    """Choose the priced targets that look likeliest to be in the mixture.
+
+    Parameters
+    ----------
+    targets : ndarray of int, shape (n_components, n_variables)
+    priced : Priced
+        Targets that are no components.
+    score : Score
+    n_rows : float
+    most : int
+
+    Returns
+    -------
+    ndarray of int
+        Positions of at most so many, the likeliest first.
+    """
+    prior = np.log(len(targets)) - score.names(priced.targets)
     slope = n_rows * (priced.gradient - 1.0)
     z = slope / np.sqrt(np.maximum(priced.curvature, 1e-300))
     quick = prior + np.where(z > 0, 0.5 * z * z, z)
-    length = int(np.clip(_ENTRIES // max(problem.counts.size, 1), _MOST // 4, _LOOKED_AT))
-    kept = np.argsort(-quick, kind="stable")[:length]
-    relative = fit.columns / fit.mixture[:, None]
-    added = problem.columns(priced.targets[kept]) / fit.mixture[:, None]
-    odds = log_odds(problem.counts, relative, added, fit.inverse_hessian, prior[kept])
-    order = np.argsort(-odds, kind="stable")[:_MOST]
-    kept = kept[order[odds[order] > LEAST_LOG_ODDS]]
-    return Candidates(priced.targets[kept], prior[kept], own)
+    return np.argsort(-quick, kind="stable")[:most]
+
+
+def candidates_from_sums(
+    targets: Ints, others: Ints, score: Score, sums: tuple[Floats, Floats], n_rows: float
+) -> Candidates:
+    """Choose candidates by sums over rows that are not held.
+
+    Parameters
+    ----------
+    targets : ndarray of int, shape (n_components, n_variables)
+        The components, with converged weights.
+    others : ndarray of int, shape (n_others, n_variables)
+        Those that may be candidates.
+    score : Score
+    sums : tuple of ndarray
+        Gradient and information, summed over the rows, of the components and then the others.
+    n_rows : float
+
+    Returns
+    -------
+    Candidates
+    """
+    m = len(targets)
+    gradient, information = sums
+    own = np.log(m) - score.names(targets)
+    prior = np.log(m) - score.names(others)
+    inverse = np.linalg.pinv(information[:m, :m], hermitian=True)
+    odds = log_odds_from_sums(gradient, information, inverse, n_rows, prior)
+    kept = np.argsort(-odds, kind="stable")[:_MOST]
+    kept = kept[odds[kept] > LEAST_LOG_ODDS]
+    return Candidates(others[kept], prior[kept], own)
+
+
+def log_odds_from_sums(
+    gradient: Floats, information: Floats, inverse_hessian: Floats, n_rows: float, prior: Floats
+) -> Floats:
+    """Posterior log-odds of each target alone, as :func:`log_odds`, from sums over the rows.
+
+    Parameters
+    ----------
+    gradient : ndarray, shape (n_components + n_targets,)
+        Sums of the likelihoods over that of the mixture.
+    information : ndarray, shape (n_components + n_targets, n_components + n_targets)
+        Sums of their products.
+    inverse_hessian : ndarray, shape (n_components, n_components)
+    n_rows : float
+    prior : ndarray, shape (n_targets,)
+
+    Returns
+    -------
+    ndarray, shape (n_targets,)
+    """
+    m = len(inverse_hessian)
+    rate = float(m)
+    cross = information[m:, :m]
+    projected = cross @ inverse_hessian
+    curvature = np.diag(information)[m:]
+    schur = curvature - np.einsum("ks,ks->k", cross, projected)
+    schur = np.maximum(schur, _LEAST_SCHUR * curvature)
+    slope = gradient[m:] - n_rows - projected @ (gradient[:m] - n_rows) - rate
+    return np.asarray(log_evidence(slope, schur) + prior + np.log(rate))
 
 
 def log_odds(

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from dosift.errors import InputError
 from dosift.likelihood import MechanismFactors
 from dosift.network.model import Network
-from dosift.rates import family_counts
+from dosift.rates import family_counts, reference_log_likelihood
 from dosift.rows.configurations import MISSING as FREE
 from dosift.rows.configurations import Configurations, collapse, thin
 from dosift.search.candidates import Candidates
@@ -590,9 +590,6 @@ def _reference_log_likelihood(
     network: Network, codes: Ints, counts: Floats, problem: SearchProblem
 ) -> float:
     """Log-likelihood that a problem's columns are relative to, over all rows."""
-    total = float(problem.counts @ problem.factors.log_scale)
-    for i, table in enumerate(network.tables):
-        family = family_counts(network, i, codes, counts)
-        possible = table > 0
-        total += float(family[possible] @ np.log(table[possible]))
-    return total
+    families = (family_counts(network, i, codes, counts) for i in range(network.n_variables))
+    scaled = float(problem.counts @ problem.factors.log_scale)
+    return scaled + reference_log_likelihood(network, families)

@@ -194,7 +194,7 @@ class JointFitter:
         fixed = self._constraints.fixed(targets)
         solution = solve_constrained(found.columns, counts, fixed, start, accuracy)
         found = Assignment(found.columns, solution.mixture, solution.weights, found.log_reference)
-        value = float(counts @ found.log_probability) + self._log_prior(network)
+        value = float(counts @ found.log_probability) + log_prior(network, self._control)
         return network, solution.weights, value, found
 
     def _teach(self, network: Network, targets: Ints, found: Assignment) -> Network:
@@ -212,13 +212,25 @@ class JointFitter:
             tables[i] = np.where(np.isnan(new), tables[i], new)
         return network.with_tables(tables)
 
-    def _log_prior(self, network: Network) -> float:
-        """Log-likelihood of the control rows plus the log-prior, up to a constant."""
-        total = 0.0
-        for table, counts in zip(network.tables, self._control.counts, strict=True):
-            with np.errstate(divide="ignore"):
-                logs = np.log(table)
-            weight = counts + self._control.prior
-            used = weight > 0
-            total += float(weight[used] @ logs[used])
-        return total
+
+def log_prior(network: Network, control: ControlCounts) -> float:
+    """Log-likelihood of the control rows plus the logarithm of the prior, up to a constant.
+
+    Parameters
+    ----------
+    network : Network
+    control : ControlCounts
+
+    Returns
+    -------
+    float
+        In nats.
+    """
+    total = 0.0
+    for table, counts in zip(network.tables, control.counts, strict=True):
+        with np.errstate(divide="ignore"):
+            logs = np.log(table)
+        weight = counts + control.prior
+        used = weight > 0
+        total += float(weight[used] @ logs[used])
+    return total

@@ -81,20 +81,92 @@ def find_rivals(
     return rivals
 
 
+def likely_rivals(
+    problem: SearchProblem, fit: Fit, max_size: int | None
+) -> list[tuple[int, Ints]]:
+    """Find targets that a sample of the rows can hardly tell from a component.
+
+    Parameters
+    ----------
+    problem : SearchProblem
+        The sample.
+    fit : Fit
+        The final targets, with the weights that the sample gives.
+    max_size : int, optional
+        Largest number of variables that a target sets.
+
+    Returns
+    -------
+    list of (int, ndarray)
+        Positions of components, and what could stand in their place: more rows can only set them
+        further apart.
+    """
+    pricer = NeighbourPricer(problem, max_size)
+    found = []
+    for k, component in enumerate(fit.targets):
+        near = pricer.around(fit, component[None, :]).without(fit.keys).targets
+        if len(near) == 0:
+            continue
+        loss = _estimated_losses(problem, fit, k, near)
+        order = np.argsort(loss, kind="stable")[:_MOST]
+        found += [(k, near[j]) for j in order if loss[j] < _WORTH_A_LOOK]
+    return found
+
+
 def _estimated_losses(problem: SearchProblem, fit: Fit, k: int, targets: Ints) -> Floats:
     """Estimate what replacing component k by each target loses, by the quadratic expansion."""
-    inverse, n_rows = fit.inverse_hessian, problem.n_rows
     added = problem.columns(targets) / fit.mixture[:, None]
     relative = fit.columns / fit.mixture[:, None] * fit.counts[:, None]
-    cross = added.T @ relative
+    return replacement_losses(
+        k,
+        fit.weights,
+        fit.inverse_hessian,
+        relative.sum(axis=0) - problem.n_rows,
+        added.T @ relative,
+        fit.counts @ added - problem.n_rows,
+        fit.counts @ np.square(added),
+    )
+
+
+def replacement_losses(
+    k: int,
+    weights: Floats,
+    inverse: Floats,
+    own_slope: Floats,
+    cross: Floats,
+    slope: Floats,
+    curvature: Floats,
+) -> Floats:
+    """Log-likelihood that replacing a component by each of some targets loses.
+
+    By the quadratic expansion at the mixture's optimum.
+
+    Parameters
+    ----------
+    k : int
+        Position of the component.
+    weights : ndarray, shape (n_components,)
+    inverse : ndarray, shape (n_components, n_components)
+        Inverse Hessian of the components.
+    own_slope : ndarray, shape (n_components,)
+        Sums of their likelihoods over the mixture's, less the number of rows; nearly zero.
+    cross : ndarray, shape (n_targets, n_components)
+        Information between targets and components.
+    slope, curvature : ndarray, shape (n_targets,)
+        The targets' own.
+
+    Returns
+    -------
+    ndarray, shape (n_targets,)
+        In nats, over all rows; infinite where the target would not take over.
+    """
     projected = cross @ inverse
-    curvature = fit.counts @ np.square(added)
     schur = curvature - np.einsum("ks,ks->k", cross, projected)
     schur = np.maximum(schur, _LEAST_SCHUR * curvature)
-    slope = fit.counts @ added - n_rows - projected @ (relative.sum(axis=0) - n_rows)
+    slope = slope - projected @ own_slope
     # With the target free the weight of the component is this, and has this variance.
     step = slope / schur
-    weight = fit.weights[k] - projected[:, k] * step
+    weight = weights[k] - projected[:, k] * step
     variance = inverse[k, k] + projected[:, k] ** 2 / schur
     loss: Floats = weight**2 / (2.0 * variance) - 0.5 * slope * step
     # Its own weight once the component is gone.

@@ -8,6 +8,7 @@ of the mixture is known and the gradient of the likelihood asks for them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,14 +45,32 @@ def screen_variables(network: Network, codes: Ints, counts: Floats) -> tuple[int
     tuple of int
         Positions of the variables; all that have a choice of states in small networks.
     """
-    candidates = np.flatnonzero(network.cardinalities > 1).tolist()
     if network.n_variables <= SCREEN_FROM:
-        return tuple(candidates)
+        return tuple(np.flatnonzero(network.cardinalities > 1).tolist())
+    families = (family_counts(network, i, codes, counts) for i in range(network.n_variables))
+    return screen_families(network, families)
+
+
+def screen_families(network: Network, families: Iterable[Floats]) -> tuple[int, ...]:
+    """Select variables by the counts of each with its parents.
+
+    Parameters
+    ----------
+    network : Network
+    families : iterable of ndarray
+        For each variable, of the shape of its table.
+
+    Returns
+    -------
+    tuple of int
+        Positions of the variables that are shown to be set, or that cannot be judged.
+    """
     threshold = _threshold(_FALSE_EXPECTED, int(network.cardinalities.sum()))
     gain = 0.5 * threshold**2
     chosen = []
-    for i in candidates:
-        family = family_counts(network, i, codes, counts)
+    for i, family in enumerate(families):
+        if network.cardinalities[i] < 2:
+            continue
         rate = variable_rate(network.tables[i], family)
         if np.isnan(rate.std_error):
             chosen.append(i)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,18 +111,57 @@ def believe(
         information = information_with_tables(
             network, codes, counts, targets, relative, weights, refined
         )
+    score = counts @ relative - counts.sum()
+    known = np.zeros(m, dtype=bool) if is_known is None else is_known
+
+    def p_values(z: Floats) -> Floats:
+        return likelihood_ratio_p_values(columns, counts, weights, z)
+
+    return believe_sums(
+        information, score, float(counts.sum()), targets, weights, candidates, rng, known, p_values
+    )
+
+
+def believe_sums(
+    information: Floats,
+    score: Floats,
+    n_rows: float,
+    targets: Ints,
+    weights: Floats,
+    candidates: Candidates | None,
+    rng: np.random.Generator,
+    is_known: NDArray[np.bool_],
+    p_values: Callable[[Floats], Floats] = boundary_p_value,
+) -> Belief:
+    """Work out what the rows say about the weights, from sums over them.
+
+    Parameters
+    ----------
+    information : ndarray, shape (n_targets, n_targets)
+        Observed information of components, then candidates.
+    score : ndarray, shape (n_targets,)
+        Sums of their likelihoods over the mixture's, less the number of rows.
+    n_rows : float
+    targets, weights, candidates, rng, is_known
+        As for :func:`believe`.
+    p_values : callable
+        Takes the components' weights in standard errors, and gives p-values; where targets were
+        chosen among all.
+
+    Returns
+    -------
+    Belief
+    """
+    m = weights.size
+    information, score = information.copy(), score.copy()
     # A required component that no row can come from: N log(1 - w) has curvature N at zero.
     blank = np.flatnonzero(np.diag(information) <= 0)
-    information[blank, blank] = counts.sum()
+    information[blank, blank] = n_rows
     if candidates is None:
-        known = np.zeros(m, dtype=bool) if is_known is None else is_known
-        posterior = posterior_given_targets(information, weights, known)
-        p_values = boundary_p_value(posterior.z)
-    else:
-        score = counts @ relative - counts.sum()
-        # Zero at the maximum, but for a required component whose weight is zero.
-        score[:m][weights > 0] = 0.0
-        odds = np.concatenate([candidates.component_log_prior_odds, candidates.log_prior_odds])
-        posterior = weight_posterior(information, score, weights, odds, rng)
-        p_values = likelihood_ratio_p_values(columns, counts, weights, posterior.z[:m])
-    return Belief(posterior, targets[m:], p_values, candidates is not None)
+        posterior = posterior_given_targets(information, weights, is_known)
+        return Belief(posterior, targets[m:], boundary_p_value(posterior.z), False)
+    # Zero at the maximum, but for a required component whose weight is zero.
+    score[:m][weights > 0] = 0.0
+    odds = np.concatenate([candidates.component_log_prior_odds, candidates.log_prior_odds])
+    posterior = weight_posterior(information, score, weights, odds, rng)
+    return Belief(posterior, targets[m:], p_values(posterior.z[:m]), True)

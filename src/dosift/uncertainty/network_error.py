@@ -8,6 +8,8 @@ in doubt, and would cost the square of the number of table entries.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -54,20 +56,92 @@ def information_with_tables(
     known = (relative * counts[:, None]).T @ relative
     if network.control is None:
         return np.asarray(known)
-    lost = np.zeros_like(known)
-    m = weights.size
+    left_alone = posterior_left_alone(targets[: weights.size], weights, relative)
+    sums = table_sums(network, codes, counts, targets, relative, left_alone, refined)
+    return information_from_sums(network, known, sums, refined)
+
+
+def posterior_left_alone(targets: Ints, weights: Floats, relative: Floats) -> Floats:
+    """Posterior probability that each variable was left alone.
+
+    Parameters
+    ----------
+    targets : ndarray of int, shape (n_components, n_variables)
+    weights : ndarray, shape (n_components,)
+    relative : ndarray, shape (n_configurations, n_components or more)
+        Likelihoods over the mixture's, of the components first.
+
+    Returns
+    -------
+    ndarray, shape (n_variables, n_configurations)
+    """
+    alone = (targets < 0) * weights[:, None]
+    out: Floats = (relative[:, : weights.size] @ alone).T
+    return out
+
+
+def table_sums(
+    network: Network,
+    codes: Ints,
+    counts: Floats,
+    targets: Ints,
+    relative: Floats,
+    left_alone: Floats,
+    refined: bool,
+) -> tuple[Floats, ...]:
+    """Sum over rows what the information on the weights loses to the tables.
+
+    Parameters
+    ----------
+    network, codes, counts, targets, relative, refined
+        As for :func:`information_with_tables`.
+    left_alone : ndarray, shape (n_variables, n_configurations)
+
+    Returns
+    -------
+    tuple of ndarray
+        For each variable, of shape (n_targets + 1, number of entries of its table): the information
+        between each weight and each entry times that entry; and the table's own (zero unless
+        refined).
+    """
+    parts = []
     for i, table in enumerate(network.tables):
-        alone = targets[:m, i] < 0
-        left_alone = relative[:, :m][:, alone] @ weights[alone]
         cell = network.parent_rows(i, codes) * table.shape[1] + codes[:, i]
-        cross = np.empty((targets.shape[0], table.size))
+        part = np.zeros((targets.shape[0] + 1, table.size))
         for t, target in enumerate(targets):
-            excess = left_alone - (1.0 if target[i] < 0 else 0.0)
+            excess = left_alone[i] - (1.0 if target[i] < 0 else 0.0)
             terms = counts * relative[:, t] * excess
-            cross[t] = np.bincount(cell, weights=terms, minlength=table.size)
-        own = family_counts(network, i, codes, counts * left_alone**2) if refined else 0.0
-        own = own + network.control.counts[i] + network.control.prior
-        lost += _table_part(table, own, cross.reshape(-1, *table.shape))
+            part[t] = np.bincount(cell, weights=terms, minlength=table.size)
+        if refined:
+            part[-1] = family_counts(network, i, codes, counts * left_alone[i] ** 2).ravel()
+        parts.append(part)
+    return tuple(parts)
+
+
+def information_from_sums(
+    network: Network, known: Floats, sums: Sequence[Floats], refined: bool
+) -> Floats:
+    """Compute the observed information on the weights from sums over rows.
+
+    Parameters
+    ----------
+    network : Network
+        With control counts.
+    known : ndarray, shape (n_targets, n_targets)
+        The information if the tables were known.
+    sums : sequence of ndarray
+        From :func:`table_sums`, added up.
+    refined : bool
+
+    Returns
+    -------
+    ndarray, shape (n_targets, n_targets)
+    """
+    assert network.control is not None
+    lost = np.zeros_like(known)
+    for i, (table, part) in enumerate(zip(network.tables, sums, strict=True)):
+        own = part[-1].reshape(table.shape) + network.control.counts[i] + network.control.prior
+        lost += _table_part(table, own, part[:-1].reshape(-1, *table.shape))
     if refined:
         return _remaining(known, lost)
     # Tables from control rows alone: their error adds to the weights' own.

@@ -9,6 +9,7 @@ carry that state, their spread says little, and the error is the one that the ta
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,8 @@ from dosift.network.model import Network
 from dosift.rates import family_counts, variable_rate
 
 Floats = NDArray[np.float64]
+#: Variable and state of each of two do's.
+Pair = tuple[tuple[int, int], tuple[int, int]]
 
 #: Rows with the excluded state below which the spread is taken from the table.
 _FEW_ROWS = 30.0
@@ -70,12 +73,30 @@ def rates_with_tests(
     -------
     list of RateWithTest
     """
+    families = [family_counts(network, i, codes, counts) for i in range(network.n_variables)]
+    return rates_of_families(network, families)
+
+
+def rates_of_families(network: Network, families: Sequence[Floats]) -> list[RateWithTest]:
+    """One-pass intervention rates, with tests, from the counts of the families.
+
+    Parameters
+    ----------
+    network : Network
+        As for :func:`rates_with_tests`.
+    families : sequence of ndarray
+        Counts of each variable with its parents, of the shape of its table.
+
+    Returns
+    -------
+    list of RateWithTest
+    """
     out = []
-    for i, table in enumerate(network.tables):
+    for i, (table, family) in enumerate(zip(network.tables, families, strict=True)):
         control = None
         if network.control is not None:
             control = (network.control.counts[i] + network.control.prior).sum(axis=1)
-        out.append(rate_with_test(table, family_counts(network, i, codes, counts), control))
+        out.append(rate_with_test(table, family, control))
     return out
 
 
@@ -156,8 +177,8 @@ def pair_p_value(
     network: Network,
     codes: NDArray[np.integer],
     counts: Floats,
-    rates: list[RateWithTest],
-    pair: tuple[tuple[int, int], tuple[int, int]],
+    rates: Sequence[RateWithTest],
+    pair: Pair,
 ) -> float:
     """P-value of "no component sets both", from one pass over the rows.
 
@@ -170,7 +191,7 @@ def pair_p_value(
     network : Network
     codes : ndarray of int, shape (n_configurations, n_variables)
     counts : ndarray, shape (n_configurations,)
-    rates : list of RateWithTest
+    rates : sequence of RateWithTest
         Of all variables.
     pair : two pairs of int
         Variable and state of each do.
@@ -180,28 +201,67 @@ def pair_p_value(
     float
         NaN if one of the values looks excluded.
     """
+    moments = pair_moments(network, codes, counts, rates, pair)
+    return p_value_of_pair(moments, rates, pair)
+
+
+def pair_moments(
+    network: Network,
+    codes: NDArray[np.integer],
+    counts: Floats,
+    rates: Sequence[RateWithTest],
+    pair: Pair,
+) -> Floats:
+    """Sums that the p-value of a pair needs: of the counts, the product, and its square.
+
+    Parameters
+    ----------
+    network, codes, counts, rates, pair
+        As for :func:`pair_p_value`.
+
+    Returns
+    -------
+    ndarray, shape (3,)
+        NaN if one of the values looks excluded.
+    """
     family = sorted({j for i, _ in pair for j in (i, *network.parents[i])})
     if codes.size and codes[:, family].min() < 0:
         seen = (codes[:, family] >= 0).all(axis=1)
         codes, counts = codes[seen], counts[seen]
-    if counts.size == 0:
-        return float("nan")
     product = np.ones(counts.size)
-    choices = 1
     for i, a in pair:
         x = rates[i].excluded
         if a == x or np.isnan(rates[i].std_error):
-            return float("nan")
+            return np.full(3, np.nan)
         table, rows = network.tables[i], network.parent_rows(i, codes)
         of_x = table[rows, x]
         g = np.divide(codes[:, i] == x, of_x, out=np.zeros(counts.size), where=of_x > 0)
         product *= (codes[:, i] == a) - table[rows, a] * g
-        choices *= rates[i].n_plausible
-    n = float(counts.sum())
-    mean = float(counts @ product) / n
-    variance = max(float(counts @ product**2) / n - mean**2, 0.0) / n
+    return np.array([counts.sum(), counts @ product, counts @ product**2])
+
+
+def p_value_of_pair(moments: Floats, rates: Sequence[RateWithTest], pair: Pair) -> float:
+    """P-value of "no component sets both", from the sums over the rows.
+
+    Parameters
+    ----------
+    moments : ndarray, shape (3,)
+        From :func:`pair_moments`, added up.
+    rates : sequence of RateWithTest
+    pair : two pairs of int
+
+    Returns
+    -------
+    float
+    """
+    n, first, second = (float(x) for x in moments)
+    if np.isnan(n) or n == 0:
+        return float("nan")
+    mean = first / n
+    variance = max(second / n - mean**2, 0.0) / n
     if variance == 0.0:
         return 1.0
+    choices = int(np.prod([rates[i].n_plausible for i, _ in pair]))
     return min(1.0, choices * float(ndtr(-mean / np.sqrt(variance))))
 
 
