@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from dosift.completions import complete
 from dosift.likelihood import MechanismFactors
 from dosift.network.model import Network
+from dosift.sums.columns import TargetColumns, family_cells
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -93,6 +94,32 @@ def assign(network: Network, targets: Ints, weights: Floats, codes: Ints) -> Ass
     factors = MechanismFactors(network, codes)
     columns = factors.columns(targets)
     return Assignment(columns, columns @ weights, weights, factors.log_base())
+
+
+def assign_rows(columns: TargetColumns, weights: Floats, codes: Ints) -> Assignment:
+    """Compute likelihoods and posteriors of rows that hardly repeat.
+
+    Parameters
+    ----------
+    columns : TargetColumns
+        Of the targets.
+    weights : ndarray, shape (n_targets,)
+    codes : ndarray of int, shape (n_rows, n_variables)
+        -1 for a missing value, which is summed over.
+
+    Returns
+    -------
+    Assignment
+        As of :func:`assign`.
+    """
+    network = columns.network
+    if not columns.is_plain or (codes.size and codes.min() < 0):
+        return assign(network, columns.targets, weights, codes)
+    likelihoods, _ = columns(codes)
+    log_reference = np.zeros(len(codes))
+    for i, table in enumerate(network.tables):
+        log_reference += np.take(np.log(table).ravel(), family_cells(network, i, codes))
+    return Assignment(likelihoods, likelihoods @ weights, weights, log_reference)
 
 
 def _assign_partial(network: Network, targets: Ints, weights: Floats, codes: Ints) -> Assignment:

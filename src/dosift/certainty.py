@@ -5,6 +5,7 @@ Pure array code, from the likelihoods and weights that :mod:`dosift.assignment` 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,24 +71,61 @@ def certainty(assignment: Assignment, counts: Floats) -> Certainty:
     >>> sure.share_sure, sure.impossible, sure.counts[[10, -1]].tolist()
     (0.6, 1.0, [3.0, 6.0])
     """
+    return certainty_of_sums(certainty_sums(assignment, counts))
+
+
+def certainty_sums(assignment: Assignment, counts: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """Sum over rows what tells how sure they are.
+
+    Parameters
+    ----------
+    assignment : Assignment
+    counts : ndarray, shape (n_configurations,)
+
+    Returns
+    -------
+    histogram : ndarray, shape (n_bins,)
+    rows, probability : ndarray, shape (n_targets,)
+        For each target, the rows of which it is the most probable, and the sum of their
+        probabilities of it.
+    numbers : ndarray, shape (3,)
+        Rows in all, those that are sure, and those that no target can produce.
+    """
     best = assignment.best
     possible = best >= 0
     best, weight = best[possible], counts[possible]
     joint = assignment.columns[possible, best] * assignment.weights[best]
     probability = np.minimum(joint / assignment.mixture[possible], 1.0)
-    edges = np.linspace(0.0, 1.0, _BINS + 1)
-    histogram, _ = np.histogram(probability, bins=edges, weights=weight)
+    place = np.minimum((probability * _BINS).astype(np.int64), _BINS - 1)
+    histogram = np.bincount(place, weights=weight, minlength=_BINS).astype(np.float64)
     n_targets = assignment.weights.size
-    rows = np.bincount(best, weights=weight, minlength=n_targets)
+    rows = np.bincount(best, weights=weight, minlength=n_targets).astype(np.float64)
     summed = np.bincount(best, weights=weight * probability, minlength=n_targets)
-    total = float(counts.sum())
+    sure = float(weight[probability > SURE].sum())
+    numbers = np.array([counts.sum(), sure, counts[~possible].sum()])
+    return histogram, rows, summed.astype(np.float64), numbers
+
+
+def certainty_of_sums(sums: Sequence[Floats]) -> Certainty:
+    """Sum up how sure the rows are, from sums over them.
+
+    Parameters
+    ----------
+    sums : sequence of ndarray
+        From :func:`certainty_sums`, added up.
+
+    Returns
+    -------
+    Certainty
+    """
+    histogram, rows, summed, (total, sure, impossible) = sums
     return Certainty(
-        edges=edges,
-        counts=histogram.astype(np.float64),
-        share_sure=float(weight[probability > SURE].sum()) / total if total else float("nan"),
-        impossible=float(counts[~possible].sum()),
-        rows=rows.astype(np.float64),
+        edges=np.linspace(0.0, 1.0, _BINS + 1),
+        counts=histogram,
+        share_sure=float(sure / total) if total else float("nan"),
+        impossible=float(impossible),
+        rows=rows,
         mean_probability=np.divide(
-            summed, rows, out=np.full(n_targets, np.nan), where=rows > 0, dtype=np.float64
+            summed, rows, out=np.full(rows.size, np.nan), where=rows > 0, dtype=np.float64
         ),
     )

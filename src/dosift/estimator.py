@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,12 +13,15 @@ from threadpoolctl import threadpool_limits
 
 from dosift.assignment import Assignment, assign
 from dosift.batches import BatchedFit, batch_table, check_batches, fit_batches
+from dosift.block_checks import pair_p_values
+from dosift.block_fit import fit_blocks, look
 from dosift.certainty import Certainty, certainty
 from dosift.conventions import Conventions, as_codes, not_fitted
 from dosift.errors import ConvergenceWarning, InputError, MisfitWarning, MissingValuesWarning
 from dosift.fit_check import FitCheck
 from dosift.interventions import Mixture, Target
 from dosift.labels import (
+    Labels,
     check_label_options,
     read_labels,
     taught,
@@ -33,9 +36,12 @@ from dosift.network.model import Network, without_negligible
 from dosift.parameters import check_parameters, checked_network
 from dosift.prior_knowledge import PriorKnowledge
 from dosift.rows import Configurations, Encoded, collapse, load_rows, to_native
+from dosift.rows.blocks import MemoryBlocks, RowBlocks, available_threads
+from dosift.rows.sample import MOST_CONFIGURATIONS
 from dosift.rows.side_columns import SideColumn, load_with_columns, side_column
 from dosift.search.constraints import Constraints
 from dosift.search.engine import SearchResult
+from dosift.search.mechanisms import ChangedMechanism
 from dosift.simulation import RandomState, as_generator
 from dosift.soft import check_kind, intervention_table, mechanism_table, soften
 from dosift.surprise import FALSE_SHARE, SurpriseScale, unexplained
@@ -48,7 +54,7 @@ from dosift.tables import (
     variable_table,
 )
 from dosift.uncertainty import Belief, believe
-from dosift.uncertainty.rate_tests import pair_p_value, rates_with_tests
+from dosift.uncertainty.rate_tests import Pair, RateWithTest, pair_p_value, rates_with_tests
 from dosift.weights import DEFAULT_GAP
 
 if TYPE_CHECKING:
@@ -125,8 +131,8 @@ class InterventionMixture(Conventions):
         Log-likelihood less the description length of the targets, in nats.
     n_rows_ : float
         Number of rows, or total sample weight.
-    n_configurations_ : int
-        Number of distinct rows.
+    n_configurations_ : int or None
+        Number of distinct rows; None where they are too many to be held.
     n_features_in_ : int
         Number of variables of the network.
     feature_names_in_ : ndarray of str
@@ -201,6 +207,8 @@ class InterventionMixture(Conventions):
     missing_values_: MissingValues
     unexplained_rows_: float
     belief_: Belief | None
+    batch_fit_: BatchedFit | None
+    batches_: pl.DataFrame | None
 
     def __init__(
         self,
@@ -280,7 +288,11 @@ class InterventionMixture(Conventions):
         """
         network = without_negligible(checked_network(self.network))
         check_parameters(self.get_params())
+        if isinstance(rows, RowBlocks):
+            beside = {"sample_weight": sample_weight, "batch": batch, "labels": labels}
+            return self._fit_blocks(network, rows, beside, progress)
         encoded, (batches, marks) = self._encode_beside(rows, network, batch=batch, labels=labels)
+        self._library = encoded.library
         weight = _checked_weight(sample_weight, encoded.codes.shape[0])
         said, own = self.prior_knowledge, None
         check_label_options(marks is not None, random_labels, batches is not None)
@@ -291,61 +303,168 @@ class InterventionMixture(Conventions):
             network = taught(network, own, encoded.codes, weight)
         unlabelled = weight if own is None else own.without_labelled(weight)
         configurations = collapse(encoded.codes, network.cardinalities, unlabelled)
-        known = (said or PriorKnowledge()).constraints(network, self.max_size)
-        options = Options(
-            self.max_size, self.refine, self.gap_tolerance, self.epsilon, self.delta, known
-        )
+        options = self._options_for(network, said)
         if batches is not None:
             check_batches(batches, self.method, self.prior_knowledge)
         check_kind(self.interventions, self.method, batches is not None or own is not None)
-        self.missing_values_ = look_at_missing(network, configurations)
-        result = estimate(self.method, network, configurations, options, progress)
-        result, changed = soften(
-            self.interventions, network, configurations, result, options, progress
-        )
-        self.batch_fit_: BatchedFit | None = None
+        if batches is None and own is None and self._is_large(configurations, options):
+            large = MemoryBlocks(configurations.codes, configurations.counts, available_threads())
+            large.library = encoded.library
+            return self._fit_blocks(network, large, {}, progress)
+        result, changed = self._estimate(network, configurations, options, progress)
+        self.batch_fit_ = None
         if batches is not None:
             result, self.batch_fit_ = fit_batches(
                 result, encoded.codes, unlabelled, batches, options, progress
             )
         found = assign(result.network, result.targets, result.weights, configurations.codes)
         if own is not None and random_labels:
+            known = options.constraints or Constraints.none(network.cardinalities)
             result, configurations, found = weigh_with_labels(
                 result, configurations, own, encoded.codes, weight, known, self.gap_tolerance
             )
-        self._library = encoded.library
-        # What a bootstrap needs to do the same again.
-        self._fitted_from, self._options = network, options
-        before, network = network, result.network
-        # Freed tables come with control counts that only say how they were learned.
-        control = before.control if changed else network.control
-        self.network_ = Network(network.variables, network.parents, network.tables, control)
-        self._store(result, configurations)
-        if progress is not None:
-            progress("checking the fit", 0, None)
-        self.labels_ = own
-        self.batches_ = None
         if batches is not None or (own is not None and random_labels):
             # What lies around the mixture was surveyed before batches or labels changed it.
             result = replace(result, candidates=None, rivals=())
+        self._finish(network, configurations, result, changed, found, own, progress)
         if self.batch_fit_ is not None and batches is not None:
-            shared = self.batch_fit_, encoded.codes, unlabelled, batches
             self.batches_ = batch_table(
-                network,
+                result.network,
                 self.targets_,
                 result.targets,
-                *shared,
+                self.batch_fit_,
+                encoded.codes,
+                unlabelled,
+                batches,
                 refined=self.refine,
                 level=self.level,
             )
-        self._believe(before, configurations, result, found, known)
-        self.interventions_ = intervention_table(
-            network, result.targets, self.weights_, self.belief_, self.level
+        self._warn()
+        return self
+
+    def _options_for(self, network: Network, said: PriorKnowledge | None) -> Options:
+        known = (said or PriorKnowledge()).constraints(network, self.max_size)
+        return Options(
+            self.max_size, self.refine, self.gap_tolerance, self.epsilon, self.delta, known
         )
-        self.mechanisms_ = mechanism_table(network, changed)
+
+    def _estimate(
+        self,
+        network: Network,
+        configurations: Configurations,
+        options: Options,
+        progress: Progress | None,
+    ) -> tuple[SearchResult, tuple[ChangedMechanism, ...]]:
+        """Find targets and weights, and mechanisms that changed if that is wanted."""
+        self.missing_values_ = look_at_missing(network, configurations)
+        # What a bootstrap needs to do the same again.
+        self._fitted_from, self._options = network, options
+        result = estimate(self.method, network, configurations, options, progress)
+        return soften(self.interventions, network, configurations, result, options, progress)
+
+    def _finish(
+        self,
+        before: Network,
+        configurations: Configurations,
+        result: SearchResult,
+        changed: tuple[ChangedMechanism, ...],
+        found: Assignment,
+        own: Labels | None,
+        progress: Progress | None,
+    ) -> None:
+        """Work out everything that is known about a mixture once it is found."""
+        self._store(before, result, changed, configurations.total, configurations.counts.size)
+        self.labels_ = own
+        if progress is not None:
+            progress("checking the fit", 0, None)
+        known = self._options.constraints or Constraints.none(before.cardinalities)
+        self._believe(before, configurations, result, found, known)
         # Where targets, batches or labels bind the search, components cannot stand in for a change.
-        is_bound = not known.is_free or batches is not None or own is not None or bool(changed)
-        self._check(before, configurations, result, found, not is_bound)
+        bound = not known.is_free or self.batch_fit_ is not None or own is not None or changed
+        self._check(before, configurations, result, found, not bound)
+
+    # Rows in blocks.
+
+    def _is_large(self, configurations: Configurations, options: Options) -> bool:
+        """Whether distinct rows are so many that a sample is searched first."""
+        return (
+            configurations.counts.size > MOST_CONFIGURATIONS
+            and configurations.codes.min() >= 0
+            and not self._needs_all_rows(options)
+        )
+
+    def _needs_all_rows(self, options: Options) -> str | None:
+        """Name what can only be done with all distinct rows in memory, if that is asked for."""
+        if self.method != "likelihood":
+            return f"method={self.method!r}"
+        if self.interventions != "hard":
+            return f"interventions={self.interventions!r}"
+        if options.constraints is not None and not options.constraints.is_free:
+            return "prior_knowledge"
+        return None
+
+    def _fit_blocks(
+        self,
+        network: Network,
+        blocks: RowBlocks,
+        beside: dict[str, Any],
+        progress: Progress | None,
+    ) -> Self:
+        """Fit to rows that are visited in blocks."""
+        for name, value in beside.items():
+            if value is not None:
+                raise InputError(f"rows in blocks cannot be combined with {name}; give a table")
+        if blocks.n_variables != network.n_variables:
+            raise InputError("the rows were read for another network")
+        self._library = blocks.library
+        self.batch_fit_ = None
+        options = self._options_for(network, self.prior_knowledge)
+        check_kind(self.interventions, self.method, False)
+        seed = self.random_state if isinstance(self.random_state, int) else 0
+        seen, configurations = look(network, blocks, seed, progress)
+        if configurations is not None:
+            self._check_missing(configurations.codes, False)
+            result, changed = self._estimate(network, configurations, options, progress)
+            found = assign(result.network, result.targets, result.weights, configurations.codes)
+            self._finish(network, configurations, result, changed, found, None, progress)
+            self._warn()
+            return self
+        needs = self._needs_all_rows(options)
+        if needs is not None or seen.incomplete:
+            what = needs or f"{seen.incomplete:,.0f} rows with missing values"
+            raise InputError(
+                f"there are more than {MOST_CONFIGURATIONS:,} distinct rows, and {what} can only "
+                "be dealt with for fewer"
+                + (": leave those rows out" if needs is None else ", or for a table in memory")
+            )
+        fitted = fit_blocks(
+            network,
+            blocks,
+            seen,
+            seed=seed,
+            max_size=self.max_size,
+            refine=self.refine,
+            gap=self.gap_tolerance,
+            random_state=self.random_state,
+            progress=progress,
+        )
+        self._fitted_from, self._options = network, options
+        none_missing = np.zeros(network.n_variables)
+        self.missing_values_ = MissingValues(none_missing, 0.0, ())
+        self.labels_ = None
+        self._store(network, fitted.result, (), blocks.n_rows, None)
+        self._show(
+            network,
+            fitted.result,
+            fitted.belief,
+            fitted.rates,
+            lambda pairs: pair_p_values(blocks, network, fitted.rates, pairs),
+            np.zeros(len(fitted.result.targets), dtype=bool),
+        )
+        self.certainty_ = fitted.checks.certainty
+        self.impossible_rows_ = self.certainty_.impossible
+        self.fit_check_, self.surprise_scale_ = fitted.fit_check, fitted.scale
+        self.unexplained_rows_ = fitted.checks.n_unexplained
         self._warn()
         return self
 
@@ -374,9 +493,20 @@ class InterventionMixture(Conventions):
             for name, value in columns.items()
         ]
 
-    def _store(self, result: SearchResult, configurations: Configurations) -> None:
-        self.n_rows_ = configurations.total
-        self.n_configurations_ = int(configurations.counts.size)
+    def _store(
+        self,
+        before: Network,
+        result: SearchResult,
+        changed: tuple[ChangedMechanism, ...],
+        n_rows: float,
+        n_configurations: int | None,
+    ) -> None:
+        network = result.network
+        # Freed tables come with control counts that only say how they were learned.
+        control = before.control if changed else network.control
+        self.network_ = Network(network.variables, network.parents, network.tables, control)
+        self.n_rows_ = n_rows
+        self.n_configurations_ = n_configurations
         self.n_features_in_ = self.network_.n_variables
         self.feature_names_in_ = np.array(self.network_.names, dtype=object)
         self.mixture_ = Mixture.from_codes(self.network_, result.targets, result.weights)
@@ -391,6 +521,8 @@ class InterventionMixture(Conventions):
         self.certificate_ = result.certificate
         self.log_likelihood_ = result.log_likelihood
         self.penalised_score_ = result.penalised_score
+        self.mechanisms_ = mechanism_table(network, changed)
+        self.batches_ = None
 
     def _believe(
         self,
@@ -403,7 +535,7 @@ class InterventionMixture(Conventions):
         """Work out errors and probabilities, and the tables that show them."""
         codes, counts = configurations.codes, configurations.counts
         is_known = ~np.isnan(known.fixed(result.targets))
-        self.belief_ = None
+        belief = None
         if self.method in OPTIMISING and found.mixture.min() > 0 and not is_known.all():
             targets, columns = result.targets, found.columns
             if result.candidates is not None:
@@ -413,7 +545,7 @@ class InterventionMixture(Conventions):
                 columns = np.concatenate([columns, beside], axis=1)
             refined = self.refine and self.method == "likelihood"
             with threadpool_limits(1):
-                self.belief_ = believe(
+                belief = believe(
                     result.network,
                     codes,
                     counts,
@@ -425,21 +557,35 @@ class InterventionMixture(Conventions):
                     as_generator(self.random_state),
                     is_known,
                 )
-        belief, level = self.belief_, self.level
-        self.components_ = component_table(
-            self.targets_, self.weights_, self.n_rows_, belief, level, is_known
-        )
         rates = rates_with_tests(before, codes, counts)
-        self.variables_ = variable_table(
-            before, result.targets, self.weights_, belief, rates, level
-        )
-        self.pairs_ = pair_table(
+        self._show(
             before,
-            result.targets,
-            self.weights_,
+            result,
             belief,
+            rates,
             lambda pairs: [pair_p_value(before, codes, counts, rates, pair) for pair in pairs],
-            level,
+            is_known,
+        )
+
+    def _show(
+        self,
+        before: Network,
+        result: SearchResult,
+        belief: Belief | None,
+        rates: Sequence[RateWithTest],
+        p_values: Callable[[Sequence[Pair]], Sequence[float]],
+        is_known: NDArray[np.bool_],
+    ) -> None:
+        """Make the tables of what is known about the weights."""
+        level, weights = self.level, self.weights_
+        self.belief_ = belief
+        self.components_ = component_table(
+            self.targets_, weights, self.n_rows_, belief, level, is_known
+        )
+        self.variables_ = variable_table(before, result.targets, weights, belief, rates, level)
+        self.pairs_ = pair_table(before, result.targets, weights, belief, p_values, level)
+        self.interventions_ = intervention_table(
+            result.network, result.targets, weights, belief, level
         )
         self.undecided_ = undecided_table(result.network, belief, level)
         self.families_ = family_table(result.network, result.targets, self.weights_, belief, level)

@@ -11,6 +11,7 @@ not there. So a fit is also compared with one in which a table is freed
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -121,6 +122,31 @@ def check_fit(
     -------
     FitCheck
     """
+    pairs, families = compared(network, skipped)
+    observed = [joint_counts(network, group, rows) for group in (*pairs, *families)]
+    return check_counts(network, observed, drawn, changed, skipped)
+
+
+#: Cells of a joint distribution that occur, and how often.
+JointCounts = tuple[NDArray[np.int64], Floats]
+
+
+def compared(
+    network: Network, skipped: frozenset[int] = frozenset()
+) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
+    """Choose the variables whose joint distributions are compared.
+
+    Parameters
+    ----------
+    network : Network
+    skipped : frozenset of int, optional
+        Variables that are not looked at.
+
+    Returns
+    -------
+    pairs, families : list of tuple of int
+        A family is a variable after its parents.
+    """
     n = network.n_variables
     if n <= _ALL_PAIRS_UP_TO:
         pairs = [(i, j) for j in range(n) for i in range(j)] or [(0, 0)]
@@ -129,13 +155,66 @@ def check_fit(
         pairs += [(i, i) for i in range(n) if not network.parents[i]]
     # The mechanism of a variable with one parent is a pair already.
     families = [(*network.parents[i], i) for i in range(n) if len(network.parents[i]) > 1]
-    pairs = [pair for pair in pairs if skipped.isdisjoint(pair)]
-    families = [family for family in families if skipped.isdisjoint(family)]
-    n_tests = len(pairs) + len(families)
-    of_pairs = [_compare(network, pair, rows, drawn, n_tests, False) for pair in pairs]
-    of_families = [_compare(network, family, rows, drawn, n_tests, True) for family in families]
-    p_value = min((deviation.p_value for deviation in (*of_pairs, *of_families)), default=1.0)
-    worst, mechanisms = _worst(of_pairs), _worst(of_families)
+    return (
+        [pair for pair in pairs if skipped.isdisjoint(pair)],
+        [family for family in families if skipped.isdisjoint(family)],
+    )
+
+
+def joint_counts(network: Network, variables: tuple[int, ...], rows: Configurations) -> JointCounts:
+    """Count the states of some variables together, in the rows that lack none of them.
+
+    Parameters
+    ----------
+    network : Network
+    variables : tuple of int
+    rows : Configurations
+
+    Returns
+    -------
+    cells : ndarray of int64
+        Those that occur, ascending: the table of a large family may be huge.
+    counts : ndarray
+    """
+    sizes = [int(network.cardinalities[i]) for i in variables]
+    codes, counts = rows.codes, rows.counts
+    seen = (codes[:, list(variables)] >= 0).all(axis=1)
+    if not seen.all():
+        codes, counts = codes[seen], counts[seen]
+    index = np.ravel_multi_index([codes[:, i] for i in variables], sizes)
+    cells, place = np.unique(index, return_inverse=True)
+    return cells, np.bincount(place.ravel(), weights=counts, minlength=cells.size).astype(float)
+
+
+def check_counts(
+    network: Network,
+    observed: Sequence[JointCounts],
+    drawn: Configurations,
+    changed: ChangedMechanism | None = None,
+    skipped: frozenset[int] = frozenset(),
+) -> FitCheck:
+    """Compare counts of rows with rows that were simulated from the fitted mixture.
+
+    Parameters
+    ----------
+    network : Network
+    observed : sequence of JointCounts
+        Of the pairs and then the families that :func:`compared` chooses.
+    drawn, changed, skipped
+        As for :func:`check_fit`.
+
+    Returns
+    -------
+    FitCheck
+    """
+    pairs, families = compared(network, skipped)
+    groups = [(pair, False) for pair in pairs] + [(family, True) for family in families]
+    deviations = [
+        _compare(network, variables, counts, drawn, len(groups), conditional)
+        for (variables, conditional), counts in zip(groups, observed, strict=True)
+    ]
+    p_value = min((deviation.p_value for deviation in deviations), default=1.0)
+    worst, mechanisms = _worst(deviations[: len(pairs)]), _worst(deviations[len(pairs) :])
     return FitCheck(p_value, len(pairs), len(families), worst, mechanisms, changed)
 
 
@@ -147,26 +226,22 @@ def _worst(deviations: list[Deviation]) -> tuple[Deviation, ...]:
 def _compare(
     network: Network,
     variables: tuple[int, ...],
-    rows: Configurations,
+    rows: JointCounts,
     drawn: Configurations,
     n_tests: int,
     conditional: bool,
 ) -> Deviation:
     """Test the joint distribution of some variables."""
-    sizes = [int(network.cardinalities[i]) for i in variables]
-    seen = (rows.codes[:, list(variables)] >= 0).all(axis=1)
-    if not seen.all():
-        rows = Configurations(rows.codes[seen], rows.counts[seen], rows.inverse)
-    # Only the cells that occur are counted: the table of a large family may be huge.
-    index = [np.ravel_multi_index([r.codes[:, i] for i in variables], sizes) for r in (rows, drawn)]
-    cells, place = np.unique(np.concatenate(index), return_inverse=True)
-    both = np.split(place.ravel(), [len(index[0])])
+    parts = (rows, joint_counts(network, variables, drawn))
+    cells, place = np.unique(np.concatenate([part[0] for part in parts]), return_inverse=True)
+    both = np.split(place.ravel(), [len(rows[0])])
     observed, expected = (
-        np.bincount(where, weights=r.counts, minlength=cells.size).astype(np.float64)
-        for where, r in zip(both, (rows, drawn), strict=True)
+        np.bincount(where, weights=counts, minlength=cells.size).astype(np.float64)
+        for where, (_, counts) in zip(both, parts, strict=True)
     )
     p_value = min(homogeneity_p_value(observed, expected) * n_tests, 1.0)
-    given = cells // sizes[-1] if conditional else np.zeros_like(cells)
+    last = int(network.cardinalities[variables[-1]])
+    given = cells // last if conditional else np.zeros_like(cells)
     return Deviation(variables, p_value, _distance(observed, expected, given))
 
 

@@ -335,7 +335,7 @@ def label_rows(table: pl.DataFrame, labels: Labels) -> pl.DataFrame:
     Parameters
     ----------
     table : polars.DataFrame
-        From :func:`~dosift.result.row_table`.
+        From :func:`~dosift.row_tables.row_table`.
     labels : Labels
 
     Returns

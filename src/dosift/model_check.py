@@ -79,13 +79,7 @@ def check_model(
     -------
     ModelCheck
     """
-    rng = as_generator(random_state)
-    first, scale = _draw_scale(result.network, result.targets, result.weights, rng)
-    n = before.n_variables
-    wanted = min(max(_LEAST, _FACTOR * configurations.total), _MOST)
-    n_more = int(min(wanted, max(_VALUES // n, _FEWEST))) - len(first)
-    more, _ = sample_codes(result.network, result.targets, result.weights, max(n_more, 0), rng)
-    drawn = collapse(np.concatenate([first, more]), result.network.cardinalities)
+    drawn, scale = draw(result, configurations.total, random_state)
     changed = None
     if look_for_changed:
         with threadpool_limits(1):
@@ -93,6 +87,33 @@ def check_model(
     named = unexplained(scale.p_values(log_probability), configurations.counts)
     fit = check_fit(result.network, configurations, drawn, changed, skipped)
     return ModelCheck(fit, scale, named, float(configurations.counts[named].sum()))
+
+
+def draw(
+    result: SearchResult, n_rows: float, random_state: RandomState
+) -> tuple[Configurations, SurpriseScale]:
+    """Simulate rows from a mixture, to compare the rows with.
+
+    Parameters
+    ----------
+    result : SearchResult
+    n_rows : float
+        Number of rows that they will be compared with.
+    random_state : int, Generator, SeedSequence or None
+
+    Returns
+    -------
+    drawn : Configurations
+    scale : SurpriseScale
+        Of the first of them.
+    """
+    rng = as_generator(random_state)
+    first, scale = _draw_scale(result.network, result.targets, result.weights, rng)
+    n = result.network.n_variables
+    wanted = min(max(_LEAST, _FACTOR * n_rows), _MOST)
+    n_more = int(min(wanted, max(_VALUES // n, _FEWEST))) - len(first)
+    more, _ = sample_codes(result.network, result.targets, result.weights, max(n_more, 0), rng)
+    return collapse(np.concatenate([first, more]), result.network.cardinalities), scale
 
 
 def surprise_scale(

@@ -69,6 +69,13 @@ class ProgressReporter:
         elif is_new and not self._quiet:
             print(f"{stage} ...", file=sys.stderr, flush=True)
 
+    def say(self, text: str) -> None:
+        """Print a notice on stderr, unless quiet."""
+        if self._bar is not None:
+            self._bar.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        elif not self._quiet:
+            print(text, file=sys.stderr, flush=True)
+
     def __exit__(
         self,
         kind: type[BaseException] | None,

@@ -15,10 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from dosift._version import __version__
-from dosift.assignment import Assignment
 from dosift.atomic import check_absent, whole_folder
 from dosift.certainty import SURE
 from dosift.errors import DosiftWarning, InputError
@@ -26,11 +23,10 @@ from dosift.identifiability import verdict
 from dosift.interventions import Mixture
 from dosift.misfit import misfit_in_words
 from dosift.network import Network, read_network, write_network
-from dosift.surprise import SurpriseScale, unexplained
+from dosift.row_tables import RowParts
 
 if TYPE_CHECKING:
     import polars as pl
-    from numpy.typing import NDArray
 
     from dosift.estimator import InterventionMixture
 
@@ -41,7 +37,6 @@ __all__ = [
     "harmless",
     "read_result",
     "result_content",
-    "row_table",
     "versions",
     "write_result",
 ]
@@ -116,7 +111,7 @@ def result_content(
         "identifiability": verdict(model.network_, model.mixture_),
         "settings": dict(settings),
         "seed": settings.get("seed"),
-        "inputs": [{"path": _as_given(p), "sha256": _sha256(p)} for p in inputs],
+        "inputs": [{"path": _as_given(path), **checksum(path)} for path in inputs],
         "versions": versions(),
         "timings": {stage: round(seconds, 3) for stage, seconds in timings.items()},
     }
@@ -211,60 +206,10 @@ def versions() -> dict[str, str]:
     return {"dosift": __version__, "python": platform.python_version(), **libraries}
 
 
-def row_table(
-    assignment: Assignment,
-    inverse: NDArray[np.int64],
-    targets: Sequence[str],
-    all_probabilities: bool = False,
-    scale: SurpriseScale | None = None,
-) -> pl.DataFrame:
-    """Table of rows: most probable target, its probability, and the surprise.
-
-    Parameters
-    ----------
-    assignment : Assignment
-        For distinct configurations.
-    inverse : ndarray of int64, shape (n_rows,)
-        Position of each row's configuration.
-    targets : sequence of str
-        Texts of the targets.
-    all_probabilities : bool, default=False
-        Whether to add one column for each target.
-    scale : SurpriseScale, optional
-        Adds ``surprise_p_value``, the share of simulated rows that are at least as surprising, and
-        ``unexplained``, whether the row is named as one that the mixture did not make.
-
-    Returns
-    -------
-    polars.DataFrame
-        In the rows' order; the target is null where none can produce the row.
-    """
-    import polars as pl
-
-    best = assignment.best
-    texts = np.array([*targets, None], dtype=object)
-    posterior = assignment.posterior
-    probability = posterior[np.arange(best.size), best]
-    probability[best < 0] = np.nan
-    columns: dict[str, Any] = {
-        "target": pl.Series(texts[best].tolist(), dtype=pl.String),
-        "probability": probability,
-        "surprise": -assignment.log_probability,
-    }
-    if scale is not None:
-        p_values = scale.p_values(assignment.log_probability)
-        counts = np.bincount(inverse, minlength=best.size).astype(np.float64)
-        columns["surprise_p_value"] = p_values
-        columns["unexplained"] = unexplained(p_values, counts)
-    if all_probabilities:
-        columns |= {text: posterior[:, t] for t, text in enumerate(targets)}
-    return pl.DataFrame(columns)[inverse].fill_nan(None)
-
-
 def write_result(
     folder: str | Path,
     model: InterventionMixture,
-    rows: pl.DataFrame,
+    rows: pl.DataFrame | RowParts,
     content: Mapping[str, Any],
     *,
     extra: Mapping[str, pl.DataFrame] | None = None,
@@ -278,8 +223,8 @@ def write_result(
         Must not exist yet, unless `force`.
     model : InterventionMixture
         Fitted.
-    rows : polars.DataFrame
-        From :func:`row_table`.
+    rows : polars.DataFrame or RowParts
+        The table of rows, from :func:`~dosift.row_tables.row_table`, or what makes and writes it.
     content : mapping
         From :func:`result_content`.
     extra : mapping of str to polars.DataFrame, optional
@@ -313,7 +258,10 @@ def write_result(
             harmless(model.batches_).write_csv(draft / "batches.csv")
         for name, table in (extra or {}).items():
             harmless(table).write_csv(draft / f"{name}.csv")
-        rows.write_parquet(draft / "rows.parquet")
+        if isinstance(rows, RowParts):
+            rows.write(draft / "rows.parquet")
+        else:
+            rows.write_parquet(draft / "rows.parquet")
         (draft / _RESULT).write_text(text + "\n", encoding="utf-8")
         (draft / "report.html").write_text(page, encoding="utf-8")
     if aside is not None:
@@ -396,12 +344,28 @@ def read_result(folder: str | Path) -> Result:
     return Result(read_network(folder / _NETWORK), Mixture.read(folder / _MIXTURE), content)
 
 
+def checksum(path: Path) -> dict[str, Any]:
+    """Return the SHA-256 of a file; of a folder, that of the names and sums of its files.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    dict
+        ``sha256``, and for a folder also ``files``, their number.
+    """
+    if not path.is_dir():
+        return {"sha256": _sha256(path)}
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    lines = "".join(f"{_sha256(file)}  {file.relative_to(path)}\n" for file in files)
+    return {"sha256": hashlib.sha256(lines.encode()).hexdigest(), "files": len(files)}
+
+
 def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(2**20):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def finite(value: Any) -> Any:

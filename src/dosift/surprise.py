@@ -68,12 +68,29 @@ class SurpriseScale:
         >>> scale.p_values(np.log([0.75, 0.25, 0.01])).tolist()
         [1.0, 0.25, 0.001]
         """
-        place = np.searchsorted(self.log_probability, log_probability + _ROUNDING, side="right")
-        below = np.append(0.0, self.up_to)[place]
-        out = (1.0 + below) / (1.0 + self.up_to[-1])
+        out = self.levels()[self.places(log_probability)]
         return np.where(
             np.isneginf(log_probability), 0.0, np.where(np.isnan(log_probability), np.nan, out)
         )
+
+    def places(self, log_probability: Floats) -> NDArray[np.int64]:
+        """Find how many of the distinct simulated rows are at most as probable.
+
+        Parameters
+        ----------
+        log_probability : ndarray, shape (n,)
+
+        Returns
+        -------
+        ndarray of int64, shape (n,)
+            From 0 to the number of distinct rows.
+        """
+        return np.searchsorted(self.log_probability, log_probability + _ROUNDING, side="right")
+
+    def levels(self) -> Floats:
+        """P-value at each place, ascending, shape (n_distinct + 1,)."""
+        out: Floats = (1.0 + np.append(0.0, self.up_to)) / (1.0 + self.up_to[-1])
+        return out
 
 
 def unexplained(
@@ -101,12 +118,28 @@ def unexplained(
     >>> unexplained(np.array([0.0001, 0.2, 0.9]), np.array([2.0, 48.0, 50.0])).tolist()
     [True, False, False]
     """
+    return np.asarray(p_values <= largest_unexplained(p_values, counts, false_share), dtype=bool)
+
+
+def largest_unexplained(
+    p_values: Floats, counts: Floats, false_share: float = FALSE_SHARE
+) -> float:
+    """Find the p-value up to which rows are named as unexplained.
+
+    Parameters
+    ----------
+    p_values, counts, false_share
+        As for :func:`unexplained`.
+
+    Returns
+    -------
+    float
+        -1 if no row is named.
+    """
     judged = np.where(np.isnan(p_values), 2.0, p_values)
     order = np.argsort(judged, kind="stable")
     total = float(counts[judged <= 1].sum())
     reached = np.cumsum(counts[order])
     below = np.flatnonzero(judged[order] * total <= false_share * reached)
-    below = below[judged[order][below] <= 1]
-    if below.size == 0:
-        return np.zeros(p_values.size, dtype=bool)
-    return np.asarray(judged <= judged[order][below[-1]], dtype=bool)
+    below = below[(judged[order][below] <= 1) & (counts[order][below] > 0)]
+    return float(judged[order][below[-1]]) if below.size else -1.0

@@ -213,7 +213,10 @@ pl.DataFrame({"a": ["x"] * 99}).write_parquet(PARQUET)
 @pytest.mark.parametrize("block", [3, 2**25])
 def test_refused(name: str, data: bytes, message: str, block: int, write: Write) -> None:
     path = write(data, name)
-    with mock.patch("dosift.rows.text.BLOCK_BYTES", block), pytest.raises(InputError, match=re.escape(message)) as caught:
+    with (
+        mock.patch("dosift.rows.text.BLOCK_BYTES", block),
+        pytest.raises(InputError, match=re.escape(message)) as caught,
+    ):
         read_rows(path)
     assert caught.value.path == str(path)
     assert "\n" not in str(caught.value)

@@ -14,6 +14,7 @@ from dosift.cli.options import (
     Output,
     Quiet,
     Threads,
+    check_table_name,
     print_json,
     set_up,
     write_table,
@@ -39,23 +40,43 @@ def assign(
     """
     from dosift import assignment
     from dosift.model_check import surprise_scale
-    from dosift.result import read_result, row_table
+    from dosift.progress import ProgressReporter
+    from dosift.result import read_result
+    from dosift.row_tables import RowParts, row_table
     from dosift.rows import collapse, load_rows
+    from dosift.rows.read import RowFiles
+    from dosift.rows.stream import needs, store_rows
 
     set_up(quiet, threads)
+    check_table_name(output, force)
     fitted = read_result(result)
-    encoded = load_rows(rows, fitted.network, allow_missing=True, layer=layer)
-    targets, weights = fitted.mixture.to_codes(fitted.network)
-    configurations = collapse(encoded.codes, fitted.network.cardinalities)
-    found = assignment.assign(fitted.network, targets, weights, configurations.codes)
+    network = fitted.network
+    targets, weights = fitted.mixture.to_codes(network)
     texts = [str(target) for target in fitted.mixture.targets]
     # The seed of the fit: the same rows get the same p-values.
-    scale = surprise_scale(fitted.network, targets, weights, fitted.content.get("seed") or 0)
-    table = row_table(found, configurations.inverse, texts, all_probabilities, scale)
-    write_table(table, output, force)
-    counts = table.group_by("target").len().sort("len", descending=True).to_dicts()
+    scale = surprise_scale(network, targets, weights, fitted.content.get("seed") or 0)
+    files = RowFiles.at(rows)
+    if files.is_large:
+        with ProgressReporter(quiet or json) as tell:
+            tell.say(f"{needs(files.n_rows(), network, threads)}.")
+            blocks = store_rows(files, network, threads=threads, progress=tell)
+            tell("assigning", 0, None)
+            parts = RowParts(blocks, network, targets, weights, texts, scale, all_probabilities)
+            numbers = write_table(parts, output, force).tolist()
+        n_rows = int(blocks.n_rows)
+    else:
+        encoded = load_rows(rows, network, allow_missing=True, layer=layer)
+        configurations = collapse(encoded.codes, network.cardinalities)
+        found = assignment.assign(network, targets, weights, configurations.codes)
+        table = row_table(found, configurations.inverse, texts, all_probabilities, scale)
+        write_table(table, output, force)
+        best = table["target"].to_list()
+        numbers = [best.count(text) for text in (*texts, None)]
+        n_rows = table.height
+    counts = sorted(zip((*texts, None), numbers, strict=True), key=lambda one: -one[1])
     if json:
-        print_json({"rows": table.height, "most_probable": counts, "output": str(output)})
+        most = [{"target": text, "len": n} for text, n in counts if n]
+        print_json({"rows": n_rows, "most_probable": most, "output": str(output)})
     elif not quiet:
-        typer.echo(f"{table.height} rows: {output}")
+        typer.echo(f"{n_rows} rows: {output}")
     return 0

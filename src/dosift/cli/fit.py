@@ -151,6 +151,7 @@ def fit(
         "processes": processes,
         "held_out": held_out,
         "seed": seed,
+        "threads": threads,
         "graph": None if graph is None else str(graph),
         "control": None if control is None else str(control),
         "layer": layer,
@@ -183,11 +184,9 @@ def fit_files(
 ) -> tuple[dict[str, Any], InterventionMixture]:
     """Read, fit, and write the result folder."""
     from dosift.estimator import InterventionMixture
-    from dosift.labels import label_rows
     from dosift.prior_knowledge import PriorKnowledge
     from dosift.progress import ProgressReporter
-    from dosift.result import check_absent, result_content, row_table, write_result
-    from dosift.rows.side_columns import load_with_columns
+    from dosift.result import check_absent, result_content, write_result
 
     check_absent(output, force)
     check_resampling(settings)
@@ -195,18 +194,8 @@ def fit_files(
     with ProgressReporter(quiet) as tell:
         begin = time.perf_counter()
         tell("reading", 0, None)
-        layer = settings.get("layer")
-        network, rows_path = _network(inputs, graph, control, layer)
-        roles = {role: settings[role] for role in ("batch", "labels") if settings.get(role)}
-        rows, columns = load_with_columns(
-            rows_path,
-            network,
-            list(roles.values()),
-            allow_missing=True,
-            layer=layer if _is_h5ad(rows_path) else None,
-        )
-        beside = dict(zip(roles, columns, strict=True))
-        batch, labels = beside.get("batch"), beside.get("labels")
+        network, rows_path = _network(inputs, graph, control, settings.get("layer"))
+        rows, beside = _rows(rows_path, network, settings, tell)
         timings["read"] = time.perf_counter() - begin
         said = settings.get("prior_knowledge")
         begin = time.perf_counter()
@@ -223,8 +212,7 @@ def fit_files(
             random_state=settings["seed"],
         ).fit(
             rows,
-            batch=batch,
-            labels=labels,
+            **beside,
             random_labels=settings.get("random_labels", False),
             progress=tell,
         )
@@ -234,11 +222,7 @@ def fit_files(
         if extra:
             timings["bootstrap"] = time.perf_counter() - begin
         tell("writing", 0, None)
-        found, inverse = model.assign(rows, batch=batch)
-        texts = [str(t) for t in model.targets_]
-        table = row_table(found, inverse, texts, all_probabilities, model.surprise_scale_)
-        if model.labels_ is not None:
-            table = label_rows(table, model.labels_)
+        table = _row_table(model, rows, beside.get("batch"), all_probabilities)
         content = result_content(model, settings=settings, inputs=files, timings=timings)
         content |= {name: part.to_dicts() for name, part in extra.items()}
         content |= evaluate_held_out(model, rows, settings, tell)
@@ -246,6 +230,57 @@ def fit_files(
         if journal is not None:
             journal.unlink(missing_ok=True)
     return content, model
+
+
+def _rows(
+    path: Path, network: Network, settings: dict[str, Any], tell: Any
+) -> tuple[Any, dict[str, Any]]:
+    """Read the rows, and what stands beside them; in parts where they are many."""
+    from dosift.rows.read import RowFiles
+    from dosift.rows.side_columns import load_with_columns
+    from dosift.rows.stream import needs, store_rows
+
+    roles = {role: settings[role] for role in ("batch", "labels") if settings.get(role)}
+    files = RowFiles.at(path)
+    if files.is_large and not (roles or _needs_table(settings)):
+        threads = settings.get("threads") or 1
+        tell.say(f"{needs(files.n_rows(), network, threads)}.")
+        return store_rows(files, network, threads=threads, progress=tell), {}
+    rows, columns = load_with_columns(
+        path,
+        network,
+        list(roles.values()),
+        allow_missing=True,
+        layer=settings.get("layer") if _is_h5ad(path) else None,
+    )
+    return rows, dict(zip(roles, columns, strict=True))
+
+
+def _needs_table(settings: dict[str, Any]) -> bool:
+    """Whether something is asked for that works on a table in memory only."""
+    return (
+        settings["method"] != "likelihood"
+        or settings.get("interventions", "hard") != "hard"
+        or any(
+            settings.get(name) is not None for name in ("prior_knowledge", "bootstrap", "held_out")
+        )
+    )
+
+
+def _row_table(model: InterventionMixture, rows: Any, batch: Any, all_probabilities: bool) -> Any:
+    """Table of the rows, or what will write it part by part."""
+    from dosift.labels import label_rows
+    from dosift.row_tables import RowParts, row_table
+    from dosift.rows.blocks import StoredBlocks
+
+    texts = [str(t) for t in model.mixture_.targets]
+    scale = model.surprise_scale_
+    if isinstance(rows, StoredBlocks):
+        targets, weights = model.mixture_.to_codes(model.network_)
+        return RowParts(rows, model.network_, targets, weights, texts, scale, all_probabilities)
+    found, inverse = model.assign(rows, batch=batch)
+    table = row_table(found, inverse, texts, all_probabilities, scale)
+    return table if model.labels_ is None else label_rows(table, model.labels_)
 
 
 def check_resampling(settings: dict[str, Any]) -> None:

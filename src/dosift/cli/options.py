@@ -49,8 +49,37 @@ def print_json(content: Any) -> None:
     typer.echo(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False))
 
 
-def write_table(table: Any, path: Path, force: bool) -> None:
-    """Write a polars table by its file's kind, whole or not at all.
+def check_table_name(path: Path, force: bool) -> None:
+    """Refuse a file that a table cannot be written to, before any work.
+
+    Raises
+    ------
+    InputError
+        If the kind is unknown, or the file exists.
+    """
+    from dosift.atomic import check_absent
+
+    if path.suffix not in {".csv", ".parquet"}:
+        raise InputError(
+            "unknown kind of file; give a name that ends in .csv or .parquet", path=path
+        )
+    check_absent(path, force)
+
+
+def write_table(table: Any, path: Path, force: bool) -> Any:
+    """Write a table by its file's kind, whole or not at all.
+
+    Parameters
+    ----------
+    table : polars.DataFrame or RowParts
+    path : Path
+    force : bool
+        Whether the file may exist.
+
+    Returns
+    -------
+    object
+        What writing a :class:`~dosift.row_tables.RowParts` returns, else None.
 
     Raises
     ------
@@ -58,14 +87,15 @@ def write_table(table: Any, path: Path, force: bool) -> None:
         If the kind is unknown, the file exists, or it cannot be written.
     """
     from dosift.atomic import whole_file
+    from dosift.row_tables import RowParts
 
-    if path.suffix not in {".csv", ".parquet"}:
-        raise InputError(
-            "unknown kind of file; give a name that ends in .csv or .parquet", path=path
-        )
+    check_table_name(path, force)
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path, replace=force) as draft:
+        if isinstance(table, RowParts):
+            return table.write(draft, path.suffix[1:])
         if path.suffix == ".csv":
             table.write_csv(draft)
         else:
             table.write_parquet(draft)
+    return None

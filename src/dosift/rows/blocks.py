@@ -52,6 +52,15 @@ def block_rows(n_variables: int) -> int:
     return int(np.clip(_BLOCK_ENTRIES // max(n_variables, 1), _LEAST_ROWS, _MOST_ROWS))
 
 
+def available_threads() -> int:
+    """Processors that this process may use, four at most."""
+    try:
+        n = len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        n = os.cpu_count() or 1
+    return min(n, 4)
+
+
 class RowBlocks(ABC):
     """Rows as blocks of state codes with counts.
 

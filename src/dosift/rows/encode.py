@@ -115,21 +115,17 @@ def encode(
         names = [str(name) for name in frame.columns]
         repeated = next(name for name in names if names.count(name) > 1)
         raise InputError(f"column {repeated!r} stands there twice; keep one of them", path=path)
-    _check_columns(list(columns), network, path)
+    check_columns(list(columns), network, path)
     n_rows = len(frame)
     if n_rows == 0:
         raise InputError("the table has no rows", path=path)
-    codes = np.empty((n_rows, network.n_variables), dtype=_dtype(network), order="F")
+    codes = np.empty((n_rows, network.n_variables), dtype=codes_dtype(network), order="F")
     for i, variable in enumerate(network.variables):
         column = frame.get_column(columns[variable.name])
         codes[:, i] = _encode_column(column, variable, allow_missing, path, first_row)
     extra = tuple(name for name in columns if name not in network.positions)
     if extra:
-        warnings.warn(
-            f"{len(extra)} column(s) are not in the network and were ignored: {_listed(extra, 5)}",
-            ExtraColumnsWarning,
-            stacklevel=2,
-        )
+        warnings.warn(notice_of_extra(extra), ExtraColumnsWarning, stacklevel=2)
     return Encoded(codes, extra, library)
 
 
@@ -155,9 +151,10 @@ def to_native(table: Any, library: str) -> Any:
     return table
 
 
-def _dtype(network: Network) -> type[np.signedinteger[Any]]:
+def codes_dtype(network: Network) -> np.dtype[np.signedinteger[Any]]:
+    """Choose the smallest type that holds every state's position, and -1."""
     largest = int(network.cardinalities.max(initial=1))
-    return np.int8 if largest < 2**7 else np.int16 if largest < 2**15 else np.int32
+    return np.dtype(np.int8 if largest < 2**7 else np.int16 if largest < 2**15 else np.int32)
 
 
 def as_frame(data: Any, path: str | Path | None) -> tuple[Any, str]:
@@ -220,7 +217,13 @@ def _frame_of_columns(data: Mapping[Any, Any], path: str | Path | None) -> pl.Da
         ) from None
 
 
-def _check_columns(columns: Sequence[str], network: Network, path: str | Path | None) -> None:
+def notice_of_extra(extra: Sequence[str]) -> str:
+    """Say that some columns were ignored."""
+    return f"{len(extra)} column(s) are not in the network and were ignored: {_listed(extra, 5)}"
+
+
+def check_columns(columns: Sequence[str], network: Network, path: str | Path | None) -> None:
+    """Refuse a table that lacks a variable's column."""
     present = set(columns)
     missing = [name for name in network.names if name not in present]
     if not missing:
@@ -268,7 +271,7 @@ def _checked_codes(
             f"range; it has states 0 to {network.cardinalities[i] - 1}",
             path=path,
         )
-    return data.astype(_dtype(network), order="F")
+    return data.astype(codes_dtype(network), order="F")
 
 
 def _encode_column(

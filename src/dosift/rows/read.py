@@ -69,9 +69,11 @@ class RowFiles:
         except OSError as error:
             raise InputError(f"cannot be read: {error.strerror or error}", path=path) from None
         if not files:
-            raise InputError(f"there are no rows in this folder; dosift reads {_SUPPORTED}", path=path)
+            raise InputError(
+                f"there are no rows in this folder; dosift reads {_SUPPORTED}", path=path
+            )
         kinds = {_kind(file) for file in files}
-        if len(kinds) > 1 or kinds == {"h5ad"} and path.is_dir():
+        if len(kinds) > 1 or (kinds == {"h5ad"} and path.is_dir()):
             raise InputError(
                 f"the folder holds files of several kinds ({', '.join(sorted(kinds))}) or .h5ad "
                 "files; give a folder of Parquet, Arrow or text files only",
@@ -128,17 +130,18 @@ class RowFiles:
             If a file is not what its name says.
         """
         for file in self.files:
-            for frame in self._frames_of(file, columns):
+            for frame in self.frames_of(file, columns):
                 yield frame, file
 
-    def _frames_of(self, file: Path, columns: Sequence[str] | None) -> Iterator[pl.DataFrame]:
+    def frames_of(self, file: Path, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
+        """Read the rows of one file in parts, as :meth:`frames` does."""
         if self.kind == "text":
             yield from read_text(file, _SEPARATORS[_suffix(file)], _is_compressed(file))
         elif self._can_scan(file):
             with _errors_of(file, self.kind):
                 scan = self._scan(file)
                 if columns is not None:
-                    scan = scan.select([name for name in columns])
+                    scan = scan.select(list(columns))
                 yield from scan.collect_batches(chunk_size=_BATCH_ROWS, maintain_order=True)
         else:
             yield _read_stream(file)

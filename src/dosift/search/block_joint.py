@@ -89,6 +89,7 @@ def refine_over_blocks(
     network : Network
     weights : ndarray, shape (n_targets,)
     """
+
     def at(network: Network, weights: Floats) -> tuple[float, WeightSums, list[Floats]]:
         """One pass: the joint objective, and what the next steps need."""
         task = _TeachTask(TargetColumns(network, targets), weights)

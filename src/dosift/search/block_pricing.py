@@ -171,9 +171,7 @@ def price_over_blocks(
                 every.append(target)
                 places.append((b, 1 + int(end) - k + a))
     at = tuple(np.array(places).T)
-    found = Priced(
-        np.array(every, dtype=np.int16), gradients[at] / blocks.n_rows, curvatures[at]
-    )
+    found = Priced(np.array(every, dtype=np.int16), gradients[at] / blocks.n_rows, curvatures[at])
     found = found[found.gradient > 0]
     own_keys = frozenset(t.tobytes() for t in np.asarray(targets, dtype=np.int16))
     return merge_priced([found], own_keys, targets.shape[1])

@@ -35,7 +35,7 @@ from dosift.search.screening import SCREEN_FROM, screen_families
 from dosift.search.surroundings import Surroundings
 from dosift.sums.columns import TargetColumns
 from dosift.sums.weights import BlockSolution, WeightSums, solve_over_blocks, weight_sums
-from dosift.weights import DEFAULT_GAP, nonnegative_quadratic
+from dosift.weights import nonnegative_quadratic
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -130,9 +130,7 @@ def _explain_all(search: BlockSearch) -> SearchResult:
     return found
 
 
-def _improve(
-    search: BlockSearch, network: Network, targets: Ints, weights: Floats
-) -> SearchResult:
+def _improve(search: BlockSearch, network: Network, targets: Ints, weights: Floats) -> SearchResult:
     """Let all rows choose among the components and the targets around them, until nothing pays."""
     score = Constraints.none(network.cardinalities).score(
         search.blocks.n_rows, network.cardinalities, np.arange(network.n_variables)
@@ -232,7 +230,9 @@ class ImpossibleRows:
         return np.asarray(rows[np.sort(order)])
 
 
-def _joined(sample: Configurations, codes: Ints, cardinalities: NDArray[np.int64]) -> Configurations:
+def _joined(
+    sample: Configurations, codes: Ints, cardinalities: NDArray[np.int64]
+) -> Configurations:
     """Add configurations to a sample, as one row each."""
     return collapse(
         np.concatenate([sample.codes, codes]),
@@ -241,9 +241,7 @@ def _joined(sample: Configurations, codes: Ints, cardinalities: NDArray[np.int64
     )
 
 
-def choose(
-    sums: WeightSums, weights: Floats, costs: Floats
-) -> tuple[NDArray[np.int64], Floats]:
+def choose(sums: WeightSums, weights: Floats, costs: Floats) -> tuple[NDArray[np.int64], Floats]:
     """Choose among components and other targets, by the quadratic expansion of the likelihood.
 
     All of them are weighed together, and then dropped one after the other, the one that is missed

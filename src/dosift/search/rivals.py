@@ -81,9 +81,7 @@ def find_rivals(
     return rivals
 
 
-def likely_rivals(
-    problem: SearchProblem, fit: Fit, max_size: int | None
-) -> list[tuple[int, Ints]]:
+def likely_rivals(problem: SearchProblem, fit: Fit, max_size: int | None) -> list[tuple[int, Ints]]:
     """Find targets that a sample of the rows can hardly tell from a component.
 
     Parameters
