@@ -465,6 +465,7 @@ class InterventionMixture(Conventions):
         self.impossible_rows_ = self.certainty_.impossible
         self.fit_check_, self.surprise_scale_ = fitted.fit_check, fitted.scale
         self.unexplained_rows_ = fitted.checks.n_unexplained
+        self._unexplained_bound = fitted.checks.bound
         self._warn()
         return self
 
@@ -616,6 +617,7 @@ class InterventionMixture(Conventions):
         self.fit_check_ = checked.fit
         self.surprise_scale_ = checked.scale
         self.unexplained_rows_ = checked.n_unexplained
+        self._unexplained_bound = checked.bound
 
     def _check_missing(self, codes: Ints, others: bool) -> None:
         """Refuse what needs complete rows."""

@@ -11,6 +11,7 @@ not there. So a fit is also compared with one in which a table is freed
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -31,6 +32,8 @@ _LEAST_EXPECTED = 5.0
 _ALL_PAIRS_UP_TO = 30
 #: Level below which the model is said not to fit.
 MISFIT_LEVEL = 0.01
+#: Cells up to which a table is counted as a whole, however few rows there are.
+_SMALL_TABLE = 2**12
 #: Deviations that are listed, at most.
 _LISTED = 10
 
@@ -181,7 +184,14 @@ def joint_counts(network: Network, variables: tuple[int, ...], rows: Configurati
     seen = (codes[:, list(variables)] >= 0).all(axis=1)
     if not seen.all():
         codes, counts = codes[seen], counts[seen]
-    index = np.ravel_multi_index([codes[:, i] for i in variables], sizes)
+    index = np.zeros(len(codes), dtype=np.int64)
+    for i, k in zip(variables, sizes, strict=True):
+        index *= k
+        index += codes[:, i]
+    if math.prod(sizes) <= max(len(codes), _SMALL_TABLE):
+        table = np.bincount(index, weights=counts, minlength=math.prod(sizes)).astype(np.float64)
+        cells = np.flatnonzero(table)
+        return cells, table[cells]
     cells, place = np.unique(index, return_inverse=True)
     return cells, np.bincount(place.ravel(), weights=counts, minlength=cells.size).astype(float)
 

@@ -15,7 +15,7 @@ from dosift.rows.configurations import Configurations, collapse
 from dosift.search.engine import SearchResult
 from dosift.search.mechanisms import suspect_mechanism
 from dosift.simulation import RandomState, as_generator, sample_codes
-from dosift.surprise import SurpriseScale, unexplained
+from dosift.surprise import SurpriseScale, largest_unexplained
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -36,15 +36,15 @@ class ModelCheck:
     ----------
     fit : FitCheck
     scale : SurpriseScale
-    unexplained : ndarray of bool, shape (n_configurations,)
-        Which configurations are named as unexplained.
+    bound : float
+        P-value of surprise up to which rows are named as unexplained.
     n_unexplained : float
-        The rows that have them.
+        How many these are.
     """
 
     fit: FitCheck
     scale: SurpriseScale
-    unexplained: NDArray[np.bool_]
+    bound: float
     n_unexplained: float
 
 
@@ -84,9 +84,11 @@ def check_model(
     if look_for_changed:
         with threadpool_limits(1):
             changed = suspect_mechanism(before, configurations, result)
-    named = unexplained(scale.p_values(log_probability), configurations.counts)
+    p_values = scale.p_values(log_probability)
+    bound = largest_unexplained(p_values, configurations.counts)
     fit = check_fit(result.network, configurations, drawn, changed, skipped)
-    return ModelCheck(fit, scale, named, float(configurations.counts[named].sum()))
+    n_unexplained = float(configurations.counts[p_values <= bound].sum())
+    return ModelCheck(fit, scale, bound, n_unexplained)
 
 
 def draw(

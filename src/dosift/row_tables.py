@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from dosift.assignment import Assignment, assign_rows
 from dosift.block_checks import SurpriseTask, unexplained_bound
@@ -105,6 +106,9 @@ class RowParts:
     scale : SurpriseScale
     all_probabilities : bool, default=False
         Whether there is one column for each target.
+    bound : float or None, default=None
+        P-value of surprise up to which rows are named as unexplained; if None, it takes one more
+        pass over the rows to find it.
     """
 
     blocks: StoredBlocks
@@ -114,6 +118,7 @@ class RowParts:
     texts: Sequence[str]
     scale: SurpriseScale
     all_probabilities: bool = False
+    bound: float | None = None
 
     def write(self, path: Path, kind: str = "parquet") -> NDArray[np.int64]:
         """Write the table.
@@ -130,9 +135,10 @@ class RowParts:
             Rows of which each target is the most probable, and last those that none can produce.
         """
         columns = TargetColumns(self.network, self.targets)
-        task = SurpriseTask(columns, self.weights, self.scale)
-        (by_place,) = self.blocks.sum(task)
-        bound, _ = unexplained_bound(self.scale, by_place)
+        bound = self.bound
+        if bound is None:
+            (by_place,) = self.blocks.sum(SurpriseTask(columns, self.weights, self.scale))
+            bound, _ = unexplained_bound(self.scale, by_place)
         numbers = np.zeros(len(self.texts) + 1, dtype=np.int64)
 
         def part(codes: Ints) -> tuple[pl.DataFrame, NDArray[np.int64]]:
@@ -150,5 +156,6 @@ class RowParts:
                 yield table
 
         empty, _ = part(np.zeros((1, self.network.n_variables), dtype=np.int8))
-        write_parts(parts(), empty.schema, path, kind)
+        with threadpool_limits(1):
+            write_parts(parts(), empty.schema, path, kind)
         return numbers

@@ -85,7 +85,12 @@ class SurpriseScale:
         ndarray of int64, shape (n,)
             From 0 to the number of distinct rows.
         """
-        return np.searchsorted(self.log_probability, log_probability + _ROUNDING, side="right")
+        # Searching in order is several times faster, for the sake of the processor's cache.
+        order = np.argsort(log_probability)
+        out = np.empty(order.size, dtype=np.int64)
+        wanted = log_probability[order] + _ROUNDING
+        out[order] = np.searchsorted(self.log_probability, wanted, side="right")
+        return out
 
     def levels(self) -> Floats:
         """P-value at each place, ascending, shape (n_distinct + 1,)."""

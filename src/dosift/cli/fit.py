@@ -277,7 +277,16 @@ def _row_table(model: InterventionMixture, rows: Any, batch: Any, all_probabilit
     scale = model.surprise_scale_
     if isinstance(rows, StoredBlocks):
         targets, weights = model.mixture_.to_codes(model.network_)
-        return RowParts(rows, model.network_, targets, weights, texts, scale, all_probabilities)
+        return RowParts(
+            rows,
+            model.network_,
+            targets,
+            weights,
+            texts,
+            scale,
+            all_probabilities,
+            model._unexplained_bound,
+        )
     found, inverse = model.assign(rows, batch=batch)
     table = row_table(found, inverse, texts, all_probabilities, scale)
     return table if model.labels_ is None else label_rows(table, model.labels_)

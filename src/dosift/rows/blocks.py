@@ -19,6 +19,7 @@ from typing import IO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from dosift.errors import InputError
 
@@ -194,7 +195,7 @@ class StoredBlocks(RowBlocks):
         self._n_pending = 0
         if expected_rows is not None:
             _check_room(expected_rows * n_variables * dtype.itemsize)
-        self._file: IO[bytes] = tempfile.TemporaryFile()
+        self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as this is
 
     @property
     def n_bytes(self) -> int:
@@ -271,10 +272,12 @@ def reduce_in_threads(
     object
         The same, to the last bit, whatever the number of threads.
     """
-    results = in_threads(lambda block: task(*block), blocks, threads)
-    total = next(results)
-    for result in results:
-        total = merge(total, result)
+    # Threads of the linear algebra library under threads of ours took 25 times as long.
+    with threadpool_limits(1):
+        results = in_threads(lambda block: task(*block), blocks, threads)
+        total = next(results)
+        for result in results:
+            total = merge(total, result)
     return total
 
 

@@ -294,8 +294,8 @@ def _encode_column(
         if missing.any():
             raise InputError(
                 f"column {variable.name!r} has {int(missing.sum())} missing value(s), the first "
-                f"in data row {int(missing.argmax()) + first_row}; complete rows are needed here: drop "
-                "those rows or fill them in",
+                f"in data row {int(missing.argmax()) + first_row}; complete rows are needed here: "
+                "drop those rows or fill them in",
                 path=path,
             )
     return codes

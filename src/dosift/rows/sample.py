@@ -87,7 +87,7 @@ def _bucket(hashes: Words) -> NDArray[np.int64]:
 
 
 def _uniform(hashes: Words) -> Floats:
-    """A number in (0, 1) from the bits that do not choose the bucket."""
+    """Return a number in (0, 1) from the bits that do not choose the bucket."""
     return np.asarray(((hashes >> np.uint64(20)).astype(np.float64) + 0.5) / 2.0**44)
 
 

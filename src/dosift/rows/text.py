@@ -16,7 +16,7 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import numpy as np
 
@@ -122,8 +122,8 @@ def _blocks(path: Path, separator: str, compressed: bool) -> Iterator[bytes]:
         yield pending
 
 
-def _open(path: Path, compressed: bool) -> IO[bytes]:
-    return gzip.open(path, "rb") if compressed else path.open("rb")
+def _open(path: Path, compressed: bool) -> BinaryIO:
+    return cast(BinaryIO, gzip.open(path, "rb") if compressed else path.open("rb"))
 
 
 def _last_end(data: bytes, separator: str) -> int:

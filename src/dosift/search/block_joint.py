@@ -45,18 +45,18 @@ class _TeachTask:
         columns, log_scale = self.columns(codes)
         mixture = columns @ self.weights
         share = np.divide(counts, mixture, out=np.zeros_like(mixture), where=mixture > 0)
-        families = []
+        families: list[Floats] = []
         every = share * mixture
         for i, table in enumerate(network.tables):
             sets = targets[:, i] >= 0
-            # Rows count in proportion to the posterior of the targets that leave the variable alone.
+            # A row counts as much as the posterior of the targets that leave the variable alone.
             left_alone = every
             if sets.any():
                 left_alone = every - share * (columns[:, sets] @ self.weights[sets])
                 left_alone = np.maximum(left_alone, 0.0)
             cells = family_cells(network, i, codes)
             flat = np.bincount(cells, weights=left_alone, minlength=table.size)
-            families.append(flat.reshape(table.shape))
+            families.append(flat.astype(np.float64).reshape(table.shape))
         sums = weight_sums_of(columns, log_scale, self.weights, counts)
         return *sums, *families
 

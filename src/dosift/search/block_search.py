@@ -357,7 +357,7 @@ def _rivals(search: BlockSearch, network: Network, now: _Mixture) -> tuple[Rival
         return ()
     others = prepared.to_network(np.array([target for _, target in likely]), network.n_variables)
     sums = weight_sums(search.blocks, network, now.targets, weights, others)
-    inverse = np.linalg.pinv(sums.information[:m, :m], hermitian=True)
+    inverse = np.asarray(np.linalg.pinv(sums.information[:m, :m], hermitian=True), np.float64)
     found = []
     for j, (k, _) in enumerate(likely):
         at = slice(m + j, m + j + 1)

@@ -130,7 +130,7 @@ def candidates_from_sums(
     gradient, information = sums
     own = np.log(m) - score.names(targets)
     prior = np.log(m) - score.names(others)
-    inverse = np.linalg.pinv(information[:m, :m], hermitian=True)
+    inverse = np.asarray(np.linalg.pinv(information[:m, :m], hermitian=True), dtype=np.float64)
     odds = log_odds_from_sums(gradient, information, inverse, n_rows, prior)
     kept = np.argsort(-odds, kind="stable")[:_MOST]
     kept = kept[odds[kept] > LEAST_LOG_ODDS]

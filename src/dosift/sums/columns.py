@@ -48,13 +48,12 @@ def family_cells(network: Network, i: int, codes: Ints) -> Ints:
     [1, 2]
     """
     size = network.tables[i].size
-    kind = np.int8 if size < 2**7 else np.int16 if size < 2**15 else np.int64
-    cells = np.zeros(len(codes), dtype=kind)
-    for p in network.parents[i]:
-        cells *= kind(network.cardinalities[p])
-        cells += codes[:, p].astype(kind, copy=False)
-    cells *= kind(network.cardinalities[i])
-    cells += codes[:, i].astype(kind, copy=False)
+    kind = np.dtype(np.int8 if size < 2**7 else np.int16 if size < 2**15 else np.int64)
+    cells: Ints = np.zeros(len(codes), dtype=kind)
+    for j in (*network.parents[i], i):
+        # Scalars of the same small type, or the product would be widened.
+        cells *= kind.type(network.cardinalities[j])
+        cells += codes[:, j].astype(kind, copy=False)
     return cells
 
 

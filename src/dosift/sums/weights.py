@@ -74,7 +74,7 @@ class _WeightTask:
 def weight_sums_of(
     columns: Floats, log_scale: Floats | float, weights: Floats, counts: Floats
 ) -> tuple[Floats, Floats, Floats]:
-    """Sums over a block, in the order of the fields of :class:`WeightSums`.
+    """Sum over a block, in the order of the fields of :class:`WeightSums`.
 
     Parameters
     ----------

@@ -212,7 +212,7 @@ def pair_moments(
     rates: Sequence[RateWithTest],
     pair: Pair,
 ) -> Floats:
-    """Sums that the p-value of a pair needs: of the counts, the product, and its square.
+    """Sum what the p-value of a pair needs: the counts, the product, and its square.
 
     Parameters
     ----------
