@@ -131,6 +131,7 @@ def price_over_blocks(
     weights: Floats,
     variables: tuple[int, ...],
     max_size: int | None,
+    more: Ints | None = None,
 ) -> Priced:
     """Price the targets that differ from a mixture's in a single variable.
 
@@ -146,6 +147,8 @@ def price_over_blocks(
         Variables that may be set besides those that are.
     max_size : int, optional
         Largest number of variables that a target sets.
+    more : ndarray of int, shape (n_more, n_variables), optional
+        Targets that are not in the mixture, and whose extensions are priced too.
 
     Returns
     -------
@@ -153,6 +156,11 @@ def price_over_blocks(
         Over the network's variables; targets that no row can come from are left out.
     """
     bases = _bases(targets)
+    if more is not None:
+        known = {base.tobytes() for base in bases}
+        bases = np.array(
+            [*bases, *(t for t in np.asarray(more, np.int16) if t.tobytes() not in known)]
+        )
     components = TargetColumns(network, targets)
     task = _PriceTask(components, weights, TargetColumns(network, bases), variables)
     gradients, curvatures = blocks.sum(task)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 from threadpoolctl import threadpool_limits
 
 from dosift.network.model import Network
@@ -43,6 +44,8 @@ Progress = Callable[[str, int, "int | None"], None]
 
 #: Rounds of pricing, and targets that are weighed with the components in each.
 _MAX_ROUNDS, _WEIGHED = 12, 24
+#: Targets that are extended where no neighbour pays: their expected number by chance, and most.
+_FALSE_STEEP, _MOST_STEEP = 0.5, 8
 #: Rows of the sample by which targets that may replace a component are looked for.
 _RIVAL_ROWS = 2**13
 #: Smallest rise of the penalised score (nats) that counts as one.
@@ -138,10 +141,11 @@ def _improve(search: BlockSearch, network: Network, targets: Ints, weights: Floa
     variables = _variables(search, network, targets)
     search.tell("weighing on all rows", 0, None)
     now = _Mixture.solved(search, network, targets, weights, score)
+    bases: Ints | None = None
     for _ in range(_MAX_ROUNDS):
         search.tell("pricing targets on all rows", 0, None)
         priced = price_over_blocks(
-            search.blocks, network, now.targets, now.weights, variables, search.max_size
+            search.blocks, network, now.targets, now.weights, variables, search.max_size, bases
         )
         kept = likeliest(now.targets, priced, score, search.blocks.n_rows, _WEIGHED)
         others = priced.targets[kept]
@@ -149,12 +153,15 @@ def _improve(search: BlockSearch, network: Network, targets: Ints, weights: Floa
         sums = weight_sums(search.blocks, network, now.targets, now.weights, others)
         together = np.concatenate([now.targets, others])
         chosen, start = choose(sums, now.weights, score.costs(together))
-        if np.array_equal(chosen, np.arange(len(now.targets))):
+        trial = now
+        if not np.array_equal(chosen, np.arange(len(now.targets))):
+            trial = _Mixture.solved(search, network, together[chosen], start, score)
+        if trial.score > now.score + _LEAST_RISE:
+            now, bases = trial, None
+            continue
+        bases = _steep(priced, search.blocks.n_rows) if bases is None else None
+        if bases is None or not len(bases):
             break
-        trial = _Mixture.solved(search, network, together[chosen], start, score)
-        if trial.score <= now.score + _LEAST_RISE:
-            break
-        now = trial
     surroundings = Surroundings(
         _certificate(priced, len(variables)),
         candidates_from_sums(
@@ -307,6 +314,14 @@ def _value(
     out = np.zeros_like(linear)
     out[some] = solved * scale
     return float(linear @ out - 0.5 * out @ information @ out), out
+
+
+def _steep(priced: Priced, n_rows: float) -> Ints:
+    """Targets whose gradient chance does not explain: something that extends them may pay."""
+    z = priced.z_scores(n_rows)
+    bar = -float(ndtri(min(_FALSE_STEEP / max(z.size, 1), 0.3)))
+    order = np.argsort(-z, kind="stable")[:_MOST_STEEP]
+    return np.asarray(priced.targets[order[z[order] > bar]])
 
 
 def _variables(search: BlockSearch, network: Network, targets: Ints) -> tuple[int, ...]:
