@@ -8,6 +8,7 @@ Nothing here needs a network, and the pages that come out need none either.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import sysconfig
 from pathlib import Path
@@ -42,10 +43,16 @@ myst_heading_anchors = 3
 myst_links_external_new_tab = False
 
 # Pages with a kernel in their head are run when the site is built; a cell that fails, fails it.
-nb_execution_mode = "cache"
+nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120
+nb_execution_in_temp = True
 nb_merge_streams = True
+_profile = HERE / "_build" / "ipython"
+os.environ["IPYTHONDIR"] = str(_profile)
+_startup = _profile / "profile_default" / "startup"
+_startup.mkdir(parents=True, exist_ok=True)
+shutil.copy(HERE / "_extensions" / "notebook_startup.py", _startup)
 # The commands in the pages are those of the environment that builds them, and print 100 columns.
 os.environ["PATH"] = sysconfig.get_path("scripts") + os.pathsep + os.environ.get("PATH", "")
 os.environ.update(COLUMNS="100", OPENBLAS_NUM_THREADS="1", NO_COLOR="1")
