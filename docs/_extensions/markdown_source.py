@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,17 @@ def _copy(app: Sphinx, error: Exception | None) -> None:
         if source.suffix == ".md":
             target = Path(app.outdir) / f"{page}.md"
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
+            target.write_text(_with_includes(source), encoding="utf-8")
+
+
+def _with_includes(source: Path) -> str:
+    """Return a page with the files that it includes."""
+    return re.sub(
+        r"^```\{include\} (\S+)\n.*?^```$",
+        lambda found: (source.parent / found[1]).read_text(encoding="utf-8"),
+        source.read_text(encoding="utf-8"),
+        flags=re.MULTILINE | re.DOTALL,
+    )
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
