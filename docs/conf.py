@@ -31,6 +31,7 @@ extensions = [
     "command_reference",
     "mathml",
     "markdown_source",
+    "self_contained",
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "README.md", "reference/generated/commands.md"]

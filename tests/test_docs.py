@@ -141,3 +141,42 @@ def test_code_of_notebooks_fits_the_page() -> None:
         text = page.read_text(encoding="utf-8")
         for block in re.findall(r"^```\{code-cell\}.*?\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
             assert max(map(len, block.splitlines())) <= 88, page.name
+
+
+def test_what_a_page_loads_from_elsewhere_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("sphinx")
+    monkeypatch.syspath_prepend(str(DOCS / "_extensions"))
+    from self_contained import loads_from_elsewhere
+
+    for text in (
+        '<script src="https://cdn.example/x.js"></script>',
+        '<link rel="stylesheet" href="//cdn.example/x.css">',
+        "@font-face { src: url('https://fonts.example/x.woff2') }",
+    ):
+        assert len(loads_from_elsewhere(text)) == 1
+    for text in (
+        '<a href="https://example.org">',
+        '<script src="_static/x.js"></script>',
+        "url(data:image/svg+xml;base64,AAAA)",
+    ):
+        assert loads_from_elsewhere(text) == []
+
+
+def test_the_reference_of_the_commands_has_every_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("sphinx")
+    monkeypatch.syspath_prepend(str(DOCS / "_extensions"))
+    from command_reference import commands
+
+    text = commands()
+    assert re.findall(r"^## (\w+)$", text, re.MULTILINE) == [
+        "demo",
+        "fit",
+        "simulate",
+        "assign",
+        "check",
+        "evaluate",
+        "report",
+        "study",
+    ]
+    for option in ("--non-manipulable VARIABLE", "--interventions", "--held-out FOLDS"):
+        assert option in text
