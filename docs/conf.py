@@ -36,6 +36,8 @@ extensions = [
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "README.md", "reference/generated/commands.md"]
 nitpicky = True
+# Options such as --force stay what they are.
+smartquotes = False
 
 # Markdown. The pages are also read on the repository's host, so this is mostly what works there.
 myst_enable_extensions = ["dollarmath", "deflist", "fieldlist", "colon_fence"]
