@@ -34,7 +34,7 @@ extensions = [
     "self_contained",
 ]
 templates_path = ["_templates"]
-exclude_patterns = ["_build", "README.md", "reference/generated/commands.md"]
+exclude_patterns = ["_build", "reference/generated/commands.md"]
 nitpicky = True
 # Options such as --force stay what they are.
 smartquotes = False
