@@ -9,6 +9,7 @@ import pytest
 
 PAGES = [
     "choose-states",
+    "get-a-network",
     "learn-the-network",
     "missing-values",
     "prior-knowledge",
@@ -16,6 +17,8 @@ PAGES = [
     "scikit-learn",
     "single-cell",
     "soft-interventions",
+    "when-it-fails",
+    "which-method",
 ]
 FOLDER = Path(__file__).parents[1] / "docs" / "how-to"
 
@@ -23,6 +26,7 @@ FOLDER = Path(__file__).parents[1] / "docs" / "how-to"
 @pytest.mark.parametrize("page", PAGES)
 def test_code_runs(page: str, capsys: pytest.CaptureFixture[str]) -> None:
     for library in {
+        "get-a-network": ["pgmpy", "pyagrum"],
         "learn-the-network": ["pyagrum"],
         "single-cell": ["anndata"],
         "read-the-report": ["matplotlib"],

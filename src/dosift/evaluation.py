@@ -54,7 +54,9 @@ class Scores:
 
 @dataclass(frozen=True)
 class Evaluation(Scores):
-    """Agreement of a found mixture with the true one: :class:`Scores`, and what differs.
+    """Agreement of a found mixture with the true one, and what differs.
+
+    The figures are those of :class:`~dosift.evaluation.Scores`.
 
     Attributes
     ----------
@@ -94,7 +96,8 @@ def evaluate(true: Mixture, found: Mixture) -> Evaluation:
     Returns
     -------
     Evaluation
-        Recall, precision and errors of the weights; see :class:`Scores` for their definitions.
+        Recall, precision and errors of the weights; see :class:`~dosift.evaluation.Scores` for
+        their definitions.
 
     Raises
     ------

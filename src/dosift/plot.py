@@ -113,7 +113,7 @@ def screen(
     ----------
     network : Network
     rows : dataframe, path or ndarray of int
-        As for :meth:`InterventionMixture.fit`.
+        As for :meth:`dosift.InterventionMixture.fit`.
     top : int, default=30
         Variables drawn, by descending rate.
     level : float, default=0.95

@@ -31,7 +31,7 @@ def random_network(
     shuffle: bool = False,
     random_state: RandomState = None,
 ) -> Network:
-    """Draw a random network: variables ``V1``..``Vn`` with states ``0``, ``1``, ...
+    """Draw a random network: variables ``V1`` to ``Vn`` with states ``0``, ``1``, ...
 
     Parameters
     ----------

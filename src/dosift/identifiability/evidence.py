@@ -34,7 +34,7 @@ class VariableEvidence:
     variable : str
     rate, std_error : float or None
         One-pass estimate of the total weight of the targets that set it
-        (:func:`dosift.rates.variable_rate`), and its standard error; None where zeros of the
+        (``dosift.rates.variable_rate``), and its standard error; None where zeros of the
         table leave no state to estimate it by.
     left_over : str or None
         The state that looks as if no target sets it.

@@ -282,7 +282,7 @@ def critical_rows(
     and no state that is left over (set by no target) has positive probability there. Without
     critical rows the mixture is identified (docs/identifiability.md). Under positivity, rows are
     critical only for variables that violate exclusion: these are not listed here but by
-    :func:`~dosift.identifiability.excluded.exclusion`.
+    :func:`~dosift.identifiability.exclusion`.
 
     Parameters
     ----------
