@@ -37,6 +37,7 @@ from dosift.parameters import check_parameters, checked_network
 from dosift.prior_knowledge import PriorKnowledge
 from dosift.rows import Configurations, Encoded, collapse, load_rows, to_native
 from dosift.rows.blocks import MemoryBlocks, RowBlocks, available_threads
+from dosift.rows.engines import engine_blocks, engine_of
 from dosift.rows.sample import MOST_CONFIGURATIONS
 from dosift.rows.side_columns import SideColumn, load_with_columns, side_column
 from dosift.search.constraints import Constraints
@@ -288,6 +289,8 @@ class InterventionMixture(Conventions):
         """
         network = without_negligible(checked_network(self.network))
         check_parameters(self.get_params())
+        if engine_of(rows) is not None:
+            rows = engine_blocks(rows, network)
         if isinstance(rows, RowBlocks):
             beside = {"sample_weight": sample_weight, "batch": batch, "labels": labels}
             return self._fit_blocks(network, rows, beside, progress)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import IO, TypeVar
+from typing import IO, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -192,6 +192,7 @@ class StoredBlocks(RowBlocks):
         self._threads = threads
         self._lengths: list[int] = []
         self._pending: list[Ints] = []
+        self._counts: list[Floats] = []
         self._n_pending = 0
         if expected_rows is not None:
             _check_room(expected_rows * n_variables * dtype.itemsize)
@@ -202,13 +203,17 @@ class StoredBlocks(RowBlocks):
         """Size of the file."""
         return sum(self._lengths) * self.n_variables * self._dtype.itemsize
 
-    def append(self, codes: Ints) -> None:
+    def append(self, codes: Ints, counts: NDArray[Any] | None = None) -> None:
         """Add rows at the end.
 
         Parameters
         ----------
         codes : ndarray of int, shape (n_new_rows, n_variables)
+        counts : ndarray, shape (n_new_rows,), optional
+            How often each one occurs, kept in memory; given always, or never.
         """
+        if counts is not None:
+            self._counts.append(np.asarray(counts, dtype=np.float64))
         self._pending.append(codes)
         self._n_pending += len(codes)
         step = block_rows(self.n_variables)
@@ -219,6 +224,9 @@ class StoredBlocks(RowBlocks):
         """Write what is still held; no more rows can follow."""
         if self._n_pending:
             self._write(self._n_pending)
+        if self._counts:
+            self._counts = [np.concatenate(self._counts)]
+            self.n_rows = float(self._counts[0].sum())
 
     def _write(self, n_rows: int) -> None:
         together = np.concatenate(self._pending) if len(self._pending) > 1 else self._pending[0]
@@ -247,8 +255,14 @@ class StoredBlocks(RowBlocks):
 
     def reduce(self, task: Task[Part], merge: Callable[[Part, Part], Part]) -> Part:
         """Apply a task to each block, and merge what comes of them."""
-        blocks = ((codes, np.ones(len(codes))) for codes in self)
-        return reduce_in_threads(blocks, task, merge, self._threads)
+        return reduce_in_threads(self._with_counts(), task, merge, self._threads)
+
+    def _with_counts(self) -> Iterator[tuple[Ints, Floats]]:
+        first = 0
+        for codes in self:
+            part = slice(first, first + len(codes))
+            yield codes, self._counts[0][part] if self._counts else np.ones(len(codes))
+            first = part.stop
 
 
 def reduce_in_threads(
