@@ -69,6 +69,21 @@ class ProgressReporter:
         elif is_new and not self._quiet:
             print(f"{stage} ...", file=sys.stderr, flush=True)
 
+    def say(self, text: str) -> None:
+        """Say something beside the bar, as a note.
+
+        Parameters
+        ----------
+        text : str
+            One line.
+        """
+        if self._quiet:
+            return
+        if self._bar is not None:
+            self._bar.console.print(f"note: {text}", markup=False, highlight=False, soft_wrap=True)
+        else:
+            print(f"note: {text}", file=sys.stderr, flush=True)
+
     def __exit__(
         self,
         kind: type[BaseException] | None,

@@ -34,6 +34,7 @@ from dosift.cli.summary import print_summary
 from dosift.errors import InputError
 
 if TYPE_CHECKING:
+    from dosift.cli.estimates import Forecast
     from dosift.estimator import InterventionMixture
     from dosift.network import Network
 
@@ -182,6 +183,7 @@ def fit_files(
     quiet: bool,
 ) -> tuple[dict[str, Any], InterventionMixture]:
     """Read, fit, and write the result folder."""
+    from dosift.cli.estimates import Forecast
     from dosift.estimator import InterventionMixture
     from dosift.labels import label_rows
     from dosift.prior_knowledge import PriorKnowledge
@@ -192,7 +194,9 @@ def fit_files(
     check_absent(output, force)
     check_resampling(settings)
     timings: dict[str, float] = {}
-    with ProgressReporter(quiet) as tell:
+    with ProgressReporter(quiet) as reporter:
+        kind = settings.get("bootstrap") or "nonparametric"
+        tell = Forecast(reporter, processes=settings.get("processes", 1), kind=kind)
         begin = time.perf_counter()
         tell("reading", 0, None)
         layer = settings.get("layer")
@@ -269,7 +273,7 @@ def resample(
     rows: Any,
     settings: dict[str, Any],
     output: Path,
-    tell: Any,
+    tell: Forecast,
 ) -> tuple[dict[str, Any], Path | None]:
     """Bootstrap if wanted; the resamples are kept beside the output until it is there."""
     from dosift.resampling import bootstrap
@@ -278,16 +282,20 @@ def resample(
         return {}, None
     output.parent.mkdir(parents=True, exist_ok=True)
     journal = output.with_name(f"{output.name}.bootstrap.jsonl")
-    found = bootstrap(
-        model,
-        rows,
-        kind=settings["bootstrap"],
-        n_resamples=settings["resamples"],
-        processes=settings["processes"],
-        journal=journal,
-        random_state=settings["seed"],
-        progress=tell,
-    )
+    try:
+        found = bootstrap(
+            model,
+            rows,
+            kind=settings["bootstrap"],
+            n_resamples=settings["resamples"],
+            processes=settings["processes"],
+            journal=journal,
+            random_state=settings["seed"],
+            progress=tell,
+        )
+    except KeyboardInterrupt:
+        tell.say(f"resamples so far are kept in {journal}; the same command goes on from there")
+        raise
     return {"bootstrap": found.summary(settings["level"])}, journal
 
 
