@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -17,7 +18,8 @@ from dosift.result import result_content
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright is not installed (extra 'browser')"
 )
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
+NAMES = ("chromium", "chromium-browser", "chrome", "google-chrome")
+CHROMIUM = os.environ.get("DOSIFT_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 
 EVIL = "<img src=x onerror=alert(1)><script>alert(2)</script>\"'&"

@@ -17,6 +17,7 @@ from dosift.cli.options import (
     Quiet,
     Seed,
     Threads,
+    one_of,
     print_json,
     set_up,
 )
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from dosift.network import Network
 
 EXIT_UNTRUSTED = 3
+#: Names of the methods, written out so that completion in a shell need not load them.
+METHOD_NAMES = ("likelihood", "moments", "em", "brute-force")
 
 
 def fit(
@@ -54,7 +57,10 @@ def fit(
         Path | None, typer.Option(help="Control rows to learn the network from.")
     ] = None,
     method: Annotated[
-        str, typer.Option(help="likelihood, moments, em, or brute-force.")
+        str,
+        typer.Option(
+            help="likelihood, moments, em, or brute-force.", autocompletion=one_of(*METHOD_NAMES)
+        ),
     ] = "likelihood",
     max_size: Annotated[
         int | None, typer.Option(help="Largest number of variables in one intervention.", min=1)
@@ -101,7 +107,8 @@ def fit(
         str,
         typer.Option(
             help="What may have happened: hard (do's), stochastic (values drawn), or any (also "
-            "mechanisms that changed and still depend on their parents; slower)."
+            "mechanisms that changed and still depend on their parents; slower).",
+            autocompletion=one_of("hard", "stochastic", "any"),
         ),
     ] = "hard",
     level: Level = 0.95,
@@ -110,6 +117,7 @@ def fit(
         typer.Option(
             metavar="KIND",
             help="Fit again to resampled rows: nonparametric or parametric; adds bootstrap.csv.",
+            autocompletion=one_of("nonparametric", "parametric"),
         ),
     ] = None,
     resamples: Annotated[int, typer.Option(help="Number of resamples.", min=2)] = 200,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dosift.cli.options import Json, Quiet, Seed, print_json, set_up
+from dosift.cli.options import Json, Quiet, Seed, one_of, print_json, set_up
 from dosift.errors import InputError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -24,7 +24,11 @@ def study(
         Path, typer.Option("--output", "-o", help="Folder of the study; new, or one to go on in.")
     ],
     preset: Annotated[
-        str, typer.Option(help="Settings to start from: small, paper, supplement or real.")
+        str,
+        typer.Option(
+            help="Settings to start from: small, paper, supplement or real.",
+            autocompletion=one_of("small", "paper", "supplement", "real"),
+        ),
     ] = "small",
     variables: Annotated[
         str | None, typer.Option(metavar="4,8,..", help="Variables of the random networks.")
