@@ -201,6 +201,10 @@ def fit_files(
 
     check_absent(output, force)
     check_resampling(settings)
+    for path in inputs:
+        # Said before a network is learned for rows that are not there.
+        if not path.exists():
+            raise InputError("there is no such file; check the name", path=path)
     timings: dict[str, float] = {}
     with ProgressReporter(quiet) as reporter:
         kind = settings.get("bootstrap") or "nonparametric"
