@@ -42,14 +42,22 @@ class ProgressReporter:
                 TimeElapsedColumn,
                 TimeRemainingColumn,
             )
+            from rich.text import Text
+
+            class Left(TimeRemainingColumn):
+                """The time left; nothing where the number of steps is not known."""
+
+                def render(self, task: Any) -> Text:
+                    if task.total is None:
+                        return Text("")
+                    return Text.assemble("left ", super().render(task))
 
             self._bar = Progress(
                 SpinnerColumn(),
                 TextColumn("{task.description}"),
                 BarColumn(),
                 TimeElapsedColumn(),
-                TextColumn("left"),
-                TimeRemainingColumn(),
+                Left(),
                 console=Console(stderr=True),
                 transient=True,
             )

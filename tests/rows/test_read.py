@@ -49,8 +49,11 @@ Write = Callable[..., Path]
         ("rows.csv", b'"a",b\r"01",no\r2,yes\r'),
         ("rows.tsv", b"a\tb\n01\tno\n2\tyes\n"),
         ("rows.txt", b"a\tb\n01\tno\n2\tyes\n"),
-        ("rows.csv.gz", gzip.compress(b"a,b\n01,no\n") + gzip.compress(b"2,yes\n")),
-        ("rows.tsv.gz", gzip.compress(b"a\tb\n01\tno\n2\tyes\n")),
+        (
+            "rows.csv.gz",
+            gzip.compress(b"a,b\n01,no\n", mtime=0) + gzip.compress(b"2,yes\n", mtime=0),
+        ),
+        ("rows.tsv.gz", gzip.compress(b"a\tb\n01\tno\n2\tyes\n", mtime=0)),
     ],
 )
 def test_text(name: str, data: bytes, write: Write) -> None:
@@ -169,7 +172,7 @@ pl.DataFrame({"a": ["x"] * 99}).write_parquet(PARQUET)
         ("rows.csv", b"", "the file is empty"),
         ("rows.csv", b"\n \n", "the file is empty"),
         ("rows.csv", b"\xef\xbb\xbf", "the file is empty"),
-        ("rows.csv.gz", gzip.compress(b""), "the file is empty"),
+        ("rows.csv.gz", gzip.compress(b"", mtime=0), "the file is empty"),
         ("rows.csv", b"a,b", "a header but no rows"),
         ("rows.csv", b"a,b\n\n", "a header but no rows"),
         ("rows.csv", b'"a","b"\n', "a header but no rows"),
@@ -191,8 +194,12 @@ pl.DataFrame({"a": ["x"] * 99}).write_parquet(PARQUET)
         ("rows.csv", "a,b\n1,2\n".encode("utf-16"), "is UTF-16 text; save it as UTF-8"),
         ("rows.csv", "a,b\n1,2\nä,2\n".encode("latin-1"), "line 3: is not UTF-8 text"),
         ("rows.csv.gz", b"a,b\n1,2\n", "is not a complete gzip file"),
-        ("rows.csv.gz", gzip.compress(b"a,b\n1,2\n" * 99)[:-9], "is not a complete gzip file"),
-        ("rows.csv", gzip.compress(b"a,b\n1,2\n"), "is a binary file"),
+        (
+            "rows.csv.gz",
+            gzip.compress(b"a,b\n1,2\n" * 99, mtime=0)[:-9],
+            "is not a complete gzip file",
+        ),
+        ("rows.csv", gzip.compress(b"a,b\n1,2\n", mtime=0), "is a binary file"),
         ("rows.parquet", b"", "is not a readable parquet file"),
         ("rows.parquet", b"PAR1 nonsense PAR1", "is not a readable parquet file"),
         ("rows.parquet", PARQUET.getvalue()[:-20], "is not a readable parquet file"),

@@ -42,7 +42,7 @@ def main() -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if interrupted.is_set() and status:
         # Files and folders appear whole or not at all, so there is nothing to clean up here.
-        print("interrupted; nothing unfinished was kept", file=sys.stderr)
+        print("interrupted; no unfinished result is left", file=sys.stderr)
         status = EXIT_INTERRUPTED
     sys.exit(status)
 
