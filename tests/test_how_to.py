@@ -24,7 +24,13 @@ FOLDER = Path(__file__).parents[1] / "docs" / "how-to"
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_code_runs(page: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_code_runs(
+    page: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)  # some write files
     for library in {
         "get-a-network": ["pgmpy", "pyagrum"],
         "learn-the-network": ["pyagrum"],

@@ -377,7 +377,7 @@ def test_tables_that_are_none(table: object, words: str) -> None:
 
 def test_wrong_arguments() -> None:
     mixture = Mixture({do(V=0): 1.0})
-    with pytest.raises(InputError, match="variables are 'V'"):
+    with pytest.raises(InputError, match="did you mean 'V'"):
         verdict(coin(), Mixture({do(v=0): 1.0}))
     with pytest.raises(InputError, match="not one of its states"):
         identified(coin(), Mixture({do(V=7): 1.0}))

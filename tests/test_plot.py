@@ -92,7 +92,7 @@ def test_the_graph_names_variables_and_what_a_target_sets(
 
 def test_the_fit_check_says_that_the_model_fits(model: dosift.InterventionMixture) -> None:
     ax = dosift.plot.fit_check(model)
-    assert ax.get_title(loc="left").startswith("the model fits (12 tests")
+    assert ax.get_title(loc="left").startswith("the model fits\n(12 tests")
     assert len(ax.patches) == 0
 
 

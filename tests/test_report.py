@@ -214,3 +214,70 @@ def test_text_that_cannot_be_written_is_written_as_escapes() -> None:
     html = body(changed(("components", 1, "target"), "do(a=\ud800\x00)"))
     html.encode("utf-8")
     assert "\\ud800\\x00" in html
+
+
+def words_of(html: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html).replace("\xa0", " "))
+
+
+def test_batches_have_a_section() -> None:
+    network = dosift.Network.from_tables({"a": ["0", "1"]}, {}, {"a": [0.5, 0.5]})
+    do = dosift.do
+    truth = {EVIL: {do(): 0.9, do(a="1"): 0.1}, "two": {do(): 0.2, do(a="1"): 0.8}}
+    parts = [
+        dosift.simulate(network, dosift.Mixture(t), 2000, random_state=0) for t in truth.values()
+    ]
+    rows = [value for part in parts for value in part["a"].to_list()]
+    batch = [name for name in truth for _ in range(2000)]
+    model = dosift.InterventionMixture(network).fit({"a": rows}, batch=batch)
+    content = result_content(model, settings={"batch": "donor"}, inputs=[], timings={})
+    html = render_report(content)
+    words = words_of(html[html.index('id="batches"') : html.index('id="rates"')])
+    assert "The rows came in 2 batches." in words
+    assert "intervention, and its donor" in words
+    assert "<script>alert" not in html.split('<section id="batches"')[1]
+    for line in content["batches"]:
+        assert f"{100 * line['weight']:.1f} %" in words
+    # A batch that has not an intervention says so, instead of nothing.
+    content["batches"] = content["batches"][1:]
+    assert "not found" in words_of(render_report(content))
+    assert 'id="batches"' not in page()
+
+
+def test_missing_values_have_a_section() -> None:
+    network = dosift.Network.from_tables(
+        {"a": ["0", "1"], "b": ["0", "1"]}, {}, {"a": [0.5, 0.5], "b": [0.5, 0.5]}
+    )
+    rows = dosift.simulate(network, dosift.Mixture({dosift.do(): 1.0}), 4000, random_state=0)
+    table = rows.to_pandas()
+    table.loc[(table["b"] == "1") & (table.index % 2 == 0), "a"] = None
+    with pytest.warns(dosift.errors.MissingValuesWarning):
+        model = dosift.InterventionMixture(network).fit(table)
+    content = result_content(model, settings={}, inputs=[], timings={})
+    found = content["missing_values"]
+    assert found["rows"] == table["a"].isna().sum()
+    assert [(v["variable"], v["depends_on"]) for v in found["variables"]] == [("a", "b")]
+    words = words_of(render_report(content))
+    assert f"{int(found['rows']):,} rows lack a value" in words
+    assert "not missing completely at random" in words
+    assert 'id="missing"' not in page()
+
+
+def test_resamples_and_changed_mechanisms_are_told() -> None:
+    network = dosift.Network.from_tables({"a": ["0", "1"]}, {}, {"a": [0.5, 0.5]})
+    truth = dosift.Mixture({dosift.do(): 0.5, dosift.do(a="1"): 0.5})
+    model = dosift.InterventionMixture(network).fit(dosift.simulate(network, truth, 500))
+    content = result_content(model, settings={"resamples": 200}, inputs=[], timings={})
+    line = {
+        "target": "do(a=1)",
+        "weight": 0.5,
+        "ci_low": 0.41,
+        "ci_high": 0.58,
+        "share_found": 0.985,
+    }
+    content["bootstrap"] = [line]
+    content["mechanisms"] = [{"variable": "a", "distance": 0.2, "least_share": 0.3, "gain": 12.0}]
+    words = words_of(render_report(content))
+    assert "Rows were drawn anew 200 times" in words
+    assert "do(a=1) 50.0 % [41.0, 58.0] 98.5 %" in words
+    assert "The mechanism of a changed as well." in words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -17,7 +18,8 @@ from dosift.result import result_content
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright is not installed (extra 'browser')"
 )
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
+NAMES = ("chromium", "chromium-browser", "chrome", "google-chrome")
+CHROMIUM = os.environ.get("DOSIFT_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 
 EVIL = "<img src=x onerror=alert(1)><script>alert(2)</script>\"'&"
@@ -81,7 +83,46 @@ def misfit() -> dict[str, Any]:
     return result
 
 
-RESULTS = {"chain": chain, "hostile": hostile, "large": large, "misfit": misfit}
+def crowded() -> dict[str, Any]:
+    """Many interventions, undecided ones, batches, missing values and resamples."""
+    result = chain()
+    line = result["components"][1]
+    result["components"] = [
+        {
+            **line,
+            "target": f"do(a={k}, b=1, c={k})",
+            "weight": 0.5 / (k + 1),
+            "probability": 1 / (k + 1),
+            "status": "found" if k < 9 else "undecided",
+        }
+        for k in range(30)
+    ]
+    result["batches"] = [
+        {**one, "batch": f"donor {b}"}
+        for b in range(5)
+        for one in result["components"]
+        if b != 2 or one["status"] == "found"
+    ]
+    result["missing_values"] = {
+        "rows": 12.0,
+        "variables": [
+            {"variable": "a", "share": 0.004, "depends_on": "b", "p_value": 1e-7},
+            {"variable": "c", "share": 0.001, "depends_on": None, "p_value": None},
+        ],
+    }
+    result["bootstrap"] = [
+        {**one, "std_error": 0.1, "share_found": 0.9} for one in result["components"]
+    ]
+    return result
+
+
+RESULTS = {
+    "chain": chain,
+    "hostile": hostile,
+    "large": large,
+    "misfit": misfit,
+    "crowded": crowded,
+}
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +160,30 @@ class Visit:
     def check(self) -> None:
         assert self.complaints == []
         assert [url for url in self.requests if not url.startswith("data:")] == self.requests[:1]
+
+
+@pytest.mark.parametrize("name", list(RESULTS))
+@pytest.mark.parametrize("width", [360, 800, 1130, 1280])
+def test_numbers_and_bars_stay_in_their_cells(
+    browser: Any, pages: dict[str, Path], name: str, width: int
+) -> None:
+    visit = Visit(browser, pages[name], viewport={"width": width, "height": 740})
+    outside = visit.page.evaluate(
+        """() => {
+          document.querySelectorAll('details').forEach(e => { e.open = true; });
+          const out = [];
+          for (const cell of document.querySelectorAll('td')) {
+            if (!cell.textContent.trim() || cell.querySelector('svg')) continue;
+            const range = document.createRange();
+            range.selectNodeContents(cell);
+            const own = cell.getBoundingClientRect(), held = range.getBoundingClientRect();
+            if (held.right > own.right + 4 || held.left < own.left - 4)
+              out.push(cell.textContent);
+          }
+          return out;
+        }"""
+    )
+    assert outside == []
 
 
 @pytest.mark.parametrize("name", list(RESULTS))

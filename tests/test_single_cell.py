@@ -406,3 +406,20 @@ def test_guides_are_batches(network: dosift.Network, adata: Any, tmp_path: Path)
         fit_anndata(adata, network, control=("condition", "ctrl"), batch="guide")
     with pytest.raises(InputError, match="obs has no column 'gide' for batch"):
         fit_anndata(adata, network, batch="gide")
+
+
+def test_a_control_that_is_no_column_is_answered_with_what_was_meant() -> None:
+    adata = ad.AnnData(
+        np.zeros((4, 1)),
+        obs=pd.DataFrame({"guide": ["nt", "nt", "x", "x"]}, index=list("abcd")),
+        var=pd.DataFrame(index=["g"]),
+    )
+    graph = nothing_but("g")
+    with pytest.raises(InputError, match=r"Did you mean control=\('guide', 'nt'\)\?"):
+        dosift.fit_anndata(adata, graph, control="nt")
+    with pytest.raises(InputError, match=r"Did you mean 'guide'\?"):
+        dosift.fit_anndata(adata, graph, control=("guid", "nt"))
+
+
+def nothing_but(name: str) -> dosift.Network:
+    return dosift.Network.from_tables({name: ["0", "1"]}, {}, {name: [0.5, 0.5]})

@@ -217,3 +217,12 @@ def test_without_the_learner_it_says_what_to_install(
 
 def test_open_edges_is_exported() -> None:
     assert open_edges(EDGES) == []
+
+
+def test_a_missing_library_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    control = {"a": ["0", "1"] * 20, "b": ["0", "1"] * 20}
+    for library in ("pandas", "pyagrum"):
+        with monkeypatch.context() as without:
+            without.setitem(sys.modules, library, None)
+            with pytest.raises(dosift.errors.MissingDependencyError, match=r"dosift\[structure\]"):
+                dosift.structure.learn_graph(control)

@@ -2,7 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
+
+#: Names among which the nearest is looked for; a stranger's file may hold very many.
+_MOST_NAMES = 5000
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that was probably meant, whatever its case; None if none is near.
+
+    Examples
+    --------
+    >>> nearest("smok", ["smoke", "lung"]), nearest("LUNG", ["smoke", "lung"]), nearest("x", ["y"])
+    ('smoke', 'lung', None)
+    """
+    from difflib import get_close_matches
+
+    folded = {str(other).strip().casefold(): other for other in islice(known, _MOST_NAMES)}
+    close = get_close_matches(name.strip().casefold(), list(folded), n=1)
+    return folded[close[0]] if close else None
 
 
 class DosiftError(Exception):

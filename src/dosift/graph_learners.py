@@ -87,7 +87,10 @@ class GraphLearner:
         -------
         Graph
         """
-        import pandas as pd
+        try:
+            import pandas as pd
+        except ImportError:
+            raise MissingDependencyError("pandas", "structure", "Learning a graph") from None
 
         order = range(len(self.names)) if rng is None else rng.permutation(len(self.names))
         # Plain names and texts, so that no library reads anything into them.

@@ -190,7 +190,8 @@ def _encoded(
     if given is None and len(found) > MAX_STATES:
         raise InputError(
             f"column {name!r} has {len(found):,} distinct values, which looks like a measurement; "
-            "cut it into a few levels first, or give its states",
+            "cut it into a few levels first (dosift.discretize, or dosift.fit_anndata with a "
+            "discretizer), or give its states",
             path=path,
         )
     labels = sorted_states(set(found)) if given is None else given

@@ -232,13 +232,7 @@ def graph(
     nodes, _ = vicinity(network.parents, is_set, most)
     layout = layered_layout(induced(network.parents, nodes))
     ax = _axes(ax, 0.9 + 0.85 * layout.n_layers, max(_WIDTH, _COLUMN * (layout.width + 1.4)))
-    for route in layout.routes.values():
-        ax.plot(route[:, 0], -route[:, 1], color=_GREY, lw=0.9, zorder=1)
-        before, end = route[-2] * (1, -1), route[-1] * (1, -1)
-        # The arrow's head ends above the box of the child.
-        tip = end + (before - end) * min(0.24 / max(abs(before[1] - end[1]), 1e-9), 1.0)
-        style = {"arrowstyle": "-|>", "color": _GREY, "lw": 0.9, "shrinkA": 0, "shrinkB": 0}
-        ax.annotate("", xy=tip, xytext=before, arrowprops=style, zorder=1)
+    boxes: list[Any] = []
     for k, i in enumerate(nodes):
         name = network.names[i]
         text = _short(name)
@@ -247,7 +241,7 @@ def graph(
         elif totals[name] > 0:
             text += f"\n{100 * totals[name]:.1f} %"
         shade = 0.08 + 0.7 * totals[name] if totals[name] > 0 else 0.0
-        ax.text(
+        drawn = ax.text(
             layout.columns[k], -layout.layers[k], text, ha="center", va="center", fontsize=8,
             zorder=2,
             bbox={
@@ -257,6 +251,14 @@ def graph(
                 "linewidth": 2.0 if name in chosen else 0.8,
             },
         )  # fmt: skip
+        boxes.append(drawn.get_bbox_patch())
+    for (parent, child), route in layout.routes.items():
+        points = route * (1, -1)
+        ax.plot(points[:-1, 0], points[:-1, 1], color=_GREY, lw=0.9, zorder=1)
+        # The head ends at the box of the child, which has its size when it is drawn: before.
+        style = {"arrowstyle": "-|>", "color": _GREY, "lw": 0.9, "shrinkA": 0, "shrinkB": 1}
+        style |= {"patchB": boxes[child], "patchA": boxes[parent] if len(points) == 2 else None}
+        ax.annotate("", xy=points[-1], xytext=points[-2], arrowprops=style, zorder=3)
     ax.set_xlim(-0.7, layout.width + 0.7)
     ax.set_ylim(-layout.n_layers + 0.4, 0.6)
     ax.set_axis_off()
@@ -300,7 +302,7 @@ def fit_check(model: InterventionMixture, *, ax: Axes | None = None) -> Axes:
     if check.changed is not None:
         words = f"the mechanism of {_literal(names[check.changed.variable])} changed"
     tests = f"{check.n_pairs + check.n_mechanisms} tests, smallest p = {check.p_value:.2g}"
-    ax.set_title(f"{words} ({tests})", loc="left")
+    ax.set_title(f"{words}\n({tests})", loc="left", fontsize="medium")
     return ax
 
 

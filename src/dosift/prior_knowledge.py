@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.errors import InputError
+from dosift.errors import InputError, nearest
 from dosift.interventions import Mixture, Target, parse_target
 from dosift.network.model import Network
 
@@ -402,7 +402,5 @@ def _codes(network: Network, targets: Iterable[Target]) -> Ints:
 
 
 def _hint(name: str, known: Iterable[str]) -> str:
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    near = nearest(name, known)
+    return f"; did you mean {near!r}?" if near is not None else ""

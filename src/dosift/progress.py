@@ -42,14 +42,22 @@ class ProgressReporter:
                 TimeElapsedColumn,
                 TimeRemainingColumn,
             )
+            from rich.text import Text
+
+            class Left(TimeRemainingColumn):
+                """The time left; nothing where the number of steps is not known."""
+
+                def render(self, task: Any) -> Text:
+                    if task.total is None:
+                        return Text("")
+                    return Text.assemble("left ", super().render(task))
 
             self._bar = Progress(
                 SpinnerColumn(),
                 TextColumn("{task.description}"),
                 BarColumn(),
                 TimeElapsedColumn(),
-                TextColumn("left"),
-                TimeRemainingColumn(),
+                Left(),
                 console=Console(stderr=True),
                 transient=True,
             )
@@ -70,11 +78,19 @@ class ProgressReporter:
             print(f"{stage} ...", file=sys.stderr, flush=True)
 
     def say(self, text: str) -> None:
-        """Print a notice on stderr, unless quiet."""
+        """Say something beside the bar, as a note.
+
+        Parameters
+        ----------
+        text : str
+            One line.
+        """
+        if self._quiet:
+            return
         if self._bar is not None:
-            self._bar.console.print(text, highlight=False, markup=False, soft_wrap=True)
-        elif not self._quiet:
-            print(text, file=sys.stderr, flush=True)
+            self._bar.console.print(f"note: {text}", markup=False, highlight=False, soft_wrap=True)
+        else:
+            print(f"note: {text}", file=sys.stderr, flush=True)
 
     def __exit__(
         self,

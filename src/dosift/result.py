@@ -105,6 +105,7 @@ def result_content(
             if model.batches_ is None
             else {"batches": [finite(row) for row in model.batches_.to_dicts()]}
         ),
+        **missing_content(model),
         "graph": graph_content(model.network_),
         "certainty": finite(certainty_content(model)),
         "diagnostics": finite(model.diagnostics()),
@@ -130,6 +131,38 @@ def components_content(model: InterventionMixture) -> list[dict[str, Any]]:
         others = model.confusable_.filter(model.confusable_["component"] == line["target"])
         line["confusable"] = others.drop("component").to_dicts()
     return lines
+
+
+def missing_content(model: InterventionMixture) -> dict[str, Any]:
+    """Return which values were missing, by name; nothing if none were.
+
+    Returns
+    -------
+    dict
+        `missing_values`: the rows that lack any value, and for each variable that does the share
+        of the rows, the variable on which it depends most clearly whether it is missing (or
+        None), and the p-value of that.
+    """
+    found = model.missing_values_
+    if not found.n_rows:
+        return {}
+    clearest: dict[int, tuple[int, float]] = {}
+    for i, j, p in found.dependent:
+        clearest.setdefault(i, (j, p))
+    names = model.network_.names
+    variables = []
+    for i, share in enumerate(found.share.tolist()):
+        if share > 0:
+            other, p_value = clearest.get(i, (None, None))
+            variables.append(
+                {
+                    "variable": names[i],
+                    "share": share,
+                    "depends_on": None if other is None else names[other],
+                    "p_value": p_value,
+                }
+            )
+    return {"missing_values": {"rows": found.n_rows, "variables": variables}}
 
 
 def _as_given(path: Path) -> str:

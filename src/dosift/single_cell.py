@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dosift._version import __version__
 from dosift.discretizer import Discretizer
-from dosift.errors import InputError, MissingDependencyError
+from dosift.errors import InputError, MissingDependencyError, nearest
 from dosift.estimator import InterventionMixture
 from dosift.learning import DEFAULT_PRIOR, learn_network
 from dosift.network.bif import format_bif
@@ -216,10 +216,25 @@ def _control(adata: AnnData, control: Any) -> tuple[Mask, AnnData | None]:
     return mask, None
 
 
+def _meant(adata: AnnData, name: str, role: str) -> str:
+    """Suggest a column, or the column that holds what was given as a value."""
+    near = nearest(name, map(str, adata.obs.columns))
+    if near is not None:
+        return f". Did you mean {near!r}?"
+    if role == "control":
+        for column in map(str, adata.obs.columns):
+            if (adata.obs[column].astype(str) == name).any():
+                return f". Did you mean control=({column!r}, {name!r})?"
+    return ""
+
+
 def _obs_column(adata: AnnData, name: str, role: str = "control") -> Any:
     if name not in adata.obs.columns:
         listed = ", ".join(map(repr, adata.obs.columns[:12])) or "none"
-        raise InputError(f"obs has no column {name!r} for {role}; its columns are: {listed}")
+        raise InputError(
+            f"obs has no column {name!r} for {role}; its columns are: {listed}"
+            + _meant(adata, name, role)
+        )
     return adata.obs[name]
 
 

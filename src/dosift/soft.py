@@ -88,7 +88,7 @@ def soften(
             own = replace(options, refine=refine)
             return estimate("likelihood", other, configurations, own, progress)
 
-        result, changed = find_changed_mechanisms(network, configurations, result, free)
+        result, changed = find_changed_mechanisms(network, configurations, result, free, progress)
     known = options.constraints or Constraints.none(network.cardinalities)
     if kind != "hard" and known.is_free:
 

@@ -247,3 +247,27 @@ def test_a_folder_without_permission(folder: Path) -> None:
     folder.chmod(0o700)
     assert done.returncode == 2
     assert "cannot be written" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("fit nope.csv --graph g.csv --control c.csv -o x", "nope.csv: there is no such file"),
+        ("fit a b -o x --metod em", "See 'dosift fit --help'"),
+        ("ft", "See 'dosift --help'"),
+        ("study -o x --problems 0", "See 'dosift study --help'"),
+    ],
+)
+def test_messages_point_at_the_first_mistake_and_the_right_help(
+    arguments: str, said: str, tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "dosift", *arguments.split()],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr

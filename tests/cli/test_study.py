@@ -181,19 +181,17 @@ def test_an_interrupt_keeps_what_is_solved(
 def test_lines_with_an_estimate(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = iter((0.0, 0.0, 0.0, 20.0, 40.0))
-    monkeypatch.setattr(study_module.time, "monotonic", lambda: next(clock))
-    with study_module._Progress(quiet=False) as tell:
-        tell("solving", 10, 100)
-        tell("solving", 20, 100)
-        tell("solving", 30, 100)
+    now = [0.0]
+    monkeypatch.setattr(study_module.time, "monotonic", lambda: now[0])
+    with study_module._Progress(quiet=False, round_size=50) as tell:
+        for seconds, done in ((0, 10), (5, 20), (45, 30)):
+            now[0] = seconds
+            tell("solving problems", done, 100)
     lines = capsys.readouterr().err.splitlines()
     assert lines == [
-        "solving ...",
+        "solving problems ...",
         "10 of 100 problems were solved before",
-        "30 of 100 problems, about 2 min left",
+        "note: 70 more problems, after 20 in 40 seconds: at least 3 minutes; Ctrl-C stops, and "
+        "the same command goes on from there",
+        "30 of 100 problems, about 3 minutes left",
     ]
-
-
-def test_durations() -> None:
-    assert [study_module._duration(s) for s in (5, 300, 36_000)] == ["5 s", "5 min", "10.0 h"]

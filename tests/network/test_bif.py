@@ -196,3 +196,10 @@ def test_control_characters_are_escaped_and_come_back(tmp_path: Path) -> None:
     text = (tmp_path / "net.bif").read_text()
     assert all(character.isprintable() or character == "\n" for character in text)
     assert list(read_network(tmp_path / "net.bif").variables[0].states) == states
+
+
+def test_a_misspelt_variable_is_answered_with_the_one_that_was_meant(tmp_path: Path) -> None:
+    text = "network n {} variable Cause { type discrete [ 2 ] { a, b }; } probability ( cuase ) {}"
+    (tmp_path / "n.bif").write_text(text)
+    with pytest.raises(InputError, match="did you mean 'Cause'"):
+        read_network(tmp_path / "n.bif")

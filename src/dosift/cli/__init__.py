@@ -42,7 +42,7 @@ def main() -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if interrupted.is_set() and status:
         # Files and folders appear whole or not at all, so there is nothing to clean up here.
-        print("interrupted; nothing unfinished was kept", file=sys.stderr)
+        print("interrupted; no unfinished result is left", file=sys.stderr)
         status = EXIT_INTERRUPTED
     sys.exit(status)
 
@@ -80,7 +80,9 @@ def _run() -> int:
     except MemoryError:
         status = _fail("there is not enough memory for this; use fewer rows or variables")
     except _usage_error() as error:
-        status = _fail(f"{error.format_message()}\nSee 'dosift --help'.")
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context is not None else "dosift"
+        status = _fail(f"{error.format_message()}\nSee '{command} --help'.")
     except BrokenPipeError:
         # Whoever read our output has gone; keep Python from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

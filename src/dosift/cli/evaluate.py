@@ -32,6 +32,8 @@ def evaluate(
 
 
 def _shown(value: object) -> str:
+    if value is None:
+        return "- (there are none)"
     if isinstance(value, list):
         return ", ".join(str(item) for item in value) or "none"
     return f"{value:.4f}" if isinstance(value, float) else str(value)

@@ -17,6 +17,7 @@ from dosift.cli.options import (
     Quiet,
     Seed,
     Threads,
+    one_of,
     print_json,
     set_up,
 )
@@ -34,10 +35,13 @@ from dosift.cli.summary import print_summary
 from dosift.errors import InputError
 
 if TYPE_CHECKING:
+    from dosift.cli.estimates import Forecast
     from dosift.estimator import InterventionMixture
     from dosift.network import Network
 
 EXIT_UNTRUSTED = 3
+#: Names of the methods, written out so that completion in a shell need not load them.
+METHOD_NAMES = ("likelihood", "moments", "em", "brute-force")
 
 
 def fit(
@@ -53,7 +57,10 @@ def fit(
         Path | None, typer.Option(help="Control rows to learn the network from.")
     ] = None,
     method: Annotated[
-        str, typer.Option(help="likelihood, moments, em, or brute-force.")
+        str,
+        typer.Option(
+            help="likelihood, moments, em, or brute-force.", autocompletion=one_of(*METHOD_NAMES)
+        ),
     ] = "likelihood",
     max_size: Annotated[
         int | None, typer.Option(help="Largest number of variables in one intervention.", min=1)
@@ -100,7 +107,8 @@ def fit(
         str,
         typer.Option(
             help="What may have happened: hard (do's), stochastic (values drawn), or any (also "
-            "mechanisms that changed and still depend on their parents; slower)."
+            "mechanisms that changed and still depend on their parents; slower).",
+            autocompletion=one_of("hard", "stochastic", "any"),
         ),
     ] = "hard",
     level: Level = 0.95,
@@ -109,6 +117,7 @@ def fit(
         typer.Option(
             metavar="KIND",
             help="Fit again to resampled rows: nonparametric or parametric; adds bootstrap.csv.",
+            autocompletion=one_of("nonparametric", "parametric"),
         ),
     ] = None,
     resamples: Annotated[int, typer.Option(help="Number of resamples.", min=2)] = 200,
@@ -183,6 +192,7 @@ def fit_files(
     quiet: bool,
 ) -> tuple[dict[str, Any], InterventionMixture]:
     """Read, fit, and write the result folder."""
+    from dosift.cli.estimates import Forecast
     from dosift.estimator import InterventionMixture
     from dosift.prior_knowledge import PriorKnowledge
     from dosift.progress import ProgressReporter
@@ -190,8 +200,14 @@ def fit_files(
 
     check_absent(output, force)
     check_resampling(settings)
+    for path in inputs:
+        # Said before a network is learned for rows that are not there.
+        if not path.exists():
+            raise InputError("there is no such file; check the name", path=path)
     timings: dict[str, float] = {}
-    with ProgressReporter(quiet) as tell:
+    with ProgressReporter(quiet) as reporter:
+        kind = settings.get("bootstrap") or "nonparametric"
+        tell = Forecast(reporter, processes=settings.get("processes", 1), kind=kind)
         begin = time.perf_counter()
         tell("reading", 0, None)
         network, rows_path = _network(inputs, graph, control, settings.get("layer"))
@@ -313,7 +329,7 @@ def resample(
     rows: Any,
     settings: dict[str, Any],
     output: Path,
-    tell: Any,
+    tell: Forecast,
 ) -> tuple[dict[str, Any], Path | None]:
     """Bootstrap if wanted; the resamples are kept beside the output until it is there."""
     from dosift.resampling import bootstrap
@@ -322,16 +338,20 @@ def resample(
         return {}, None
     output.parent.mkdir(parents=True, exist_ok=True)
     journal = output.with_name(f"{output.name}.bootstrap.jsonl")
-    found = bootstrap(
-        model,
-        rows,
-        kind=settings["bootstrap"],
-        n_resamples=settings["resamples"],
-        processes=settings["processes"],
-        journal=journal,
-        random_state=settings["seed"],
-        progress=tell,
-    )
+    try:
+        found = bootstrap(
+            model,
+            rows,
+            kind=settings["bootstrap"],
+            n_resamples=settings["resamples"],
+            processes=settings["processes"],
+            journal=journal,
+            random_state=settings["seed"],
+            progress=tell,
+        )
+    except KeyboardInterrupt:
+        tell.say(f"resamples so far are kept in {journal}; the same command goes on from there")
+        raise
     return {"bootstrap": found.summary(settings["level"])}, journal
 
 

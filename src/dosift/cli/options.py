@@ -4,12 +4,29 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from dosift.errors import InputError
+
+
+def one_of(*values: str) -> Callable[[str], list[str]]:
+    """Return what completes an option that takes one of some values, in the shell.
+
+    Examples
+    --------
+    >>> one_of("hard", "stochastic", "any")("s")
+    ['stochastic']
+    """
+
+    def complete(incomplete: str) -> list[str]:
+        return [value for value in values if value.startswith(incomplete)]
+
+    return complete
+
 
 Seed = Annotated[int, typer.Option(help="Seed of everything random.", min=0)]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable result on stdout.")]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dosift.cli.options import Json, Quiet, Seed, print_json, set_up
+from dosift.cli.options import Json, Quiet, Seed, one_of, print_json, set_up
 from dosift.errors import InputError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -24,7 +24,11 @@ def study(
         Path, typer.Option("--output", "-o", help="Folder of the study; new, or one to go on in.")
     ],
     preset: Annotated[
-        str, typer.Option(help="Settings to start from: small, paper, supplement or real.")
+        str,
+        typer.Option(
+            help="Settings to start from: small, paper, supplement or real.",
+            autocompletion=one_of("small", "paper", "supplement", "real"),
+        ),
     ] = "small",
     variables: Annotated[
         str | None, typer.Option(metavar="4,8,..", help="Variables of the random networks.")
@@ -86,7 +90,8 @@ def study(
         tables=_words(tables),
         max_size=max_size,
     )
-    with _Progress(quiet or json) as tell:
+    round_size = -(-len(list(settings.tasks())) // settings.problems)
+    with _Progress(quiet or json, round_size) as tell:
         try:
             records = run_study(settings, output, processes=processes, progress=tell)
         except KeyboardInterrupt:
@@ -179,15 +184,19 @@ class _Progress:
     ----------
     quiet : bool
         Whether to say nothing.
+    round_size : int, default=1
+        Problems until every setting has had one.
     """
 
-    def __init__(self, quiet: bool) -> None:
+    def __init__(self, quiet: bool, round_size: int = 1) -> None:
+        from dosift.cli.estimates import Forecast
         from dosift.progress import ProgressReporter
 
         self._bar = ProgressReporter(quiet)
+        self._forecast = Forecast(self._bar, round_size=round_size)
         self._lines = not quiet and not sys.stderr.isatty()
-        self._begin = self._last = time.monotonic()
-        self._first: int | None = None
+        self._last = time.monotonic()
+        self._is_first = True
         self.total = 0
 
     def __enter__(self) -> _Progress:
@@ -203,23 +212,15 @@ class _Progress:
 
     def __call__(self, stage: str, done: int, total: int | None) -> None:
         self.total = total or 0
-        self._bar(stage, done, total)
-        if self._first is None:
-            self._first, self._begin = done, time.monotonic()
-            if done and self._lines:
-                print(f"{done} of {total} problems were solved before", file=sys.stderr, flush=True)
+        self._forecast(stage, done, total)
+        if self._is_first and done and self._lines:
+            print(f"{done} of {total} problems were solved before", file=sys.stderr, flush=True)
+        self._is_first = False
         now = time.monotonic()
-        if self._lines and now - self._last >= _LINE_EVERY and done > self._first:
-            left = (now - self._begin) / (done - self._first) * (self.total - done)
-            print(
-                f"{done} of {total} problems, about {_duration(left)} left",
-                file=sys.stderr,
-                flush=True,
-            )
+        left = self._forecast.left(stage, done, self.total)
+        if self._lines and now - self._last >= _LINE_EVERY and left is not None:
+            from dosift.cli.estimates import duration
+
+            text = f"{done} of {total} problems, about {duration(left)} left"
+            print(text, file=sys.stderr, flush=True)
             self._last = now
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dosift.errors import InputError
+from dosift.errors import InputError, nearest
 from dosift.interventions.target import Target
 from dosift.network.model import Network
 
@@ -307,10 +307,8 @@ def _checked_weight(weight: object, what: str) -> float:
 
 def _hint(name: str, known: Sequence[str], introduction: str) -> str:
     """Suggest the nearest known name, or list the first ones."""
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, known, n=1)
-    if near:
-        return f"did you mean {near[0]!r}?"
+    near = nearest(name, known)
+    if near is not None:
+        return f"did you mean {near!r}?"
     listed = ", ".join(repr(k) for k in known[:_LISTED])
     return f"{introduction} {listed}{', ...' if len(known) > _LISTED else ''}"

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.errors import InputError
+from dosift.errors import InputError, nearest
 from dosift.network.assemble import (
     Conditional,
     assemble,
@@ -254,7 +254,9 @@ class BifParser:
         """Return the declared variable that a token names."""
         name = self.name(place, "the name of a variable")
         if name not in self.states:
-            raise self.error(f"{shown(name)} is not a variable of this file", place)
+            near = nearest(name, self.states)
+            meant = f"; did you mean {shown(near)}?" if near is not None else ""
+            raise self.error(f"{shown(name)} is not a variable of this file{meant}", place)
         return name
 
     def read_entries(

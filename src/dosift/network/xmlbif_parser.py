@@ -8,7 +8,7 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dosift.errors import InputError
+from dosift.errors import InputError, nearest
 from dosift.network.assemble import (
     Conditional,
     assemble,
@@ -273,5 +273,7 @@ class XmlbifParser:
         """Return the declared variable that an element names."""
         name = self.name(text)
         if name not in self.states:
-            raise self.error(f"{shown(name)} is not a variable of this file", text.place)
+            near = nearest(name, self.states)
+            meant = f"; did you mean {shown(near)}?" if near is not None else ""
+            raise self.error(f"{shown(name)} is not a variable of this file{meant}", text.place)
         return name

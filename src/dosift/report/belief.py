@@ -114,6 +114,72 @@ def _deviations(content: Content) -> str:
     )
 
 
+def missing_section(content: Content) -> str:
+    """Say which values are missing; nothing if none are."""
+    found = content.result.get("missing_values") or {}
+    if not known(found.get("rows")):
+        return ""
+    rows = [
+        row(
+            [
+                cell(shown(line.get("variable", DASH)), "name"),
+                cell(percent(line.get("share")), "number"),
+                cell(shown(line.get("depends_on") or ""), "name"),
+                cell(number(line["p_value"], ".1g") if line.get("depends_on") else "", "number"),
+            ]
+        )
+        for line in found.get("variables") or ()
+    ]
+    headings = [
+        ("name", "variable"),
+        ("number", "missing"),
+        ("name", "more or less often, by"),
+        ("number", "p, corrected"),
+    ]
+    depends = any(line.get("depends_on") for line in found.get("variables") or ())
+    verdict = (
+        "Some are <b>not missing completely at random</b>. That does no harm if it depends on "
+        "observed values alone; if it depends on the missing value itself, the shares are biased."
+        if depends
+        else "Nothing shows that they are missing other than at random."
+    )
+    return (
+        f"<p>{counted(found['rows'], 'row lacks', 'rows lack')} a value; what they could be is "
+        f"summed over, so that such rows count too. {verdict}</p>"
+        + table("Missing values of each variable", headings, rows, "narrow")
+    )
+
+
+def bootstrap_section(content: Content) -> str:
+    """Return what was found again in resampled rows; nothing if nothing was resampled."""
+    rows = [
+        row(
+            [
+                cell(shown(line.get("target", DASH)), "name"),
+                cell(percent(line.get("weight")), "number"),
+                cell(interval(line) or DASH, "number second"),
+                cell(percent(line.get("share_found")), "number"),
+            ]
+        )
+        for line in content.result.get("bootstrap") or ()
+    ]
+    if not rows:
+        return ""
+    settings = content.result.get("settings") or {}
+    times = counted(known(settings.get("resamples")) or 0, "time", "times")
+    headings = [
+        ("name", "intervention"),
+        ("number", "share here"),
+        ("number", f"in resamples [{content.level}]"),
+        ("number", "found in"),
+    ]
+    return (
+        f"<p class='soft'>Rows were drawn anew {times}, and the whole search done again. What is "
+        "found in few of them is not to be relied on; a share of 0 here marks what only resamples "
+        "found.</p>" + table("Interventions in resampled rows", headings, rows, "narrow")
+    )
+
+
 def confusable_section(content: Content) -> str:
     """Return which targets the rows hardly tell apart; nothing if the result does not say."""
     rows = [

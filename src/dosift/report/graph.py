@@ -17,6 +17,8 @@ _WIDTH, _HEIGHT, _COLUMN, _LAYER = 104, 42, 118, 84
 _MARGIN = 8
 #: Drawings wider than this, in pixels, do not stand beside the table of interventions.
 _BESIDE = 680
+#: Drawings shrink to this much to fit; below, letters would be too small, so they scroll.
+_LEAST_SCALE = 0.8
 #: Characters of a name or state that fit into a node.
 _LETTERS = 13
 #: Variables drawn at first; the rest on demand.
@@ -111,7 +113,7 @@ def graph_svg(content: Content, nodes: Sequence[int], widest: int, name: str) ->
         f'<div class="scroll"><svg class="{name}"{wide} '
         f'viewBox="0 0 {width} {height}" width="{width}" '
         f'height="{height}" role="group" aria-label="Causal graph" '
-        f'style="min-width:{round(0.62 * width)}px">'
+        f'style="min-width:{round(_LEAST_SCALE * width)}px">'
         f'<g class="edges">\n{edges}\n</g><g class="nodes">\n{boxes}\n</g></svg></div>'
     )
 

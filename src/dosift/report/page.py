@@ -8,10 +8,13 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
+from dosift.report.batches import batches_section
 from dosift.report.belief import (
+    bootstrap_section,
     confusable_section,
     families_section,
     fit_section,
+    missing_section,
     soft_section,
     undecided_section,
     unique_section,
@@ -53,11 +56,14 @@ def render_report(result: Mapping[str, Any]) -> str:
     ]
     sections = [
         ("interventions", "Interventions", components_section(content)),
-        ("soft", "Soft interventions", soft_section(content)),
         ("graph", "Causal graph", graph_section(content)),
+        ("soft", "Soft interventions", soft_section(content)),
+        ("batches", "Batches", batches_section(content)),
         ("rates", "How often each variable is set", rates_section(content)),
         ("certainty", "How sure the rows are", certainty_section(content)),
         ("fit", "Does the model fit?", fit_section(content)),
+        ("missing", "Missing values", missing_section(content)),
+        ("resamples", "Found again in resampled rows?", bootstrap_section(content)),
         ("unique", "Is this the only answer?", unique_section(content)),
         ("confusable", "Hard to tell apart", confusable_section(content)),
         ("undecided", "Undecided", undecided_section(content)),

@@ -21,11 +21,23 @@ from dosift.report.words import (
 
 #: Variables whose rates are shown at first; the rest of the table folds out.
 _SHOWN_RATES = 20
+#: "No intervention" goes beyond the axis from this many times what the axis would be without it.
+_MUCH = 2.0
 
 
 def answer(content: Content) -> str:
     """Say what was found, in words."""
-    return f"<p class='answer'>{_found(content)} {_fits(content)}</p>{_largest_totals(content)}"
+    words = f"{_found(content)} {_changed(content)}{_fits(content)}"
+    return f"<p class='answer'>{words}</p>{_largest_totals(content)}"
+
+
+def _changed(content: Content) -> str:
+    """Name the mechanisms that changed without being set."""
+    names = [shown(clipped(m["variable"], 40)) for m in content.result.get("mechanisms") or ()]
+    if not names:
+        return ""
+    what = "The mechanism" if len(names) == 1 else "The mechanisms"
+    return f"{what} of <b>{', '.join(names)}</b> changed as well. "
 
 
 def _found(content: Content) -> str:
@@ -74,6 +86,10 @@ def components_section(content: Content) -> str:
     """Return the table of components."""
     hits = content.hits or content.components
     axis = Axis.up_to(c[key] for c in hits for key in ("weight", "ci_high"))
+    # Much that nothing was done to would leave the interventions little room.
+    rest = known(next((c["ci_high"] for c in content.components if c["size"] == 0), None))
+    if rest is not None and rest <= _MUCH * axis.top:
+        axis = Axis.up_to([axis.top, rest])
     rows = [_component_row(content, k, c, axis) for k, c in enumerate(content.components)]
     headings = [
         ("name", "intervention"),
@@ -83,9 +99,9 @@ def components_section(content: Content) -> str:
     ]
     judged = any(known(c.get("probability")) is not None for c in content.components)
     if judged:
-        headings.append(("number", "probability that it is there"))
+        headings.append(("number", "probably there"))
     return (
-        table("Interventions with their shares of the rows", headings, rows, "shares")
+        table("Interventions with their shares of the rows", headings, rows, "shares found")
         + f"<p class='soft'>{_what_intervals_mean(content, judged)}</p>"
     )
 

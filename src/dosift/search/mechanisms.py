@@ -90,6 +90,7 @@ def find_changed_mechanisms(
     configurations: Configurations,
     result: SearchResult,
     search: Search,
+    progress: Callable[[str, int, int | None], None] | None = None,
 ) -> tuple[SearchResult, tuple[ChangedMechanism, ...]]:
     """Free tables as long as that pays.
 
@@ -103,6 +104,8 @@ def find_changed_mechanisms(
         With do-interventions only.
     search : callable
         Searches for targets with a network, refining it or not.
+    progress : callable, optional
+        Called with a stage's name, the trials done and the trials of this round.
 
     Returns
     -------
@@ -115,7 +118,10 @@ def find_changed_mechanisms(
     gains: list[float] = []
     while len(freed) < _MOST:
         trials = []
-        for i in _suspects(network, configurations, freed):
+        suspects = _suspects(network, configurations, freed)
+        for k, i in enumerate(suspects):
+            if progress is not None:
+                progress("freeing tables on trial", k, len(suspects))
             now = (*freed, i)
             found = search(_with_free_tables(network, configurations, now), True)
             cost = _cost(network, configurations, now)
