@@ -13,6 +13,7 @@ from dosift._version import __version__
 
 if TYPE_CHECKING:
     from dosift import identifiability as identifiability
+    from dosift.annotation import annotate
     from dosift.cross_validation import held_out
     from dosift.discretization import discretize
     from dosift.discretizer import Discretizer
@@ -42,6 +43,7 @@ _HOMES = {
     "Target": "dosift.interventions",
     "discretize": "dosift.discretization",
     "do": "dosift.interventions",
+    "annotate": "dosift.annotation",
     "bootstrap": "dosift.resampling",
     "evaluate": "dosift.evaluation",
     "fit_anndata": "dosift.single_cell",
@@ -72,6 +74,7 @@ __all__ = [
     "PriorKnowledge",
     "Target",
     "__version__",
+    "annotate",
     "bootstrap",
     "discretize",
     "do",

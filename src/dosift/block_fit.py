@@ -15,7 +15,7 @@ from dosift.model_check import draw
 from dosift.network.model import Network
 from dosift.rows.blocks import RowBlocks
 from dosift.rows.configurations import Configurations
-from dosift.rows.sample import Sampler
+from dosift.rows.sample import MOST_CONFIGURATIONS, Sampler
 from dosift.search.block_search import BlockSearch, find_targets_over_blocks
 from dosift.search.engine import SearchResult
 from dosift.search.mechanisms import suspect_mechanism
@@ -50,7 +50,7 @@ def look(
     """
     if progress is not None:
         progress("counting rows", 0, None)
-    first = FirstLook(network, Sampler(network.cardinalities, seed))
+    first = FirstLook(network, Sampler(network.cardinalities, seed, most=MOST_CONFIGURATIONS))
     seen = blocks.reduce(first, first.merge)
     if seen.whole is None:
         return seen, None
@@ -120,7 +120,7 @@ def fit_blocks(
     """
     tell = progress or _silent
     tell("drawing a sample", 0, None)
-    sampler = sampler_after(Sampler(network.cardinalities, seed), seen)
+    sampler = sampler_after(Sampler(network.cardinalities, seed, most=MOST_CONFIGURATIONS), seen)
     sample = sampler.configurations(blocks.reduce(sampler, sampler.merge), blocks.n_rows)
     search = BlockSearch(network, blocks, sample, seen.families, max_size, refine, gap, tell)
     result = find_targets_over_blocks(search)

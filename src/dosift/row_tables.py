@@ -91,6 +91,40 @@ def _table(
     return pl.DataFrame(columns)
 
 
+def table_of_rows(
+    columns: TargetColumns,
+    weights: Floats,
+    codes: Ints,
+    texts: Sequence[str],
+    scale: SurpriseScale,
+    bound: float,
+    all_probabilities: bool = False,
+) -> pl.DataFrame:
+    """Table of rows that hardly repeat, as :func:`row_table`.
+
+    Parameters
+    ----------
+    columns : TargetColumns
+    weights : ndarray, shape (n_targets,)
+    codes : ndarray of int, shape (n_rows, n_variables)
+        -1 for a missing value.
+    texts : sequence of str
+        Texts of the targets.
+    scale : SurpriseScale
+    bound : float
+        P-value of surprise up to which rows are named as unexplained.
+    all_probabilities : bool, default=False
+
+    Returns
+    -------
+    polars.DataFrame
+    """
+    found = assign_rows(columns, weights, codes)
+    p_values = scale.p_values(found.log_probability)
+    table = _table(found, texts, all_probabilities, p_values, p_values <= bound)
+    return table.fill_nan(None)
+
+
 @dataclass(frozen=True)
 class RowParts:
     """The table of rows that are kept in blocks, made and written part by part.
@@ -141,21 +175,25 @@ class RowParts:
             bound, _ = unexplained_bound(self.scale, by_place)
         numbers = np.zeros(len(self.texts) + 1, dtype=np.int64)
 
-        def part(codes: Ints) -> tuple[pl.DataFrame, NDArray[np.int64]]:
-            found = assign_rows(columns, self.weights, codes)
-            p_values = self.scale.p_values(found.log_probability)
-            table = _table(
-                found, self.texts, self.all_probabilities, p_values, p_values <= bound
-            ).fill_nan(None)
-            best = np.where(found.best < 0, len(self.texts), found.best)
-            return table, np.bincount(best, minlength=numbers.size)
+        def part(codes: Ints) -> pl.DataFrame:
+            return table_of_rows(
+                columns,
+                self.weights,
+                codes,
+                self.texts,
+                self.scale,
+                bound,
+                self.all_probabilities,
+            )
 
         def parts() -> Iterator[pl.DataFrame]:
-            for table, number in in_threads(part, self.blocks, available_threads()):
-                numbers[:] += number
+            for table in in_threads(part, self.blocks, available_threads()):
+                for text, number in table["target"].value_counts().iter_rows():
+                    numbers[place[text]] += number
                 yield table
 
-        empty, _ = part(np.zeros((1, self.network.n_variables), dtype=np.int8))
+        place = {text: k for k, text in enumerate((*self.texts, None))}
+        like = part(np.zeros((1, self.network.n_variables), dtype=np.int8))
         with threadpool_limits(1):
-            write_parts(parts(), empty.schema, path, kind)
+            write_parts(parts(), like.schema, path, kind)
         return numbers

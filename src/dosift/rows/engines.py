@@ -1,8 +1,9 @@
 """Rows that stay where they are: in DuckDB, on the workers of a Dask cluster, or in Spark.
 
 Each partition is encoded once, by the engine, to a byte for each value, and kept by the engine; a
-pass applies a task to every partition where it is, and the results are merged there, two by two. What
-comes back has the size of one result. An engine that loses a worker does its partitions again.
+pass applies a task to every partition where it is, and the results are merged there, a few at a
+time. What comes back has the size of one result. An engine that loses a worker does its partitions
+again.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def engine_blocks(rows: Any, network: Network) -> RowBlocks:
 
     Parameters
     ----------
-    rows : dask.dataframe.DataFrame, pyspark.sql.DataFrame, duckdb.DuckDBPyRelation or polars.LazyFrame
+    rows : Dask or Spark dataframe, DuckDB relation, or polars lazy frame
         One column for each variable, holding state names.
     network : Network
 
@@ -80,7 +81,7 @@ def engine_blocks(rows: Any, network: Network) -> RowBlocks:
 
     engine = engine_of(rows)
     if engine is None:
-        raise InputError(f"{type(rows).__name__} is not a table that an engine holds")
+        raise InputError(f"{type(rows).__name__} is no table that an engine holds")
     frame: Any = nw.from_native(rows)
     columns = list(frame.collect_schema().names())
     check_columns(columns, network, f"the {engine} table")
@@ -125,7 +126,9 @@ def encode_partition(table: Any, network: Network, place: str) -> _Codes | _Wron
     return _Codes(tuple(codes[start : start + step] for start in range(0, len(codes), step)))
 
 
-def apply_task(codes: _Codes | _Wrong, task: Task[Part], merge: Callable[[Part, Part], Part]) -> Any:
+def apply_task(
+    codes: _Codes | _Wrong, task: Task[Part], merge: Callable[[Part, Part], Part]
+) -> Any:
     """Apply a task to the blocks of a partition; None if it has no rows."""
     if isinstance(codes, _Wrong):
         return codes
@@ -135,7 +138,7 @@ def apply_task(codes: _Codes | _Wrong, task: Task[Part], merge: Callable[[Part, 
 
 def merge_results(one: Any, other: Any, merge: Callable[[Part, Part], Part]) -> Any:
     """Merge the results of two partitions, either of which may be empty or wrong."""
-    if one is None or isinstance(other, _Wrong) and not isinstance(one, _Wrong):
+    if one is None or (isinstance(other, _Wrong) and not isinstance(one, _Wrong)):
         return other
     if other is None or isinstance(one, _Wrong):
         return one
@@ -158,7 +161,7 @@ def _plus(one: float, other: float) -> float:
     return one + other
 
 
-# -- Dask -------------------------------------------------------------------------------------------
+# -- Dask -----------------------------------------------------------------------------------------
 
 
 class DaskBlocks(RowBlocks):
@@ -206,7 +209,7 @@ def _join(results: list[Any], merge: Callable[[Part, Part], Part]) -> Any:
     return reduce(partial(merge_results, merge=merge), results)
 
 
-# -- Spark ------------------------------------------------------------------------------------------
+# -- Spark ----------------------------------------------------------------------------------------
 
 
 class SparkBlocks(RowBlocks):
@@ -257,7 +260,7 @@ def _apply_stored(task: Task[Part], merge: Callable[[Part, Part], Part], row: An
     return apply_task(pickle.loads(row.codes), task, merge)
 
 
-# -- engines in this process ------------------------------------------------------------------------
+# -- engines in this process ----------------------------------------------------------------------
 
 
 def _duckdb_blocks(frame: Any, network: Network) -> RowBlocks:
@@ -298,8 +301,8 @@ def _stored(batches: Any, network: Network, place: str) -> StoredBlocks:
     return blocks
 
 
-#: Column of counts; no variable can have such a name in a table of state names.
-_COUNT = "\x00count"
+#: Column of counts.
+_COUNT = "number of rows (dosift)"
 
 _OPENERS: dict[str, Callable[[Any, Network], RowBlocks]] = {
     "dask": DaskBlocks,
