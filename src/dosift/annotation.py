@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -137,11 +138,11 @@ def annotate(model: InterventionMixture, frame: Any) -> Any:
     taken = sorted(set(map(str, names)) & set(_PANDAS))
     if taken:
         raise InputError(f"the table has columns {', '.join(taken)} already; rename or drop them")
-    blocks = engine_blocks(frame, model.network_)
     targets, weights = model.mixture_.to_codes(model.network_)
     scale = model.surprise_scale_
     columns = TargetColumns(model.network_, targets)
-    (by_place,) = blocks.sum(SurpriseTask(columns, weights, scale))
+    with closing(engine_blocks(frame, model.network_)) as blocks:
+        (by_place,) = blocks.sum(SurpriseTask(columns, weights, scale))
     bound, _ = unexplained_bound(scale, by_place)
     texts = tuple(str(target) for target in model.mixture_.targets)
     work = _Annotator(model.network_, targets, weights, texts, scale, bound)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -258,9 +259,10 @@ class InterventionMixture(Conventions):
 
         Parameters
         ----------
-        rows : dataframe, mapping of columns, ndarray of int, path or Encoded
+        rows : dataframe, mapping of columns, ndarray of int, path, Encoded or RowBlocks
             One column for each variable of the network, with state names; or an array of state
-            codes in the network's order of variables.
+            codes in the network's order of variables. A Dask or Spark dataframe stays where it is,
+            a DuckDB relation or polars lazy frame is read in parts (docs/how-to/many-rows.md).
         y : None
             Ignored; kept for scikit-learn.
         sample_weight : array-like, shape (n_rows,), optional
@@ -289,10 +291,11 @@ class InterventionMixture(Conventions):
         """
         network = without_negligible(checked_network(self.network))
         check_parameters(self.get_params())
+        beside = {"sample_weight": sample_weight, "batch": batch, "labels": labels}
         if engine_of(rows) is not None:
-            rows = engine_blocks(rows, network)
+            with closing(engine_blocks(rows, network)) as blocks:
+                return self._fit_blocks(network, blocks, beside, progress)
         if isinstance(rows, RowBlocks):
-            beside = {"sample_weight": sample_weight, "batch": batch, "labels": labels}
             return self._fit_blocks(network, rows, beside, progress)
         encoded, (batches, marks) = self._encode_beside(rows, network, batch=batch, labels=labels)
         self._library = encoded.library

@@ -221,6 +221,10 @@ def test_a_worker_that_dies_costs_a_retry(
 def test_a_spark_worker_that_dies_costs_a_retry(
     spark: Any, problem: tuple[dosift.Network, pl.DataFrame], tmp_path: Path
 ) -> None:
+    from pyspark import cloudpickle
+
+    # The workers cannot import this file.
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
     network, rows = problem
     rows.write_parquet(tmp_path / "rows.parquet")
     frame = spark.read.parquet(str(tmp_path / "rows.parquet")).repartition(5)

@@ -95,6 +95,10 @@ class RowBlocks(ABC):
         object
         """
 
+    def close(self) -> None:
+        """Give back what was taken to keep the rows; they cannot be visited afterwards."""
+        return
+
     def sum(self, task: Task[tuple[Floats, ...]]) -> tuple[Floats, ...]:
         """Add up the arrays that a task returns for each block.
 
@@ -240,6 +244,10 @@ class StoredBlocks(RowBlocks):
             raise _no_room(error.strerror or str(error), None) from None
         self._lengths.append(n_rows)
         self.n_rows += n_rows
+
+    def close(self) -> None:
+        """Remove the file."""
+        self._file.close()
 
     def __iter__(self) -> Iterator[Ints]:
         """Yield the codes of one block after the other, in the order of the rows."""

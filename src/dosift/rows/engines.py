@@ -51,6 +51,8 @@ def engine_of(rows: Any) -> str | None:
     """
     import narwhals as nw
 
+    if _is_dask(rows):
+        return "dask"
     frame = nw.from_native(rows, pass_through=True)
     if not isinstance(frame, nw.LazyFrame):
         return None
@@ -82,10 +84,19 @@ def engine_blocks(rows: Any, network: Network) -> RowBlocks:
     engine = engine_of(rows)
     if engine is None:
         raise InputError(f"{type(rows).__name__} is no table that an engine holds")
+    place, names = f"the {engine} table", list(network.names)
+    if engine == "dask":
+        check_columns(list(map(str, rows.columns)), network, place)
+        return DaskBlocks(rows[names], network)
     frame: Any = nw.from_native(rows)
-    columns = list(frame.collect_schema().names())
-    check_columns(columns, network, f"the {engine} table")
-    return _OPENERS[engine](frame.select(*network.names), network)
+    check_columns(list(frame.collect_schema().names()), network, place)
+    return _OPENERS[engine](frame.select(*names), network)
+
+
+def _is_dask(rows: Any) -> bool:
+    """Tell a Dask dataframe, without narwhals: its support of Dask moves to another package."""
+    module = type(rows).__module__.partition(".")[0]
+    return module in {"dask", "dask_expr"} and hasattr(rows, "map_partitions")
 
 
 # -- what happens to a partition ------------------------------------------------------------------
@@ -169,8 +180,8 @@ class DaskBlocks(RowBlocks):
 
     Parameters
     ----------
-    frame : narwhals.LazyFrame
-        Over a Dask dataframe, with the network's columns alone.
+    frame : dask.dataframe.DataFrame
+        With the network's columns alone.
     network : Network
     """
 
@@ -181,7 +192,7 @@ class DaskBlocks(RowBlocks):
 
         self.n_variables = network.n_variables
         encoded = dask.delayed(encode_partition, pure=True)
-        parts = frame.to_native().to_delayed()
+        parts = frame.to_delayed()
         self._codes = dask.persist(
             *(encoded(part, network, f"partition {k}") for k, part in enumerate(parts))
         )
@@ -231,7 +242,15 @@ class SparkBlocks(RowBlocks):
         encoded = frame.to_native().mapInArrow(partial(_encode_arrow, network), "codes binary")
         # Kept in memory as far as there is room, and then on Spark's own disks.
         self._codes = encoded.persist(StorageLevel.MEMORY_AND_DISK)
-        self.n_rows = self.reduce(_count, _plus)
+        try:
+            self.n_rows = self.reduce(_count, _plus)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let Spark forget the codes."""
+        self._codes.unpersist()
 
     def reduce(self, task: Task[Part], merge: Callable[[Part, Part], Part]) -> Part:
         """Apply a task to each partition, and merge what comes of them in a tree."""
@@ -269,7 +288,9 @@ def _duckdb_blocks(frame: Any, network: Network) -> RowBlocks:
 
     grouped = frame.group_by(*network.names, drop_null_keys=False).agg(nw.len().alias(_COUNT))
     relation = grouped.to_native()
-    reader = relation.fetch_record_batch(_BATCH_ROWS)
+    # The first is the newer name of the second.
+    read = getattr(relation, "to_arrow_reader", None) or relation.fetch_record_batch
+    reader = read(_BATCH_ROWS)
     return _stored(reader, network, "the duckdb table")
 
 
@@ -305,7 +326,6 @@ def _stored(batches: Any, network: Network, place: str) -> StoredBlocks:
 _COUNT = "number of rows (dosift)"
 
 _OPENERS: dict[str, Callable[[Any, Network], RowBlocks]] = {
-    "dask": DaskBlocks,
     "pyspark": SparkBlocks,
     "duckdb": _duckdb_blocks,
     "polars": _polars_blocks,
