@@ -36,7 +36,7 @@ def misfit_in_words(check: FitCheck, network: Network, method: str) -> str:
             f"The mechanism of {name} seems to have changed in a way that is no do-intervention "
             f"(its table moved by {changed.distance:.2f} in total variation): with that, the rows "
             f"are explained better by {changed.gain:.0f} nats (p = {changed.p_value:.1g}). "
-            "Fit with interventions='any'"
+            "Fit with interventions='any' (--interventions any)"
             + (", or correct the network there." if network.parents[changed.variable] else ".")
         )
     deviations = sorted((*check.mechanisms, *check.worst), key=lambda d: d.p_value)

@@ -8,6 +8,7 @@ import decimal
 import io
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -366,3 +367,10 @@ def test_a_million_values_take_no_loop(network: Network) -> None:
     frame = pl.read_csv(io.StringIO("x,y\n" + "a,no\nc,yes\n" * 250_000))
     codes = encode(frame, network).codes
     assert codes.sum(axis=0).tolist() == [500_000, 250_000]
+
+
+def test_columns_that_another_character_separates(network: Network, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("x;y\na;no\n")
+    with pytest.raises(InputError, match="seem to be separated by ';'"):
+        load_rows(path, network)

@@ -34,6 +34,8 @@ _WHOLE = re.compile(r"(-?[0-9]+)(?:\.0*)?")
 _MISSING_MARKS = frozenset({"na", "n/a", "nan", "null", "none", "<na>", "?"})
 #: A column with more unknown values than this is taken for a continuous measurement.
 _MEASUREMENT = 100
+#: Characters that separate columns in files of other programs.
+_OTHER_SEPARATORS = ";\t|,"
 #: Characters of a name or value that a message shows.
 _LONGEST_SHOWN = 60
 
@@ -229,6 +231,13 @@ def check_columns(columns: Sequence[str], network: Network, path: str | Path | N
     if not missing:
         return
     others = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+    separators = [c for c in _OTHER_SEPARATORS if len(columns) == 1 and c in columns[0]]
+    if separators:
+        raise InputError(
+            f"the header is the single name {_shortened(columns[0])}: the columns seem to be "
+            f"separated by {separators[0]!r}; save the table with commas (.csv) or tabs (.tsv)",
+            path=path,
+        )
     unknown = [name for name in columns if name not in network.positions]
     raise InputError(
         f"column {missing[0]!r} is missing{others}; every variable of the network needs a column. "
