@@ -142,6 +142,13 @@ hostile = st.text(
 )
 
 
+def test_texts_that_differ_after_a_zero_character(make_network: Make) -> None:
+    network = make_network(x=["2", "", "\0", "a", "a\0b"])
+    for build in (pl.DataFrame, pd.DataFrame, pa.table):
+        table = build({"x": ["", "\0", "a\0b", "a"]})
+        assert encode(table, network).codes[:, 0].tolist() == [1, 2, 4, 3]
+
+
 @given(data=st.data())
 def test_any_state_names_survive(data: st.DataObject, make_network: Make) -> None:
     states = data.draw(st.lists(hostile, min_size=1, max_size=6, unique=True))
@@ -149,13 +156,16 @@ def test_any_state_names_survive(data: st.DataObject, make_network: Make) -> Non
     codes = data.draw(st.lists(st.integers(0, len(states) - 1), min_size=1, max_size=12))
     network = make_network(**{name: states})
     texts = [states[a] for a in codes]
-    for table in (
+    tables = [
         {name: texts},
         pl.DataFrame({name: texts}, schema={name: pl.String}),
         pd.DataFrame({name: texts}),
-        pd.DataFrame({name: pd.Categorical(texts)}),
         pa.table([texts], names=[name]),
-    ):
+    ]
+    # pandas makes one category of texts that differ after a zero character only.
+    if not any("\0" in text for text in texts):
+        tables.append(pd.DataFrame({name: pd.Categorical(texts)}))
+    for table in tables:
         assert encode(table, network).codes[:, 0].tolist() == codes
 
 

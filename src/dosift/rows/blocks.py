@@ -198,9 +198,12 @@ class StoredBlocks(RowBlocks):
         self._pending: list[Ints] = []
         self._counts: list[Floats] = []
         self._n_pending = 0
-        if expected_rows is not None:
-            _check_room(expected_rows * n_variables * dtype.itemsize)
-        self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as this is
+        try:
+            if expected_rows is not None:
+                _check_room(expected_rows * n_variables * dtype.itemsize)
+            self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as this
+        except OSError as error:
+            raise _no_room(error.strerror or str(error), None) from None
 
     @property
     def n_bytes(self) -> int:
@@ -361,5 +364,5 @@ def _no_room(reason: str, n_bytes: int | None) -> InputError:
     return InputError(
         f"the rows are kept in a temporary file while they are worked on, and it cannot be "
         f"written: {reason}{needed}; point the environment variable TMPDIR to a folder with room",
-        path=tempfile.gettempdir(),
+        path=tempfile.tempdir,
     )

@@ -8,7 +8,6 @@ again.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial, reduce
@@ -239,7 +238,10 @@ class SparkBlocks(RowBlocks):
         from pyspark import StorageLevel
 
         self.n_variables = network.n_variables
-        encoded = frame.to_native().mapInArrow(partial(_encode_arrow, network), "codes binary")
+        encoded = frame.to_native().mapInArrow(
+            partial(_encode_arrow, network), "codes binary, wrong string"
+        )
+        self._kind = codes_dtype(network).str
         # Kept in memory as far as there is room, and then on Spark's own disks.
         self._codes = encoded.persist(StorageLevel.MEMORY_AND_DISK)
         try:
@@ -254,7 +256,8 @@ class SparkBlocks(RowBlocks):
 
     def reduce(self, task: Task[Part], merge: Callable[[Part, Part], Part]) -> Part:
         """Apply a task to each partition, and merge what comes of them in a tree."""
-        results = self._codes.rdd.map(partial(_apply_stored, task, merge))
+        apply = partial(_apply_stored, self._kind, self.n_variables, task, merge)
+        results = self._codes.rdd.map(apply)
         if results.isEmpty():
             raise InputError("the table has no rows")
         found: Part = _unwrapped(results.treeReduce(partial(merge_results, merge=merge), depth=2))
@@ -262,21 +265,29 @@ class SparkBlocks(RowBlocks):
 
 
 def _encode_arrow(network: Network, batches: Iterator[Any]) -> Iterator[Any]:
-    """Encode the record batches of a Spark partition; one row of bytes for each."""
+    """Encode the record batches of a Spark partition; one row of bytes for each block."""
     import pyarrow as pa
     from pyspark import TaskContext
 
     context = TaskContext.get()
     place = f"partition {context.partitionId() if context else 0}"
     for batch in batches:
-        codes = encode_partition(pa.Table.from_batches([batch]), network, place)
-        data = pickle.dumps(codes)
-        yield pa.RecordBatch.from_arrays([pa.array([data], pa.binary())], ["codes"])
+        found = encode_partition(pa.Table.from_batches([batch]), network, place)
+        wrong = found.message if isinstance(found, _Wrong) else None
+        blocks = () if isinstance(found, _Wrong) else found.blocks
+        data = [b""] if wrong else [np.ascontiguousarray(block.T).tobytes() for block in blocks]
+        columns = [pa.array(data, pa.binary()), pa.array([wrong] * len(data), pa.string())]
+        yield pa.RecordBatch.from_arrays(columns, ["codes", "wrong"])
 
 
-def _apply_stored(task: Task[Part], merge: Callable[[Part, Part], Part], row: Any) -> Any:
-    # Bytes that the engine kept between two of our own functions, never a file of a user's.
-    return apply_task(pickle.loads(row.codes), task, merge)
+def _apply_stored(
+    kind: str, n_variables: int, task: Task[Part], merge: Callable[[Part, Part], Part], row: Any
+) -> Any:
+    """Apply a task to a block that Spark kept."""
+    if row.wrong is not None:
+        return _Wrong(row.wrong)
+    block = np.frombuffer(row.codes, np.dtype(kind)).reshape(n_variables, -1).T
+    return apply_task(_Codes((block,)), task, merge)
 
 
 # -- engines in this process ----------------------------------------------------------------------

@@ -77,7 +77,13 @@ def _factorise_pandas(series: Any) -> tuple[NDArray[np.int64], Sequence[Any]]:
         return series.cat.codes.to_numpy(dtype=np.int64), series.cat.categories.tolist()
     if series.dtype == object:
         kind = pd.api.types.infer_dtype(series, skipna=True)
-        if kind not in {"string", "integer", "floating", "mixed-integer-float", "boolean"}:
+        if kind == "string":
+            # pandas takes texts for the same that differ after a zero character only.
+            import polars as pl
+
+            texts = series.where(series.notna(), None).tolist()
+            return _factorise_polars(pl.Series(texts, dtype=pl.String))
+        if kind not in {"integer", "floating", "mixed-integer-float", "boolean"}:
             # pandas takes 1 and True for the same value; their texts differ.
             is_missing = series.isna().to_numpy()
             texts = [text_of(value) for value in series.tolist()]
