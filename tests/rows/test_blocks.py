@@ -241,9 +241,9 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_really_full_disk(tiny_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tiny_disk))
     blocks = StoredBlocks(10, np.dtype(np.int8))
+    rows = draw(100_000, 10)
     with pytest.raises(InputError, match="No space left"):
-        for _ in range(100):
-            blocks.append(draw(1000, 10))
+        blocks.append(rows)
     assert not list(tiny_disk.iterdir())
 
 

@@ -1,0 +1,196 @@
+"""Sums over blocks are what they stand for; the search over them ends where the whole one does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import dosift
+from dosift.network.learn import learn_from_codes
+from dosift.rows import collapse
+from dosift.rows.blocks import MemoryBlocks
+from dosift.rows.sample import Sampler
+from dosift.search.block_pricing import price_over_blocks
+from dosift.search.block_search import BlockSearch, choose, find_targets_over_blocks
+from dosift.search.engine import SearchResult, find_targets, prepare
+from dosift.search.pricing import NeighbourPricer
+from dosift.simulation import sample_codes
+from dosift.sums.first_look import FirstLook, sampler_after
+from dosift.sums.weights import WeightSums, solve_over_blocks, weight_sums
+from dosift.weights import solve_weights
+
+Problem = tuple[dosift.Network, np.ndarray, np.ndarray, np.ndarray]
+
+
+def problem(seed: int, n_variables: int = 8, n_rows: int = 20_000, k: int = 6) -> Problem:
+    """A network, targets, weights, and rows from them."""
+    rng = np.random.default_rng(seed)
+    network = dosift.random_network(n_variables, max_parents=2, random_state=rng)
+    mixture = dosift.random_mixture(network, k, max_size=2, random_state=rng)
+    targets, weights = mixture.to_codes(network)
+    codes, _ = sample_codes(network, targets, weights, n_rows, rng)
+    return network, targets.astype(np.int16), weights, np.asfortranarray(codes.astype(np.int8))
+
+
+def with_zeros(network: dosift.Network) -> dosift.Network:
+    """Make the first entry of the last variable's every other row a structural zero."""
+    tables = [table.copy() for table in network.tables]
+    tables[-1][::2, 0] = 0.0
+    tables[-1] /= tables[-1].sum(axis=1, keepdims=True)
+    return network.with_tables(tables)
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dosift.rows.blocks._LEAST_ROWS", 3_000)
+    monkeypatch.setattr("dosift.rows.blocks._MOST_ROWS", 3_000)
+    monkeypatch.setattr("dosift.rows.blocks._CHUNK_ROWS", 1_000)
+
+
+@pytest.mark.parametrize("zeros", [False, True])
+def test_sums_are_those_of_the_problem_in_memory(zeros: bool) -> None:
+    network, targets, weights, codes = problem(1)
+    if zeros:
+        network = with_zeros(network)
+    rows = collapse(codes, network.cardinalities)
+    prepared = prepare(network, rows)
+    columns = prepared.problem.columns(prepared.from_network(targets))
+    mixture = columns @ weights
+    possible = mixture > 0
+    relative = columns[possible] / mixture[possible, None]
+    counts = prepared.problem.counts[possible]
+    for blocks in (MemoryBlocks(codes, threads=2), MemoryBlocks(rows.codes, rows.counts)):
+        found = weight_sums(blocks, network, targets, weights)
+        np.testing.assert_allclose(found.gradient, counts @ relative, rtol=1e-10)
+        information = (relative * counts[:, None]).T @ relative
+        np.testing.assert_allclose(found.information, information, rtol=1e-10)
+        scale = prepared.problem.factors.log_scale[possible]
+        assert found.log_density == pytest.approx(
+            counts @ (np.log(mixture[possible]) + scale), rel=1e-10
+        )
+        assert found.n_impossible == pytest.approx(len(codes) - counts.sum())
+
+
+def test_weights_are_those_of_the_solver_in_memory() -> None:
+    network, targets, weights, codes = problem(2)
+    rows = collapse(codes, network.cardinalities)
+    prepared = prepare(network, rows)
+    columns = prepared.problem.columns(prepared.from_network(targets))
+    direct = solve_weights(columns, prepared.problem.counts, None, 1e-11)
+    start = np.ones(len(weights))
+    found = solve_over_blocks(MemoryBlocks(codes), network, targets, start, 1e-10)
+    assert found.converged
+    assert found.sums.gap <= 1e-10
+    np.testing.assert_allclose(found.weights, direct.weights, rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("zeros", [False, True])
+def test_prices_are_those_of_the_problem_in_memory(zeros: bool) -> None:
+    network, targets, weights, codes = problem(3)
+    if zeros:
+        network = with_zeros(network)
+        codes = codes[codes[:, -1] > 0]  # every row possible
+    rows = collapse(codes, network.cardinalities)
+    prepared = prepare(network, rows)
+    fit = prepared.problem.fit(prepared.from_network(targets), weights, gap=1e-9)
+    now = prepared.to_network(fit.targets, network.n_variables)
+    variables = tuple(range(network.n_variables))
+    found = price_over_blocks(MemoryBlocks(codes), network, now, fit.weights, variables, None)
+    direct = NeighbourPricer(prepared.problem).near(fit)
+    names = [t.tobytes() for t in prepared.to_network(direct.targets, network.n_variables)]
+    at = {target.tobytes(): k for k, target in enumerate(found.targets)}
+    assert set(names) == set(at)
+    order = [at[name] for name in names]
+    np.testing.assert_allclose(found.gradient[order], direct.gradient, rtol=1e-9)
+    np.testing.assert_allclose(found.curvature[order], direct.curvature, rtol=1e-9)
+
+
+def test_a_target_that_explains_more_takes_the_place_of_a_component() -> None:
+    # The second target's rows are the first's and more, so that the first is superfluous.
+    gradient = np.array([1000.0, 1400.0])
+    information = np.array([[1000.0, 1400.0], [1400.0, 2000.0]])
+    sums = WeightSums(gradient, information, 0.0, 1000.0, 0.0)
+    chosen, weights = choose(sums, np.array([1.0]), np.array([5.0, 5.0]))
+    assert chosen.tolist() == [1]
+    assert weights.tolist() == [1.0]
+
+
+def search(
+    network: dosift.Network, codes: np.ndarray, most: int, max_size: int | None = None
+) -> SearchResult:
+    blocks = MemoryBlocks(codes, threads=2)
+    look = FirstLook(network, Sampler(network.cardinalities, 0, most=most))
+    seen = blocks.reduce(look, look.merge)
+    assert seen.whole is None
+    sampler = sampler_after(look.sampler, seen)
+    sample = sampler.configurations(blocks.reduce(sampler, sampler.merge), blocks.n_rows)
+    assert len(sample.codes) <= most
+    return find_targets_over_blocks(
+        BlockSearch(network, blocks, sample, seen.families, max_size, True, 1e-8, lambda *_: None)
+    )
+
+
+def names(targets: np.ndarray) -> set[bytes]:
+    return {target.astype(np.int16).tobytes() for target in targets}
+
+
+def test_the_search_ends_where_the_one_over_all_rows_does() -> None:
+    alike = 0
+    for seed in range(10):
+        network, _, _, codes = problem(100 + seed, n_rows=40_000)
+        ours = search(network, codes, 2_000)
+        whole = find_targets(network, collapse(codes, network.cardinalities))
+        alike += names(ours.targets) == names(whole.targets)
+        assert ours.penalised_score > whole.penalised_score - 30.0
+        assert ours.converged
+        if names(ours.targets) == names(whole.targets):
+            assert ours.log_likelihood == pytest.approx(whole.log_likelihood, abs=1e-2)
+            np.testing.assert_allclose(ours.weights, whole.weights, rtol=0, atol=1e-6)
+    assert alike >= 9
+
+
+def test_a_learned_network_is_refined_by_all_rows() -> None:
+    for seed in range(3):
+        network, _, _, codes = problem(200 + seed, n_rows=30_000)
+        rng = np.random.default_rng(seed)
+        nothing = np.full((1, network.n_variables), -1)
+        control, _ = sample_codes(network, nothing, np.ones(1), 30_000, rng)
+        learned = learn_from_codes(network.variables, network.parents, control, 1.0)
+        ours = search(learned, codes, 2_000)
+        whole = find_targets(learned, collapse(codes, network.cardinalities))
+        if names(ours.targets) == names(whole.targets):
+            for one, other in zip(ours.network.tables, whole.network.tables, strict=True):
+                np.testing.assert_allclose(one, other, rtol=0, atol=5e-3)
+            np.testing.assert_allclose(ours.weights, whole.weights, rtol=0, atol=5e-3)
+        # Closer to the truth than before the rows of the mixture taught it.
+        before, after = (
+            sum(np.abs(a - b).sum() for a, b in zip(tables, network.tables, strict=True))
+            for tables in (learned.tables, ours.network.tables)
+        )
+        assert after < before
+
+
+def test_a_component_that_the_sample_cannot_show_is_found() -> None:
+    network, targets, _, _ = problem(5)
+    rare = targets[0].copy()
+    rare[:] = -1
+    rare[int(np.argmin([t.shape[1] for t in network.tables]))] = 0
+    mixture = np.concatenate([np.full((1, network.n_variables), -1), rare[None, :]])
+    rng = np.random.default_rng(0)
+    codes, _ = sample_codes(network, mixture, np.array([0.99, 0.01]), 120_000, rng)
+    codes = np.asfortranarray(codes.astype(np.int8))
+    found = search(network, codes, 1_000)
+    assert names(found.targets) == names(mixture)
+
+
+def test_rows_that_the_sample_does_not_explain_join_it() -> None:
+    network, _, _, _ = problem(6)
+    network = with_zeros(network)
+    n = network.n_variables
+    targets = np.full((2, n), -1)
+    targets[1, n - 1] = 0  # rows that are impossible otherwise, a few among many
+    rng = np.random.default_rng(0)
+    codes, _ = sample_codes(network, targets, np.array([0.9995, 0.0005]), 60_000, rng)
+    found = search(network, np.asfortranarray(codes.astype(np.int8)), 500)
+    assert names(found.targets) == names(targets)
+    assert np.isfinite(found.log_likelihood)
