@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
@@ -100,9 +101,11 @@ def target_text(data: bytes) -> None:
 
 
 def rows_file(data: bytes, suffix: str) -> None:
-    """Read a table, and encode it against the hostile network."""
+    """Read a table, at once and in small parts, and encode it against the hostile network."""
     with file_of(data, f"rows{suffix}") as path:
         frame = read_rows(path)
+        with mock.patch("dosift.rows.text.BLOCK_BYTES", 11):
+            assert read_rows(path).equals(frame)
         assert frame.height > 0
         assert len(set(frame.columns)) == len(frame.columns)
         encoded = load_rows(path, HOSTILE, allow_missing=True)
