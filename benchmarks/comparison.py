@@ -30,10 +30,10 @@ from typing import Any
 import numpy as np
 from comparison_tools import TOOLS, Answer, Problem
 
-from dosift.evaluation import compare_codes
-from dosift.network.model import Network
-from dosift.random_problems import random_mixture, random_network
-from dosift.simulation import sample_codes
+from dosift.model.evaluation import compare_codes
+from dosift.model.network import Network
+from dosift.model.random_problems import random_mixture, random_network
+from dosift.model.simulate import sample_codes
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import dosift
-from dosift.network.learn import learn_from_codes
-from dosift.network.model import Network
-from dosift.rows import collapse
+from dosift.data import collapse
+from dosift.learning.tables import learn_from_codes
+from dosift.model.network import Network
 
 #: Starts of every mixture fitted by EM; the best likelihood is kept.
 STARTS = 10
@@ -186,7 +186,7 @@ def _p_value(problem: Problem, i: int, parents: tuple[int, ...]) -> float:
     """Chi-square test of a variable's mechanism, control rows against the pool."""
     from scipy.stats import chi2
 
-    from dosift.network.learn import counts_of
+    from dosift.learning.tables import counts_of
 
     families = [parents if j == i else () for j in range(problem.rows.shape[1])]
     sides = [

@@ -34,16 +34,16 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 import dosift
-from dosift.assignment import assign
-from dosift.inference import logit_interval, weight_covariance
-from dosift.learning import DEFAULT_PRIOR
-from dosift.network.learn import learn_from_codes
-from dosift.network.model import Network
-from dosift.random_problems import random_mixture, random_network
-from dosift.rows import collapse
-from dosift.simulation import sample_codes
-from dosift.uncertainty.p_values import likelihood_ratio_p_values
-from dosift.uncertainty.rate_tests import rates_with_tests
+from dosift.data import collapse
+from dosift.inference.intervals import logit_interval, weight_covariance
+from dosift.inference.p_values import likelihood_ratio_p_values
+from dosift.inference.rate_tests import rates_with_tests
+from dosift.learning.learn import DEFAULT_PRIOR
+from dosift.learning.tables import learn_from_codes
+from dosift.likelihood.assignment import assign
+from dosift.model.network import Network
+from dosift.model.random_problems import random_mixture, random_network
+from dosift.model.simulate import sample_codes
 
 Ints = NDArray[np.integer]
 

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 import dosift
 from dosift.errors import DosiftWarning
-from dosift.network.graph import Graph
+from dosift.io.graph import Graph
 
 Floats = NDArray[np.float64]
 

@@ -9,10 +9,10 @@ import time
 
 import numpy as np
 
+from dosift.data import collapse
 from dosift.methods import Options, estimate
-from dosift.random_problems import random_mixture, random_network
-from dosift.rows import collapse
-from dosift.simulation import sample_codes
+from dosift.model.random_problems import random_mixture, random_network
+from dosift.model.simulate import sample_codes
 
 SETTINGS = [("em", n) for n in (4, 5, 6, 7)] + [("brute-force", n) for n in (4, 5, 6)]
 

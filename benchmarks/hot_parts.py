@@ -11,15 +11,14 @@ from tempfile import mkdtemp
 import numpy as np
 import polars as pl
 
-from dosift.assignment import assign
-from dosift.interventions import Mixture
-from dosift.likelihood import MechanismFactors
-from dosift.network import Network
-from dosift.random_problems import random_mixture, random_network
-from dosift.rows import collapse, encode, read_rows
+from dosift.data import collapse, encode, read_rows
+from dosift.likelihood.assignment import assign
+from dosift.likelihood.factors import MechanismFactors
+from dosift.likelihood.weights import solve_weights
+from dosift.model import Mixture, Network
+from dosift.model.random_problems import random_mixture, random_network
+from dosift.model.simulate import sample_codes
 from dosift.search.engine import find_targets
-from dosift.simulation import sample_codes
-from dosift.weights import solve_weights
 
 #: Variables and rows. Three states each; at most two parents, targets of at most two variables.
 #: Rows of "tall" repeat (3^8 = 6,561 configurations), those of "large" hardly do.

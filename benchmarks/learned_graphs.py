@@ -24,7 +24,7 @@ import numpy as np
 
 import dosift
 from dosift.errors import DosiftWarning
-from dosift.network.graph import Graph
+from dosift.io.graph import Graph
 from dosift.structure import learn_graph, open_edges, stability
 
 N_GRAPHS, OFTEN = 20, 0.8

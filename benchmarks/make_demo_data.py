@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 import dosift
-from dosift.interventions import Mixture, do
+from dosift.model import Mixture, do
 
 FOLDER = Path(__file__).parent.parent / "src" / "dosift" / "datasets" / "data"
 SEED = 20261123

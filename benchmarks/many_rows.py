@@ -23,15 +23,15 @@ import numpy as np
 import polars as pl
 
 import dosift
-from dosift.network import write_network
-from dosift.rows import collapse
-from dosift.rows.blocks import MemoryBlocks
-from dosift.rows.sample import Sampler
-from dosift.rows.write import write_parts
+from dosift.data import collapse
+from dosift.data.blocks import MemoryBlocks
+from dosift.data.sample import Sampler
+from dosift.data.write import write_parts
+from dosift.io import write_network
+from dosift.likelihood.first_pass import FirstLook, sampler_after
+from dosift.model.simulate import sample_codes
 from dosift.search.block_search import BlockSearch, find_targets_over_blocks
 from dosift.search.engine import find_targets
-from dosift.simulation import sample_codes
-from dosift.sums.first_look import FirstLook, sampler_after
 
 _PART = 500_000
 

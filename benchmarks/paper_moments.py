@@ -19,13 +19,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.evaluation import compare_codes
+from dosift.data import Configurations, collapse
+from dosift.learning.tables import learn_from_codes
 from dosift.methods import Options, estimate
-from dosift.network.learn import learn_from_codes
-from dosift.network.model import Network
-from dosift.random_problems import random_mixture, random_network
-from dosift.rows import Configurations, collapse
-from dosift.simulation import sample_codes
+from dosift.model.evaluation import compare_codes
+from dosift.model.network import Network
+from dosift.model.random_problems import random_mixture, random_network
+from dosift.model.simulate import sample_codes
 
 Targets, Floats = NDArray[np.int64], NDArray[np.float64]
 

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from paper_moments import draw
 from scipy.optimize import nnls
 
-from dosift.evaluation import compare_codes
+from dosift.data import Configurations
 from dosift.methods import DEFAULT_EPSILON
 from dosift.methods.moments import PrefixFrequencies, smoothed
 from dosift.methods.prefixes import extensions, solve_stage, solve_system, stage_of
-from dosift.network.model import Network
-from dosift.rows import Configurations
+from dosift.model.evaluation import compare_codes
+from dosift.model.network import Network
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]

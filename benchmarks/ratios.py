@@ -19,11 +19,11 @@ import polars as pl
 from hot_parts import SIZES, problem
 
 from dosift import InterventionMixture
+from dosift.data import collapse, encode, read_rows
 from dosift.estimator import METHODS
-from dosift.evaluation import compare_codes
-from dosift.random_problems import random_mixture, random_network
-from dosift.rows import collapse, encode, read_rows
-from dosift.simulation import sample_codes
+from dosift.model.evaluation import compare_codes
+from dosift.model.random_problems import random_mixture, random_network
+from dosift.model.simulate import sample_codes
 
 #: Variables, rows and problems of the comparison with the moment method; as in its paper.
 SETTINGS = ((4, 16_384, 20), (4, 262_144, 10), (8, 16_384, 6), (8, 262_144, 4))

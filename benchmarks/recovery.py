@@ -29,16 +29,15 @@ from pathlib import Path
 
 import numpy as np
 
-from dosift.evaluation import compare_codes
-from dosift.interventions import Mixture
-from dosift.learning import DEFAULT_PRIOR
-from dosift.network import Network
-from dosift.network.learn import learn_from_codes
-from dosift.random_problems import random_mixture, random_network
-from dosift.rows import collapse
+from dosift.data import collapse
+from dosift.learning.learn import DEFAULT_PRIOR
+from dosift.learning.tables import learn_from_codes
+from dosift.model import Mixture, Network
+from dosift.model.evaluation import compare_codes
+from dosift.model.random_problems import random_mixture, random_network
+from dosift.model.simulate import sample_codes
 from dosift.search.engine import SearchResult, find_targets, prepare
 from dosift.search.prune import prune
-from dosift.simulation import sample_codes
 from dosift.study.problems import draw_problem, named_network
 
 

@@ -39,12 +39,12 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 import dosift
-from dosift.assignment import assign
-from dosift.learning import DEFAULT_PRIOR
-from dosift.network.learn import learn_from_codes
-from dosift.network.model import Network
-from dosift.random_problems import random_mixture, random_network
-from dosift.simulation import sample_codes
+from dosift.learning.learn import DEFAULT_PRIOR
+from dosift.learning.tables import learn_from_codes
+from dosift.likelihood.assignment import assign
+from dosift.model.network import Network
+from dosift.model.random_problems import random_mixture, random_network
+from dosift.model.simulate import sample_codes
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]

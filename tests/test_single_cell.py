@@ -15,10 +15,10 @@ import pytest
 import scipy.sparse as sp
 
 import dosift
+from dosift.data import load_rows, read_rows
+from dosift.data.anndata import cells_of, read_cells
 from dosift.errors import InputError
-from dosift.network.bif import parse_bif
-from dosift.rows import load_rows, read_rows
-from dosift.rows.cells import cells_of, read_cells
+from dosift.io.bif import parse_bif
 from dosift.single_cell import fit_anndata
 
 ad = pytest.importorskip("anndata")
@@ -134,7 +134,7 @@ def test_every_form_of_matrix_gives_the_same(
 
 def test_blocks_of_rows_join(adata: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = cells_of(adata, GENES).numbers["G2"]
-    monkeypatch.setattr("dosift.rows.cells._BLOCK", 7)
+    monkeypatch.setattr("dosift.data.anndata._BLOCK", 7)
     assert np.array_equal(cells_of(adata, GENES).numbers["G2"], expected)
 
 
@@ -380,7 +380,7 @@ def test_a_layer_belongs_to_h5ad(network: dosift.Network, adata: Any) -> None:
 def test_a_matrix_too_large_to_read_whole(adata: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     path = _saved(adata)
     assert read_rows(path).columns == list(adata.var_names)
-    monkeypatch.setattr("dosift.rows.cells._MOST_ENTRIES", 100)
+    monkeypatch.setattr("dosift.data.anndata._MOST_ENTRIES", 100)
     with pytest.raises(InputError, match="too many to read whole"):
         read_rows(path)
 

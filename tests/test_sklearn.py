@@ -20,7 +20,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import dosift
 from dosift.errors import InputError, NotFittedError
-from dosift.network.model import Network, Variable
+from dosift.model.network import Network, Variable
 
 
 def independent(n_variables: int, n_states: int) -> Network:

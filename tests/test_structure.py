@@ -18,7 +18,7 @@ from dosift.errors import (
     MisfitWarning,
     MissingDependencyError,
 )
-from dosift.graph_learners import METHODS
+from dosift.learning.graph_learners import METHODS
 from dosift.structure import edge_table, learn_graph, open_edges, plausible_graphs, stability
 
 pytest.importorskip("pyagrum")
@@ -166,7 +166,7 @@ def test_a_misfit_is_counted() -> None:
     flipped = pl.DataFrame({"a": a, "b": np.where(rng.random(4000) < 0.9, a, 1 - a)})
     with pytest.warns(MisfitWarning, match="under 1 of 1 graphs") as caught:
         # With max_size=1, since any joint distribution is a mixture of do's on all variables.
-        stability(control, flipped, max_size=1, graphs=[dosift.network.graph.Graph(("a", "b"), ())])
+        stability(control, flipped, max_size=1, graphs=[dosift.io.graph.Graph(("a", "b"), ())])
     assert len(caught) == 1
 
 

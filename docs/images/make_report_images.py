@@ -16,8 +16,8 @@ from playwright.sync_api import sync_playwright
 
 import dosift
 from dosift.datasets import load_incident
-from dosift.report import render_report
-from dosift.result import result_content
+from dosift.results.folder import result_content
+from dosift.results.report import render_report
 
 HERE = Path(__file__).parent
 

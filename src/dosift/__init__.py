@@ -13,56 +13,60 @@ from dosift._version import __version__
 
 if TYPE_CHECKING:
     from dosift import identifiability as identifiability
-    from dosift.annotation import annotate
-    from dosift.cross_validation import held_out
-    from dosift.discretization import discretize
-    from dosift.discretizer import Discretizer
+    from dosift.data import read_rows
+    from dosift.data.discretize import discretize
+    from dosift.data.discretizer import Discretizer
     from dosift.errors import DosiftError, InputError
     from dosift.estimator import InterventionMixture
-    from dosift.evaluation import evaluate
-    from dosift.interventions import Mixture, Target, do, parse_target
-    from dosift.learning import learn_network
+    from dosift.io import from_pgmpy, from_pyagrum, read_network, write_network
+    from dosift.learning.learn import learn_network
     from dosift.methods import recover_mixture
-    from dosift.network import Network, from_pgmpy, from_pyagrum, read_network, write_network
-    from dosift.prior_knowledge import PriorKnowledge
-    from dosift.random_problems import random_mixture, random_network
-    from dosift.resampling import bootstrap
-    from dosift.rows import read_rows
-    from dosift.simulation import simulate
+    from dosift.methods.prior_knowledge import PriorKnowledge
+    from dosift.model import Mixture, Network, Target, do, parse_target
+    from dosift.model.evaluation import evaluate
+    from dosift.model.random_problems import random_mixture, random_network
+    from dosift.model.simulate import simulate
+    from dosift.resampling.bootstrap import bootstrap
+    from dosift.resampling.held_out import held_out
+    from dosift.results.annotate import annotate
     from dosift.single_cell import fit_anndata
 
 #: Where each public name lives; imported on first use, so that the command starts fast.
 _HOMES = {
-    "Discretizer": "dosift.discretizer",
+    "Discretizer": "dosift.data.discretizer",
     "DosiftError": "dosift.errors",
     "InputError": "dosift.errors",
     "InterventionMixture": "dosift.estimator",
-    "Mixture": "dosift.interventions",
-    "Network": "dosift.network",
-    "PriorKnowledge": "dosift.prior_knowledge",
-    "Target": "dosift.interventions",
-    "discretize": "dosift.discretization",
-    "do": "dosift.interventions",
-    "annotate": "dosift.annotation",
-    "bootstrap": "dosift.resampling",
-    "evaluate": "dosift.evaluation",
+    "Mixture": "dosift.model",
+    "Network": "dosift.model",
+    "PriorKnowledge": "dosift.methods.prior_knowledge",
+    "Target": "dosift.model",
+    "discretize": "dosift.data.discretize",
+    "do": "dosift.model",
+    "annotate": "dosift.results.annotate",
+    "bootstrap": "dosift.resampling.bootstrap",
+    "evaluate": "dosift.model.evaluation",
     "fit_anndata": "dosift.single_cell",
-    "from_pgmpy": "dosift.network",
-    "from_pyagrum": "dosift.network",
-    "held_out": "dosift.cross_validation",
-    "learn_network": "dosift.learning",
-    "parse_target": "dosift.interventions",
-    "random_mixture": "dosift.random_problems",
-    "random_network": "dosift.random_problems",
-    "read_network": "dosift.network",
-    "read_rows": "dosift.rows",
+    "from_pgmpy": "dosift.io",
+    "from_pyagrum": "dosift.io",
+    "held_out": "dosift.resampling.held_out",
+    "learn_network": "dosift.learning.learn",
+    "parse_target": "dosift.model",
+    "random_mixture": "dosift.model.random_problems",
+    "random_network": "dosift.model.random_problems",
+    "read_network": "dosift.io",
+    "read_rows": "dosift.data",
     "recover_mixture": "dosift.methods",
-    "simulate": "dosift.simulation",
-    "write_network": "dosift.network",
+    "simulate": "dosift.model.simulate",
+    "write_network": "dosift.io",
 }
 
 #: Modules that are reached as attributes without being imported first.
-_MODULES = frozenset({"identifiability", "plot", "structure"})
+_MODULES = {
+    "identifiability": "dosift.identifiability",
+    "plot": "dosift.results.plot",
+    "structure": "dosift.structure",
+}
 
 __all__ = [
     "Discretizer",
@@ -97,7 +101,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
-        return importlib.import_module(f"dosift.{name}")
+        return importlib.import_module(_MODULES[name])
     if name not in _HOMES:
         raise AttributeError(f"module 'dosift' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOMES[name]), name)

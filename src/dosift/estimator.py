@@ -12,16 +12,26 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from threadpoolctl import threadpool_limits
 
-from dosift.assignment import Assignment, assign
-from dosift.batches import BatchedFit, batch_table, check_batches, fit_batches
-from dosift.block_checks import pair_p_values
-from dosift.block_fit import fit_blocks, look
-from dosift.certainty import Certainty, certainty
-from dosift.conventions import Conventions, as_codes, not_fitted
+from dosift.checks.assignment_confidence import Certainty, certainty
+from dosift.checks.block_checks import pair_p_values
+from dosift.checks.fit_check import FitCheck
+from dosift.checks.missing import MissingValues, look_at_missing, words_of_warning
+from dosift.checks.model_check import check_model
+from dosift.checks.surprisal import FALSE_SHARE, SurpriseScale, unexplained
+from dosift.data import Configurations, Encoded, collapse, load_rows, to_native
+from dosift.data.blocks import MemoryBlocks, RowBlocks, available_threads
+from dosift.data.engines import engine_blocks, engine_of
+from dosift.data.sample import MOST_CONFIGURATIONS
+from dosift.data.side_columns import SideColumn, load_with_columns, side_column
 from dosift.errors import ConvergenceWarning, InputError, MisfitWarning, MissingValuesWarning
-from dosift.fit_check import FitCheck
-from dosift.interventions import Mixture, Target
-from dosift.labels import (
+from dosift.inference import Belief, believe
+from dosift.inference.rate_tests import Pair, RateWithTest, pair_p_value, rates_with_tests
+from dosift.likelihood.assignment import Assignment, assign
+from dosift.likelihood.weights import DEFAULT_GAP
+from dosift.methods import DEFAULT_EPSILON, OPTIMISING, Options, estimate
+from dosift.methods.batches import BatchedFit, batch_table, check_batches, fit_batches
+from dosift.methods.block_fit import fit_blocks, look
+from dosift.methods.labels import (
     Labels,
     check_label_options,
     read_labels,
@@ -29,25 +39,13 @@ from dosift.labels import (
     weigh_with_labels,
     with_labels,
 )
-from dosift.methods import DEFAULT_EPSILON, OPTIMISING, Options, estimate
-from dosift.misfit import fit_check_content, misfit_in_words
-from dosift.missing_values import MissingValues, look_at_missing, words_of_warning
-from dosift.model_check import check_model
-from dosift.network.model import Network, without_negligible
-from dosift.parameters import check_parameters, checked_network
-from dosift.prior_knowledge import PriorKnowledge
-from dosift.rows import Configurations, Encoded, collapse, load_rows, to_native
-from dosift.rows.blocks import MemoryBlocks, RowBlocks, available_threads
-from dosift.rows.engines import engine_blocks, engine_of
-from dosift.rows.sample import MOST_CONFIGURATIONS
-from dosift.rows.side_columns import SideColumn, load_with_columns, side_column
-from dosift.search.constraints import Constraints
-from dosift.search.engine import SearchResult
-from dosift.search.mechanisms import ChangedMechanism
-from dosift.simulation import RandomState, as_generator
-from dosift.soft import check_kind, intervention_table, mechanism_table, soften
-from dosift.surprise import FALSE_SHARE, SurpriseScale, unexplained
-from dosift.tables import (
+from dosift.methods.parameters import check_parameters, checked_network
+from dosift.methods.prior_knowledge import PriorKnowledge
+from dosift.methods.soft import check_kind, intervention_table, mechanism_table, soften
+from dosift.model import Mixture, Target
+from dosift.model.network import Network, without_negligible
+from dosift.model.simulate import RandomState, as_generator
+from dosift.results.tables import (
     component_table,
     confusable_table,
     family_table,
@@ -55,9 +53,11 @@ from dosift.tables import (
     undecided_table,
     variable_table,
 )
-from dosift.uncertainty import Belief, believe
-from dosift.uncertainty.rate_tests import Pair, RateWithTest, pair_p_value, rates_with_tests
-from dosift.weights import DEFAULT_GAP
+from dosift.results.words import fit_check_content, misfit_in_words
+from dosift.search.constraints import Constraints
+from dosift.search.engine import SearchResult
+from dosift.search.mechanisms import ChangedMechanism
+from dosift.utils.sklearn_api import Conventions, as_codes, not_fitted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -800,7 +800,7 @@ class InterventionMixture(Conventions):
         polars.DataFrame
             State names, one column for each variable.
         """
-        from dosift.simulation import simulate
+        from dosift.model.simulate import simulate
 
         self._check_fitted()
         return simulate(self.network_, self.mixture_, n_rows, random_state)

@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift._version import __version__
-from dosift.discretizer import Discretizer
+from dosift.data.anndata import Cells, cells_of, name_levels, name_states
+from dosift.data.discretizer import Discretizer
+from dosift.data.side_columns import SideColumn, side_column
 from dosift.errors import InputError, MissingDependencyError, nearest
 from dosift.estimator import InterventionMixture
-from dosift.learning import DEFAULT_PRIOR, learn_network
-from dosift.network.bif import format_bif
-from dosift.network.graph import Graph, read_graph
-from dosift.network.model import Network
-from dosift.result import distrust
-from dosift.rows.cells import Cells, cells_of, name_levels, name_states
-from dosift.rows.side_columns import SideColumn, side_column
+from dosift.io.bif import format_bif
+from dosift.io.graph import Graph, read_graph
+from dosift.learning.learn import DEFAULT_PRIOR, learn_network
+from dosift.model.network import Network
+from dosift.results.folder import distrust
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,20 +13,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.data import load_rows, to_native
 from dosift.errors import (
     GuessedGraphWarning,
     InputError,
     MisfitWarning,
 )
 from dosift.estimator import InterventionMixture
-from dosift.graph_learners import Codes, Edge, GraphLearner
-from dosift.learning import DEFAULT_PRIOR, learn_network
-from dosift.network.equivalence import open_edges
-from dosift.network.graph import Graph, read_graph
-from dosift.network.learn import learn_from_codes
-from dosift.network.model import Network
-from dosift.rows import load_rows, to_native
-from dosift.simulation import RandomState, as_generator
+from dosift.io.graph import Graph, read_graph
+from dosift.learning.equivalence import open_edges
+from dosift.learning.graph_learners import Codes, Edge, GraphLearner
+from dosift.learning.learn import DEFAULT_PRIOR, learn_network
+from dosift.learning.tables import learn_from_codes
+from dosift.model.network import Network
+from dosift.model.simulate import RandomState, as_generator
 
 __all__ = ["edge_table", "learn_graph", "open_edges", "plausible_graphs", "stability"]
 
@@ -250,7 +250,7 @@ def _shared(models: Sequence[InterventionMixture]) -> Any:
     """Table of targets and of single assignments over answers."""
     import polars as pl
 
-    from dosift.interventions import Target
+    from dosift.model import Target
 
     weights: dict[tuple[str, str], NDArray[np.float64]] = {}
     for at, model in enumerate(models):
@@ -281,7 +281,7 @@ def _control(control: Any) -> tuple[Codes, Network]:
     import narwhals as nw
     import polars as pl
 
-    from dosift.rows import read_rows
+    from dosift.data import read_rows
 
     if isinstance(control, str) or hasattr(control, "__fspath__"):
         control = read_rows(control)

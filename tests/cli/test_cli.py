@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 import dosift
-from dosift.interventions import Mixture
+from dosift.model import Mixture
 
 NETWORK = """network unknown {
 }

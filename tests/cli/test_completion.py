@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from dosift.methods import METHODS
-from dosift.resampling import KINDS as RESAMPLES
-from dosift.soft import KINDS as INTERVENTIONS
+from dosift.methods.soft import KINDS as INTERVENTIONS
+from dosift.resampling.bootstrap import KINDS as RESAMPLES
 from dosift.study import PRESETS
 
 

@@ -15,9 +15,9 @@ from dosift.cli import estimates
 from dosift.cli.estimates import NOTICE_FROM, Forecast, Work
 from dosift.cli.fit import fit_files
 from dosift.cli.study import _Progress
-from dosift.progress import ProgressReporter
-from dosift.random_problems import random_mixture, random_network
+from dosift.model.random_problems import random_mixture, random_network
 from dosift.study import StudySettings, run_study
+from dosift.utils.progress import ProgressReporter
 
 
 class Clock:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import dosift
-from dosift.random_problems import random_mixture, random_network
+from dosift.model.random_problems import random_mixture, random_network
 
 COMMANDS = ("assign", "check", "demo", "evaluate", "fit", "report", "simulate", "study")
 

@@ -12,7 +12,7 @@ import pytest
 
 from dosift.datasets import load_sachs, sachs, sachs_graph
 from dosift.errors import DosiftError, InputError
-from dosift.network.graph import read_graph
+from dosift.io.graph import read_graph
 
 NAME = "sachs.2005.discrete.txt"
 CONTENT = b"raf\tmek\n" + b"1\t2\n" * 5399 + b"3\t1\n"

@@ -16,8 +16,8 @@ import polars as pl
 import pytest
 
 from dosift.datasets import load_incident
-from dosift.interventions import Mixture
-from dosift.result import read_result
+from dosift.model import Mixture
+from dosift.results.folder import read_result
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs the signals of Unix")
 

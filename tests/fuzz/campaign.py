@@ -99,12 +99,6 @@ def fuzz(name: str, arguments: argparse.Namespace) -> None:
             import networkx.readwrite.graphml  # noqa: F401
         import targets
 
-        import dosift.network.bif
-        import dosift.network.bif_parser
-        import dosift.network.dot
-        import dosift.network.xmlbif
-        import dosift.network.xmlbif_parser
-        import dosift.rows.factorise  # noqa: F401
     with tempfile.TemporaryDirectory() as found:
         words = Path(found) / "words"
         words.write_text("".join(map(_quoted, _WORDS[name].split())))

@@ -20,12 +20,12 @@ from unittest import mock
 
 import numpy as np
 
+from dosift.data import load_rows, read_rows
 from dosift.errors import DosiftError, InputError
-from dosift.interventions import Mixture
-from dosift.interventions.target import parse_target
-from dosift.network import Network, read_network, write_network
-from dosift.network.graph import read_graph
-from dosift.rows import load_rows, read_rows
+from dosift.io import read_network, write_network
+from dosift.io.graph import read_graph
+from dosift.model import Mixture, Network
+from dosift.model.target import parse_target
 
 #: A network whose names are as hostile as names may be.
 HOSTILE = Network.from_tables(
@@ -104,7 +104,7 @@ def rows_file(data: bytes, suffix: str) -> None:
     """Read a table, at once and in small parts, and encode it against the hostile network."""
     with file_of(data, f"rows{suffix}") as path:
         frame = read_rows(path)
-        with mock.patch("dosift.rows.text.BLOCK_BYTES", 11):
+        with mock.patch("dosift.data.text.BLOCK_BYTES", 11):
             assert read_rows(path).equals(frame)
         assert frame.height > 0
         assert len(set(frame.columns)) == len(frame.columns)

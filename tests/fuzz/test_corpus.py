@@ -11,9 +11,10 @@ import pytest
 import targets
 
 from dosift.errors import InputError
-from dosift.network import Network, Variable, read_network
-from dosift.network.graph import read_graph
-from dosift.network.learn import learn_from_codes
+from dosift.io import read_network
+from dosift.io.graph import read_graph
+from dosift.learning.tables import learn_from_codes
+from dosift.model import Network, Variable
 
 CORPUS = Path(__file__).parent / "corpus"
 INPUTS = sorted(path for path in CORPUS.glob("*/*") if path.is_file())
@@ -91,14 +92,14 @@ def test_a_group_of_groups_is_refused_before_its_edges_are_made(tmp_path: Path) 
 def test_files_without_end_are_refused(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import dosift.interventions.mixture_file
-    import dosift.network.graph
-    import dosift.network.storage
-    from dosift.interventions import Mixture
+    import dosift.io.graph
+    import dosift.model.mixture_file
+    import dosift.utils.storage
+    from dosift.model import Mixture
 
-    monkeypatch.setattr(dosift.interventions.mixture_file, "MAX_FILE_BYTES", 2**20)
-    monkeypatch.setattr(dosift.network.graph, "MAX_FILE_BYTES", 2**20)
-    monkeypatch.setattr(dosift.network.storage, "MAX_FILE_BYTES", 2**20)
+    monkeypatch.setattr(dosift.model.mixture_file, "MAX_FILE_BYTES", 2**20)
+    monkeypatch.setattr(dosift.io.graph, "MAX_FILE_BYTES", 2**20)
+    monkeypatch.setattr(dosift.utils.storage, "MAX_FILE_BYTES", 2**20)
     (tmp_path / name).symlink_to("/dev/zero")
     read = {"net": read_network, "g": read_graph, "mix": Mixture.read}[name.partition(".")[0]]
     with pytest.raises(InputError, match="larger than 1 MiB"):

@@ -13,9 +13,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from dosift.interventions import Mixture
-from dosift.interventions.target import parse_target
-from dosift.network import Network, read_network, write_network
+from dosift.io import read_network, write_network
+from dosift.model import Mixture, Network
+from dosift.model.target import parse_target
 
 NAMES = [
     "<script>alert(1)</script>",

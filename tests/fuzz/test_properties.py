@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 import dosift
 from dosift.errors import InputError
-from dosift.interventions import Mixture, Target
-from dosift.interventions.target import parse_target
-from dosift.network.dot import parse_dot
-from dosift.network.graph import Graph, read_graph
+from dosift.io.dot import parse_dot
+from dosift.io.graph import Graph, read_graph
+from dosift.model import Mixture, Target
+from dosift.model.target import parse_target
 
 NAMES = st.one_of(
     st.text(
@@ -206,4 +206,4 @@ def test_pickles_are_refused_as_rows(name: str, tmp_path: Path) -> None:
 
     (tmp_path / name).write_bytes(pickle.dumps(Bomb()))
     with pytest.raises((InputError, dosift.errors.MissingDependencyError)):
-        dosift.rows.load_rows(tmp_path / name, targets.HOSTILE)
+        dosift.data.load_rows(tmp_path / name, targets.HOSTILE)

@@ -9,11 +9,11 @@ import polars as pl
 import pytest
 
 import dosift
+from dosift.data import Encoded
 from dosift.errors import InputError
 from dosift.methods import METHODS, OPTIMISING
 from dosift.methods.enumerated import EM_GAP, all_targets, count_targets
-from dosift.result import distrust
-from dosift.rows import Encoded
+from dosift.results.folder import distrust
 
 SETTINGS = pytest.mark.filterwarnings("ignore::dosift.errors.MisfitWarning")
 

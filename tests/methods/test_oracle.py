@@ -7,8 +7,8 @@ import pytest
 
 import dosift
 from dosift.errors import InputError
-from dosift.evaluation import compare_codes
-from dosift.likelihood import MechanismFactors
+from dosift.likelihood.factors import MechanismFactors
+from dosift.model.evaluation import compare_codes
 
 BINARY = ["0", "1"]
 

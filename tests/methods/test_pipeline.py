@@ -11,9 +11,9 @@ import pytest
 
 import dosift
 from dosift.cli.fit import EXIT_UNTRUSTED, fit
+from dosift.io import write_network
 from dosift.methods import METHODS
-from dosift.network import write_network
-from dosift.result import read_result
+from dosift.results.folder import read_result
 
 PAGE = Path(__file__).parents[2] / "docs" / "methods.md"
 

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 
 import dosift
-from dosift.network.learn import learn_from_codes
-from dosift.rows import collapse
-from dosift.rows.blocks import MemoryBlocks
-from dosift.rows.sample import Sampler
+from dosift.data import collapse
+from dosift.data.blocks import MemoryBlocks
+from dosift.data.sample import Sampler
+from dosift.learning.tables import learn_from_codes
+from dosift.likelihood.first_pass import FirstLook, sampler_after
+from dosift.likelihood.weight_sums import WeightSums, solve_over_blocks, weight_sums
+from dosift.likelihood.weights import solve_weights
+from dosift.model.simulate import sample_codes
 from dosift.search.block_pricing import price_over_blocks
 from dosift.search.block_search import BlockSearch, choose, find_targets_over_blocks
 from dosift.search.engine import SearchResult, find_targets, prepare
 from dosift.search.pricing import NeighbourPricer
-from dosift.simulation import sample_codes
-from dosift.sums.first_look import FirstLook, sampler_after
-from dosift.sums.weights import WeightSums, solve_over_blocks, weight_sums
-from dosift.weights import solve_weights
 
 Problem = tuple[dosift.Network, np.ndarray, np.ndarray, np.ndarray]
 
@@ -42,9 +42,9 @@ def with_zeros(network: dosift.Network) -> dosift.Network:
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dosift.rows.blocks._LEAST_ROWS", 3_000)
-    monkeypatch.setattr("dosift.rows.blocks._MOST_ROWS", 3_000)
-    monkeypatch.setattr("dosift.rows.blocks._CHUNK_ROWS", 1_000)
+    monkeypatch.setattr("dosift.data.blocks._LEAST_ROWS", 3_000)
+    monkeypatch.setattr("dosift.data.blocks._MOST_ROWS", 3_000)
+    monkeypatch.setattr("dosift.data.blocks._CHUNK_ROWS", 1_000)
 
 
 @pytest.mark.parametrize("zeros", [False, True])

@@ -10,13 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import dosift
-from dosift.prior_knowledge import PriorKnowledge
-from dosift.rows import collapse, load_rows
+from dosift.data import collapse, load_rows
+from dosift.likelihood.weights import solve_weights
+from dosift.methods.prior_knowledge import PriorKnowledge
 from dosift.search.constraints import Constraints, solve_constrained
 from dosift.search.engine import find_targets
 from dosift.search.enumeration import EnumeratedPricer
 from dosift.search.pricing import NeighbourPricer
-from dosift.weights import solve_weights
 
 
 def problem(

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 import dosift
-from dosift.evaluation import compare_codes
-from dosift.learning import DEFAULT_PRIOR
-from dosift.network.learn import learn_from_codes
-from dosift.random_problems import random_mixture, random_network
-from dosift.rows import collapse
+from dosift.data import collapse
+from dosift.learning.learn import DEFAULT_PRIOR
+from dosift.learning.tables import learn_from_codes
+from dosift.model.evaluation import compare_codes
+from dosift.model.random_problems import random_mixture, random_network
+from dosift.model.simulate import sample_codes
 from dosift.search.engine import find_targets
 from dosift.search.joint import JointFitter
-from dosift.simulation import sample_codes
 
 
 def problem(seed: int, n: int, n_rows: int) -> tuple[dosift.Network, dosift.Network, tuple]:  # type: ignore[type-arg]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dosift.evaluation import compare_codes
-from dosift.likelihood import MechanismFactors
+from dosift.data import Configurations, collapse
+from dosift.likelihood.factors import MechanismFactors
+from dosift.likelihood.weights import solve_weights
 from dosift.methods.enumerated import all_targets
-from dosift.network import Network
-from dosift.random_problems import random_mixture, random_network
-from dosift.rows import Configurations, collapse
+from dosift.model import Network
+from dosift.model.evaluation import compare_codes
+from dosift.model.random_problems import random_mixture, random_network
+from dosift.model.simulate import sample_codes
 from dosift.search.engine import PreparedSearch, find_targets, prepare
 from dosift.search.enumeration import EnumeratedPricer
 from dosift.search.improve import Improver
@@ -20,8 +22,6 @@ from dosift.search.pricing import NeighbourPricer, Priced
 from dosift.search.prune import drop_losses, prune
 from dosift.search.score import Score
 from dosift.search.screening import likelihood_gain, screen_variables
-from dosift.simulation import sample_codes
-from dosift.weights import solve_weights
 
 Problem = tuple[Network, np.ndarray, np.ndarray, Configurations]
 

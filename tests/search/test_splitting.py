@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dosift.evaluation import compare_codes
-from dosift.network import Network
-from dosift.random_problems import random_mixture, random_network
-from dosift.rows import collapse
+from dosift.data import collapse
+from dosift.model import Network
+from dosift.model.evaluation import compare_codes
+from dosift.model.random_problems import random_mixture, random_network
+from dosift.model.simulate import sample_codes
 from dosift.search.engine import PreparedSearch, find_targets, prepare
 from dosift.search.problem import Fit
 from dosift.search.splitting import split
-from dosift.simulation import sample_codes
 
 
 def run_split(search: PreparedSearch, max_size: int | None = None) -> Fit:

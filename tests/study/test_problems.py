@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dosift.errors import InputError, MissingDependencyError
-from dosift.evaluation import Scores
+from dosift.model.evaluation import Scores
 from dosift.study import problems
 from dosift.study.problems import draw_problem, named_network, solve
 from dosift.study.settings import Task

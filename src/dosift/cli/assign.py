@@ -38,14 +38,14 @@ def assign(
 
     Example:  dosift assign result new_rows.csv -o assigned.csv
     """
-    from dosift import assignment
-    from dosift.model_check import surprise_scale
-    from dosift.progress import ProgressReporter
-    from dosift.result import read_result
-    from dosift.row_tables import RowParts, row_table
-    from dosift.rows import collapse, load_rows
-    from dosift.rows.read import RowFiles
-    from dosift.rows.stream import needs, store_rows
+    from dosift.checks.model_check import surprise_scale
+    from dosift.data import collapse, load_rows
+    from dosift.data.read import RowFiles
+    from dosift.data.stream import needs, store_rows
+    from dosift.likelihood import assignment
+    from dosift.results.folder import read_result
+    from dosift.results.rows import RowParts, row_table
+    from dosift.utils.progress import ProgressReporter
 
     set_up(quiet, threads)
     check_table_name(output, force)

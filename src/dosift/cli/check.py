@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from dosift.identifiability.evidence import Evidence
     from dosift.identifiability.identification import Identification, Interval
     from dosift.identifiability.zeros import Positivity
-    from dosift.interventions import Mixture, Target
-    from dosift.network import Network
+    from dosift.model import Mixture, Network, Target
 
 #: How many names, components or variables the screen lists; --json has more.
 _LISTED, _VARIABLES = 6, 12
@@ -70,8 +69,8 @@ class _Findings:
         quiet: bool,
     ) -> None:
         from dosift.identifiability import identified, positivity
-        from dosift.network import read_network
-        from dosift.progress import ProgressReporter
+        from dosift.io import read_network
+        from dosift.utils.progress import ProgressReporter
 
         with ProgressReporter(quiet) as tell:
             tell("reading", 0, None)
@@ -125,7 +124,7 @@ class _Findings:
 
 
 def _read_mixture(network: Network, path: Path | None) -> Mixture | None:
-    from dosift.interventions import Mixture
+    from dosift.model import Mixture
 
     if path is None:
         return None
@@ -138,7 +137,7 @@ def _read_mixture(network: Network, path: Path | None) -> Mixture | None:
 
 
 def _read_rows(network: Network, path: Path | None) -> Any:
-    from dosift.rows import collapse, load_rows
+    from dosift.data import collapse, load_rows
 
     if path is None:
         return None

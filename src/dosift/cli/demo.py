@@ -35,9 +35,9 @@ def demo(
 
     Example:  dosift demo incident
     """
-    from dosift import evaluation
     from dosift.datasets import load_incident, load_screen
     from dosift.errors import InputError
+    from dosift.model import evaluation
 
     set_up(quiet)
     data = load_screen() if story is Story.screen else load_incident()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from dosift.progress import ProgressReporter
+    from dosift.utils.progress import ProgressReporter
 
 #: Seconds that work must be expected to take for an estimate to be said.
 NOTICE_FROM = 20.0
@@ -117,7 +117,7 @@ class Forecast:
 
     Examples
     --------
-    >>> from dosift.progress import ProgressReporter
+    >>> from dosift.utils.progress import ProgressReporter
     >>> times = iter([0.0, 30.0, 31.0])
     >>> forecast = Forecast(ProgressReporter(quiet=True), clock=lambda: next(times))
     >>> forecast("splitting targets", 0, None)

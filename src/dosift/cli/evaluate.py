@@ -19,8 +19,7 @@ def evaluate(
 
     Example:  dosift evaluate rows.mixture.json result/mixture.json
     """
-    from dosift import evaluation
-    from dosift.interventions import Mixture
+    from dosift.model import Mixture, evaluation
 
     scores = evaluation.evaluate(Mixture.read(true), Mixture.read(found)).to_dict()
     if json:

@@ -37,7 +37,7 @@ from dosift.errors import InputError
 if TYPE_CHECKING:
     from dosift.cli.estimates import Forecast
     from dosift.estimator import InterventionMixture
-    from dosift.network import Network
+    from dosift.model import Network
 
 EXIT_UNTRUSTED = 3
 #: Names of the methods, written out so that completion in a shell need not load them.
@@ -194,9 +194,9 @@ def fit_files(
     """Read, fit, and write the result folder."""
     from dosift.cli.estimates import Forecast
     from dosift.estimator import InterventionMixture
-    from dosift.prior_knowledge import PriorKnowledge
-    from dosift.progress import ProgressReporter
-    from dosift.result import check_absent, result_content, write_result
+    from dosift.methods.prior_knowledge import PriorKnowledge
+    from dosift.results.folder import check_absent, result_content, write_result
+    from dosift.utils.progress import ProgressReporter
 
     check_absent(output, force)
     check_resampling(settings)
@@ -252,9 +252,9 @@ def _rows(
     path: Path, network: Network, settings: dict[str, Any], tell: Any
 ) -> tuple[Any, dict[str, Any]]:
     """Read the rows, and what stands beside them; in parts where they are many."""
-    from dosift.rows.read import RowFiles
-    from dosift.rows.side_columns import load_with_columns
-    from dosift.rows.stream import needs, store_rows
+    from dosift.data.read import RowFiles
+    from dosift.data.side_columns import load_with_columns
+    from dosift.data.stream import needs, store_rows
 
     roles = {role: settings[role] for role in ("batch", "labels") if settings.get(role)}
     files = RowFiles.at(path)
@@ -285,9 +285,9 @@ def _needs_table(settings: dict[str, Any]) -> bool:
 
 def _row_table(model: InterventionMixture, rows: Any, batch: Any, all_probabilities: bool) -> Any:
     """Table of the rows, or what will write it part by part."""
-    from dosift.labels import label_rows
-    from dosift.row_tables import RowParts, row_table
-    from dosift.rows.blocks import StoredBlocks
+    from dosift.data.blocks import StoredBlocks
+    from dosift.methods.labels import label_rows
+    from dosift.results.rows import RowParts, row_table
 
     texts = [str(t) for t in model.mixture_.targets]
     scale = model.surprise_scale_
@@ -310,7 +310,7 @@ def _row_table(model: InterventionMixture, rows: Any, batch: Any, all_probabilit
 
 def check_resampling(settings: dict[str, Any]) -> None:
     """Refuse a bootstrap or folds that cannot be done, before any work."""
-    from dosift.resampling import KINDS
+    from dosift.resampling.bootstrap import KINDS
 
     beside = settings.get("batch") or settings.get("labels")
     if settings.get("held_out") is not None and beside:
@@ -332,7 +332,7 @@ def resample(
     tell: Forecast,
 ) -> tuple[dict[str, Any], Path | None]:
     """Bootstrap if wanted; the resamples are kept beside the output until it is there."""
-    from dosift.resampling import bootstrap
+    from dosift.resampling.bootstrap import bootstrap
 
     if settings.get("bootstrap") is None:
         return {}, None
@@ -361,8 +361,8 @@ def evaluate_held_out(
     """Return what ``result.json`` says of held-out rows, if that is wanted."""
     from dataclasses import asdict
 
-    from dosift.cross_validation import held_out
-    from dosift.result import finite
+    from dosift.resampling.held_out import held_out
+    from dosift.results.folder import finite
 
     folds = settings.get("held_out")
     if folds is None:
@@ -378,8 +378,8 @@ def _is_h5ad(path: Path | None) -> bool:
 def _network(
     inputs: list[Path], graph: Path | None, control: Path | None, layer: str | None
 ) -> tuple[Network, Path]:
-    from dosift.learning import learn_network
-    from dosift.network import read_network
+    from dosift.io import read_network
+    from dosift.learning.learn import learn_network
 
     if layer is not None and not any(map(_is_h5ad, [*inputs, control])):
         raise InputError(f"--layer {layer} chooses a layer of a .h5ad file, and none is given")

@@ -74,7 +74,7 @@ def check_table_name(path: Path, force: bool) -> None:
     InputError
         If the kind is unknown, or the file exists.
     """
-    from dosift.atomic import check_absent
+    from dosift.utils.atomic_write import check_absent
 
     if path.suffix not in {".csv", ".parquet"}:
         raise InputError(
@@ -96,15 +96,15 @@ def write_table(table: Any, path: Path, force: bool) -> Any:
     Returns
     -------
     object
-        What writing a :class:`~dosift.row_tables.RowParts` returns, else None.
+        What writing a :class:`~dosift.results.rows.RowParts` returns, else None.
 
     Raises
     ------
     InputError
         If the kind is unknown, the file exists, or it cannot be written.
     """
-    from dosift.atomic import whole_file
-    from dosift.row_tables import RowParts
+    from dosift.results.rows import RowParts
+    from dosift.utils.atomic_write import whole_file
 
     check_table_name(path, force)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ import typer
 from dosift.errors import InputError
 
 if TYPE_CHECKING:
-    from dosift.prior_knowledge import PriorKnowledge
+    from dosift.methods.prior_knowledge import PriorKnowledge
 
 _PANEL = "What is known beforehand"
 
@@ -83,7 +83,7 @@ def prior_knowledge(
         (candidate, forbid, exclude, non_manipulable, require, known_weight)
     ):
         return None
-    from dosift.prior_knowledge import PriorKnowledge
+    from dosift.methods.prior_knowledge import PriorKnowledge
 
     said = PriorKnowledge(
         candidates=candidate or None,

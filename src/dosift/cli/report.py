@@ -22,9 +22,9 @@ def report(
 
     Example:  dosift report result -o report.html
     """
-    from dosift.atomic import write_bytes
-    from dosift.report import render_report
-    from dosift.result import read_result
+    from dosift.results.folder import read_result
+    from dosift.results.report import render_report
+    from dosift.utils.atomic_write import write_bytes
 
     content = read_result(result).content
     path = result / "report.html" if output is None else output

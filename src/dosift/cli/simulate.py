@@ -35,11 +35,11 @@ def simulate(
     """
     import numpy as np
 
-    from dosift import simulation
-    from dosift.interventions import Mixture
-    from dosift.network import read_network
-    from dosift.random_problems import random_mixture
-    from dosift.result import check_absent
+    from dosift.io import read_network
+    from dosift.model import Mixture
+    from dosift.model import simulate as simulation
+    from dosift.model.random_problems import random_mixture
+    from dosift.results.folder import check_absent
 
     set_up(quiet)
     if (mixture is None) == (targets is None):

@@ -147,10 +147,10 @@ def _write(
     records: list[dict[str, Any]], folder: Path, quiet: bool
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Write tables and, if matplotlib is there, figures."""
-    from dosift.atomic import write_bytes
     from dosift.study import summarise
     from dosift.study.figures import draw_figures
     from dosift.study.summary import csv_text, summarise_seconds
+    from dosift.utils.atomic_write import write_bytes
 
     if not quiet:
         _tell_refusals(records)
@@ -190,7 +190,7 @@ class _Progress:
 
     def __init__(self, quiet: bool, round_size: int = 1) -> None:
         from dosift.cli.estimates import Forecast
-        from dosift.progress import ProgressReporter
+        from dosift.utils.progress import ProgressReporter
 
         self._bar = ProgressReporter(quiet)
         self._forecast = Forecast(self._bar, round_size=round_size)

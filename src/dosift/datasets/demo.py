@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dosift.data import read_rows
 from dosift.errors import InputError
-from dosift.interventions import Mixture
-from dosift.network import Network, read_network
-from dosift.rows import read_rows
+from dosift.io import read_network
+from dosift.model import Mixture, Network
 
 if TYPE_CHECKING:
     import polars as pl

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.assignment import assign
+from dosift.data import Configurations
 from dosift.identifiability.excluded import mixture_codes
 from dosift.identifiability.zeros import SHOWN, table_row
-from dosift.interventions import Mixture
-from dosift.network.model import Network
-from dosift.rates import family_counts, variable_rate
-from dosift.rows import Configurations
+from dosift.likelihood.assignment import assign
+from dosift.likelihood.rates import family_counts, variable_rate
+from dosift.model import Mixture
+from dosift.model.network import Network
 
 #: Intervention rate for whose detection the rows needed are told.
 RATE_WANTED = 0.02
@@ -34,7 +34,7 @@ class VariableEvidence:
     variable : str
     rate, std_error : float or None
         One-pass estimate of the total weight of the targets that set it
-        (``dosift.rates.variable_rate``), and its standard error; None where zeros of the
+        (``dosift.likelihood.rates.variable_rate``), and its standard error; None where zeros of the
         table leave no state to estimate it by.
     left_over : str or None
         The state that looks as if no target sets it.
@@ -149,7 +149,7 @@ def row_evidence(
     Examples
     --------
     >>> import dosift
-    >>> from dosift.rows import collapse
+    >>> from dosift.data import collapse
     >>> coin = Network.from_tables({"V": "01"}, {}, {"V": [0.5, 0.5]})
     >>> rows = collapse(np.array([[0]] * 700 + [[1]] * 300), coin.cardinalities)
     >>> found = row_evidence(coin, rows).variables[0]

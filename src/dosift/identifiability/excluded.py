@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.errors import InputError
-from dosift.interventions import Mixture
-from dosift.network.model import Network
+from dosift.model import Mixture
+from dosift.model.network import Network
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def exclusion(network: Network, mixture: Mixture) -> Exclusion:
 
     Examples
     --------
-    >>> from dosift.interventions import do
+    >>> from dosift.model import do
     >>> coin = Network.from_tables({"V": "01"}, {}, {"V": [0.5, 0.5]})
     >>> exclusion(coin, Mixture({do(V=0): 0.2, do(): 0.8})).variables[0].excluded
     ('1',)

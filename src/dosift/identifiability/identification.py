@@ -42,8 +42,8 @@ from dosift.identifiability.system import (
     possible_scopes,
 )
 from dosift.identifiability.witnesses import Witness, check_sizes, witness
-from dosift.interventions import Mixture, Target
-from dosift.network.model import Network
+from dosift.model import Mixture, Target
+from dosift.model.network import Network
 
 #: Least and largest weight; None for an end that is not known.
 Interval = tuple[float | None, float | None]
@@ -213,7 +213,7 @@ def identified(
     --------
     Example 3.1 of Kumar and Sinha (UAI 2021): a coin, and two mixtures that look the same.
 
-    >>> from dosift.interventions import do
+    >>> from dosift.model import do
     >>> coin = Network.from_tables({"V": "01"}, {}, {"V": [0.5, 0.5]})
     >>> identified(coin, Mixture({do(V=0): 0.2, do(): 0.8})).status
     'identified'

@@ -22,7 +22,7 @@ from dosift.identifiability.system import (
     on_scope,
     target_entries,
 )
-from dosift.network.model import Network
+from dosift.model.network import Network
 
 #: Most entries that are enumerated for one target.
 MAX_CELLS = 2**18

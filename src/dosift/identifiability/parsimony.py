@@ -35,8 +35,8 @@ from dosift.identifiability.system import (
     possible_scopes,
 )
 from dosift.identifiability.zeros import check_network
-from dosift.interventions import Mixture
-from dosift.network.model import Network
+from dosift.model import Mixture
+from dosift.model.network import Network
 
 #: How far the probabilities of a table may be from summing to one.
 _SUM_TOLERANCE = 1e-6
@@ -183,7 +183,7 @@ def parsimonious(
 
     Examples
     --------
-    >>> from dosift.interventions import do
+    >>> from dosift.model import do
     >>> coin = Network.from_tables({"V": "01"}, {}, {"V": [0.5, 0.5]})
     >>> found = parsimonious(coin, [0.6, 0.4])
     >>> {str(target): round(weight, 9) for target, weight in found.items()}

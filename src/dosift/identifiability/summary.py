@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from dosift.identifiability.excluded import Exclusion, exclusion, mixture_codes
 from dosift.identifiability.system import Codes
 from dosift.identifiability.zeros import SHOWN, CriticalRows, critical_rows, named_rows
-from dosift.interventions import Mixture
-from dosift.network.model import Network
+from dosift.model import Mixture
+from dosift.model.network import Network
 
 #: Largest Boolean table built for a verdict, so that it stays a matter of milliseconds.
 _QUICK_ENTRIES = 2**14
@@ -154,7 +154,7 @@ def verdict(network: Network, mixture: Mixture) -> dict[str, Any]:
 
     Examples
     --------
-    >>> from dosift.interventions import do
+    >>> from dosift.model import do
     >>> coin = Network.from_tables({"V": "01"}, {}, {"V": [0.5, 0.5]})
     >>> verdict(coin, Mixture({do(V=0): 0.2, do(): 0.8}))["status"]
     'identified'
@@ -187,7 +187,7 @@ def expected_size(mixture: Mixture) -> float:
 
     Examples
     --------
-    >>> from dosift.interventions import do
+    >>> from dosift.model import do
     >>> expected_size(Mixture({do(a=1, b=1): 0.5, do(): 0.5}))
     1.0
     """

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.network.model import Network
+from dosift.model.network import Network
 
 Bools = NDArray[np.bool_]
 #: A Boolean table and the variables of its axes, in ascending order.

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.identifiability.support import MAX_ENTRIES, ancestors, possible_states
-from dosift.network.model import Network
+from dosift.model.network import Network
 
 if TYPE_CHECKING:
     from scipy.sparse import csc_array

@@ -29,8 +29,8 @@ from dosift.identifiability.system import (
     on_scope,
     possible_scopes,
 )
-from dosift.interventions import Mixture, Target
-from dosift.network.model import Network
+from dosift.model import Mixture, Target
+from dosift.model.network import Network
 
 #: Cost of a set variable beside that of weight on the old targets: of equally different
 #: mixtures the simpler one is shown.
@@ -97,7 +97,7 @@ def witness(
 
     Examples
     --------
-    >>> from dosift.interventions import do
+    >>> from dosift.model import do
     >>> coin = Network.from_tables({"V": "01"}, {}, {"V": [0.5, 0.5]})
     >>> found = witness(coin, Mixture({do(V=0): 0.2, do(): 0.8}))
     >>> {str(target): round(weight, 9) for target, weight in found.mixture.items()}
@@ -207,7 +207,7 @@ def difference(network: Network, first: Mixture, second: Mixture) -> float | Non
 
     Examples
     --------
-    >>> from dosift.interventions import do
+    >>> from dosift.model import do
     >>> coin = Network.from_tables({"V": "01"}, {}, {"V": [0.5, 0.5]})
     >>> difference(coin, Mixture({do(): 1.0}), Mixture({do(V=0): 0.5, do(V=1): 0.5}))
     0.0

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from dosift.errors import InputError
 from dosift.identifiability.excluded import set_states
 from dosift.identifiability.support import MAX_ENTRIES, possible_states
-from dosift.interventions import Mixture
-from dosift.network.model import Network
+from dosift.model import Mixture
+from dosift.model.network import Network
 
 #: How many places a report in words or JSON lists.
 SHOWN = 5
@@ -297,7 +297,7 @@ def critical_rows(
 
     Examples
     --------
-    >>> from dosift.interventions import do
+    >>> from dosift.model import do
     >>> network = Network.from_tables(
     ...     {"V1": "01", "V2": "01"}, {"V2": ["V1"]}, {"V1": [0.5, 0.5], "V2": [[0.5, 0.5], [1, 0]]}
     ... )

@@ -9,10 +9,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.data.configurations import Configurations
 from dosift.errors import InputError
-from dosift.likelihood import MechanismFactors
-from dosift.network.model import Network
-from dosift.rows.configurations import Configurations
+from dosift.likelihood.factors import MechanismFactors
+from dosift.model.network import Network
 from dosift.search.constraints import Constraints
 
 Floats = NDArray[np.float64]

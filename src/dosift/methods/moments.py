@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.data.configurations import Configurations
 from dosift.errors import InputError
+from dosift.learning.tables import tables_of
 from dosift.methods.prefixes import entry_name, extensions, solve_stage, solve_system, stage_of
-from dosift.network.learn import tables_of
-from dosift.network.model import Network
-from dosift.rows.configurations import Configurations
+from dosift.model.network import Network
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]

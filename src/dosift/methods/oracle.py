@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dosift.data.configurations import collapse
 from dosift.errors import InputError
-from dosift.interventions import Mixture
 from dosift.methods.prefixes import (
     Stage,
     entry_name,
@@ -18,9 +18,9 @@ from dosift.methods.prefixes import (
     solve_system,
     stage_of,
 )
-from dosift.network.model import Network
-from dosift.rows.configurations import collapse
-from dosift.simulation import sample_codes
+from dosift.model import Mixture
+from dosift.model.network import Network
+from dosift.model.simulate import sample_codes
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]

@@ -13,15 +13,15 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.assignment import assign
-from dosift.completions import complete
-from dosift.network.model import Network
-from dosift.rows.configurations import Configurations, collapse, thin
-from dosift.search.candidates import LEAST_LOG_ODDS, Candidates, log_odds
+from dosift.data.configurations import Configurations, collapse, thin
+from dosift.likelihood.assignment import assign
+from dosift.likelihood.completions import complete
+from dosift.model.network import Network
 from dosift.search.constraints import Constraints, solve_constrained
 from dosift.search.engine import SearchResult
 from dosift.search.moves import merges
 from dosift.search.score import Score
+from dosift.search.undecided import LEAST_LOG_ODDS, Candidates, log_odds
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]

@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from dosift.data.configurations import Configurations
 from dosift.errors import InputError
+from dosift.likelihood.weights import DEFAULT_GAP
 from dosift.methods.enumerated import brute_force_estimate, em_estimate
 from dosift.methods.moments import moment_estimate, smoothed
 from dosift.methods.partial_rows import estimate_partial
-from dosift.network.model import Network
-from dosift.rows.configurations import Configurations
+from dosift.model.network import Network
 from dosift.search.constraints import Constraints
 from dosift.search.engine import SearchResult, describe, find_targets
-from dosift.weights import DEFAULT_GAP
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
+from dosift.data.configurations import Configurations
 from dosift.errors import InputError
-from dosift.likelihood import MechanismFactors
-from dosift.network.model import Network
-from dosift.rows.configurations import Configurations
+from dosift.likelihood.factors import MechanismFactors
+from dosift.model.network import Network
 from dosift.search.constraints import Constraints
 from dosift.search.engine import PreparedSearch, find_targets, prepare
 from dosift.search.problem import Fit

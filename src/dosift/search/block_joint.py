@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.network.learn import tables_of
-from dosift.network.model import ControlCounts, Network
-from dosift.rates import reference_log_likelihood
-from dosift.rows.blocks import RowBlocks
+from dosift.data.blocks import RowBlocks
+from dosift.learning.tables import tables_of
+from dosift.likelihood.columns import TargetColumns, family_cells
+from dosift.likelihood.rates import reference_log_likelihood
+from dosift.likelihood.weight_sums import WeightSums, quadratic_step, weight_sums_of
+from dosift.model.network import ControlCounts, Network
 from dosift.search.joint import log_prior
-from dosift.sums.columns import TargetColumns, family_cells
-from dosift.sums.weights import WeightSums, quadratic_step, weight_sums_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]

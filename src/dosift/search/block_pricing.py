@@ -13,11 +13,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.likelihood import MechanismFactors
-from dosift.network.model import Network
-from dosift.rows.blocks import RowBlocks
+from dosift.data.blocks import RowBlocks
+from dosift.likelihood.columns import TargetColumns, family_cells, inverse_table
+from dosift.likelihood.factors import MechanismFactors
+from dosift.model.network import Network
 from dosift.search.pricing import Priced, merge_priced
-from dosift.sums.columns import TargetColumns, family_cells, inverse_table
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]

@@ -1,6 +1,6 @@
 """Targets and weights for rows that are too many, or too different, to be held and searched.
 
-The search proper runs on a sample (:mod:`dosift.rows.sample`). All rows then have the last word, in
+The search proper runs on a sample (:mod:`dosift.data.sample`). All rows then have the last word, in
 passes that each return sums of fixed size: weights are solved to the gap that was asked for;
 targets around the mixture are priced, the steepest are weighed together with the components under
 the likelihood's quadratic expansion, and whatever raises the penalised score of all rows stays;
@@ -18,25 +18,25 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 from threadpoolctl import threadpool_limits
 
-from dosift.network.model import Network
-from dosift.rates import reference_log_likelihood
-from dosift.rows.blocks import RowBlocks
-from dosift.rows.configurations import Configurations, collapse, thin
-from dosift.rows.sample import hash_rows
+from dosift.data.blocks import RowBlocks
+from dosift.data.configurations import Configurations, collapse, thin
+from dosift.data.sample import hash_rows
+from dosift.likelihood.columns import TargetColumns
+from dosift.likelihood.rates import reference_log_likelihood
+from dosift.likelihood.weight_sums import BlockSolution, WeightSums, solve_over_blocks, weight_sums
+from dosift.likelihood.weights import nonnegative_quadratic
+from dosift.model.network import Network
 from dosift.search.block_joint import refine_over_blocks
 from dosift.search.block_pricing import price_over_blocks
-from dosift.search.candidates import candidates_from_sums, likeliest
 from dosift.search.certificate import Certificate
 from dosift.search.constraints import Constraints
 from dosift.search.engine import SearchResult, find_targets, prepare
+from dosift.search.near_equivalent import LARGEST_LOSS, Rival, likely_rivals, replacement_losses
+from dosift.search.neighbourhood import Surroundings
 from dosift.search.pricing import Priced
-from dosift.search.rivals import LARGEST_LOSS, Rival, likely_rivals, replacement_losses
 from dosift.search.score import Score
 from dosift.search.screening import SCREEN_FROM, screen_families
-from dosift.search.surroundings import Surroundings
-from dosift.sums.columns import TargetColumns
-from dosift.sums.weights import BlockSolution, WeightSums, solve_over_blocks, weight_sums
-from dosift.weights import nonnegative_quadratic
+from dosift.search.undecided import candidates_from_sums, likeliest
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -209,7 +209,7 @@ class _Mixture:
 class ImpossibleRows:
     """Collects configurations that none of some targets can produce, a few of them.
 
-    A task for :meth:`~dosift.rows.blocks.RowBlocks.reduce`. Which ones does not depend on the order
+    A task for :meth:`~dosift.data.blocks.RowBlocks.reduce`. Which ones does not depend on the order
     of the rows.
 
     Attributes

@@ -14,9 +14,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.rows.configurations import MISSING as FREE
+from dosift.data.configurations import MISSING as FREE
+from dosift.likelihood.weights import WeightSolution, solve_weights
 from dosift.search.score import Score
-from dosift.weights import WeightSolution, solve_weights
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]

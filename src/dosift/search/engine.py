@@ -10,25 +10,25 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from dosift.data.configurations import MISSING as FREE
+from dosift.data.configurations import Configurations, collapse, thin
 from dosift.errors import InputError
-from dosift.likelihood import MechanismFactors
-from dosift.network.model import Network
-from dosift.rates import family_counts, reference_log_likelihood
-from dosift.rows.configurations import MISSING as FREE
-from dosift.rows.configurations import Configurations, collapse, thin
-from dosift.search.candidates import Candidates
+from dosift.likelihood.factors import MechanismFactors
+from dosift.likelihood.rates import family_counts, reference_log_likelihood
+from dosift.likelihood.weights import DEFAULT_GAP
+from dosift.model.network import Network
 from dosift.search.certificate import Certificate
 from dosift.search.constraints import NOTHING_LEFT, Constraints
 from dosift.search.enumeration import ENUMERABLE
 from dosift.search.improve import Improver
 from dosift.search.joint import JointFit, JointFitter
 from dosift.search.mining import mined_variables
+from dosift.search.near_equivalent import Rival
+from dosift.search.neighbourhood import Surroundings, survey
 from dosift.search.problem import Fit, SearchProblem
-from dosift.search.rivals import Rival
 from dosift.search.screening import screen_variables, wanted_variables
 from dosift.search.splitting import split
-from dosift.search.surroundings import Surroundings, survey
-from dosift.weights import DEFAULT_GAP
+from dosift.search.undecided import Candidates
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.assignment import Assignment, assign
-from dosift.network.learn import tables_of
-from dosift.network.model import ControlCounts, Network
-from dosift.rates import family_counts
-from dosift.rows.configurations import Configurations
+from dosift.data.configurations import Configurations
+from dosift.learning.tables import tables_of
+from dosift.likelihood.assignment import Assignment, assign
+from dosift.likelihood.rates import family_counts
+from dosift.model.network import ControlCounts, Network
 from dosift.search.constraints import Constraints, solve_constrained
 from dosift.search.moves import merges
 

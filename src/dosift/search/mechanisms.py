@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaincc
 
-from dosift.assignment import assign
-from dosift.network.model import ControlCounts, Network
-from dosift.rates import family_counts
-from dosift.rows.configurations import Configurations, collapse, thin
+from dosift.data.configurations import Configurations, collapse, thin
+from dosift.likelihood.assignment import assign
+from dosift.likelihood.rates import family_counts
+from dosift.model.network import ControlCounts, Network
 from dosift.search.constraints import Constraints
 from dosift.search.engine import SearchResult, describe
 from dosift.search.joint import JointFitter

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from dosift.network.model import Network
+from dosift.model.network import Network
 from dosift.search.pricing import z_scores
 
 Floats = NDArray[np.float64]

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.errors import InputError
-from dosift.likelihood import MechanismFactors
+from dosift.likelihood.factors import MechanismFactors
+from dosift.likelihood.weights import solve_weights
 from dosift.search.constraints import Constraints
 from dosift.search.score import Score
-from dosift.weights import solve_weights
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]

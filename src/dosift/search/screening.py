@@ -1,9 +1,9 @@
 """Screening: which variables may be set at all, from the counts of each family.
 
 One pass over the rows gives, for every variable and state, an unbiased estimate of the total
-weight of the targets that set it so, with a standard error (:mod:`dosift.rates`). Variables
-without any sign of an intervention are left out of the search, and may come back when the rest
-of the mixture is known and the gradient of the likelihood asks for them.
+weight of the targets that set it so, with a standard error (:mod:`dosift.likelihood.rates`).
+Variables without any sign of an intervention are left out of the search, and may come back when
+the rest of the mixture is known and the gradient of the likelihood asks for them.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from dosift.network.model import Network
-from dosift.rates import family_counts, variable_rate
+from dosift.likelihood.rates import family_counts, variable_rate
+from dosift.model.network import Network
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]

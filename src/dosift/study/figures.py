@@ -6,10 +6,10 @@ import io
 from pathlib import Path
 from typing import Any
 
-from dosift.atomic import write_bytes
 from dosift.errors import MissingDependencyError
 from dosift.study.published import FIGURE_1, SUPPLEMENT_RECALL, SUPPLEMENT_ROWS
 from dosift.study.settings import GRAPHS
+from dosift.utils.atomic_write import write_bytes
 
 Line = dict[str, Any]
 

@@ -13,16 +13,16 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.data import collapse
 from dosift.errors import DosiftError, InputError, MissingDependencyError
-from dosift.evaluation import compare_codes
-from dosift.interventions import Mixture
-from dosift.learning import DEFAULT_PRIOR
+from dosift.io import read_network
+from dosift.learning.learn import DEFAULT_PRIOR
+from dosift.learning.tables import learn_from_codes
 from dosift.methods import Options, estimate
-from dosift.network import Network, read_network
-from dosift.network.learn import learn_from_codes
-from dosift.random_problems import random_mixture, random_network
-from dosift.rows import collapse
-from dosift.simulation import sample_codes
+from dosift.model import Mixture, Network
+from dosift.model.evaluation import compare_codes
+from dosift.model.random_problems import random_mixture, random_network
+from dosift.model.simulate import sample_codes
 from dosift.study.settings import GRAPHS, Task
 
 #: Numbers of non-empty targets that are drawn, as in the paper: uniform on 4..15.
@@ -185,7 +185,7 @@ def solve(seed: int, max_size: int | None, task: Task) -> dict[str, Any]:
     -------
     dict
         The fields of the task; ``refused``, None or why the method gives no answer; the fields
-        of `dosift.evaluation.Scores` if it does; and ``seconds``.
+        of `dosift.model.evaluation.Scores` if it does; and ``seconds``.
     """
     problem = draw_problem(seed, task.source, task.n_variables, task.problem, max_size)
     codes = problem.rows(task.n_rows)

@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dosift.atomic import write_bytes
 from dosift.errors import InputError
-from dosift.journal import open_journal
-from dosift.processes import in_processes
 from dosift.study.problems import network_path, solve
 from dosift.study.settings import StudySettings, Task
+from dosift.utils.atomic_write import write_bytes
+from dosift.utils.journal import open_journal
+from dosift.utils.processes import in_processes
 
 Progress = Callable[[str, int, "int | None"], None]
 Record = dict[str, Any]

@@ -1,0 +1,1 @@
+"""Whether the fitted mixture describes the rows, and which rows it does not."""

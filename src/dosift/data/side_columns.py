@@ -1,0 +1,192 @@
+"""Columns of the rows that are no variables: the batch of each row, or its label."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.data.encode import Encoded, encode
+from dosift.data.factorise import (
+    UnusableColumnError,
+    factorise,
+    is_missing,
+    text_of,
+    text_series,
+)
+from dosift.errors import InputError
+from dosift.model.network import Network
+
+
+@dataclass(frozen=True)
+class SideColumn:
+    """The texts of a column.
+
+    Attributes
+    ----------
+    texts : tuple of str
+        The distinct texts, sorted.
+    index : ndarray of int64, shape (n_rows,)
+        Position of each row's text; -1 where it is missing or empty.
+    name : str
+        What the column is called in messages.
+    path : str or None
+        The file that it came from.
+    """
+
+    texts: tuple[str, ...]
+    index: NDArray[np.int64]
+    name: str
+    path: str | None = None
+
+
+def side_column(
+    values: object, n_rows: int, name: str, path: str | Path | None = None
+) -> SideColumn:
+    """Take one value for each row for texts.
+
+    Parameters
+    ----------
+    values : series, array or sequence
+    n_rows : int
+        How many there must be.
+    name : str
+        What they are, for messages.
+    path : str or Path, optional
+        The file that they came from.
+
+    Returns
+    -------
+    SideColumn
+
+    Raises
+    ------
+    InputError
+        If there is not one text or number for each row.
+
+    Examples
+    --------
+    >>> column = side_column(["b", None, "a", 1.0], 4, "batch")
+    >>> column.texts, column.index.tolist()
+    (('1', 'a', 'b'), [2, -1, 1, 0])
+    """
+    column = values if isinstance(values, SideColumn) else _texts_of(values, name, path)
+    if column.index.size != n_rows:
+        raise InputError(f"{name} has {column.index.size} value(s) for {n_rows} row(s)", path=path)
+    return column
+
+
+def load_with_columns(
+    source: Any,
+    network: Network,
+    names: Sequence[str],
+    *,
+    allow_missing: bool = False,
+    layer: str | None = None,
+) -> tuple[Encoded, list[SideColumn]]:
+    """Read (where a path is given) and encode rows, and take further columns beside them.
+
+    Parameters
+    ----------
+    source : str, Path, dataframe or mapping
+        As in :func:`~dosift.data.read.load_rows`.
+    network : Network
+    names : sequence of str
+        The further columns.
+    allow_missing : bool, default=False
+        Whether missing values of variables become -1 instead of an error.
+    layer : str, optional
+        Of a .h5ad file, the layer that holds the states.
+
+    Returns
+    -------
+    rows : Encoded
+    columns : list of SideColumn
+        In the order of `names`.
+
+    Raises
+    ------
+    InputError
+        If a column does not exist, or as reading and encoding say.
+    """
+    import narwhals as nw
+
+    from dosift.data.read import load_rows, read_rows
+
+    path = source if isinstance(source, str | Path) else None
+    if not names:
+        return load_rows(source, network, allow_missing=allow_missing, layer=layer), []
+    if path is not None and str(path).lower().endswith(".h5ad"):
+        from dosift.data.anndata import name_states, read_cells
+
+        cells = read_cells(path, [*network.names, *names], layer)
+        frame: Any = nw.from_native(name_states(cells, network))
+        beside = [
+            cells.labels[name] if name in cells.labels else cells.numbers[name] for name in names
+        ]
+    else:
+        frame = _frame(read_rows(path) if path is not None else source, path)
+        columns = {str(name): name for name in frame.columns}
+        for name in names:
+            if name not in columns:
+                near = difflib.get_close_matches(name, list(columns), n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"they are {', '.join(columns)}"
+                raise InputError(f"there is no column {name!r} in the rows; {hint}", path=path)
+        beside = [frame.get_column(columns[name]) for name in names]
+        frame = frame.drop([columns[n] for n in dict.fromkeys(names) if n not in network.positions])
+    encoded = encode(frame.to_native(), network, allow_missing=allow_missing, path=path)
+    n_rows = encoded.codes.shape[0]
+    return encoded, [
+        side_column(values, n_rows, f"column {name!r}", path)
+        for name, values in zip(names, beside, strict=True)
+    ]
+
+
+def _frame(data: Any, path: str | Path | None) -> Any:
+    """Return an eager narwhals dataframe that has the columns by name."""
+    from dosift.data.encode import as_frame
+
+    if isinstance(data, np.ndarray):
+        raise InputError(
+            "an array of codes has no columns by name; give one value for each row instead"
+        )
+    return as_frame(data, path)[0]
+
+
+def _texts_of(values: object, name: str, path: str | Path | None) -> SideColumn:
+    import narwhals as nw
+    import polars as pl
+
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise InputError(f"{name} is {values!r}; give one value for each row", path=path)
+    series: Any = values
+    if not isinstance(values, nw.Series):
+        if isinstance(values, np.ndarray | list | tuple):
+            series = text_series([_plain(v) for v in np.asarray(values, dtype=object).ravel()])
+        try:
+            series = nw.from_native(series, series_only=True)
+        except TypeError:
+            listed = [_plain(value) for value in values]
+            series = nw.from_native(text_series(listed), series_only=True)
+    try:
+        index, distinct = factorise(series)
+    except (UnusableColumnError, pl.exceptions.PolarsError) as error:
+        raise InputError(f"{name} holds {error}; give texts", path=path) from None
+    texts = [None if is_missing(v) or v == "" else text_of(_plain(v)) for v in distinct]
+    ordered = sorted({text for text in texts if text is not None})
+    rank = {text: k for k, text in enumerate(ordered)}
+    # The last entry is what index -1, a missing value, picks.
+    table = np.array([-1 if t is None else rank[t] for t in texts] + [-1], dtype=np.int64)
+    return SideColumn(tuple(ordered), table[index], name, None if path is None else str(path))
+
+
+def _plain(value: Any) -> Any:
+    """Return a whole number as such; missing values make columns of integers to decimals."""
+    if isinstance(value, float | np.floating) and np.isfinite(value) and value == int(value):
+        return int(value)
+    return value

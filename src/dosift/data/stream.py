@@ -1,0 +1,158 @@
+"""Files and lazy tables as blocks of rows: encoded once, in parts, into a temporary file."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dosift.data.blocks import StoredBlocks, available_threads, in_threads
+from dosift.data.encode import check_columns, codes_dtype, encode, notice_of_extra
+from dosift.data.read import RowFiles
+from dosift.errors import ExtraColumnsWarning, InputError
+from dosift.model.network import Network
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Progress = Callable[[str, int, "int | None"], None]
+
+#: Memory that a fit to rows in blocks takes beside the interpreter and its libraries, in bytes:
+#: measured on networks of 20 to 200 variables (docs/performance.md).
+_BASE_BYTES, _BYTES_A_THREAD = 500 * 2**20, 250 * 2**20
+
+
+def store_rows(
+    source: str | Path | RowFiles,
+    network: Network,
+    *,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> StoredBlocks:
+    r"""Read files of rows in parts, and keep their state codes in a temporary file.
+
+    Parameters
+    ----------
+    source : str, Path or RowFiles
+        A file or folder of rows; not .h5ad.
+    network : Network
+        Gives variables and states.
+    threads : int, optional
+        Parts that are worked on at a time; by default what the machine has, four at most.
+    progress : callable, optional
+        Called with a stage's name, the rows done and the rows in all (or None).
+
+    Returns
+    -------
+    StoredBlocks
+        A byte for each value (more for variables of more than 127 states); -1 is missing.
+
+    Raises
+    ------
+    InputError
+        As reading and encoding say, or if the temporary folder has no room.
+
+    Warns
+    -----
+    ExtraColumnsWarning
+        If there are columns that the network does not know; they are ignored.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "rows.csv"
+    >>> _ = path.write_text("a\nyes\nno\n")
+    >>> network = Network.from_tables({"a": ["no", "yes"]}, {}, {"a": [0.5, 0.5]})
+    >>> store_rows(path, network).n_rows
+    2.0
+    """
+    files = source if isinstance(source, RowFiles) else RowFiles.at(source)
+    n_threads = threads or available_threads()
+    n_rows = files.n_rows()
+    blocks = StoredBlocks(network.n_variables, codes_dtype(network), n_threads, n_rows)
+    extra: list[str] = []
+    parts = _numbered(_parts(files, network, extra))
+
+    def encoded(part: tuple[pl.DataFrame, Path, int]) -> Any:
+        frame, file, first = part
+        return encode(frame, network, allow_missing=True, path=file, first_row=first).codes
+
+    for codes in in_threads(encoded, parts, n_threads):
+        blocks.append(codes)
+        if progress is not None:
+            progress("reading", int(blocks.n_rows), n_rows)
+    blocks.finish()
+    if not blocks.n_rows:
+        raise InputError("the table has a header but no rows", path=files.path)
+    if extra:
+        warnings.warn(notice_of_extra(extra), ExtraColumnsWarning, stacklevel=2)
+    return blocks
+
+
+def _parts(files: RowFiles, network: Network, extra: list[str]) -> Iterator[tuple[Any, Path]]:
+    """Yield parts with the network's columns alone; note the others."""
+    seen: dict[Path, list[str]] = {}
+
+    def check(columns: Sequence[str], file: Path) -> list[str]:
+        if file not in seen:
+            check_columns(columns, network, file)
+            extra.extend(c for c in columns if c not in network.positions and c not in extra)
+            seen[file] = [name for name in columns if name in network.positions]
+        return seen[file]
+
+    for file in files.files:
+        columns = files.columns(file)
+        if columns is not None:
+            for frame in files.frames_of(file, check(columns, file)):
+                yield frame, file
+        else:
+            for frame in files.frames_of(file):
+                yield frame.select(check(frame.columns, file)), file
+
+
+def _numbered(
+    parts: Iterable[tuple[pl.DataFrame, Path]],
+) -> Iterator[tuple[pl.DataFrame, Path, int]]:
+    """Add the number, in its file, of the first row of each part; leave out empty parts."""
+    now: Path | None = None
+    first = 1
+    for frame, file in parts:
+        if file != now:
+            now, first = file, 1
+        if frame.height:
+            yield frame, file, first
+        first += frame.height
+
+
+def needs(n_rows: float | None, network: Network, threads: int) -> str:
+    """Say what a fit to rows in blocks takes, before it begins.
+
+    Parameters
+    ----------
+    n_rows : float or None
+        If known.
+    network : Network
+    threads : int
+
+    Returns
+    -------
+    str
+        A sentence without a full stop.
+
+    Examples
+    --------
+    >>> network = Network.from_tables({"a": ["no", "yes"]}, {}, {"a": [0.5, 0.5]})
+    >>> needs(10_000_000, network, 2).partition(":")[0]
+    '10,000,000 rows are read in parts'
+    """
+    n_bytes = codes_dtype(network).itemsize * network.n_variables
+    memory = _BASE_BYTES + threads * _BYTES_A_THREAD
+    if n_rows is None:
+        rows, on_disk = "rows", f"{n_bytes} bytes a row"
+    else:
+        rows, on_disk = f"{n_rows:,.0f} rows", f"{n_rows * n_bytes / 2**30:.2f} GiB"
+    return (
+        f"{rows} are read in parts: at most about {memory / 2**30:.1f} GiB of memory, whatever "
+        f"their number, and {on_disk} in the temporary folder"
+    )

@@ -1,0 +1,14 @@
+"""What may be believed of weights, components and totals."""
+
+from dosift.inference.posterior import FALSE_SHARE, LEAST_PROBABILITY, Belief, believe
+from dosift.inference.weight_posterior import Summary, WeightPosterior, weight_posterior
+
+__all__ = [
+    "FALSE_SHARE",
+    "LEAST_PROBABILITY",
+    "Belief",
+    "Summary",
+    "WeightPosterior",
+    "believe",
+    "weight_posterior",
+]

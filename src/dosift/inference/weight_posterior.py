@@ -1,0 +1,428 @@
+"""Posterior of mixture weights, with the choice of the targets averaged over.
+
+Pure array code. Errors that take the chosen targets as given are too small: a true target that was
+left out gives its weight to others. So the targets found and the candidates beside them
+(:mod:`dosift.search.undecided`) are each in the mixture or not, with these priors:
+
+* a target t is in with odds ``m / (number of sizes x number of targets of its size)``, for m
+  components found: about as many targets as were found, each size and name alike;
+* the weights of those that are in are uniform on the simplex.
+
+The likelihood enters by its quadratic expansion at the maximum. The simplex is handled as in the
+weight solver: adding ``N (1 - sum(w))`` to the log-likelihood makes its free maximum sum to one,
+and normalised draws have the distribution wanted (as independent gamma variables, normalised, are
+Dirichlet distributed). Targets whose presence is beyond doubt are integrated out as a Gaussian;
+those in doubt are drawn by a Gibbs sampler over presence and weight together, many chains side by
+side, with moves that exchange one target for another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, ndtr, ndtri
+
+from dosift.search.undecided import log_evidence
+
+Floats = NDArray[np.float64]
+
+#: A component this many standard errors from zero, with all its rivals free, is beyond doubt.
+_SURE_Z = 6.0
+#: Chains side by side, sweeps that are kept, and sweeps before those.
+_CHAINS, _SWEEPS, _BURN_IN = 256, 20, 10
+#: Relative ridge on information matrices.
+_RIDGE = 1e-9
+#: Points that stand for the draws when quantiles are taken.
+_POINTS = 200
+#: Halvings of the interval in which a quantile lies.
+_HALVINGS = 40
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Posterior of a share.
+
+    Attributes
+    ----------
+    std_error : ndarray
+        Standard deviations.
+    low, high : ndarray
+        Limits of the central interval.
+    """
+
+    std_error: Floats
+    low: Floats
+    high: Floats
+
+
+class WeightPosterior:
+    """Posterior of the weights of components and candidates.
+
+    Made by :func:`weight_posterior`.
+
+    Attributes
+    ----------
+    estimate : ndarray, shape (n_targets,)
+        Maximum-likelihood weights: the components', then zeros for the candidates.
+    absent : ndarray, shape (n_targets,)
+        Posterior probability that a target is not in the mixture.
+    sure : ndarray of int
+        Positions of the components beyond doubt.
+    unsure : ndarray of int
+        Positions of the others.
+    draws : ndarray, shape (n_draws, n_unsure)
+        Weights of the unsure ones; zero where a target is absent.
+    z : ndarray, shape (n_targets,)
+        Estimates in standard errors, the weights of all targets being free.
+    """
+
+    def __init__(
+        self,
+        estimate: Floats,
+        absent: Floats,
+        sure: NDArray[np.int64],
+        unsure: NDArray[np.int64],
+        draws: Floats,
+        centre: Floats,
+        slopes: Floats,
+        covariance: Floats,
+        z: Floats,
+    ) -> None:
+        self.estimate = estimate
+        self.z = z
+        self.absent = absent
+        self.sure = sure
+        self.unsure = unsure
+        self.draws = draws
+        # Given a draw u of the unsure ones, the sure ones are normal around centre + slopes u.
+        self._centre = centre
+        self._slopes = slopes
+        self._covariance = covariance
+
+    def sums(self, members: NDArray[np.bool_], level: float = 0.95) -> Summary:
+        """Summarise sums of weights, whatever targets are in the mixture.
+
+        Parameters
+        ----------
+        members : ndarray of bool, shape (n_sums, n_targets)
+            Which targets each sum is over.
+        level : float, default=0.95
+            Posterior probability of the intervals.
+
+        Returns
+        -------
+        Summary
+            Each of shape (n_sums,).
+        """
+        means, sd = self._moments(members)
+        every = np.full(members.shape[0], len(self.draws))
+        return self._summarise(members, np.sort(means, axis=1), every, sd, level)
+
+    def weights(self, level: float = 0.95) -> Summary:
+        """Summarise each target's weight, given that it is in the mixture.
+
+        Parameters
+        ----------
+        level : float, default=0.95
+
+        Returns
+        -------
+        Summary
+            Each of shape (n_targets,).
+        """
+        members = np.eye(self.estimate.size, dtype=bool)
+        means, sd = self._moments(members)
+        size = np.full(self.estimate.size, len(self.draws))
+        for j, k in enumerate(self.unsure):
+            present = self.draws[:, j] > 0
+            if present.any():
+                means[k, ~present] = np.inf
+                size[k] = int(present.sum())
+        return self._summarise(members, np.sort(means, axis=1), size, sd, level)
+
+    def any_present(self, members: NDArray[np.bool_]) -> Floats:
+        """Probability that at least one target of each group is in the mixture.
+
+        Parameters
+        ----------
+        members : ndarray of bool, shape (n_groups, n_targets)
+
+        Returns
+        -------
+        ndarray, shape (n_groups,)
+        """
+        in_draws = (self.draws > 0).astype(np.float64) @ members[:, self.unsure].T.astype(float)
+        surely_absent = np.where(members[:, self.sure], self.absent[self.sure], 1.0)
+        out: Floats = 1.0 - (in_draws == 0).mean(axis=0) * surely_absent.prod(axis=1, initial=1.0)
+        return out
+
+    def _moments(self, members: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+        """Means of sums in each draw, and their standard deviations beyond the draws."""
+        indicator = members.astype(np.float64)
+        at_estimate = indicator @ self.estimate
+        # Normalising a draw takes the estimate's share of any excess off.
+        contrast = indicator - at_estimate[:, None]
+        of_sure, of_unsure = contrast[:, self.sure], contrast[:, self.unsure]
+        means = (of_unsure + of_sure @ self._slopes) @ self.draws.T
+        means += (of_sure @ self._centre + at_estimate)[:, None]
+        variance = np.einsum("fs,st,ft->f", of_sure, self._covariance, of_sure, optimize=True)
+        return means, np.sqrt(np.maximum(variance, 0.0))
+
+    def _summarise(
+        self,
+        members: NDArray[np.bool_],
+        means: Floats,
+        size: NDArray[np.int64],
+        sd: Floats,
+        level: float,
+    ) -> Summary:
+        points = _points(means, size)
+        estimate = members @ self.estimate
+        std_error = np.sqrt(points.var(axis=1) + sd**2)
+        tail = (1.0 - level) / 2
+        low, high = (
+            _on_logit_scale(_quantile(points, sd, p), estimate, std_error)
+            for p in (tail, 1.0 - tail)
+        )
+        return Summary(std_error, np.minimum(low, estimate), np.maximum(high, estimate))
+
+
+def weight_posterior(
+    information: Floats,
+    score: Floats,
+    weights: Floats,
+    log_prior_odds: Floats,
+    rng: np.random.Generator,
+) -> WeightPosterior:
+    """Make the posterior of the weights from the likelihood's expansion at its maximum.
+
+    Parameters
+    ----------
+    information : ndarray, shape (n_targets, n_targets)
+        Observed information ``sum_r c_r L_rs L_rt / f_r^2`` of components, then candidates.
+    score : ndarray, shape (n_targets,)
+        ``sum_r c_r L_rt / f_r - N``; zero for components.
+    weights : ndarray, shape (n_components,)
+        Maximum-likelihood weights of the components.
+    log_prior_odds : ndarray, shape (n_targets,)
+        Of each target being in the mixture.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    WeightPosterior
+
+    Examples
+    --------
+    Two targets that rows tell apart for certain, 80 and 20 rows of each:
+
+    >>> import numpy as np
+    >>> information = np.diag([100 / 0.8, 100 / 0.2])
+    >>> found = weight_posterior(
+    ...     information, np.zeros(2), np.array([0.8, 0.2]), np.zeros(2), np.random.default_rng(0)
+    ... )
+    >>> found.weights().std_error.round(2)
+    array([0.04, 0.04])
+    """
+    n_targets, m = score.size, weights.size
+    estimate = np.zeros(n_targets)
+    estimate[:m] = weights
+    information = information.copy()
+    information.flat[:: n_targets + 1] *= 1.0 + _RIDGE
+    scale = 1.0 / np.sqrt(np.diag(information))
+    scaled = information * scale * scale[:, None] + _RIDGE * np.eye(n_targets)
+    variance = np.diag(np.linalg.pinv(scaled, hermitian=True)) * scale**2
+    z = estimate / np.sqrt(np.maximum(variance, 1e-300))
+    doubtful = z < _SURE_Z
+    sure, unsure = np.flatnonzero(~doubtful), np.flatnonzero(doubtful)
+    rate = float(m)
+    linear = score + information @ estimate - rate
+    of_sure = information[np.ix_(sure, sure)]
+    covariance: Floats = np.zeros((0, 0))
+    if sure.size:
+        covariance = np.asarray(np.linalg.inv(of_sure), dtype=np.float64)
+    slopes = -covariance @ information[np.ix_(sure, unsure)]
+    # A prior that is uniform on the simplex moves only the sum, which normalising undoes.
+    centre = covariance @ linear[sure]
+    absent = np.zeros(n_targets)
+    absent[sure] = expit(
+        -log_prior_odds[sure]
+        - np.log(rate)
+        - log_evidence(estimate[sure] / variance[sure], 1.0 / variance[sure])
+    )
+    reduced = information[np.ix_(unsure, unsure)] + information[np.ix_(unsure, sure)] @ slopes
+    reduced_linear = linear[unsure] + slopes.T @ linear[sure]
+    sampler = _Sampler(reduced, reduced_linear, log_prior_odds[unsure] + np.log(rate), rng)
+    draws, absent[unsure] = sampler.run(estimate[unsure])
+    return WeightPosterior(estimate, absent, sure, unsure, draws, centre, slopes, covariance, z)
+
+
+def posterior_given_targets(
+    information: Floats, weights: Floats, is_known: NDArray[np.bool_]
+) -> WeightPosterior:
+    """Make the posterior of the weights of targets that are in the mixture for certain.
+
+    Parameters
+    ----------
+    information : ndarray, shape (n_components, n_components)
+        Observed information.
+    weights : ndarray, shape (n_components,)
+        Maximum-likelihood weights.
+    is_known : ndarray of bool, shape (n_components,)
+        Whose weights were given and have no error.
+
+    Returns
+    -------
+    WeightPosterior
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> found = posterior_given_targets(
+    ...     np.diag([125.0, 500.0]), np.array([0.8, 0.2]), np.zeros(2, dtype=bool)
+    ... )
+    >>> found.weights().std_error.round(2)
+    array([0.04, 0.04])
+    """
+    m = weights.size
+    free = np.flatnonzero(~is_known)
+    covariance = np.zeros((m, m))
+    if free.size > 1:
+        inverse = np.linalg.pinv(information[np.ix_(free, free)], hermitian=True)
+        sums = inverse.sum(axis=1)
+        if sums.sum() > 0:
+            # Changes of the weights sum to zero.
+            covariance[np.ix_(free, free)] = inverse - np.outer(sums, sums) / sums.sum()
+    z = weights / np.sqrt(np.maximum(np.diag(covariance), 1e-300))
+    nothing = np.zeros((1, 0))
+    return WeightPosterior(
+        weights,
+        np.zeros(m),
+        np.arange(m),
+        np.arange(0),
+        nothing,
+        weights,
+        np.zeros((m, 0)),
+        covariance,
+        z,
+    )
+
+
+class _Sampler:
+    """Gibbs sampler over presence and weight of each target, chains side by side."""
+
+    def __init__(
+        self, information: Floats, linear: Floats, log_odds: Floats, rng: np.random.Generator
+    ) -> None:
+        self._h = 0.5 * (information + information.T)
+        diagonal = np.diag(self._h)
+        self._curvature = np.maximum(diagonal, 1e-12 * max(diagonal.max(initial=0.0), 1e-300))
+        np.fill_diagonal(self._h, self._curvature)
+        self._linear = linear
+        self._log_odds = log_odds
+        self._rng = rng
+
+    def run(self, start: Floats) -> tuple[Floats, Floats]:
+        """Draw; return the draws, and the mean probability that each target is absent."""
+        n = start.size
+        if n == 0:
+            return np.zeros((1, 0)), np.zeros(0)
+        w = np.repeat(start[:, None], _CHAINS, axis=1)
+        pull = self._h @ w
+        kept = np.empty((_SWEEPS, _CHAINS, n))
+        absent = np.zeros(n)
+        partners = self._partners()
+        components = [int(k) for k in np.flatnonzero(start)]
+        for sweep in range(-_BURN_IN, _SWEEPS):
+            for k in range(n):
+                probability = self._renew(k, w, pull)
+                if sweep >= 0:
+                    absent[k] += 1.0 - float(probability.mean())
+            for k in components:
+                if partners is not None:
+                    self._exchange(k, int(self._rng.choice(n, p=partners[k])), w, pull)
+            if sweep >= 0:
+                kept[sweep] = w.T
+        return kept.reshape(-1, n), absent / _SWEEPS
+
+    def _partners(self) -> Floats | None:
+        """Probability with which each target is exchanged for each other: by their likeness."""
+        root = np.sqrt(self._curvature)
+        alike = np.abs(self._h) / root / root[:, None]
+        np.fill_diagonal(alike, 0.0)
+        total = alike.sum(axis=1, keepdims=True)
+        if len(alike) < 2 or not (total > 0).all():
+            return None
+        return np.asarray(alike / total)
+
+    def _renew(self, k: int, w: Floats, pull: Floats) -> Floats:
+        """Draw presence and weight of one target given the others."""
+        curvature = self._curvature[k]
+        slope = self._linear[k] - (pull[k] - curvature * w[k])
+        probability = expit(self._log_odds[k] + log_evidence(slope, curvature))
+        present = self._rng.random(_CHAINS) < probability
+        new = np.where(present, self._positive_normal(slope, curvature), 0.0)
+        pull += self._h[:, [k]] * (new - w[k])
+        w[k] = new
+        return np.asarray(probability)
+
+    def _exchange(self, k: int, j: int, w: Floats, pull: Floats) -> None:
+        """Where one of two targets is present, draw which."""
+        h, a, b = self._h, self._curvature[k], self._curvature[j]
+        one = (w[k] > 0) != (w[j] > 0)
+        if not one.any():
+            return
+        slope_k = self._linear[k] - (pull[k] - a * w[k] - h[k, j] * w[j])
+        slope_j = self._linear[j] - (pull[j] - b * w[j] - h[k, j] * w[k])
+        log_k = self._log_odds[k] + log_evidence(slope_k, a)
+        log_j = self._log_odds[j] + log_evidence(slope_j, b)
+        to_j = self._rng.random(_CHAINS) < expit(log_j - log_k)
+        new_k = np.where(to_j, 0.0, self._positive_normal(slope_k, a))
+        new_j = np.where(to_j, self._positive_normal(slope_j, b), 0.0)
+        new_k, new_j = np.where(one, new_k, w[k]), np.where(one, new_j, w[j])
+        pull += h[:, [k]] * (new_k - w[k]) + h[:, [j]] * (new_j - w[j])
+        w[k], w[j] = new_k, new_j
+
+    def _positive_normal(self, slope: Floats, curvature: float) -> Floats:
+        """Draw from the density proportional to ``exp(slope w - curvature w^2 / 2)``, w > 0."""
+        u = self._rng.random(slope.size)
+        root = np.sqrt(curvature)
+        z = slope / root
+        # Upper tails keep their precision far below the mean, where an exponential takes over.
+        body = z - ndtri(np.clip(u * ndtr(z), 1e-300, 1.0 - 1e-16))
+        tail = -np.log1p(-u) / np.maximum(-z, 1.0)
+        return np.asarray(np.maximum(np.where(z > -30.0, body, tail), 1e-12) / root)
+
+
+def _points(means: Floats, size: NDArray[np.int64]) -> Floats:
+    """Stand for the first `size` of sorted draws by equally probable points."""
+    share = (np.arange(_POINTS) + 0.5) / _POINTS
+    index = np.floor(share * size[:, None]).astype(np.int64)
+    return np.asarray(np.take_along_axis(means, index, axis=1))
+
+
+def _quantile(points: Floats, sd: Floats, probability: float) -> Floats:
+    """Quantiles of mixtures of normals with common standard deviations."""
+    spread = 9.0 * sd
+    low, high = points.min(axis=1) - spread, points.max(axis=1) + spread
+    safe = np.maximum(sd, 1e-300)[:, None]
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (low + high)
+        below = ndtr((middle[:, None] - points) / safe).mean(axis=1) < probability
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    return np.asarray(0.5 * (low + high))
+
+
+def _on_logit_scale(quantile: Floats, estimate: Floats, std_error: Floats) -> Floats:
+    """Carry a quantile's distance from the estimate to the logit scale where zero is far.
+
+    There the expansion is the more exact of the two, as rare targets have a skewed likelihood; near
+    zero a logit would hide that the share may vanish.
+    """
+    inside = (estimate > _SURE_Z * std_error) & (estimate < 1.0)
+    safe = np.where(inside, estimate, 0.5)
+    spread = safe * (1.0 - safe)
+    carried = expit(np.log(safe / (1.0 - safe)) + (quantile - safe) / spread)
+    return np.asarray(np.clip(np.where(inside, carried, quantile), 0.0, 1.0))

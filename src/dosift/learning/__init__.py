@@ -1,0 +1,1 @@
+"""A network from control rows: its graph, its tables."""

@@ -1,0 +1,163 @@
+"""Conditional probability tables from counts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dosift.errors import InputError
+from dosift.io.assemble import table_size
+from dosift.model.network import ControlCounts, Network, Variable
+
+
+def counts_of(
+    cardinalities: Sequence[int] | NDArray[np.integer],
+    parents: Sequence[Sequence[int]],
+    codes: NDArray[np.integer],
+    weights: NDArray[np.float64] | None = None,
+) -> tuple[NDArray[np.float64], ...]:
+    """Count states given the configurations of the parents.
+
+    Parameters
+    ----------
+    cardinalities : sequence of int, shape (n_variables,)
+        Number of states of each variable.
+    parents : sequence of sequence of int
+        Positions of the parents of each variable.
+    codes : ndarray of int, shape (n_rows, n_variables)
+        State codes without missing values.
+    weights : ndarray of float64, shape (n_rows,), optional
+        Weight of each row; 1 if left out.
+
+    Returns
+    -------
+    tuple of ndarray
+        For each variable an array of shape (n_parent_configurations, n_states), the last parent
+        fastest.
+
+    Examples
+    --------
+    >>> counts_of([2, 2], [[], [0]], np.array([[0, 0], [0, 1], [1, 1]]))[1]
+    array([[1., 1.],
+           [0., 1.]])
+    """
+    counts = []
+    for i, family in enumerate(parents):
+        cells = np.zeros(codes.shape[0], dtype=np.int64)
+        for j in (*family, i):
+            cells = cells * int(cardinalities[j]) + codes[:, j]
+        n_states = int(cardinalities[i])
+        size = n_states * math.prod(int(cardinalities[p]) for p in family)
+        filled = np.bincount(cells, weights=weights, minlength=size)
+        counts.append(filled.astype(np.float64).reshape(-1, n_states))
+    return tuple(counts)
+
+
+def tables_of(
+    counts: Sequence[NDArray[np.float64]], prior: float
+) -> tuple[NDArray[np.float64], ...]:
+    """Return the posterior mean of each table under a symmetric Dirichlet prior.
+
+    Parameters
+    ----------
+    counts : sequence of ndarray, each of shape (n_parent_configurations, n_states)
+        Counts; see `counts_of`.
+    prior : float
+        Pseudo-count added to every cell.
+
+    Returns
+    -------
+    tuple of ndarray
+        ``(counts + prior) / (row total + prior * n_states)``. Rows without any count and prior
+        are nan.
+
+    Examples
+    --------
+    >>> tables_of([np.array([[3.0, 0.0]])], prior=0.5)[0]
+    array([[0.875, 0.125]])
+    """
+    with np.errstate(invalid="ignore"):
+        smoothed = [table + prior for table in counts]
+        return tuple(table / table.sum(axis=1, keepdims=True) for table in smoothed)
+
+
+def learn_from_codes(
+    variables: Sequence[Variable],
+    parents: Sequence[Sequence[int]],
+    codes: NDArray[np.integer],
+    prior: float,
+    sample_weight: ArrayLike | None = None,
+) -> Network:
+    """Learn the tables of a network from state codes.
+
+    Parameters
+    ----------
+    variables : sequence of Variable
+        Names and states.
+    parents : sequence of sequence of int
+        The graph.
+    codes : ndarray of int, shape (n_rows, n_variables)
+        Control rows as state positions, without missing values.
+    prior : float
+        Dirichlet pseudo-count added to every cell, at least 0.
+    sample_weight : array-like of shape (n_rows,), optional
+        Non-negative weight of each row; 1 if left out.
+
+    Returns
+    -------
+    Network
+        With its `control` counts.
+
+    Raises
+    ------
+    InputError
+        If the prior or the weights are not as said, there are no rows, a table is too large, or
+        the prior is 0 and a configuration of parents never occurs.
+    """
+    if not (math.isfinite(prior) and prior >= 0):
+        raise InputError(f"the prior is {prior}; give a finite pseudo-count of at least 0")
+    if codes.shape[0] == 0:
+        raise InputError("there are no control rows; the tables cannot be learned")
+    weights = None if sample_weight is None else _checked_weights(sample_weight, codes.shape[0])
+    _check_sizes(variables, parents)
+    cardinalities = [len(variable.states) for variable in variables]
+    counts = counts_of(cardinalities, parents, codes, weights)
+    if prior == 0:
+        for variable, table in zip(variables, counts, strict=True):
+            if not table.sum(axis=1).all():
+                raise InputError(
+                    f"some configurations of the parents of {variable.name!r} never occur in the "
+                    "control rows, and the prior is 0; give a positive prior"
+                )
+    for table in counts:
+        table.setflags(write=False)
+    n_rows = float(codes.shape[0]) if weights is None else float(weights.sum())
+    return Network(
+        variables, parents, tables_of(counts, prior), ControlCounts(counts, float(prior), n_rows)
+    )
+
+
+def _checked_weights(sample_weight: ArrayLike, n_rows: int) -> NDArray[np.float64]:
+    try:
+        weights = np.asarray(sample_weight, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError("sample_weight holds something that is no number") from None
+    if weights.shape != (n_rows,):
+        raise InputError(f"sample_weight has shape {weights.shape}; {n_rows} rows need ({n_rows},)")
+    if not np.all(np.isfinite(weights)) or weights.min() < 0 or not weights.sum() > 0:
+        raise InputError("sample_weight must be finite and not negative, with a positive sum")
+    return weights
+
+
+def _check_sizes(variables: Sequence[Variable], parents: Sequence[Sequence[int]]) -> None:
+    states = {variable.name: variable.states for variable in variables}
+    taken = 0
+    for variable, family in zip(variables, parents, strict=True):
+        names = [variables[p].name for p in family]
+        n_rows, complaint = table_size(variable.name, states, names, taken)
+        if complaint is not None:
+            raise InputError(complaint)
+        taken += n_rows * len(variable.states)

@@ -1,0 +1,1 @@
+"""Where mechanisms meet rows: likelihood ratios of targets, weights, and sums over rows."""

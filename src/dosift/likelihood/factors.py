@@ -1,0 +1,221 @@
+"""Likelihood ratios of targets on configurations: products of per-variable factors.
+
+The only module that turns a network and state codes into likelihoods. An intervention on
+variable i replaces its mechanism ``p_i(v_i | pa_i)`` by a point mass at a state, so the ratio of
+new mechanism over old is ``1[v_i = a] / p_i(a | pa_i)``, and the ratio of a target is the product
+over the variables that it sets (truncated factorisation).
+
+Where the old mechanism gives a configuration probability zero (a structural zero) the ratio does
+not exist, but the likelihood does: the factor of that variable is taken out of the reference
+measure, and only targets that set the variable keep the configuration possible.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.model.network import Network
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.integer]
+
+#: Largest logarithm of a likelihood ratio in a column; rows that can exceed it are scaled down.
+_LARGEST_LOG = 600.0
+
+
+class MechanismFactors:
+    """Factors ``p_i(v_i | pa_i)`` of each variable on each configuration.
+
+    Parameters
+    ----------
+    network : Network
+        The undisturbed system.
+    codes : ndarray of int, shape (n_configurations, n_variables)
+        Configurations in the network's order of variables. -1 stands for a value that is summed
+        out; then all that depends on it must be, as in
+        :func:`dosift.likelihood.completions.complete`.
+    variables : sequence of int, optional
+        Positions of the variables that targets may set; only their factors are computed. All by
+        default.
+
+    Attributes
+    ----------
+    log_factor : ndarray, shape (n_configurations, n_kept)
+        ``log p_i(v_i | pa_i)``; 0 where that probability is zero.
+    zeros : ndarray of bool, shape (n_configurations, n_kept)
+        Where it is zero.
+    codes : ndarray of int, shape (n_configurations, n_kept)
+        State codes of the kept variables, one column after the other in memory.
+    log_scale : ndarray, shape (n_configurations,)
+        Logarithm by which a row's likelihoods were divided to keep them in range; mostly 0.
+
+    Examples
+    --------
+    >>> network = Network.from_tables({"a": ["0", "1"]}, {}, {"a": [0.25, 0.75]})
+    >>> factors = MechanismFactors(network, np.array([[0], [1]]))
+    >>> factors.columns(np.array([[-1], [0], [1]])).round(3)
+    array([[1.   , 4.   , 0.   ],
+           [1.   , 0.   , 1.333]])
+    """
+
+    def __init__(
+        self, network: Network, codes: Ints, variables: tuple[int, ...] | None = None
+    ) -> None:
+        kept = tuple(range(network.n_variables)) if variables is None else variables
+        self.variables = kept
+        self.codes = np.asfortranarray(codes[:, list(kept)])
+        n_rows = codes.shape[0]
+        self.log_factor = np.empty((n_rows, len(kept)), order="F")
+        zeros = np.zeros((n_rows, len(kept)), dtype=bool, order="F")
+        has_open = bool(codes.size and codes.min() < 0)
+        for j, i in enumerate(kept):
+            table = network.tables[i]
+            index = network.parent_rows(i, codes)
+            index *= table.shape[1]
+            index += codes[:, i]
+            is_open = codes[:, i] < 0 if has_open else None
+            if is_open is not None:
+                index[is_open] = 0
+            with np.errstate(divide="ignore"):
+                log_table = np.log(table.ravel())
+            if table.min() == 0.0:
+                zeros[:, j] = np.isneginf(log_table)[index]
+                log_table[np.isneginf(log_table)] = 0.0
+            np.take(log_table, index, out=self.log_factor[:, j])
+            if is_open is not None:
+                self.log_factor[is_open, j] = 0.0
+                zeros[is_open, j] = False
+        self._finish(zeros)
+
+    def restricted(self, rows: NDArray[np.int64], n_kept: int) -> MechanismFactors:
+        """Return the factors of some configurations and the first variables only."""
+        out = MechanismFactors.__new__(MechanismFactors)
+        out.variables = self.variables[:n_kept]
+        out.codes = np.asfortranarray(self.codes[rows, :n_kept])
+        out.log_factor = np.asfortranarray(self.log_factor[rows, :n_kept])
+        out._finish(self.zeros[rows, :n_kept])
+        return out
+
+    def _finish(self, zeros: NDArray[np.bool_]) -> None:
+        self.zeros = zeros
+        self.n_zeros = zeros.sum(axis=1)
+        self._has_zeros = bool(zeros.any())
+        self._has_open = bool(self.codes.size and self.codes.min() < 0)
+        # The largest ratio of a row is that of the target which sets every variable.
+        excess = np.maximum(-self.log_factor.sum(axis=1) - _LARGEST_LOG, 0.0)
+        self.log_scale = excess
+        self._is_scaled = bool(excess.any())
+        with np.errstate(over="ignore"):  # used only where no row is scaled
+            self._inverse = np.exp(-self.log_factor)
+
+    def without_zeros(self) -> MechanismFactors:
+        """Return the same factors with structural zeros left out, as if they were covered."""
+        out = MechanismFactors.__new__(MechanismFactors)
+        out.__dict__.update(self.__dict__)
+        out.zeros = np.zeros_like(self.zeros)
+        out.n_zeros = np.zeros_like(self.n_zeros)
+        out._has_zeros = False
+        return out
+
+    @property
+    def n_configurations(self) -> int:
+        """Number of configurations."""
+        return int(self.codes.shape[0])
+
+    def log_base(self) -> Floats:
+        """Logarithm of the reference measure to which columns are relative.
+
+        The base probability of the kept variables, without its zero factors and times the scale
+        of the row: adding it to the logarithm of a mixture of columns gives a log-likelihood.
+
+        Returns
+        -------
+        ndarray, shape (n_configurations,)
+        """
+        out: Floats = self.log_factor.sum(axis=1) + self.log_scale
+        return out
+
+    def inverse(self, rows: NDArray[np.int64], j: int) -> Floats:
+        """Return ``1 / p_j`` of some configurations, a copy; infinite where it overflows."""
+        out: Floats = self._inverse[rows, j]
+        return out
+
+    def matching(self, target: Ints) -> NDArray[np.int64]:
+        """Find the configurations that a target can produce.
+
+        Parameters
+        ----------
+        target : ndarray of int, shape (n_kept,)
+            One target over the kept variables.
+
+        Returns
+        -------
+        ndarray of int64
+            Positions of the configurations with positive likelihood, ascending.
+        """
+        set_variables = np.flatnonzero(target >= 0)
+        rows: NDArray[np.int64] | None = None
+        for j in set_variables:
+            column = self.codes[:, j] if rows is None else self.codes[rows, j]
+            agrees = column == target[j]
+            if self._has_open:
+                agrees |= column < 0
+            rows = np.flatnonzero(agrees) if rows is None else rows[agrees]
+        if rows is None:
+            rows = np.arange(self.n_configurations)
+        if self._has_zeros:
+            covered = self.zeros[rows][:, set_variables].sum(axis=1)
+            rows = rows[covered == self.n_zeros[rows]]
+        return rows
+
+    def sparse_column(self, target: Ints) -> tuple[NDArray[np.int64], Floats]:
+        """Likelihood of one target relative to the reference measure, where it is positive.
+
+        Returns
+        -------
+        rows : ndarray of int64
+            Configurations, ascending.
+        values : ndarray
+            Their likelihoods.
+        """
+        rows = self.matching(target)
+        set_variables = np.flatnonzero(target >= 0)
+        if self._is_scaled:
+            # The scale alone may underflow; only together with the ratio is it in range.
+            logs = -self.log_scale[rows]
+            for j in set_variables:
+                logs -= self.log_factor[rows, j]
+            return rows, np.exp(logs)
+        values = np.ones(rows.size)
+        for j in set_variables:
+            values *= self._inverse[rows, j]
+        return rows, values
+
+    def column(self, target: Ints) -> Floats:
+        """Likelihood of one target relative to the reference measure.
+
+        Returns
+        -------
+        ndarray, shape (n_configurations,)
+        """
+        out = np.zeros(self.n_configurations)
+        rows, values = self.sparse_column(target)
+        out[rows] = values
+        return out
+
+    def columns(self, targets: Ints) -> Floats:
+        """Likelihoods of several targets relative to the reference measure.
+
+        Parameters
+        ----------
+        targets : ndarray of int, shape (n_targets, n_kept)
+
+        Returns
+        -------
+        ndarray, shape (n_configurations, n_targets), column-major
+        """
+        out = np.empty((self.n_configurations, targets.shape[0]), order="F")
+        for k, target in enumerate(targets):
+            out[:, k] = self.column(target)
+        return out

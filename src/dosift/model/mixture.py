@@ -1,0 +1,314 @@
+"""Mixtures of interventions: targets with weights, and their file form."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dosift.errors import InputError, nearest
+from dosift.model.network import Network
+from dosift.model.target import Target
+
+#: How far the weights of a mixture may be from summing to one.
+WEIGHT_SUM_TOLERANCE = 1e-6
+
+#: How many names an error message lists at most.
+_LISTED = 12
+
+
+class Mixture(Mapping[Target, float]):
+    """A mixture of interventions: distinct targets and their weights.
+
+    A read-only mapping of targets to weights, in the order of descending weight and, among
+    equal weights, of the targets' texts.
+
+    Parameters
+    ----------
+    weights : mapping of Target to float, or iterable of (Target, float)
+        The weight of each target: finite, not negative, summing to one within
+        ``WEIGHT_SUM_TOLERANCE``. Weights are kept exactly as given; they are not rescaled.
+
+    Raises
+    ------
+    InputError
+        If there is no component, a target occurs twice, or the weights are no distribution.
+
+    See Also
+    --------
+    dosift.simulate : Draw rows from a mixture.
+    dosift.evaluate : Compare two mixtures.
+
+    Examples
+    --------
+    >>> from dosift.model import do
+    >>> mixture = Mixture({do(smoke="yes"): 0.4, do(): 0.6})
+    >>> mixture
+    Mixture({do(): 0.6, do(smoke=yes): 0.4})
+    >>> mixture[do(smoke="yes")]
+    0.4
+    >>> mixture.weights
+    array([0.6, 0.4])
+    """
+
+    __slots__ = ("_weights",)
+
+    def __init__(self, weights: Mapping[Target, float] | Iterable[tuple[Target, float]]) -> None:
+        checked: dict[Target, float] = {}
+        for target, weight in _pairs(weights):
+            if not isinstance(target, Target):
+                raise InputError(
+                    f"{target!r} is not a target; make it with do(), for example do(smoke='yes')"
+                )
+            if target in checked:
+                raise InputError(f"the target {target} occurs twice; give each target once")
+            checked[target] = _checked_weight(weight, f"the weight of {target}")
+        if not checked:
+            raise InputError("a mixture needs at least one component")
+        total = math.fsum(checked.values())
+        if abs(total - 1) > WEIGHT_SUM_TOLERANCE:
+            raise InputError(f"the weights sum to {total:.9g}, not 1; rescale them")
+        self._weights = dict(sorted(checked.items(), key=lambda item: (-item[1], str(item[0]))))
+
+    def __getitem__(self, target: Target) -> float:
+        return self._weights[target]
+
+    def __iter__(self) -> Iterator[Target]:
+        return iter(self._weights)
+
+    def __len__(self) -> int:
+        return len(self._weights)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Mixture) and self._weights == other._weights
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._weights.items()))
+
+    def __repr__(self) -> str:
+        parts = (f"{target}: {weight:.6g}" for target, weight in self._weights.items())
+        return f"Mixture({{{', '.join(parts)}}})"
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """The targets, in the mixture's order."""
+        return tuple(self._weights)
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """The weights, in the mixture's order, shape (n_targets,)."""
+        return np.array(list(self._weights.values()), dtype=np.float64)
+
+    def to_dict(self) -> dict[str, list[dict[str, Any]]]:
+        """Return the content of a mixture file.
+
+        Returns
+        -------
+        dict
+            ``{"components": [{"do": {variable: state, ...}, "weight": weight}, ...]}``.
+
+        Examples
+        --------
+        >>> Mixture({Target({"x": "1"}): 1.0}).to_dict()
+        {'components': [{'do': {'x': '1'}, 'weight': 1.0}]}
+        """
+        return {
+            "components": [
+                {"do": dict(target), "weight": weight} for target, weight in self._weights.items()
+            ]
+        }
+
+    @classmethod
+    def from_dict(cls, content: object, path: str | Path | None = None) -> Mixture:
+        """Make a mixture from the content of a mixture file.
+
+        Parameters
+        ----------
+        content : dict
+            As :meth:`to_dict` returns it.
+        path : str or Path, optional
+            The file that it came from, to be named in errors.
+
+        Returns
+        -------
+        Mixture
+
+        Raises
+        ------
+        InputError
+            If the content is malformed; the message names the place, such as
+            ``components[3].do``.
+        """
+        from dosift.model.mixture_file import mixture_pairs
+
+        try:
+            return cls(mixture_pairs(content))
+        except InputError as error:
+            raise InputError(error.message, path=path) from None
+
+    @classmethod
+    def read(cls, path: str | Path) -> Mixture:
+        """Read a mixture file (JSON).
+
+        Parameters
+        ----------
+        path : str or Path
+            The file.
+
+        Returns
+        -------
+        Mixture
+
+        Raises
+        ------
+        InputError
+            If the file cannot be read or is malformed.
+        """
+        from dosift.model.mixture_file import read_json
+
+        return cls.from_dict(read_json(path), path)
+
+    def write(self, path: str | Path) -> None:
+        """Write a mixture file (JSON), whole or not at all.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file; one that exists is replaced.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be written.
+        """
+        from dosift.model.mixture_file import write_text
+
+        lines = (json.dumps(c, ensure_ascii=False) for c in self.to_dict()["components"])
+        write_text(path, '{"components": [\n  ' + ",\n  ".join(lines) + "\n]}\n")
+
+    def to_codes(self, network: Network) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return the targets as state positions of a network, and the weights.
+
+        Parameters
+        ----------
+        network : Network
+            The network whose variables and states the targets name.
+
+        Returns
+        -------
+        targets : ndarray of int64, shape (n_targets, n_variables)
+            The state position that each target sets each variable to, -1 where the variable is
+            left alone.
+        weights : ndarray of float64, shape (n_targets,)
+            The weights, in the same order.
+
+        Raises
+        ------
+        InputError
+            If the network lacks a variable or state.
+        """
+        codes = np.full((len(self), network.n_variables), -1, dtype=np.int64)
+        for row, target in zip(codes, self._weights, strict=True):
+            for name, state in target.items():
+                if name not in network.positions:
+                    raise InputError(
+                        f"{target} sets the variable {name!r}, which the network does not have; "
+                        + _hint(name, network.names, "its variables are")
+                    )
+                position = network.positions[name]
+                states = network.variables[position].states
+                if state not in states:
+                    raise InputError(
+                        f"{target} sets {name!r} to {state!r}, which is not one of its states; "
+                        + _hint(state, states, "they are")
+                    )
+                row[position] = states.index(state)
+        return codes, self.weights
+
+    @classmethod
+    def from_codes(cls, network: Network, targets: ArrayLike, weights: ArrayLike) -> Mixture:
+        """Make a mixture from state positions of a network.
+
+        Parameters
+        ----------
+        network : Network
+            The network whose variables and states are meant.
+        targets : array-like of int, shape (n_targets, n_variables)
+            State positions, -1 where a variable is left alone. Rows are distinct.
+        weights : array-like of float, shape (n_targets,)
+            The weights.
+
+        Returns
+        -------
+        Mixture
+
+        Raises
+        ------
+        InputError
+            If shapes disagree or a code is not a state of its variable.
+        """
+        codes = np.asarray(targets)
+        values = np.asarray(weights, dtype=np.float64)
+        if codes.ndim != 2 or codes.shape[1] != network.n_variables:
+            raise InputError(
+                f"targets have shape {codes.shape}; they need one column for each of the "
+                f"network's {network.n_variables} variables"
+            )
+        if not np.issubdtype(codes.dtype, np.integer):
+            raise InputError(f"targets are of type {codes.dtype}; they need integer codes")
+        if values.shape != codes.shape[:1]:
+            raise InputError(f"{codes.shape[0]} targets but weights of shape {values.shape}")
+        wrong = np.argwhere((codes < -1) | (codes >= network.cardinalities))
+        if wrong.size:
+            t, i = (int(j) for j in wrong[0])
+            raise InputError(
+                f"target {t} sets {network.names[i]!r} to code {codes[t, i]}; its codes are "
+                f"0 to {network.cardinalities[i] - 1}, and -1 leaves it alone"
+            )
+        return cls(
+            (_named_target(network, row), float(weight))
+            for row, weight in zip(codes, values, strict=True)
+        )
+
+
+def _pairs(
+    weights: Mapping[Target, float] | Iterable[tuple[Target, float]],
+) -> Iterator[tuple[Target, float]]:
+    """Yield targets and weights, or say that they are not what was given."""
+    if not isinstance(weights, Iterable):
+        raise InputError(f"a mixture is made from targets and weights, not from {weights!r}")
+    for pair in weights.items() if isinstance(weights, Mapping) else weights:
+        if not isinstance(pair, tuple) or len(pair) != 2:
+            raise InputError(f"{pair!r} is not a pair of a target and its weight")
+        yield pair
+
+
+def _named_target(network: Network, row: NDArray[np.integer]) -> Target:
+    set_here = [network.variables[i] for i in np.flatnonzero(row >= 0)]
+    return Target({v.name: v.states[code] for v, code in zip(set_here, row[row >= 0], strict=True)})
+
+
+def _checked_weight(weight: object, what: str) -> float:
+    if not isinstance(weight, Real) or isinstance(weight, bool | np.bool_):
+        raise InputError(f"{what} is {weight!r}, which is not a number")
+    if isinstance(weight, Integral) and weight not in (0, 1):
+        raise InputError(f"{what} is an integer other than 0 and 1; weights lie between 0 and 1")
+    value = float(weight)
+    if not math.isfinite(value) or not 0 <= value <= 1 + WEIGHT_SUM_TOLERANCE:
+        raise InputError(f"{what} is {value!r}; weights lie between 0 and 1")
+    return value
+
+
+def _hint(name: str, known: Sequence[str], introduction: str) -> str:
+    """Suggest the nearest known name, or list the first ones."""
+    near = nearest(name, known)
+    if near is not None:
+        return f"did you mean {near!r}?"
+    listed = ", ".join(repr(k) for k in known[:_LISTED])
+    return f"{introduction} {listed}{', ...' if len(known) > _LISTED else ''}"

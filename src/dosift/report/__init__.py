@@ -1,5 +1,0 @@
-"""The report page: one self-contained HTML file, made from ``result.json`` alone."""
-
-from dosift.report.page import render_report
-
-__all__ = ["render_report"]

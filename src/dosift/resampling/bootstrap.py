@@ -1,0 +1,323 @@
+"""Bootstrap of a fitted mixture: the whole estimation again, on rows drawn anew."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dosift._version import __version__
+from dosift.data import Configurations, collapse
+from dosift.errors import InputError
+from dosift.learning.tables import tables_of
+from dosift.methods import Options, estimate
+from dosift.model.network import Network
+from dosift.model.simulate import sample_codes
+from dosift.results.tables import name_of
+from dosift.search.constraints import Constraints
+from dosift.utils.journal import Record, open_journal
+from dosift.utils.processes import in_processes
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from dosift.estimator import InterventionMixture
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.integer]
+Kind = Literal["nonparametric", "parametric"]
+Progress = Callable[[str, int, "int | None"], None]
+
+KINDS = ("nonparametric", "parametric")
+#: Share of the resamples in which a target that was not fitted must turn up to be listed.
+_LEAST_SHARE = 0.05
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """Weights in each resample.
+
+    Attributes
+    ----------
+    network : Network
+    targets : ndarray of int, shape (n_targets, n_variables)
+        The components of the fit by descending weight, then targets that turned up in resamples.
+    estimate : ndarray, shape (n_targets,)
+        The fit's weights; zero for the latter.
+    weights : ndarray, shape (n_resamples, n_targets)
+        Zero where a resample did not find a target.
+    """
+
+    network: Network
+    targets: Ints
+    estimate: Floats
+    weights: Floats
+
+    def summary(self, level: float = 0.95) -> pl.DataFrame:
+        """Tabulate the components, and targets that turned up in 5 % of the resamples.
+
+        Parameters
+        ----------
+        level : float, default=0.95
+            Of the percentile intervals.
+
+        Returns
+        -------
+        polars.DataFrame
+            Columns ``target``, ``weight``, ``std_error``, ``ci_low``, ``ci_high`` and
+            ``share_found``, the share of the resamples that found the target.
+        """
+        import polars as pl
+
+        found = (self.weights > 0).mean(axis=0)
+        kept = np.flatnonzero((self.estimate > 0) | (found >= _LEAST_SHARE))
+        tail = (1.0 - level) / 2
+        low, high = np.quantile(self.weights[:, kept], [tail, 1.0 - tail], axis=0)
+        return pl.DataFrame(
+            {
+                "target": [name_of(self.network, self.targets[k]) for k in kept],
+                "weight": self.estimate[kept],
+                "std_error": self.weights[:, kept].std(axis=0, ddof=1),
+                "ci_low": low,
+                "ci_high": high,
+                "share_found": found[kept],
+            }
+        )
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """What a process needs to do one resample."""
+
+    kind: Kind
+    given: Network
+    fitted: Network
+    configurations: Configurations
+    targets: Ints
+    weights: Floats
+    options: Options
+    search: bool
+    seed: int
+
+    def fingerprint(self) -> str:
+        """Tell this problem from all others."""
+        digest = hashlib.sha256(__version__.encode())
+        options = replace(self.options, constraints=None)
+        digest.update(repr((self.kind, options, self.search, self.seed)).encode())
+        rows = self.configurations
+        arrays: list[NDArray[Any]] = [rows.codes, rows.counts, self.targets, self.weights]
+        known = self.options.constraints
+        if known is not None:
+            arrays += [known.allowed, known.excluded, known.forbidden, known.required]
+            arrays += [known.known, known.known_weights]
+            arrays += [] if known.candidates is None else [known.candidates]
+        arrays += [*self.given.tables, *self.fitted.tables]
+        for array in arrays:
+            digest.update(repr(array.shape).encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+
+def bootstrap(
+    model: InterventionMixture,
+    rows: Any,
+    *,
+    kind: Kind = "nonparametric",
+    n_resamples: int = 200,
+    search: bool = True,
+    sample_weight: ArrayLike | None = None,
+    processes: int = 1,
+    journal: str | Path | None = None,
+    random_state: int = 0,
+    progress: Progress | None = None,
+) -> Bootstrap:
+    """Fit again to resampled rows, as often as wanted.
+
+    Parameters
+    ----------
+    model : InterventionMixture
+        Fitted to `rows` by ``"likelihood"``, without batches or labels.
+    rows : dataframe, mapping of columns, ndarray of int, path or Encoded
+        The rows of the fit.
+    kind : {"nonparametric", "parametric"}, default="nonparametric"
+        Whether rows are drawn with replacement from the rows, or from the fitted mixture. With
+        a learned network the control counts are drawn anew in the same way.
+    n_resamples : int, default=200
+    search : bool, default=True
+        Whether targets are searched again in each resample; otherwise only their weights (and the
+        tables of a learned network) are estimated again, which takes them as given.
+    sample_weight : array-like, shape (n_rows,), optional
+        As in the fit; rounded totals of it are what is resampled.
+    processes : int, default=1
+        Processes that work side by side. They do not change the result.
+    journal : str or Path, optional
+        A file that keeps each resample as it is done: a run that was killed goes on from there.
+    random_state : int, default=0
+    progress : callable, optional
+        Called with a stage's name, the resamples done and the resamples in all.
+
+    Returns
+    -------
+    Bootstrap
+
+    Raises
+    ------
+    InputError
+        If the model cannot be bootstrapped, an argument is out of range, or the journal belongs to
+        another bootstrap.
+
+    Examples
+    --------
+    >>> import dosift
+    >>> network = dosift.Network.from_tables({"a": ["0", "1"]}, {}, {"a": [0.5, 0.5]})
+    >>> truth = dosift.Mixture({dosift.do(): 0.6, dosift.do(a="1"): 0.4})
+    >>> rows = dosift.simulate(network, truth, 1000, random_state=0)
+    >>> model = dosift.InterventionMixture(network).fit(rows)
+    >>> dosift.bootstrap(model, rows, n_resamples=50).summary().columns
+    ['target', 'weight', 'std_error', 'ci_low', 'ci_high', 'share_found']
+    """
+    problem = _problem(model, rows, kind, search, sample_weight, random_state)
+    if not isinstance(n_resamples, int) or n_resamples < 2:
+        raise InputError(f"n_resamples is {n_resamples!r}; give a whole number of at least 2")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "resamples.jsonl" if journal is None else Path(journal)
+        records = _records(problem, n_resamples, processes, path, progress or _silent)
+    return _gather(problem, records)
+
+
+def _problem(
+    model: InterventionMixture,
+    rows: Any,
+    kind: Kind,
+    search: bool,
+    sample_weight: ArrayLike | None,
+    random_state: int,
+) -> _Problem:
+    if kind not in KINDS:
+        raise InputError(f"kind is {kind!r}; choose one of {', '.join(KINDS)}")
+    if model.method != "likelihood" or model.batches_ is not None or model.labels_ is not None:
+        raise InputError(
+            "only a fit by method 'likelihood' without batches and labels can be bootstrapped"
+        )
+    encoded = model._encode(rows, model.network_)
+    if (encoded.codes < 0).any():
+        raise InputError("rows with missing values cannot be bootstrapped; leave them out")
+    given = model._fitted_from
+    weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    return _Problem(
+        kind,
+        given,
+        model.network_,
+        replace(
+            collapse(encoded.codes, given.cardinalities, weight),
+            inverse=np.empty(0, dtype=np.int64),
+        ),
+        model._target_codes,
+        model.weights_,
+        model._options,
+        search,
+        random_state,
+    )
+
+
+def _records(
+    problem: _Problem, n_resamples: int, processes: int, path: Path, tell: Progress
+) -> list[Record]:
+    mine = {"bootstrap": problem.fingerprint()}
+    with open_journal(path, "another bootstrap is at work with this file; wait for it") as opened:
+        lines, keep = opened
+        if lines and lines[0] != mine:
+            raise InputError(
+                "holds resamples of other rows or settings; give another file, or remove it",
+                path=path,
+            )
+        if not lines:
+            keep(mine)
+        done = {int(line["resample"]): line for line in lines[1:]}
+        missing = [b for b in range(n_resamples) if b not in done]
+        tell("bootstrapping", n_resamples - len(missing), n_resamples)
+        work = partial(_resample, problem)
+        for record in in_processes(work, missing, min(processes, max(len(missing), 1))):
+            keep(record)
+            done[int(record["resample"])] = record
+            tell("bootstrapping", len(done), n_resamples)
+    return [done[b] for b in range(n_resamples)]
+
+
+def _resample(problem: _Problem, b: int) -> Record:
+    """Draw rows and fit again."""
+    rng = np.random.default_rng([problem.seed, b])
+    rows = problem.configurations
+    n_rows = round(rows.total)
+    if problem.kind == "nonparametric":
+        counts = rng.multinomial(n_rows, rows.counts / rows.counts.sum()).astype(np.float64)
+        kept = counts > 0
+        drawn = Configurations(rows.codes[kept], counts[kept], rows.inverse)
+    else:
+        codes, _ = sample_codes(problem.fitted, problem.targets, problem.weights, n_rows, rng)
+        drawn = collapse(codes, problem.given.cardinalities)
+    options = problem.options
+    if not problem.search:
+        known = options.constraints or Constraints.none(problem.given.cardinalities)
+        listed = np.asarray(problem.targets, dtype=np.int16)
+        listed = listed[np.isnan(known.fixed(listed))]
+        options = replace(options, constraints=replace(known, required=listed, candidates=listed))
+    found = estimate("likelihood", _redrawn(problem, rng), drawn, options)
+    return {"resample": b, "targets": found.targets.tolist(), "weights": found.weights.tolist()}
+
+
+def _redrawn(problem: _Problem, rng: np.random.Generator) -> Network:
+    """Draw the control counts of a learned network anew, family by family."""
+    control = problem.given.control
+    if control is None:
+        return problem.given
+    counts = []
+    for table, fitted in zip(control.counts, problem.fitted.tables, strict=True):
+        totals = table.sum(axis=1, keepdims=True)
+        parametric = problem.kind == "parametric"
+        own = np.divide(
+            table, totals, out=np.full_like(table, 1 / table.shape[1]), where=totals > 0
+        )
+        shares = fitted if parametric else own
+        drawn = rng.multinomial(np.rint(totals[:, 0]).astype(np.int64), shares)
+        counts.append(drawn.astype(np.float64))
+    return Network(
+        problem.given.variables,
+        problem.given.parents,
+        tables_of(counts, control.prior),
+        replace(control, counts=tuple(counts)),
+    )
+
+
+def _gather(problem: _Problem, records: list[Record]) -> Bootstrap:
+    place = {target.tobytes(): k for k, target in enumerate(problem.targets.astype(np.int16))}
+    n_fitted = len(place)
+    others: dict[bytes, int] = {}
+    found = [
+        [np.array(target, dtype=np.int16).tobytes() for target in record["targets"]]
+        for record in records
+    ]
+    for keys in found:
+        for key in keys:
+            if key not in place:
+                others[key] = others.get(key, 0) + 1
+    for key in sorted(others, key=lambda key: (-others[key], key)):
+        place[key] = len(place)
+    weights = np.zeros((len(records), len(place)))
+    for b, (keys, record) in enumerate(zip(found, records, strict=True)):
+        weights[b, [place[key] for key in keys]] = record["weights"]
+    targets = np.array([np.frombuffer(key, dtype=np.int16) for key in place])
+    estimate_ = np.zeros(len(place))
+    estimate_[:n_fitted] = problem.weights
+    return Bootstrap(problem.fitted, targets, estimate_, weights)
+
+
+def _silent(stage: str, done: int, total: int | None) -> None:
+    return

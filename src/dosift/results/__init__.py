@@ -1,0 +1,1 @@
+"""What is shown of a fit: tables, words, pictures, files."""

@@ -1,0 +1,162 @@
+"""Each row's intervention for tables that an engine holds, where their partitions are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.checks.block_checks import SurpriseTask, unexplained_bound
+from dosift.checks.surprisal import SurpriseScale
+from dosift.data import encode
+from dosift.data.engines import engine_blocks, engine_of
+from dosift.errors import InputError
+from dosift.likelihood.columns import TargetColumns
+from dosift.model.network import Network
+from dosift.results.rows import table_of_rows
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from dosift.estimator import InterventionMixture
+
+
+@dataclass(frozen=True)
+class _Annotator:
+    """Adds the columns to a table in memory; sent to the workers."""
+
+    network: Network
+    targets: NDArray[np.integer]
+    weights: NDArray[np.float64]
+    texts: tuple[str, ...]
+    scale: SurpriseScale
+    bound: float
+
+    def columns(self, table: Any) -> pl.DataFrame:
+        """Return the new columns."""
+        codes = encode(table, self.network, allow_missing=True).codes
+        columns = TargetColumns(self.network, self.targets)
+        return table_of_rows(columns, self.weights, codes, self.texts, self.scale, self.bound)
+
+    def pandas(self, table: Any) -> Any:
+        """Add them to a pandas dataframe."""
+        if not len(table):
+            return table.assign(**{name: np.array([], kind) for name, kind in _PANDAS.items()})
+        found = self.columns(table[list(self.network.names)])
+        return table.assign(**{name: found[name].to_numpy() for name in found.columns})
+
+    def polars(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Add them to a polars dataframe."""
+        import polars as pl
+
+        if not table.height:
+            return table.with_columns(
+                pl.lit(None, dtype=kind).alias(name) for name, kind in _schema().items()
+            )
+        return table.with_columns(self.columns(table.select(self.network.names)).get_columns())
+
+    def arrow(self, batches: Iterator[Any]) -> Iterator[Any]:
+        """Add them to record batches."""
+        import polars as pl
+
+        for batch in batches:
+            if batch.num_rows:
+                table: Any = pl.from_arrow(batch)
+                yield from self.polars(table).to_arrow(compat_level=_plain()).to_batches()
+
+
+_PANDAS: dict[str, Any] = {
+    "target": object,
+    "probability": float,
+    "surprise": float,
+    "surprise_p_value": float,
+    "unexplained": bool,
+}
+
+
+def _plain() -> Any:
+    """Arrow types that every engine knows."""
+    import polars as pl
+
+    return pl.CompatLevel.oldest()
+
+
+def _schema() -> dict[str, Any]:
+    import polars as pl
+
+    kinds = {object: pl.String, float: pl.Float64, bool: pl.Boolean}
+    return {name: kinds[kind] for name, kind in _PANDAS.items()}
+
+
+def annotate(model: InterventionMixture, frame: Any) -> Any:
+    """Add each row's intervention to a table that an engine holds.
+
+    Partitions are worked on where they are, in parallel, when the result is computed or written; no
+    row comes here. One pass over the rows is made at once, to find which surprises are too large.
+
+    Parameters
+    ----------
+    model : InterventionMixture
+        Fitted.
+    frame : Dask or Spark dataframe, or polars lazy frame
+        One column for each variable, and any others.
+
+    Returns
+    -------
+    the same kind of table
+        With the columns of ``rows.parquet``: ``target``, ``probability``, ``surprise``,
+        ``surprise_p_value`` and ``unexplained``.
+
+    Raises
+    ------
+    InputError
+        If it is another kind of table, a column is missing or has one of these names already, or
+        a value is no state.
+
+    Examples
+    --------
+    >>> import dosift, polars as pl
+    >>> from dosift.datasets import load_incident
+    >>> data = load_incident()
+    >>> model = dosift.InterventionMixture(data.network).fit(data.rows)
+    >>> lazy = annotate(model, data.rows.lazy())
+    >>> bool((lazy.collect()["target"] == pl.Series(model.predict(data.rows))).all())
+    True
+    """
+    engine = engine_of(frame)
+    if engine not in {"dask", "pyspark", "polars"}:
+        raise InputError(
+            f"{type(frame).__name__} is no Dask or Spark dataframe or polars lazy frame; "
+            "for a table in memory use predict and predict_proba, for a DuckDB relation its "
+            "pl(lazy=True)"
+        )
+    names = frame.collect_schema() if engine == "polars" else frame.columns
+    taken = sorted(set(map(str, names)) & set(_PANDAS))
+    if taken:
+        raise InputError(f"the table has columns {', '.join(taken)} already; rename or drop them")
+    targets, weights = model.mixture_.to_codes(model.network_)
+    scale = model.surprise_scale_
+    columns = TargetColumns(model.network_, targets)
+    with closing(engine_blocks(frame, model.network_)) as blocks:
+        (by_place,) = blocks.sum(SurpriseTask(columns, weights, scale))
+    bound, _ = unexplained_bound(scale, by_place)
+    texts = tuple(str(target) for target in model.mixture_.targets)
+    work = _Annotator(model.network_, targets, weights, texts, scale, bound)
+    if engine == "dask":
+        return frame.map_partitions(work.pandas, meta=work.pandas(frame._meta))
+    if engine == "polars":
+        schema = {**frame.collect_schema(), **_schema()}
+        return frame.map_batches(work.polars, schema=schema, streamable=True)
+    return frame.mapInArrow(work.arrow, _spark_schema(frame))
+
+
+def _spark_schema(frame: Any) -> Any:
+    from pyspark.sql.types import BooleanType, DoubleType, StringType, StructField, StructType
+
+    kinds: dict[Any, Any] = {object: StringType(), float: DoubleType(), bool: BooleanType()}
+    fields = [StructField(name, kinds[kind]) for name, kind in _PANDAS.items()]
+    return StructType([*frame.schema.fields, *fields])

@@ -1,0 +1,428 @@
+"""The result folder: written whole or not at all, and read back."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import math
+import os
+import platform
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dosift._version import __version__
+from dosift.checks.assignment_confidence import SURE
+from dosift.errors import DosiftWarning, InputError
+from dosift.identifiability import verdict
+from dosift.io import read_network, write_network
+from dosift.model import Mixture, Network
+from dosift.results.rows import RowParts
+from dosift.results.words import misfit_in_words
+from dosift.utils.atomic_write import check_absent, whole_folder
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from dosift.estimator import InterventionMixture
+
+__all__ = [
+    "Result",
+    "check_absent",
+    "distrust",
+    "harmless",
+    "read_result",
+    "result_content",
+    "versions",
+    "write_result",
+]
+
+#: Files of a result folder that reading it back needs.
+_NETWORK, _MIXTURE, _RESULT = "network.bif", "mixture.json", "result.json"
+
+
+@dataclass(frozen=True)
+class Result:
+    """A result folder, read back.
+
+    Attributes
+    ----------
+    network : Network
+        The network that the mixture refers to.
+    mixture : Mixture
+    content : dict
+        What ``result.json`` holds.
+    """
+
+    network: Network
+    mixture: Mixture
+    content: dict[str, Any]
+
+
+def result_content(
+    model: InterventionMixture,
+    *,
+    settings: Mapping[str, Any],
+    inputs: Sequence[Path],
+    timings: Mapping[str, float],
+) -> dict[str, Any]:
+    """Gather everything that is a number or says where it came from.
+
+    Parameters
+    ----------
+    model : InterventionMixture
+        Fitted.
+    settings : mapping
+        What the user asked for.
+    inputs : sequence of Path
+        The files that were read; their checksums are recorded.
+    timings : mapping of str to float
+        Seconds by stage.
+
+    Returns
+    -------
+    dict
+        The content of ``result.json``.
+    """
+    reasons = distrust(model)
+    return {
+        "trusted": not reasons,
+        "reasons": reasons,
+        "level": model.level,
+        "components": components_content(model),
+        "variables": [finite(row) for row in model.variables_.to_dicts()],
+        "pairs": model.pairs_.to_dicts(),
+        "families": model.families_.to_dicts(),
+        "interventions": finite(model.interventions_.to_dicts()),
+        "mechanisms": finite(model.mechanisms_.to_dicts()),
+        "undecided": model.undecided_.to_dicts(),
+        **(
+            {}
+            if model.batches_ is None
+            else {"batches": [finite(row) for row in model.batches_.to_dicts()]}
+        ),
+        **missing_content(model),
+        "graph": graph_content(model.network_),
+        "certainty": finite(certainty_content(model)),
+        "diagnostics": finite(model.diagnostics()),
+        "identifiability": verdict(model.network_, model.mixture_),
+        "settings": dict(settings),
+        "seed": settings.get("seed"),
+        "inputs": [{"path": _as_given(path), **checksum(path)} for path in inputs],
+        "versions": versions(),
+        "timings": {stage: round(seconds, 3) for stage, seconds in timings.items()},
+    }
+
+
+def components_content(model: InterventionMixture) -> list[dict[str, Any]]:
+    """Return the lines of the table of components, each with what could stand in its place.
+
+    Returns
+    -------
+    list of dict
+        The columns of ``components.csv``, and `confusable`: a list of ``target`` and ``loss``.
+    """
+    lines = [finite(row) for row in model.components_.to_dicts()]
+    for line in lines:
+        others = model.confusable_.filter(model.confusable_["component"] == line["target"])
+        line["confusable"] = others.drop("component").to_dicts()
+    return lines
+
+
+def missing_content(model: InterventionMixture) -> dict[str, Any]:
+    """Return which values were missing, by name; nothing if none were.
+
+    Returns
+    -------
+    dict
+        `missing_values`: the rows that lack any value, and for each variable that does the share
+        of the rows, the variable on which it depends most clearly whether it is missing (or
+        None), and the p-value of that.
+    """
+    found = model.missing_values_
+    if not found.n_rows:
+        return {}
+    clearest: dict[int, tuple[int, float]] = {}
+    for i, j, p in found.dependent:
+        clearest.setdefault(i, (j, p))
+    names = model.network_.names
+    variables = []
+    for i, share in enumerate(found.share.tolist()):
+        if share > 0:
+            other, p_value = clearest.get(i, (None, None))
+            variables.append(
+                {
+                    "variable": names[i],
+                    "share": share,
+                    "depends_on": None if other is None else names[other],
+                    "p_value": p_value,
+                }
+            )
+    return {"missing_values": {"rows": found.n_rows, "variables": variables}}
+
+
+def _as_given(path: Path) -> str:
+    """Return a path as the user gave it; data of the package by name, wherever it is installed."""
+    package = Path(__file__).parents[1]
+    return f"dosift: {path.name}" if path.is_relative_to(package) else str(path)
+
+
+def graph_content(network: Network) -> dict[str, list[str]]:
+    """Name the parents of each variable, in the network's order of variables.
+
+    Returns
+    -------
+    dict of str to list of str
+    """
+    return {
+        name: [network.names[p] for p in parents]
+        for name, parents in zip(network.names, network.parents, strict=True)
+    }
+
+
+def certainty_content(model: InterventionMixture) -> dict[str, Any]:
+    """Return how sure the rows are, with the names of targets.
+
+    Returns
+    -------
+    dict
+        The attributes of :class:`~dosift.checks.assignment_confidence.Certainty`; `targets` holds
+        for each target the rows of which it is the most probable and their mean probability of it.
+    """
+    found = model.certainty_
+    return {
+        "edges": found.edges.tolist(),
+        "counts": found.counts.tolist(),
+        "sure_above": SURE,
+        "share_sure": found.share_sure,
+        "impossible": found.impossible,
+        "targets": [
+            {"target": str(target), "rows": rows, "mean_probability": probability}
+            for target, rows, probability in zip(
+                model.targets_, found.rows.tolist(), found.mean_probability.tolist(), strict=True
+            )
+        ],
+    }
+
+
+def distrust(model: InterventionMixture) -> list[str]:
+    """Say why a fit must not be trusted.
+
+    Returns
+    -------
+    list of str
+        Sentences; empty when there is no reason.
+    """
+    reasons = []
+    if not model.converged_:
+        reasons.append(
+            f"The weights did not converge: the optimality gap is {model.optimality_gap_:.1e} "
+            "nats a row."
+        )
+    if not model.fit_check_.fits:
+        words = misfit_in_words(model.fit_check_, model.network_, model.method)
+        reasons.append(f"{words} Single components may be inventions.")
+    if model.impossible_rows_:
+        reasons.append(
+            f"{model.impossible_rows_:g} row(s) have probability zero under every component."
+        )
+    return reasons
+
+
+def versions() -> dict[str, str]:
+    """Versions of dosift, Python and the libraries that numbers depend on."""
+    libraries = {name: metadata.version(name) for name in ("numpy", "scipy", "polars", "narwhals")}
+    return {"dosift": __version__, "python": platform.python_version(), **libraries}
+
+
+def write_result(
+    folder: str | Path,
+    model: InterventionMixture,
+    rows: pl.DataFrame | RowParts,
+    content: Mapping[str, Any],
+    *,
+    extra: Mapping[str, pl.DataFrame] | None = None,
+    force: bool = False,
+) -> None:
+    """Write a result folder, whole or not at all.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Must not exist yet, unless `force`.
+    model : InterventionMixture
+        Fitted.
+    rows : polars.DataFrame or RowParts
+        The table of rows, from :func:`~dosift.results.rows.row_table`, or what makes and writes it.
+    content : mapping
+        From :func:`result_content`.
+    extra : mapping of str to polars.DataFrame, optional
+        Further tables by name, each a CSV file of that name.
+    force : bool, default=False
+        Whether to replace an existing folder, which stays until the new one is complete.
+
+    Raises
+    ------
+    InputError
+        If the folder exists (and `force` is not set), or cannot be written.
+
+    Warns
+    -----
+    DosiftWarning
+        If what is replaced is no result folder: it is kept under another name.
+    """
+    from dosift.results.report import render_report
+
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    page = render_report(dict(content))
+    folder = Path(folder)
+    aside = _kept_aside(folder)
+    with whole_folder(folder, replace=force, aside=aside) as draft:
+        model.mixture_.write(draft / _MIXTURE)
+        write_network(model.network_, draft / _NETWORK)
+        harmless(model.components_).write_csv(draft / "components.csv")
+        harmless(model.variables_).write_csv(draft / "variables.csv")
+        harmless(model.pairs_).write_csv(draft / "pairs.csv")
+        if model.batches_ is not None:
+            harmless(model.batches_).write_csv(draft / "batches.csv")
+        for name, table in (extra or {}).items():
+            harmless(table).write_csv(draft / f"{name}.csv")
+        if isinstance(rows, RowParts):
+            rows.write(draft / "rows.parquet")
+        else:
+            rows.write_parquet(draft / "rows.parquet")
+        (draft / _RESULT).write_text(text + "\n", encoding="utf-8")
+        (draft / "report.html").write_text(page, encoding="utf-8")
+    if aside is not None:
+        warnings.warn(
+            f"{folder} was there and no result of dosift; it is kept as {aside}",
+            DosiftWarning,
+            stacklevel=2,
+        )
+
+
+def _kept_aside(folder: Path) -> Path | None:
+    """Return a name for what is replaced, if it is anything but a result or empty."""
+    if not os.path.lexists(folder) or (folder / _RESULT).is_file():
+        return None
+    if folder.is_dir() and not any(folder.iterdir()):
+        return None
+    names = (folder.with_name(f"{folder.name}.old{k}") for k in itertools.count(1))
+    return next(name for name in names if not os.path.lexists(name))
+
+
+def harmless(table: pl.DataFrame) -> pl.DataFrame:
+    """Put an apostrophe before texts that a spreadsheet would take for a formula.
+
+    Parameters
+    ----------
+    table : polars.DataFrame
+
+    Returns
+    -------
+    polars.DataFrame
+        Texts that begin with ``=``, ``@``, a tab or a line end, or with a sign and are no number,
+        begin with an apostrophe; all else is as it was.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> harmless(pl.DataFrame({"value": ["=cmd()", "-1", "-1+cmd()", "a=b"]}))["value"].to_list()
+    ["'=cmd()", '-1', "'-1+cmd()", 'a=b']
+    """
+    import polars as pl
+
+    text = pl.col(pl.String)
+    is_number = text.str.contains(r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
+    is_formula = text.str.contains(r"^[=+\-@\t\r\n]") & ~is_number
+    return table.with_columns(pl.when(is_formula).then("'" + text).otherwise(text).name.keep())
+
+
+def read_result(folder: str | Path) -> Result:
+    """Read a result folder.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Written by ``dosift fit``.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    InputError
+        If it is no result folder, or one of its files cannot be read.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError("is not a result folder; give the folder that 'fit' wrote", path=folder)
+    for name in (_NETWORK, _MIXTURE, _RESULT):
+        if not (folder / name).is_file():
+            raise InputError(f"has no {name}; give the folder that 'fit' wrote", path=folder)
+    try:
+        content = json.loads((folder / _RESULT).read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise InputError(f"cannot be read: {error}", path=folder / _RESULT) from None
+    if not isinstance(content, dict):
+        raise InputError("does not hold a result", path=folder / _RESULT)
+    seed = content.get("seed") or 0
+    if not isinstance(seed, int) or seed < 0:
+        raise InputError(f"seed {seed!r} is not a whole number", path=folder / _RESULT)
+    return Result(read_network(folder / _NETWORK), Mixture.read(folder / _MIXTURE), content)
+
+
+def checksum(path: Path) -> dict[str, Any]:
+    """Return the SHA-256 of a file; of a folder, that of the names and sums of its files.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    dict
+        ``sha256``, and for a folder also ``files``, their number.
+    """
+    if not path.is_dir():
+        return {"sha256": _sha256(path)}
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    lines = "".join(f"{_sha256(file)}  {file.relative_to(path)}\n" for file in files)
+    return {"sha256": hashlib.sha256(lines.encode()).hexdigest(), "files": len(files)}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def finite(value: Any) -> Any:
+    """Replace what JSON cannot hold (NaN, infinities) by null, all the way down.
+
+    Parameters
+    ----------
+    value : object
+        Of dictionaries, lists, numbers and texts.
+
+    Returns
+    -------
+    object
+        The same with None for each number that is not finite.
+
+    Examples
+    --------
+    >>> finite({"a": [1.0, float("nan")]})
+    {'a': [1.0, None]}
+    """
+    if isinstance(value, dict):
+        return {key: finite(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [finite(inner) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,105 @@
+"""What ``result.json`` holds, in the form that the page needs; nothing is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from dosift.errors import InputError
+from dosift.model import parse_target
+from dosift.results.report.words import known, number
+
+Line = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Content:
+    """A result, with the positions of its variables.
+
+    Attributes
+    ----------
+    result : mapping
+        The content of ``result.json``.
+    """
+
+    result: Mapping[str, Any]
+
+    @property
+    def components(self) -> Sequence[Line]:
+        """Lines of the table of components."""
+        return list(self.result.get("components") or ())
+
+    @property
+    def hits(self) -> list[Line]:
+        """Components that set something."""
+        return [c for c in self.components if c["size"] > 0]
+
+    @property
+    def variables(self) -> Sequence[Line]:
+        """Lines of the table of totals."""
+        return list(self.result.get("variables") or ())
+
+    @property
+    def diagnostics(self) -> Line:
+        """Numbers that say how far the fit can be trusted."""
+        return dict(self.result.get("diagnostics") or {})
+
+    @property
+    def fit_check(self) -> Line:
+        """Outcome of the fit check; empty if there was none."""
+        return dict(self.diagnostics.get("fit_check") or {})
+
+    @cached_property
+    def level(self) -> str:
+        """Level of the intervals, as HTML."""
+        level = known(self.result.get("level"))
+        return f"{number(100 * (0.95 if level is None else level), '.4g')}&nbsp;%"
+
+    @cached_property
+    def reasons(self) -> list[str]:
+        """Why the fit must not be trusted; never empty for a fit that is not trusted."""
+        reasons = [str(reason) for reason in self.result.get("reasons") or ()]
+        if not reasons and not self.result.get("trusted", True):
+            reasons = ["The result says so and names no reason."]
+        return reasons
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Names of the variables, in the order of the graph; elsewhere only positions are used."""
+        graph = self.result.get("graph") or {}
+        return list(dict.fromkeys([*graph, *(str(v["variable"]) for v in self.variables)]))
+
+    @cached_property
+    def positions(self) -> dict[str, int]:
+        """Position of each variable by name."""
+        return {name: i for i, name in enumerate(self.names)}
+
+    @cached_property
+    def parents(self) -> list[list[int]] | None:
+        """Positions of the parents of each variable; None if the result has no graph."""
+        graph = self.result.get("graph")
+        if not graph:
+            return None
+        return [[self.positions[p] for p in graph.get(name, ())] for name in self.names]
+
+    @cached_property
+    def totals(self) -> dict[str, Line]:
+        """The line of each variable's total, by name."""
+        return {str(v["variable"]): v for v in self.variables if v["value"] in {"", None}}
+
+    def sets(self, component: Line) -> list[tuple[int, str]]:
+        """Return what a component sets: positions of variables, and states."""
+        try:
+            target = parse_target(component["target"])
+        except InputError:
+            return []
+        return [(self.positions[n], s) for n, s in target.items() if n in self.positions]
+
+    @cached_property
+    def set_variables(self) -> list[int]:
+        """Positions of the variables that a component sets, by descending rate."""
+        found = {i for component in self.hits for i, _ in self.sets(component)}
+        rates = {i: known(self.totals.get(self.names[i], {}).get("rate")) or 0.0 for i in found}
+        return sorted(found, key=lambda i: (-rates[i], i))

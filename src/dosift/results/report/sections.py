@@ -1,0 +1,308 @@
+"""The sections of the page that hold results."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from dosift.results.report.content import Content, Line
+from dosift.results.report.marks import Axis, bar, bar_and_screen, cell, folded, row, table, two
+from dosift.results.report.words import (
+    clipped,
+    counted,
+    interval,
+    known,
+    number,
+    percent,
+    share,
+    shown,
+)
+
+#: Variables whose rates are shown at first; the rest of the table folds out.
+_SHOWN_RATES = 20
+#: "No intervention" goes beyond the axis from this many times what the axis would be without it.
+_MUCH = 2.0
+
+
+def answer(content: Content) -> str:
+    """Say what was found, in words."""
+    words = f"{_found(content)} {_changed(content)}{_fits(content)}"
+    return f"<p class='answer'>{words}</p>{_largest_totals(content)}"
+
+
+def _changed(content: Content) -> str:
+    """Name the mechanisms that changed without being set."""
+    names = [shown(clipped(m["variable"], 40)) for m in content.result.get("mechanisms") or ()]
+    if not names:
+        return ""
+    what = "The mechanism" if len(names) == 1 else "The mechanisms"
+    return f"{what} of <b>{', '.join(names)}</b> changed as well. "
+
+
+def _found(content: Content) -> str:
+    hits = content.hits
+    if not hits:
+        return "No intervention was found: the undisturbed network explains the rows best."
+    weights = [known(c["weight"]) for c in hits]
+    explained = sum(w for w in weights if w is not None) if None not in weights else None
+    nothing = next((c for c in content.components if c["size"] == 0), {})
+    ends = [known(nothing.get(key)) for key in ("ci_high", "ci_low")]
+    low, high = (None if end is None else 1 - end for end in ends)
+    total = share({"weight": explained, "ci_low": low, "ci_high": high})
+    largest = max(hits, key=lambda c: known(c["weight"]) or 0.0)
+    explains = "intervention explains" if len(hits) == 1 else "interventions explain"
+    name = f"<b>{shown(clipped(largest['target'], 120))}</b>"
+    found = f"It is {name}." if len(hits) == 1 else f"The largest is {name} with {share(largest)}."
+    return f"<b>{len(hits)}</b> {explains} <b>{total}</b> of the rows. {found}"
+
+
+def _fits(content: Content) -> str:
+    check = content.fit_check
+    if not check:
+        return "Whether the model fits these rows was not checked."
+    if not check.get("fits"):
+        return "<b>The model does not fit these rows.</b>"
+    if content.reasons:
+        return "The fit check finds nothing, but see above."
+    return "<b>The model fits these rows.</b>"
+
+
+def _largest_totals(content: Content) -> str:
+    """Name the largest totals: they stay right when single interventions are hard to tell apart."""
+    if len(content.hits) < 2:
+        return ""
+    lines = [v for v in content.variables if v["value"] not in {"", None} and known(v["rate"])]
+    if not lines:
+        return ""
+    parts = "; ".join(
+        f"{shown(clipped(v['variable'], 40))}={shown(clipped(v['value'], 40))} {share(v, 'rate')}"
+        for v in lines[:3]
+    )
+    return f"<p>Summed over all interventions that set them: {parts}.</p>"
+
+
+def components_section(content: Content) -> str:
+    """Return the table of components."""
+    hits = content.hits or content.components
+    axis = Axis.up_to(c[key] for c in hits for key in ("weight", "ci_high"))
+    # Much that nothing was done to would leave the interventions little room.
+    rest = known(next((c["ci_high"] for c in content.components if c["size"] == 0), None))
+    if rest is not None and rest <= _MUCH * axis.top:
+        axis = Axis.up_to([axis.top, rest])
+    rows = [_component_row(content, k, c, axis) for k, c in enumerate(content.components)]
+    headings = [
+        ("name", "intervention"),
+        ("number", f"share of rows [{content.level}]"),
+        ("bars", axis.head()),
+        ("number", "rows (expected)"),
+    ]
+    judged = any(known(c.get("probability")) is not None for c in content.components)
+    if judged:
+        headings.append(("number", "probably there"))
+    return (
+        table("Interventions with their shares of the rows", headings, rows, "shares found")
+        + f"<p class='soft'>{_what_intervals_mean(content, judged)}</p>"
+    )
+
+
+def _what_intervals_mean(content: Content, judged: bool) -> str:
+    if not judged:
+        return (
+            f"Intervals are {content.level} and take the interventions found as given; what "
+            "choosing them adds is not in them."
+        )
+    return (
+        f"Intervals are {content.level}, for an intervention that is there, whichever others are. "
+        "Among those marked found about one in twenty may be false at most, on average; of the "
+        "undecided ones the rows are too few to tell."
+    )
+
+
+def _component_row(content: Content, k: int, component: Line, axis: Axis) -> str:
+    target = shown(component["target"])
+    attributes = ""
+    if component["size"] == 0:
+        name = f"{target} <span class='soft'>no intervention</span>"
+    elif content.parents is None:
+        name = target
+    else:
+        name = f"<button type='button' class='pick' aria-pressed='false'>{target}</button>"
+        note = f"{component['target']}: {share(component)} of the rows. Dashed arrows are cut."
+        attributes = f' data-c="{k}" data-note="{shown(note)}"{_highlights(content, component)}'
+    return row(
+        [
+            cell(name, "name"),
+            cell(two(percent(component["weight"]), interval(component)), "number"),
+            cell(bar(axis, *(component[key] for key in ("weight", "ci_low", "ci_high"))), "bars"),
+            cell(f"{number(component['rows'])}<span class='unit'> rows</span>", "number"),
+            *_probability(component),
+        ],
+        attributes,
+    )
+
+
+def _probability(component: Line) -> list[str]:
+    if known(component.get("probability")) is None:
+        return []
+    status = "" if component.get("status") == "found" else shown(component.get("status") or "")
+    probability = f"{percent(component['probability'])}<span class='unit'> probable</span>"
+    # `two` would draw a dash for a status that needs no word.
+    return [cell(two(probability, status) if status else probability, "number")]
+
+
+def _highlights(content: Content, component: Line) -> str:
+    sets = content.sets(component)
+    states = json.dumps([clipped(state, 11) for _, state in sets], ensure_ascii=True)
+    return f' data-sets="{" ".join(str(i) for i, _ in sets)}" data-states="{shown(states)}"'
+
+
+def rates_section(content: Content) -> str:
+    """Return the table of totals for each variable and value, beside the one-pass rates."""
+    groups = _rate_groups(content)
+    if not groups:
+        return "<p>No variable is set by any intervention.</p>"
+    found = [g for g in groups if any(known(v["rate"]) != 0 for v in g)]
+    seen = [g for g in groups if g not in found]
+    axis = Axis.up_to(
+        v.get(key)
+        for g in groups
+        for v in g
+        for key in ("rate", "ci_high", "screen_rate", "screen_ci_high")
+    )
+    parts = [
+        "<p class='soft'>How often each variable is set, and to what. Bars: the total weight of "
+        "all interventions that set it so; totals stay right when single interventions are hard "
+        "to tell apart. Rings: the one-pass estimate, which needs no search; where the two differ "
+        "by much, be careful.</p><p class='legend' aria-hidden='true'><span class='key-bar'></span>"
+        "total <span class='key-ring'></span> one pass; lines are "
+        f"{content.level} intervals</p>",
+        _rate_table(content, found[:_SHOWN_RATES], axis),
+    ]
+    if found[_SHOWN_RATES:]:
+        more = counted(len(found) - _SHOWN_RATES, "more variable", "more variables")
+        parts.append(folded(more, _rate_table(content, found[_SHOWN_RATES:], axis)))
+    if seen:
+        n = counted(len(seen), "variable", "variables")
+        parts.append(
+            folded(
+                f"{n} that no intervention found sets, but whose one-pass interval lies above zero",
+                "<p class='soft'>With many variables some do so by chance.</p>"
+                + _rate_table(content, seen, axis),
+            )
+        )
+    return "".join(parts) + "<p class='soft'>All others are in <code>variables.csv</code>.</p>"
+
+
+def _rate_groups(content: Content) -> list[list[Line]]:
+    """Return the lines worth showing, by variable: its total, then its values."""
+    groups: dict[str, list[Line]] = {}
+    for line in content.variables:
+        low = known(line.get("screen_ci_low"))
+        # A rate that is unknown is shown; only one that is known to be zero is left out.
+        if known(line["rate"]) != 0 or (low is not None and low > 0):
+            own = groups.setdefault(line["variable"], [])
+            is_total = line["value"] in {"", None}
+            own.insert(0 if is_total else len(own), line)
+    return list(groups.values())
+
+
+def _rate_table(content: Content, groups: Sequence[Sequence[Line]], axis: Axis) -> str:
+    headings = [
+        ("name", "variable"),
+        ("number", f"total [{content.level}]"),
+        ("bars", axis.head()),
+        ("number", f"one pass [{content.level}]"),
+    ]
+    rows = [_rate_row(line, axis) for group in groups for line in _without_repetition(group)]
+    return table("Totals for each variable and value", headings, rows, "shares rates")
+
+
+def _without_repetition(group: Sequence[Line]) -> Sequence[Line]:
+    """Leave out the total of a variable that has one value only."""
+    return group[1:] if len(group) == 2 and group[0]["value"] in {"", None} else group
+
+
+def _rate_row(line: Line, axis: Axis) -> str:
+    is_total = line["value"] in {"", None}
+    name = shown(line["variable"])
+    name = (
+        f"<b>{name}</b> <span class='soft'>at all</span>"
+        if is_total
+        else f"{name} = " + shown(line["value"])
+    )
+    screen = interval(line, "screen_ci_low", "screen_ci_high")
+    return row(
+        [
+            cell(name, "name"),
+            cell(two(percent(line["rate"]), interval(line)), "number"),
+            cell(bar_and_screen(axis, dict(line)), "bars"),
+            cell(two(percent(line.get("screen_rate")), screen), "number second"),
+        ],
+        " class='total'" if is_total else "",
+    )
+
+
+def certainty_section(content: Content) -> str:
+    """Return how sure the rows are of their most probable component."""
+    sure: dict[str, Any] = content.result.get("certainty") or {}
+    impossible = known(sure.get("impossible", content.diagnostics.get("impossible_rows")))
+    parts = []
+    if impossible:
+        rows = counted(impossible, "row", "rows")
+        parts.append(f"<p class='warn'><b>No component explains {rows}.</b></p>")
+    elif impossible == 0:
+        parts.append("<p>Every row can come from some component.</p>")
+    if not sure:
+        return "".join(parts) + "<p class='soft'>This result holds nothing more on it.</p>"
+    above = f"{number(100 * (known(sure.get('sure_above')) or 0.9), '.3g')}&nbsp;%"
+    parts.insert(
+        0,
+        f"<p><b>{percent(sure.get('share_sure'))}</b> of the rows have a most probable "
+        f"component with a probability above {above}. The others could come from several; "
+        "totals count them in part, and <code>rows.parquet</code> has each row's probability.</p>",
+    )
+    parts.append(_histogram(sure))
+    axis = Axis(1.0, 4)
+    rows_of = [
+        row(
+            [
+                cell(shown(t["target"]), "name"),
+                cell(number(t["rows"]), "number"),
+                cell(bar(axis, t["mean_probability"], None, None), "bars"),
+                cell(percent(t["mean_probability"]), "number second"),
+            ]
+        )
+        for t in sure.get("targets") or ()
+    ]
+    headings = [
+        ("name", "most probable"),
+        ("number", "rows"),
+        ("bars", axis.head()),
+        ("number", "mean probability"),
+    ]
+    by_target = table("Rows by most probable component", headings, rows_of, "shares")
+    return "".join(parts) + folded("By intervention", by_target)
+
+
+def _histogram(sure: Line) -> str:
+    edges, counts = sure.get("edges") or [], sure.get("counts") or []
+    most = max(counts, default=0.0)
+    if not most or len(edges) != len(counts) + 1:
+        return ""
+    threshold = known(sure.get("sure_above")) or 1.0
+    bars = "".join(
+        f'<rect class="{"bar" if low >= threshold - 1e-9 else "faint"}" x="{100 * low + 0.3:.2f}%" '
+        f'width="{100 * (high - low) - 0.6:.2f}%" y="{120 * (1 - n / most):.1f}" '
+        f'height="{120 * n / most:.1f}"><title>{100 * low:.0f} to {100 * high:.0f} %: '
+        f"{counted(n, 'row', 'rows')}</title></rect>"
+        for low, high, n in zip(edges[:-1], edges[1:], counts, strict=True)
+    )
+    label = f"Histogram; the highest bar is {counted(most, 'row', 'rows')}"
+    return (
+        f"<figure class='histogram'><svg width='100%' height='120' role='img' aria-label='{label}'>"
+        f"{bars}</svg><span class='ticks' aria-hidden='true'><span>0</span><span>25</span>"
+        "<span>50</span><span>75</span><span>100%</span></span><figcaption class='soft'>Rows by "
+        f"the probability of their most probable component; the highest bar is "
+        f"{counted(most, 'row', 'rows')}.</figcaption></figure>"
+    )

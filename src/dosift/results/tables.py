@@ -1,0 +1,370 @@
+"""The tables of results: components, totals, pairs, families, and what is undecided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.inference import FALSE_SHARE, LEAST_PROBABILITY, Belief
+from dosift.inference.component_groups import families
+from dosift.inference.intervals import normal_interval
+from dosift.inference.rate_tests import Pair, RateWithTest
+from dosift.model import Mixture, Target
+from dosift.model.network import Network
+from dosift.search.near_equivalent import Rival
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.integer]
+
+#: Pairs of do's in the table of pairs, at most.
+_MOST_PAIRS = 200
+
+
+def component_table(
+    targets: Sequence[Target],
+    weights: Floats,
+    n_rows: float,
+    belief: Belief | None,
+    level: float = 0.95,
+    is_known: NDArray[np.bool_] | None = None,
+) -> pl.DataFrame:
+    """Table of components, by descending weight.
+
+    Parameters
+    ----------
+    targets : sequence of Target
+    weights : ndarray, shape (n_targets,)
+    n_rows : float
+        Number of rows, or total sample weight.
+    belief : Belief or None
+        What the rows say about the weights; None where nothing is known of their errors.
+    level : float, default=0.95
+        Of the intervals.
+    is_known : ndarray of bool, shape (n_targets,), optional
+        Whose weights were given: these have no error, interval or p-value.
+
+    Returns
+    -------
+    polars.DataFrame
+        The columns of ``components.csv``. An interval holds for a target that is in the mixture;
+        ``probability`` says how likely that is, and ``q_value`` what share of the components that
+        are at least as likely is expected to be false. ``status`` is "found" where that is at
+        most 5 %, else "undecided". ``p_value`` belongs to a target named before the rows were
+        seen.
+    """
+    import polars as pl
+
+    n = len(targets)
+    unknown = np.full(n, np.nan)
+    std_error = low = high = p_value = probability = q_value = unknown
+    if belief is not None:
+        found = belief.posterior.weights(level)
+        std_error, low, high = found.std_error[:n], found.low[:n], found.high[:n]
+        p_value = belief.p_values
+        if belief.selected:
+            probability, q_value = 1.0 - belief.posterior.absent[:n], belief.q_values
+        if is_known is not None:
+            std_error, low, high, p_value = (
+                np.where(is_known, np.nan, column) for column in (std_error, low, high, p_value)
+            )
+    status = [None if np.isnan(q) else _status(q) for q in q_value]
+    return pl.DataFrame(
+        {
+            "target": [str(t) for t in targets],
+            "size": np.array([t.size for t in targets], dtype=np.int64),
+            "weight": weights,
+            "std_error": std_error,
+            "ci_low": low,
+            "ci_high": high,
+            "p_value": p_value,
+            "q_value": q_value,
+            "rows": weights * n_rows,
+            "probability": probability,
+            "status": pl.Series(status, dtype=pl.String),
+        }
+    ).with_columns(pl.col(pl.Float64).fill_nan(None))
+
+
+def _status(q_value: float) -> str:
+    return "found" if q_value <= FALSE_SHARE else "undecided"
+
+
+def variable_table(
+    network: Network,
+    targets: Ints,
+    weights: Floats,
+    belief: Belief | None,
+    rates: Sequence[RateWithTest],
+    level: float = 0.95,
+) -> pl.DataFrame:
+    """Totals of weight for each variable and value, by descending rate.
+
+    Parameters
+    ----------
+    network : Network
+        As it was before any mixture row taught it.
+    targets : ndarray of int, shape (n_targets, n_variables)
+    weights : ndarray, shape (n_targets,)
+    belief : Belief or None
+        What the rows say about the weights; None where nothing is known of their errors.
+    rates : sequence of RateWithTest
+        One-pass rates of all variables.
+    level : float, default=0.95
+        Of the intervals.
+
+    Returns
+    -------
+    polars.DataFrame
+        The columns of ``variables.csv``: a line with an empty value for each variable, and one
+        for each of its values. ``p_value`` is that of the one-pass rate, which involves no
+        search: "no component sets this".
+    """
+    import polars as pl
+
+    lines: list[tuple[str, str, float, float, float]] = []
+    candidates = targets[:0] if belief is None else belief.candidates
+    every = np.concatenate([targets, candidates])
+    members = []
+    for i, variable in enumerate(network.variables):
+        own = rates[i]
+        members.append(every[:, i] >= 0)
+        lines.append((variable.name, "", own.rate, own.std_error, own.p_value))
+        for a, state in enumerate(variable.states):
+            members.append(every[:, i] == a)
+            of_value = (own.value_rates[a], own.value_std_errors[a], own.value_p_values[a])
+            lines.append((variable.name, state, *of_value))
+    screen_rate = np.array([line[2] for line in lines])
+    screen_error = np.array([line[3] for line in lines])
+    screen_low, screen_high = normal_interval(screen_rate, screen_error, level)
+    frame: dict[str, Any] = {
+        "variable": [line[0] for line in lines],
+        "value": [line[1] for line in lines],
+        **_totals(np.array(members), weights, belief, level),
+        "p_value": np.array([line[4] for line in lines]),
+        "screen_rate": screen_rate,
+        "screen_std_error": screen_error,
+        "screen_ci_low": screen_low,
+        "screen_ci_high": screen_high,
+    }
+    table = pl.DataFrame(frame).sort("rate", descending=True, maintain_order=True)
+    return table.with_columns(pl.col(pl.Float64).fill_nan(None))
+
+
+def pair_table(
+    network: Network,
+    targets: Ints,
+    weights: Floats,
+    belief: Belief | None,
+    p_values: Callable[[Sequence[Pair]], Sequence[float]],
+    level: float = 0.95,
+) -> pl.DataFrame:
+    """Totals of weight for each pair of do's that some component holds, by descending rate.
+
+    Parameters
+    ----------
+    network, targets, weights, belief, level
+        As for :func:`variable_table`.
+    p_values : callable
+        Takes pairs of do's, and gives the p-value of each from one pass over the rows.
+
+    Returns
+    -------
+    polars.DataFrame
+        Columns ``target`` (the pair), ``rate``, ``std_error``, ``ci_low``, ``ci_high``,
+        ``probability``, and ``p_value``, from one pass that involves no search: "no component
+        sets both". At most 200 pairs, those of largest rate.
+    """
+    import polars as pl
+
+    pairs: dict[bytes, Ints] = {}
+    for target in targets:
+        is_set = np.flatnonzero(target >= 0)
+        for position, i in enumerate(is_set):
+            for j in is_set[position + 1 :]:
+                pair = np.full(target.size, -1, dtype=np.int16)
+                pair[[i, j]] = target[[i, j]]
+                pairs.setdefault(pair.tobytes(), pair)
+    some = list(pairs.values()) or [np.full(targets.shape[1], -1, dtype=np.int16)]
+    candidates = targets[:0] if belief is None else belief.candidates
+    members = np.array([contain(np.concatenate([targets, candidates]), pair) for pair in some])
+    frame: dict[str, Any] = {
+        "target": [name_of(network, pair) for pair in some],
+        **_totals(members, weights, belief, level),
+    }
+    table = pl.DataFrame(frame).with_row_index("place").head(len(pairs))
+    table = table.sort("rate", descending=True, maintain_order=True).head(_MOST_PAIRS)
+    kept: list[Pair] = []
+    for place in table["place"]:
+        first, second = np.flatnonzero(some[place] >= 0).tolist()
+        kept.append(((first, int(some[place][first])), (second, int(some[place][second]))))
+    values = pl.Series("p_value", p_values(kept) if kept else [], dtype=pl.Float64)
+    table = table.drop("place").with_columns(values)
+    return table.with_columns(pl.col(pl.Float64).fill_nan(None))
+
+
+def undecided_table(network: Network, belief: Belief | None, level: float = 0.95) -> pl.DataFrame:
+    """Targets that were left out of the mixture and may be in it, the most probable first.
+
+    Parameters
+    ----------
+    network : Network
+    belief : Belief or None
+    level : float, default=0.95
+
+    Returns
+    -------
+    polars.DataFrame
+        Columns ``target``, ``probability`` (of being in the mixture; at least 0.1), and the
+        weight's interval if it is: ``ci_low``, ``ci_high``.
+    """
+    import polars as pl
+
+    columns: dict[str, Any] = {"target": [], "probability": [], "ci_low": [], "ci_high": []}
+    if belief is not None and belief.selected and len(belief.candidates):
+        m = belief.n_components
+        probability = 1.0 - belief.posterior.absent[m:]
+        kept = np.argsort(-probability, kind="stable")
+        kept = kept[probability[kept] >= LEAST_PROBABILITY]
+        found = belief.posterior.weights(level)
+        columns = {
+            "target": [name_of(network, belief.candidates[k]) for k in kept],
+            "probability": probability[kept],
+            "ci_low": found.low[m:][kept],
+            "ci_high": found.high[m:][kept],
+        }
+    types = {"target": pl.String, **dict.fromkeys(list(columns)[1:], pl.Float64)}
+    return pl.DataFrame(columns, schema=types)
+
+
+def family_table(
+    network: Network,
+    targets: Ints,
+    weights: Floats,
+    belief: Belief | None,
+    level: float = 0.95,
+) -> pl.DataFrame:
+    """Components that share do's, grouped (see :func:`dosift.inference.component_groups.families`).
+
+    Parameters
+    ----------
+    network, targets, weights, belief, level
+        As for :func:`variable_table`.
+
+    Returns
+    -------
+    polars.DataFrame
+        Columns ``target`` (what the members share), ``weight`` (of all members together),
+        ``ci_low``, ``ci_high``, ``components`` (a list of texts).
+    """
+    import polars as pl
+
+    groups = families(targets, weights)
+    n_others = 0 if belief is None else len(belief.candidates)
+    members = np.zeros((len(groups), len(targets) + n_others), dtype=bool)
+    for k, group in enumerate(groups):
+        members[k, list(group.members)] = True
+    found = _totals(members, weights, belief, level)
+    texts = [name_of(network, target) for target in targets]
+    frame = {
+        "target": [name_of(network, group.common) for group in groups],
+        "weight": found["rate"],
+        "ci_low": found["ci_low"],
+        "ci_high": found["ci_high"],
+        "components": [[texts[k] for k in group.members] for group in groups],
+    }
+    types = pl.Schema(
+        {
+            "target": pl.String(),
+            **dict.fromkeys(("weight", "ci_low", "ci_high"), pl.Float64()),
+            "components": pl.List(pl.String()),
+        }
+    )
+    return pl.DataFrame(frame, schema=types).with_columns(pl.col(pl.Float64).fill_nan(None))
+
+
+def confusable_table(network: Network, targets: Ints, rivals: Sequence[Rival]) -> pl.DataFrame:
+    """Targets that could stand in the place of a component.
+
+    Parameters
+    ----------
+    network : Network
+    targets : ndarray of int, shape (n_targets, n_variables)
+    rivals : sequence of Rival
+
+    Returns
+    -------
+    polars.DataFrame
+        Columns ``component``, ``target`` (what could stand in its place), ``loss`` (log-likelihood
+        lost, in nats).
+    """
+    import polars as pl
+
+    frame = {
+        "component": [name_of(network, targets[rival.component]) for rival in rivals],
+        "target": [name_of(network, rival.target) for rival in rivals],
+        "loss": [rival.loss for rival in rivals],
+    }
+    types = {"component": pl.String, "target": pl.String, "loss": pl.Float64}
+    return pl.DataFrame(frame, schema=types)
+
+
+def _totals(
+    members: NDArray[np.bool_], weights: Floats, belief: Belief | None, level: float
+) -> dict[str, Floats]:
+    """Sum weights; with errors, and the probability that any member is present."""
+    rate = members[:, : weights.size] @ weights
+    if belief is None:
+        unknown = np.full(rate.size, np.nan)
+        return {
+            "rate": rate,
+            **dict.fromkeys(("std_error", "ci_low", "ci_high", "probability"), unknown),
+        }
+    found = belief.posterior.sums(members, level)
+    probability = np.full(rate.size, np.nan)
+    if belief.selected:
+        probability = belief.posterior.any_present(members)
+    return {
+        "rate": rate,
+        "std_error": found.std_error,
+        "ci_low": found.low,
+        "ci_high": found.high,
+        "probability": probability,
+    }
+
+
+def contain(targets: Ints, part: Ints) -> NDArray[np.bool_]:
+    """Whether each target contains all the do's of another.
+
+    Parameters
+    ----------
+    targets : ndarray of int, shape (n_targets, n_variables)
+    part : ndarray of int, shape (n_variables,)
+
+    Returns
+    -------
+    ndarray of bool, shape (n_targets,)
+    """
+    is_set = part >= 0
+    out: NDArray[np.bool_] = (targets[:, is_set] == part[is_set]).all(axis=1)
+    return out
+
+
+def name_of(network: Network, target: Ints) -> str:
+    """Text of a target, such as ``do(lung=no)``.
+
+    Parameters
+    ----------
+    network : Network
+    target : ndarray of int, shape (n_variables,)
+
+    Returns
+    -------
+    str
+    """
+    return str(next(iter(Mixture.from_codes(network, target[None, :], np.ones(1)))))

@@ -1,0 +1,136 @@
+"""Interventions that are no do's: recognised where they are allowed, invented nowhere."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import dosift
+from dosift.learning.tables import learn_from_codes
+from dosift.model.random_problems import random_mixture, random_network
+from dosift.model.simulate import sample_codes
+from dosift.results.folder import result_content
+from dosift.results.report import render_report
+
+Ints = NDArray[np.integer]
+
+
+def quietly(model: dosift.InterventionMixture, codes: Ints) -> dosift.InterventionMixture:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dosift.errors.DosiftWarning)
+        return model.fit(codes)
+
+
+def shifted(seed: int, share: float) -> tuple[dosift.Network, dosift.Mixture, Ints, str]:
+    """Draw a problem of which one mechanism is mixed with another that depends on the parents."""
+    rng = np.random.default_rng([31, seed])
+    network = random_network(5, max_parents=2, random_state=rng)
+    mixture = random_mixture(network, 3, random_state=rng)
+    i = int(rng.choice([j for j in range(5) if network.parents[j]]))
+    tables = list(network.tables)
+    other = rng.dirichlet(np.ones(3), size=len(tables[i]))
+    tables[i] = (1 - share) * tables[i] + share * other
+    targets, weights = mixture.to_codes(network)
+    codes, _ = sample_codes(network.with_tables(tables), targets, weights, 8000, rng)
+    return network, mixture, codes, network.names[i]
+
+
+def test_a_stochastic_intervention_is_one_with_its_distribution() -> None:
+    network = dosift.Network.from_tables(
+        {"a": ["0", "1"], "b": ["x", "y", "z"], "c": ["0", "1"]},
+        {"b": ["a"], "c": ["b"]},
+        {
+            "a": [[0.5, 0.5]],
+            "b": [[0.8, 0.1, 0.1], [0.1, 0.1, 0.8]],
+            "c": [[0.9, 0.1], [0.5, 0.5], [0.2, 0.8]],
+        },
+    )
+    # All three values occur, so no value is excluded.
+    truth = dosift.Mixture(
+        {
+            dosift.do(): 0.5,
+            dosift.do(b="x"): 0.1,
+            dosift.do(b="y"): 0.15,
+            dosift.do(b="z"): 0.15,
+            dosift.do(c="1"): 0.1,
+        }
+    )
+    rows = dosift.simulate(network, truth, 40_000, random_state=1)
+    model = dosift.InterventionMixture(network, interventions="stochastic").fit(rows)
+    table = {tuple(line["variables"]): line for line in model.interventions_.to_dicts()}
+    assert set(table) == {(), ("b",), ("c",)}
+    assert table["b",]["kind"] == "stochastic"
+    assert table["c",]["kind"] == "hard"
+    assert table[()]["kind"] == "none"
+    assert table["b",]["weight"] == pytest.approx(0.4, abs=0.04)
+    assert table["b",]["ci_low"] <= 0.4 <= table["b",]["ci_high"]
+    shares = {value["target"]: value["share"] for value in table["b",]["values"]}
+    assert shares == pytest.approx({"do(b=x)": 0.25, "do(b=y)": 0.375, "do(b=z)": 0.375}, abs=0.06)
+    assert len(model.mechanisms_) == 0
+    html = render_report(result_content(model, settings={}, inputs=[], timings={}))
+    assert "Stochastic interventions" in html
+    assert "Mechanisms that changed" not in html
+
+
+@pytest.mark.parametrize("learned", [False, True])
+def test_a_shifted_mechanism_is_named_and_no_do_is_invented_for_it(learned: bool) -> None:
+    network, mixture, codes, name = shifted(3, 0.6)
+    given = network
+    if learned:
+        nothing = np.full((1, 5), -1)
+        control, _ = sample_codes(network, nothing, np.ones(1), 8000, np.random.default_rng(0))
+        given = learn_from_codes(network.variables, network.parents, control, 0.5)
+    hard = quietly(dosift.InterventionMixture(given), codes)
+    model = quietly(dosift.InterventionMixture(given, interventions="any"), codes)
+    assert model.mechanisms_["variable"].to_list() == [name]
+    (line,) = model.mechanisms_.to_dicts()
+    assert line["gain"] > 5
+    assert 0.05 < line["distance"] < 0.6
+    assert 0.2 < line["least_share"] <= 0.65
+    assert set(model.targets_) == set(mixture)
+    assert len(hard.targets_) > len(mixture)
+    assert model.fit_check_.fits
+    assert (model.network_.control is not None) == learned
+    content = result_content(model, settings={}, inputs=[], timings={})
+    assert content["mechanisms"][0]["variable"] == name
+    html = render_report(content)
+    assert "Mechanisms that changed" in html
+    assert "Stochastic interventions" not in html
+
+
+def test_without_a_shift_nothing_changes() -> None:
+    for seed in range(3):
+        network, _mixture, codes, _ = shifted(seed, 0.0)
+        hard = dosift.InterventionMixture(network).fit(codes)
+        model = dosift.InterventionMixture(network, interventions="any").fit(codes)
+        assert len(model.mechanisms_) == 0
+        assert {str(t) for t in model.targets_} == {str(t) for t in hard.targets_}
+
+
+def test_what_it_cannot_be_combined_with_is_refused() -> None:
+    network, _, codes, _ = shifted(0, 0.0)
+    with pytest.raises(dosift.InputError, match="interventions is 'soft'; choose one of hard"):
+        dosift.InterventionMixture(network, interventions="soft").fit(codes)
+    with pytest.raises(dosift.InputError, match="needs method 'likelihood', not 'moments'"):
+        dosift.InterventionMixture(network, interventions="any", method="moments").fit(codes)
+    batch = np.repeat(["p", "q"], len(codes) // 2)
+    with pytest.raises(dosift.InputError, match="cannot be combined with batches or labels"):
+        dosift.InterventionMixture(network, interventions="any").fit(codes, batch=batch)
+
+
+@pytest.mark.slow
+def test_shifts_are_told_from_dos_over_many_problems() -> None:
+    named, falsely, precise = 0, 0, []
+    for seed in range(8):
+        network, mixture, codes, name = shifted(100 + seed, 0.6)
+        model = quietly(dosift.InterventionMixture(network, interventions="any"), codes)
+        found = model.mechanisms_["variable"].to_list()
+        named += found == [name]
+        falsely += bool(set(found) - {name})
+        precise.append(len(set(model.targets_) & set(mixture)) / len(model.targets_))
+    assert named >= 3  # about 7 of 8 in other draws
+    assert falsely <= 3
+    assert np.mean(precise) > 0.7

@@ -1,0 +1,101 @@
+"""The bootstrap: what it covers, that it goes on after a kill, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import dosift
+from dosift.errors import InputError
+from dosift.model.random_problems import random_mixture, random_network
+
+
+@pytest.fixture(scope="module")
+def fitted() -> tuple[dosift.InterventionMixture, object]:
+    network = random_network(4, random_state=5)
+    truth = random_mixture(network, 4, random_state=6)
+    rows = dosift.simulate(network, truth, 3000, random_state=7)
+    return dosift.InterventionMixture(network).fit(rows), rows
+
+
+@pytest.mark.parametrize("kind", ["nonparametric", "parametric"])
+def test_errors_agree_with_the_information(
+    fitted: tuple[dosift.InterventionMixture, object], kind: str
+) -> None:
+    model, rows = fitted
+    table = dosift.bootstrap(model, rows, kind=kind, n_resamples=100, search=False).summary()  # type: ignore[arg-type]
+    assert table["target"].to_list() == [str(t) for t in model.targets_]
+    sure = model.components_["probability"].to_numpy() > 0.999
+    assert sure.sum() >= 3
+    ratio = table["std_error"].to_numpy() / model.components_["std_error"].to_numpy()
+    assert np.all((ratio[sure] > 0.7) & (ratio[sure] < 1.4))
+    assert np.all(table["ci_low"].to_numpy() <= table["weight"].to_numpy())
+
+
+def test_processes_and_kills_do_not_change_it(
+    fitted: tuple[dosift.InterventionMixture, object], tmp_path: Path
+) -> None:
+    model, rows = fitted
+    whole = dosift.bootstrap(model, rows, n_resamples=8, processes=2)
+    journal = tmp_path / "resamples.jsonl"
+    dosift.bootstrap(model, rows, n_resamples=5, journal=journal)
+    text = journal.read_text(encoding="utf-8")
+    journal.write_text(text + '{"resample": 5, "targ', encoding="utf-8")  # a kill in mid-line
+    again = dosift.bootstrap(model, rows, n_resamples=8, journal=journal)
+    assert np.array_equal(whole.weights, again.weights)
+    assert np.array_equal(whole.targets, again.targets)
+    kept = journal.read_text(encoding="utf-8").splitlines()
+    assert kept[:6] == text.splitlines()
+    assert [json.loads(line)["resample"] for line in kept[1:]] == list(range(8))
+    with pytest.raises(InputError, match="other rows or settings"):
+        dosift.bootstrap(model, rows, n_resamples=8, journal=journal, random_state=1)
+
+
+def test_each_row_may_come_several_times_or_not_at_all(
+    fitted: tuple[dosift.InterventionMixture, object],
+) -> None:
+    model, rows = fitted
+    found = dosift.bootstrap(model, rows, n_resamples=20)
+    assert found.weights.shape[0] == 20
+    assert np.allclose(found.weights.sum(axis=1), 1.0)
+    assert len(np.unique(found.weights, axis=0)) == 20
+    table = found.summary(0.5)
+    wide = found.summary(0.99)
+    assert (wide["ci_high"] >= table["ci_high"]).all()
+
+
+def test_what_cannot_be_done_is_refused(
+    fitted: tuple[dosift.InterventionMixture, object],
+) -> None:
+    model, rows = fitted
+    with pytest.raises(InputError, match="kind is 'jackknife'"):
+        dosift.bootstrap(model, rows, kind="jackknife")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="n_resamples is 1"):
+        dosift.bootstrap(model, rows, n_resamples=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dosift.errors.MisfitWarning)
+        other = dosift.InterventionMixture(model.network, method="moments").fit(rows)
+    with pytest.raises(InputError, match="only a fit by method 'likelihood'"):
+        dosift.bootstrap(other, rows)
+
+
+def test_a_learned_network_adds_its_error() -> None:
+    network = random_network(4, random_state=1)
+    truth = random_mixture(network, 4, random_state=2)
+    rows = dosift.simulate(network, truth, 2000, random_state=3)
+    control = dosift.simulate(network, dosift.Mixture({dosift.do(): 1.0}), 400, random_state=4)
+    edges = [(network.names[p], network.names[i]) for i in range(4) for p in network.parents[i]]
+    learned = dosift.learn_network(edges, control)
+    known = dosift.PriorKnowledge(candidates=list(truth), required=list(truth))
+    wide, narrow = (
+        dosift.bootstrap(model, rows, n_resamples=60).weights.std(axis=0).sum()
+        for model in (
+            dosift.InterventionMixture(learned, prior_knowledge=known).fit(rows),
+            dosift.InterventionMixture(network, prior_knowledge=known).fit(rows),
+        )
+    )
+    assert wide > narrow
