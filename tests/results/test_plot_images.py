@@ -3,8 +3,8 @@
 Letters look otherwise in every version of matplotlib, and move what is beside them; so pictures are
 drawn without, into axes of a given place. What the letters say is tested in ``test_plot.py``.
 
-After a change that is meant: ``python tests/results/test_plot_images.py`` draws them anew; look at them
-(``git diff`` shows which changed) before they are committed.
+After a change that is meant, ``python tests/results/test_plot_images.py`` draws them anew; look at
+them (``git diff`` shows which changed) before they are committed.
 """
 
 from __future__ import annotations
