@@ -94,11 +94,13 @@ def certainty_sums(assignment: Assignment, counts: Floats) -> tuple[Floats, Floa
     best = assignment.best
     possible = best >= 0
     best, weight = best[possible], counts[possible]
-    joint = assignment.columns[possible, best] * assignment.weights[best]
+    weights = assignment.weights
+    own = weights[best] if weights.ndim == 1 else weights[possible, best]
+    joint = assignment.columns[possible, best] * own
     probability = np.minimum(joint / assignment.mixture[possible], 1.0)
     place = np.minimum((probability * _BINS).astype(np.int64), _BINS - 1)
     histogram = np.bincount(place, weights=weight, minlength=_BINS).astype(np.float64)
-    n_targets = assignment.weights.size
+    n_targets = assignment.columns.shape[1]
     rows = np.bincount(best, weights=weight, minlength=n_targets).astype(np.float64)
     summed = np.bincount(best, weights=weight * probability, minlength=n_targets)
     sure = float(weight[probability > SURE].sum())

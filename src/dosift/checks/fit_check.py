@@ -100,36 +100,6 @@ class FitCheck:
         return tuple(dict.fromkeys((*changed, *mechanisms, *pairs)))
 
 
-def check_fit(
-    network: Network,
-    rows: Configurations,
-    drawn: Configurations,
-    changed: ChangedMechanism | None = None,
-    skipped: frozenset[int] = frozenset(),
-) -> FitCheck:
-    """Compare rows with others that were simulated from the fitted mixture.
-
-    Parameters
-    ----------
-    network : Network
-    rows : Configurations
-        A row counts where no value is missing.
-    drawn : Configurations
-        Independent rows from the fitted mixture.
-    changed : ChangedMechanism, optional
-        What a comparison with freed tables found.
-    skipped : frozenset of int, optional
-        Variables that are not looked at, since they are not missing completely at random.
-
-    Returns
-    -------
-    FitCheck
-    """
-    pairs, families = compared(network, skipped)
-    observed = [joint_counts(network, group, rows) for group in (*pairs, *families)]
-    return check_counts(network, observed, drawn, changed, skipped)
-
-
 #: Cells of a joint distribution that occur, and how often.
 JointCounts = tuple[NDArray[np.int64], Floats]
 
@@ -210,8 +180,12 @@ def check_counts(
     network : Network
     observed : sequence of JointCounts
         Of the pairs and then the families that :func:`compared` chooses.
-    drawn, changed, skipped
-        As for :func:`check_fit`.
+    drawn : Configurations
+        Independent rows from the fitted mixture.
+    changed : ChangedMechanism, optional
+        What a comparison with freed tables found.
+    skipped : frozenset of int, optional
+        Variables that are not looked at, since they are not missing completely at random.
 
     Returns
     -------

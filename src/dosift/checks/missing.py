@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.checks.fit_check import homogeneity_p_value
-from dosift.data.configurations import Configurations
+from dosift.data.blocks import Block
+from dosift.likelihood.evidence import Evidence
 from dosift.model.network import Network
 
 #: Level, corrected for the number of tests, at which missing values depend on another variable.
@@ -42,13 +43,40 @@ class MissingValues:
         return frozenset(i for i, _, _ in self.dependent)
 
 
-def look_at_missing(network: Network, rows: Configurations) -> MissingValues:
+@dataclass(frozen=True)
+class _CountMissing:
+    """Counts missing values, and the states of the other variables where they are and are not."""
+
+    lacking: NDArray[np.int64]
+    cardinalities: NDArray[np.int64]
+
+    def __call__(self, block: Block) -> tuple[NDArray[np.float64], ...]:
+        """Sum over a block.
+
+        Returns
+        -------
+        missing : ndarray, shape (n_variables,)
+        table : ndarray, shape (n_lacking, 2, n_states), one for each variable
+            Its states where each lacking variable is missing, and where it is not.
+        """
+        missing = np.asarray(block.values < 0)
+        weighted = missing[:, self.lacking] * block.counts[:, None]
+        tables = []
+        for j, k in enumerate(map(int, self.cardinalities)):
+            codes = block.values[:, j]
+            of_state = (codes[:, None] == np.arange(k)).astype(np.float64)
+            absent = weighted.T @ of_state
+            tables.append(np.stack([absent, block.counts @ of_state - absent], axis=1))
+        return block.counts @ missing, *tables
+
+
+def look_at_missing(network: Network, evidence: Evidence) -> MissingValues:
     """Count missing values, and test whether they are missing completely at random.
 
     Parameters
     ----------
     network : Network
-    rows : Configurations
+    evidence : Evidence
 
     Returns
     -------
@@ -59,29 +87,25 @@ def look_at_missing(network: Network, rows: Configurations) -> MissingValues:
     >>> from dosift.data import collapse
     >>> network = Network.from_tables({"a": ["0", "1"]}, {}, {"a": [0.5, 0.5]})
     >>> rows = collapse(np.array([[0], [-1], [1], [1]]), network.cardinalities)
-    >>> look_at_missing(network, rows).share.tolist()
+    >>> look_at_missing(network, Evidence.of_configurations(network, rows)).share.tolist()
     [0.25]
     """
-    missing = np.asarray(rows.codes < 0)
-    lacking = np.flatnonzero(missing.any(axis=0))
-    pairs = [(int(i), j) for i in lacking for j in range(network.n_variables) if i != j]
+    if not evidence.incomplete:
+        return MissingValues(np.zeros(network.n_variables), 0.0, ())
+    nothing = np.empty(0, dtype=np.int64)
+    missing, *_ = evidence.visit(_CountMissing(nothing, network.cardinalities))
+    lacking = np.flatnonzero(missing)
+    _, *tables = evidence.visit(_CountMissing(lacking, network.cardinalities))
+    n_pairs = lacking.size * (network.n_variables - 1)
     found = []
-    for i, j in pairs:
-        seen = ~missing[:, j]
-        k = int(network.cardinalities[j])
-        two = [
-            np.bincount(rows.codes[part, j], rows.counts[part], k).astype(np.float64)
-            for part in (seen & missing[:, i], seen & ~missing[:, i])
-        ]
-        p_value = min(homogeneity_p_value(*two) * len(pairs), 1.0)
-        if p_value < _LEVEL:
-            found.append((i, j, p_value))
+    for place, i in enumerate(lacking):
+        for j, table in enumerate(tables):
+            if i != j:
+                p_value = min(homogeneity_p_value(*table[place]) * n_pairs, 1.0)
+                if p_value < _LEVEL:
+                    found.append((int(i), j, p_value))
     found.sort(key=lambda one: (one[2], one[0], one[1]))
-    return MissingValues(
-        rows.counts @ missing / max(rows.total, 1e-300),
-        float(rows.counts[missing.any(axis=1)].sum()),
-        tuple(found),
-    )
+    return MissingValues(missing / max(evidence.total, 1e-300), evidence.incomplete, tuple(found))
 
 
 def words_of_warning(found: MissingValues, network: Network) -> str:

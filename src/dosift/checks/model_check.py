@@ -1,4 +1,7 @@
-"""Everything that is checked about a fitted mixture: does it describe the rows, and which not."""
+"""Everything that is checked about a fitted mixture: does it describe the rows, and which not.
+
+One pass over the rows, whatever holds them, gives what the checks need of them.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from dosift.checks.fit_check import FitCheck, check_fit
+from dosift.checks.assignment_confidence import Certainty, certainty_of_sums, certainty_sums
+from dosift.checks.fit_check import FitCheck, check_counts, compared
+from dosift.checks.pair_counts import PairCounts
 from dosift.checks.surprisal import SurpriseScale, largest_unexplained
+from dosift.data.blocks import Block
 from dosift.data.configurations import Configurations, collapse
-from dosift.likelihood.assignment import assign
+from dosift.likelihood.assignment import judge
+from dosift.likelihood.columns import RowLikelihoods, is_plain
+from dosift.likelihood.evidence import Evidence
 from dosift.model.network import Network
 from dosift.model.simulate import RandomState, as_generator, sample_codes
-from dosift.search.engine import SearchResult
 from dosift.search.mechanisms import suspect_mechanism
+from dosift.search.result import SearchResult
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -35,6 +43,7 @@ class ModelCheck:
     Attributes
     ----------
     fit : FitCheck
+    certainty : Certainty
     scale : SurpriseScale
     bound : float
         P-value of surprise up to which rows are named as unexplained.
@@ -43,35 +52,97 @@ class ModelCheck:
     """
 
     fit: FitCheck
+    certainty: Certainty
     scale: SurpriseScale
     bound: float
     n_unexplained: float
 
 
+@dataclass(frozen=True)
+class CountSurprise:
+    """Counts rows by how surprising they are.
+
+    Attributes
+    ----------
+    targets : ndarray of int, shape (n_targets, n_variables)
+    weights : ndarray, shape (n_batches, n_targets)
+    scale : SurpriseScale
+    """
+
+    targets: Ints
+    weights: Floats
+    scale: SurpriseScale
+
+    def __call__(self, rows: RowLikelihoods) -> tuple[Floats, ...]:
+        """Count the rows of a block at each place of the scale, the impossible ones first."""
+        found = judge(rows, self.targets, self.weights)
+        return (self.count(found.log_probability, rows.block.counts),)
+
+    def count(self, log_probability: Floats, counts: Floats) -> Floats:
+        """Count rows by their log-probability."""
+        place = self.scale.places(log_probability) + 1
+        place[np.isneginf(log_probability)] = 0
+        n_places = self.scale.log_probability.size + 2
+        return np.bincount(place, weights=counts, minlength=n_places).astype(np.float64)
+
+
+def unexplained_bound(scale: SurpriseScale, by_place: Floats) -> tuple[float, float]:
+    """Find which rows are named as unexplained.
+
+    Parameters
+    ----------
+    scale : SurpriseScale
+    by_place : ndarray
+        Sum of what :class:`CountSurprise` counts.
+
+    Returns
+    -------
+    bound : float
+        Rows with a p-value up to it are; -1 if none is.
+    n_rows : float
+        How many these are.
+    """
+    p_values = np.append(0.0, scale.levels())
+    bound = largest_unexplained(p_values, by_place)
+    return bound, float(by_place[p_values <= bound].sum())
+
+
+@dataclass(frozen=True)
+class _SumChecks:
+    """Sums for all checks."""
+
+    surprise: CountSurprise
+    pairs: PairCounts
+
+    def __call__(self, rows: RowLikelihoods) -> tuple[Floats, ...]:
+        found = judge(rows, self.surprise.targets, self.surprise.weights)
+        counts = rows.block.counts
+        surprise = self.surprise.count(found.log_probability, counts)
+        return *certainty_sums(found, counts), surprise, *self.pairs(rows.block.values, counts)
+
+
 def check_model(
-    before: Network,
-    configurations: Configurations,
+    given: Network,
+    evidence: Evidence,
     result: SearchResult,
-    log_probability: Floats,
     random_state: RandomState,
-    look_for_changed: bool,
+    sample: Evidence | None,
     skipped: frozenset[int] = frozenset(),
 ) -> ModelCheck:
     """Simulate from the fitted mixture, and compare.
 
     Parameters
     ----------
-    before : Network
-        As it was given; without control counts its tables are taken as known.
-    configurations : Configurations
-        The rows.
+    given : Network
+        As it was before any mixture row taught it; without control counts its tables are taken as
+        known.
+    evidence : Evidence
+        All rows.
     result : SearchResult
-    log_probability : ndarray, shape (n_configurations,)
-        Of the configurations under the mixture.
     random_state : int, Generator, SeedSequence or None
-    look_for_changed : bool
-        Whether to try if a freed table does better. Only sensible for a mixture that
-        maximises the likelihood of complete rows.
+    sample : Evidence or None
+        The rows, or some of them, held, by which to see whether a freed table does better; None
+        where that is not to be looked at.
     skipped : frozenset of int, optional
         Variables that are not missing completely at random.
 
@@ -79,42 +150,53 @@ def check_model(
     -------
     ModelCheck
     """
-    drawn, scale = draw(result, configurations.total, random_state)
+    network, targets = result.network, result.targets
+    weights = result.weights[None] if result.batch_weights is None else result.batch_weights
+    drawn, scale = draw(result, evidence.n_rows, random_state)
     changed = None
-    if look_for_changed:
+    if sample is not None:
         with threadpool_limits(1):
-            changed = suspect_mechanism(before, configurations, result)
-    p_values = scale.p_values(log_probability)
-    bound = largest_unexplained(p_values, configurations.counts)
-    fit = check_fit(result.network, configurations, drawn, changed, skipped)
-    n_unexplained = float(configurations.counts[p_values <= bound].sum())
-    return ModelCheck(fit, scale, bound, n_unexplained)
+            changed = suspect_mechanism(given, sample, result)
+    pairs, families = compared(network, skipped)
+    surprise = CountSurprise(targets, weights, scale)
+    counter = PairCounts(network.cardinalities, tuple(pairs), evidence.incomplete > 0)
+    sums = evidence.sum(network, targets, _SumChecks(surprise, counter))
+    (by_place, *counted), sums = sums[4:], sums[:4]
+    tables = [*counter.tables(counted), *(evidence.families[f[-1]].ravel() for f in families)]
+    observed = [(np.flatnonzero(table), table[table > 0]) for table in tables]
+    bound, n_unexplained = unexplained_bound(scale, by_place)
+    fit = check_counts(network, observed, drawn, changed, skipped)
+    return ModelCheck(fit, certainty_of_sums(sums), scale, bound, n_unexplained)
 
 
 def draw(
-    result: SearchResult, n_rows: float, random_state: RandomState
+    result: SearchResult, n_rows: Floats, random_state: RandomState
 ) -> tuple[Configurations, SurpriseScale]:
     """Simulate rows from a mixture, to compare the rows with.
 
     Parameters
     ----------
     result : SearchResult
-    n_rows : float
+    n_rows : ndarray, shape (n_batches,)
         Number of rows that they will be compared with.
     random_state : int, Generator, SeedSequence or None
 
     Returns
     -------
     drawn : Configurations
+        Of all batches, in proportion.
     scale : SurpriseScale
         Of the first of them.
     """
     rng = as_generator(random_state)
-    first, scale = _draw_scale(result.network, result.targets, result.weights, rng)
+    batches = result.weights[None] if result.batch_weights is None else result.batch_weights
+    share = n_rows / n_rows.sum()
+    first, scale = _draw_scale(result.network, result.targets, batches, share, rng)
     n = result.network.n_variables
-    wanted = min(max(_LEAST, _FACTOR * n_rows), _MOST)
+    wanted = min(max(_LEAST, _FACTOR * float(n_rows.sum())), _MOST)
     n_more = int(min(wanted, max(_VALUES // n, _FEWEST))) - len(first)
-    more, _ = sample_codes(result.network, result.targets, result.weights, max(n_more, 0), rng)
+    overall = share @ batches
+    more, _ = sample_codes(result.network, result.targets, overall, max(n_more, 0), rng)
     return collapse(np.concatenate([first, more]), result.network.cardinalities), scale
 
 
@@ -135,15 +217,25 @@ def surprise_scale(
     -------
     SurpriseScale
     """
-    return _draw_scale(network, targets, weights, as_generator(random_state))[1]
+    rng = as_generator(random_state)
+    return _draw_scale(network, targets, weights[None], np.ones(1), rng)[1]
 
 
 def _draw_scale(
-    network: Network, targets: Ints, weights: Floats, rng: np.random.Generator
+    network: Network, targets: Ints, weights: Floats, share: Floats, rng: np.random.Generator
 ) -> tuple[Ints, SurpriseScale]:
     n_rows = min(_LEAST, max(_SCALE_VALUES // network.n_variables, _FEWEST))
-    simulated, _ = sample_codes(network, targets, weights, n_rows, rng)
-    distinct = collapse(simulated, network.cardinalities)
-    with threadpool_limits(1):
-        found = assign(network, targets, weights, distinct.codes)
-    return simulated, SurpriseScale.of_sample(found.log_probability, distinct.counts)
+    numbers = np.diff(np.rint(np.cumsum(share) * n_rows), prepend=0.0).astype(np.int64)
+    simulated, log_probability, counts = [], [], []
+    for own, number in zip(weights, numbers, strict=True):
+        codes, _ = sample_codes(network, targets, own, int(number), rng)
+        distinct = collapse(codes, network.cardinalities)
+        rows = RowLikelihoods(
+            network, Block(distinct.codes, distinct.counts), is_plain(network, targets)
+        )
+        with threadpool_limits(1):
+            log_probability.append(judge(rows, targets, own).log_probability)
+        simulated.append(codes)
+        counts.append(distinct.counts)
+    scale = SurpriseScale.of_sample(np.concatenate(log_probability), np.concatenate(counts))
+    return np.concatenate(simulated), scale

@@ -28,6 +28,13 @@ def assign(
     all_probabilities: Annotated[
         bool, typer.Option("--all-probabilities", help="One column of probabilities a component.")
     ] = False,
+    batch: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column that holds each row's batch: judge it by the weights of that batch.",
+        ),
+    ] = None,
     layer: Layer = None,
     threads: Threads = 2,
     force: Force = False,
@@ -39,12 +46,11 @@ def assign(
     Example:  dosift assign result new_rows.csv -o assigned.csv
     """
     from dosift.checks.model_check import surprise_scale
-    from dosift.data import collapse, load_rows
+    from dosift.data.load import Loaded, load
     from dosift.data.read import RowFiles
     from dosift.data.stream import needs, store_rows
-    from dosift.likelihood import assignment
     from dosift.results.folder import read_result
-    from dosift.results.rows import RowParts, row_table
+    from dosift.results.rows import RowJudge, RowParts, row_table
     from dosift.utils.progress import ProgressReporter
 
     set_up(quiet, threads)
@@ -52,27 +58,31 @@ def assign(
     fitted = read_result(result)
     network = fitted.network
     targets, weights = fitted.mixture.to_codes(network)
-    texts = [str(target) for target in fitted.mixture.targets]
+    texts = tuple(str(target) for target in fitted.mixture.targets)
     # The seed of the fit: the same rows get the same p-values.
     scale = surprise_scale(network, targets, weights, fitted.content.get("seed") or 0)
+    names: tuple[str, ...] | None = None
+    if batch is not None:
+        names, weights = fitted.batches()
+    judge = RowJudge(network, targets, weights, texts, scale, all_probabilities=all_probabilities)
     files = RowFiles.at(rows)
-    if files.is_large:
-        with ProgressReporter(quiet or json) as tell:
+    with ProgressReporter(quiet or json) as tell:
+        if files.is_large:
             tell.say(f"{needs(files.n_rows(), network, threads)}.")
-            blocks = store_rows(files, network, threads=threads, progress=tell)
-            tell("assigning", 0, None)
-            parts = RowParts(blocks, network, targets, weights, texts, scale, all_probabilities)
-            numbers = write_table(parts, output, force).tolist()
-        n_rows = int(blocks.n_rows)
+            stored = store_rows(files, network, batch=batch, threads=threads, progress=tell)
+            if names is not None:
+                stored.match(names)
+            loaded = Loaded(stored, None, stored.library)
+        else:
+            loaded = load(rows, network, batch=batch, batches=names, layer=layer)
+        tell("assigning", 0, None)
+        table = row_table(judge, loaded)
+        written = write_table(table, output, force)
+    if isinstance(table, RowParts):
+        numbers, n_rows = written.tolist(), int(loaded.rows.n_rows)
     else:
-        encoded = load_rows(rows, network, allow_missing=True, layer=layer)
-        configurations = collapse(encoded.codes, network.cardinalities)
-        found = assignment.assign(network, targets, weights, configurations.codes)
-        table = row_table(found, configurations.inverse, texts, all_probabilities, scale)
-        write_table(table, output, force)
         best = table["target"].to_list()
-        numbers = [best.count(text) for text in (*texts, None)]
-        n_rows = table.height
+        numbers, n_rows = [best.count(text) for text in (*texts, None)], table.height
     counts = sorted(zip((*texts, None), numbers, strict=True), key=lambda one: -one[1])
     if json:
         most = [{"target": text, "len": n} for text, n in counts if n]

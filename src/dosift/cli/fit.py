@@ -36,6 +36,7 @@ from dosift.errors import InputError
 
 if TYPE_CHECKING:
     from dosift.cli.estimates import Forecast
+    from dosift.data.load import Loaded
     from dosift.estimator import InterventionMixture
     from dosift.model import Network
 
@@ -211,7 +212,7 @@ def fit_files(
         begin = time.perf_counter()
         tell("reading", 0, None)
         network, rows_path = _network(inputs, graph, control, settings.get("layer"))
-        rows, beside = _rows(rows_path, network, settings, tell)
+        loaded = _rows(rows_path, network, settings, tell)
         timings["read"] = time.perf_counter() - begin
         said = settings.get("prior_knowledge")
         begin = time.perf_counter()
@@ -227,101 +228,64 @@ def fit_files(
             level=settings.get("level", 0.95),
             random_state=settings["seed"],
         ).fit(
-            rows,
-            **beside,
+            loaded,
             random_labels=settings.get("random_labels", False),
             progress=tell,
         )
         timings["fit"] = time.perf_counter() - begin
         begin = time.perf_counter()
-        extra, journal = resample(model, rows, settings, output, tell)
+        extra, journal = resample(model, loaded, settings, output, tell)
         if extra:
             timings["bootstrap"] = time.perf_counter() - begin
         tell("writing", 0, None)
-        table = _row_table(model, rows, beside.get("batch"), all_probabilities)
+        table = _row_table(model, loaded, all_probabilities)
         content = result_content(model, settings=settings, inputs=files, timings=timings)
         content |= {name: part.to_dicts() for name, part in extra.items()}
-        content |= evaluate_held_out(model, rows, settings, tell)
+        content |= evaluate_held_out(model, loaded, settings, tell)
         write_result(output, model, table, content, extra=extra, force=force)
         if journal is not None:
             journal.unlink(missing_ok=True)
     return content, model
 
 
-def _rows(
-    path: Path, network: Network, settings: dict[str, Any], tell: Any
-) -> tuple[Any, dict[str, Any]]:
+def _rows(path: Path, network: Network, settings: dict[str, Any], tell: Any) -> Loaded:
     """Read the rows, and what stands beside them; in parts where they are many."""
+    from dosift.data.load import Loaded, load
     from dosift.data.read import RowFiles
-    from dosift.data.side_columns import load_with_columns
     from dosift.data.stream import needs, store_rows
 
-    roles = {role: settings[role] for role in ("batch", "labels") if settings.get(role)}
+    named = {role: settings.get(role) for role in ("batch", "labels")}
     files = RowFiles.at(path)
-    if files.is_large and not (roles or _needs_table(settings)):
+    if files.is_large and settings["method"] != "moments":
         threads = settings.get("threads") or 1
         tell.say(f"{needs(files.n_rows(), network, threads)}.")
-        return store_rows(files, network, threads=threads, progress=tell), {}
-    rows, columns = load_with_columns(
-        path,
-        network,
-        list(roles.values()),
-        allow_missing=True,
-        layer=settings.get("layer") if _is_h5ad(path) else None,
-    )
-    return rows, dict(zip(roles, columns, strict=True))
+        stored = store_rows(files, network, threads=threads, progress=tell, **named)
+        return Loaded(stored, None, stored.library)
+    layer = settings.get("layer") if _is_h5ad(path) else None
+    return load(path, network, layer=layer, **named)
 
 
-def _needs_table(settings: dict[str, Any]) -> bool:
-    """Whether something is asked for that works on a table in memory only."""
-    return (
-        settings["method"] != "likelihood"
-        or settings.get("interventions", "hard") != "hard"
-        or any(
-            settings.get(name) is not None for name in ("prior_knowledge", "bootstrap", "held_out")
-        )
-    )
-
-
-def _row_table(model: InterventionMixture, rows: Any, batch: Any, all_probabilities: bool) -> Any:
+def _row_table(model: InterventionMixture, loaded: Loaded, all_probabilities: bool) -> Any:
     """Table of the rows, or what will write it part by part."""
-    from dosift.data.blocks import StoredBlocks
-    from dosift.methods.labels import label_rows
-    from dosift.results.rows import RowParts, row_table
+    from dosift.results.rows import RowJudge, row_table
 
-    texts = [str(t) for t in model.mixture_.targets]
-    scale = model.surprise_scale_
-    if isinstance(rows, StoredBlocks):
-        targets, weights = model.mixture_.to_codes(model.network_)
-        return RowParts(
-            rows,
-            model.network_,
-            targets,
-            weights,
-            texts,
-            scale,
-            all_probabilities,
-            model._unexplained_bound,
-        )
-    found, inverse = model.assign(rows, batch=batch)
-    table = row_table(found, inverse, texts, all_probabilities, scale)
-    return table if model.labels_ is None else label_rows(table, model.labels_)
+    judge = RowJudge.of_fit(
+        model.fitted_,
+        tuple(str(target) for target in model.targets_),
+        by_batch=True,
+        own_rows=True,
+        all_probabilities=all_probabilities,
+    )
+    return row_table(judge, loaded)
 
 
 def check_resampling(settings: dict[str, Any]) -> None:
-    """Refuse a bootstrap or folds that cannot be done, before any work."""
+    """Refuse a bootstrap that cannot be done, before any work."""
     from dosift.resampling.bootstrap import KINDS
 
-    beside = settings.get("batch") or settings.get("labels")
-    if settings.get("held_out") is not None and beside:
-        raise InputError("--held-out cannot be combined with --batch or --labels")
     kind = settings.get("bootstrap")
-    if kind is None:
-        return
-    if kind not in KINDS:
+    if kind is not None and kind not in KINDS:
         raise InputError(f"--bootstrap is {kind!r}; choose one of {', '.join(KINDS)}")
-    if settings["method"] != "likelihood" or beside:
-        raise InputError("--bootstrap needs method likelihood, and neither --batch nor --labels")
 
 
 def resample(

@@ -1,8 +1,9 @@
 """Rows that are visited a block at a time, so that only sums over them need to be held.
 
-Everything that a fit needs of very many rows is a sum, or another summary of fixed size, over
-them. A :class:`RowBlocks` takes a function of one block (state codes and counts) and brings its
-results together, whatever holds the rows: memory, a temporary file, or the workers of a cluster.
+Everything that a fit needs of its rows is a sum, or another summary of fixed size, over them. A
+:class:`RowBlocks` takes a function of one :class:`Block` and brings its results together, whatever
+holds the rows: memory, a temporary file, or the workers of a cluster. Missing values, the batch of
+a row and its label are columns of a block, so that every task meets them in the same place.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import tempfile
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -26,12 +27,117 @@ from dosift.errors import InputError
 Ints = NDArray[np.integer]
 Floats = NDArray[np.float64]
 Part = TypeVar("Part")
-Task = Callable[[Ints, Floats], Part]
 
 #: Entries (rows times variables) of a block, and its least and greatest number of rows.
 _BLOCK_ENTRIES, _LEAST_ROWS, _MOST_ROWS = 2**22, 2**12, 2**18
 #: Rows that are summed over at a time.
 _CHUNK_ROWS = 2**14
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some of the rows.
+
+    Attributes
+    ----------
+    values : ndarray of int, shape (n_rows, n_variables)
+        State codes in the network's order of variables; -1 for a missing value.
+    counts : ndarray, shape (n_rows,)
+        How often each row occurs, or its weight.
+    batch : ndarray of int, shape (n_rows,), or None
+        Position of each row's batch; None where rows have no batches.
+    label : ndarray of int, shape (n_rows,), or None
+        Position of each row's label, -1 for a row without one; None where no row has any.
+
+    Examples
+    --------
+    >>> block = Block(np.array([[0, 1], [1, 1]]), np.ones(2))
+    >>> len(block), block.part(slice(1)).values.tolist()
+    (2, [[0, 1]])
+    """
+
+    values: Ints
+    counts: Floats
+    batch: Ints | None = None
+    label: Ints | None = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def part(self, rows: slice | NDArray[Any]) -> Block:
+        """Return some of its rows.
+
+        Parameters
+        ----------
+        rows : slice, ndarray of bool, or ndarray of int
+        """
+        batch = None if self.batch is None else self.batch[rows]
+        label = None if self.label is None else self.label[rows]
+        return Block(self.values[rows], self.counts[rows], batch, label)
+
+    @property
+    def has_missing(self) -> bool:
+        """Whether any value is missing."""
+        return bool(self.values.size and self.values.min() < 0)
+
+
+Task = Callable[[Block], Part]
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What stands beside the variables of the rows.
+
+    Attributes
+    ----------
+    batches : tuple of str
+        Names of the batches, sorted; empty where rows have none.
+    labels : tuple of str
+        Texts of the labels, sorted; empty where no row has one.
+    """
+
+    batches: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+
+    @property
+    def n_columns(self) -> int:
+        """Columns that follow those of the variables where rows are held as one array."""
+        return bool(self.batches) + bool(self.labels)
+
+    @property
+    def cardinalities(self) -> NDArray[np.int64]:
+        """Number of different entries of each of these columns."""
+        sizes = [len(names) for names in (self.batches, self.labels) if names]
+        return np.array(sizes, dtype=np.int64)
+
+    def block(self, wide: Ints, counts: Floats) -> Block:
+        """Take an array of codes, variables first, for a block.
+
+        Parameters
+        ----------
+        wide : ndarray of int, shape (n_rows, n_variables + n_columns)
+        counts : ndarray, shape (n_rows,)
+        """
+        n = wide.shape[1] - self.n_columns
+        batch = wide[:, n] if self.batches else None
+        label = wide[:, -1] if self.labels else None
+        return Block(wide[:, :n], counts, batch, label)
+
+    def wide(self, block: Block) -> Ints:
+        """Return a block as one array of codes; the opposite of :meth:`block`."""
+        columns = [c for c in (block.batch, block.label) if c is not None]
+        if not columns:
+            return block.values
+        kind = np.result_type(block.values.dtype, np.int16, *(c.dtype for c in columns))
+        whole = np.empty((len(block), block.values.shape[1] + len(columns)), kind, order="F")
+        whole[:, : block.values.shape[1]] = block.values
+        for j, column in enumerate(columns):
+            whole[:, block.values.shape[1] + j] = column
+        return whole
+
+
+#: For rows without batches and labels.
+NOTHING = Beside()
 
 
 def block_rows(n_variables: int) -> int:
@@ -72,11 +178,14 @@ class RowBlocks(ABC):
     n_variables : int
     library : str
         The library of the table that the rows came in, as for :class:`~dosift.data.Encoded`.
+    beside : Beside
+        Batches and labels.
     """
 
     n_rows: float
     n_variables: int
     library: str = "polars"
+    beside: Beside = NOTHING
 
     @abstractmethod
     def reduce(self, task: Task[Part], merge: Callable[[Part, Part], Part]) -> Part:
@@ -85,8 +194,8 @@ class RowBlocks(ABC):
         Parameters
         ----------
         task : callable
-            Takes codes, shape (n_block_rows, n_variables), and counts, shape (n_block_rows,);
-            picklable, and without effects, since it may be applied to a block again.
+            Takes a :class:`Block`; picklable, and without effects, since it may be applied to a
+            block again.
         merge : callable
             Takes what came of earlier blocks and of the next one.
 
@@ -115,7 +224,7 @@ class RowBlocks(ABC):
         --------
         >>> import numpy as np
         >>> rows = MemoryBlocks(np.array([[0, 1], [1, 1], [1, 0]]))
-        >>> rows.sum(lambda codes, counts: (counts @ codes,))
+        >>> rows.sum(lambda block: (block.counts @ block.values,))
         (array([2., 2.]),)
         """
         return self.reduce(_InChunks(task), _add)
@@ -127,11 +236,10 @@ class _InChunks:
 
     task: Task[tuple[Floats, ...]]
 
-    def __call__(self, codes: Ints, counts: Floats) -> tuple[Floats, ...]:
-        total = self.task(codes[:_CHUNK_ROWS], counts[:_CHUNK_ROWS])
-        for start in range(_CHUNK_ROWS, len(codes), _CHUNK_ROWS):
-            part = slice(start, start + _CHUNK_ROWS)
-            total = _add(total, self.task(codes[part], counts[part]))
+    def __call__(self, block: Block) -> tuple[Floats, ...]:
+        total = self.task(block.part(slice(_CHUNK_ROWS)))
+        for start in range(_CHUNK_ROWS, len(block), _CHUNK_ROWS):
+            total = _add(total, self.task(block.part(slice(start, start + _CHUNK_ROWS))))
         return total
 
 
@@ -140,28 +248,80 @@ class MemoryBlocks(RowBlocks):
 
     Parameters
     ----------
-    codes : ndarray of int, shape (n_rows, n_variables)
+    codes : ndarray of int, shape (n_rows, n_variables + number of columns beside)
     counts : ndarray, shape (n_rows,), optional
         1 each by default.
     threads : int, default=1
         Blocks that are worked on at a time; the result does not depend on it.
+    beside : Beside, optional
+        What the last columns of the codes are.
     """
 
-    def __init__(self, codes: Ints, counts: Floats | None = None, threads: int = 1) -> None:
+    def __init__(
+        self,
+        codes: Ints,
+        counts: Floats | None = None,
+        threads: int = 1,
+        beside: Beside | None = None,
+    ) -> None:
         self._codes = codes
         self._counts = np.ones(len(codes)) if counts is None else counts
         self._threads = threads
+        self.beside = beside or NOTHING
         self.n_rows = float(self._counts.sum())
-        self.n_variables = int(codes.shape[1])
+        self.n_variables = int(codes.shape[1]) - self.beside.n_columns
 
-    def __iter__(self) -> Iterator[tuple[Ints, Floats]]:
+    @property
+    def whole(self) -> Block:
+        """All rows as one block."""
+        return self.beside.block(self._codes, self._counts)
+
+    def __iter__(self) -> Iterator[Block]:
         step = block_rows(self.n_variables)
         for start in range(0, len(self._codes), step):
-            yield self._codes[start : start + step], self._counts[start : start + step]
+            yield self.whole.part(slice(start, start + step))
 
     def reduce(self, task: Task[Part], merge: Callable[[Part, Part], Part]) -> Part:
         """Apply a task to each block, and merge what comes of them."""
         return reduce_in_threads(iter(self), task, merge, self._threads)
+
+
+@dataclass(frozen=True)
+class _OfUnlabelled:
+    """Applies a task to the rows of a block that have no label."""
+
+    task: Task[Any]
+
+    def __call__(self, block: Block) -> Any:
+        if block.label is None:
+            return self.task(block)
+        rest = block.part(block.label < 0)
+        return self.task(Block(rest.values, rest.counts, rest.batch))
+
+
+class UnlabelledBlocks(RowBlocks):
+    """The rows without a label of others.
+
+    Parameters
+    ----------
+    rows : RowBlocks
+    """
+
+    def __init__(self, rows: RowBlocks) -> None:
+        self._rows = rows
+        self.library = rows.library
+        self.n_variables = rows.n_variables
+        self.beside = Beside(rows.beside.batches)
+        self.n_rows = float(self.sum(_total)[0])
+
+    def reduce(self, task: Task[Part], merge: Callable[[Part, Part], Part]) -> Part:
+        """Apply a task to each block, and merge what comes of them."""
+        found: Part = self._rows.reduce(_OfUnlabelled(task), merge)
+        return found
+
+
+def _total(block: Block) -> tuple[Floats, ...]:
+    return (np.asarray(block.counts.sum()),)
 
 
 class StoredBlocks(RowBlocks):
@@ -176,6 +336,9 @@ class StoredBlocks(RowBlocks):
         Blocks that are worked on at a time; the result does not depend on it.
     expected_rows : int, optional
         If known, whether there is room is checked before anything is written.
+    n_beside : int, default=0
+        Columns that follow the variables: the batch, then the label. Their texts are known at the
+        end only (:meth:`finish`), so their codes are those of first appearance until then.
 
     Raises
     ------
@@ -189,8 +352,11 @@ class StoredBlocks(RowBlocks):
         dtype: np.dtype[np.signedinteger],
         threads: int = 1,
         expected_rows: int | None = None,
+        n_beside: int = 0,
     ) -> None:
         self.n_variables = n_variables
+        self._width = n_variables + n_beside
+        self._places: list[Ints] = []
         self.n_rows = 0.0
         self._dtype = dtype
         self._threads = threads
@@ -200,7 +366,7 @@ class StoredBlocks(RowBlocks):
         self._n_pending = 0
         try:
             if expected_rows is not None:
-                _check_room(expected_rows * n_variables * dtype.itemsize)
+                _check_room(expected_rows * self._width * dtype.itemsize)
             self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as this
         except OSError as error:
             raise _no_room(error.strerror or str(error), None) from None
@@ -208,14 +374,14 @@ class StoredBlocks(RowBlocks):
     @property
     def n_bytes(self) -> int:
         """Size of the file."""
-        return sum(self._lengths) * self.n_variables * self._dtype.itemsize
+        return sum(self._lengths) * self._width * self._dtype.itemsize
 
     def append(self, codes: Ints, counts: NDArray[Any] | None = None) -> None:
         """Add rows at the end.
 
         Parameters
         ----------
-        codes : ndarray of int, shape (n_new_rows, n_variables)
+        codes : ndarray of int, shape (n_new_rows, n_variables + n_beside)
         counts : ndarray, shape (n_new_rows,), optional
             How often each one occurs, kept in memory; given always, or never.
         """
@@ -227,13 +393,50 @@ class StoredBlocks(RowBlocks):
         while self._n_pending >= step:
             self._write(step)
 
-    def finish(self) -> None:
-        """Write what is still held; no more rows can follow."""
+    def finish(self, texts: Sequence[Sequence[str]] = ()) -> None:
+        """Write what is still held; no more rows can follow.
+
+        Parameters
+        ----------
+        texts : sequence of sequence of str
+            For the batch and the label, as far as there are such columns (an empty sequence stands
+            for one that is not there), their texts in the order of the codes.
+        """
+        if texts:
+            ordered = [tuple(sorted(names)) for names in texts]
+            self.beside = Beside(*ordered)
+            for names, sorted_names in zip(texts, ordered, strict=True):
+                rank = {name: k for k, name in enumerate(sorted_names)}
+                if names:  # the last entry is what -1, an empty field, picks
+                    self._places.append(np.array([*(rank[n] for n in names), -1], np.int64))
         if self._n_pending:
             self._write(self._n_pending)
         if self._counts:
             self._counts = [np.concatenate(self._counts)]
             self.n_rows = float(self._counts[0].sum())
+
+    def match(self, batches: Sequence[str]) -> None:
+        """Let positions of batches be those among given ones.
+
+        Parameters
+        ----------
+        batches : sequence of str
+
+        Raises
+        ------
+        InputError
+            If some row has another batch.
+        """
+        rank = {name: k for k, name in enumerate(batches)}
+        for name in self.beside.batches:
+            if name not in rank:
+                raise InputError(
+                    f"the rows have the batch {name!r}, which was not among those that the mixture "
+                    "was fitted to; leave the batch out for the pooled weights"
+                )
+        moved = np.array([*(rank[name] for name in self.beside.batches), -1], dtype=np.int64)
+        self._places[0] = moved[self._places[0]]
+        self.beside = Beside(tuple(batches), self.beside.labels)
 
     def _write(self, n_rows: int) -> None:
         together = np.concatenate(self._pending) if len(self._pending) > 1 else self._pending[0]
@@ -252,32 +455,36 @@ class StoredBlocks(RowBlocks):
         """Remove the file."""
         self._file.close()
 
-    def __iter__(self) -> Iterator[Ints]:
-        """Yield the codes of one block after the other, in the order of the rows."""
-        offset = 0
+    def __iter__(self) -> Iterator[Block]:
+        """Yield one block after the other, in the order of the rows."""
+        offset = first = 0
         for length in self._lengths:
-            n_bytes = length * self.n_variables * self._dtype.itemsize
+            n_bytes = length * self._width * self._dtype.itemsize
             self._file.seek(offset)
             data = self._file.read(n_bytes)
             if len(data) != n_bytes:
                 raise InputError("the temporary file of rows was cut off; run again")
             offset += n_bytes
-            yield np.frombuffer(data, self._dtype).reshape(self.n_variables, length).T
+            codes = np.frombuffer(data, self._dtype).reshape(self._width, length).T
+            part = slice(first, first + length)
+            counts = self._counts[0][part] if self._counts else np.ones(length)
+            first = part.stop
+            yield self._block(codes, counts)
+
+    def _block(self, codes: Ints, counts: Floats) -> Block:
+        """Take codes for a block; those beside the variables get their final places."""
+        n = self.n_variables
+        found = [place[codes[:, n + j]] for j, place in enumerate(self._places)]
+        batch = found.pop(0) if self.beside.batches else None
+        return Block(codes[:, :n], counts, batch, found[0] if found else None)
 
     def reduce(self, task: Task[Part], merge: Callable[[Part, Part], Part]) -> Part:
         """Apply a task to each block, and merge what comes of them."""
-        return reduce_in_threads(self._with_counts(), task, merge, self._threads)
-
-    def _with_counts(self) -> Iterator[tuple[Ints, Floats]]:
-        first = 0
-        for codes in self:
-            part = slice(first, first + len(codes))
-            yield codes, self._counts[0][part] if self._counts else np.ones(len(codes))
-            first = part.stop
+        return reduce_in_threads(iter(self), task, merge, self._threads)
 
 
 def reduce_in_threads(
-    blocks: Iterable[tuple[Ints, Floats]],
+    blocks: Iterable[Block],
     task: Task[Part],
     merge: Callable[[Part, Part], Part],
     threads: int,
@@ -286,7 +493,7 @@ def reduce_in_threads(
 
     Parameters
     ----------
-    blocks : iterable of (codes, counts)
+    blocks : iterable of Block
         At least one.
     task, merge : callable
         As for :meth:`RowBlocks.reduce`.
@@ -299,7 +506,7 @@ def reduce_in_threads(
     """
     # Threads of the linear algebra library under threads of ours took 25 times as long.
     with threadpool_limits(1):
-        results = in_threads(lambda block: task(*block), blocks, threads)
+        results = in_threads(task, blocks, threads)
         total = next(results)
         for result in results:
             total = merge(total, result)

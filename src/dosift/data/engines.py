@@ -16,8 +16,18 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.data.blocks import RowBlocks, StoredBlocks, Task, available_threads, block_rows
+from dosift.data.blocks import (
+    NOTHING,
+    Beside,
+    Block,
+    RowBlocks,
+    StoredBlocks,
+    Task,
+    available_threads,
+    block_rows,
+)
 from dosift.data.encode import check_columns, codes_dtype, encode
+from dosift.data.side_columns import check_named, side_column
 from dosift.errors import InputError
 from dosift.model.network import Network
 
@@ -60,14 +70,90 @@ def engine_of(rows: Any) -> str | None:
     return name if name in _OPENERS else None
 
 
-def engine_blocks(rows: Any, network: Network) -> RowBlocks:
+@dataclass(frozen=True)
+class Named:
+    """Columns beside the variables, and their texts, for those who encode a partition.
+
+    Attributes
+    ----------
+    network : Network
+    columns : tuple of str
+        Names of the columns of the batch and of the label, as far as they were asked for.
+    texts : tuple of tuple of str
+        Their distinct texts, sorted.
+    beside : Beside
+    """
+
+    network: Network
+    columns: tuple[str, ...] = ()
+    texts: tuple[tuple[str, ...], ...] = ()
+    beside: Beside = NOTHING
+
+    @property
+    def names(self) -> list[str]:
+        """All columns that are read."""
+        return list(dict.fromkeys([*self.network.names, *self.columns]))
+
+    def encode(self, table: Any, place: str, first_row: int = 1) -> Ints:
+        """Encode a table in memory: the variables, then the columns beside them."""
+        import narwhals as nw
+
+        frame = nw.from_native(table, eager_only=True)
+        own = frame.select(*self.network.names).to_native()
+        codes = encode(own, self.network, allow_missing=True, path=place, first_row=first_row).codes
+        if not self.columns:
+            return codes
+        whole = [codes]
+        for name, texts in zip(self.columns, self.texts, strict=True):
+            values = frame.get_column(name)
+            found = side_column(values, len(codes), f"column {name!r}", place)
+            whole.append(found.positions(texts).astype(np.int32))
+        return np.asfortranarray(np.column_stack(whole))
+
+
+def named_columns(
+    rows: Any, network: Network, batch: str | None = None, labels: str | None = None
+) -> Named:
+    """Find the columns of a table that an engine holds, and the texts of those beside the rest.
+
+    Parameters
+    ----------
+    rows : Dask or Spark dataframe, DuckDB relation, or polars lazy frame
+    network : Network
+    batch, labels : str, optional
+        Columns that hold the batch and the label of each row.
+
+    Returns
+    -------
+    Named
+
+    Raises
+    ------
+    InputError
+        If a column is missing, or there is no batch at all.
+    """
+    engine, frame, have = _opened(rows)
+    place = f"the {engine} table"
+    check_columns(have, network, place)
+    columns = [name for name in (batch, labels) if name is not None]
+    check_named(have, columns, place)
+    texts = {name: _distinct(frame, engine, name) for name in columns}
+    if batch is not None and not texts[batch]:
+        raise InputError(f"column {batch!r} is empty; every row needs its batch", path=place)
+    # A column of labels that is empty says nothing.
+    columns = [name for name in columns if texts[name]]
+    beside = Beside(texts.get(batch or "", ()), texts.get(labels or "", ()))
+    return Named(network, tuple(columns), tuple(texts[name] for name in columns), beside)
+
+
+def engine_blocks(rows: Any, named: Named) -> RowBlocks:
     """Take a table that an engine holds for rows in blocks.
 
     Parameters
     ----------
     rows : Dask or Spark dataframe, DuckDB relation, or polars lazy frame
-        One column for each variable, holding state names.
-    network : Network
+        One column for each variable, holding state names, and those beside them.
+    named : Named
 
     Returns
     -------
@@ -78,18 +164,33 @@ def engine_blocks(rows: Any, network: Network) -> RowBlocks:
     InputError
         If a column is missing, or a value is no state; then with the partition it is in.
     """
+    engine, frame, have = _opened(rows)
+    check_columns(have, named.network, f"the {engine} table")
+    check_named(have, named.columns, f"the {engine} table")
+    if engine == "dask":
+        return DaskBlocks(rows[named.names], named)
+    return _OPENERS[engine](frame.select(*named.names), named)
+
+
+def _opened(rows: Any) -> tuple[str, Any, list[str]]:
+    """Return the engine of a table, the table as it is worked on, and its columns."""
     import narwhals as nw
 
     engine = engine_of(rows)
     if engine is None:
         raise InputError(f"{type(rows).__name__} is no table that an engine holds")
-    place, names = f"the {engine} table", list(network.names)
+    frame: Any = rows if engine == "dask" else nw.from_native(rows)
+    have = rows.columns if engine == "dask" else frame.collect_schema().names()
+    return engine, frame, list(map(str, have))
+
+
+def _distinct(frame: Any, engine: str, name: str) -> tuple[str, ...]:
+    """Let the engine find the distinct texts of a column."""
     if engine == "dask":
-        check_columns(list(map(str, rows.columns)), network, place)
-        return DaskBlocks(rows[names], network)
-    frame: Any = nw.from_native(rows)
-    check_columns(list(frame.collect_schema().names()), network, place)
-    return _OPENERS[engine](frame.select(*names), network)
+        values = frame[name].drop_duplicates().compute()
+    else:
+        values = frame.select(name).unique().collect().get_column(name)
+    return side_column(values, len(values), f"column {name!r}").texts
 
 
 def _is_dask(rows: Any) -> bool:
@@ -110,30 +211,32 @@ class _Wrong:
 
 @dataclass(frozen=True)
 class _Codes:
-    """State codes of a partition, as the engine keeps them."""
+    """Codes of a partition, as the engine keeps them, and what their last columns are."""
 
     blocks: tuple[Ints, ...]
+    beside: Beside
 
 
-def encode_partition(table: Any, network: Network, place: str) -> _Codes | _Wrong:
+def encode_partition(table: Any, named: Named, place: str) -> _Codes | _Wrong:
     """Encode a partition's table.
 
     Parameters
     ----------
     table : dataframe
         In memory.
-    network : Network
+    named : Named
     place : str
         What the partition is called in messages.
     """
     if len(table) == 0:
-        return _Codes(())
+        return _Codes((), named.beside)
     try:
-        codes = encode(table, network, allow_missing=True, path=place).codes
+        codes = named.encode(table, place)
     except InputError as error:
         return _Wrong(str(error))
-    step = block_rows(network.n_variables)
-    return _Codes(tuple(codes[start : start + step] for start in range(0, len(codes), step)))
+    step = block_rows(named.network.n_variables)
+    parts = tuple(codes[start : start + step] for start in range(0, len(codes), step))
+    return _Codes(parts, named.beside)
 
 
 def apply_task(
@@ -142,7 +245,7 @@ def apply_task(
     """Apply a task to the blocks of a partition; None if it has no rows."""
     if isinstance(codes, _Wrong):
         return codes
-    results = (task(block, np.ones(len(block))) for block in codes.blocks)
+    results = (task(codes.beside.block(part, np.ones(len(part)))) for part in codes.blocks)
     return reduce(merge, results) if codes.blocks else None
 
 
@@ -163,8 +266,8 @@ def _unwrapped(result: Any) -> Any:
     return result
 
 
-def _count(codes: Ints, counts: NDArray[np.float64]) -> float:
-    return float(len(codes))
+def _count(block: Block) -> float:
+    return float(len(block))
 
 
 def _plus(one: float, other: float) -> float:
@@ -180,20 +283,20 @@ class DaskBlocks(RowBlocks):
     Parameters
     ----------
     frame : dask.dataframe.DataFrame
-        With the network's columns alone.
-    network : Network
+        With the columns that are read alone.
+    named : Named
     """
 
     library = "pandas"
 
-    def __init__(self, frame: Any, network: Network) -> None:
+    def __init__(self, frame: Any, named: Named) -> None:
         import dask
 
-        self.n_variables = network.n_variables
+        self.n_variables, self.beside = named.network.n_variables, named.beside
         encoded = dask.delayed(encode_partition, pure=True)
         parts = frame.to_delayed()
         self._codes = dask.persist(
-            *(encoded(part, network, f"partition {k}") for k, part in enumerate(parts))
+            *(encoded(part, named, f"partition {k}") for k, part in enumerate(parts))
         )
         self.n_rows = self.reduce(_count, _plus)
 
@@ -228,20 +331,21 @@ class SparkBlocks(RowBlocks):
     Parameters
     ----------
     frame : narwhals.LazyFrame
-        Over a Spark dataframe, with the network's columns alone.
-    network : Network
+        Over a Spark dataframe, with the columns that are read alone.
+    named : Named
     """
 
     library = "pandas"
 
-    def __init__(self, frame: Any, network: Network) -> None:
+    def __init__(self, frame: Any, named: Named) -> None:
         from pyspark import StorageLevel
 
-        self.n_variables = network.n_variables
+        self.n_variables, self.beside = named.network.n_variables, named.beside
         encoded = frame.to_native().mapInArrow(
-            partial(_encode_arrow, network), "codes binary, wrong string"
+            partial(_encode_arrow, named), "codes binary, wrong string"
         )
-        self._kind = codes_dtype(network).str
+        small = codes_dtype(named.network)
+        self._kind = np.dtype(np.int32 if named.columns else small).str
         # Kept in memory as far as there is room, and then on Spark's own disks.
         self._codes = encoded.persist(StorageLevel.MEMORY_AND_DISK)
         try:
@@ -256,7 +360,7 @@ class SparkBlocks(RowBlocks):
 
     def reduce(self, task: Task[Part], merge: Callable[[Part, Part], Part]) -> Part:
         """Apply a task to each partition, and merge what comes of them in a tree."""
-        apply = partial(_apply_stored, self._kind, self.n_variables, task, merge)
+        apply = partial(_apply_stored, self._kind, self.n_variables, self.beside, task, merge)
         results = self._codes.rdd.map(apply)
         if results.isEmpty():
             raise InputError("the table has no rows")
@@ -264,7 +368,7 @@ class SparkBlocks(RowBlocks):
         return found
 
 
-def _encode_arrow(network: Network, batches: Iterator[Any]) -> Iterator[Any]:
+def _encode_arrow(named: Named, batches: Iterator[Any]) -> Iterator[Any]:
     """Encode the record batches of a Spark partition; one row of bytes for each block."""
     import pyarrow as pa
     from pyspark import TaskContext
@@ -272,7 +376,7 @@ def _encode_arrow(network: Network, batches: Iterator[Any]) -> Iterator[Any]:
     context = TaskContext.get()
     place = f"partition {context.partitionId() if context else 0}"
     for batch in batches:
-        found = encode_partition(pa.Table.from_batches([batch]), network, place)
+        found = encode_partition(pa.Table.from_batches([batch]), named, place)
         wrong = found.message if isinstance(found, _Wrong) else None
         blocks = () if isinstance(found, _Wrong) else found.blocks
         data = [b""] if wrong else [np.ascontiguousarray(block.T).tobytes() for block in blocks]
@@ -281,53 +385,58 @@ def _encode_arrow(network: Network, batches: Iterator[Any]) -> Iterator[Any]:
 
 
 def _apply_stored(
-    kind: str, n_variables: int, task: Task[Part], merge: Callable[[Part, Part], Part], row: Any
+    kind: str,
+    n_variables: int,
+    beside: Beside,
+    task: Task[Part],
+    merge: Callable[[Part, Part], Part],
+    row: Any,
 ) -> Any:
     """Apply a task to a block that Spark kept."""
     if row.wrong is not None:
         return _Wrong(row.wrong)
-    block = np.frombuffer(row.codes, np.dtype(kind)).reshape(n_variables, -1).T
-    return apply_task(_Codes((block,)), task, merge)
+    width = n_variables + beside.n_columns
+    codes = np.frombuffer(row.codes, np.dtype(kind)).reshape(width, -1).T
+    return apply_task(_Codes((codes,), beside), task, merge)
 
 
 # -- engines in this process ----------------------------------------------------------------------
 
 
-def _duckdb_blocks(frame: Any, network: Network) -> RowBlocks:
+def _duckdb_blocks(frame: Any, named: Named) -> RowBlocks:
     """Let DuckDB count the distinct rows, which may be more than memory holds, and store these."""
     import narwhals as nw
 
-    grouped = frame.group_by(*network.names, drop_null_keys=False).agg(nw.len().alias(_COUNT))
+    grouped = frame.group_by(*named.names, drop_null_keys=False).agg(nw.len().alias(_COUNT))
     relation = grouped.to_native()
     # The first is the newer name of the second.
     read = getattr(relation, "to_arrow_reader", None) or relation.fetch_record_batch
     reader = read(_BATCH_ROWS)
-    return _stored(reader, network, "the duckdb table")
+    return _stored(reader, named, "the duckdb table")
 
 
-def _polars_blocks(frame: Any, network: Network) -> RowBlocks:
+def _polars_blocks(frame: Any, named: Named) -> RowBlocks:
     """Store the rows that polars' streaming engine hands over."""
     batches = frame.to_native().collect_batches(chunk_size=_BATCH_ROWS, maintain_order=True)
-    return _stored(batches, network, "the lazy table")
+    return _stored(batches, named, "the lazy table")
 
 
-def _stored(batches: Any, network: Network, place: str) -> StoredBlocks:
+def _stored(batches: Any, named: Named, place: str) -> StoredBlocks:
     import polars as pl
 
-    blocks = StoredBlocks(network.n_variables, codes_dtype(network), available_threads())
+    network = named.network
+    kind = np.dtype(np.int32) if named.columns else codes_dtype(network)
+    n_beside = len(named.columns)
+    blocks = StoredBlocks(network.n_variables, kind, available_threads(), n_beside=n_beside)
     first = 1
     for batch in batches:
         table = batch if isinstance(batch, pl.DataFrame) else pl.DataFrame(pl.from_arrow(batch))
         if not table.height:
             continue
         counts = table[_COUNT].to_numpy() if _COUNT in table.columns else None
-        names = list(network.names)
-        codes = encode(
-            table.select(names), network, allow_missing=True, path=place, first_row=first
-        ).codes
-        blocks.append(codes, counts)
+        blocks.append(named.encode(table, place, first), counts)
         first += table.height
-    blocks.finish()
+    blocks.finish((named.beside.batches, named.beside.labels) if named.columns else ())
     if not blocks.n_rows:
         raise InputError("the table has no rows", path=place)
     return blocks
@@ -336,7 +445,7 @@ def _stored(batches: Any, network: Network, place: str) -> StoredBlocks:
 #: Column of counts.
 _COUNT = "number of rows (dosift)"
 
-_OPENERS: dict[str, Callable[[Any, Network], RowBlocks]] = {
+_OPENERS: dict[str, Callable[[Any, Named], RowBlocks]] = {
     "pyspark": SparkBlocks,
     "duckdb": _duckdb_blocks,
     "polars": _polars_blocks,

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.data.blocks import NOTHING, Beside, Block
 from dosift.data.configurations import Configurations, collapse
 
 Ints = NDArray[np.integer]
@@ -116,8 +117,11 @@ class Sampler:
 
     Attributes
     ----------
-    cardinalities : ndarray of int, shape (n_variables,)
+    cardinalities : ndarray of int, shape (n_columns,)
+        Of the variables, and then of what stands beside them.
     seed : int
+    beside : Beside
+        What stands beside the variables; rows that differ in it differ.
     loads : ndarray, shape (N_BUCKETS,), or None
         From :func:`bucket_loads`, over all rows. Without them every configuration has the same
         probability, which is only good for finding out whether all of them fit.
@@ -129,12 +133,27 @@ class Sampler:
 
     cardinalities: NDArray[np.int64]
     seed: int
+    beside: Beside = NOTHING
     loads: Floats | None = None
     level: int = 0
     most: int = MOST_CONFIGURATIONS
 
-    def __call__(self, codes: Ints, counts: Floats) -> RowSample:
+    @classmethod
+    def of(cls, cardinalities: NDArray[np.int64], beside: Beside, seed: int) -> Sampler:
+        """Return one for rows with something beside their variables.
+
+        Parameters
+        ----------
+        cardinalities : ndarray of int, shape (n_variables,)
+        beside : Beside
+        seed : int
+        """
+        sizes = np.concatenate([cardinalities, beside.cardinalities])
+        return cls(sizes, seed, beside, most=MOST_CONFIGURATIONS)
+
+    def __call__(self, block: Block) -> RowSample:
         """Collapse a block, and keep what the level lets through."""
+        codes, counts = self.beside.wide(block), block.counts
         if self.level:
             kept = self.probabilities(codes, self.level) > _uniform(hash_rows(codes, self.seed))
             codes, counts = codes[kept], counts[kept]

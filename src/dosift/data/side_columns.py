@@ -44,6 +44,36 @@ class SideColumn:
     name: str
     path: str | None = None
 
+    def positions(self, known: Sequence[str]) -> NDArray[np.int64]:
+        """Find each row's text among known ones.
+
+        Parameters
+        ----------
+        known : sequence of str
+
+        Returns
+        -------
+        ndarray of int64, shape (n_rows,)
+            -1 where it is missing.
+
+        Raises
+        ------
+        InputError
+            If a row has a text that is not known.
+        """
+        rank = {text: k for k, text in enumerate(known)}
+        for text in self.texts:
+            if text not in rank:
+                row = int((self.index == self.texts.index(text)).argmax()) + 1
+                raise InputError(
+                    f"{self.name} has the batch {text!r} in data row {row}, which was not among "
+                    "those that the mixture was fitted to; leave the batch out for the pooled "
+                    "weights",
+                    path=self.path,
+                )
+        table = np.array([*(rank[text] for text in self.texts), -1], dtype=np.int64)
+        return np.asarray(table[self.index])
+
 
 def side_column(
     values: object, n_rows: int, name: str, path: str | Path | None = None
@@ -132,11 +162,7 @@ def load_with_columns(
     else:
         frame = _frame(read_rows(path) if path is not None else source, path)
         columns = {str(name): name for name in frame.columns}
-        for name in names:
-            if name not in columns:
-                near = difflib.get_close_matches(name, list(columns), n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"they are {', '.join(columns)}"
-                raise InputError(f"there is no column {name!r} in the rows; {hint}", path=path)
+        check_named(list(columns), names, path)
         beside = [frame.get_column(columns[name]) for name in names]
         frame = frame.drop([columns[n] for n in dict.fromkeys(names) if n not in network.positions])
     encoded = encode(frame.to_native(), network, allow_missing=allow_missing, path=path)
@@ -145,6 +171,52 @@ def load_with_columns(
         side_column(values, n_rows, f"column {name!r}", path)
         for name, values in zip(names, beside, strict=True)
     ]
+
+
+def check_named(columns: Sequence[str], names: Sequence[str], path: str | Path | None) -> None:
+    """Refuse a table that lacks a column which was asked for by name.
+
+    Raises
+    ------
+    InputError
+        With the name that was meant, if one is alike.
+    """
+    for name in names:
+        if name not in columns:
+            near = difflib.get_close_matches(name, list(columns), n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"they are {', '.join(columns)}"
+            raise InputError(f"there is no column {name!r} in the rows; {hint}", path=path)
+
+
+class TextCodes:
+    """Codes of texts that come in parts: each new text gets the next number.
+
+    Attributes
+    ----------
+    texts : list of str
+        In the order of the codes.
+
+    Examples
+    --------
+    >>> codes = TextCodes()
+    >>> first = codes.add(side_column(["b", "b", None], 3, "batch"))
+    >>> first.tolist(), codes.add(side_column(["a", "b"], 2, "batch")).tolist(), codes.texts
+    ([0, 0, -1], [1, 0], ['b', 'a'])
+    """
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self._place: dict[str, int] = {}
+
+    def add(self, column: SideColumn) -> NDArray[np.int32]:
+        """Return the codes of the next part; -1 where a text is missing."""
+        for text in column.texts:
+            if text not in self._place:
+                self._place[text] = len(self.texts)
+                self.texts.append(text)
+        # The last entry is what index -1, a missing text, picks.
+        place = np.array([*(self._place[text] for text in column.texts), -1], dtype=np.int32)
+        return np.asarray(place[column.index])
 
 
 def _frame(data: Any, path: str | Path | None) -> Any:

@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from dosift.data.blocks import StoredBlocks, available_threads, in_threads
 from dosift.data.encode import check_columns, codes_dtype, encode, notice_of_extra
 from dosift.data.read import RowFiles
+from dosift.data.side_columns import SideColumn, TextCodes, check_named, side_column
 from dosift.errors import ExtraColumnsWarning, InputError
 from dosift.model.network import Network
 
@@ -27,6 +30,8 @@ def store_rows(
     source: str | Path | RowFiles,
     network: Network,
     *,
+    batch: str | None = None,
+    labels: str | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> StoredBlocks:
@@ -38,6 +43,8 @@ def store_rows(
         A file or folder of rows; not .h5ad.
     network : Network
         Gives variables and states.
+    batch, labels : str, optional
+        Columns that hold the batch and the label of each row.
     threads : int, optional
         Parts that are worked on at a time; by default what the machine has, four at most.
     progress : callable, optional
@@ -70,35 +77,53 @@ def store_rows(
     files = source if isinstance(source, RowFiles) else RowFiles.at(source)
     n_threads = threads or available_threads()
     n_rows = files.n_rows()
-    blocks = StoredBlocks(network.n_variables, codes_dtype(network), n_threads, n_rows)
+    named = [name for name in (batch, labels) if name is not None]
+    kind = codes_dtype(network)
+    if named:
+        kind = np.dtype(np.int32)  # their number is known at the end only
+    blocks = StoredBlocks(network.n_variables, kind, n_threads, n_rows, n_beside=len(named))
     extra: list[str] = []
-    parts = _numbered(_parts(files, network, extra))
+    parts = _numbered(_parts(files, network, named, extra))
 
-    def encoded(part: tuple[pl.DataFrame, Path, int]) -> Any:
+    def encoded(part: tuple[pl.DataFrame, Path, int]) -> tuple[Any, list[SideColumn]]:
         frame, file, first = part
-        return encode(frame, network, allow_missing=True, path=file, first_row=first).codes
+        beside = [
+            side_column(frame[name], frame.height, f"column {name!r}", file) for name in named
+        ]
+        own = frame.select([name for name in frame.columns if name in network.positions])
+        found = encode(own, network, allow_missing=True, path=file, first_row=first)
+        return found.codes, beside
 
-    for codes in in_threads(encoded, parts, n_threads):
-        blocks.append(codes)
+    texts = [TextCodes() for _ in named]
+    for codes, beside in in_threads(encoded, parts, n_threads):
+        columns = [own.add(column) for own, column in zip(texts, beside, strict=True)]
+        blocks.append(np.column_stack([codes, *columns]) if columns else codes)
         if progress is not None:
             progress("reading", int(blocks.n_rows), n_rows)
-    blocks.finish()
+    of = dict(zip(named, texts, strict=True))
+    blocks.finish([of[name].texts if name else () for name in (batch, labels)] if named else ())
     if not blocks.n_rows:
         raise InputError("the table has a header but no rows", path=files.path)
+    if batch is not None and not of[batch].texts:
+        raise InputError(f"column {batch!r} is empty; every row needs its batch", path=files.path)
     if extra:
         warnings.warn(notice_of_extra(extra), ExtraColumnsWarning, stacklevel=2)
     return blocks
 
 
-def _parts(files: RowFiles, network: Network, extra: list[str]) -> Iterator[tuple[Any, Path]]:
-    """Yield parts with the network's columns alone; note the others."""
+def _parts(
+    files: RowFiles, network: Network, named: Sequence[str], extra: list[str]
+) -> Iterator[tuple[Any, Path]]:
+    """Yield parts with the network's columns and those named; note the others."""
     seen: dict[Path, list[str]] = {}
 
     def check(columns: Sequence[str], file: Path) -> list[str]:
         if file not in seen:
             check_columns(columns, network, file)
-            extra.extend(c for c in columns if c not in network.positions and c not in extra)
-            seen[file] = [name for name in columns if name in network.positions]
+            check_named(columns, named, file)
+            wanted = {*network.names, *named}
+            extra.extend(c for c in columns if c not in wanted and c not in extra)
+            seen[file] = [name for name in columns if name in wanted]
         return seen[file]
 
     for file in files.files:

@@ -1,6 +1,6 @@
 """What may be believed of weights, components and totals."""
 
-from dosift.inference.posterior import FALSE_SHARE, LEAST_PROBABILITY, Belief, believe
+from dosift.inference.posterior import FALSE_SHARE, LEAST_PROBABILITY, Belief
 from dosift.inference.weight_posterior import Summary, WeightPosterior, weight_posterior
 
 __all__ = [
@@ -9,6 +9,5 @@ __all__ = [
     "Belief",
     "Summary",
     "WeightPosterior",
-    "believe",
     "weight_posterior",
 ]

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.likelihood.rates import family_counts
+from dosift.likelihood.columns import RowLikelihoods, family_cells
+from dosift.likelihood.evidence import mixture_of
 from dosift.model.network import Network
 
 Floats = NDArray[np.float64]
@@ -23,97 +24,66 @@ Ints = NDArray[np.integer]
 _LEAST_LEFT = 1e-3
 
 
-def information_with_tables(
-    network: Network,
-    codes: Ints,
-    counts: Floats,
-    targets: Ints,
-    relative: Floats,
-    weights: Floats,
-    refined: bool,
-) -> Floats:
-    """Compute the observed information on the weights when the tables were learned.
+def table_sums(
+    rows: RowLikelihoods, targets: Ints, weights: Floats, refined: bool
+) -> tuple[Floats, ...]:
+    """Sum over rows what the information on the weights loses to the tables.
 
     Parameters
     ----------
-    network : Network
-        With the control counts that its tables were learned from.
-    codes : ndarray of int, shape (n_configurations, n_variables)
-    counts : ndarray, shape (n_configurations,)
+    rows : RowLikelihoods
     targets : ndarray of int, shape (n_targets, n_variables)
-        Components, then candidates.
-    relative : ndarray, shape (n_configurations, n_targets)
-        Their likelihoods over the mixture's.
-    weights : ndarray, shape (n_components,)
+        Components, then others.
+    weights : ndarray, shape (n_batches, n_components)
     refined : bool
         Whether the tables maximise the joint likelihood of control and mixture rows; otherwise
         they come from the control rows alone.
 
     Returns
     -------
-    ndarray, shape (n_targets, n_targets)
-    """
-    known = (relative * counts[:, None]).T @ relative
-    if network.control is None:
-        return np.asarray(known)
-    left_alone = posterior_left_alone(targets[: weights.size], weights, relative)
-    sums = table_sums(network, codes, counts, targets, relative, left_alone, refined)
-    return information_from_sums(network, known, sums, refined)
-
-
-def posterior_left_alone(targets: Ints, weights: Floats, relative: Floats) -> Floats:
-    """Posterior probability that each variable was left alone.
-
-    Parameters
-    ----------
-    targets : ndarray of int, shape (n_components, n_variables)
-    weights : ndarray, shape (n_components,)
-    relative : ndarray, shape (n_configurations, n_components or more)
-        Likelihoods over the mixture's, of the components first.
-
-    Returns
-    -------
-    ndarray, shape (n_variables, n_configurations)
-    """
-    alone = (targets < 0) * weights[:, None]
-    out: Floats = (relative[:, : weights.size] @ alone).T
-    return out
-
-
-def table_sums(
-    network: Network,
-    codes: Ints,
-    counts: Floats,
-    targets: Ints,
-    relative: Floats,
-    left_alone: Floats,
-    refined: bool,
-) -> tuple[Floats, ...]:
-    """Sum over rows what the information on the weights loses to the tables.
-
-    Parameters
-    ----------
-    network, codes, counts, targets, relative, refined
-        As for :func:`information_with_tables`.
-    left_alone : ndarray, shape (n_variables, n_configurations)
-
-    Returns
-    -------
     tuple of ndarray
-        For each variable, of shape (n_targets + 1, number of entries of its table): the information
-        between each weight and each entry times that entry; and the table's own (zero unless
-        refined).
+        For each variable, of shape (n_batches, n_targets + 1, number of entries of its table): the
+        information between each weight and each entry times that entry; and the table's own (zero
+        unless refined).
+
+    Notes
+    -----
+    With R the likelihood of a target over that of the mixture, its information with an entry is
+    the sum of ``R * (posterior that the variable was left alone - 1[the target leaves it alone])``
+    over the rows in the entry's cell; where values are missing, over their completions.
     """
+    network, counts = rows.network, rows.block.counts
+    mixture = mixture_of(rows, rows.columns(targets), weights)
+    ratio = np.divide(1.0, mixture, out=np.zeros_like(mixture), where=mixture > 0)
+    found = rows.expanded(targets)
+    whole = found.of_rows(rows.columns(targets) * (ratio * counts)[:, None])
+    relative = found.columns * found.of_rows(ratio)[:, None]
+    weighted = relative * found.of_rows(counts)[:, None]
+    m, n_batches = weights.shape[1], len(weights)
+    batch = None if rows.block.batch is None else found.of_rows(rows.block.batch)
+    own = weights[0] if batch is None else weights[batch]
+    joint = relative[:, :m] * own
     parts = []
     for i, table in enumerate(network.tables):
-        cell = network.parent_rows(i, codes) * table.shape[1] + codes[:, i]
-        part = np.zeros((targets.shape[0] + 1, table.size))
-        for t, target in enumerate(targets):
-            excess = left_alone[i] - (1.0 if target[i] < 0 else 0.0)
-            terms = counts * relative[:, t] * excess
-            part[t] = np.bincount(cell, weights=terms, minlength=table.size)
+        alone = targets[:, i] < 0
+        left_alone = joint[:, alone[:m]].sum(axis=1)
+        family = [i, *network.parents[i]]
+        seen: slice | NDArray[np.int64] = slice(None)
+        if found.codes.size and found.codes[:, family].min() < 0:
+            seen = np.flatnonzero((found.codes[:, family] >= 0).all(axis=1))
+        cell = family_cells(network, i, found.codes[seen]).astype(np.int64)
+        if batch is not None:
+            cell = cell + batch[seen].astype(np.int64) * table.size
+        part = np.zeros((n_batches, len(targets) + 1, table.size))
+        for t in range(len(targets)):
+            terms = whole[seen, t] * left_alone[seen]
+            if alone[t]:
+                terms = terms - weighted[seen, t]
+            part[:, t] = np.bincount(cell, terms, n_batches * table.size).reshape(n_batches, -1)
         if refined:
-            part[-1] = family_counts(network, i, codes, counts * left_alone[i] ** 2).ravel()
+            square = found.of_rows(counts)[seen] * left_alone[seen] ** 2
+            summed = np.bincount(cell, square, n_batches * table.size)
+            part[:, -1] = summed.reshape(n_batches, -1)
         parts.append(part)
     return tuple(parts)
 
@@ -130,7 +100,7 @@ def information_from_sums(
     known : ndarray, shape (n_targets, n_targets)
         The information if the tables were known.
     sums : sequence of ndarray
-        From :func:`table_sums`, added up.
+        From :func:`table_sums`, added up, of one batch.
     refined : bool
 
     Returns

@@ -8,15 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.inference.network_error import information_with_tables
+from dosift.inference.network_error import information_from_sums, table_sums
 from dosift.inference.p_values import boundary_p_value, likelihood_ratio_p_values
 from dosift.inference.weight_posterior import (
     WeightPosterior,
     posterior_given_targets,
     weight_posterior,
 )
+from dosift.likelihood.columns import RowLikelihoods
+from dosift.likelihood.evidence import Evidence, SumWeights
 from dosift.model.network import Network
-from dosift.search.undecided import Candidates
+from dosift.search.undecided import Undecided
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -64,33 +66,43 @@ class Belief:
         return out
 
 
-def believe(
+@dataclass(frozen=True)
+class _SumInformation:
+    """Sums gradient and information of weights, and what tables take from it."""
+
+    targets: Ints
+    weights: Floats
+    refined: bool
+
+    def __call__(self, rows: RowLikelihoods) -> tuple[Floats, ...]:
+        sums = SumWeights(self.targets, self.weights)(rows)
+        if rows.network.control is None:
+            return sums
+        return *sums, *table_sums(rows, self.targets, self.weights, self.refined)
+
+
+def posterior_of_fit(
+    evidence: Evidence,
     network: Network,
-    codes: Ints,
-    counts: Floats,
     targets: Ints,
     weights: Floats,
-    columns: Floats,
-    candidates: Candidates | None,
+    undecided: Undecided | None,
     refined: bool,
     rng: np.random.Generator,
     is_known: NDArray[np.bool_] | None = None,
-) -> Belief:
-    """Work out what the rows say about the weights.
+) -> Belief | None:
+    """Work out what the rows say about the weights of a mixture.
 
     Parameters
     ----------
+    evidence : Evidence
+        All rows together.
     network : Network
         That the mixture refers to.
-    codes : ndarray of int, shape (n_configurations, n_variables)
-    counts : ndarray, shape (n_configurations,)
-    targets : ndarray of int, shape (n_targets, n_variables)
-        Components, then candidates.
+    targets : ndarray of int, shape (n_components, n_variables)
     weights : ndarray, shape (n_components,)
-        Maximum-likelihood weights of the components.
-    columns : ndarray, shape (n_configurations, n_targets)
-        Likelihoods; every configuration possible under the components.
-    candidates : Candidates or None
+        Maximum-likelihood weights.
+    undecided : Undecided or None
         None where the targets were not chosen among all, or weights are known.
     refined : bool
         Whether mixture rows taught the network too.
@@ -100,25 +112,127 @@ def believe(
 
     Returns
     -------
-    Belief
+    Belief or None
+        None where some rows are impossible under the mixture.
     """
-    m = weights.size
-    mixture = columns[:, :m] @ weights
-    relative = columns / mixture[:, None]
-    if network.control is None or (codes < 0).any():
-        information = (relative * counts[:, None]).T @ relative
-    else:
-        information = information_with_tables(
-            network, codes, counts, targets, relative, weights, refined
+    others = targets[:0] if undecided is None else undecided.targets
+    every = np.concatenate([targets, others])
+    work = _SumInformation(every, weights[None], refined)
+    gradient, information, numbers, *tables = evidence.sum(network, every, work)
+    if numbers[2].any():
+        return None
+    return _of_batch(
+        evidence,
+        0,
+        network,
+        (gradient, information, numbers, *tables),
+        every,
+        weights,
+        undecided,
+        refined,
+        rng,
+        np.zeros(weights.size, dtype=bool) if is_known is None else is_known,
+    )
+
+
+def posteriors_of_batches(
+    evidence: Evidence,
+    network: Network,
+    targets: Ints,
+    weights: Floats,
+    odds: Floats,
+    refined: bool,
+) -> list[tuple[NDArray[np.int64], Belief | None]]:
+    """Work out what the rows of each batch say about the weights in it.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        With batches.
+    network : Network
+    targets : ndarray of int, shape (n_targets, n_variables)
+        That the batches have in common.
+    weights : ndarray, shape (n_batches, n_targets)
+    odds : ndarray, shape (n_batches, n_targets)
+        Log-odds of each target being in each batch, before its rows are seen.
+    refined : bool
+        Whether mixture rows taught the network too.
+
+    Returns
+    -------
+    list of (ndarray of int64, Belief or None)
+        For each batch, the positions of its components by descending weight, and what is known of
+        their weights: each of the other targets may be in it, too.
+    """
+    work = _SumInformation(np.asarray(targets), weights, refined)
+    sums = evidence.sum(network, targets, work)
+    out: list[tuple[NDArray[np.int64], Belief | None]] = []
+    for b, own_weights in enumerate(weights):
+        own = np.flatnonzero(own_weights > 0)
+        own = own[np.argsort(-own_weights[own], kind="stable")]
+        # Targets that no row of the batch can come from are not in it.
+        others = np.setdiff1d(np.flatnonzero(sums[0][b] > 0), own)
+        every = np.concatenate([own, others])
+        if sums[2][2, b] > 0:
+            out.append((own, None))
+            continue
+        beside = Undecided(targets[others], odds[b, others], odds[b, own])
+        found = _of_batch(
+            evidence,
+            b,
+            network,
+            _picked(sums, every),
+            targets[every],
+            own_weights[own],
+            beside,
+            refined,
+            np.random.default_rng(0),
+            np.zeros(own.size, dtype=bool),
         )
-    score = counts @ relative - counts.sum()
-    known = np.zeros(m, dtype=bool) if is_known is None else is_known
+        out.append((own, found))
+    return out
+
+
+def _picked(sums: tuple[Floats, ...], every: NDArray[np.int64]) -> tuple[Floats, ...]:
+    """Pick the sums of some targets in some order; the tables' own stand last."""
+    gradient, information, numbers, *tables = sums
+    with_own = np.append(every, -1)
+    return (
+        gradient[:, every],
+        information[:, every][:, :, every],
+        numbers,
+        *(part[:, with_own] for part in tables),
+    )
+
+
+def _of_batch(
+    evidence: Evidence,
+    b: int,
+    network: Network,
+    sums: tuple[Floats, ...],
+    targets: Ints,
+    weights: Floats,
+    undecided: Undecided | None,
+    refined: bool,
+    rng: np.random.Generator,
+    is_known: NDArray[np.bool_],
+) -> Belief:
+    gradient, information, numbers, *tables = sums
+    known = information[b]
+    if network.control is not None:
+        known = information_from_sums(network, known, [part[b] for part in tables], refined)
+    n_rows = float(numbers[1, b])
 
     def p_values(z: Floats) -> Floats:
-        return likelihood_ratio_p_values(columns, counts, weights, z)
+        if evidence.held is None:
+            return boundary_p_value(z)
+        rows = evidence.under(network, targets)
+        at = dict(rows.groups)[b]
+        columns = rows.columns(targets)[at]
+        return likelihood_ratio_p_values(columns, evidence.held.counts[at], weights, z)
 
     return believe_sums(
-        information, score, float(counts.sum()), targets, weights, candidates, rng, known, p_values
+        known, gradient[b] - n_rows, n_rows, targets, weights, undecided, rng, is_known, p_values
     )
 
 
@@ -128,7 +242,7 @@ def believe_sums(
     n_rows: float,
     targets: Ints,
     weights: Floats,
-    candidates: Candidates | None,
+    undecided: Undecided | None,
     rng: np.random.Generator,
     is_known: NDArray[np.bool_],
     p_values: Callable[[Floats], Floats] = boundary_p_value,
@@ -138,12 +252,12 @@ def believe_sums(
     Parameters
     ----------
     information : ndarray, shape (n_targets, n_targets)
-        Observed information of components, then candidates.
+        Observed information of components, then the undecided ones.
     score : ndarray, shape (n_targets,)
         Sums of their likelihoods over the mixture's, less the number of rows.
     n_rows : float
-    targets, weights, candidates, rng, is_known
-        As for :func:`believe`.
+    targets, weights, undecided, rng, is_known
+        As for :func:`posterior_of_fit`; targets are components, then the undecided ones.
     p_values : callable
         Takes the components' weights in standard errors, and gives p-values; where targets were
         chosen among all.
@@ -157,11 +271,11 @@ def believe_sums(
     # A required component that no row can come from: N log(1 - w) has curvature N at zero.
     blank = np.flatnonzero(np.diag(information) <= 0)
     information[blank, blank] = n_rows
-    if candidates is None:
+    if undecided is None:
         posterior = posterior_given_targets(information, weights, is_known)
         return Belief(posterior, targets[m:], boundary_p_value(posterior.z), False)
     # Zero at the maximum, but for a required component whose weight is zero.
     score[:m][weights > 0] = 0.0
-    odds = np.concatenate([candidates.component_log_prior_odds, candidates.log_prior_odds])
+    odds = np.concatenate([undecided.component_log_prior_odds, undecided.log_prior_odds])
     posterior = weight_posterior(information, score, weights, odds, rng)
     return Belief(posterior, targets[m:], p_values(posterior.z[:m]), True)

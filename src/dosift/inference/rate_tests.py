@@ -11,18 +11,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from dosift.likelihood.rates import family_counts, variable_rate
+from dosift.data.blocks import Block
+from dosift.likelihood.evidence import Evidence
+from dosift.likelihood.rates import variable_rate
 from dosift.model.network import Network
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.integer]
 #: Variable and state of each of two do's.
 Pair = tuple[tuple[int, int], tuple[int, int]]
 
+#: Pairs of do's that are tested, at most.
+_MOST_PAIRS = 200
 #: Rows with the excluded state below which the spread is taken from the table.
 _FEW_ROWS = 30.0
 #: Distance from the least mean, in standard errors, at which a state may still be the excluded one.
@@ -55,35 +61,14 @@ class RateWithTest:
     n_plausible: int
 
 
-def rates_with_tests(
-    network: Network, codes: NDArray[np.integer], counts: Floats
-) -> list[RateWithTest]:
-    """One-pass intervention rates of all variables, with tests.
-
-    Parameters
-    ----------
-    network : Network
-        As it was before any mixture row taught it. If it was learned, the error of its tables is
-        included.
-    codes : ndarray of int, shape (n_configurations, n_variables)
-        Complete in each family.
-    counts : ndarray, shape (n_configurations,)
-
-    Returns
-    -------
-    list of RateWithTest
-    """
-    families = [family_counts(network, i, codes, counts) for i in range(network.n_variables)]
-    return rates_of_families(network, families)
-
-
 def rates_of_families(network: Network, families: Sequence[Floats]) -> list[RateWithTest]:
     """One-pass intervention rates, with tests, from the counts of the families.
 
     Parameters
     ----------
     network : Network
-        As for :func:`rates_with_tests`.
+        As it was before any mixture row taught it. If it was learned, the error of its tables is
+        included.
     families : sequence of ndarray
         Counts of each variable with its parents, of the shape of its table.
 
@@ -173,14 +158,51 @@ def rate_with_test(table: Floats, family: Floats, control: Floats | None = None)
     )
 
 
-def pair_p_value(
-    network: Network,
-    codes: NDArray[np.integer],
-    counts: Floats,
-    rates: Sequence[RateWithTest],
-    pair: Pair,
-) -> float:
-    """P-value of "no component sets both", from one pass over the rows.
+def pairs_of(targets: Ints, weights: Floats) -> list[Pair]:
+    """List the pairs of do's that some component holds, by descending total weight.
+
+    Parameters
+    ----------
+    targets : ndarray of int, shape (n_targets, n_variables)
+    weights : ndarray, shape (n_targets,)
+
+    Returns
+    -------
+    list of two pairs of int
+        Variable and state of each do; at most 200 pairs.
+
+    Examples
+    --------
+    >>> pairs_of(np.array([[0, 1, -1], [0, 1, 1]]), np.array([0.6, 0.4]))[0]
+    ((0, 0), (1, 1))
+    """
+    rates: dict[Pair, float] = {}
+    for target, weight in zip(targets, weights, strict=True):
+        is_set = [(int(i), int(target[i])) for i in np.flatnonzero(target >= 0)]
+        for pair in combinations(is_set, 2):
+            rates[pair] = rates.get(pair, 0.0) + float(weight)
+    return sorted(rates, key=lambda pair: -rates[pair])[:_MOST_PAIRS]
+
+
+@dataclass(frozen=True)
+class _SumPairs:
+    """Sums over a block for the p-values of pairs of do's."""
+
+    network: Network
+    rates: Sequence[RateWithTest]
+    pairs: Sequence[Pair]
+
+    def __call__(self, block: Block) -> tuple[Floats, ...]:
+        return tuple(
+            pair_moments(self.network, block.values, block.counts, self.rates, pair)
+            for pair in self.pairs
+        )
+
+
+def pair_p_values(
+    evidence: Evidence, network: Network, rates: Sequence[RateWithTest], pairs: Sequence[Pair]
+) -> list[float]:
+    """P-values of "no component sets both", for pairs of do's, from one pass over the rows.
 
     The mean of ``phi_{i,a} phi_{j,b}``, with ``phi_{i,a} = 1[v_i = a] - p_i(a | pa_i) g_{i,x}``
     and an excluded value x of variable i, is the total weight of the targets that hold both
@@ -188,21 +210,22 @@ def pair_p_value(
 
     Parameters
     ----------
+    evidence : Evidence
     network : Network
-    codes : ndarray of int, shape (n_configurations, n_variables)
-    counts : ndarray, shape (n_configurations,)
     rates : sequence of RateWithTest
         Of all variables.
-    pair : two pairs of int
+    pairs : sequence of two pairs of int
         Variable and state of each do.
 
     Returns
     -------
-    float
+    list of float
         NaN if one of the values looks excluded.
     """
-    moments = pair_moments(network, codes, counts, rates, pair)
-    return p_value_of_pair(moments, rates, pair)
+    if not pairs:
+        return []
+    moments = evidence.visit(_SumPairs(network, rates, pairs))
+    return [p_value_of_pair(m, rates, pair) for m, pair in zip(moments, pairs, strict=True)]
 
 
 def pair_moments(
@@ -216,8 +239,11 @@ def pair_moments(
 
     Parameters
     ----------
-    network, codes, counts, rates, pair
-        As for :func:`pair_p_value`.
+    network : Network
+    codes : ndarray of int, shape (n_rows, n_variables)
+    counts : ndarray, shape (n_rows,)
+    rates, pair
+        As for :func:`pair_p_values`.
 
     Returns
     -------

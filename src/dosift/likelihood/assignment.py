@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.likelihood.columns import TargetColumns, family_cells
-from dosift.likelihood.completions import complete
-from dosift.likelihood.factors import MechanismFactors
+from dosift.data.blocks import Block
+from dosift.likelihood.columns import RowLikelihoods, is_plain
+from dosift.likelihood.evidence import mixture_of
 from dosift.model.network import Network
 
 Floats = NDArray[np.float64]
@@ -26,7 +26,8 @@ class Assignment:
         Likelihoods relative to a reference measure.
     mixture : ndarray, shape (n_configurations,)
         Their mixture.
-    weights : ndarray, shape (n_targets,)
+    weights : ndarray, shape (n_targets,) or (n_configurations, n_targets)
+        The latter where they are those of each one's batch.
     log_reference : ndarray, shape (n_configurations,)
         Logarithm of the reference measure, in nats.
     """
@@ -89,48 +90,27 @@ def assign(network: Network, targets: Ints, weights: Floats, codes: Ints) -> Ass
     array([[1.   , 0.   ],
            [0.333, 0.667]])
     """
-    if codes.size and codes.min() < 0:
-        return _assign_partial(network, targets, weights, codes)
-    factors = MechanismFactors(network, codes)
-    columns = factors.columns(targets)
-    return Assignment(columns, columns @ weights, weights, factors.log_base())
+    block = Block(codes, np.ones(len(codes)))
+    rows = RowLikelihoods(network, block, is_plain(network, targets))
+    return judge(rows, targets, weights)
 
 
-def assign_rows(columns: TargetColumns, weights: Floats, codes: Ints) -> Assignment:
-    """Compute likelihoods and posteriors of rows that hardly repeat.
+def judge(rows: RowLikelihoods, targets: Ints, weights: Floats) -> Assignment:
+    """Compute likelihoods and posteriors of the rows of a block.
 
     Parameters
     ----------
-    columns : TargetColumns
-        Of the targets.
-    weights : ndarray, shape (n_targets,)
-    codes : ndarray of int, shape (n_rows, n_variables)
-        -1 for a missing value, which is summed over.
+    rows : RowLikelihoods
+    targets : ndarray of int, shape (n_targets, n_variables)
+    weights : ndarray, shape (n_targets,) or (n_batches, n_targets)
+        Of the pool, or of each batch.
 
     Returns
     -------
     Assignment
-        As of :func:`assign`.
     """
-    network = columns.network
-    if not columns.is_plain or (codes.size and codes.min() < 0):
-        return assign(network, columns.targets, weights, codes)
-    likelihoods, _ = columns(codes)
-    log_reference = np.zeros(len(codes))
-    for i, table in enumerate(network.tables):
-        log_reference += np.take(np.log(table).ravel(), family_cells(network, i, codes))
-    return Assignment(likelihoods, likelihoods @ weights, weights, log_reference)
-
-
-def _assign_partial(network: Network, targets: Ints, weights: Floats, codes: Ints) -> Assignment:
-    """Sum the likelihoods of the completions of each row."""
-    found = complete(network, codes)
-    factors = MechanismFactors(network, found.codes)
-    log_base = factors.log_base()
-    reference = np.maximum.reduceat(log_base, found.first)
-    numbers = np.diff(np.append(found.first, log_base.size))
-    scale = np.exp(log_base - np.repeat(reference, numbers))
-    columns = np.empty((len(codes), len(targets)), order="F")
-    for t, target in enumerate(targets):
-        columns[:, t] = np.add.reduceat(factors.column(target) * scale, found.first)
-    return Assignment(columns, columns @ weights, weights, reference)
+    columns = rows.columns(targets)
+    every = np.atleast_2d(weights)
+    mixture = mixture_of(rows, columns, every)
+    own = every[0] if rows.block.batch is None else every[rows.block.batch]
+    return Assignment(columns, mixture, own, rows.log_reference)

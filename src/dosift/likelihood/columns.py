@@ -1,18 +1,21 @@
-"""Likelihood ratios of targets on the rows of a block.
+"""Likelihoods of targets on the rows of a block, relative to a reference measure.
 
-Rows of a block hardly repeat, so nothing is collapsed here; what makes it fast is that codes and
-cells of tables are small integers, and that a column of likelihoods costs one product for each
-variable that its target sets.
+The one place where mechanisms meet rows. Everything above sees columns (one for each target) and
+sums over them. A missing value is summed over, by completions; a labelled row is possible under
+its own target only.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.data.blocks import Block
+from dosift.likelihood.completions import Completions, complete
 from dosift.likelihood.factors import MechanismFactors
 from dosift.model.network import Network
 
@@ -21,6 +24,8 @@ Ints = NDArray[np.integer]
 
 #: Largest logarithm of a likelihood ratio up to which rows need no scale of their own.
 _LARGEST_LOG = 600.0
+#: Memory that remembered columns may take, in bytes.
+_MOST_BYTES = 512 * 2**20
 
 
 def family_cells(network: Network, i: int, codes: Ints) -> Ints:
@@ -62,66 +67,262 @@ def inverse_table(table: Floats) -> Floats:
     return np.divide(1.0, table, out=np.zeros_like(table), where=table > 0)
 
 
+def is_plain(network: Network, targets: Ints) -> bool:
+    """Whether no row can be impossible or out of the range of double precision.
+
+    Parameters
+    ----------
+    network : Network
+    targets : ndarray of int, shape (n_targets, n_variables)
+
+    Returns
+    -------
+    bool
+    """
+    if not network.is_positive:
+        return False
+    is_set = np.flatnonzero((targets >= 0).any(axis=0))
+    return sum(-float(np.log(network.tables[i].min())) for i in is_set) < _LARGEST_LOG
+
+
+@dataclass(frozen=True)
+class Expanded:
+    """Completions of rows, with the likelihood of each under each target.
+
+    Attributes
+    ----------
+    codes : ndarray of int, shape (n_completions, n_variables)
+        -1 where a value stays open because nothing that was seen depends on it.
+    row : ndarray of int64, shape (n_completions,), or None
+        The row that each belongs to; None where every row is its own only completion.
+    columns : ndarray, shape (n_completions, n_targets)
+        On the scale of the row.
+    """
+
+    codes: Ints
+    row: NDArray[np.int64] | None
+    columns: Floats
+
+    def of_rows(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Repeat values of rows for their completions."""
+        return values if self.row is None else values[self.row]
+
+
+class RowLikelihoods:
+    """Likelihoods of targets on the rows of a block under a network.
+
+    Parameters
+    ----------
+    network : Network
+    block : Block
+    plain : bool
+        From :func:`is_plain`, for all targets that will be asked for.
+    labels : ndarray of int, shape (n_labels, n_variables), optional
+        The targets that labels stand for, where labelled rows count.
+    absolute : bool, default=False
+        Whether columns are relative to nothing but the scale of the row, as rows with missing
+        values are; otherwise they are relative to the undisturbed network.
+    remember : bool, default=False
+        Whether columns are kept, for a block that is visited often.
+
+    Examples
+    --------
+    >>> network = Network.from_tables({"a": ["0", "1"]}, {}, {"a": [0.25, 0.75]})
+    >>> rows = RowLikelihoods(network, Block(np.array([[0], [1]]), np.ones(2)), True)
+    >>> rows.columns(np.array([[-1], [0], [1]])).round(3)
+    array([[1.   , 4.   , 0.   ],
+           [1.   , 0.   , 1.333]])
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        block: Block,
+        plain: bool,
+        labels: Ints | None = None,
+        absolute: bool = False,
+        remember: bool = False,
+    ) -> None:
+        self.network = network
+        self.block = block
+        self.plain = plain and not block.has_missing
+        self.absolute = absolute
+        self._labels = labels if block.label is not None else None
+        self._inverse: dict[int, Floats] = {}
+        self._memory: dict[bytes, Floats] | None = {} if remember else None
+        self._most = max(64, _MOST_BYTES // (8 * max(len(block), 1)))
+        self._last: tuple[bytes, Floats] | None = None
+
+    @cached_property
+    def groups(self) -> list[tuple[int, slice | NDArray[np.int64]]]:
+        """Batches that occur, each with its rows."""
+        if self.block.batch is None:
+            return [(0, slice(None))]
+        order = np.argsort(self.block.batch, kind="stable")
+        batches, starts = np.unique(self.block.batch[order], return_index=True)
+        return list(zip(map(int, batches), np.split(order, starts[1:]), strict=True))
+
+    @cached_property
+    def _completions(self) -> Completions:
+        return complete(self.network, self.block.values)
+
+    @cached_property
+    def _row(self) -> NDArray[np.int64] | None:
+        return self._completions.row if self.block.has_missing else None
+
+    @cached_property
+    def _factors(self) -> MechanismFactors:
+        codes = self._completions.codes if self.block.has_missing else self.block.values
+        return MechanismFactors(self.network, codes)
+
+    @cached_property
+    def _scale(self) -> tuple[Floats, Floats]:
+        """Scale of each row (logarithm), and that of each completion relative to its row."""
+        base = self._factors.log_base()
+        if self._row is None:
+            return base, np.ones(base.size)
+        reference = np.maximum.reduceat(base, self._completions.first)
+        return reference, np.exp(base - reference[self._row])
+
+    @property
+    def log_reference(self) -> Floats:
+        """Logarithm by which columns must be multiplied to be probabilities, for each row."""
+        if not self.plain:
+            return self._scale[0]
+        out = np.zeros(len(self.block))
+        for i, table in enumerate(self.network.tables):
+            out += np.take(np.log(table).ravel(), family_cells(self.network, i, self.block.values))
+        return out
+
+    @cached_property
+    def log_scale(self) -> Floats | float:
+        """The same, less what the undisturbed network gives the row unless `absolute`."""
+        if self.absolute:
+            return self.log_reference
+        return 0.0 if self.plain else self._factors.log_scale
+
+    def columns(self, targets: Ints) -> Floats:
+        """Likelihoods of targets.
+
+        Parameters
+        ----------
+        targets : ndarray of int, shape (n_targets, n_variables)
+
+        Returns
+        -------
+        ndarray, shape (n_rows, n_targets), column-major
+            Not to be written to.
+        """
+        key = np.asarray(targets, dtype=np.int16).tobytes()
+        if self._last is not None and self._last[0] == key:
+            return self._last[1]
+        out = np.empty((len(self.block), len(targets)), order="F")
+        for t, target in enumerate(np.asarray(targets, dtype=np.int16)):
+            self._put(target, out[:, t])
+        if self._memory is not None:
+            self._last = (key, out)
+        return out
+
+    def _put(self, target: Ints, out: Floats) -> None:
+        """Write the column of one target."""
+        if self._memory is None:
+            return self._compute(target, out)
+        key = target.tobytes()
+        found = self._memory.get(key)
+        if found is None:
+            self._compute(target, out)
+            if len(self._memory) >= self._most:
+                self._memory.pop(next(iter(self._memory)))
+            self._memory[key] = out.copy()
+        else:
+            out[:] = found
+        return None
+
+    def _compute(self, target: Ints, out: Floats) -> None:
+        if self.plain:
+            self._plain_column(target, out)
+        elif self._row is None:
+            out[:] = self._factors.column(target)
+        else:
+            parts = self._factors.column(target) * self._scale[1]
+            np.add.reduceat(parts, self._completions.first, out=out)
+        if self._labels is not None and self.block.label is not None:
+            # Label -1, a row without one, picks the last entry.
+            own = np.append((self._labels == target).all(axis=1), True)
+            out *= own[self.block.label]
+
+    def _plain_column(self, target: Ints, out: Floats) -> None:
+        values = self.block.values
+        is_set = np.flatnonzero(target >= 0)
+        if not is_set.size:
+            out[:] = 1.0
+            return
+        matches = values[:, is_set[0]] == target[is_set[0]]
+        for i in is_set[1:]:
+            matches &= values[:, i] == target[i]
+        np.multiply(self._of(int(is_set[0])), matches, out=out)
+        for i in is_set[1:]:
+            out *= self._of(int(i))
+
+    def _of(self, i: int) -> Floats:
+        """Inverse probability of a variable's value in each row."""
+        found = self._inverse.get(i)
+        if found is None:
+            cells = family_cells(self.network, i, self.block.values)
+            found = np.take(inverse_table(self.network.tables[i]).ravel(), cells)
+            self._inverse[i] = found
+        return found
+
+    def expanded(self, targets: Ints) -> Expanded:
+        """Take rows apart into completions, where values are missing.
+
+        Parameters
+        ----------
+        targets : ndarray of int, shape (n_targets, n_variables)
+
+        Returns
+        -------
+        Expanded
+        """
+        if self._row is None:
+            return Expanded(self.block.values, None, self.columns(targets))
+        columns = self._factors.columns(np.asarray(targets)) * self._scale[1][:, None]
+        if self._labels is not None and self.block.label is not None:
+            own = (self._labels[:, None, :] == targets[None, :, :]).all(axis=2)
+            own = np.concatenate([own, np.ones((1, len(targets)), dtype=bool)])
+            columns *= own[self.block.label][self._row]
+        return Expanded(self._completions.codes, self._row, columns)
+
+    @property
+    def factors(self) -> MechanismFactors:
+        """Factors of the rows; only where no value is missing."""
+        return self._factors
+
+
 @dataclass(frozen=True)
 class TargetColumns:
-    """Computes likelihoods of targets, relative to the reference measure.
+    """What it takes to make :class:`RowLikelihoods` of any block; sent to those who hold rows.
 
     Attributes
     ----------
     network : Network
     targets : ndarray of int, shape (n_targets, n_variables)
+        All that will be asked for.
+    labels : ndarray of int, shape (n_labels, n_variables), or None
+        The targets that labels stand for, where labelled rows count.
+    absolute : bool
+        As for :class:`RowLikelihoods`.
     """
 
     network: Network
     targets: Ints
+    labels: Ints | None = None
+    absolute: bool = False
+    plain: bool = field(init=False)
 
-    @cached_property
-    def is_plain(self) -> bool:
-        """Whether no row can be impossible or out of the range of double precision."""
-        if not self.network.is_positive:
-            return False
-        largest = sum(-float(np.log(self.network.tables[i].min())) for i in self._set_variables)
-        return largest < _LARGEST_LOG
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "plain", is_plain(self.network, self.targets))
 
-    @cached_property
-    def _set_variables(self) -> NDArray[np.int64]:
-        return np.flatnonzero((self.targets >= 0).any(axis=0))
-
-    def __call__(self, codes: Ints) -> tuple[Floats, Floats | float]:
-        """Compute the likelihoods of a block.
-
-        Parameters
-        ----------
-        codes : ndarray of int, shape (n_rows, n_variables)
-            Without missing values.
-
-        Returns
-        -------
-        columns : ndarray, shape (n_rows, n_targets), column-major
-        log_scale : ndarray, shape (n_rows,), or 0.0
-            Logarithm by which a row's likelihoods were divided.
-        """
-        if not self.is_plain:
-            factors = MechanismFactors(self.network, codes)
-            return factors.columns(self.targets), factors.log_scale
-        inverse = {
-            int(i): np.take(
-                inverse_table(self.network.tables[i]).ravel(),
-                family_cells(self.network, int(i), codes),
-            )
-            for i in self._set_variables
-        }
-        columns = np.empty((len(codes), len(self.targets)), order="F")
-        for t, target in enumerate(self.targets):
-            column = columns[:, t]
-            is_set = np.flatnonzero(target >= 0)
-            if not is_set.size:
-                column[:] = 1.0
-                continue
-            matches = codes[:, is_set[0]] == target[is_set[0]]
-            for i in is_set[1:]:
-                matches &= codes[:, i] == target[i]
-            np.multiply(inverse[int(is_set[0])], matches, out=column)
-            for i in is_set[1:]:
-                column *= inverse[int(i)]
-        return columns, 0.0
+    def __call__(self, block: Block) -> RowLikelihoods:
+        """Return the likelihoods of a block's rows."""
+        return RowLikelihoods(self.network, block, self.plain, self.labels, self.absolute)

@@ -1,4 +1,4 @@
-"""The first look at the rows: counts of each family, and whether all configurations fit in memory.
+"""The first pass over the rows: counts of each family, and whether all distinct rows fit.
 
 The families are all that the one-pass screen needs; the loads of the buckets are what a sample
 needs (:mod:`dosift.data.sample`).
@@ -11,71 +11,100 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.data.blocks import Block
 from dosift.data.sample import RowSample, Sampler, bucket_loads, hash_rows
 from dosift.likelihood.rates import family_counts
 from dosift.model.network import Network
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What the first look found.
-
-    Attributes
-    ----------
-    n_rows : float
-    incomplete : float
-        Rows with missing values.
-    families : tuple of ndarray
-        Counts of each variable with its parents, in the rows that lack none of them.
-    loads : ndarray, shape (n_buckets,)
-    whole : RowSample or None
-        All configurations with exact counts; None if they are too many.
-    """
-
-    n_rows: float
-    incomplete: float
-    families: tuple[Floats, ...]
-    loads: Floats
-    whole: RowSample | None
-
-
-@dataclass(frozen=True)
-class FirstLook:
-    """Takes the first look; a task for :meth:`~dosift.data.blocks.RowBlocks.reduce`.
+class CountFamilies:
+    """Counts families and what is missing; a task for :meth:`~dosift.data.blocks.RowBlocks.sum`.
 
     Attributes
     ----------
     network : Network
-    sampler : Sampler
-        Without loads.
+    n_batches : int
     """
 
     network: Network
-    sampler: Sampler
+    n_batches: int
 
-    def __call__(self, codes: Ints, counts: Floats) -> Seen:
-        """Look at one block."""
-        families = tuple(
-            family_counts(self.network, i, codes, counts) for i in range(self.network.n_variables)
+    def __call__(self, block: Block) -> tuple[Floats, ...]:
+        """Count one block.
+
+        Returns
+        -------
+        n_rows : ndarray, shape (n_batches + 1,)
+            Last, rows without a batch, which should not be.
+        incomplete : ndarray, shape ()
+            Rows with missing values.
+        families : ndarray, one for each variable, of the shape of its table
+            Each variable with its parents, in the rows that lack none of them.
+        """
+        network, batch = self.network, block.batch
+        place = np.zeros(len(block), dtype=np.int64)
+        if batch is not None:
+            place = np.where(batch < 0, self.n_batches, batch)
+        n_rows = np.bincount(place, block.counts, self.n_batches + 1).astype(np.float64)
+        lacks = (block.values < 0).any(axis=1) if block.has_missing else np.zeros(0, dtype=bool)
+        incomplete = np.asarray(block.counts[lacks].sum() if lacks.size else 0.0)
+        families = (
+            family_counts(network, i, block.values, block.counts)
+            for i in range(network.n_variables)
         )
-        loads = bucket_loads(hash_rows(codes, self.sampler.seed), counts)
-        incomplete = float(counts[(codes < 0).any(axis=1)].sum()) if codes.min() < 0 else 0.0
-        whole = None if self._overflows(loads) else self._exact(self.sampler(codes, counts))
-        return Seen(float(counts.sum()), incomplete, families, loads, whole)
+        return n_rows, incomplete, *families
 
-    def merge(self, one: Seen, other: Seen) -> Seen:
+
+@dataclass(frozen=True)
+class FirstSummary:
+    """What the first pass found.
+
+    Attributes
+    ----------
+    loads : ndarray, shape (n_buckets,)
+    whole : RowSample or None
+        All configurations with exact counts; None if they are too many.
+    counted : tuple of ndarray
+        From :class:`CountFamilies`.
+    """
+
+    loads: Floats
+    whole: RowSample | None
+    counted: tuple[Floats, ...]
+
+
+@dataclass(frozen=True)
+class FirstPass:
+    """Takes the first look; a task for :meth:`~dosift.data.blocks.RowBlocks.reduce`.
+
+    Attributes
+    ----------
+    sampler : Sampler
+        Without loads.
+    count : CountFamilies
+    """
+
+    sampler: Sampler
+    count: CountFamilies
+
+    def __call__(self, block: Block) -> FirstSummary:
+        """Look at one block."""
+        wide = self.sampler.beside.wide(block)
+        loads = bucket_loads(hash_rows(wide, self.sampler.seed), block.counts)
+        whole = None if self._overflows(loads) else self._exact(self.sampler(block))
+        return FirstSummary(loads, whole, self.count(block))
+
+    def merge(self, one: FirstSummary, other: FirstSummary) -> FirstSummary:
         """Bring two looks together."""
-        families = tuple(a + b for a, b in zip(one.families, other.families, strict=True))
         loads = one.loads + other.loads
         whole = None
         if one.whole is not None and other.whole is not None and not self._overflows(loads):
             whole = self._exact(self.sampler.merge(one.whole, other.whole))
-        return Seen(
-            one.n_rows + other.n_rows, one.incomplete + other.incomplete, families, loads, whole
-        )
+        counted = tuple(a + b for a, b in zip(one.counted, other.counted, strict=True))
+        return FirstSummary(loads, whole, counted)
 
     def _overflows(self, loads: Floats) -> bool:
         # Every bucket that holds rows holds a configuration at least.
@@ -85,18 +114,18 @@ class FirstLook:
         return sample if sample.level == 0 else None
 
 
-def sampler_after(sampler: Sampler, seen: Seen) -> Sampler:
-    """Return the sampler for a second look, if not all configurations fit.
+def sampler_after(sampler: Sampler, found: FirstSummary) -> Sampler:
+    """Return the sampler for a second pass, if not all configurations fit.
 
     Parameters
     ----------
     sampler : Sampler
-        Of the first look.
-    seen : Seen
+        Of the first pass.
+    found : FirstSummary
 
     Returns
     -------
     Sampler
     """
-    informed = replace(sampler, loads=seen.loads)
+    informed = replace(sampler, loads=found.loads)
     return replace(informed, level=informed.starting_level())

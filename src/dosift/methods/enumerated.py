@@ -5,12 +5,15 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.data.configurations import Configurations
+from dosift.data.blocks import Block
 from dosift.errors import InputError
+from dosift.likelihood.columns import RowLikelihoods
+from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.factors import MechanismFactors
 from dosift.model.network import Network
 from dosift.search.constraints import Constraints
@@ -22,6 +25,10 @@ Ints = NDArray[np.integer]
 MOST_BYTES = 2**30
 #: Optimality gap (nats a row) at which EM stops, and the steps after which it gives up.
 EM_GAP, EM_STEPS = 1e-4, 20_000
+#: Rows that are summed over at a time, where they are in blocks.
+_CHUNK_ROWS = 2**14
+#: Steps that share incomplete rows out among cells, and the change at which they end.
+_SHARING_STEPS, _SHARING_CHANGE = 200, 1e-9
 #: Steps between two looks at the gap.
 _LOOK = 50
 #: Operations of brute force in a second (measured with 5 and 6 variables of three states), and
@@ -87,7 +94,7 @@ def settable(network: Network) -> NDArray[np.int64]:
 
 def em_estimate(
     network: Network,
-    configurations: Configurations,
+    evidence: Evidence,
     max_size: int | None,
     epsilon: float,
     tell: Callable[[str, int, int | None], None],
@@ -98,7 +105,8 @@ def em_estimate(
     Parameters
     ----------
     network : Network
-    configurations : Configurations
+    evidence : Evidence
+        In one batch. Where rows are not held, every step is a pass over them.
     max_size : int, optional
     epsilon : float
         Weights below this are dropped, and the others fitted again until all are larger. Rows
@@ -127,42 +135,69 @@ def em_estimate(
     """
     choices = settable(network)
     n_targets = count_targets(choices, max_size)
-    n_rows = len(configurations.codes)
-    # The matrix, and targets as a list of blocks and as one array.
+    # The matrix (of a chunk, where rows are in blocks), and targets as a list and as one array.
+    n_rows = _CHUNK_ROWS if evidence.held is None else len(evidence.held)
     n_bytes = n_targets * (8 * n_rows + 4 * network.n_variables)
-    check_memory("em", n_targets, n_bytes, f"{n_rows} distinct rows")
+    of = "rows of a block" if evidence.held is None else "distinct rows"
+    check_memory("em", n_targets, n_bytes, f"{n_rows} {of}")
     targets = _permitted(all_targets(choices, max_size), constraints)
-    n_targets = len(targets)
-    columns = MechanismFactors(network, configurations.codes).columns(targets)
-    kept, converged = np.arange(n_targets), True
-    weights = np.full(n_targets, 1 / n_targets)
+    converged = True
+    weights = np.full(len(targets), 1 / len(targets))
     while True:
-        weights, done = _em(columns, configurations.counts, weights, tell)
+        weights, done = _em(_gradient_of(evidence, network, targets), weights, tell)
         converged &= done
         stays = weights >= min(epsilon, weights.max())
         if stays.all():
-            return targets[kept], weights, converged
-        kept, columns, weights = kept[stays], columns[:, stays], weights[stays]
+            return targets, weights, converged
+        targets, weights = targets[stays], weights[stays]
+
+
+def _gradient_of(evidence: Evidence, network: Network, targets: Ints) -> Callable[[Floats], Floats]:
+    """Return the function that gives the gradient, a row, at weights of some targets."""
+    if evidence.held is None:
+
+        def by_pass(weights: Floats) -> Floats:
+            gradient, n_rows = evidence.sum(network, targets, _SumGradient(targets, weights))
+            return np.asarray(gradient / max(float(n_rows), 1e-300))
+
+        return by_pass
+    columns, counts = evidence.under(network, targets).columns(targets), evidence.held.counts
+    # Rows that no target can produce are left out.
+    possible = columns.max(axis=1) > 0
+    if not possible.all():
+        columns, counts = columns[possible], counts[possible]
+    shares = counts / max(float(counts.sum()), 1e-300)
+
+    def by_matrix(weights: Floats) -> Floats:
+        return np.asarray((shares / (columns @ weights)) @ columns)
+
+    return by_matrix
+
+
+@dataclass(frozen=True)
+class _SumGradient:
+    """Sums the gradient over rows, and the rows that some target can produce."""
+
+    targets: Ints
+    weights: Floats
+
+    def __call__(self, rows: RowLikelihoods) -> tuple[Floats, ...]:
+        columns, counts = rows.columns(self.targets), rows.block.counts
+        mixture = columns @ self.weights
+        share = np.divide(counts, mixture, out=np.zeros_like(mixture), where=mixture > 0)
+        return share @ columns, np.asarray(counts[mixture > 0].sum())
 
 
 def _em(
-    columns: Floats,
-    counts: Floats,
+    gradient_at: Callable[[Floats], Floats],
     start: Floats,
     tell: Callable[[str, int, int | None], None],
 ) -> tuple[Floats, bool]:
-    """EM steps until the gap is small; rows that no target can produce are left out."""
-    possible = columns.max(axis=1) > 0
-    if not possible.any():
-        return start / start.sum(), True
-    if not possible.all():
-        columns, counts = columns[possible], counts[possible]
-    shares = counts / counts.sum()
+    """EM steps until the gap is small."""
     weights = start / start.sum()
     for step in range(EM_STEPS):
-        mixture = columns @ weights
-        gradient = (shares / mixture) @ columns
-        if gradient.max() - 1.0 <= EM_GAP:
+        gradient = gradient_at(weights)
+        if gradient.max(initial=0.0) - 1.0 <= EM_GAP:
             return weights, True
         if step % _LOOK == 0:
             tell("expectation maximisation", step, None)
@@ -173,7 +208,7 @@ def _em(
 
 def brute_force_estimate(
     network: Network,
-    configurations: Configurations,
+    evidence: Evidence,
     max_size: int | None,
     epsilon: float,
     tell: Callable[[str, int, int | None], None],
@@ -184,7 +219,8 @@ def brute_force_estimate(
     Parameters
     ----------
     network : Network
-    configurations : Configurations
+    evidence : Evidence
+        In one batch. Rows with missing values are shared out among cells by maximum likelihood.
     max_size : int, optional
     epsilon : float
         Weights below this are dropped.
@@ -228,9 +264,7 @@ def brute_force_estimate(
     columns = factors.columns(targets)
     with np.errstate(under="ignore"):
         columns *= np.exp(factors.log_base())[:, None]
-    frequency = np.zeros(n_cells)
-    position = np.ravel_multi_index(tuple(configurations.codes.T.astype(np.int64)), tuple(sizes))
-    frequency[position] = configurations.counts / configurations.total
+    frequency = cell_frequencies(evidence, tuple(sizes))
     best, least = np.zeros(n_targets), np.inf
     # The last equation holds the weights' sum to one.
     right = np.append(frequency, 1.0)
@@ -245,6 +279,82 @@ def brute_force_estimate(
             best[allowed] = weights
     kept = np.flatnonzero(best >= min(epsilon, best.max()))
     return targets[kept], best[kept] / best[kept].sum()
+
+
+def cell_frequencies(evidence: Evidence, sizes: tuple[int, ...]) -> Floats:
+    """Share of the rows in each cell of the full table.
+
+    Parameters
+    ----------
+    evidence : Evidence
+    sizes : tuple of int
+        Number of states of each variable.
+
+    Returns
+    -------
+    ndarray, shape (n_cells,)
+        In C order. Where values are missing (at random) it maximises the likelihood of what was
+        seen, by EM.
+    """
+    task = _CountCells(sizes)
+    counted = (
+        task(evidence.held) if evidence.held is not None else evidence.rows.reduce(task, task.merge)
+    )
+    cells = np.indices(sizes).reshape(len(sizes), -1)
+    n_cells = cells.shape[1]
+    complete = counted.pop(b"", np.zeros(n_cells))
+    total = float(complete.sum() + sum(float(part.sum()) for part in counted.values()))
+    patterns = []
+    for key, part in counted.items():
+        seen = np.frombuffer(key, dtype=np.int64)
+        shape = tuple(sizes[i] for i in seen)
+        place = np.ravel_multi_index(tuple(cells[seen]), shape) if seen.size else 0 * cells[0]
+        patterns.append((place, part))
+    share = np.full(n_cells, 1.0 / n_cells)
+    for _ in range(_SHARING_STEPS if patterns else 1):
+        expected = complete.copy()
+        for place, part in patterns:
+            seen_share = np.bincount(place, share, part.size)
+            ratio = np.divide(part, seen_share, out=np.zeros(part.size), where=seen_share > 0)
+            expected += share * ratio[place]
+        new = expected / total
+        change = float(np.abs(new - share).sum())
+        share = new
+        if change < _SHARING_CHANGE:
+            break
+    return share
+
+
+@dataclass(frozen=True)
+class _CountCells:
+    """Counts cells, apart for each set of variables that were seen; a task for blocks."""
+
+    sizes: tuple[int, ...]
+
+    def __call__(self, block: Block) -> dict[bytes, Floats]:
+        """Count the rows of a block; the key names the variables seen, empty for all."""
+        missing = block.values < 0
+        patterns, which = np.unique(missing, axis=0, return_inverse=True)
+        out = {}
+        for k, pattern in enumerate(patterns):
+            at = which.ravel() == k
+            seen = np.flatnonzero(~pattern)
+            shape = tuple(self.sizes[i] for i in seen)
+            place = np.zeros(int(at.sum()), dtype=np.int64)
+            if seen.size:
+                codes = block.values[at][:, seen].T.astype(np.int64)
+                place = np.ravel_multi_index(tuple(codes), shape)
+            counts = np.bincount(place, block.counts[at], math.prod(shape)).astype(np.float64)
+            key = b"" if seen.size == len(self.sizes) else seen.astype(np.int64).tobytes()
+            # Rows in which nothing was seen say nothing.
+            if seen.size:
+                out[key] = counts
+        return out
+
+    def merge(self, one: dict[bytes, Floats], other: dict[bytes, Floats]) -> dict[bytes, Floats]:
+        """Bring the counts of two blocks together."""
+        nothing = np.zeros(1)
+        return {key: one.get(key, nothing) + other.get(key, nothing) for key in {**one, **other}}
 
 
 def check_memory(method: str, n_targets: int, n_bytes: int, of: str) -> None:

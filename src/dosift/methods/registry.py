@@ -2,102 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from dosift.data.configurations import Configurations
-from dosift.errors import InputError
-from dosift.likelihood.weights import DEFAULT_GAP
+from dosift.data.blocks import Block
+from dosift.likelihood.evidence import Evidence
 from dosift.methods.enumerated import brute_force_estimate, em_estimate
+from dosift.methods.likelihood import estimate_likelihood
 from dosift.methods.moments import moment_estimate, smoothed
-from dosift.methods.partial_rows import estimate_partial
+from dosift.methods.options import Options, Progress, silent
 from dosift.model.network import Network
-from dosift.search.constraints import Constraints
-from dosift.search.engine import SearchResult, describe, find_targets
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
-Progress = Callable[[str, int, "int | None"], None]
-
-#: Threshold of the paper's code on weights.
-DEFAULT_EPSILON = 1e-3
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a method may be told.
-
-    Attributes
-    ----------
-    max_size : int or None
-        Largest number of variables that a target sets (likelihood, em, brute-force).
-    refine : bool
-        Whether the mixture rows teach a learned network too (likelihood).
-    gap : float
-        Optimality gap of the weights, in nats a row (likelihood).
-    epsilon : float
-        Weights below this are dropped (moments, em, brute-force).
-    delta : float or None
-        Added to every count of control rows; None for one over their number (moments).
-    constraints : Constraints or None
-        What is known about targets (likelihood; in part em and brute-force).
-    """
-
-    max_size: int | None = None
-    refine: bool = True
-    gap: float = DEFAULT_GAP
-    epsilon: float = DEFAULT_EPSILON
-    delta: float | None = None
-    constraints: Constraints | None = None
-
-
-def _likelihood(
-    network: Network, configurations: Configurations, options: Options, tell: Progress
-) -> SearchResult:
-    return find_targets(
-        network,
-        configurations,
-        max_size=options.max_size,
-        refine=options.refine,
-        gap=options.gap,
-        progress=tell,
-        constraints=options.constraints,
-    )
+from dosift.search.result import SearchResult, ranked
 
 
 def _moments(
-    network: Network, configurations: Configurations, options: Options, tell: Progress
+    network: Network, evidence: Evidence, sample: Block | None, options: Options, tell: Progress
 ) -> SearchResult:
     tell("solving moment equations", 0, None)
     network = smoothed(network, options.delta)
-    targets, weights = moment_estimate(network, configurations, options.epsilon)
-    return describe(network, configurations, targets, weights)
+    targets, weights = moment_estimate(network, evidence.configurations, options.epsilon)
+    return ranked(evidence, network, targets, weights)
 
 
 def _em(
-    network: Network, configurations: Configurations, options: Options, tell: Progress
+    network: Network, evidence: Evidence, sample: Block | None, options: Options, tell: Progress
 ) -> SearchResult:
     targets, weights, converged = em_estimate(
-        network, configurations, options.max_size, options.epsilon, tell, options.constraints
+        network, evidence, options.max_size, options.epsilon, tell, options.constraints
     )
-    return describe(network, configurations, targets, weights, converged)
+    return ranked(evidence, network, targets, weights, converged=converged)
 
 
 def _brute_force(
-    network: Network, configurations: Configurations, options: Options, tell: Progress
+    network: Network, evidence: Evidence, sample: Block | None, options: Options, tell: Progress
 ) -> SearchResult:
     targets, weights = brute_force_estimate(
-        network, configurations, options.max_size, options.epsilon, tell, options.constraints
+        network, evidence, options.max_size, options.epsilon, tell, options.constraints
     )
-    return describe(network, configurations, targets, weights)
+    return ranked(evidence, network, targets, weights)
 
 
 _FINDERS = {
-    "likelihood": _likelihood,
+    "likelihood": estimate_likelihood,
     "moments": _moments,
     "em": _em,
     "brute-force": _brute_force,
@@ -112,9 +57,10 @@ OPTIMISING = ("likelihood", "em")
 def estimate(
     method: str,
     network: Network,
-    configurations: Configurations,
+    evidence: Evidence,
     options: Options,
     progress: Progress | None = None,
+    sample: Block | None = None,
 ) -> SearchResult:
     """Find targets and weights by one of the methods.
 
@@ -122,11 +68,13 @@ def estimate(
     ----------
     method : {"likelihood", "moments", "em", "brute-force"}
     network : Network
-    configurations : Configurations
-        The mixture rows; missing values only for "likelihood".
+    evidence : Evidence
+        The mixture rows; what goes with which method, :mod:`dosift.pipeline` says.
     options : Options
     progress : callable, optional
         Called with a stage's name, the steps done and the steps in all.
+    sample : Block, optional
+        Some of the rows, where they are not held.
 
     Returns
     -------
@@ -138,30 +86,10 @@ def estimate(
     Raises
     ------
     InputError
-        If the method cannot be used on this network or these rows, such as rows with missing
-        values.
+        If the method cannot be used on this network.
     """
-    missing = np.flatnonzero((configurations.codes < 0).any(axis=0))
-    if missing.size and method == "likelihood":
-        known = options.constraints or Constraints.none(network.cardinalities)
-        tell = progress or _silent
-        with threadpool_limits(1):
-            return estimate_partial(
-                network,
-                configurations,
-                known,
-                options.gap,
-                lambda given, rows: _likelihood(given, rows, options, tell),
-                tell,
-            )
-    if missing.size:
-        raise InputError(
-            f"method {method!r} needs complete rows, and variable "
-            f"{network.names[int(missing[0])]!r} has missing values; leave those rows out, or use "
-            "method 'likelihood'"
-        )
     with threadpool_limits(1):
-        return _FINDERS[method](network, configurations, options, progress or _silent)
+        return _FINDERS[method](network, evidence, sample, options, progress or silent)
 
 
 def cause_of_misfit(method: str) -> str:
@@ -191,7 +119,3 @@ def cause_of_misfit(method: str) -> str:
         f"method {method!r} does not maximise the likelihood, so the error may be its own: see "
         "whether method 'likelihood' describes the rows"
     )
-
-
-def _silent(stage: str, done: int, total: int | None) -> None:
-    return

@@ -14,12 +14,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dosift._version import __version__
-from dosift.data import Configurations, collapse
+from dosift.data import collapse
+from dosift.data.blocks import Block, MemoryBlocks
 from dosift.errors import InputError
 from dosift.learning.tables import tables_of
-from dosift.methods import Options, estimate
+from dosift.likelihood.evidence import Evidence
+from dosift.methods import Options
 from dosift.model.network import Network
 from dosift.model.simulate import sample_codes
+from dosift.pipeline import Fitted, Gathered, Recipe, find, rows_again
 from dosift.results.tables import name_of
 from dosift.search.constraints import Constraints
 from dosift.utils.journal import Record, open_journal
@@ -97,11 +100,14 @@ class _Problem:
     """What a process needs to do one resample."""
 
     kind: Kind
+    recipe: Recipe
     given: Network
     fitted: Network
-    configurations: Configurations
+    rows: MemoryBlocks
+    labels: Ints | None
     targets: Ints
     weights: Floats
+    batch_weights: Floats
     options: Options
     search: bool
     seed: int
@@ -110,9 +116,12 @@ class _Problem:
         """Tell this problem from all others."""
         digest = hashlib.sha256(__version__.encode())
         options = replace(self.options, constraints=None)
-        digest.update(repr((self.kind, options, self.search, self.seed)).encode())
-        rows = self.configurations
-        arrays: list[NDArray[Any]] = [rows.codes, rows.counts, self.targets, self.weights]
+        recipe = replace(self.recipe, prior_knowledge=None)
+        said = (self.kind, options, recipe, self.rows.beside, self.search, self.seed)
+        digest.update(repr(said).encode())
+        whole = self.rows.whole
+        arrays: list[NDArray[Any]] = [self.rows.beside.wide(whole), whole.counts]
+        arrays += [self.targets, self.weights, self.batch_weights]
         known = self.options.constraints
         if known is not None:
             arrays += [known.allowed, known.excluded, known.forbidden, known.required]
@@ -132,6 +141,8 @@ def bootstrap(
     kind: Kind = "nonparametric",
     n_resamples: int = 200,
     search: bool = True,
+    batch: Any = None,
+    labels: Any = None,
     sample_weight: ArrayLike | None = None,
     processes: int = 1,
     journal: str | Path | None = None,
@@ -143,16 +154,19 @@ def bootstrap(
     Parameters
     ----------
     model : InterventionMixture
-        Fitted to `rows` by ``"likelihood"``, without batches or labels.
+        Fitted to `rows`: what was fitted is fitted again, whatever its settings were.
     rows : dataframe, mapping of columns, ndarray of int, path or Encoded
         The rows of the fit.
     kind : {"nonparametric", "parametric"}, default="nonparametric"
         Whether rows are drawn with replacement from the rows, or from the fitted mixture. With
-        a learned network the control counts are drawn anew in the same way.
+        a learned network the control counts are drawn anew in the same way. Every batch keeps
+        its number of rows; values that are missing stay so.
     n_resamples : int, default=200
     search : bool, default=True
         Whether targets are searched again in each resample; otherwise only their weights (and the
         tables of a learned network) are estimated again, which takes them as given.
+    batch, labels : str or array-like, optional
+        As in the fit.
     sample_weight : array-like, shape (n_rows,), optional
         As in the fit; rounded totals of it are what is resampled.
     processes : int, default=1
@@ -183,7 +197,8 @@ def bootstrap(
     >>> dosift.bootstrap(model, rows, n_resamples=50).summary().columns
     ['target', 'weight', 'std_error', 'ci_low', 'ci_high', 'share_found']
     """
-    problem = _problem(model, rows, kind, search, sample_weight, random_state)
+    beside = {"batch": batch, "labels": labels, "sample_weight": sample_weight}
+    problem = _problem(model.fitted_, rows, beside, kind, search, random_state)
     if not isinstance(n_resamples, int) or n_resamples < 2:
         raise InputError(f"n_resamples is {n_resamples!r}; give a whole number of at least 2")
     with tempfile.TemporaryDirectory() as folder:
@@ -193,35 +208,29 @@ def bootstrap(
 
 
 def _problem(
-    model: InterventionMixture,
+    fitted: Fitted,
     rows: Any,
+    beside: dict[str, Any],
     kind: Kind,
     search: bool,
-    sample_weight: ArrayLike | None,
     random_state: int,
 ) -> _Problem:
     if kind not in KINDS:
         raise InputError(f"kind is {kind!r}; choose one of {', '.join(KINDS)}")
-    if model.method != "likelihood" or model.batches_ is not None or model.labels_ is not None:
-        raise InputError(
-            "only a fit by method 'likelihood' without batches and labels can be bootstrapped"
-        )
-    encoded = model._encode(rows, model.network_)
-    if (encoded.codes < 0).any():
-        raise InputError("rows with missing values cannot be bootstrapped; leave them out")
-    given = model._fitted_from
-    weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    held = rows_again(fitted, rows, beside, "bootstrap")
+    result = fitted.result
+    every = result.weights[None] if result.batch_weights is None else result.batch_weights
     return _Problem(
         kind,
-        given,
-        model.network_,
-        replace(
-            collapse(encoded.codes, given.cardinalities, weight),
-            inverse=np.empty(0, dtype=np.int64),
-        ),
-        model._target_codes,
-        model.weights_,
-        model._options,
+        fitted.recipe,
+        fitted.given,
+        fitted.network,
+        held.rows,
+        held.labels,
+        result.targets,
+        result.weights,
+        every,
+        fitted.options,
         search,
         random_state,
     )
@@ -254,23 +263,58 @@ def _records(
 def _resample(problem: _Problem, b: int) -> Record:
     """Draw rows and fit again."""
     rng = np.random.default_rng([problem.seed, b])
-    rows = problem.configurations
-    n_rows = round(rows.total)
-    if problem.kind == "nonparametric":
-        counts = rng.multinomial(n_rows, rows.counts / rows.counts.sum()).astype(np.float64)
-        kept = counts > 0
-        drawn = Configurations(rows.codes[kept], counts[kept], rows.inverse)
-    else:
-        codes, _ = sample_codes(problem.fitted, problem.targets, problem.weights, n_rows, rng)
-        drawn = collapse(codes, problem.given.cardinalities)
+    drawn = _drawn_rows(problem, rng)
     options = problem.options
+    network = _redrawn(problem, rng)
     if not problem.search:
         known = options.constraints or Constraints.none(problem.given.cardinalities)
         listed = np.asarray(problem.targets, dtype=np.int16)
         listed = listed[np.isnan(known.fixed(listed))]
         options = replace(options, constraints=replace(known, required=listed, candidates=listed))
-    found = estimate("likelihood", _redrawn(problem, rng), drawn, options)
+    gathered = Gathered(Evidence.held_rows(network, drawn, problem.labels), None)
+    found, _ = find(problem.recipe, network, gathered, options)
     return {"resample": b, "targets": found.targets.tolist(), "weights": found.weights.tolist()}
+
+
+def _drawn_rows(problem: _Problem, rng: np.random.Generator) -> MemoryBlocks:
+    """Draw rows with replacement, or from the fitted mixture, as many in each batch as there were.
+
+    Rows that are simulated lack the values, and have labels as often, as rows that are drawn do.
+    """
+    rows, beside = problem.rows.whole, problem.rows.beside
+    groups = [np.arange(len(rows))]
+    if rows.batch is not None:
+        groups = [np.flatnonzero(rows.batch == g) for g in range(len(beside.batches))]
+    counts = np.zeros(len(rows))
+    for at in groups:
+        share = rows.counts[at] / max(rows.counts[at].sum(), 1e-300)
+        counts[at] = rng.multinomial(round(rows.counts[at].sum()), share) if at.size else 0.0
+    if problem.kind == "nonparametric":
+        some = rows.part(counts > 0)
+        return MemoryBlocks(beside.wide(some), counts[counts > 0], beside=beside)
+    blocks = []
+    for g, at in enumerate(groups):
+        like = rows.part(np.repeat(at, counts[at].astype(np.int64)))
+        codes, component = sample_codes(
+            problem.fitted, problem.targets, problem.batch_weights[g], len(like), rng
+        )
+        codes = np.where(like.values < 0, -1, codes).astype(like.values.dtype)
+        label = like.label
+        if label is not None and problem.labels is not None:
+            own = _texts_of(problem, component)
+            label = np.where(label >= 0, own, -1)
+        blocks.append(beside.wide(Block(codes, like.counts, like.batch, label)))
+    sizes = np.concatenate([problem.given.cardinalities, beside.cardinalities])
+    found = collapse(np.concatenate(blocks), sizes)
+    return MemoryBlocks(found.codes, found.counts, beside=beside)
+
+
+def _texts_of(problem: _Problem, component: Ints) -> NDArray[np.int64]:
+    """Position of the label that each component has, -1 where none has its target."""
+    assert problem.labels is not None
+    same = (problem.targets[:, None, :] == problem.labels[None, :, :]).all(axis=2)
+    place = np.where(same.any(axis=1), same.argmax(axis=1), -1)
+    return np.asarray(place[component])
 
 
 def _redrawn(problem: _Problem, rng: np.random.Generator) -> Network:

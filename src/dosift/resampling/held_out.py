@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dosift.data import Configurations, collapse
+from dosift.data.blocks import Block, MemoryBlocks
 from dosift.errors import InputError
-from dosift.likelihood.assignment import assign
-from dosift.methods import Options, estimate
-from dosift.methods.soft import soften
+from dosift.likelihood.assignment import judge
+from dosift.likelihood.columns import RowLikelihoods, is_plain
+from dosift.likelihood.evidence import Evidence
 from dosift.model.network import Network
-from dosift.search.engine import SearchResult
+from dosift.pipeline import Gathered, find, rows_again
 
 if TYPE_CHECKING:
     from dosift.estimator import InterventionMixture
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.integer]
 Progress = Callable[[str, int, "int | None"], None]
 
 
@@ -57,6 +58,8 @@ def held_out(
     rows: Any,
     *,
     folds: int = 5,
+    batch: Any = None,
+    labels: Any = None,
     sample_weight: ArrayLike | None = None,
     random_state: int = 0,
     progress: Progress | None = None,
@@ -70,11 +73,14 @@ def held_out(
     Parameters
     ----------
     model : InterventionMixture
-        Fitted to `rows`, without batches or labels; its settings are those of the fits.
+        Fitted to `rows`; its settings are those of the fits.
     rows : dataframe, mapping of columns, ndarray of int, path or Encoded
-        The rows of the fit, without missing values.
+        The rows of the fit.
     folds : int, default=5
-        Parts that the rows are split into at random, at least 2.
+        Parts that the rows (of each batch) are split into at random, at least 2.
+    batch, labels : str or array-like, optional
+        As in the fit. Rows that are labelled, but not at random, say nothing of the mixture and are
+        not held out.
     sample_weight : array-like of int, shape (n_rows,), optional
         How often each row occurs.
     random_state : int, default=0
@@ -89,8 +95,7 @@ def held_out(
     Raises
     ------
     InputError
-        If the model has batches or labels, rows have missing values or weights that are no whole
-        numbers, or there are fewer rows than folds.
+        If weights are no whole numbers, or there are fewer rows than folds.
 
     Examples
     --------
@@ -104,49 +109,50 @@ def held_out(
     """
     if not isinstance(folds, int) or folds < 2:
         raise InputError(f"folds is {folds!r}; give a whole number of at least 2")
-    if model.batches_ is not None or model.labels_ is not None:
-        raise InputError("only a fit without batches and labels can be evaluated on held-out rows")
-    encoded = model._encode(rows, model.network_)
-    if (encoded.codes < 0).any():
-        raise InputError("rows with missing values cannot be held out; leave them out")
-    given = model._fitted_from
-    weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
-    whole = collapse(encoded.codes, given.cardinalities, weight)
+    fitted = model.fitted_
+    beside = {"batch": batch, "labels": labels, "sample_weight": sample_weight}
+    held = rows_again(fitted, rows, beside, "held-out rows")
+    whole, given = held.rows.whole, fitted.given
     if (whole.counts != np.rint(whole.counts)).any():
         raise InputError("sample_weight must hold whole numbers: rows are held out one by one")
-    if whole.total < folds:
-        raise InputError(f"{whole.total:g} row(s) cannot be split into {folds} folds")
-    parts = _split(whole.counts, folds, random_state)
-    under = np.empty((folds, whole.counts.size))
+    if whole.counts.sum() < folds:
+        raise InputError(f"{whole.counts.sum():g} row(s) cannot be split into {folds} folds")
+    parts = _split(whole, folds, random_state)
+    under = np.empty((folds, len(whole)))
     for k, part in enumerate(parts):
         if progress is not None:
             progress("holding rows out", k, folds)
-        found = _fit(model, given, _some(whole, whole.counts - part), model._options)
-        asked = assign(found.network, found.targets, found.weights, whole.codes)
-        under[k] = asked.log_probability
+        rest = whole.counts - part
+        some = held.rows.beside.wide(whole.part(rest > 0))
+        others = MemoryBlocks(some, rest[rest > 0], beside=held.rows.beside)
+        gathered = Gathered(Evidence.held_rows(given, others, held.labels), None)
+        found, _ = find(fitted.recipe, given, gathered, fitted.options)
+        weights = found.weights if found.batch_weights is None else found.batch_weights
+        under[k] = _log_probability(found.network, found.targets, weights, whole, held.labels)
     nothing = np.full((1, given.n_variables), -1)
-    base = assign(given, nothing, np.ones(1), whole.codes).log_probability
+    base = _log_probability(given, nothing, np.ones(1), replace(whole, batch=None), held.labels)
     return _summarise(parts, under, base)
 
 
-def _split(counts: Floats, folds: int, seed: int) -> Floats:
-    """Deal the rows out at random; return how often each configuration is in each fold."""
-    place = np.repeat(np.arange(counts.size), counts.astype(np.int64))
-    fold = np.random.default_rng(seed).permutation(place.size) % folds
-    dealt = np.bincount(fold * counts.size + place, minlength=folds * counts.size)
-    return dealt.reshape(folds, counts.size).astype(np.float64)
+def _log_probability(
+    network: Network, targets: Ints, weights: Floats, block: Block, labels: Ints | None
+) -> Floats:
+    rows = RowLikelihoods(network, block, is_plain(network, targets), labels)
+    return judge(rows, targets, weights).log_probability
 
 
-def _some(rows: Configurations, counts: Floats) -> Configurations:
-    kept = counts > 0
-    return Configurations(rows.codes[kept], counts[kept], np.empty(0, dtype=np.int64))
-
-
-def _fit(
-    model: InterventionMixture, given: Network, rows: Configurations, options: Options
-) -> SearchResult:
-    result = estimate(model.method, given, rows, options)
-    return soften(model.interventions, given, rows, result, options, None)[0]
+def _split(whole: Block, folds: int, seed: int) -> Floats:
+    """Deal the rows of each batch out at random; return how often each is in each fold."""
+    place = np.repeat(np.arange(len(whole)), whole.counts.astype(np.int64))
+    order = np.random.default_rng(seed).permutation(place.size)
+    if whole.batch is not None:
+        # By batch, and within a batch at random: every fold has its share of each.
+        rank = np.empty_like(order)
+        rank[np.lexsort([order, whole.batch[place]])] = np.arange(place.size)
+        order = rank
+    fold = order % folds
+    dealt = np.bincount(fold * len(whole) + place, minlength=folds * len(whole))
+    return dealt.reshape(folds, len(whole)).astype(np.float64)
 
 
 def _summarise(parts: Floats, under: Floats, base: Floats) -> HeldOut:

@@ -8,16 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dosift.checks.block_checks import SurpriseTask, unexplained_bound
-from dosift.checks.surprisal import SurpriseScale
-from dosift.data import encode
-from dosift.data.engines import engine_blocks, engine_of
+from dosift.data.blocks import Beside
+from dosift.data.engines import Named, engine_blocks, engine_of
 from dosift.errors import InputError
-from dosift.likelihood.columns import TargetColumns
-from dosift.model.network import Network
-from dosift.results.rows import table_of_rows
+from dosift.pipeline import fitted_batches
+from dosift.results.rows import RowJudge
 
 if TYPE_CHECKING:
     import polars as pl
@@ -29,24 +25,19 @@ if TYPE_CHECKING:
 class _Annotator:
     """Adds the columns to a table in memory; sent to the workers."""
 
-    network: Network
-    targets: NDArray[np.integer]
-    weights: NDArray[np.float64]
-    texts: tuple[str, ...]
-    scale: SurpriseScale
-    bound: float
+    named: Named
+    judge: RowJudge
 
     def columns(self, table: Any) -> pl.DataFrame:
         """Return the new columns."""
-        codes = encode(table, self.network, allow_missing=True).codes
-        columns = TargetColumns(self.network, self.targets)
-        return table_of_rows(columns, self.weights, codes, self.texts, self.scale, self.bound)
+        codes = self.named.encode(table, "the table")
+        return self.judge.table(self.named.beside.block(codes, np.ones(len(codes))))
 
     def pandas(self, table: Any) -> Any:
         """Add them to a pandas dataframe."""
         if not len(table):
             return table.assign(**{name: np.array([], kind) for name, kind in _PANDAS.items()})
-        found = self.columns(table[list(self.network.names)])
+        found = self.columns(table[self.named.names])
         return table.assign(**{name: found[name].to_numpy() for name in found.columns})
 
     def polars(self, table: pl.DataFrame) -> pl.DataFrame:
@@ -57,7 +48,7 @@ class _Annotator:
             return table.with_columns(
                 pl.lit(None, dtype=kind).alias(name) for name, kind in _schema().items()
             )
-        return table.with_columns(self.columns(table.select(self.network.names)).get_columns())
+        return table.with_columns(self.columns(table.select(self.named.names)).get_columns())
 
     def arrow(self, batches: Iterator[Any]) -> Iterator[Any]:
         """Add them to record batches."""
@@ -92,7 +83,7 @@ def _schema() -> dict[str, Any]:
     return {name: kinds[kind] for name, kind in _PANDAS.items()}
 
 
-def annotate(model: InterventionMixture, frame: Any) -> Any:
+def annotate(model: InterventionMixture, frame: Any, *, batch: str | None = None) -> Any:
     """Add each row's intervention to a table that an engine holds.
 
     Partitions are worked on where they are, in parallel, when the result is computed or written; no
@@ -104,6 +95,9 @@ def annotate(model: InterventionMixture, frame: Any) -> Any:
         Fitted.
     frame : Dask or Spark dataframe, or polars lazy frame
         One column for each variable, and any others.
+    batch : str, optional
+        The column that holds each row's batch, for a fit with batches: rows are then judged by the
+        weights of their own. By default by the weights of the pool.
 
     Returns
     -------
@@ -138,14 +132,15 @@ def annotate(model: InterventionMixture, frame: Any) -> Any:
     taken = sorted(set(map(str, names)) & set(_PANDAS))
     if taken:
         raise InputError(f"the table has columns {', '.join(taken)} already; rename or drop them")
-    targets, weights = model.mixture_.to_codes(model.network_)
-    scale = model.surprise_scale_
-    columns = TargetColumns(model.network_, targets)
-    with closing(engine_blocks(frame, model.network_)) as blocks:
-        (by_place,) = blocks.sum(SurpriseTask(columns, weights, scale))
-    bound, _ = unexplained_bound(scale, by_place)
-    texts = tuple(str(target) for target in model.mixture_.targets)
-    work = _Annotator(model.network_, targets, weights, texts, scale, bound)
+    texts = tuple(str(target) for target in model.targets_)
+    judge = RowJudge.of_fit(model.fitted_, texts, by_batch=batch is not None)
+    named = Named(model.network_)
+    if batch is not None:
+        names = fitted_batches(model.fitted_)
+        named = Named(model.network_, (batch,), (names,), Beside(names))
+    with closing(engine_blocks(frame, named)) as blocks:
+        judge = judge.bounded(blocks)
+    work = _Annotator(named, judge)
     if engine == "dask":
         return frame.map_partitions(work.pandas, meta=work.pandas(frame._meta))
     if engine == "polars":

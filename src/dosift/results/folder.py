@@ -15,6 +15,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dosift._version import __version__
 from dosift.checks.assignment_confidence import SURE
 from dosift.errors import DosiftWarning, InputError
@@ -61,6 +64,30 @@ class Result:
     network: Network
     mixture: Mixture
     content: dict[str, Any]
+
+    def batches(self) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+        """Return the batches of the fit, and the weights in each.
+
+        Returns
+        -------
+        names : tuple of str
+        weights : ndarray, shape (n_batches, n_components)
+            In the order of the mixture's targets.
+
+        Raises
+        ------
+        InputError
+            If it was fitted without batches.
+        """
+        lines = self.content.get("batches")
+        if not lines:
+            raise InputError("the mixture was fitted without batches; leave --batch out")
+        names = tuple(sorted({str(line["batch"]) for line in lines}))
+        place = {str(target): k for k, target in enumerate(self.mixture.targets)}
+        weights = np.zeros((len(names), len(place)))
+        for line in lines:
+            weights[names.index(str(line["batch"])), place[line["target"]]] = line["weight"]
+        return names, weights
 
 
 def result_content(

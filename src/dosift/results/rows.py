@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,118 +11,212 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from dosift.checks.block_checks import SurpriseTask, unexplained_bound
-from dosift.checks.surprisal import SurpriseScale, unexplained
-from dosift.data.blocks import StoredBlocks, available_threads, in_threads
+from dosift.checks.model_check import CountSurprise, unexplained_bound
+from dosift.checks.surprisal import SurpriseScale, largest_unexplained
+from dosift.data.blocks import (
+    Block,
+    MemoryBlocks,
+    RowBlocks,
+    StoredBlocks,
+    available_threads,
+    in_threads,
+)
+from dosift.data.load import Loaded
 from dosift.data.write import write_parts
-from dosift.likelihood.assignment import Assignment, assign_rows
-from dosift.likelihood.columns import TargetColumns
+from dosift.likelihood.assignment import Assignment, judge
+from dosift.likelihood.columns import RowLikelihoods, is_plain
 from dosift.model.network import Network
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from dosift.pipeline import Fitted
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
 
 
-def row_table(
-    assignment: Assignment,
-    inverse: NDArray[np.int64],
-    targets: Sequence[str],
-    all_probabilities: bool = False,
-    scale: SurpriseScale | None = None,
-) -> pl.DataFrame:
-    """Table of rows: most probable target, its probability, and the surprise.
+@dataclass(frozen=True)
+class RowJudge:
+    """Says of each row which intervention it came from; sent to those who hold rows.
 
-    Parameters
+    Attributes
     ----------
-    assignment : Assignment
-        For distinct configurations.
-    inverse : ndarray of int64, shape (n_rows,)
-        Position of each row's configuration.
-    targets : sequence of str
-        Texts of the targets.
-    all_probabilities : bool, default=False
-        Whether to add one column for each target.
-    scale : SurpriseScale, optional
-        Adds ``surprise_p_value``, the share of simulated rows that are at least as surprising, and
-        ``unexplained``, whether the row is named as one that the mixture did not make.
-
-    Returns
-    -------
-    polars.DataFrame
-        In the rows' order; the target is null where none can produce the row.
-    """
-    p_values = named = None
-    if scale is not None:
-        p_values = scale.p_values(assignment.log_probability)
-        counts = np.bincount(inverse, minlength=p_values.size).astype(np.float64)
-        named = unexplained(p_values, counts)
-    return _table(assignment, targets, all_probabilities, p_values, named)[inverse].fill_nan(None)
-
-
-def _table(
-    assignment: Assignment,
-    targets: Sequence[str],
-    all_probabilities: bool,
-    p_values: Floats | None,
-    named: NDArray[np.bool_] | None,
-) -> pl.DataFrame:
-    import polars as pl
-
-    best = assignment.best
-    posterior = assignment.posterior
-    probability = posterior[np.arange(best.size), best]
-    probability[best < 0] = np.nan
-    # Position -1, a row that no target can produce, picks the null at the end.
-    texts = pl.Series([*targets, None], dtype=pl.String)
-    columns: dict[str, Any] = {
-        "target": texts.gather(np.where(best < 0, len(targets), best)),
-        "probability": probability,
-        "surprise": -assignment.log_probability,
-    }
-    if p_values is not None:
-        columns["surprise_p_value"] = p_values
-    if named is not None:
-        columns["unexplained"] = named
-    if all_probabilities:
-        columns |= {text: posterior[:, t] for t, text in enumerate(targets)}
-    return pl.DataFrame(columns)
-
-
-def table_of_rows(
-    columns: TargetColumns,
-    weights: Floats,
-    codes: Ints,
-    texts: Sequence[str],
-    scale: SurpriseScale,
-    bound: float,
-    all_probabilities: bool = False,
-) -> pl.DataFrame:
-    """Table of rows that hardly repeat, as :func:`row_table`.
-
-    Parameters
-    ----------
-    columns : TargetColumns
-    weights : ndarray, shape (n_targets,)
-    codes : ndarray of int, shape (n_rows, n_variables)
-        -1 for a missing value.
-    texts : sequence of str
+    network : Network
+    targets : ndarray of int, shape (n_targets, n_variables)
+    weights : ndarray, shape (n_targets,) or (n_batches, n_targets)
+        The latter for rows that have batches.
+    texts : tuple of str
         Texts of the targets.
     scale : SurpriseScale
-    bound : float
-        P-value of surprise up to which rows are named as unexplained.
-    all_probabilities : bool, default=False
+    bound : float or None
+        P-value of surprise up to which rows are named as unexplained, if it is known.
+    labels : tuple of str
+        For each text by which rows are labelled, that of its target.
+    all_probabilities : bool
+        Whether there is one column for each target.
+    """
+
+    network: Network
+    targets: Ints
+    weights: Floats
+    texts: tuple[str, ...]
+    scale: SurpriseScale
+    bound: float | None = None
+    labels: tuple[str, ...] = ()
+    all_probabilities: bool = False
+
+    @classmethod
+    def of_fit(
+        cls,
+        fitted: Fitted,
+        texts: tuple[str, ...],
+        *,
+        by_batch: bool,
+        own_rows: bool = False,
+        all_probabilities: bool = False,
+    ) -> RowJudge:
+        """Return the judge that a fit makes.
+
+        Parameters
+        ----------
+        fitted : Fitted
+        texts : tuple of str
+            Texts of the targets.
+        by_batch : bool
+            Whether rows are judged by the weights of their batch.
+        own_rows : bool, default=False
+            Whether the rows are those of the fit: then it is known which are unexplained.
+        all_probabilities : bool, default=False
+        """
+        result, labels = fitted.result, fitted.labels
+        weights = result.weights
+        if by_batch and result.batch_weights is not None:
+            weights = result.batch_weights
+        named: tuple[str, ...] = ()
+        if own_rows and labels is not None:
+            named = tuple(str(labels.targets[k]) for k in labels.place[:-1])
+        check = fitted.check
+        bound = check.bound if own_rows and not named else None
+        return cls(
+            fitted.network,
+            result.targets,
+            weights,
+            texts,
+            check.scale,
+            bound,
+            named,
+            all_probabilities,
+        )
+
+    def assignment(self, block: Block) -> Assignment:
+        """Likelihoods and posteriors of the rows of a block."""
+        own = replace(block, label=None)
+        if self.weights.ndim == 1:
+            own = replace(own, batch=None)
+        rows = RowLikelihoods(self.network, own, is_plain(self.network, self.targets))
+        with threadpool_limits(1):
+            return judge(rows, self.targets, self.weights)
+
+    def bounded(self, rows: RowBlocks) -> RowJudge:
+        """Find which surprises are too large, by a pass over the rows, if it is not known."""
+        if self.bound is not None:
+            return self
+        (by_place,) = rows.sum(_CountSurprise(self))
+        return replace(self, bound=unexplained_bound(self.scale, by_place)[0])
+
+    def table(self, block: Block) -> pl.DataFrame:
+        """Table of the rows of a block.
+
+        Parameters
+        ----------
+        block : Block
+
+        Returns
+        -------
+        polars.DataFrame
+            Columns ``target`` (null where none can produce the row), ``probability``,
+            ``surprise``, ``surprise_p_value`` and ``unexplained``; with `all_probabilities` one
+            for each target; with labels ``labelled``, and a labelled row has its label for target,
+            with probability one.
+        """
+        import polars as pl
+
+        found = self.assignment(block)
+        best, posterior = found.best, found.posterior
+        probability = posterior[np.arange(best.size), best]
+        probability[best < 0] = np.nan
+        p_values = self.scale.p_values(found.log_probability)
+        bound = self.bound
+        if bound is None:
+            bound = largest_unexplained(p_values, block.counts)
+        # Position -1, a row that no target can produce, picks the null at the end.
+        texts = pl.Series([*self.texts, None], dtype=pl.String)
+        columns: dict[str, Any] = {
+            "target": texts.gather(np.where(best < 0, len(self.texts), best)),
+            "probability": probability,
+            "surprise": -found.log_probability,
+            "surprise_p_value": p_values,
+            "unexplained": p_values <= bound,
+        }
+        if self.all_probabilities:
+            columns |= {text: posterior[:, t] for t, text in enumerate(self.texts)}
+        table = pl.DataFrame(columns).fill_nan(None)
+        return table if block.label is None else self._labelled(table, block.label)
+
+    def _labelled(self, table: pl.DataFrame, label: Ints) -> pl.DataFrame:
+        import polars as pl
+
+        own = pl.Series("_label", [*self.labels, None], dtype=pl.String).gather(
+            np.where(label < 0, len(self.labels), label)
+        )
+        given = pl.col("_label").is_not_null()
+
+        def certain(name: str) -> pl.Expr:
+            hit = (pl.col("_label") == name).cast(pl.Float64)
+            return pl.when(given).then(hit).otherwise(name).alias(name)
+
+        return (
+            table.with_columns(own)
+            .with_columns(
+                given.alias("labelled"),
+                pl.coalesce("_label", "target").alias("target"),
+                pl.when(given).then(1.0).otherwise("probability").alias("probability"),
+                *(certain(text) for text in (self.texts if self.all_probabilities else ())),
+            )
+            .drop("_label")
+        )
+
+
+@dataclass(frozen=True)
+class _CountSurprise:
+    """Counts rows by their surprise; a task for blocks."""
+
+    judge: RowJudge
+
+    def __call__(self, block: Block) -> tuple[Floats, ...]:
+        found = self.judge.assignment(block)
+        count = CountSurprise(self.judge.targets, self.judge.weights, self.judge.scale)
+        return (count.count(found.log_probability, block.counts),)
+
+
+def row_table(judge: RowJudge, loaded: Loaded) -> pl.DataFrame | RowParts:
+    """Table of rows in their order, or what makes and writes it where they are in blocks.
+
+    Parameters
+    ----------
+    judge : RowJudge
+    loaded : Loaded
 
     Returns
     -------
-    polars.DataFrame
+    polars.DataFrame or RowParts
     """
-    found = assign_rows(columns, weights, codes)
-    p_values = scale.p_values(found.log_probability)
-    table = _table(found, texts, all_probabilities, p_values, p_values <= bound)
-    return table.fill_nan(None)
+    rows = loaded.rows
+    if loaded.inverse is None or not isinstance(rows, MemoryBlocks):
+        assert isinstance(rows, StoredBlocks)
+        return RowParts(judge, rows)
+    return judge.table(rows.whole)[loaded.inverse]
 
 
 @dataclass(frozen=True)
@@ -131,28 +225,12 @@ class RowParts:
 
     Attributes
     ----------
-    blocks : StoredBlocks
-    network : Network
-    targets : ndarray of int, shape (n_targets, n_variables)
-    weights : ndarray, shape (n_targets,)
-    texts : sequence of str
-        Texts of the targets.
-    scale : SurpriseScale
-    all_probabilities : bool, default=False
-        Whether there is one column for each target.
-    bound : float or None, default=None
-        P-value of surprise up to which rows are named as unexplained; if None, it takes one more
-        pass over the rows to find it.
+    judge : RowJudge
+    rows : StoredBlocks
     """
 
-    blocks: StoredBlocks
-    network: Network
-    targets: Ints
-    weights: Floats
-    texts: Sequence[str]
-    scale: SurpriseScale
-    all_probabilities: bool = False
-    bound: float | None = None
+    judge: RowJudge
+    rows: StoredBlocks
 
     def write(self, path: Path, kind: str = "parquet") -> NDArray[np.int64]:
         """Write the table.
@@ -168,32 +246,22 @@ class RowParts:
         ndarray of int64, shape (n_targets + 1,)
             Rows of which each target is the most probable, and last those that none can produce.
         """
-        columns = TargetColumns(self.network, self.targets)
-        bound = self.bound
-        if bound is None:
-            (by_place,) = self.blocks.sum(SurpriseTask(columns, self.weights, self.scale))
-            bound, _ = unexplained_bound(self.scale, by_place)
-        numbers = np.zeros(len(self.texts) + 1, dtype=np.int64)
-
-        def part(codes: Ints) -> pl.DataFrame:
-            return table_of_rows(
-                columns,
-                self.weights,
-                codes,
-                self.texts,
-                self.scale,
-                bound,
-                self.all_probabilities,
-            )
+        judge = self.judge.bounded(self.rows)
+        place = {text: k for k, text in enumerate((*judge.texts, None))}
+        numbers = np.zeros(len(place), dtype=np.int64)
 
         def parts() -> Iterator[pl.DataFrame]:
-            for table in in_threads(part, self.blocks, available_threads()):
+            table_of: Callable[[Block], pl.DataFrame] = judge.table
+            for table in in_threads(table_of, self.rows, available_threads()):
                 for text, number in table["target"].value_counts().iter_rows():
-                    numbers[place[text]] += number
+                    numbers[place.get(text, len(place) - 1)] += number
                 yield table
 
-        place = {text: k for k, text in enumerate((*self.texts, None))}
-        like = part(np.zeros((1, self.network.n_variables), dtype=np.int8))
+        n = judge.network.n_variables
+        beside = self.rows.beside
+        label = np.full(1, -1, dtype=np.int64) if beside.labels else None
+        batch = np.zeros(1, dtype=np.int64) if beside.batches else None
+        like = judge.table(Block(np.zeros((1, n), dtype=np.int8), np.ones(1), batch, label))
         with threadpool_limits(1):
             write_parts(parts(), like.schema, path, kind)
         return numbers

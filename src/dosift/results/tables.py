@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,16 +14,15 @@ from dosift.inference.intervals import normal_interval
 from dosift.inference.rate_tests import Pair, RateWithTest
 from dosift.model import Mixture, Target
 from dosift.model.network import Network
-from dosift.search.near_equivalent import Rival
+from dosift.search.mechanisms import ChangedMechanism
+from dosift.search.near_equivalent import NearEquivalent
+from dosift.search.stochastic import stochastic_interventions
 
 if TYPE_CHECKING:
     import polars as pl
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
-
-#: Pairs of do's in the table of pairs, at most.
-_MOST_PAIRS = 200
 
 
 def component_table(
@@ -161,7 +160,8 @@ def pair_table(
     targets: Ints,
     weights: Floats,
     belief: Belief | None,
-    p_values: Callable[[Sequence[Pair]], Sequence[float]],
+    pairs: Sequence[Pair],
+    p_values: Sequence[float],
     level: float = 0.95,
 ) -> pl.DataFrame:
     """Totals of weight for each pair of do's that some component holds, by descending rate.
@@ -170,8 +170,10 @@ def pair_table(
     ----------
     network, targets, weights, belief, level
         As for :func:`variable_table`.
-    p_values : callable
-        Takes pairs of do's, and gives the p-value of each from one pass over the rows.
+    pairs : sequence of two pairs of int
+        The pairs, from :func:`dosift.inference.rate_tests.pairs_of`.
+    p_values : sequence of float
+        Of each, from one pass over the rows.
 
     Returns
     -------
@@ -182,29 +184,18 @@ def pair_table(
     """
     import polars as pl
 
-    pairs: dict[bytes, Ints] = {}
-    for target in targets:
-        is_set = np.flatnonzero(target >= 0)
-        for position, i in enumerate(is_set):
-            for j in is_set[position + 1 :]:
-                pair = np.full(target.size, -1, dtype=np.int16)
-                pair[[i, j]] = target[[i, j]]
-                pairs.setdefault(pair.tobytes(), pair)
-    some = list(pairs.values()) or [np.full(targets.shape[1], -1, dtype=np.int16)]
+    some = np.full((max(len(pairs), 1), targets.shape[1]), -1, dtype=np.int16)
+    for k, pair in enumerate(pairs):
+        for i, state in pair:
+            some[k, i] = state
     candidates = targets[:0] if belief is None else belief.candidates
     members = np.array([contain(np.concatenate([targets, candidates]), pair) for pair in some])
     frame: dict[str, Any] = {
         "target": [name_of(network, pair) for pair in some],
         **_totals(members, weights, belief, level),
     }
-    table = pl.DataFrame(frame).with_row_index("place").head(len(pairs))
-    table = table.sort("rate", descending=True, maintain_order=True).head(_MOST_PAIRS)
-    kept: list[Pair] = []
-    for place in table["place"]:
-        first, second = np.flatnonzero(some[place] >= 0).tolist()
-        kept.append(((first, int(some[place][first])), (second, int(some[place][second]))))
-    values = pl.Series("p_value", p_values(kept) if kept else [], dtype=pl.Float64)
-    table = table.drop("place").with_columns(values)
+    values = pl.Series("p_value", list(p_values), dtype=pl.Float64)
+    table = pl.DataFrame(frame).head(len(pairs)).with_columns(values)
     return table.with_columns(pl.col(pl.Float64).fill_nan(None))
 
 
@@ -288,14 +279,16 @@ def family_table(
     return pl.DataFrame(frame, schema=types).with_columns(pl.col(pl.Float64).fill_nan(None))
 
 
-def confusable_table(network: Network, targets: Ints, rivals: Sequence[Rival]) -> pl.DataFrame:
+def confusable_table(
+    network: Network, targets: Ints, near: Sequence[NearEquivalent]
+) -> pl.DataFrame:
     """Targets that could stand in the place of a component.
 
     Parameters
     ----------
     network : Network
     targets : ndarray of int, shape (n_targets, n_variables)
-    rivals : sequence of Rival
+    near : sequence of NearEquivalent
 
     Returns
     -------
@@ -306,9 +299,9 @@ def confusable_table(network: Network, targets: Ints, rivals: Sequence[Rival]) -
     import polars as pl
 
     frame = {
-        "component": [name_of(network, targets[rival.component]) for rival in rivals],
-        "target": [name_of(network, rival.target) for rival in rivals],
-        "loss": [rival.loss for rival in rivals],
+        "component": [name_of(network, targets[one.component]) for one in near],
+        "target": [name_of(network, one.target) for one in near],
+        "loss": [one.loss for one in near],
     }
     types = {"component": pl.String, "target": pl.String, "loss": pl.Float64}
     return pl.DataFrame(frame, schema=types)
@@ -368,3 +361,101 @@ def name_of(network: Network, target: Ints) -> str:
     str
     """
     return str(next(iter(Mixture.from_codes(network, target[None, :], np.ones(1)))))
+
+
+def intervention_table(
+    network: Network, targets: Ints, weights: Floats, belief: Belief | None, level: float = 0.95
+) -> pl.DataFrame:
+    """Table of interventions, where do's on the same variables are one.
+
+    Parameters
+    ----------
+    network : Network
+    targets : ndarray of int, shape (n_targets, n_variables)
+    weights : ndarray, shape (n_targets,)
+    belief : Belief or None
+    level : float, default=0.95
+        Of the intervals.
+
+    Returns
+    -------
+    polars.DataFrame
+        Columns ``variables`` (a list of names), ``kind`` ("none", "hard", "stochastic"),
+        ``weight``, ``std_error``, ``ci_low``, ``ci_high``, and ``values``: a list of ``target``
+        and ``share`` of the intervention's weight.
+    """
+    import polars as pl
+
+    groups = stochastic_interventions(targets, weights)
+    n_others = 0 if belief is None else len(belief.candidates)
+    members = np.zeros((len(groups), len(targets) + n_others), dtype=bool)
+    for k, group in enumerate(groups):
+        members[k, list(group.members)] = True
+    found = None if belief is None else belief.posterior.sums(members, level)
+    lines: list[dict[str, Any]] = []
+    for k, group in enumerate(groups):
+        index = list(group.members)
+        weight = float(weights[index].sum())
+        kind = "none" if not group.variables else "hard" if len(index) == 1 else "stochastic"
+        errors = dict.fromkeys(("std_error", "ci_low", "ci_high"))
+        if found is not None:
+            errors = {
+                "std_error": float(found.std_error[k]),
+                "ci_low": float(found.low[k]),
+                "ci_high": float(found.high[k]),
+            }
+        # A label's target may have no weight that could be shared.
+        values = [
+            {
+                "target": name_of(network, targets[m]),
+                "share": float(weights[m]) / weight if weight > 0 else None,
+            }
+            for m in index
+        ]
+        names = [network.names[i] for i in group.variables]
+        line = {"variables": names, "kind": kind, "weight": weight, **errors, "values": values}
+        lines.append(line)
+    number = pl.Float64()
+    types = pl.Schema(
+        {
+            "variables": pl.List(pl.String()),
+            "kind": pl.String(),
+            "weight": number,
+            "std_error": number,
+            "ci_low": number,
+            "ci_high": number,
+            "values": pl.List(pl.Struct({"target": pl.String(), "share": number})),
+        }
+    )
+    return pl.DataFrame(lines, schema=types)
+
+
+def mechanism_table(network: Network, changed: tuple[ChangedMechanism, ...]) -> pl.DataFrame:
+    """Table of the mechanisms that changed.
+
+    Parameters
+    ----------
+    network : Network
+    changed : tuple of ChangedMechanism
+
+    Returns
+    -------
+    polars.DataFrame
+        Columns ``variable``; ``gain``, the rise of the penalised log-likelihood in nats when its
+        table was learned from these rows; ``distance``, the total variation between the given and
+        the new table, averaged over the rows; ``least_share``, the least share of the rows in which
+        another mechanism must have been at work (an estimate without error).
+    """
+    import polars as pl
+
+    types = {
+        "variable": pl.String,
+        **dict.fromkeys(("gain", "distance", "least_share"), pl.Float64),
+    }
+    columns = {
+        "variable": [network.names[one.variable] for one in changed],
+        "gain": [one.gain for one in changed],
+        "distance": [one.distance for one in changed],
+        "least_share": [one.least_share for one in changed],
+    }
+    return pl.DataFrame(columns, schema=types)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +33,7 @@ class Certificate:
         Number of targets priced, besides the components.
     largest_gradient : float
         ``max_t D_t``; 1 at least, since the components' own gradients are 1.
-    target : ndarray of int, shape (n_problem_variables,), or None
+    target : ndarray of int, shape (n_variables,), or None
         Where it is; None if no target has a gradient above 1.
     """
 
@@ -65,34 +66,45 @@ def price_others(problem: SearchProblem, fit: Fit, max_size: int | None) -> Pric
     return NeighbourPricer(problem, max_size).near(fit)
 
 
-def certify(problem: SearchProblem, priced: Priced, n_variables: int) -> Certificate:
-    """State the largest gradient.
+def scope_of(problem: SearchProblem, n_variables: int) -> str:
+    """Say which targets :func:`price_others` prices.
 
     Parameters
     ----------
     problem : SearchProblem
-    priced : Priced
-        From :func:`price_others`.
     n_variables : int
         Number of variables of the network; if the problem has fewer, "all" cannot be claimed.
 
     Returns
     -------
+    {"all", "neighbours", "candidates"}
+    """
+    if problem.constraints.candidates is not None:
+        return "candidates"
+    if len(problem.cardinalities) == n_variables and EnumeratedPricer.can_price(problem):
+        return "all"
+    return "neighbours"
+
+
+def certify(priced: Sequence[Priced], scope: str, n_variables: int) -> Certificate:
+    """State the largest gradient over targets and batches.
+
+    Parameters
+    ----------
+    priced : sequence of Priced
+        In each batch.
+    scope : {"all", "neighbours", "candidates"}
+    n_variables : int
+        Number of variables that the targets may set.
+
+    Returns
+    -------
     Certificate
     """
-    searched = len(problem.cardinalities)
-    scope = "neighbours"
-    if problem.constraints.candidates is not None:
-        scope = "candidates"
-    elif searched == n_variables and EnumeratedPricer.can_price(problem):
-        scope = "all"
-    if len(priced.targets) == 0 or priced.gradient.max() <= 1.0:
-        return Certificate(scope, searched, len(priced.targets), 1.0, None)
-    steepest = int(priced.gradient.argmax())
-    return Certificate(
-        scope,
-        searched,
-        len(priced.targets),
-        float(priced.gradient[steepest]),
-        priced.targets[steepest],
-    )
+    largest, target = 1.0, None
+    for found in priced:
+        if len(found.targets) and found.gradient.max() > largest:
+            steepest = int(found.gradient.argmax())
+            largest, target = float(found.gradient[steepest]), found.targets[steepest]
+    n_targets = max((len(found.targets) for found in priced), default=0)
+    return Certificate(scope, n_variables, n_targets, largest, target)

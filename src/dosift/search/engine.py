@@ -13,22 +13,22 @@ from threadpoolctl import threadpool_limits
 from dosift.data.configurations import MISSING as FREE
 from dosift.data.configurations import Configurations, collapse, thin
 from dosift.errors import InputError
+from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.factors import MechanismFactors
-from dosift.likelihood.rates import family_counts, reference_log_likelihood
 from dosift.likelihood.weights import DEFAULT_GAP
 from dosift.model.network import Network
-from dosift.search.certificate import Certificate
+from dosift.search.certificate import price_others, scope_of
 from dosift.search.constraints import NOTHING_LEFT, Constraints
 from dosift.search.enumeration import ENUMERABLE
 from dosift.search.improve import Improver
 from dosift.search.joint import JointFit, JointFitter
 from dosift.search.mining import mined_variables
-from dosift.search.near_equivalent import Rival
-from dosift.search.neighbourhood import Surroundings, survey
+from dosift.search.neighbourhood import survey
+from dosift.search.pricing import Priced
 from dosift.search.problem import Fit, SearchProblem
+from dosift.search.result import SearchResult, ranked
 from dosift.search.screening import screen_variables, wanted_variables
 from dosift.search.splitting import split
-from dosift.search.undecided import Candidates
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -50,46 +50,6 @@ _FOLLOWED = 2
 #: (nats) that is worth another round.
 _MAX_REFINEMENTS = 6
 _LEAST_RISE = 1e-2
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """Targets and weights found.
-
-    Attributes
-    ----------
-    network : Network
-        The network given, or the refined one.
-    targets : ndarray of int, shape (n_targets, n_variables)
-        In the network's order of variables, by descending weight.
-    weights : ndarray, shape (n_targets,)
-    log_likelihood : float
-        Of all rows, in nats.
-    penalised_score : float
-        Log-likelihood less the description length of the targets.
-    gap : float
-        Optimality gap over the targets found, in nats a row.
-    converged : bool
-    certificate : Certificate or None
-        The likelihood's gradient at other targets; its target over the network's variables.
-        None where the mixture does not maximise the likelihood.
-    candidates : Candidates or None
-        Targets that may be in the mixture too, over the network's variables; None also where
-        weights are known.
-    rivals : tuple of Rival
-        Targets that the rows can hardly tell from a component, over the network's variables.
-    """
-
-    network: Network
-    targets: Ints
-    weights: Floats
-    log_likelihood: float
-    penalised_score: float
-    gap: float
-    converged: bool
-    certificate: Certificate | None = None
-    candidates: Candidates | None = None
-    rivals: tuple[Rival, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -378,7 +338,7 @@ def find_targets(
     constraints: Constraints | None = None,
     look_around: bool = True,
 ) -> SearchResult:
-    """Find the mixture of do-interventions that explains the rows best.
+    """Find the mixture of do-interventions that explains complete rows in memory best.
 
     Parameters
     ----------
@@ -398,7 +358,8 @@ def find_targets(
     constraints : Constraints, optional
         What is known about targets, in the network's order of variables.
     look_around : bool
-        Whether to survey what lies around the mixture: certificate, candidates, rivals.
+        Whether to survey what lies around the mixture: certificate, undecided and near-equivalent
+        targets.
 
     Returns
     -------
@@ -406,9 +367,12 @@ def find_targets(
     """
     tell = progress or _silent
     known = constraints or Constraints.none(network.cardinalities)
+    evidence = Evidence.of_configurations(network, configurations)
     if known.rest <= NOTHING_LEFT:
-        given = describe(network, configurations, known.known, known.known_weights)
-        return replace(given, gap=0.0)  # no other weights are possible
+        # No other weights are possible.
+        return ranked(
+            evidence, network, known.known, known.known_weights, constraints=known, gap=0.0
+        )
     # The matrices are small, and many threads on small matrices cost far more than they bring;
     # one thread also makes sums, and so results, independent of the machine.
     with threadpool_limits(1):
@@ -422,38 +386,52 @@ def find_targets(
         if refine and network.control is not None:
             whole, weights = prepared.problem.whole(fit)
             targets = prepared.to_network(whole, network.n_variables)
-            joint = _refine(network, configurations, targets, weights, max_size, tell, known)
+            joint = _refine(network, evidence, configurations, targets, weights, search)
             network = joint.network
             search = TargetSearch(network, configurations, max_size, tell, known)
             prepared = search.around(joint.targets)
             free = np.isnan(known.fixed(joint.targets))
             fit = prepared.problem.fit(
-                prepared.from_network(joint.targets[free]), joint.weights[free]
+                prepared.from_network(joint.targets[free]), joint.weights[0, free]
             )
         fit = prepared.problem.fit(fit.targets, fit.weights, gap=gap)
-        constant = _reference_log_likelihood(
-            network, configurations.codes, configurations.counts, prepared.problem
-        )
-        found = Surroundings()
-        if look_around and (known.is_free or np.isfinite(fit.log_likelihood)):
-            sample = _sample(network, configurations, prepared)
-            found = survey(prepared.problem, fit, sample, max_size, network.n_variables)
-    n = network.n_variables
+        return _finished(search, evidence, prepared, fit, look_around)
+
+
+def _finished(
+    search: TargetSearch, evidence: Evidence, prepared: PreparedSearch, fit: Fit, look: bool
+) -> SearchResult:
+    """Look around the final mixture, and put it into the network's order of variables."""
+    network, known, n = search.network, search.constraints, search.network.n_variables
     whole, weights = prepared.problem.whole(fit)
     targets = prepared.to_network(whole, n)
-    rank = np.lexsort([*targets.T[::-1], -weights])
-    found = found.placed(prepared.variables, n, rank)
-    return SearchResult(
-        network=network,
-        targets=targets[rank],
-        weights=weights[rank],
-        log_likelihood=fit.log_likelihood + constant,
-        penalised_score=fit.score + constant,
+    found = None
+    if look and (known.is_free or np.isfinite(fit.log_likelihood)):
+        search.tell("looking around", 0, None)
+        priced = price_others(prepared.problem, fit, search.max_size)
+        placed = Priced(prepared.to_network(priced.targets, n), priced.gradient, priced.curvature)
+        found = survey(
+            evidence,
+            network,
+            targets,
+            weights,
+            [placed],
+            scope_of(prepared.problem, n),
+            tuple(sorted(int(i) for i in prepared.variables)),
+            known,
+            search.max_size,
+            _sample(network, search.configurations, known),
+        )
+    return ranked(
+        evidence,
+        network,
+        targets,
+        weights,
+        constraints=known,
         gap=fit.gap,
         converged=fit.converged,
-        certificate=found.certificate,
-        candidates=found.candidates,
-        rivals=found.rivals,
+        cost=float(prepared.problem.score.costs(fit.targets).sum()),
+        neighbourhood=found,
     )
 
 
@@ -491,79 +469,26 @@ def _of_possible_rows(
     return replace(found, log_likelihood=-np.inf, penalised_score=-np.inf)
 
 
-def describe(
-    network: Network,
-    configurations: Configurations,
-    targets: Ints,
-    weights: Floats,
-    converged: bool = True,
-) -> SearchResult:
-    """Evaluate a mixture that another method found.
-
-    Parameters
-    ----------
-    network : Network
-    configurations : Configurations
-        The mixture rows, without missing values.
-    targets : ndarray of int, shape (n_targets, n_variables)
-    weights : ndarray, shape (n_targets,)
-        Summing to one.
-    converged : bool
-        Whether the method came to its end.
-
-    Returns
-    -------
-    SearchResult
-        With the targets by descending weight; the gap is what better weights over the same
-        targets could gain at most, in nats a row that the mixture can produce.
-    """
-    is_set = np.flatnonzero((targets >= 0).any(axis=0))
-    # A structural zero makes rows impossible wherever it stands, so all variables are looked at.
-    needed = (tuple(int(i) for i in is_set) or (0,)) if network.is_positive else None
-    prepared = prepare(network, configurations, needed)
-    problem = prepared.problem
-    columns = problem.columns(prepared.from_network(targets))
-    mixture = columns @ weights
-    possible = mixture > 0
-    shares = problem.counts[possible] / problem.counts[possible].sum()
-    gradient = (shares / mixture[possible]) @ columns[possible]
-    log_likelihood = -np.inf
-    if possible.all():
-        log_likelihood = float(problem.counts @ np.log(mixture)) + _reference_log_likelihood(
-            network, configurations.codes, configurations.counts, problem
-        )
-    cost = float(problem.score.costs(prepared.from_network(targets)).sum())
-    rank = np.lexsort([*targets.T[::-1], -weights])
-    return SearchResult(
-        network=network,
-        targets=np.asarray(targets, dtype=np.int16)[rank],
-        weights=weights[rank],
-        log_likelihood=log_likelihood,
-        penalised_score=log_likelihood - cost,
-        gap=max(float(gradient.max()) - 1.0, 0.0),
-        converged=converged,
-    )
-
-
 def _refine(
     network: Network,
+    evidence: Evidence,
     configurations: Configurations,
     targets: Ints,
     weights: Floats,
-    max_size: int | None,
-    tell: Progress,
-    constraints: Constraints,
+    begun: TargetSearch,
 ) -> JointFit:
     """Fit tables and mixture by turns until the joint score rises no more."""
-    tell("refining the network", 0, None)
-    fitter = JointFitter(network, configurations, constraints)
+    begun.tell("refining the network", 0, None)
+    fitter = JointFitter(network, evidence, begun.constraints)
     joint = fitter.simplify(fitter.fit(network, targets, weights))
     for _ in range(_MAX_REFINEMENTS):
-        search = TargetSearch(joint.network, configurations, max_size, tell, constraints)
-        prepared, fit = search.from_targets(joint.targets, joint.weights)
+        search = TargetSearch(
+            joint.network, configurations, begun.max_size, begun.tell, begun.constraints
+        )
+        prepared, fit = search.from_targets(joint.targets, joint.weights[0])
         whole, weights = prepared.problem.whole(fit)
         targets = prepared.to_network(whole, network.n_variables)
-        tell("refining the network", 0, None)
+        begun.tell("refining the network", 0, None)
         better = fitter.simplify(fitter.fit(joint.network, targets, weights))
         if better.score <= joint.score + _LEAST_RISE:
             break
@@ -572,24 +497,13 @@ def _refine(
 
 
 def _sample(
-    network: Network, configurations: Configurations, prepared: PreparedSearch
-) -> SearchProblem:
+    network: Network, configurations: Configurations, constraints: Constraints
+) -> Evidence | None:
     """Take fewer rows where there are many distinct ones."""
-    problem = prepared.problem
-    if problem.factors.n_configurations <= _THIN_FROM or not problem.constraints.is_free:
-        return problem
-    few = thin(configurations, _THIN_ROWS)
-    return prepare(network, few, tuple(int(i) for i in prepared.variables)).problem
+    if configurations.counts.size <= _THIN_FROM or not constraints.is_free:
+        return None
+    return Evidence.of_configurations(network, thin(configurations, _THIN_ROWS))
 
 
 def _silent(stage: str, done: int, total: int | None) -> None:
     return
-
-
-def _reference_log_likelihood(
-    network: Network, codes: Ints, counts: Floats, problem: SearchProblem
-) -> float:
-    """Log-likelihood that a problem's columns are relative to, over all rows."""
-    families = (family_counts(network, i, codes, counts) for i in range(network.n_variables))
-    scaled = float(problem.counts @ problem.factors.log_scale)
-    return scaled + reference_log_likelihood(network, families)

@@ -6,6 +6,9 @@ of the control rows, plus the logarithm of the Dirichlet prior. It is raised by 
 the convex solver, tables by a step of EM, in which a row counts towards the mechanism of variable i
 in proportion to the posterior of the targets that leave i alone. Components are dropped under the
 joint objective, where the tables may take over what a component explained.
+
+The same for rows that are held and for rows in blocks, where a step of EM shares its pass with one
+step of the weights.
 """
 
 from __future__ import annotations
@@ -16,12 +19,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.data.configurations import Configurations
 from dosift.learning.tables import tables_of
-from dosift.likelihood.assignment import Assignment, assign
-from dosift.likelihood.rates import family_counts
+from dosift.likelihood.evidence import Evidence, WeightSums
+from dosift.likelihood.solve import solve
 from dosift.model.network import ControlCounts, Network
-from dosift.search.constraints import Constraints, solve_constrained
+from dosift.search.constraints import Constraints
+from dosift.search.elimination import drop_losses, eliminate
 from dosift.search.moves import merges
 
 Floats = NDArray[np.float64]
@@ -34,6 +37,8 @@ _EM_STEPS = 60
 _LEAST_RISE = 1e-3
 #: Estimated loss beyond its cost (nats) up to which dropping a component is tried.
 _DROP_SLACK = 15.0
+#: Passes over the rows for the weights in one step of EM: where rows are held these cost little.
+_HELD_PASSES, _PASSES = 50, 2
 
 
 @dataclass(frozen=True)
@@ -45,19 +50,19 @@ class JointFit:
     network : Network
         With the refined tables.
     targets : ndarray of int, shape (n_targets, n_variables)
-    weights : ndarray, shape (n_targets,)
-        Positive, but for required targets.
+    weights : ndarray, shape (n_batches, n_targets)
+        Positive somewhere, but for required targets.
     score : float
         Joint objective less the description length of the targets, in nats.
-    found : Assignment
-        Likelihoods and posteriors at the end.
+    sums : WeightSums
+        At these weights.
     """
 
     network: Network
     targets: Ints
     weights: Floats
     score: float
-    found: Assignment
+    sums: WeightSums
 
 
 class JointFitter:
@@ -67,7 +72,7 @@ class JointFitter:
     ----------
     network : Network
         Learned: it remembers its control counts and prior.
-    configurations : Configurations
+    evidence : Evidence
         The mixture rows.
     constraints : Constraints, optional
         What is known about targets, in the network's order of variables.
@@ -78,7 +83,7 @@ class JointFitter:
     def __init__(
         self,
         network: Network,
-        configurations: Configurations,
+        evidence: Evidence,
         constraints: Constraints | None = None,
         learners: Sequence[int] | None = None,
     ) -> None:
@@ -86,10 +91,10 @@ class JointFitter:
         if network.control is None:
             raise ValueError("the network does not remember control counts")
         self._control: ControlCounts = network.control
-        self._configurations = configurations
+        self._evidence = evidence
         self._learners = range(network.n_variables) if learners is None else learners
         self._score = self._constraints.score(
-            configurations.total, network.cardinalities, np.arange(network.n_variables)
+            evidence.total, network.cardinalities, np.arange(network.n_variables)
         )
 
     def fit(self, network: Network, targets: Ints, weights: Floats) -> JointFit:
@@ -100,26 +105,51 @@ class JointFitter:
         network : Network
             Tables to start from.
         targets : ndarray of int, shape (n_targets, n_variables)
-        weights : ndarray, shape (n_targets,)
+        weights : ndarray, shape (n_batches, n_targets) or (n_targets,)
 
         Returns
         -------
         JointFit
         """
-        network, weights, value, found = self._weigh(network, targets, weights)
+        weights = np.atleast_2d(weights)
+        now = self._at(network, targets, weights)
         for _ in range(_EM_STEPS):
-            before = value
-            network, weights, value, found = self._weigh(
-                self._teach(network, targets, found), targets, weights
-            )
-            if value - before < _EM_RISE:
+            before = now.value
+            taught = self._taught(now.network, now.families)
+            now = self._at(taught, targets, now.weights)
+            if now.value - before < _EM_RISE:
                 break
-        kept = (weights > 0) | self._constraints.protects(targets)
-        score = value - float(self._score.costs(targets[kept]).sum())
-        found = Assignment(
-            found.columns[:, kept], found.mixture, weights[kept], found.log_reference
+        kept = (now.weights > 0).any(axis=0) | self._constraints.protects(targets)
+        score = now.value - float(self._score.costs(targets[kept]).sum())
+        sums = now.sums.some(np.flatnonzero(kept))
+        return JointFit(now.network, targets[kept], now.weights[:, kept], score, sums)
+
+    def _at(self, network: Network, targets: Ints, start: Floats) -> _State:
+        """Best weights at given tables, the joint objective there, and expected families."""
+        fixed = self._constraints.fixed(targets)
+        accuracy = _EM_RISE / 10 / self._evidence.total
+        passes = _HELD_PASSES if self._evidence.held is not None else _PASSES
+        found = solve(
+            self._evidence, network, targets, start, accuracy, fixed=fixed, max_passes=passes
         )
-        return JointFit(network, targets[kept], weights[kept], score, found)
+        sums, families = self._evidence.teach(network, targets, found.weights, self._learners)
+        value = float(sums.log_density.sum()) + self._evidence.reference(network)
+        if sums.n_impossible.any():
+            value = -np.inf
+        value += log_prior(network, self._control)
+        return _State(network, found.weights, value, sums, families)
+
+    def _taught(self, network: Network, families: Sequence[Floats]) -> Network:
+        """Do the M step: tables from control rows and expected counts."""
+        counted = [
+            self._control.counts[i] + family
+            for i, family in zip(self._learners, families, strict=True)
+        ]
+        tables = list(network.tables)
+        for i, new in zip(self._learners, tables_of(counted, self._control.prior), strict=True):
+            # Without a prior, a parent configuration that nobody saw keeps what it had.
+            tables[i] = np.where(np.isnan(new), tables[i], new)
+        return network.with_tables(tables)
 
     def simplify(self, fit: JointFit) -> JointFit:
         """Drop and merge components while that raises the joint score.
@@ -137,16 +167,17 @@ class JointFitter:
 
     def _merged(self, fit: JointFit) -> JointFit | None:
         for move in merges(fit.targets):
-            keep = np.ones(fit.weights.size, dtype=bool)
+            keep = np.ones(len(fit.targets), dtype=bool)
             keep[list(move.dropped)] = False
             keep |= self._constraints.protects(fit.targets)
             allowed = self._constraints.permits(move.added).all()
             if keep.all() or not allowed or not (len(move.added) or self._free(fit)[keep].any()):
                 continue
+            lost = fit.weights[:, ~keep].sum(axis=1, keepdims=True)
             trial = self.fit(
                 fit.network,
                 np.concatenate([fit.targets[keep], move.added]),
-                np.append(fit.weights[keep], np.full(len(move.added), fit.weights[~keep].sum())),
+                np.hstack([fit.weights[:, keep], np.repeat(lost, len(move.added), axis=1)]),
             )
             if trial.score > fit.score + _LEAST_RISE:
                 return trial
@@ -154,63 +185,58 @@ class JointFitter:
 
     def prune(self, fit: JointFit) -> JointFit:
         """Drop components while that raises the joint score."""
-        while fit.weights.size > 1:
-            better = None
-            for s in self._droppable(fit):
-                keep = np.arange(fit.weights.size) != s
-                trial = self.fit(fit.network, fit.targets[keep], fit.weights[keep])
-                if trial.score > fit.score + _LEAST_RISE:
-                    better = trial
-                    break
-            if better is None:
-                return fit
-            fit = better
-        return fit
+        return eliminate(_Droppable(self, fit), slack=_DROP_SLACK).fit
 
-    def _droppable(self, fit: JointFit) -> NDArray[np.int64]:
-        """Components by the estimated net loss of dropping them at fixed tables."""
-        scale = np.sqrt(self._configurations.counts) / fit.found.mixture
-        scaled = fit.found.columns * scale[:, None]
-        inverse = np.linalg.pinv(scaled.T @ scaled, hermitian=True)
-        loss = fit.weights**2 / (2 * np.maximum(np.diag(inverse), 1e-300))
-        net = loss - self._score.costs(fit.targets)
+    def without(self, fit: JointFit, component: int) -> JointFit:
+        """Fit again without one component."""
+        keep = np.arange(len(fit.targets)) != component
+        return self.fit(fit.network, fit.targets[keep], fit.weights[:, keep])
+
+    def margins(self, fit: JointFit) -> Floats:
+        """Estimated net loss of dropping each component at fixed tables."""
+        net = drop_losses(fit.sums.information, fit.weights).sum(axis=0)
+        net -= self._score.costs(fit.targets)
         net[self._constraints.protects(fit.targets)] = np.inf
         if self._free(fit).sum() <= 1:
             net[:] = np.inf  # what known weights leave must go somewhere
-        order = np.argsort(net, kind="stable")
-        return np.asarray(order[net[order] < _DROP_SLACK], dtype=np.int64)
+        return np.asarray(net)
 
     def _free(self, fit: JointFit) -> NDArray[np.bool_]:
         """Whether the weight of each target is estimated."""
         return np.isnan(self._constraints.fixed(fit.targets))
 
-    def _weigh(
-        self, network: Network, targets: Ints, start: Floats
-    ) -> tuple[Network, Floats, float, Assignment]:
-        """Best weights at given tables, and the joint objective there."""
-        codes, counts = self._configurations.codes, self._configurations.counts
-        found = assign(network, targets, start, codes)
-        accuracy = _EM_RISE / 10 / self._configurations.total
-        fixed = self._constraints.fixed(targets)
-        solution = solve_constrained(found.columns, counts, fixed, start, accuracy)
-        found = Assignment(found.columns, solution.mixture, solution.weights, found.log_reference)
-        value = float(counts @ found.log_probability) + log_prior(network, self._control)
-        return network, solution.weights, value, found
 
-    def _teach(self, network: Network, targets: Ints, found: Assignment) -> Network:
-        """One step of EM for the tables."""
-        codes, counts = self._configurations.codes, self._configurations.counts
-        posterior = found.posterior * counts[:, None]
-        counted = [
-            self._control.counts[i]
-            + family_counts(network, i, codes, posterior @ (targets[:, i] < 0))
-            for i in self._learners
-        ]
-        tables = list(network.tables)
-        for i, new in zip(self._learners, tables_of(counted, self._control.prior), strict=True):
-            # Without a prior, a parent configuration that nobody saw keeps what it had.
-            tables[i] = np.where(np.isnan(new), tables[i], new)
-        return network.with_tables(tables)
+@dataclass(frozen=True)
+class _Droppable:
+    """A joint fit that components can be dropped from."""
+
+    fitter: JointFitter
+    fit: JointFit
+
+    def margins(self) -> Floats:
+        return self.fitter.margins(self.fit)[None]
+
+    def without(self, tried: NDArray[np.int64]) -> _Droppable:
+        return _Droppable(self.fitter, self.fitter.without(self.fit, int(tried[0])))
+
+    def gains(self, trial: _Droppable, tried: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return np.array([trial.fit.score > self.fit.score + _LEAST_RISE])
+
+    def taking(
+        self, trial: _Droppable, tried: NDArray[np.int64], better: NDArray[np.bool_]
+    ) -> _Droppable:
+        return trial
+
+
+@dataclass(frozen=True)
+class _State:
+    """Where the joint fit stands."""
+
+    network: Network
+    weights: Floats
+    value: float
+    sums: WeightSums
+    families: list[Floats]
 
 
 def log_prior(network: Network, control: ControlCounts) -> float:

@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 from scipy.special import gammaincc
 
 from dosift.data.configurations import Configurations, collapse, thin
-from dosift.likelihood.assignment import assign
-from dosift.likelihood.rates import family_counts
+from dosift.likelihood.evidence import Evidence
 from dosift.model.network import ControlCounts, Network
 from dosift.search.constraints import Constraints
-from dosift.search.engine import SearchResult, describe
 from dosift.search.joint import JointFitter
+from dosift.search.result import SearchResult, ranked
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -87,7 +86,7 @@ class ChangedMechanism:
 
 def find_changed_mechanisms(
     network: Network,
-    configurations: Configurations,
+    evidence: Evidence,
     result: SearchResult,
     search: Search,
     progress: Callable[[str, int, int | None], None] | None = None,
@@ -98,8 +97,8 @@ def find_changed_mechanisms(
     ----------
     network : Network
         As it was given.
-    configurations : Configurations
-        The mixture rows, without missing values.
+    evidence : Evidence
+        The mixture rows.
     result : SearchResult
         With do-interventions only.
     search : callable
@@ -118,13 +117,13 @@ def find_changed_mechanisms(
     gains: list[float] = []
     while len(freed) < _MOST:
         trials = []
-        suspects = _suspects(network, configurations, freed)
+        suspects = _suspects(network, evidence, freed)
         for k, i in enumerate(suspects):
             if progress is not None:
                 progress("freeing tables on trial", k, len(suspects))
             now = (*freed, i)
-            found = search(_with_free_tables(network, configurations, now), True)
-            cost = _cost(network, configurations, now)
+            found = search(_with_free_tables(network, evidence, now), True)
+            cost = _cost(network, evidence, now)
             trials.append((_objective(network, found, now) - cost, i, found))
         if not trials:
             break
@@ -134,14 +133,13 @@ def find_changed_mechanisms(
         gains.append(value - best)
         best, result, freed = value, found, (*freed, i)
     changed = tuple(
-        _describe(network, configurations, result, i, gain)
-        for i, gain in zip(freed, gains, strict=True)
+        _evaluate(network, evidence, result, i, gain) for i, gain in zip(freed, gains, strict=True)
     )
     return result, changed
 
 
 def suspect_mechanism(
-    network: Network, configurations: Configurations, result: SearchResult
+    network: Network, evidence: Evidence, result: SearchResult
 ) -> ChangedMechanism | None:
     """Test whether a freed table explains the rows better than several components do.
 
@@ -156,8 +154,8 @@ def suspect_mechanism(
     ----------
     network : Network
         As it was given; without control counts its tables are taken as known.
-    configurations : Configurations
-        The mixture rows, without missing values.
+    evidence : Evidence
+        The mixture rows, or a sample of them, held.
     result : SearchResult
         With do-interventions only.
 
@@ -172,13 +170,13 @@ def suspect_mechanism(
     n_setting = (result.targets >= 0).sum(axis=0)
     n_tests = sum(len(parents) > 0 for parents in network.parents)
     found: list[ChangedMechanism] = []
-    for i in _suspects(network, configurations, (), n_setting >= _LEAST_SETTING):
-        part = _around(network, configurations, result, i)
+    for i in _suspects(network, evidence, (), n_setting >= _LEAST_SETTING):
+        part = _around(network, evidence.configurations, result, i)
         trial, gain, n_entries = _freed(part)
         beyond_chance = max(gain - _one_component(part), 0.0)
         p_value = min(float(gammaincc(n_entries / 2, beyond_chance)) * n_tests, 1.0)
         if p_value < _LEVEL and _is_no_mixture_of_dos(part, trial, n_entries):
-            changed = _describe(part.network, part.configurations, trial, part.variable, gain)
+            changed = _evaluate(part.network, part.evidence, trial, part.variable, gain)
             found.append(replace(changed, variable=i, p_value=p_value))
     return min(found, key=lambda one: (one.p_value, -one.gain, one.variable), default=None)
 
@@ -188,7 +186,7 @@ class _Part:
     """The part of a problem that a variable's table and the targets depend on."""
 
     network: Network
-    configurations: Configurations
+    evidence: Evidence
     targets: Ints
     weights: Floats
     variable: int
@@ -222,7 +220,8 @@ def _around(
     rows = collapse(configurations.codes[:, kept], part.cardinalities, configurations.counts)
     if rows.counts.size > _MOST_CONFIGURATIONS:
         rows = thin(rows, _MOST_CONFIGURATIONS)
-    return _Part(part, rows, result.targets[:, kept], result.weights, place[i])
+    evidence = Evidence.of_configurations(part, rows)
+    return _Part(part, evidence, result.targets[:, kept], result.weights, place[i])
 
 
 def _is_no_mixture_of_dos(part: _Part, trial: SearchResult, n_entries: int) -> bool:
@@ -230,10 +229,8 @@ def _is_no_mixture_of_dos(part: _Part, trial: SearchResult, n_entries: int) -> b
 
     Do's on several values may cost more than a table that says the same.
     """
-    i, rows = part.variable, part.configurations
-    found = assign(trial.network, trial.targets, trial.weights, rows.codes)
-    alone = found.posterior[:, trial.targets[:, i] < 0].sum(axis=1)
-    family = family_counts(part.network, i, rows.codes, rows.counts * alone)
+    i = part.variable
+    _, (family,) = part.evidence.teach(trial.network, trial.targets, trial.weights, (i,))
     mixed = _mixed_with_dos(part.network.tables[i], family)
     used = family > 0
     after = family / np.maximum(family.sum(axis=1, keepdims=True), 1e-300)
@@ -256,28 +253,30 @@ def _mixed_with_dos(table: Floats, family: Floats) -> Floats:
 
 def _one_component(part: _Part) -> float:
     """Cost of the dearest component, in nats."""
-    network, rows = part.network, part.configurations
+    network = part.network
     constraints = Constraints.none(network.cardinalities)
-    score = constraints.score(rows.total, network.cardinalities, np.arange(network.n_variables))
+    score = constraints.score(
+        part.evidence.total, network.cardinalities, np.arange(network.n_variables)
+    )
     return float(score.costs(part.targets).max())
 
 
 def _freed(part: _Part) -> tuple[SearchResult, float, int]:
     """Fit a part anew with the variable's table freed; return also the gain and the entries."""
-    i, rows = part.variable, part.configurations
+    i, rows = part.variable, part.evidence
     is_learned = part.network.control is not None
     free = _with_free_tables(part.network, rows, (i,))
     fitter = JointFitter(free, rows, learners=None if is_learned else (i,))
     targets, weights = _with_and_without(part.targets, part.weights, i)
     joint = fitter.simplify(fitter.fit(free, targets, weights))
-    trial = describe(joint.network, rows, joint.targets, joint.weights)
+    trial = ranked(rows, joint.network, joint.targets, joint.weights[0])
     network, targets, weights = part.network, part.targets, part.weights
     if is_learned:
         # Its tables are taught as well, or the comparison would not be fair.
         fitter = JointFitter(network, rows)
         joint = fitter.fit(network, targets, weights)
-        network, targets, weights = joint.network, joint.targets, joint.weights
-    before = describe(network, rows, targets, weights)
+        network, targets, weights = joint.network, joint.targets, joint.weights[0]
+    before = ranked(rows, network, targets, weights)
     gain = _objective(part.network, trial, (i,)) - _objective(part.network, before, ())
     return trial, gain, _entries(part.network, rows, i)
 
@@ -295,7 +294,7 @@ def _with_and_without(targets: Ints, weights: Floats, i: int) -> tuple[Ints, Flo
 
 def _suspects(
     network: Network,
-    configurations: Configurations,
+    evidence: Evidence,
     freed: tuple[int, ...],
     among: NDArray[np.bool_] | None = None,
 ) -> list[int]:
@@ -304,30 +303,28 @@ def _suspects(
     for i, table in enumerate(network.tables):
         if i in freed or not network.parents[i] or not (among is None or among[i]):
             continue
-        family = family_counts(network, i, configurations.codes, configurations.counts)
+        family = evidence.families[i]
         totals = np.maximum(family.sum(axis=1, keepdims=True), 1e-300)
         used = family > 0
         with np.errstate(divide="ignore"):
             ratio = np.log((family / totals)[used]) - np.log(table[used])
-        gain = float(family[used] @ ratio) - _cost(network, configurations, (i,))
+        gain = float(family[used] @ ratio) - _cost(network, evidence, (i,))
         if gain > 0:
             gains.append((gain, -i))
     return [-i for _, i in sorted(gains, reverse=True)[:_TRIALS]]
 
 
-def _with_free_tables(
-    network: Network, configurations: Configurations, freed: tuple[int, ...]
-) -> Network:
+def _with_free_tables(network: Network, evidence: Evidence, freed: tuple[int, ...]) -> Network:
     """Return a network whose freed tables only the mixture rows teach."""
     control = network.control
     if control is None:
-        counts = [table * (_KNOWN * configurations.total) for table in network.tables]
-        prior, n_rows = 0.0, _KNOWN * configurations.total
+        counts = [table * (_KNOWN * evidence.total) for table in network.tables]
+        prior, n_rows = 0.0, _KNOWN * evidence.total
     else:
         counts, prior, n_rows = list(control.counts), control.prior, control.n_rows
     tables = list(network.tables)
     for i in freed:
-        family = family_counts(network, i, configurations.codes, configurations.counts)
+        family = evidence.families[i]
         counts[i] = np.full_like(family, _PRIOR if control is None else 0.0)
         pseudo = max(_PRIOR, prior)
         tables[i] = (family + pseudo) / (family + pseudo).sum(axis=1, keepdims=True)
@@ -335,16 +332,16 @@ def _with_free_tables(
     return Network(network.variables, network.parents, tables, remembered)
 
 
-def _cost(network: Network, configurations: Configurations, freed: tuple[int, ...]) -> float:
+def _cost(network: Network, evidence: Evidence, freed: tuple[int, ...]) -> float:
     """Compute the description length of freed tables: BIC for each free entry, and names."""
-    entries = sum(_entries(network, configurations, i) for i in freed)
+    entries = sum(_entries(network, evidence, i) for i in freed)
     names = len(freed) * np.log(network.n_variables)
-    return 0.5 * entries * float(np.log(max(configurations.total, 2.0))) + float(names)
+    return 0.5 * entries * float(np.log(max(evidence.total, 2.0))) + float(names)
 
 
-def _entries(network: Network, configurations: Configurations, i: int) -> int:
+def _entries(network: Network, evidence: Evidence, i: int) -> int:
     """Count the free entries of a table that the rows tell about."""
-    family = family_counts(network, i, configurations.codes, configurations.counts)
+    family = evidence.families[i]
     return int((family.sum(axis=1) > 0).sum()) * int(family.shape[1] - 1)
 
 
@@ -364,11 +361,11 @@ def _objective(network: Network, result: SearchResult, freed: tuple[int, ...]) -
     return value
 
 
-def _describe(
-    network: Network, configurations: Configurations, result: SearchResult, i: int, gain: float
+def _evaluate(
+    network: Network, evidence: Evidence, result: SearchResult, i: int, gain: float
 ) -> ChangedMechanism:
     alone = float(result.weights[result.targets[:, i] < 0].sum())
-    family = family_counts(network, i, configurations.codes, configurations.counts)
+    family = evidence.families[i]
     return ChangedMechanism(
         i, gain, network.tables[i], result.network.tables[i], family.sum(axis=1) * alone
     )

@@ -1,4 +1,4 @@
-"""Targets that the rows can hardly tell from a component."""
+"""Near-equivalent targets: those that the rows can hardly tell from a component."""
 
 from __future__ import annotations
 
@@ -7,22 +7,27 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.search.pricing import NeighbourPricer
-from dosift.search.problem import Fit, SearchProblem
+from dosift.likelihood.evidence import Comparison, Evidence
+from dosift.likelihood.solve import solve
+from dosift.model.network import Network
+from dosift.search.constraints import Constraints
+from dosift.search.elimination import inverse_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
 
-#: Log-likelihood (nats) that replacing a component by a rival may lose at most.
+#: Log-likelihood (nats) that replacing a component by a near-equivalent target may lose at most.
 LARGEST_LOSS = 10.0
-#: Rivals of a component, at most; estimated loss up to which the exact one is computed.
+#: Such targets of a component, at most; estimated loss up to which the exact one is computed.
 _MOST, _WORTH_A_LOOK = 3, 20.0
+#: Log-likelihood (nats, all rows) to which the exact one is solved.
+_ACCURACY = 1e-3
 #: Least Schur complement of a target, relative to its curvature.
 _LEAST_SCHUR = 1e-9
 
 
 @dataclass(frozen=True)
-class Rival:
+class NearEquivalent:
     """A target that may stand in the place of a component.
 
     Attributes
@@ -40,90 +45,116 @@ class Rival:
     loss: float
 
 
-def find_rivals(
-    problem: SearchProblem, fit: Fit, sample: SearchProblem, max_size: int | None
-) -> list[Rival]:
+def find_near_equivalent(
+    evidence: Evidence,
+    network: Network,
+    targets: Ints,
+    weights: Floats,
+    constraints: Constraints,
+    max_size: int | None,
+    variables: tuple[int, ...],
+    sample: Evidence | None = None,
+) -> list[NearEquivalent]:
     """Find the targets one step from each component that could replace it.
 
     Parameters
     ----------
-    problem : SearchProblem
+    evidence : Evidence
         All rows.
-    fit : Fit
-        The final mixture.
-    sample : SearchProblem
-        All rows or a sample of them, on which losses are estimated first.
+    network : Network
+    targets : ndarray of int, shape (n_components, n_variables)
+        Of the final mixture.
+    weights : ndarray, shape (n_batches, n_components)
+    constraints : Constraints
     max_size : int, optional
         Largest number of variables that a target sets.
+    variables : tuple of int
+        Variables that may be set.
+    sample : Evidence, optional
+        Fewer rows, held, by which the targets that are worth a look are chosen.
 
     Returns
     -------
-    list of Rival
-        Of each component in turn, the closest first.
+    list of NearEquivalent
+        Of each component in turn, the closest first. Losses are exact where rows are held, and
+        follow the quadratic expansion otherwise.
     """
-    by_quick = fit if sample is problem else sample.fit(fit.targets, fit.weights)
-    if len(by_quick.targets) < len(fit.targets):
-        by_quick, sample = fit, problem  # the sample does not support every component
-    scale = problem.n_rows / sample.n_rows
-    pricer = NeighbourPricer(sample, max_size)
-    rivals = []
-    for k, component in enumerate(fit.targets):
-        near = pricer.around(by_quick, component[None, :]).without(fit.keys).targets
-        if len(near) == 0:
-            continue
-        loss = scale * _estimated_losses(sample, by_quick, k, near)
-        found = [
-            Rival(k, near[j], _loss(problem, fit, k, near[j]))
-            for j in np.argsort(loss, kind="stable")[:_MOST]
-            if loss[j] < _WORTH_A_LOOK
-        ]
-        rivals += sorted((r for r in found if r.loss < LARGEST_LOSS), key=lambda r: r.loss)
-    return rivals
+    weights = np.atleast_2d(weights)
+    near = [_neighbours(t, network, variables, constraints, max_size, targets) for t in targets]
+    every = np.unique(np.concatenate([targets[:0], *near]), axis=0)
+    if not len(every):
+        return []
+    few, at_few = evidence, weights
+    if sample is not None:
+        few = sample
+        at_few = solve(few, network, targets, weights.mean(axis=0)[None], _ACCURACY).weights
+        if not (at_few > 0).all():
+            few, at_few = evidence, weights  # the sample does not support every component
+    found = few.compare(network, targets, at_few, every)
+    scale = evidence.total / few.total
+    place = {t.tobytes(): k for k, t in enumerate(every)}
+    likely: list[tuple[int, int]] = []
+    for k, own in enumerate(near):
+        index = np.array([place[t.tobytes()] for t in own], dtype=np.int64)
+        if index.size:
+            loss = scale * _losses(found.some(index), few.n_rows, at_few, k)
+            order = np.argsort(loss, kind="stable")[:_MOST]
+            likely += [(k, int(index[j])) for j in order if loss[j] < _WORTH_A_LOOK]
+    out: list[NearEquivalent] = []
+    if few is not evidence and evidence.held is None and likely:
+        found = evidence.compare(network, targets, weights, every)
+    for k, j in likely:
+        if evidence.held is not None:
+            loss_ = _exact_loss(evidence, network, targets, weights, k, every[j], constraints)
+        else:
+            loss_ = float(_losses(found.some(np.array([j])), evidence.n_rows, weights, k)[0])
+        if loss_ < LARGEST_LOSS:
+            out.append(NearEquivalent(k, every[j], loss_))
+    return sorted(out, key=lambda one: (one.component, one.loss))
 
 
-def likely_rivals(problem: SearchProblem, fit: Fit, max_size: int | None) -> list[tuple[int, Ints]]:
-    """Find targets that a sample of the rows can hardly tell from a component.
-
-    Parameters
-    ----------
-    problem : SearchProblem
-        The sample.
-    fit : Fit
-        The final targets, with the weights that the sample gives.
-    max_size : int, optional
-        Largest number of variables that a target sets.
-
-    Returns
-    -------
-    list of (int, ndarray)
-        Positions of components, and what could stand in their place: more rows can only set them
-        further apart.
-    """
-    pricer = NeighbourPricer(problem, max_size)
+def _neighbours(
+    target: Ints,
+    network: Network,
+    variables: tuple[int, ...],
+    constraints: Constraints,
+    max_size: int | None,
+    present: Ints,
+) -> Ints:
+    """List the permitted targets that differ in one variable and are no components."""
     found = []
-    for k, component in enumerate(fit.targets):
-        near = pricer.around(fit, component[None, :]).without(fit.keys).targets
-        if len(near) == 0:
+    for i in variables:
+        for state in range(-1, int(network.cardinalities[i])):
+            if state != target[i]:
+                other = np.array(target, dtype=np.int16)
+                other[i] = state
+                found.append(other)
+    listed = np.array(found, dtype=np.int16).reshape(-1, target.size)
+    if max_size is not None:
+        listed = listed[(listed >= 0).sum(axis=1) <= max_size]
+    keys = {t.tobytes() for t in np.asarray(present, dtype=np.int16)}
+    listed = listed[constraints.permits(listed)]
+    return np.asarray(listed[np.array([t.tobytes() not in keys for t in listed], dtype=bool)])
+
+
+def _losses(found: Comparison, n_rows: Floats, weights: Floats, k: int) -> Floats:
+    """Sum over the batches what replacing component k by each target loses."""
+    total = np.zeros(found.gradient.shape[1])
+    for b, own in enumerate(weights):
+        if own[k] <= 0:
             continue
-        loss = _estimated_losses(problem, fit, k, near)
-        order = np.argsort(loss, kind="stable")[:_MOST]
-        found += [(k, near[j]) for j in order if loss[j] < _WORTH_A_LOOK]
-    return found
-
-
-def _estimated_losses(problem: SearchProblem, fit: Fit, k: int, targets: Ints) -> Floats:
-    """Estimate what replacing component k by each target loses, by the quadratic expansion."""
-    added = problem.columns(targets) / fit.mixture[:, None]
-    relative = fit.columns / fit.mixture[:, None] * fit.counts[:, None]
-    return replacement_losses(
-        k,
-        fit.weights,
-        fit.inverse_hessian,
-        relative.sum(axis=0) - problem.n_rows,
-        added.T @ relative,
-        fit.counts @ added - problem.n_rows,
-        fit.counts @ np.square(added),
-    )
+        is_in = np.flatnonzero(own > 0)
+        place = int(np.searchsorted(is_in, k))
+        total += replacement_losses(
+            place,
+            own[is_in],
+            inverse_of(found.own_information[b][np.ix_(is_in, is_in)]),
+            found.own[b, is_in] - n_rows[b],
+            found.cross[b][:, is_in],
+            found.gradient[b] - n_rows[b],
+            found.curvature[b],
+        )
+    return total
 
 
 def replacement_losses(
@@ -145,7 +176,7 @@ def replacement_losses(
         Position of the component.
     weights : ndarray, shape (n_components,)
     inverse : ndarray, shape (n_components, n_components)
-        Inverse Hessian of the components.
+        Inverse information of the components.
     own_slope : ndarray, shape (n_components,)
         Sums of their likelihoods over the mixture's, less the number of rows; nearly zero.
     cross : ndarray, shape (n_targets, n_components)
@@ -158,6 +189,7 @@ def replacement_losses(
     ndarray, shape (n_targets,)
         In nats, over all rows; infinite where the target would not take over.
     """
+    curvature = np.maximum(curvature, 1e-300)  # a target that no row can come from
     projected = cross @ inverse
     schur = curvature - np.einsum("ks,ks->k", cross, projected)
     schur = np.maximum(schur, _LEAST_SCHUR * curvature)
@@ -172,8 +204,22 @@ def replacement_losses(
     return np.where(remaining > 0, loss, np.inf)
 
 
-def _loss(problem: SearchProblem, fit: Fit, k: int, target: Ints) -> float:
-    others = np.arange(len(fit.targets)) != k
-    targets = np.concatenate([fit.targets[others], target[None, :]])
-    replaced = problem.fit(targets, np.append(fit.weights[others], fit.weights[k]))
-    return float(fit.log_likelihood - replaced.log_likelihood)
+def _exact_loss(
+    evidence: Evidence,
+    network: Network,
+    targets: Ints,
+    weights: Floats,
+    k: int,
+    target: Ints,
+    constraints: Constraints,
+) -> float:
+    """Solve the weights again with component k replaced."""
+    replaced = np.array(targets, dtype=np.int16)
+    replaced[k] = target
+    accuracy = _ACCURACY / evidence.total
+    now = evidence.weigh(network, targets, weights)
+    allowed = weights > 0
+    fixed = constraints.fixed(replaced)
+    then = solve(evidence, network, replaced, weights, accuracy, allowed=allowed, fixed=fixed)
+    lost = now.log_density.sum() - then.sums.log_density.sum()
+    return np.inf if then.sums.n_impossible.any() else float(lost)

@@ -2,104 +2,110 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.search.certificate import Certificate, certify, price_others
-from dosift.search.near_equivalent import Rival, find_rivals
-from dosift.search.problem import Fit, SearchProblem
-from dosift.search.undecided import Candidates, find_candidates
+from dosift.likelihood.evidence import Evidence
+from dosift.model.network import Network
+from dosift.search.certificate import Certificate, certify
+from dosift.search.constraints import Constraints
+from dosift.search.near_equivalent import NearEquivalent, find_near_equivalent
+from dosift.search.pricing import Priced
+from dosift.search.undecided import Undecided, find_undecided
 
+Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """Targets around a mixture.
+class Neighbourhood:
+    """Targets around a mixture, over the network's variables.
 
     Attributes
     ----------
     certificate : Certificate or None
-    candidates : Candidates or None
-    rivals : tuple of Rival
+    undecided : Undecided or None
+    near_equivalent : tuple of NearEquivalent
     """
 
     certificate: Certificate | None = None
-    candidates: Candidates | None = None
-    rivals: tuple[Rival, ...] = ()
+    undecided: Undecided | None = None
+    near_equivalent: tuple[NearEquivalent, ...] = ()
 
-    def placed(
-        self, variables: NDArray[np.int64], n_variables: int, rank: NDArray[np.int64]
-    ) -> Surroundings:
-        """Return the same over a network's variables, with components in another order.
+    def reordered(self, rank: NDArray[np.int64]) -> Neighbourhood:
+        """Return the same with components in another order.
 
         Parameters
         ----------
-        variables : ndarray of int
-            Position in the network of each of the problem's variables.
-        n_variables : int
-            Number of variables of the network.
         rank : ndarray of int
             Positions of the components in the new order.
         """
-
-        def placed(targets: Ints) -> Ints:
-            out = np.full((len(targets), n_variables), -1, dtype=np.int16)
-            out[:, variables] = targets
-            return out
-
-        certificate, candidates = self.certificate, self.candidates
-        if certificate is not None and certificate.target is not None:
-            certificate = replace(certificate, target=placed(certificate.target[None, :])[0])
-        if candidates is not None:
-            candidates = replace(
-                candidates,
-                targets=placed(candidates.targets),
-                component_log_prior_odds=candidates.component_log_prior_odds[rank],
+        undecided = self.undecided
+        if undecided is not None:
+            undecided = replace(
+                undecided, component_log_prior_odds=undecided.component_log_prior_odds[rank]
             )
         place = np.argsort(rank)
-        rivals = [
-            Rival(int(place[r.component]), placed(r.target[None, :])[0], r.loss)
-            for r in self.rivals
-        ]
-        rivals.sort(key=lambda r: (r.component, r.loss))
-        return Surroundings(certificate, candidates, tuple(rivals))
+        near = [replace(one, component=int(place[one.component])) for one in self.near_equivalent]
+        near.sort(key=lambda one: (one.component, one.loss))
+        return Neighbourhood(self.certificate, undecided, tuple(near))
 
 
 def survey(
-    problem: SearchProblem,
-    fit: Fit,
-    sample: SearchProblem,
+    evidence: Evidence,
+    network: Network,
+    targets: Ints,
+    weights: Floats,
+    priced: Sequence[Priced],
+    scope: str,
+    variables: tuple[int, ...],
+    constraints: Constraints,
     max_size: int | None,
-    n_variables: int,
-) -> Surroundings:
+    sample: Evidence | None = None,
+) -> Neighbourhood:
     """Look around a final mixture.
 
     Parameters
     ----------
-    problem : SearchProblem
-    fit : Fit
-        With converged weights.
-    sample : SearchProblem
-        All rows or a sample of them, on which rivals are judged first.
+    evidence : Evidence
+    network : Network
+    targets : ndarray of int, shape (n_components, n_variables)
+    weights : ndarray, shape (n_batches, n_components)
+        Converged.
+    priced : sequence of Priced
+        In each batch, the targets around the mixture, or all there are, or those of a list.
+    scope : {"all", "neighbours", "candidates"}
+        Which of these they are.
+    variables : tuple of int
+        Variables that they may set.
+    constraints : Constraints
     max_size : int, optional
         Largest number of variables that a target sets.
-    n_variables : int
-        Number of variables of the network.
+    sample : Evidence, optional
+        Fewer rows, to begin with.
 
     Returns
     -------
-    Surroundings
-        Over the problem's variables.
+    Neighbourhood
+        Which targets are undecided is said of rows in one batch only.
     """
-    priced = price_others(problem, fit, max_size)
-    certificate = certify(problem, priced, n_variables)
-    if problem.constraints.known_weights.size or not np.isfinite(fit.log_likelihood):
-        return Surroundings(certificate)
-    return Surroundings(
-        certificate,
-        find_candidates(problem, fit, priced),
-        tuple(find_rivals(problem, fit, sample, max_size)),
+    weights = np.atleast_2d(weights)
+    certificate = certify(priced, scope, len(variables))
+    sums_possible = evidence.weigh(network, targets, weights)
+    if constraints.known_weights.size or sums_possible.n_impossible.any():
+        return Neighbourhood(certificate)
+    undecided = None
+    if evidence.n_batches == 1:
+        every = np.arange(network.n_variables)
+        score = constraints.score(evidence.total, network.cardinalities, every)
+        protected = constraints.protects(targets)
+        undecided = find_undecided(
+            evidence, network, targets, weights[0], priced[0], score, protected
+        )
+    near = find_near_equivalent(
+        evidence, network, targets, weights, constraints, max_size, variables, sample
     )
+    return Neighbourhood(certificate, undecided, tuple(near))

@@ -1,10 +1,13 @@
-"""Backward elimination: drop the components that do not earn their cost."""
+"""Backward elimination in the search: what does not earn its cost on complete rows is dropped."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.search.elimination import eliminate, survivors
 from dosift.search.problem import Fit, SearchProblem
 
 Floats = NDArray[np.float64]
@@ -28,28 +31,42 @@ def drop_losses(fit: Fit) -> Floats:
     return out
 
 
-def survivors(fit: Fit, costs: Floats, protected: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Components left when all that seem not to earn their cost are dropped in turn.
+@dataclass(frozen=True)
+class _Priced:
+    """A fit with what its components cost."""
 
-    Uses the quadratic model only: after each drop the other weights move to the new minimum, so
-    that of several near-equal components one stays.
-    """
-    kept = np.arange(fit.weights.size)
-    weights = fit.weights.copy()
-    inverse = fit.inverse_hessian.copy()
-    while kept.size > 1:
-        net = weights**2 / (2 * np.maximum(np.diag(inverse), 1e-300)) - costs[kept]
-        net[weights <= 0] = -np.inf
-        net[protected[kept]] = np.inf
-        worst = int(net.argmin())
-        if net[worst] >= 0:
-            break
-        column = inverse[:, worst]
-        weights = weights - column * (weights[worst] / column[worst])
-        inverse = inverse - np.outer(column, column) / column[worst]
-        keep = np.arange(kept.size) != worst
-        kept, weights, inverse = kept[keep], weights[keep], inverse[np.ix_(keep, keep)]
-    return kept
+    problem: SearchProblem
+    fit: Fit
+    price: dict[bytes, float] | None
+
+    @property
+    def costs(self) -> Floats:
+        if self.price is None:
+            return self.problem.score.costs(self.fit.targets)
+        return np.array([self.price[t.tobytes()] for t in self.fit.targets])
+
+    @property
+    def score(self) -> float:
+        return self.fit.log_likelihood - float(self.costs.sum())
+
+    def keeping(self, kept: NDArray[np.int64] | NDArray[np.bool_]) -> _Priced:
+        return replace(self, fit=self.problem.fit(self.fit.targets[kept], self.fit.weights[kept]))
+
+    def margins(self) -> Floats:
+        net = drop_losses(self.fit) - self.costs
+        net[self.problem.constraints.protects(self.fit.targets)] = np.inf
+        return net[None]
+
+    def without(self, tried: NDArray[np.int64]) -> _Priced:
+        return self.keeping(np.arange(self.fit.weights.size) != tried[0])
+
+    def gains(self, trial: _Priced, tried: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return np.array([trial.score > self.score])
+
+    def taking(
+        self, trial: _Priced, tried: NDArray[np.int64], better: NDArray[np.bool_]
+    ) -> _Priced:
+        return trial
 
 
 def prune(problem: SearchProblem, fit: Fit, costs: Floats | None = None) -> Fit:
@@ -71,38 +88,14 @@ def prune(problem: SearchProblem, fit: Fit, costs: Floats | None = None) -> Fit:
     """
     if np.isneginf(fit.log_likelihood):
         return fit  # some rows are impossible: there is no curvature to go by
-    price = (
-        dict(zip((t.tobytes() for t in fit.targets), costs, strict=True))
-        if costs is not None
-        else None
-    )
-
-    def cost_of(current: Fit) -> Floats:
-        if price is None:
-            return problem.score.costs(current.targets)
-        return np.array([price[t.tobytes()] for t in current.targets])
-
-    def value(current: Fit) -> float:
-        return current.log_likelihood - float(cost_of(current).sum())
-
-    protects = problem.constraints.protects
-    kept = survivors(fit, cost_of(fit), protects(fit.targets))
+    price = None
+    if costs is not None:
+        price = dict(zip((t.tobytes() for t in fit.targets), map(float, costs), strict=True))
+    now = _Priced(problem, fit, price)
+    protected = problem.constraints.protects(fit.targets)
+    kept = survivors(fit.weights, fit.inverse_hessian, now.costs, protected)
     if kept.size < fit.weights.size:
-        trial = problem.fit(fit.targets[kept], fit.weights[kept])
-        if value(trial) >= value(fit):
-            fit = trial
-    while fit.weights.size > 1:
-        net = drop_losses(fit) - cost_of(fit)
-        net[protects(fit.targets)] = np.inf
-        order = np.argsort(net, kind="stable")[:_TRIALS]
-        for worst in order:
-            if net[worst] > _SLACK:
-                return fit
-            keep = np.arange(fit.weights.size) != worst
-            trial = problem.fit(fit.targets[keep], fit.weights[keep])
-            if value(trial) > value(fit):
-                fit = trial
-                break
-        else:
-            return fit
-    return fit
+        trial = now.keeping(kept)
+        if trial.score >= now.score:
+            now = trial
+    return eliminate(now, slack=_SLACK, trials=_TRIALS).fit

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.search.engine import SearchResult
+from dosift.search.result import SearchResult
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]

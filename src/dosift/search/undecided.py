@@ -1,6 +1,6 @@
 """Targets that may be in the mixture besides those that were found.
 
-A target is a candidate if, brought in alone next to the components, its posterior odds are not
+A target is undecided if, brought in alone next to the components, its posterior odds are not
 negligible. The odds follow the log-likelihood's quadratic model with a prior that is stated in
 :mod:`dosift.inference.weight_posterior`.
 """
@@ -13,16 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr
 
+from dosift.likelihood.evidence import Comparison, Evidence
+from dosift.model.network import Network
+from dosift.search.elimination import inverse_of
 from dosift.search.pricing import Priced
-from dosift.search.problem import Fit, SearchProblem
 from dosift.search.score import Score
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
 
-#: Logarithm of the posterior odds below which a target is no candidate.
+#: Logarithm of the posterior odds below which a target is not undecided.
 LEAST_LOG_ODDS = -5.0
-#: Number of candidates, and of targets whose odds are computed, at most.
+#: Number of undecided targets, and of targets whose odds are computed, at most.
 _MOST, _LOOKED_AT = 64, 400
 #: Entries (configurations times targets) that may be looked at.
 _ENTRIES = 4_000_000
@@ -31,14 +33,14 @@ _LEAST_SCHUR = 1e-9
 
 
 @dataclass(frozen=True)
-class Candidates:
+class Undecided:
     """Targets that may be in the mixture besides the components.
 
     Attributes
     ----------
-    targets : ndarray of int, shape (n_candidates, n_variables)
+    targets : ndarray of int, shape (n_undecided, n_variables)
         The most probable first.
-    log_prior_odds : ndarray, shape (n_candidates,)
+    log_prior_odds : ndarray, shape (n_undecided,)
         Of being in the mixture, before the rows are seen.
     component_log_prior_odds : ndarray, shape (n_components,)
         The same for the components themselves.
@@ -49,35 +51,50 @@ class Candidates:
     component_log_prior_odds: Floats
 
 
-def find_candidates(problem: SearchProblem, fit: Fit, priced: Priced) -> Candidates:
+def find_undecided(
+    evidence: Evidence,
+    network: Network,
+    targets: Ints,
+    weights: Floats,
+    priced: Priced,
+    score: Score,
+    protected: NDArray[np.bool_],
+) -> Undecided:
     """Choose the targets that may be in the mixture besides the components.
 
     Parameters
     ----------
-    problem : SearchProblem
-    fit : Fit
-        The final mixture, with converged weights.
+    evidence : Evidence
+        In one batch.
+    network : Network
+    targets : ndarray of int, shape (n_components, n_variables)
+        Of the final mixture.
+    weights : ndarray, shape (n_components,)
+        Converged.
     priced : Priced
         Targets that are no components.
+    score : Score
+        Over the network's variables.
+    protected : ndarray of bool, shape (n_components,)
+        Components that are there by assumption.
 
     Returns
     -------
-    Candidates
+    Undecided
     """
-    m = len(fit.targets)
-    own = np.log(m) - problem.score.names(fit.targets)
-    own[problem.constraints.protects(fit.targets)] = np.inf  # they are there by assumption
+    own = np.log(len(targets)) - score.names(targets)
+    own[protected] = np.inf
     if len(priced.targets) == 0:
-        return Candidates(fit.targets[:0], np.empty(0), own)
-    length = int(np.clip(_ENTRIES // max(problem.counts.size, 1), _MOST // 4, _LOOKED_AT))
-    kept = likeliest(fit.targets, priced, problem.score, problem.n_rows, length)
-    prior = np.log(m) - problem.score.names(priced.targets[kept])
-    relative = fit.columns / fit.mixture[:, None]
-    added = problem.columns(priced.targets[kept]) / fit.mixture[:, None]
-    odds = log_odds(problem.counts, relative, added, fit.inverse_hessian, prior)
+        return Undecided(np.asarray(targets[:0], dtype=np.int16), np.empty(0), own)
+    n_distinct = 1 if evidence.held is None else len(evidence.held)
+    length = int(np.clip(_ENTRIES // max(n_distinct, 1), _MOST // 4, _LOOKED_AT))
+    kept = likeliest(targets, priced, score, evidence.total, length)
+    others = priced.targets[kept]
+    prior = np.log(len(targets)) - score.names(others)
+    odds = log_odds(evidence.compare(network, targets, weights, others), evidence.total, prior)
     order = np.argsort(-odds, kind="stable")[:_MOST]
     order = order[odds[order] > LEAST_LOG_ODDS]
-    return Candidates(priced.targets[kept[order]], prior[order], own)
+    return Undecided(others[order], prior[order], own)
 
 
 def likeliest(
@@ -106,81 +123,14 @@ def likeliest(
     return np.argsort(-quick, kind="stable")[:most]
 
 
-def candidates_from_sums(
-    targets: Ints, others: Ints, score: Score, sums: tuple[Floats, Floats], n_rows: float
-) -> Candidates:
-    """Choose candidates by sums over rows that are not held.
-
-    Parameters
-    ----------
-    targets : ndarray of int, shape (n_components, n_variables)
-        The components, with converged weights.
-    others : ndarray of int, shape (n_others, n_variables)
-        Those that may be candidates.
-    score : Score
-    sums : tuple of ndarray
-        Gradient and information, summed over the rows, of the components and then the others.
-    n_rows : float
-
-    Returns
-    -------
-    Candidates
-    """
-    m = len(targets)
-    gradient, information = sums
-    own = np.log(m) - score.names(targets)
-    prior = np.log(m) - score.names(others)
-    inverse = np.asarray(np.linalg.pinv(information[:m, :m], hermitian=True), dtype=np.float64)
-    odds = log_odds_from_sums(gradient, information, inverse, n_rows, prior)
-    kept = np.argsort(-odds, kind="stable")[:_MOST]
-    kept = kept[odds[kept] > LEAST_LOG_ODDS]
-    return Candidates(others[kept], prior[kept], own)
-
-
-def log_odds_from_sums(
-    gradient: Floats, information: Floats, inverse_hessian: Floats, n_rows: float, prior: Floats
-) -> Floats:
-    """Posterior log-odds of each target alone, as :func:`log_odds`, from sums over the rows.
-
-    Parameters
-    ----------
-    gradient : ndarray, shape (n_components + n_targets,)
-        Sums of the likelihoods over that of the mixture.
-    information : ndarray, shape (n_components + n_targets, n_components + n_targets)
-        Sums of their products.
-    inverse_hessian : ndarray, shape (n_components, n_components)
-    n_rows : float
-    prior : ndarray, shape (n_targets,)
-
-    Returns
-    -------
-    ndarray, shape (n_targets,)
-    """
-    m = len(inverse_hessian)
-    rate = float(m)
-    cross = information[m:, :m]
-    projected = cross @ inverse_hessian
-    curvature = np.diag(information)[m:]
-    schur = curvature - np.einsum("ks,ks->k", cross, projected)
-    schur = np.maximum(schur, _LEAST_SCHUR * curvature)
-    slope = gradient[m:] - n_rows - projected @ (gradient[:m] - n_rows) - rate
-    return np.asarray(log_evidence(slope, schur) + prior + np.log(rate))
-
-
-def log_odds(
-    counts: Floats, relative: Floats, added: Floats, inverse_hessian: Floats, prior: Floats
-) -> Floats:
+def log_odds(found: Comparison, n_rows: float, prior: Floats) -> Floats:
     """Posterior log-odds of each target alone, all other weights at their best.
 
     Parameters
     ----------
-    counts : ndarray, shape (n_configurations,)
-    relative : ndarray, shape (n_configurations, n_components)
-        Likelihoods of the components over that of the mixture.
-    added : ndarray, shape (n_configurations, n_targets)
-        The same of the targets.
-    inverse_hessian : ndarray, shape (n_components, n_components)
-        Of minus the log-likelihood in the components' weights.
+    found : Comparison
+        Of the targets with the components, in one batch.
+    n_rows : float
     prior : ndarray, shape (n_targets,)
         Log-odds before the rows are seen.
 
@@ -188,14 +138,12 @@ def log_odds(
     -------
     ndarray, shape (n_targets,)
     """
-    n_rows, rate = float(counts.sum()), float(relative.shape[1])
-    relative = relative * counts[:, None]
-    cross = added.T @ relative
-    projected = cross @ inverse_hessian
-    curvature = counts @ np.square(added)
+    rate = float(found.own.shape[1])
+    cross, curvature = found.cross[0], found.curvature[0]
+    projected = cross @ inverse_of(found.own_information[0])
     schur = curvature - np.einsum("ks,ks->k", cross, projected)
     schur = np.maximum(schur, _LEAST_SCHUR * curvature)
-    slope = counts @ added - n_rows - projected @ (relative.sum(axis=0) - n_rows) - rate
+    slope = found.gradient[0] - n_rows - projected @ (found.own[0] - n_rows) - rate
     return np.asarray(log_evidence(slope, schur) + prior + np.log(rate))
 
 

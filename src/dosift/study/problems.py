@@ -18,6 +18,7 @@ from dosift.errors import DosiftError, InputError, MissingDependencyError
 from dosift.io import read_network
 from dosift.learning.learn import DEFAULT_PRIOR
 from dosift.learning.tables import learn_from_codes
+from dosift.likelihood.evidence import Evidence
 from dosift.methods import Options, estimate
 from dosift.model import Mixture, Network
 from dosift.model.evaluation import compare_codes
@@ -199,7 +200,8 @@ def solve(seed: int, max_size: int | None, task: Task) -> dict[str, Any]:
             warnings.simplefilter("ignore")  # of fits that are poor: the scores will tell
             # Without the estimator's standard errors and check of the fit, which take time.
             configurations = collapse(codes, network.cardinalities)
-            found = estimate(task.method, network, configurations, Options())
+            evidence = Evidence.of_configurations(network, configurations)
+            found = estimate(task.method, network, evidence, Options())
     except DosiftError as error:
         return {**record, "refused": str(error)}
     except MemoryError:

@@ -1,0 +1,200 @@
+"""One door for rows: whatever holds them, out come blocks with their batch and label beside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dosift.data.blocks import Beside, Block, MemoryBlocks, RowBlocks, available_threads
+from dosift.data.configurations import collapse
+from dosift.data.encode import Encoded
+from dosift.data.engines import engine_blocks, engine_of, named_columns
+from dosift.data.read import load_rows
+from dosift.data.side_columns import SideColumn, load_with_columns, side_column
+from dosift.errors import InputError
+from dosift.model.network import Network
+from dosift.utils.sklearn_api import as_codes
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Rows that were read and encoded.
+
+    Attributes
+    ----------
+    rows : RowBlocks
+        A table in memory is collapsed to its distinct rows.
+    inverse : ndarray of int64, shape (n_rows,), or None
+        For a table in memory, the position of each input row among the distinct ones; -1 for a
+        row of weight zero whose like no other row is.
+    library : str
+        The library of the table, as in :class:`~dosift.data.Encoded`.
+    batch, labels : SideColumn or None
+        What was given beside the variables of a table in memory.
+    owned : bool
+        Whether the rows were taken from an engine, and must be given back.
+    """
+
+    rows: RowBlocks
+    inverse: NDArray[np.int64] | None
+    library: str
+    batch: SideColumn | None = None
+    labels: SideColumn | None = None
+    owned: bool = False
+
+    def first_row(self, distinct: NDArray[np.bool_]) -> int | None:
+        """Find the number of the first input row (from 1) that is one of some distinct ones."""
+        if self.inverse is None:
+            return None
+        found = np.append(distinct, False)[self.inverse]
+        return int(found.argmax()) + 1
+
+    def close(self) -> None:
+        """Give back what was taken from an engine."""
+        if self.owned:
+            self.rows.close()
+
+
+def load(
+    source: Any,
+    network: Network,
+    *,
+    batch: Any = None,
+    labels: Any = None,
+    sample_weight: ArrayLike | None = None,
+    batches: tuple[str, ...] | None = None,
+    layer: str | None = None,
+) -> Loaded:
+    """Read and encode rows, with what stands beside them.
+
+    Parameters
+    ----------
+    source : dataframe, mapping of columns, ndarray of int, path, Encoded, RowBlocks or Loaded
+        Rows that were loaded, rows in blocks, and tables that an engine holds, stay where they are.
+    network : Network
+    batch, labels : str or array-like, shape (n_rows,), optional
+        One value for each row, or the name of the column that holds it.
+    sample_weight : array-like, shape (n_rows,), optional
+        Non-negative multiplicities of the rows.
+    batches : tuple of str, optional
+        The batches that there may be, in the order of their positions; those that occur, sorted, by
+        default.
+    layer : str, optional
+        Of a .h5ad file, the layer that holds the states.
+
+    Returns
+    -------
+    Loaded
+
+    Raises
+    ------
+    InputError
+        As reading and encoding say, or if what stands beside does not fit the rows.
+    """
+    beside = {"batch": batch, "labels": labels, "sample_weight": sample_weight}
+    if isinstance(source, Loaded | RowBlocks):
+        return _blocks(source, network, beside)
+    if engine_of(source) is not None:
+        for name, value in beside.items():
+            if value is not None and not (isinstance(value, str) and name != "sample_weight"):
+                raise InputError(
+                    f"{name} of rows that an engine holds must be the name of a column of theirs"
+                    if name != "sample_weight"
+                    else "rows that an engine holds have no sample_weight; repeat the rows instead"
+                )
+        rows = engine_blocks(source, named_columns(source, network, batch, labels))
+        return Loaded(rows, None, rows.library, owned=True)
+    encoded, (of_batch, marks) = _encoded(source, network, batch, labels, layer)
+    weight = checked_weight(sample_weight, encoded.codes.shape[0])
+    names: tuple[str, ...] = ()
+    place = None
+    if of_batch is not None:
+        _check_complete(of_batch)
+        names = of_batch.texts if batches is None else batches
+        place = of_batch.positions(names)
+    own = Beside(names, () if marks is None else marks.texts)
+    block = Block(
+        encoded.codes,
+        np.empty(0),
+        place,
+        marks.index if marks is not None and own.labels else None,
+    )
+    sizes = np.concatenate([network.cardinalities, own.cardinalities])
+    found = collapse(own.wide(block), sizes, weight)
+    rows = MemoryBlocks(found.codes, found.counts, available_threads(), own)
+    rows.library = encoded.library
+    return Loaded(rows, found.inverse, encoded.library, of_batch, marks)
+
+
+def _blocks(source: RowBlocks | Loaded, network: Network, beside: dict[str, Any]) -> Loaded:
+    for name, value in beside.items():
+        if value is not None:
+            raise InputError(
+                f"rows in blocks cannot be combined with {name}; they carry it themselves where "
+                "it was named as they were stored"
+            )
+    loaded = Loaded(source, None, source.library) if isinstance(source, RowBlocks) else source
+    if loaded.rows.n_variables != network.n_variables:
+        raise InputError("the rows were read for another network")
+    return replace(loaded, owned=False)
+
+
+def _encoded(
+    source: Any, network: Network, batch: Any, labels: Any, layer: str | None
+) -> tuple[Encoded, tuple[SideColumn | None, SideColumn | None]]:
+    """Encode rows, and take what is said of each beside its variables."""
+    columns = {"batch": batch, "labels": labels}
+    named = [value for value in columns.values() if isinstance(value, str)]
+    if named:
+        encoded, found = load_with_columns(source, network, named, allow_missing=True, layer=layer)
+    elif isinstance(source, Encoded):
+        encoded, found = source, []
+    else:
+        rows = as_codes(source, network.n_variables)
+        encoded, found = load_rows(rows, network, allow_missing=True, layer=layer), []
+    by_name = dict(zip(named, found, strict=True))
+    n_rows = encoded.codes.shape[0]
+
+    def column(name: str, value: Any) -> SideColumn | None:
+        if value is None:
+            return None
+        return by_name[value] if isinstance(value, str) else side_column(value, n_rows, name)
+
+    return encoded, (column("batch", batch), column("labels", labels))
+
+
+def _check_complete(column: SideColumn) -> None:
+    """Refuse rows that belong to no batch."""
+    missing = column.index < 0
+    if missing.any():
+        raise InputError(
+            f"{column.name} is empty in data row {int(missing.argmax()) + 1} "
+            f"({int(missing.sum())} such row(s)); every row needs its batch",
+            path=column.path,
+        )
+
+
+def checked_weight(sample_weight: ArrayLike | None, n_rows: int) -> Floats | None:
+    """Check the weights of rows.
+
+    Raises
+    ------
+    InputError
+        If there is not one finite number that is not negative for each row, or they sum to zero.
+    """
+    if sample_weight is None:
+        return None
+    try:
+        weight = np.asarray(sample_weight, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError("sample_weight must hold one number for each row") from None
+    if weight.shape != (n_rows,):
+        raise InputError(f"sample_weight has shape {weight.shape}; {n_rows} rows need ({n_rows},)")
+    if not np.all(np.isfinite(weight)) or weight.min() < 0 or weight.sum() <= 0:
+        raise InputError("sample_weight must be finite and not negative, with a positive sum")
+    return weight

@@ -1,0 +1,478 @@
+"""Evidence: what the rows say, as columns and sums of fixed size.
+
+The same numbers whether rows are held or visited in blocks, complete or not, in one batch or in
+many, labelled or not. Whatever judges a mixture asks here: the search (which targets pay), the
+inference (how sure) and the checks. Rows that are held remember the columns of targets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from dosift.data.blocks import Block, MemoryBlocks, RowBlocks
+from dosift.data.configurations import Configurations
+from dosift.likelihood.columns import RowLikelihoods, TargetColumns, is_plain
+from dosift.likelihood.first_pass import CountFamilies
+from dosift.likelihood.rates import family_counts, reference_log_likelihood
+from dosift.model.network import Network
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.integer]
+#: Takes the likelihoods of some rows, and returns sums over them.
+Work = Callable[[RowLikelihoods], tuple[Floats, ...]]
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """A task for blocks: likelihoods, and some work on them."""
+
+    columns: TargetColumns
+    pooled: bool
+    work: Work
+
+    def __call__(self, block: Block) -> tuple[Floats, ...]:
+        if self.pooled and block.batch is not None:
+            block = replace(block, batch=None)
+        return self.work(self.columns(block))
+
+
+@dataclass(frozen=True)
+class WeightSums:
+    """Sums over the rows of each batch at given weights.
+
+    Attributes
+    ----------
+    gradient : ndarray, shape (n_batches, n_targets)
+        ``sum_r c_r L_rt / f_r`` over the rows that the mixture can produce.
+    information : ndarray, shape (n_batches, n_targets, n_targets)
+        ``sum_r c_r L_rs L_rt / f_r^2`` over these.
+    log_density : ndarray, shape (n_batches,)
+        ``sum_r c_r log f_r`` over these, relative to the reference measure, in nats.
+    n_possible, n_impossible : ndarray, shape (n_batches,)
+        Rows that the mixture can produce, and others.
+    """
+
+    gradient: Floats
+    information: Floats
+    log_density: Floats
+    n_possible: Floats
+    n_impossible: Floats
+
+    @property
+    def gap(self) -> Floats:
+        """No other weights gain more than this, in nats a row; shape (n_batches,)."""
+        largest = self.gradient.max(axis=1) / np.maximum(self.n_possible, 1e-300)
+        return np.asarray(np.maximum(largest - 1.0, 0.0))
+
+    def some(self, targets: NDArray[np.int64]) -> WeightSums:
+        """Return the sums of some targets."""
+        information = self.information[:, targets][:, :, targets]
+        return replace(self, gradient=self.gradient[:, targets], information=information)
+
+
+def mixture_of(rows: RowLikelihoods, columns: Floats, weights: Floats) -> Floats:
+    """Density of each row under the weights of its batch.
+
+    Parameters
+    ----------
+    rows : RowLikelihoods
+    columns : ndarray, shape (n_rows, n_components or more)
+    weights : ndarray, shape (n_batches, n_components)
+
+    Returns
+    -------
+    ndarray, shape (n_rows,)
+    """
+    m = weights.shape[1]
+    if rows.block.batch is None:
+        return np.asarray(columns[:, :m] @ weights[0])
+    out = np.empty(len(columns))
+    for b, at in rows.groups:
+        out[at] = columns[at, :m] @ weights[b]
+    return out
+
+
+@dataclass(frozen=True)
+class SumWeights:
+    """Work that computes :class:`WeightSums`.
+
+    Attributes
+    ----------
+    targets : ndarray of int, shape (n_targets, n_variables)
+        Components, maybe followed by others.
+    weights : ndarray, shape (n_batches, n_components)
+    """
+
+    targets: Ints
+    weights: Floats
+
+    def __call__(self, rows: RowLikelihoods) -> tuple[Floats, ...]:
+        """Sum over some rows, in the order of the fields of :class:`WeightSums`."""
+        n_batches, n_targets = len(self.weights), len(self.targets)
+        gradient = np.zeros((n_batches, n_targets))
+        information = np.zeros((n_batches, n_targets, n_targets))
+        numbers = np.zeros((3, n_batches))
+        columns = rows.columns(self.targets)
+        every = mixture_of(rows, columns, self.weights)
+        log_scale = np.broadcast_to(np.asarray(rows.log_scale), every.shape)
+        for b, at in rows.groups:
+            some, mixture = columns[at], every[at]
+            counts, scale = rows.block.counts[at], log_scale[at]
+            possible = mixture > 0
+            if not possible.all():
+                numbers[2, b] = counts[~possible].sum()
+                some, mixture = some[possible], mixture[possible]
+                counts, scale = counts[possible], scale[possible]
+            # Scaled by the root of the counts, so that the product is symmetric.
+            root = np.sqrt(counts)
+            scaled = some * (root / mixture)[:, None]
+            gradient[b], information[b] = root @ scaled, scaled.T @ scaled
+            numbers[:2, b] = counts @ (np.log(mixture) + scale), counts.sum()
+        return gradient, information, numbers
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Sums that compare other targets with the components of a mixture, for each batch.
+
+    Attributes
+    ----------
+    own : ndarray, shape (n_batches, n_components)
+        Sums of the components' likelihoods over the mixture's.
+    own_information : ndarray, shape (n_batches, n_components, n_components)
+    gradient, curvature : ndarray, shape (n_batches, n_others)
+        Sums of the others' likelihoods over the mixture's, and of the squares.
+    cross : ndarray, shape (n_batches, n_others, n_components)
+        Information between others and components.
+    """
+
+    own: Floats
+    own_information: Floats
+    gradient: Floats
+    curvature: Floats
+    cross: Floats
+
+    def some(self, others: NDArray[np.int64]) -> Comparison:
+        """Return the comparison of some of the others."""
+        return replace(
+            self,
+            gradient=self.gradient[:, others],
+            curvature=self.curvature[:, others],
+            cross=self.cross[:, others],
+        )
+
+
+#: Others whose columns are held at a time.
+_AT_A_TIME = 128
+
+
+@dataclass(frozen=True)
+class _Compare:
+    """Work that computes a :class:`Comparison`."""
+
+    targets: Ints
+    weights: Floats
+    others: Ints
+
+    def __call__(self, rows: RowLikelihoods) -> tuple[Floats, ...]:
+        n_batches, m = self.weights.shape
+        own, information = np.zeros((n_batches, m)), np.zeros((n_batches, m, m))
+        gradient = np.zeros((n_batches, len(self.others)))
+        curvature, cross = np.zeros_like(gradient), np.zeros((*gradient.shape, m))
+        columns = rows.columns(self.targets)
+        mixture = mixture_of(rows, columns, self.weights)
+        ratio = np.divide(1.0, mixture, out=np.zeros_like(mixture), where=mixture > 0)
+        relative = columns * ratio[:, None]
+        weighted = relative * rows.block.counts[:, None]
+        for b, at in rows.groups:
+            own[b] = weighted[at].sum(axis=0)
+            information[b] = weighted[at].T @ relative[at]
+        for start in range(0, len(self.others), _AT_A_TIME):
+            part = slice(start, start + _AT_A_TIME)
+            added = rows.columns(self.others[part]) * ratio[:, None]
+            for b, at in rows.groups:
+                gradient[b, part] = rows.block.counts[at] @ added[at]
+                curvature[b, part] = rows.block.counts[at] @ np.square(added[at])
+                cross[b, part] = added[at].T @ weighted[at]
+        return own, information, gradient, curvature, cross
+
+
+@dataclass(frozen=True)
+class _TeachFamilies:
+    """Work that also counts families, each row as far as it was left alone."""
+
+    targets: Ints
+    weights: Floats
+    learners: tuple[int, ...]
+
+    def __call__(self, rows: RowLikelihoods) -> tuple[Floats, ...]:
+        sums = SumWeights(self.targets, self.weights)(rows)
+        every = mixture_of(rows, rows.columns(self.targets), self.weights)
+        share = np.divide(rows.block.counts, every, out=np.zeros_like(every), where=every > 0)
+        if rows.block.label is not None:  # labelled rows have taught already
+            share = np.where(rows.block.label < 0, share, 0.0)
+        found = rows.expanded(self.targets)
+        share = found.of_rows(share)
+        batch = rows.block.batch
+        weights = self.weights[0] if batch is None else found.of_rows(self.weights[batch])
+        joint = found.columns * weights * share[:, None]
+        total = joint.sum(axis=1)
+        families = []
+        for i in self.learners:
+            sets = self.targets[:, i] >= 0
+            alone = total
+            if sets.any():
+                # A row counts as much as the posterior of the targets that leave the variable.
+                alone = np.maximum(total - joint[:, sets].sum(axis=1), 0.0)
+            families.append(family_counts(rows.network, i, found.codes, alone))
+        return *sums, *families
+
+
+class Evidence:
+    """What the rows say about mixtures.
+
+    Made by :meth:`of_rows`, :meth:`held_rows` or :meth:`of_configurations`.
+
+    Attributes
+    ----------
+    rows : RowBlocks
+        All rows that count.
+    held : Block or None
+        The same, collapsed, where they are few enough.
+    n_batches : int
+        One where rows have no batches.
+    n_rows : ndarray, shape (n_batches,)
+    without_batch : float
+        Rows that have none though others do.
+    incomplete : float
+        Rows with missing values.
+    families : tuple of ndarray
+        Counts of each variable with its parents, in the rows that lack none of them.
+    labels : ndarray of int, shape (n_labels, n_variables), or None
+        The targets of labelled rows, where these count.
+    """
+
+    def __init__(
+        self,
+        rows: RowBlocks,
+        held: Block | None,
+        counted: Sequence[Floats],
+        labels: Ints | None = None,
+        pooled: bool = False,
+    ) -> None:
+        self.rows, self.held, self.labels = rows, held, labels
+        self.n_rows = np.asarray(counted[0][:-1], dtype=np.float64)
+        self.without_batch = float(counted[0][-1])
+        self.incomplete = float(counted[1])
+        self.families = tuple(counted[2:])
+        self._counted = counted
+        self._pooled = pooled
+        self._under: RowLikelihoods | None = None
+
+    @classmethod
+    def of_rows(
+        cls,
+        network: Network,
+        rows: RowBlocks,
+        counted: Sequence[Floats] | None = None,
+        labels: Ints | None = None,
+    ) -> Evidence:
+        """Take rows that are visited in blocks.
+
+        Parameters
+        ----------
+        network : Network
+            Gives the families.
+        rows : RowBlocks
+        counted : sequence of ndarray, optional
+            From :class:`~dosift.likelihood.first_pass.CountFamilies`, if that was done.
+        labels : ndarray of int, shape (n_labels, n_variables), optional
+            The targets that labels stand for, where labelled rows count.
+        """
+        if counted is None:
+            counted = rows.sum(CountFamilies(network, max(len(rows.beside.batches), 1)))
+        return cls(rows, None, counted, labels)
+
+    @classmethod
+    def held_rows(
+        cls, network: Network, rows: MemoryBlocks, labels: Ints | None = None
+    ) -> Evidence:
+        """Take distinct rows that are held in memory.
+
+        Parameters
+        ----------
+        network : Network
+        rows : MemoryBlocks
+        labels : ndarray of int, optional
+            As for :meth:`of_rows`.
+        """
+        counted = CountFamilies(network, max(len(rows.beside.batches), 1))(rows.whole)
+        return cls(rows, rows.whole, counted, labels)
+
+    @classmethod
+    def of_configurations(cls, network: Network, configurations: Configurations) -> Evidence:
+        """Take distinct rows without batches and labels."""
+        return cls.held_rows(network, MemoryBlocks(configurations.codes, configurations.counts))
+
+    @property
+    def n_batches(self) -> int:
+        """Number of batches; one where rows have none."""
+        return int(self.n_rows.size)
+
+    @property
+    def total(self) -> float:
+        """Number of rows."""
+        return float(self.n_rows.sum())
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether rows are held, complete, in one batch and without labels."""
+        held = self.held
+        return (
+            held is not None and not self.incomplete and self.n_batches == 1 and held.label is None
+        )
+
+    @cached_property
+    def pooled(self) -> Evidence:
+        """The same rows without their batches."""
+        if self.n_batches == 1:
+            return self
+        held = None if self.held is None else replace(self.held, batch=None)
+        counted = (np.array([self.total, 0.0]), *self._counted[1:])
+        return Evidence(self.rows, held, counted, self.labels, pooled=True)
+
+    @property
+    def configurations(self) -> Configurations:
+        """Distinct rows, where they are held; a label or batch is left out of the codes."""
+        assert self.held is not None
+        codes = np.asfortranarray(self.held.values)
+        return Configurations(codes, self.held.counts, np.empty(0, dtype=np.int64))
+
+    def sum(self, network: Network, targets: Ints, work: Work) -> tuple[Floats, ...]:
+        """Sum some work over all rows.
+
+        Parameters
+        ----------
+        network : Network
+        targets : ndarray of int, shape (n_targets, n_variables)
+            All whose columns the work asks for.
+        work : callable
+            Takes :class:`~dosift.likelihood.columns.RowLikelihoods`; picklable.
+
+        Returns
+        -------
+        tuple of ndarray
+        """
+        absolute = self.incomplete > 0
+        if self.held is not None:
+            with threadpool_limits(1):
+                return work(self.under(network, targets))
+        columns = TargetColumns(network, targets, self.labels, absolute)
+        return self.rows.sum(_Pass(columns, self._pooled, work))
+
+    def visit(self, task: Callable[[Block], tuple[Floats, ...]]) -> tuple[Floats, ...]:
+        """Sum a task that needs no likelihoods over all rows.
+
+        Parameters
+        ----------
+        task : callable
+            Takes a block; picklable.
+        """
+        return self.rows.sum(task) if self.held is None else task(self.held)
+
+    def under(self, network: Network, targets: Ints) -> RowLikelihoods:
+        """Likelihoods of the rows that are held; they remember their columns.
+
+        Parameters
+        ----------
+        network : Network
+        targets : ndarray of int, shape (n_targets, n_variables)
+            All whose columns will be asked for.
+
+        Returns
+        -------
+        RowLikelihoods
+        """
+        assert self.held is not None
+        plain = is_plain(network, targets)
+        now = self._under
+        if now is None or now.network is not network or (now.plain and not plain):
+            now = RowLikelihoods(
+                network, self.held, plain, self.labels, self.incomplete > 0, remember=True
+            )
+            self._under = now
+        return now
+
+    def reference(self, network: Network) -> float:
+        """Log-likelihood (nats, all rows) of the measure that densities are relative to."""
+        return 0.0 if self.incomplete else reference_log_likelihood(network, self.families)
+
+    def weigh(
+        self, network: Network, targets: Ints, weights: Floats, others: Ints | None = None
+    ) -> WeightSums:
+        """Sum gradient, information and log-likelihood.
+
+        Parameters
+        ----------
+        network : Network
+        targets : ndarray of int, shape (n_components, n_variables)
+        weights : ndarray, shape (n_batches, n_components)
+        others : ndarray of int, shape (n_others, n_variables), optional
+            Targets outside the mixture that gradient and information are also wanted for.
+
+        Returns
+        -------
+        WeightSums
+        """
+        together = targets if others is None else np.concatenate([targets, others])
+        gradient, information, numbers = self.sum(
+            network, together, SumWeights(together, np.atleast_2d(weights))
+        )
+        return WeightSums(gradient, information, *numbers)
+
+    def compare(self, network: Network, targets: Ints, weights: Floats, others: Ints) -> Comparison:
+        """Compare other targets with the components of a mixture.
+
+        Parameters
+        ----------
+        network : Network
+        targets : ndarray of int, shape (n_components, n_variables)
+        weights : ndarray, shape (n_batches, n_components)
+        others : ndarray of int, shape (n_others, n_variables)
+
+        Returns
+        -------
+        Comparison
+        """
+        together = np.concatenate([targets, others])
+        work = _Compare(np.asarray(targets), np.atleast_2d(weights), np.asarray(others))
+        return Comparison(*self.sum(network, together, work))
+
+    def teach(
+        self, network: Network, targets: Ints, weights: Floats, learners: Sequence[int]
+    ) -> tuple[WeightSums, list[Floats]]:
+        """Do the E step of EM for the tables, next to the sums for the weights.
+
+        Parameters
+        ----------
+        network : Network
+        targets : ndarray of int, shape (n_components, n_variables)
+        weights : ndarray, shape (n_batches, n_components)
+        learners : sequence of int
+            Variables whose tables are taught.
+
+        Returns
+        -------
+        sums : WeightSums
+        families : list of ndarray
+            Expected counts of each learner with its parents, in rows that left it alone.
+        """
+        work = _TeachFamilies(targets, np.atleast_2d(weights), tuple(learners))
+        gradient, information, numbers, *families = self.sum(network, targets, work)
+        return WeightSums(gradient, information, *numbers), list(families)

@@ -1,0 +1,240 @@
+"""Penalised maximum likelihood: the search, and the choice among what it proposes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.data.blocks import Block
+from dosift.data.configurations import collapse, thin
+from dosift.data.sample import hash_rows
+from dosift.likelihood.columns import RowLikelihoods
+from dosift.likelihood.evidence import Evidence
+from dosift.likelihood.solve import solve
+from dosift.methods.options import Options, Progress
+from dosift.methods.proposals import Proposals, Proposer
+from dosift.model.network import Network
+from dosift.search.constraints import NOTHING_LEFT, Constraints
+from dosift.search.engine import find_targets
+from dosift.search.joint import JointFitter
+from dosift.search.neighbourhood import survey
+from dosift.search.result import SearchResult, ranked
+from dosift.search.screening import SCREEN_FROM, screen_families
+from dosift.search.selection import Mixture, Selection
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.integer]
+
+#: Rows of a sample by which targets that may replace a component are looked for.
+_FEW_ROWS = 2**13
+#: Distinct rows from which such a sample is taken.
+_MANY = 3000
+#: Configurations without any explanation that join the sample, and how often it is searched again.
+_MOST_IMPOSSIBLE, _MAX_SEARCHES = 256, 3
+
+
+def estimate_likelihood(
+    network: Network, evidence: Evidence, sample: Block | None, options: Options, tell: Progress
+) -> SearchResult:
+    """Find targets and weights, whatever the rows are.
+
+    Parameters
+    ----------
+    network : Network
+    evidence : Evidence
+        All rows.
+    sample : Block or None
+        Some of them, where they are not held.
+    options : Options
+    tell : callable
+        Called with a stage's name, the steps done and the steps in all.
+
+    Returns
+    -------
+    SearchResult
+    """
+    constraints = options.constraints or Constraints.none(network.cardinalities)
+    if evidence.is_plain:
+        return find_targets(
+            network,
+            evidence.configurations,
+            max_size=options.max_size,
+            refine=options.refine,
+            gap=options.gap,
+            progress=tell,
+            constraints=constraints,
+        )
+    if constraints.rest <= NOTHING_LEFT:
+        known, weights = constraints.known, constraints.known_weights
+        return _whole(evidence, network, known, weights[None], constraints)
+    held = evidence.held if sample is None else sample
+    assert held is not None
+    if held.label is not None:
+        held = held.part(held.label < 0)
+    proposer = Proposer(network, constraints, options.max_size, options.refine, tell)
+    found = _explaining_all(proposer, evidence, held)
+    network, start = _taught(network, evidence, found, options, tell)
+    tell("weighing targets", 0, None)
+    variables = _variables(evidence, network, found.targets)
+    selection = Selection(evidence, network, constraints, variables, options.max_size)
+    chosen = selection.run(found.targets, start)
+    final = selection.solved(chosen.targets, chosen.weights, chosen.allowed, options.gap)
+    tell("looking around", 0, None)
+    return _surveyed(selection, final, options, _few(network, held, constraints))
+
+
+def _explaining_all(proposer: Proposer, evidence: Evidence, block: Block) -> Proposals:
+    """Search; rows that a sample did not hold and the answer makes impossible join it."""
+    found = proposer.propose(block)
+    if evidence.held is not None:
+        return found
+    for _ in range(_MAX_SEARCHES - 1):
+        if found.network.is_positive:
+            break
+        task = _Impossible(found.targets, proposer.network.cardinalities)
+        left_out = evidence.rows.reduce(_Rows(found.network, found.targets, task), task.merge)
+        if not len(left_out):
+            break
+        values = np.concatenate([block.values, left_out])
+        batch = block.batch
+        if batch is not None:  # their own batch was not kept; the pool is searched, too
+            batch = np.append(batch, np.zeros(len(left_out), dtype=batch.dtype))
+        block = Block(values, np.append(block.counts, np.ones(len(left_out))), batch)
+        found = proposer.propose(block)
+    return found
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """A task for blocks that begins with likelihoods of targets."""
+
+    network: Network
+    targets: Ints
+    work: Callable[[RowLikelihoods], Ints]
+
+    def __call__(self, block: Block) -> Ints:
+        return self.work(RowLikelihoods(self.network, block, False))
+
+
+@dataclass(frozen=True)
+class _Impossible:
+    """Collects configurations that none of some targets can produce, a few of them.
+
+    Which ones does not depend on the order of the rows.
+    """
+
+    targets: Ints
+    cardinalities: NDArray[np.int64]
+
+    def __call__(self, rows: RowLikelihoods) -> Ints:
+        columns = rows.columns(self.targets)
+        return self._first(rows.block.values[~(columns > 0).any(axis=1)])
+
+    def merge(self, one: Ints, other: Ints) -> Ints:
+        """Bring those of two blocks together."""
+        return self._first(np.concatenate([one, other]))
+
+    def _first(self, codes: Ints) -> Ints:
+        rows = collapse(codes, self.cardinalities).codes
+        # Evenly over all of them, by a hash; the first in the alphabet would be much alike.
+        order = np.argsort(hash_rows(rows, 0), kind="stable")[:_MOST_IMPOSSIBLE]
+        return np.asarray(rows[np.sort(order)])
+
+
+def _taught(
+    network: Network, evidence: Evidence, found: Proposals, options: Options, tell: Progress
+) -> tuple[Network, Floats | None]:
+    """Let all rows teach a learned network, where the search saw others than these."""
+    pooled = found.pooled
+    if not options.refine or network.control is None:
+        return found.network, None
+    if evidence.held is not None and not evidence.incomplete:
+        return found.network, None
+    tell("refining the network", 0, None)
+    fitter = JointFitter(network, evidence.pooled, options.constraints)
+    joint = fitter.fit(found.network, pooled.targets, pooled.weights)
+    return joint.network, None
+
+
+def _variables(evidence: Evidence, network: Network, targets: Ints) -> tuple[int, ...]:
+    """Variables that the targets set, and those that the counts of their families point to."""
+    is_set = set(np.flatnonzero((targets >= 0).any(axis=0)).tolist())
+    if network.n_variables <= SCREEN_FROM:
+        return tuple(np.flatnonzero(network.cardinalities > 1).tolist()) or (0,)
+    return tuple(sorted(is_set | set(screen_families(network, evidence.families)))) or (0,)
+
+
+def _few(network: Network, block: Block, constraints: Constraints) -> Evidence | None:
+    """Take a few complete rows, for a first look at what could replace a component."""
+    if block.has_missing or len(block) <= _MANY or not constraints.is_free:
+        return None
+    rows = collapse(block.values, network.cardinalities, block.counts)
+    return Evidence.of_configurations(network, thin(rows, _FEW_ROWS))
+
+
+def _surveyed(
+    selection: Selection, final: Mixture, options: Options, few: Evidence | None
+) -> SearchResult:
+    """Look around the final mixture."""
+    constraints, evidence = selection.constraints, selection.evidence
+    scope = "neighbours" if constraints.candidates is None else "candidates"
+    found = survey(
+        evidence,
+        selection.network,
+        final.targets,
+        final.weights,
+        selection.priced(final),
+        scope,
+        selection.variables,
+        constraints,
+        options.max_size,
+        few,
+    )
+    pooled, batch_weights, gap = final.weights[0], None, float(final.solution.gap.max())
+    converged = bool(final.solution.converged.all())
+    if evidence.n_batches > 1 or evidence.rows.beside.batches:
+        share = evidence.n_rows / evidence.total
+        start = (share @ final.weights)[None]
+        together = solve(
+            evidence.pooled,
+            selection.network,
+            final.targets,
+            start,
+            options.gap,
+            fixed=constraints.fixed(final.targets),
+        )
+        pooled, batch_weights = together.weights[0], final.weights
+        converged &= bool(together.converged.all())
+        gap = max(gap, float(together.gap.max()))
+    return ranked(
+        evidence.pooled,
+        selection.network,
+        final.targets,
+        pooled,
+        constraints=constraints,
+        converged=converged,
+        gap=gap,
+        neighbourhood=found,
+        batch_weights=batch_weights,
+    )
+
+
+def _whole(
+    evidence: Evidence, network: Network, targets: Ints, weights: Floats, constraints: Constraints
+) -> SearchResult:
+    """Evaluate a mixture whose weights are all known."""
+    batches = None
+    if evidence.rows.beside.batches:
+        batches = np.repeat(weights, evidence.n_batches, axis=0)
+    return ranked(
+        evidence.pooled,
+        network,
+        targets,
+        weights[0],
+        constraints=constraints,
+        gap=0.0,
+        batch_weights=batches,
+    )

@@ -1,0 +1,47 @@
+"""What a method may be told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dosift.likelihood.weights import DEFAULT_GAP
+from dosift.search.constraints import Constraints
+
+Progress = Callable[[str, int, "int | None"], None]
+
+#: Threshold of the paper's code on weights.
+DEFAULT_EPSILON = 1e-3
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a method may be told.
+
+    Attributes
+    ----------
+    max_size : int or None
+        Largest number of variables that a target sets (likelihood, em, brute-force).
+    refine : bool
+        Whether the mixture rows teach a learned network too (likelihood).
+    gap : float
+        Optimality gap of the weights, in nats a row (likelihood).
+    epsilon : float
+        Weights below this are dropped (moments, em, brute-force).
+    delta : float or None
+        Added to every count of control rows; None for one over their number (moments).
+    constraints : Constraints or None
+        What is known about targets (likelihood; in part em and brute-force).
+    """
+
+    max_size: int | None = None
+    refine: bool = True
+    gap: float = DEFAULT_GAP
+    epsilon: float = DEFAULT_EPSILON
+    delta: float | None = None
+    constraints: Constraints | None = None
+
+
+def silent(stage: str, done: int, total: int | None) -> None:
+    """Tell nobody."""
+    return

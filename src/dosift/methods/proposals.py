@@ -1,0 +1,157 @@
+"""Targets proposed by searches on complete rows in memory, whatever the rows are.
+
+The search proper needs complete rows that are held. It gets the rows themselves, a sample of them
+where they are too many, and where values are missing rows that are filled in as the mixture found
+so far would (structural EM; Friedman, 1998), until it finds nothing new. What is common shows in
+the pool of all batches; what is rare in the pool may be common in one batch: so targets are looked
+for in the pool and in each batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.data.blocks import Block
+from dosift.data.configurations import Configurations, collapse
+from dosift.model.network import Network
+from dosift.search.constraints import Constraints
+from dosift.search.engine import find_targets
+from dosift.search.filling import filled_in
+from dosift.search.moves import merges
+from dosift.search.result import SearchResult
+
+Ints = NDArray[np.integer]
+Progress = Callable[[str, int, "int | None"], None]
+
+#: Rounds of filling in and searching.
+_ROUNDS = 3
+#: The search begins with the complete rows if these are at least such a share of all.
+_ENOUGH_COMPLETE = 0.2
+
+
+@dataclass(frozen=True)
+class Proposals:
+    """Targets that may be in the mixture.
+
+    Attributes
+    ----------
+    network : Network
+        The network given, or the one that the pool taught.
+    targets : ndarray of int, shape (n_targets, n_variables)
+        Distinct.
+    pooled : SearchResult
+        The best of all rows together.
+    """
+
+    network: Network
+    targets: Ints
+    pooled: SearchResult
+
+
+@dataclass(frozen=True)
+class Proposer:
+    """Proposes targets.
+
+    Attributes
+    ----------
+    network : Network
+    constraints : Constraints
+    max_size : int or None
+        Largest number of variables that a target sets.
+    refine : bool
+        Whether the rows teach a network that was learned.
+    tell : callable
+        Called with a stage's name, the steps done and the steps in all.
+    """
+
+    network: Network
+    constraints: Constraints
+    max_size: int | None
+    refine: bool
+    tell: Progress
+
+    def propose(self, block: Block) -> Proposals:
+        """Search rows.
+
+        Parameters
+        ----------
+        block : Block
+            All rows, or a sample of them. Labels are not looked at.
+
+        Returns
+        -------
+        Proposals
+        """
+        rows = self._collapsed(block)
+        pooled, pool = self._pooled(rows)
+        network = pooled.network
+        if block.batch is not None:
+            pool += list(self._by_batch(block, pooled))
+        targets = np.unique(np.concatenate(pool).astype(np.int16), axis=0)
+        if block.has_missing:
+            common = [m.added for m in merges(targets) if self.constraints.permits(m.added).all()]
+            targets = np.unique(np.concatenate([targets, *common]), axis=0)
+        return Proposals(network, targets, pooled)
+
+    def _collapsed(self, block: Block) -> Configurations:
+        return collapse(block.values, self.network.cardinalities, block.counts)
+
+    def _search(self, network: Network, rows: Configurations) -> SearchResult:
+        return find_targets(
+            network,
+            rows,
+            max_size=self.max_size,
+            refine=self.refine,
+            progress=self.tell,
+            constraints=self.constraints,
+            look_around=False,
+        )
+
+    def _pooled(self, rows: Configurations) -> tuple[SearchResult, list[Ints]]:
+        """Search all rows together, filled in where values are missing."""
+        is_complete = (rows.codes >= 0).all(axis=1)
+        if is_complete.all():
+            found = self._search(self.network, rows)
+            return found, [found.targets]
+        nothing: Ints = np.full((1, self.network.n_variables), -1, dtype=np.int16)
+        if rows.counts[is_complete].sum() >= _ENOUGH_COMPLETE * rows.total:
+            start = collapse(
+                rows.codes[is_complete], self.network.cardinalities, rows.counts[is_complete]
+            )
+        else:
+            start = filled_in(self.network, nothing, np.ones(1), rows)
+        found = self._search(self.network, start)
+        pool = [found.targets, nothing[self.constraints.permits(nothing)]]
+        seen: set[frozenset[bytes]] = set()
+        for k in range(_ROUNDS):
+            self.tell("filling in missing values", k, _ROUNDS)
+            filled = filled_in(found.network, found.targets, found.weights, rows)
+            found = self._search(found.network, filled)
+            pool.append(found.targets)
+            key = frozenset(t.tobytes() for t in found.targets)
+            if key in seen:
+                break
+            seen.add(key)
+        return found, pool
+
+    def _by_batch(self, block: Block, pooled: SearchResult) -> Iterator[Ints]:
+        """Search each batch, with the tables that all taught."""
+        nothing: Ints = np.empty((0, self.network.n_variables), dtype=np.int16)
+        listed = self.constraints.candidates
+        if listed is not None:
+            listed = np.concatenate([listed, self.constraints.required])
+        # What is required may be absent from a batch.
+        inside = replace(self.constraints, required=nothing, candidates=listed)
+        alone = replace(self, constraints=inside, refine=False)
+        assert block.batch is not None
+        names = np.unique(block.batch)
+        for number, b in enumerate(names):
+            self.tell("searching batches", number, len(names))
+            rows = self._collapsed(block.part(block.batch == b))
+            if (rows.codes < 0).any():
+                rows = filled_in(pooled.network, pooled.targets, pooled.weights, rows)
+            yield alone._search(pooled.network, rows).targets

@@ -1,0 +1,152 @@
+"""Everything that a fit says, as tables and numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dosift.model import Mixture, Target
+from dosift.pipeline import Fitted
+from dosift.results.tables import (
+    component_table,
+    confusable_table,
+    family_table,
+    intervention_table,
+    mechanism_table,
+    name_of,
+    pair_table,
+    undecided_table,
+    variable_table,
+)
+from dosift.results.words import fit_check_content
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables of a fit.
+
+    Attributes
+    ----------
+    targets : list of Target
+        By descending weight.
+    components, variables, pairs, families, confusable, undecided : polars.DataFrame
+    interventions, mechanisms : polars.DataFrame
+    batches : polars.DataFrame or None
+        What they hold, :class:`~dosift.estimator.InterventionMixture` says.
+    """
+
+    targets: list[Target]
+    components: pl.DataFrame
+    variables: pl.DataFrame
+    pairs: pl.DataFrame
+    families: pl.DataFrame
+    confusable: pl.DataFrame
+    undecided: pl.DataFrame
+    interventions: pl.DataFrame
+    mechanisms: pl.DataFrame
+    batches: pl.DataFrame | None
+
+    @classmethod
+    def of_fit(cls, fitted: Fitted, level: float) -> Tables:
+        """Make the tables.
+
+        Parameters
+        ----------
+        fitted : Fitted
+        level : float
+            Of the intervals.
+
+        Returns
+        -------
+        Tables
+        """
+        result, posterior = fitted.result, fitted.posterior
+        codes, weights, given = result.targets, result.weights, fitted.given
+        targets = [
+            next(iter(Mixture.from_codes(fitted.network, row[None, :], np.ones(1))))
+            for row in codes
+        ]
+        return cls(
+            targets,
+            component_table(targets, weights, fitted.n_rows, posterior, level, fitted.is_known),
+            variable_table(given, codes, weights, posterior, fitted.rates, level),
+            pair_table(given, codes, weights, posterior, fitted.pairs, fitted.pair_p_values, level),
+            family_table(result.network, codes, weights, posterior, level),
+            confusable_table(result.network, codes, result.near_equivalent),
+            undecided_table(result.network, posterior, level),
+            intervention_table(result.network, codes, weights, posterior, level),
+            mechanism_table(result.network, fitted.changed),
+            _batch_table(fitted, targets, level),
+        )
+
+
+def _batch_table(fitted: Fitted, targets: list[Target], level: float) -> pl.DataFrame | None:
+    """Table of the components of each batch, by batch and descending weight.
+
+    Each of the targets that batches have in common may be in a batch or not: errors and intervals
+    are averaged over that, with the share of the other batches that hold a target for its
+    probability beforehand.
+    """
+    import polars as pl
+
+    weights = fitted.result.batch_weights
+    if not fitted.batches or weights is None:
+        return None
+    parts = []
+    for b, (name, (own, posterior)) in enumerate(
+        zip(fitted.batches, fitted.batch_posteriors, strict=True)
+    ):
+        names = [targets[int(k)] for k in own]
+        table = component_table(
+            names, weights[b, own], float(fitted.batch_rows[b]), posterior, level
+        )
+        parts.append(table.select(pl.lit(name).alias("batch"), pl.all()))
+    return pl.concat(parts)
+
+
+def diagnostics_of(fitted: Fitted) -> dict[str, Any]:
+    """Return the numbers that tell how far a fit can be trusted.
+
+    Parameters
+    ----------
+    fitted : Fitted
+
+    Returns
+    -------
+    dict
+        Ready for JSON.
+    """
+    result, check = fitted.result, fitted.check
+    return {
+        "n_rows": fitted.n_rows,
+        "n_configurations": fitted.n_configurations,
+        "n_components": len(result.targets),
+        "log_likelihood": result.log_likelihood,
+        "penalised_score": result.penalised_score,
+        "optimality_gap": result.gap,
+        "converged": result.converged,
+        "certificate": _certificate(fitted),
+        "impossible_rows": check.certainty.impossible,
+        "unexplained_rows": check.n_unexplained,
+        "rows_with_missing_values": fitted.missing.n_rows,
+        "fit_check": fit_check_content(check.fit, fitted.network),
+    }
+
+
+def _certificate(fitted: Fitted) -> dict[str, Any] | None:
+    found = fitted.result.certificate
+    if found is None:
+        return None
+    target = None if found.target is None else name_of(fitted.network, found.target)
+    return {
+        "scope": found.scope,
+        "n_variables": found.n_variables,
+        "n_targets": found.n_targets,
+        "largest_gradient": found.largest_gradient,
+        "target": target,
+    }

@@ -1,0 +1,76 @@
+"""Missing values filled in as a mixture would, so that a search can work on complete rows."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.data.configurations import Configurations, collapse, thin
+from dosift.likelihood.assignment import assign
+from dosift.likelihood.completions import complete
+from dosift.model.network import Network
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.integer]
+
+#: Posterior probability below which a completion is not filled in.
+_LEAST_SHARE = 1e-3
+#: Filled-in rows, as a multiple of the distinct rows, from which a sample is taken.
+_MOST_FILLED = 3
+#: Completions are drawn with this seed: what is found depends on nothing but the rows.
+_SEED = 20211
+
+
+def filled_in(
+    network: Network, targets: Ints, weights: Floats, rows: Configurations
+) -> Configurations:
+    """Fill missing values in as a mixture would, with fractional counts.
+
+    Parameters
+    ----------
+    network : Network
+    targets : ndarray of int, shape (n_targets, n_variables)
+    weights : ndarray, shape (n_targets,)
+    rows : Configurations
+
+    Returns
+    -------
+    Configurations
+        Complete rows. Values that others depend on are filled in with all their states, each
+        with its posterior probability; the rest are drawn from their mechanisms.
+    """
+    found = complete(network, rows.codes)
+    under = assign(network, targets, weights, found.codes)
+    joint = under.columns * weights
+    scale = under.log_reference - np.maximum.reduceat(under.log_reference, found.first)[found.row]
+    joint *= np.exp(scale)[:, None]
+    total = np.add.reduceat(joint.sum(axis=1), found.first)[found.row]
+    share = np.divide(joint, total[:, None], out=np.zeros_like(joint), where=total[:, None] > 0)
+    share[total <= 0, 0] = 1.0  # nothing explains the row: fill it in somehow
+    share[share < _LEAST_SHARE] = 0.0
+    which, component = np.nonzero(share)
+    counts = rows.counts[found.row[which]] * share[which, component]
+    # What was cut off goes to the others of the row.
+    kept = np.bincount(found.row[which], counts, minlength=rows.counts.size)
+    lost = np.divide(rows.counts, kept, out=np.zeros_like(kept), where=kept > 0)
+    codes = _drawn(network, targets[component], found.codes[which])
+    filled = collapse(codes, network.cardinalities, counts * lost[found.row[which]])
+    if filled.counts.size > _MOST_FILLED * rows.counts.size:
+        # So many fractions tell the search little more than as many whole rows as there were.
+        return thin(filled, max(int(rows.total) - 1, 1))
+    return filled
+
+
+def _drawn(network: Network, targets: Ints, codes: Ints) -> Ints:
+    """Draw what is still open, causes before effects."""
+    rng = np.random.default_rng(_SEED)
+    codes = codes.copy()
+    for i in network.order:
+        open_ = np.flatnonzero(codes[:, i] < 0)
+        if open_.size == 0:
+            continue
+        table = network.tables[i][network.parent_rows(int(i), codes[open_])]
+        below = rng.random(open_.size)[:, None] > np.cumsum(table, axis=1)[:, :-1]
+        set_to = targets[open_, i]
+        codes[open_, i] = np.where(set_to >= 0, set_to, below.sum(axis=1))
+    return codes

@@ -1,0 +1,129 @@
+"""What a search, or any other method, found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.likelihood.evidence import Evidence
+from dosift.model.network import Network
+from dosift.search.certificate import Certificate
+from dosift.search.constraints import Constraints
+from dosift.search.near_equivalent import NearEquivalent
+from dosift.search.neighbourhood import Neighbourhood
+from dosift.search.undecided import Undecided
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.integer]
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """Targets and weights found.
+
+    Attributes
+    ----------
+    network : Network
+        The network given, or the refined one.
+    targets : ndarray of int, shape (n_targets, n_variables)
+        In the network's order of variables, by descending weight.
+    weights : ndarray, shape (n_targets,)
+        Of all rows together.
+    log_likelihood : float
+        Of all rows together, in nats.
+    penalised_score : float
+        Log-likelihood less the description length of the targets.
+    gap : float
+        Optimality gap over the targets found, in nats a row.
+    converged : bool
+    certificate : Certificate or None
+        The likelihood's gradient at other targets. None where the mixture does not maximise the
+        likelihood.
+    undecided : Undecided or None
+        Targets that may be in the mixture too; None also where weights are known.
+    near_equivalent : tuple of NearEquivalent
+        Targets that the rows can hardly tell from a component.
+    batch_weights : ndarray, shape (n_batches, n_targets), or None
+        Where rows have batches, the weights in each.
+    """
+
+    network: Network
+    targets: Ints
+    weights: Floats
+    log_likelihood: float
+    penalised_score: float
+    gap: float
+    converged: bool
+    certificate: Certificate | None = None
+    undecided: Undecided | None = None
+    near_equivalent: tuple[NearEquivalent, ...] = ()
+    batch_weights: Floats | None = None
+
+
+def ranked(
+    evidence: Evidence,
+    network: Network,
+    targets: Ints,
+    weights: Floats,
+    *,
+    constraints: Constraints | None = None,
+    converged: bool = True,
+    gap: float | None = None,
+    cost: float | None = None,
+    neighbourhood: Neighbourhood | None = None,
+    batch_weights: Floats | None = None,
+) -> SearchResult:
+    """Evaluate a mixture on all rows together, and put its targets in order.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Of all rows together.
+    network : Network
+    targets : ndarray of int, shape (n_targets, n_variables)
+    weights : ndarray, shape (n_targets,)
+        Summing to one.
+    constraints : Constraints, optional
+        Make the names of targets shorter.
+    converged : bool
+        Whether the method came to its end.
+    gap : float, optional
+        If not given, what better weights over the same targets could gain at most, in nats a row
+        that the mixture can produce.
+    cost : float, optional
+        Description length of the targets, in nats, where a search knows it better.
+    neighbourhood : Neighbourhood, optional
+        With components in the order given.
+    batch_weights : ndarray, shape (n_batches, n_targets), optional
+
+    Returns
+    -------
+    SearchResult
+        With the targets by descending weight.
+    """
+    known = constraints or Constraints.none(network.cardinalities)
+    sums = evidence.weigh(network, targets, weights)
+    log_likelihood = -np.inf
+    if not sums.n_impossible.any():
+        log_likelihood = float(sums.log_density[0]) + evidence.reference(network)
+    if cost is None:
+        every = np.arange(network.n_variables)
+        score = known.score(evidence.total, network.cardinalities, every)
+        cost = float(score.costs(targets).sum())
+    rank = np.lexsort([*targets.T[::-1], -weights])
+    around = (neighbourhood or Neighbourhood()).reordered(rank)
+    return SearchResult(
+        network=network,
+        targets=np.asarray(targets, dtype=np.int16)[rank],
+        weights=weights[rank],
+        log_likelihood=log_likelihood,
+        penalised_score=log_likelihood - cost,
+        gap=float(sums.gap[0]) if gap is None else gap,
+        converged=converged,
+        certificate=around.certificate,
+        undecided=around.undecided,
+        near_equivalent=around.near_equivalent,
+        batch_weights=None if batch_weights is None else batch_weights[:, rank],
+    )

@@ -1,0 +1,522 @@
+"""Choosing among targets that a search proposed, on all the evidence.
+
+A search works on complete rows in memory: a sample of many rows, rows with their missing values
+filled in, one batch at a time. What it proposes is weighed here under the exact likelihood of all
+rows, whatever they are; targets that do not earn their cost are dropped, and targets around the
+mixture come in as long as that raises the penalised score:
+
+    sum over batches of (log-likelihood - half the logarithm of the rows for every weight)
+      - the name of every target, once - a price for the pattern of the batches that it occurs in.
+
+In one batch that is the score of every other search (:mod:`dosift.search.score`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln, ndtri
+
+from dosift.likelihood.evidence import Evidence, WeightSums
+from dosift.likelihood.solve import Solution, solve
+from dosift.likelihood.weights import nonnegative_quadratic
+from dosift.model.network import Network
+from dosift.search.constraints import Constraints
+from dosift.search.elimination import drop_losses, eliminate, inverse_of, survivors
+from dosift.search.moves import Move, merges
+from dosift.search.neighbour_prices import price_neighbours, price_targets
+from dosift.search.pricing import Priced
+from dosift.search.undecided import likeliest
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.integer]
+Bools = NDArray[np.bool_]
+
+#: Rounds of pricing, and targets that are weighed with the components in each.
+_MAX_ROUNDS, _WEIGHED = 12, 24
+#: Targets that are extended where no neighbour pays: their expected number by chance, and most.
+_FALSE_STEEP, _MOST_STEEP = 0.5, 8
+#: Smallest rise of the score (nats) that counts as one.
+_LEAST_RISE = 1e-3
+#: Margin (nats) up to which dropping a weight, or a target from all batches, is tried; drops that
+#: are tried in a row without success.
+_SLACK, _SLACK_OF_TARGET, _TRIALS = 3.0, 10.0, 3
+#: Share of the description length of a target's pattern that is charged, by experiment: at full
+#: price batches lose targets that they share with others, for nothing targets are invented.
+_PATTERN = 0.5
+#: Rounds in which weights in single batches are judged again, with what the others teach.
+_ROUNDS = 3
+#: Log-likelihood (nats, all rows) to which weights are solved while targets are compared.
+_ACCURACY = 1e-3
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Targets, and the weights that each batch gives them.
+
+    Attributes
+    ----------
+    targets : ndarray of int, shape (n_targets, n_variables)
+        In the network's order of variables.
+    solution : Solution
+        Weights of shape (n_batches, n_targets), zero where a target does not occur.
+    allowed : ndarray of bool, shape (n_batches, n_targets)
+        Which targets each batch may have.
+    score : float
+        Penalised log-likelihood, in nats.
+    """
+
+    targets: Ints
+    solution: Solution
+    allowed: Bools
+    score: float
+
+    @property
+    def weights(self) -> Floats:
+        """Of shape (n_batches, n_targets)."""
+        return self.solution.weights
+
+    @property
+    def sums(self) -> WeightSums:
+        """At these weights."""
+        return self.solution.sums
+
+
+class Selection:
+    """Chooses targets on all the evidence.
+
+    Parameters
+    ----------
+    evidence : Evidence
+    network : Network
+        With the tables as they are to be used.
+    constraints : Constraints
+    variables : tuple of int
+        Variables that targets around the mixture may set.
+    max_size : int, optional
+        Largest number of variables that a target sets.
+    """
+
+    def __init__(
+        self,
+        evidence: Evidence,
+        network: Network,
+        constraints: Constraints,
+        variables: tuple[int, ...],
+        max_size: int | None = None,
+    ) -> None:
+        self.evidence, self.network, self.constraints = evidence, network, constraints
+        self.variables, self.max_size = variables, max_size
+        every = np.arange(network.n_variables)
+        self._score = constraints.score(evidence.total, network.cardinalities, every)
+        self._per_weight = 0.5 * np.log(np.maximum(evidence.n_rows, 2.0))
+
+    def run(self, pool: Ints, start: Floats | None = None) -> Mixture:
+        """Choose among a pool of targets, and what lies around them.
+
+        Parameters
+        ----------
+        pool : ndarray of int, shape (n_targets, n_variables)
+            Distinct. Required targets, and those of known weight, join it.
+        start : ndarray, shape (n_batches, n_targets), optional
+            Weights to start from.
+
+        Returns
+        -------
+        Mixture
+        """
+        pool = np.asarray(pool, dtype=np.int16)
+        special = np.concatenate([self.constraints.required, self.constraints.known])
+        present = {t.tobytes() for t in pool}
+        more = [t for t in np.asarray(special, np.int16) if t.tobytes() not in present]
+        together = np.array([*pool, *more], dtype=np.int16)
+        weights = np.full((self.evidence.n_batches, len(together)), 1.0 / len(together))
+        if start is not None:
+            weights[:, : len(pool)] = np.maximum(start, 0.1 / len(together))
+        now = self._simplified(self.solved(together, weights))
+        if self.evidence.n_batches > 1:
+            return now
+        return self._enlarged(now)
+
+    def solved(
+        self,
+        targets: Ints,
+        start: Floats,
+        allowed: Bools | None = None,
+        gap: float | None = None,
+    ) -> Mixture:
+        """Solve the weights of given targets; those that end at zero everywhere are left out.
+
+        Parameters
+        ----------
+        targets : ndarray of int, shape (n_targets, n_variables)
+        start : ndarray, shape (n_batches, n_targets)
+        allowed : ndarray of bool, shape (n_batches, n_targets), optional
+        gap : float, optional
+            In nats a row; loose enough for comparisons by default.
+        """
+        may = np.ones(start.shape, dtype=bool) if allowed is None else allowed
+        may = may | self.constraints.protects(targets)
+        fixed = self.constraints.fixed(targets)
+        wanted = _ACCURACY / self.evidence.total if gap is None else gap
+        found = solve(self.evidence, self.network, targets, start, wanted, allowed=may, fixed=fixed)
+        kept = (found.weights > 0).any(axis=0) | self.constraints.protects(targets)
+        if not kept.all():
+            index = np.flatnonzero(kept)
+            found = Solution(
+                found.weights[:, index], found.sums.some(index), found.gap, found.converged
+            )
+            targets, may = targets[index], may[:, index]
+        # A weight that ended at zero costs nothing, and comes back only where it is tried.
+        may = (found.weights > 0) | self.constraints.protects(targets)
+        return Mixture(targets, found, may, self._value(targets, found))
+
+    def _value(self, targets: Ints, found: Solution) -> float:
+        present = found.weights > 0
+        present |= self.constraints.protects(targets)
+        if found.sums.n_impossible.any() and not self.constraints.is_free:
+            # No permitted target explains some rows; the others decide.
+            pass
+        elif found.sums.n_impossible.any():
+            return -np.inf
+        weights = float((present.sum(axis=1) * self._per_weight).sum())
+        named = self._names(targets) + self._pattern(present.sum(axis=0))
+        return float(found.sums.log_density.sum()) - weights - float(named.sum())
+
+    def _names(self, targets: Ints) -> Floats:
+        """Cost of each target's name alone: weights are paid for in each batch."""
+        total = 0.5 * np.log(max(self.evidence.total, 2.0))
+        return np.asarray(self._score.costs(targets) - total)
+
+    def _pattern(self, n_present: NDArray[np.int64]) -> Floats:
+        """Cost of naming the batches that a target occurs in."""
+        n = self.evidence.n_batches
+        if n == 1:
+            return np.zeros(n_present.size)
+        choose = gammaln(n + 1) - gammaln(n_present + 1) - gammaln(n - n_present + 1)
+        return np.asarray(_PATTERN * (choose + np.log(n + 1)))
+
+    def costs(self, now: Mixture) -> Floats:
+        """Say what each weight of each batch must earn, shape (n_batches, n_targets)."""
+        n = self.evidence.n_batches
+        if n == 1:
+            return self._score.costs(now.targets)[None]
+        n_present = np.maximum((now.weights > 0).sum(axis=0), 1)
+        pattern = _PATTERN * np.maximum(np.log((n - n_present + 1) / n_present), 0.0)
+        return np.asarray(self._per_weight[:, None] + pattern)
+
+    # Dropping.
+
+    def _simplified(self, now: Mixture) -> Mixture:
+        """Drop weights in single batches, and whole targets, while that raises the score."""
+        now = self._settled(now)
+        if self.evidence.n_batches > 1:
+            for _ in range(_ROUNDS):
+                before = now.score
+                now = self._settled(self._without_targets(now))
+                if now.score <= before + _LEAST_RISE:
+                    break
+        return now
+
+    def _settled(self, now: Mixture) -> Mixture:
+        """Drop weights batch by batch, all batches side by side."""
+        now = self._without_all_that_seem_idle(now)
+        return eliminate(_Droppable(self, now), slack=_SLACK, trials=_TRIALS).now
+
+    def margins(self, now: Mixture) -> Floats:
+        """Estimated net loss of dropping each weight, shape (n_batches, n_targets)."""
+        net = drop_losses(now.sums.information, now.weights) - self.costs(now)
+        net[:, self.constraints.protects(now.targets)] = np.inf
+        net[now.weights <= 0] = np.inf
+        net[now.allowed.sum(axis=1) <= 1] = np.inf
+        return np.asarray(net)
+
+    def trial(self, now: Mixture, allowed: Bools) -> Mixture:
+        """Solve with fewer weights allowed; targets stay in their places."""
+        accuracy = _ACCURACY / self.evidence.total
+        fixed = self.constraints.fixed(now.targets)
+        found = solve(
+            self.evidence,
+            self.network,
+            now.targets,
+            now.weights,
+            accuracy,
+            allowed=allowed,
+            fixed=fixed,
+        )
+        return Mixture(now.targets, found, allowed, self._value(now.targets, found))
+
+    def kept(self, now: Mixture) -> Mixture:
+        """Leave out targets that no batch has any more."""
+        protects = self.constraints.protects(now.targets)
+        kept = np.flatnonzero((now.weights > 0).any(axis=0) | protects)
+        found = now.solution
+        if kept.size < len(now.targets):
+            found = Solution(
+                found.weights[:, kept], found.sums.some(kept), found.gap, found.converged
+            )
+        targets = now.targets[kept]
+        allowed = (found.weights > 0) | protects[kept]
+        return Mixture(targets, found, allowed, self._value(targets, found))
+
+    def _without_all_that_seem_idle(self, now: Mixture) -> Mixture:
+        """Drop at once what the quadratic model says is idle, if it is right."""
+        costs, protected = self.costs(now), self.constraints.protects(now.targets)
+        allowed = np.zeros_like(now.allowed)
+        for b, own in enumerate(now.weights):
+            is_in = np.flatnonzero(own > 0)
+            inverse = inverse_of(now.sums.information[b][np.ix_(is_in, is_in)])
+            stay = survivors(own[is_in], inverse, costs[b, is_in], protected[is_in])
+            allowed[b, is_in[stay]] = True
+        allowed |= protected
+        if (allowed == now.allowed).all():
+            return now
+        trial = self.trial(now, allowed)
+        return self.kept(trial) if trial.score >= now.score else now
+
+    def _without_targets(self, now: Mixture) -> Mixture:
+        """Drop whole targets while that raises the score."""
+        tried: set[bytes] = set()
+        while len(now.targets) > 1:
+            present = now.weights > 0
+            saved = (present * self._per_weight[:, None]).sum(axis=0) + self._names(now.targets)
+            saved += self._pattern(present.sum(axis=0))
+            net = drop_losses(now.sums.information, now.weights).sum(axis=0) - saved
+            net[self.constraints.protects(now.targets)] = np.inf
+            net[[t.tobytes() in tried for t in now.targets]] = np.inf
+            worst = int(net.argmin())
+            if net[worst] >= _SLACK_OF_TARGET:
+                break
+            # Where it was, the other targets may take its place.
+            allowed = now.allowed | present[:, [worst]]
+            allowed[:, worst] = False
+            trial = self._settled(self.kept(self.trial(now, allowed)))
+            if trial.score > now.score + _LEAST_RISE:
+                now = trial
+            else:
+                tried.add(now.targets[worst].tobytes())
+        return now
+
+    # Adding.
+
+    def _enlarged(self, now: Mixture) -> Mixture:
+        """Let targets around the mixture come in, until none pays."""
+        bases: Ints | None = None
+        for _ in range(_MAX_ROUNDS):
+            better = self._merged(now)
+            if better is not None:
+                now = better
+                continue
+            (priced,) = self.priced(now, bases)
+            trial = self._with_some_of(now, priced)
+            if trial.score > now.score + _LEAST_RISE:
+                now, bases = trial, None
+                continue
+            bases = _steep(priced, self.evidence.total) if bases is None else None
+            if bases is None or not len(bases):
+                break
+        return now
+
+    def priced(self, now: Mixture, more: Ints | None = None) -> list[Priced]:
+        """Price the targets around a mixture, or those of the list of candidates.
+
+        Parameters
+        ----------
+        now : Mixture
+        more : ndarray of int, shape (n_more, n_variables), optional
+            Targets that are not in the mixture, and whose extensions are priced too.
+
+        Returns
+        -------
+        list of Priced
+            One for each batch.
+        """
+        listed = self.constraints.candidates
+        if listed is not None:
+            others = np.asarray(listed, dtype=np.int16)[self.constraints.permits(listed)]
+            if self.max_size is not None:
+                others = others[(others >= 0).sum(axis=1) <= self.max_size]
+            return price_targets(self.evidence, self.network, now.targets, now.weights, others)
+        return price_neighbours(
+            self.evidence,
+            self.network,
+            now.targets,
+            now.weights,
+            self.variables,
+            self.constraints,
+            self.max_size,
+            more,
+        )
+
+    def _with_some_of(self, now: Mixture, priced: Priced) -> Mixture:
+        """Weigh the likeliest others with the components, and keep those that pay."""
+        kept = likeliest(now.targets, priced, self._score, self.evidence.total, _WEIGHED)
+        if not kept.size:
+            return now
+        others = priced.targets[kept]
+        sums = self.evidence.weigh(self.network, now.targets, now.weights, others)
+        together = np.concatenate([now.targets, others])
+        chosen, start = choose(
+            sums,
+            now.weights[0],
+            self._score.costs(together),
+            self.constraints.protects(together),
+            self.constraints.fixed(together),
+        )
+        if np.array_equal(chosen, np.arange(len(now.targets))):
+            return now
+        return self._settled(self.solved(together[chosen], start[None]))
+
+    def _merged(self, now: Mixture) -> Mixture | None:
+        """Replace components by what they have in common, where rows are held."""
+        if self.evidence.held is None:
+            return None  # a pass over all rows for each is too much; `choose` merges, too
+        protected = self.constraints.protects(now.targets)
+        for move in merges(now.targets):
+            keep = np.ones(len(now.targets), dtype=bool)
+            keep[list(move.dropped)] = False
+            keep |= protected
+            if keep.all() or not self._permits(move):
+                continue
+            targets = np.concatenate([now.targets[keep], move.added])
+            lost = now.weights[:, ~keep].sum(axis=1, keepdims=True)
+            start = np.hstack([now.weights[:, keep], np.repeat(lost, len(move.added), axis=1)])
+            if not np.isnan(self.constraints.fixed(targets)).any():
+                continue
+            trial = self._settled(self.solved(targets, start))
+            if trial.score > now.score + _LEAST_RISE:
+                return trial
+        return None
+
+    def _permits(self, move: Move) -> bool:
+        return bool(self.constraints.permits(move.added).all())
+
+
+@dataclass(frozen=True)
+class _Droppable:
+    """A mixture that weights can be dropped from, batch by batch."""
+
+    selection: Selection
+    now: Mixture
+
+    def margins(self) -> Floats:
+        return self.selection.margins(self.now)
+
+    def _allowed(self, tried: NDArray[np.int64], some: Bools) -> Bools:
+        allowed = self.now.allowed.copy()
+        at = np.flatnonzero((tried >= 0) & some)
+        allowed[at, tried[at]] = False
+        return allowed
+
+    def without(self, tried: NDArray[np.int64]) -> _Droppable:
+        allowed = self._allowed(tried, np.ones(tried.size, dtype=bool))
+        return _Droppable(self.selection, self.selection.trial(self.now, allowed))
+
+    def gains(self, trial: _Droppable, tried: NDArray[np.int64]) -> Bools:
+        now, then = self.now.sums, trial.now.sums
+        costs = self.selection.costs(self.now)
+        saved = np.where(tried >= 0, costs[np.arange(tried.size), tried], 0.0)
+        impossible = then.n_impossible > now.n_impossible
+        return np.asarray(~impossible & (now.log_density - then.log_density < saved))
+
+    def taking(self, trial: _Droppable, tried: NDArray[np.int64], better: Bools) -> _Droppable:
+        then = trial.now
+        if not (better | (tried < 0)).all():
+            then = self.selection.trial(self.now, self._allowed(tried, better))
+        return _Droppable(self.selection, self.selection.kept(then))
+
+
+def choose(
+    sums: WeightSums,
+    weights: Floats,
+    costs: Floats,
+    protected: Bools | None = None,
+    fixed: Floats | None = None,
+) -> tuple[NDArray[np.int64], Floats]:
+    """Choose among components and other targets, by the quadratic expansion of the likelihood.
+
+    All of them are weighed together, and then dropped one after the other, the one that is missed
+    least first, as long as the log-likelihood less the costs of those that are left rises.
+
+    Parameters
+    ----------
+    sums : WeightSums
+        At `weights`, for the components and the others after them, in one batch.
+    weights : ndarray, shape (n_components,)
+    costs : ndarray, shape (n_targets,)
+        Description length of each target, in nats.
+    protected : ndarray of bool, shape (n_targets,), optional
+        Targets that must stay.
+    fixed : ndarray, shape (n_targets,), optional
+        Known weights, NaN where there is none.
+
+    Returns
+    -------
+    chosen : ndarray of int64
+        Positions of those that stay, ascending.
+    weights : ndarray
+        Theirs, to start from.
+
+    Examples
+    --------
+    >>> gradient, information = np.array([[100.0, 130.0]]), np.diag([100.0, 100.0])[None]
+    >>> sums = WeightSums(gradient, information, np.zeros(1), np.array([100.0]), np.zeros(1))
+    >>> chosen, start = choose(sums, np.array([1.0]), np.array([2.0, 2.0]))
+    >>> chosen.tolist(), start.round(2).tolist()
+    ([0, 1], [0.77, 0.23])
+    """
+    n = costs.size
+    now = np.zeros(n)
+    now[: weights.size] = weights
+    known = np.zeros(n, dtype=bool) if fixed is None else ~np.isnan(fixed)
+    stays = known if protected is None else known | protected
+    information, gradient = sums.information[0], sums.gradient[0]
+    # The slope at w of l(w) + N (1 - sum(w)), whose free maximum sums to one. Known weights do
+    # not move.
+    linear = gradient - sums.n_possible[0] + information @ np.where(known, 0.0, now)
+    free = ~known
+    alive = free.copy()
+    value, best = _value(information, linear, alive, now)
+    alive = free & ((best > 0) | stays)
+    value -= float(costs[alive].sum())
+    while alive.sum() > 1:
+        trials = []
+        for k in np.flatnonzero(alive & ~stays):
+            fewer = alive.copy()
+            fewer[k] = False
+            trial, weighed = _value(information, linear, fewer, best)
+            paid = (weighed > 0) | (fewer & stays)
+            trials.append((trial - float(costs[paid].sum()), -int(k), weighed))
+        highest = max(trials, key=lambda trial: trial[:2], default=None)
+        if highest is None or highest[0] <= value:
+            break
+        value, _, best = highest
+        alive = free & ((best > 0) | stays)
+    best = np.where(known, now, best)
+    chosen = np.flatnonzero(alive | known)
+    return chosen, best[chosen] / best[chosen].sum()
+
+
+def _value(
+    information: Floats, linear: Floats, alive: Bools, start: Floats
+) -> tuple[float, Floats]:
+    """Maximise ``linear w - w' information w / 2`` over non-negative weights of some targets."""
+    some = np.flatnonzero(alive)
+    part = information[np.ix_(some, some)]
+    scale = 1.0 / np.sqrt(np.maximum(np.diag(part), 1e-300))
+    solved = nonnegative_quadratic(
+        part * scale * scale[:, None], linear[some] * scale, start[some] / scale
+    )
+    out = np.zeros_like(linear)
+    out[some] = solved * scale
+    return float(linear @ out - 0.5 * out @ information @ out), out
+
+
+def _steep(priced: Priced, n_rows: float) -> Ints:
+    """Targets whose gradient chance does not explain: something that extends them may pay."""
+    z = priced.z_scores(n_rows)
+    bar = -float(ndtri(min(_FALSE_STEEP / max(z.size, 1), 0.3)))
+    order = np.argsort(-z, kind="stable")[:_MOST_STEEP]
+    return np.asarray(priced.targets[order[z[order] > bar]])
