@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,10 +17,16 @@ from dosift.cli.options import (
     check_table_name,
     one_of,
     print_json,
+    printable,
     set_up,
     write_table,
 )
 from dosift.errors import InputError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from dosift.data.discretizer import Discretizer
 
 #: Names of the methods, written out so that completion in a shell need not load them.
 METHOD_NAMES = ("contrast", "quantile", "kmeans", "uniform")
@@ -53,7 +59,9 @@ def discretize(
     ] = None,
     n_states: Annotated[
         int | None,
-        typer.Option("--n-states", "-k", help="States of a column; 5 by contrast, else 3.", min=2),
+        typer.Option(
+            "--n-states", "-k", help="States of a column; at most 5 by contrast, else 3.", min=2
+        ),
     ] = None,
     log: Annotated[
         bool, typer.Option("--log", help="Place thresholds on log(1 + value), for counts.")
@@ -80,14 +88,13 @@ def discretize(
 
     Applied:   dosift discretize new_measurements.csv --cuts states.cuts.json -o new_states.csv
     """
-    from dosift.data.columns_to_cut import columns_to_cut, cut_columns, numbers_of
+    from dosift.data.columns_to_cut import cut_columns
     from dosift.data.cuts_file import read_cuts, write_cuts
-    from dosift.data.discretizer import Discretizer
     from dosift.data.read import read_rows
     from dosift.utils.atomic_write import check_absent
 
     set_up(quiet, threads)
-    learning = {
+    new = {
         "--control": control,
         "--columns": columns,
         "--method": method,
@@ -96,61 +103,71 @@ def discretize(
         "--zero-state": zero_state or None,
         "--labels": labels,
     }
-    given = [name for name, value in learning.items() if value is not None]
+    given = [name for name, value in new.items() if value is not None]
     if cuts is not None and given:
         raise InputError(f"{given[0]} is for new thresholds; with --cuts those of the file hold")
     if layer is not None and rows.suffix.lower() != ".h5ad":
         raise InputError(f"a layer, {layer!r}, can be chosen for .h5ad files only", path=rows)
     check_table_name(output, force)
-    control_path, cuts_path = (
-        output.with_name(f"{output.stem}.control{output.suffix}"),
-        output.with_name(f"{output.stem}.cuts.json"),
-    )
-    written = {"rows": str(output)}
-    tables = [(read_rows(rows, layer=layer), rows, output)]
+    written = {"rows": output}
+    if cuts is None:
+        written["cuts"] = output.with_name(f"{output.stem}.cuts.json")
+    if control is not None:
+        written["control"] = output.with_name(f"{output.stem}.control{output.suffix}")
+    for path in written.values():
+        check_absent(path, force)
+    sources = {"rows": rows} if control is None else {"rows": rows, "control": control}
+    tables = {what: (read_rows(path, layer=layer), path) for what, path in sources.items()}
     if cuts is not None:
         discretizer = read_cuts(cuts)
     else:
-        written["cuts"] = str(cuts_path)
-        check_absent(cuts_path, force)
-        if control is not None:
-            written["control"] = str(control_path)
-            check_absent(control_path, force)
-            tables.append((read_rows(control, layer=layer), control, control_path))
         named = None if columns is None else [name.strip() for name in columns.split(",")]
-        names = columns_to_cut([(frame, path) for frame, path, _ in tables], named)
-        options: dict[str, Any] = {
+        options = {
+            "n_states": n_states,
             "method": method or METHOD_NAMES[0],
-            "log": True if log else None,
+            "log": log or None,
             "zero_state": zero_state,
             "labels": labels or "words",
         }
-        learned = [numbers_of(frame, names, path) for frame, path, _ in tables]
-        discretizer = Discretizer(n_states, **options).fit(
-            learned[-1], rows=learned[0] if len(learned) > 1 else None
-        )
-    cut = [(cut_columns(frame, discretizer, path), to) for frame, path, to in tables]
-    for frame, to in cut:
-        write_table(frame, to, force)
+        discretizer = _learned(tables, named, options)
+    states = {what: cut_columns(frame, discretizer, path) for what, (frame, path) in tables.items()}
+    for what, frame in states.items():
+        write_table(frame, written[what], force)
     if cuts is None:
-        write_cuts(discretizer, cuts_path, replace=force)
+        write_cuts(discretizer, written["cuts"], replace=force)
+    kept = [name for name in states["rows"].columns if name not in discretizer.states_]
+    paths = {what: str(path) for what, path in written.items()}
     if json:
-        kept = [name for name in cut[0][0].columns if name not in discretizer.states_]
-        states = {name: list(states) for name, states in discretizer.states_.items()}
-        print_json({**written, "n_rows": cut[0][0].height, "states": states, "kept": kept})
+        names = {name: list(of_column) for name, of_column in discretizer.states_.items()}
+        print_json({**paths, "n_rows": states["rows"].height, "states": names, "kept": kept})
     elif not quiet:
-        _print(discretizer, cut[0][0], written)
+        _print(discretizer, kept, paths)
     return 0
 
 
-def _print(discretizer: Any, frame: Any, written: dict[str, str]) -> None:
+def _learned(
+    tables: dict[str, tuple[pl.DataFrame, Path]],
+    named: list[str] | None,
+    options: dict[str, Any],
+) -> Discretizer:
+    """Learn thresholds from control rows and rows, or from rows alone."""
+    from dosift.data.columns_to_cut import columns_to_cut, numbers_of
+    from dosift.data.discretizer import Discretizer
+
+    names = columns_to_cut(list(tables.values()), named)
+    numbers = {what: numbers_of(frame, names, path) for what, (frame, path) in tables.items()}
+    discretizer = Discretizer(**options)
+    if "control" in numbers:
+        return discretizer.fit(numbers["control"], rows=numbers["rows"])
+    return discretizer.fit(numbers["rows"])
+
+
+def _print(discretizer: Discretizer, kept: list[str], paths: dict[str, str]) -> None:
     for name, thresholds in discretizer.thresholds_.items():
-        parts = [discretizer.states_[name][0]]
-        for threshold, state in zip(thresholds, discretizer.states_[name][1:], strict=True):
-            parts += [f"{threshold:.6g}", state]
-        typer.echo(f"{name}: {' | '.join(parts)}")
-    kept = [name for name in frame.columns if name not in discretizer.states_]
+        first, *others = discretizer.states_[name]
+        steps = [f"{cut:.6g} | {state}" for cut, state in zip(thresholds, others, strict=True)]
+        typer.echo(printable(f"{name}: {' | '.join([first, *steps])}"))
     if kept:
-        typer.echo(f"left as they are: {', '.join(kept)}")
-    for what, path in written.items():
+        typer.echo(printable(f"left as they are: {', '.join(kept)}"))
+    for what, path in paths.items():
         typer.echo(f"{what}: {path}")

@@ -33,7 +33,7 @@ Floats = NDArray[np.float64]
 #: times that where thresholds are chosen.
 SPREAD_WEIGHT, CHANCE_WEIGHT = 0.05, 10.0
 #: Standard deviations (robust ones, of the control rows) at which extreme values are held.
-REACH = 4.0
+REACH = 6.0
 #: Share of the rows, or of the control rows, that a state holds at least.
 LEAST_SHARE = 0.01
 #: Distance between the quartiles of a normal distribution, in standard deviations.
@@ -147,7 +147,9 @@ def _offset(control: Floats, values: Floats) -> float | None:
     """Return what to add before taking logarithms, or None if they are not to be taken."""
     if values.min() < 0 or values.max() <= 0:
         return None
-    offset = 0.0 if values.min() > 0 else float(values[values > 0].min())
+    positive = control[control > 0] if control.max() > 0 else values[values > 0]
+    # Counts near zero differ by chance: logarithms of them alone would be mostly that.
+    offset = 0.0 if values.min() > 0 else float(np.median(positive))
     logs = np.log(control + offset)
     return offset if abs(_skewness(logs)) < abs(_skewness(control)) else None
 
