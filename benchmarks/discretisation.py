@@ -7,13 +7,14 @@ are learned from control rows.
     python benchmarks/discretisation.py                     # all ways, about ten minutes
     python benchmarks/discretisation.py --cuts contrast-5 quantile-3 --kinds telemetry
     python benchmarks/discretisation.py --no-control        # thresholds learned from rows alone
-    python benchmarks/discretisation.py --real ../shared/data   # chamber and sachs
+    python benchmarks/discretisation.py --real ../shared/data --no-fit   # chamber and sachs
 
 Columns, means over problems: ari, the adjusted Rand index between the rows' true targets and the
 variables that the most probable target of each row sets; recall and precision of sets of variables
 with a weight of at least .01; tv, the total variation between the weights of sets of variables;
 column ari, the adjusted Rand index between a column's states and whether the variable was set (for
-genes: is on; 1 if no variable was set); states; s, seconds a fit. ``all`` is the mean over kinds.
+genes: is on; 1 if no variable was set); states; s, seconds a fit. ``all`` is the mean over kinds
+but ``null``.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ CUTS: dict[str, Cut] = {f"{m}-{k}": own(m, k) for m in METHODS for k in (3, 5)} 
 }
 
 
-def measure(problem: Problem, cut: Cut, with_control: bool) -> list[float]:
+def measure(problem: Problem, cut: Cut, with_control: bool, fit: bool = True) -> list[float]:
     columns = range(len(problem.names))
     thresholds = [
         cut(problem.control[:, i], problem.rows[:, i])
@@ -82,6 +83,17 @@ def measure(problem: Problem, cut: Cut, with_control: bool) -> list[float]:
         name: [str(s) for s in range(thresholds[i].size + 1)]
         for i, name in enumerate(problem.names)
     }
+    column = [
+        adjusted_rand_score(problem.classes[:, i], rows[:, i])
+        for i in columns
+        if np.ptp(problem.classes[:, i])
+    ]
+    told = [
+        float(np.mean(column)) if column else 1.0,
+        float(np.mean([len(s) for s in states.values()])),
+    ]
+    if not fit:
+        return [np.nan] * 4 + [*told, np.nan]
     begin = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DosiftWarning)
@@ -99,18 +111,12 @@ def measure(problem: Problem, cut: Cut, with_control: bool) -> list[float]:
     true = dict(zip(problem.targets, problem.weights, strict=True))
     shared = len(found & true.keys())
     off = [abs(true.get(t, 0.0) - weights.get(t, 0.0)) for t in true.keys() | weights.keys()]
-    column = [
-        adjusted_rand_score(problem.classes[:, i], rows[:, i])
-        for i in columns
-        if np.ptp(problem.classes[:, i])
-    ]
     return [
         adjusted_rand_score(problem.component, [names.get(text, "") for text in assigned]),
         shared / len(true),
         shared / max(len(found), 1),
         sum(off) / 2,
-        float(np.mean(column)) if column else 1.0,
-        float(np.mean([len(s) for s in states.values()])),
+        *told,
         seconds,
     ]
 
@@ -183,6 +189,7 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--cuts", nargs="+", choices=CUTS, default=list(CUTS))
     parser.add_argument("--no-control", action="store_true")
+    parser.add_argument("--no-fit", action="store_true", help="only the columns' measures")
     parser.add_argument("--real", type=Path, help="a folder that holds chamber and sachs")
     chosen = parser.parse_args()
     print(f"| data | cut | {' | '.join(MEASURES)} |")
@@ -196,11 +203,16 @@ def main() -> None:
             for seed in seeds
         ]
         for name in chosen.cuts:
-            results = [measure(p, CUTS[name], not chosen.no_control) for p in problems]
-            means[name].append(np.mean(results, axis=0))
-            _print(kind, name, means[name][-1])
+            results = [
+                measure(p, CUTS[name], not chosen.no_control, not chosen.no_fit) for p in problems
+            ]
+            mean = np.mean(results, axis=0)
+            _print(kind, name, mean)
+            if kind != "null":
+                means[name].append(mean)
     for name in chosen.cuts:
-        _print("all", name, np.mean(means[name], axis=0))
+        if means[name]:
+            _print("all", name, np.mean(means[name], axis=0))
 
 
 def _print(kind: str, name: str, values: Floats) -> None:
