@@ -13,8 +13,9 @@ Columns, means over problems: ari, the adjusted Rand index between the rows' tru
 variables that the most probable target of each row sets; recall and precision of sets of variables
 with a weight of at least .01; tv, the total variation between the weights of sets of variables;
 column ari, the adjusted Rand index between a column's states and whether the variable was set (for
-genes: is on; 1 if no variable was set); states; s, seconds a fit. ``all`` is the mean over kinds
-but ``null``.
+genes: is on); apart, the share of the values set in the state of most of them, less the share of
+the control rows in it (both 1 if no variable was set); states; s, seconds a fit. ``all`` is the
+mean over kinds but ``null``.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from dosift.io.graph import Graph
 
 Floats = NDArray[np.float64]
 Cut = Callable[[Floats, Floats | None], Floats]
-MEASURES = ("ari", "recall", "precision", "tv", "column ari", "states", "s")
+MEASURES = ("ari", "recall", "precision", "tv", "column ari", "apart", "states", "s")
 #: Sets of variables of less weight are not counted as found.
 LEAST_WEIGHT = 0.01
 
@@ -88,8 +89,10 @@ def measure(problem: Problem, cut: Cut, with_control: bool, fit: bool = True) ->
         for i in columns
         if np.ptp(problem.classes[:, i])
     ]
+    apart = [_apart(problem, thresholds[i], i) for i in columns if np.ptp(problem.classes[:, i])]
     told = [
         float(np.mean(column)) if column else 1.0,
+        float(np.mean(apart)) if apart else 1.0,
         float(np.mean([len(s) for s in states.values()])),
     ]
     if not fit:
@@ -119,6 +122,17 @@ def measure(problem: Problem, cut: Cut, with_control: bool, fit: bool = True) ->
         *told,
         seconds,
     ]
+
+
+def _apart(problem: Problem, cuts: Floats, i: int) -> float:
+    """Share of the values set in the state of most of them, less that of the control rows."""
+    is_set = problem.classes[:, i] == 1
+    shares = [
+        np.bincount(codes_of(values, cuts), minlength=cuts.size + 1) / values.size
+        for values in (problem.rows[is_set, i], problem.control[:, i])
+    ]
+    most = shares[0].argmax()
+    return float(shares[0][most] - shares[1][most])
 
 
 def real(kind: str, folder: Path, seed: int) -> Problem:
