@@ -96,9 +96,9 @@ def fit_anndata(
         Layer to take values from; ``X`` if left out.
     discretizer : Discretizer, optional
         Cuts the values of the matrix into states. One that is not fitted is copied and fitted on
-        the control cells and, for a method that looks at them, the others. Without it values must be states already: where the names of a
-        variable's states are numbers, the state of that number; otherwise codes that count the
-        states from 0.
+        the control cells and, for a method that looks at them, the others. Without it values must
+        be states already: where the names of a variable's states are numbers, the state of that
+        number; otherwise codes that count the states from 0.
     key_added : str, default="dosift"
         Beginning of the names under which results are stored.
     copy : bool, default=False
