@@ -1,20 +1,21 @@
 """How the choice of states affects the answer, on measurements with known interventions.
 
-Measurements come from a random linear model with a graph of 6 variables: each variable is a
-weighted sum of its parents plus Gaussian noise, scaled to variance 1. An intervention sets a
-variable 2 standard deviations below or above its control mean (give or take 0.2). "counts" are
-Poisson counts with mean exp(1 + value), and a quarter of all values lost to zero. Control rows
-teach thresholds and tables; the true graph is given. The true targets are read as the states that
-most of the values set fall into.
+Problems are random and of the kinds that ``discretisation_problems.py`` describes; ways to place
+thresholds are dosift's and those of ``discretisation_cuts.py``. The true graph is given, tables
+are learned from control rows.
 
-    python benchmarks/discretisation.py                      # about ten minutes
-    python benchmarks/discretisation.py --problems 2 --rows 4000
+    python benchmarks/discretisation.py                     # all ways, about ten minutes
+    python benchmarks/discretisation.py --cuts contrast-5 quantile-3 --kinds telemetry
+    python benchmarks/discretisation.py --no-control        # thresholds learned from rows alone
+    python benchmarks/discretisation.py --real ../shared/data --no-fit   # chamber and sachs
 
-Columns: recall and precision of exact targets; tv, the total variation between true and found
-weights; invented, the total weight of components that are no true target; do recall and do
-precision, the same of single do's (a variable and its state, whatever else is set with it); rate
-error, the mean error of the total weight of a single do, over all that are true or found; fits,
-the share of problems whose fit check passes; s, seconds a fit. Means over problems.
+Columns, means over problems: ari, the adjusted Rand index between the rows' true targets and the
+variables that the most probable target of each row sets; recall and precision of sets of variables
+with a weight of at least .01; tv, the total variation between the weights of sets of variables;
+column ari, the adjusted Rand index between a column's states and whether the variable was set (for
+genes: is on); apart, the share of the values set in the state of most of them, less the share of
+the control rows in it (both 1 if no variable was set); states; s, seconds a fit. ``all`` is the
+mean over kinds but ``null``.
 """
 
 from __future__ import annotations
@@ -22,160 +23,214 @@ from __future__ import annotations
 import argparse
 import time
 import warnings
-from dataclasses import dataclass
+from collections.abc import Callable
+from pathlib import Path
 
+import discretisation_cuts as others
 import numpy as np
+import polars as pl
+from discretisation_problems import KINDS, Problem, draw
 from numpy.typing import NDArray
+from sklearn.metrics import adjusted_rand_score
 
 import dosift
+from dosift.data.discretizer import METHODS
+from dosift.data.thresholds import codes_of, place
 from dosift.errors import DosiftWarning
 from dosift.io.graph import Graph
 
 Floats = NDArray[np.float64]
+Cut = Callable[[Floats, Floats | None], Floats]
+MEASURES = ("ari", "recall", "precision", "tv", "column ari", "apart", "states", "s")
+#: Sets of variables of less weight are not counted as found.
+LEAST_WEIGHT = 0.01
 
-N_VARIABLES, N_TARGETS = 6, 5
-CUTS: dict[str, list[dict[str, object]]] = {
-    "normal": [
-        {"n_states": k, "method": m} for m in ("quantile", "kmeans", "uniform") for k in (2, 3, 5)
-    ],
-    "counts": [
-        {"n_states": k, "method": m, "log": True, "zero_state": z}
-        for m, z in (("quantile", False), ("kmeans", False), ("quantile", True), ("kmeans", True))
-        for k in (2, 3, 5)
-    ],
+
+def own(method: str, k: int, log: bool | None = None) -> Cut:
+    return lambda control, rows: place(
+        control, k, method, log, rows if method == "contrast" else None
+    )
+
+
+CUTS: dict[str, Cut] = {f"{m}-{k}": own(m, k) for m in METHODS for k in (3, 5)} | {
+    "contrast-4": own("contrast", 4),
+    "deviations-1.5": others.deviations(-1.5, 1.5),
+    "pooled-kmeans-5": others.pooled_kmeans(5),
+    "divergence-5": others.divergence_only(5),
+    "blocks-5": others.two_sample_blocks(5),
+    "gaussian-mixture-5": others.gaussian_mixture(5),
+    "valleys-5": others.valleys(5),
 }
 
 
-@dataclass(frozen=True)
-class Problem:
-    """Measurements with known interventions."""
-
-    graph: Graph
-    control: Floats
-    rows: Floats
-    targets: list[dict[int, float]]
-    weights: Floats
-
-
-def draw(kind: str, n_rows: int, seed: int) -> Problem:
-    rng = np.random.default_rng(seed)
-    parents = [
-        sorted(rng.choice(i, size=min(i, int(rng.integers(0, 3))), replace=False))
-        for i in range(N_VARIABLES)
+def measure(problem: Problem, cut: Cut, with_control: bool, fit: bool = True) -> list[float]:
+    columns = range(len(problem.names))
+    thresholds = [
+        cut(problem.control[:, i], problem.rows[:, i])
+        if with_control
+        else cut(problem.rows[:, i], None)
+        for i in columns
     ]
-    strengths = [rng.uniform(0.5, 0.9, len(p)) * rng.choice([-1, 1], len(p)) for p in parents]
-    targets: list[dict[int, float]] = [{}]
-    while len(targets) < N_TARGETS:
-        chosen = rng.choice(N_VARIABLES, size=int(rng.integers(1, 3)), replace=False)
-        # One direction for each variable, so that the other states are never set.
-        target = {int(i): 2.0 * (-1) ** int(i) for i in chosen}
-        if target not in targets:
-            targets.append(target)
-    weights = rng.dirichlet(np.full(N_TARGETS, 5.0))
-    scales = np.ones(N_VARIABLES)
-
-    def sample(component: NDArray[np.int64]) -> Floats:
-        values = np.empty((component.size, N_VARIABLES))
-        for i in range(N_VARIABLES):
-            noise = rng.normal(size=component.size)
-            values[:, i] = scales[i] * (values[:, parents[i]] @ strengths[i] + noise)
-            for t, target in enumerate(targets):
-                if i in target:
-                    hit = component == t
-                    values[hit, i] = rng.normal(target[i], 0.2, hit.sum())
-        return values
-
-    for i in range(N_VARIABLES):  # each variable gets variance 1, given the scales before it
-        scales[i] = 1 / sample(np.zeros(20_000, dtype=np.int64))[:, i].std()
-    control = sample(np.zeros(n_rows, dtype=np.int64))
-    rows = sample(rng.choice(N_TARGETS, size=n_rows, p=weights))
-    if kind == "counts":
-        control, rows = (
-            rng.poisson(np.exp(1 + x)) * (rng.random(x.shape) < 0.75) for x in (control, rows)
+    control, rows = (
+        pl.DataFrame(
+            {
+                name: codes_of(values[:, i], thresholds[i]).astype(str)
+                for i, name in enumerate(problem.names)
+            }
         )
-    names = tuple(f"g{i}" for i in range(N_VARIABLES))
-    edges = tuple((names[p], names[i]) for i in range(N_VARIABLES) for p in parents[i])
-    return Problem(Graph(names, edges), control, rows, targets, weights)
-
-
-def true_mixture(problem: Problem, cut: dosift.Discretizer, kind: str) -> dosift.Mixture:
-    """Each target as the states that its values fall into; targets that coincide are joined."""
-    weights: dict[dosift.Target, float] = {}
-    for target, weight in zip(problem.targets, problem.weights, strict=True):
-        set_to = {}
-        for i, value in target.items():
-            seen = np.exp(1 + value) if kind == "counts" else value
-            name = f"g{i}"
-            at = int(np.searchsorted(cut.thresholds_[name], seen, side="right"))
-            set_to[name] = cut.states_[name][at]
-        named = dosift.do(set_to)
-        weights[named] = weights.get(named, 0.0) + float(weight)
-    return dosift.Mixture(weights)
-
-
-def measure(kind: str, options: dict[str, object], n_rows: int, seed: int) -> list[float]:
-    problem = draw(kind, n_rows, seed)
-    frames = [
-        {name: values[:, i] for i, name in enumerate(problem.graph.nodes)}
-        for values in (problem.rows, problem.control)
+        for values in (problem.control, problem.rows)
+    )
+    states = {
+        name: [str(s) for s in range(thresholds[i].size + 1)]
+        for i, name in enumerate(problem.names)
+    }
+    column = [
+        adjusted_rand_score(problem.classes[:, i], rows[:, i])
+        for i in columns
+        if np.ptp(problem.classes[:, i])
     ]
+    apart = [_apart(problem, thresholds[i], i) for i in columns if np.ptp(problem.classes[:, i])]
+    told = [
+        float(np.mean(column)) if column else 1.0,
+        float(np.mean(apart)) if apart else 1.0,
+        float(np.mean([len(s) for s in states.values()])),
+    ]
+    if not fit:
+        return [np.nan] * 4 + [*told, np.nan]
+    begin = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DosiftWarning)
-        rows, control, cut = dosift.discretize(*frames, **options)
-        network = dosift.learn_network(problem.graph, control, states=cut.states_)
-        begin = time.perf_counter()
-        model = dosift.InterventionMixture(network).fit(rows)
+        graph = Graph(problem.names, problem.edges)
+        network = dosift.learn_network(graph, control, states=states)
+        model = dosift.InterventionMixture(network, max_size=2).fit(rows)
+        assigned = [str(target) for target in model.predict(rows)]
     seconds = time.perf_counter() - begin
-    truth = true_mixture(problem, cut, kind)
-    scores = dosift.evaluate(truth, model.mixture_)
-    true_rates, found_rates = single_dos(truth), single_dos(model.mixture_)
-    both = true_rates.keys() & found_rates.keys()
-    either = true_rates.keys() | found_rates.keys()
-    error = [abs(true_rates.get(d, 0) - found_rates.get(d, 0)) for d in either]
-    invented = sum(w for t, w in model.mixture_.items() if t not in truth)
+    set_of = {str(target): frozenset(n for n, _ in target.items()) for target in model.mixture_}
+    names = {text: str(sorted(found)) for text, found in set_of.items()}
+    weights: dict[frozenset[str], float] = {}
+    for target, weight in model.mixture_.items():
+        weights[set_of[str(target)]] = weights.get(set_of[str(target)], 0.0) + weight
+    found = {variables for variables, weight in weights.items() if weight >= LEAST_WEIGHT}
+    true = dict(zip(problem.targets, problem.weights, strict=True))
+    shared = len(found & true.keys())
+    off = [abs(true.get(t, 0.0) - weights.get(t, 0.0)) for t in true.keys() | weights.keys()]
     return [
-        scores.recall,
-        scores.precision,
-        scores.tv,
-        invented,
-        len(both) / len(true_rates),
-        len(both) / max(len(found_rates), 1),
-        float(np.mean(error)),
-        float(model.fit_check_.fits),
+        adjusted_rand_score(problem.component, [names.get(text, "") for text in assigned]),
+        shared / len(true),
+        shared / max(len(found), 1),
+        sum(off) / 2,
+        *told,
         seconds,
     ]
 
 
-def single_dos(mixture: dosift.Mixture) -> dict[tuple[str, str], float]:
-    """Total weight of the targets that set a variable to a state."""
-    rates: dict[tuple[str, str], float] = {}
-    for target, weight in mixture.items():
-        for item in target.items():
-            rates[item] = rates.get(item, 0.0) + weight
-    return rates
+def _apart(problem: Problem, cuts: Floats, i: int) -> float:
+    """Share of the values set in the state of most of them, less that of the control rows."""
+    is_set = problem.classes[:, i] == 1
+    shares = [
+        np.bincount(codes_of(values, cuts), minlength=cuts.size + 1) / values.size
+        for values in (problem.rows[is_set, i], problem.control[:, i])
+    ]
+    most = shares[0].argmax()
+    return float(shares[0][most] - shares[1][most])
+
+
+def real(kind: str, folder: Path, seed: int) -> Problem:
+    """Rows whose intervention is known, shuffled; the graph as published."""
+    return (_chamber if kind == "chamber" else _sachs)(folder / kind, np.random.default_rng(seed))
+
+
+def _chamber(folder: Path, rng: np.random.Generator) -> Problem:
+    names = ["red", "green", "blue", "l_11", "l_12", "l_21", "l_22", "ir_1", "ir_2", "current"]
+    reference = pl.read_csv(folder / "reference.csv.gz").select(names).to_numpy()
+    hit = pl.read_csv(folder / "interventions.csv.gz", infer_schema_length=None)
+    # Only experiments on variables that are kept, and which no sensor's gain is part of.
+    of = hit["experiment"].str.replace("_(strong|mid|weak)$", "")
+    order = rng.permutation(len(reference))
+    parts, targets = [reference[order[5000:6500]]], [frozenset[str]()]
+    for experiment in of.unique(maintain_order=True):
+        if experiment in names:
+            rows = hit.filter(of == experiment).select(names).to_numpy()
+            parts.append(rng.permutation(rows)[:250])
+            targets.append(frozenset([experiment]))
+    return _assembled(folder, "graph.csv", names, reference[order[:5000]], parts, targets)
+
+
+def _sachs(folder: Path, rng: np.random.Generator) -> Problem:
+    sizes = [853, 902, 911, 723, 810, 799, 848, 913, 707]
+    hit = ["", "", "akt", "pkc", "pip2", "mek", "pip3", "pkc", "pka"]
+    frame = pl.read_csv(folder / "sachs.2005.continuous.txt", separator="\t")
+    blocks = np.split(frame.to_numpy(), np.cumsum(sizes)[:-1])
+    control, left = np.split(rng.permutation(np.vstack(blocks[:2])), [1000])
+    targets = [frozenset(filter(None, [name])) for name in hit]
+    parts = [left, *blocks[2:]]
+    return _assembled(
+        folder, "graph_bnlearn.csv", frame.columns, control, parts, [targets[0], *targets[2:]]
+    )
+
+
+def _assembled(
+    folder: Path,
+    graph: str,
+    names: list[str],
+    control: Floats,
+    parts: list[Floats],
+    targets: list[frozenset[str]],
+) -> Problem:
+    edges = pl.read_csv(folder / graph).rows()
+    sizes = [len(part) for part in parts]
+    distinct = list(dict.fromkeys(targets))
+    at = [distinct.index(target) for target in targets]
+    weights = np.bincount(at, weights=sizes) / sum(sizes)
+    is_set = np.array([[name in target for name in names] for target in targets])
+    return Problem(
+        tuple(names),
+        tuple((a, b) for a, b in edges if a in names and b in names),
+        control.astype(float),
+        np.vstack(parts).astype(float),
+        np.repeat(at, sizes),
+        np.repeat(is_set.astype(np.int64), sizes, axis=0),
+        distinct,
+        weights,
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--problems", type=int, default=8)
-    parser.add_argument("--rows", type=int, default=10_000, help="rows, and as many control rows")
-    parser.add_argument("--kinds", nargs="+", choices=CUTS, default=list(CUTS))
-    arguments = parser.parse_args()
-    names = "data, cut, states, recall, precision, tv, invented, do recall, do precision, "
-    columns = (names + "rate error, fits, s").split(", ")
-    print(f"| {' | '.join(columns)} |")
-    print("|" + "---|" * len(columns))
-    for kind in arguments.kinds:
-        for options in CUTS[kind]:
+    parser.add_argument("--problems", type=int, default=4)
+    parser.add_argument("--rows", type=int, default=2000, help="rows, and as many control rows")
+    parser.add_argument("--seed", type=int, default=0, help="of the first problem")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--cuts", nargs="+", choices=CUTS, default=list(CUTS))
+    parser.add_argument("--no-control", action="store_true")
+    parser.add_argument("--no-fit", action="store_true", help="only the columns' measures")
+    parser.add_argument("--real", type=Path, help="a folder that holds chamber and sachs")
+    chosen = parser.parse_args()
+    print(f"| data | cut | {' | '.join(MEASURES)} |")
+    print("|" + "---|" * (len(MEASURES) + 2))
+    kinds = ["chamber", "sachs"] if chosen.real else chosen.kinds
+    seeds = range(chosen.seed, chosen.seed + chosen.problems)
+    means: dict[str, list[Floats]] = {name: [] for name in chosen.cuts}
+    for kind in kinds:
+        problems = [
+            real(kind, chosen.real, seed) if chosen.real else draw(kind, chosen.rows, seed)
+            for seed in seeds
+        ]
+        for name in chosen.cuts:
             results = [
-                measure(kind, options, arguments.rows, seed) for seed in range(arguments.problems)
+                measure(p, CUTS[name], not chosen.no_control, not chosen.no_fit) for p in problems
             ]
-            figures = " | ".join(f"{x:.2f}" for x in np.mean(results, axis=0))
-            zero = ", zero apart" if options.get("zero_state") else ""
-            print(
-                f"| {kind} | {options['method']}{zero} | {options['n_states']} | {figures} |",
-                flush=True,
-            )
+            mean = np.mean(results, axis=0)
+            _print(kind, name, mean)
+            if kind != "null":
+                means[name].append(mean)
+    for name in chosen.cuts:
+        if means[name]:
+            _print("all", name, np.mean(means[name], axis=0))
+
+
+def _print(kind: str, name: str, values: Floats) -> None:
+    print(f"| {kind} | {name} | {' | '.join(f'{x:.2f}' for x in values)} |", flush=True)
 
 
 if __name__ == "__main__":

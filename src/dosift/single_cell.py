@@ -96,9 +96,9 @@ def fit_anndata(
         Layer to take values from; ``X`` if left out.
     discretizer : Discretizer, optional
         Cuts the values of the matrix into states. One that is not fitted is copied and fitted on
-        the control cells. Without it values must be states already: where the names of a
-        variable's states are numbers, the state of that number; otherwise codes that count the
-        states from 0.
+        the control cells and, for a method that looks at them, the others. Without it values must
+        be states already: where the names of a variable's states are numbers, the state of that
+        number; otherwise codes that count the states from 0.
     key_added : str, default="dosift"
         Beginning of the names under which results are stored.
     copy : bool, default=False
@@ -158,9 +158,9 @@ def fit_anndata(
             f"{what} learned from control cells; give control=, for example "
             "control=('condition', 'ctrl')"
         )
-    if discretizer is not None:
-        discretizer = _fitted(discretizer, control_cells)
     fitted_cells = _chosen(cells, ~mask)
+    if discretizer is not None:
+        discretizer = _fitted(discretizer, control_cells, fitted_cells)
     if graph is not None:
         network = _learned(graph, control_cells, fitted_cells, discretizer, prior)
     rows = _states(fitted_cells, network, discretizer)
@@ -309,13 +309,13 @@ def _is_unfitted(discretizer: Discretizer | None) -> bool:
     return discretizer is not None and not hasattr(discretizer, "thresholds_")
 
 
-def _fitted(discretizer: Discretizer, control: Cells) -> Discretizer:
-    """Thresholds of the matrix columns, learned from control cells where they are not yet."""
+def _fitted(discretizer: Discretizer, control: Cells, others: Cells) -> Discretizer:
+    """Thresholds of the matrix columns, learned from the cells where they are not yet."""
     if not isinstance(discretizer, Discretizer):
         raise InputError(f"discretizer is {type(discretizer).__name__}; give a dosift.Discretizer")
     if hasattr(discretizer, "thresholds_"):
         return discretizer.select(control.numbers)
-    return type(discretizer)(**discretizer.get_params()).fit(control.numbers)
+    return type(discretizer)(**discretizer.get_params()).fit(control.numbers, rows=others.numbers)
 
 
 def _learned(

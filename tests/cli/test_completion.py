@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from dosift.data.discretizer import METHODS as CUTS
 from dosift.methods import METHODS
 from dosift.methods.soft import KINDS as INTERVENTIONS
 from dosift.resampling.bootstrap import KINDS as RESAMPLES
@@ -52,6 +53,8 @@ def test_zsh_completes_commands_and_values() -> None:
         ("fit --interventions", INTERVENTIONS),
         ("fit --bootstrap", RESAMPLES),
         ("study --preset", tuple(PRESETS)),
+        ("discretize --method", CUTS),
+        ("discretize --labels", ("words", "numbers")),
     ],
 )
 def test_what_is_completed_is_what_may_be_given(option: str, values: tuple[str, ...]) -> None:

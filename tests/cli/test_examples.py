@@ -10,12 +10,24 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 
 import dosift
 from dosift.model.random_problems import random_mixture, random_network
 
-COMMANDS = ("assign", "check", "demo", "evaluate", "fit", "report", "simulate", "study")
+COMMANDS = (
+    "assign",
+    "check",
+    "demo",
+    "discretize",
+    "evaluate",
+    "fit",
+    "report",
+    "simulate",
+    "study",
+)
 
 
 def examples(command: str) -> list[str]:
@@ -36,6 +48,9 @@ def folder(tmp_path: Path) -> Path:
         rows.write_csv(tmp_path / f"{name}.csv")
     control = dosift.simulate(network, dosift.Mixture({dosift.do(): 1.0}), 3000, random_state=2)
     control.write_csv(tmp_path / "control.csv")
+    values = np.random.default_rng(3).lognormal(size=(3, 200, 2))
+    for name, table in zip(("measurements", "new_measurements", "normal"), values, strict=True):
+        pl.DataFrame(table, schema=["a", "b"]).write_csv(tmp_path / f"{name}.csv")
     mixture.write(tmp_path / "rows.mixture.json")
     edges = [f"{cause},{effect}" for cause, effect in network.edges]
     (tmp_path / "edges.csv").write_text("\n".join(["parent,child", *edges]) + "\n")

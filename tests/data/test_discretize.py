@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -17,13 +19,15 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 
 import dosift
+from dosift.data.columns_to_cut import columns_to_cut
+from dosift.data.cuts_file import read_cuts, write_cuts
 from dosift.data.discretize import discretize
 from dosift.data.discretizer import METHODS, Discretizer
+from dosift.data.thresholds import codes_of, place
 from dosift.errors import (
     DiscretizationWarning,
     ExtraColumnsWarning,
     InputError,
-    MissingDependencyError,
     NotFittedError,
 )
 
@@ -38,7 +42,7 @@ def counts() -> pl.DataFrame:
 
 def test_quantiles_share_rows_evenly() -> None:
     values = np.random.default_rng(0).normal(size=3000)
-    cut = Discretizer(3).fit(values[:, None])
+    cut = Discretizer(3, method="quantile").fit(values[:, None])
     assert cut.counts_["x0"].tolist() == [1000, 1000, 1000]
     expected = np.quantile(values, [1 / 3, 2 / 3])
     np.testing.assert_allclose(cut.thresholds_["x0"], expected, atol=2e-3)
@@ -60,7 +64,10 @@ def test_uniform_divides_the_range() -> None:
 
 def test_thresholds_are_the_controls_and_values_at_them_belong_above() -> None:
     rows, control, cut = discretize(
-        {"a": [2.5, 2.4, 100.0, -100.0]}, {"a": [1.0, 2, 3, 4]}, n_states=2
+        {"a": [2.5, 2.4, 100.0, -100.0]},
+        {"a": [1.0, 2, 3, 4]},
+        n_states=2,
+        method="quantile",
     )
     assert cut.thresholds_["a"].tolist() == [2.5]
     assert rows["a"].to_list() == ["high", "low", "high", "low"]
@@ -69,13 +76,13 @@ def test_thresholds_are_the_controls_and_values_at_them_belong_above() -> None:
 
 def test_many_zeros_get_fewer_states_and_it_is_said(counts: pl.DataFrame) -> None:
     with pytest.warns(DiscretizationWarning, match=r"'g2' \(2\).*zero_state=True"):
-        cut = Discretizer(3).fit(counts)
+        cut = Discretizer(3, method="quantile").fit(counts)
     assert cut.states_ == {"g1": ("low", "mid", "high"), "g2": ("low", "high")}
     assert cut.counts_["g2"][0] == (counts["g2"] == 0).sum()
 
 
 def test_zero_as_a_state_of_its_own(counts: pl.DataFrame) -> None:
-    cut = Discretizer(3, zero_state=True).fit(counts)
+    cut = Discretizer(3, method="quantile", zero_state=True).fit(counts)
     assert cut.states_["g2"] == ("zero", "low", "high")
     states = cut.transform(counts)
     assert ((states["g2"] == "zero") == (counts["g2"] == 0)).all()
@@ -178,6 +185,7 @@ def test_useless_tables_are_refused(data: Any, words: str) -> None:
         {"n_states": 1},
         {"n_states": 2.5},
         {"n_states": True},
+        {"n_states": "3"},
         {"method": "median"},
         {"log": 1},
         {"labels": "letters"},
@@ -204,6 +212,8 @@ def test_transform_needs_the_fitted_columns() -> None:
         cut.transform({"a": [1.0]})
     with pytest.raises(InputError, match="1 features, but Discretizer is expecting 2"):
         cut.transform(np.zeros((1, 1)))
+    with pytest.raises(InputError, match="'b' of the control rows is missing in the rows"):
+        Discretizer(2).fit({"a": [1.0, 2.0], "b": [1.0, 2.0]}, rows={"a": [1.0]})
     with pytest.warns(ExtraColumnsWarning, match="'c'"):
         cut.transform({"a": [1.0], "b": [1.0], "c": [1.0]})
 
@@ -216,17 +226,151 @@ def test_copies_and_pickles(counts: pl.DataFrame) -> None:
     assert again.transform(counts).equals(cut.transform(counts))
 
 
-def test_kmeans_without_scikit_learn_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "sklearn.preprocessing", None)
-    with pytest.raises(MissingDependencyError, match=r"dosift\[sklearn\]"):
-        Discretizer(2, method="kmeans").fit({"a": [1.0, 2.0]})
-
-
 def test_states_go_into_the_network() -> None:
     rng = np.random.default_rng(0)
     a = rng.normal(size=500)
     control = pl.DataFrame({"a": a, "b": a + rng.normal(size=500)})
     rows, states, cut = dosift.discretize(control.head(100), control)
     network = dosift.learn_network([("a", "b")], states, states=cut.states_)
-    assert network.variables[0].states == ("low", "mid", "high")
+    assert network.variables[0].states == cut.states_["a"]
+    assert len(cut.states_["a"]) == 5
     assert dosift.InterventionMixture(network).fit(rows).n_rows_ == 100
+
+
+def test_contrast_separates_what_rows_have_more_of() -> None:
+    # A do at 2 standard deviations among ordinary values: its state holds most of its values and
+    # few of the control rows', over 50 random problems.
+    shares = []
+    for seed in range(50):
+        rng = np.random.default_rng(seed)
+        control, ordinary = rng.normal(size=(2, 2000))
+        hit = rng.normal(2 * (-1) ** seed, 0.2, 300)
+        cut = place(control, 5, "contrast", None, np.concatenate([ordinary, hit]))
+        own = np.bincount(codes_of(hit, cut), minlength=cut.size + 1)
+        share = np.bincount(codes_of(control, cut), minlength=cut.size + 1)[own.argmax()] / 2000
+        shares.append((own.max() / 300, share))
+    of_do, of_control = np.array(shares).T
+    assert of_do.mean() > 0.9
+    assert of_do.min() > 0.6
+    assert of_control.max() < 0.1
+
+
+def test_contrast_takes_logs_of_skewed_columns_and_holds_outliers() -> None:
+    rng = np.random.default_rng(0)
+    latency = rng.lognormal(3, 1, 4000)
+    levels = np.diff(np.log(place(latency, 5, "contrast")))
+    np.testing.assert_allclose(levels, levels[::-1], rtol=0.15)
+    normal = rng.normal(size=4000)
+    plain = place(normal, 5, "contrast")
+    np.testing.assert_allclose(place(np.append(normal, 1e9), 5, "contrast"), plain, atol=0.05)
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1.0, 1e4])
+def test_contrast_does_not_depend_on_the_unit(unit: float) -> None:
+    rng = np.random.default_rng(1)
+    control, rows = rng.lognormal(size=(2, 1000))
+    rows[:100] = 20
+    expected = place(control, 5, "contrast", None, rows)
+    np.testing.assert_allclose(
+        place(unit * control, 5, "contrast", None, unit * rows), unit * expected, rtol=1e-6
+    )
+
+
+def test_rows_may_hold_states_that_control_rows_lack_and_missing_values() -> None:
+    rows, control, cut = discretize(
+        {"a": [100.0, 101.0, None, 1.0], "b": [0.0, 5.0, 5.0, 5.0]},
+        {"b": [0.0, 0.0, 0.0, 0.0], "a": [1.0, 2.0, 3.0, 2.0]},
+        n_states=2,
+    )
+    assert rows["b"].to_list() == ["low", "high", "high", "high"]
+    assert cut.counts_["b"].tolist() == [4, 0]
+    assert rows["a"].to_list()[2] is None
+    assert rows.columns == control.columns == ["b", "a"]
+
+
+def test_without_control_rows() -> None:
+    rows, control, cut = discretize({"a": [1.0, 1.1, 9.0, 9.1]}, n_states=2)
+    assert control is None
+    assert rows["a"].to_list() == ["low", "low", "high", "high"]
+    assert Discretizer(2).fit({"a": [1.0, 1.1, 9.0, 9.1]}).thresholds_["a"] == cut.thresholds_["a"]
+
+
+def test_the_base_install_is_enough() -> None:
+    """Every method works where only what dosift requires can be imported."""
+    code = (
+        "import sys\n"
+        "for name in ('sklearn', 'matplotlib', 'pandas', 'pyarrow', 'networkx', 'pgmpy',\n"
+        "        'pyagrum', 'anndata', 'duckdb'):\n"
+        "    sys.modules[name] = None  # importing it raises ImportError\n"
+        "import dosift\n"
+        "for method in ('contrast', 'quantile', 'kmeans', 'uniform'):\n"
+        "    rows, control, cut = dosift.discretize(\n"
+        "        {'a': [9.0, 2.0, 1.0]}, {'a': [1.0, 2.0, 3.0]}, n_states=2, method=method)\n"
+        "    assert rows['a'].to_list()[0] == 'high', method\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_cuts_survive_a_file(counts: pl.DataFrame, tmp_path: Path) -> None:
+    cut = Discretizer(4, method="kmeans", zero_state=True, labels="numbers").fit(counts)
+    write_cuts(cut, tmp_path / "cuts.json")
+    again = read_cuts(tmp_path / "cuts.json")
+    assert again.get_params() == cut.get_params()
+    assert again.transform(counts).equals(cut.transform(counts))
+    assert again.summary().equals(cut.summary())
+    with pytest.raises(NotFittedError):
+        write_cuts(Discretizer(), tmp_path / "none.json")
+    with pytest.raises(InputError, match="exists"):
+        write_cuts(cut, tmp_path / "cuts.json", replace=False)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('"dosift cuts"', '"other"', "holds no thresholds"),
+        ('"version": 1', '"version": 2', "version 2"),
+        ('"thresholds"', '"cuts"', "not ascending numbers"),
+        ("0.25", "NaN", "not ascending numbers"),
+        ('"low"', '"high"', "2 states with different names"),
+        ('"method"', '"way"', "no parameter 'way'"),
+        ('"rows"', '"n"', "2 counts"),
+        ("{", "", "is not JSON"),
+        ('"columns"', '"column"', "lacks 'columns'"),
+    ],
+)
+def test_damaged_cuts_are_refused(old: str, new: str, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "cuts.json"
+    write_cuts(Discretizer(2).fit({"a": [0.1, 0.4]}), path)
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(InputError, match=words) as error:
+        read_cuts(path)
+    assert str(error.value).startswith(str(path))
+
+
+def test_columns_that_are_states_already_are_not_measurements() -> None:
+    frame = pl.DataFrame(
+        {
+            "cell": [f"c{i}" for i in range(30)],
+            "level": [str(i % 3) for i in range(30)],
+            "count": list(range(30)),
+            "value": ["", *(f"{i}.5" for i in range(29))],
+            "flag": [True, False] * 15,
+            "constant": [2.5] * 30,
+            "mixed": ["x", *map(str, range(29))],
+            "few": [float(i % 20) for i in range(30)],
+        }
+    )
+    assert columns_to_cut([(frame, None)]) == ["count", "value"]
+    assert columns_to_cut([(frame, None)], ["level", "few"]) == ["level", "few"]
+    more = pl.DataFrame({"few": [0.5], "value": [1.0]})
+    with pytest.warns(DiscretizationWarning, match="'count'"):
+        assert columns_to_cut([(frame, None), (more, None)]) == ["value", "few"]
+    with pytest.raises(InputError, match="no column holds measurements"):
+        columns_to_cut([(frame.select("cell", "level"), None)])
+    with pytest.raises(InputError, match="no column 'other' to cut"):
+        columns_to_cut([(frame, None)], ["other"])
+    with pytest.raises(InputError, match="twice"):
+        columns_to_cut([(frame, None)], ["few", "few"])

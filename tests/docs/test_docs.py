@@ -171,6 +171,7 @@ def test_the_reference_of_the_commands_has_every_option(monkeypatch: pytest.Monk
     assert re.findall(r"^## (\w+)$", text, re.MULTILINE) == [
         "demo",
         "fit",
+        "discretize",
         "simulate",
         "assign",
         "check",

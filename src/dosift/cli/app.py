@@ -10,6 +10,7 @@ from dosift._version import __version__
 from dosift.cli.assign import assign
 from dosift.cli.check import check
 from dosift.cli.demo import demo
+from dosift.cli.discretize import discretize
 from dosift.cli.evaluate import evaluate
 from dosift.cli.fit import fit
 from dosift.cli.report import report
@@ -41,5 +42,5 @@ def _root(
     """Find which unknown interventions hit which rows, and how much of each there was."""
 
 
-for command in (demo, fit, simulate, assign, check, evaluate, report, study):
+for command in (demo, fit, discretize, simulate, assign, check, evaluate, report, study):
     app.command()(command)

@@ -1,4 +1,4 @@
-"""Cut measurements into states: thresholds learned from control rows, applied to all."""
+"""Cut measurements into states: thresholds learned once, applied to all rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ class Discretized(NamedTuple):
     Attributes
     ----------
     rows, control : dataframe
-        States instead of numbers, in the library of the input.
+        States instead of numbers, in the library of the input; `control` is None if none was
+        given.
     discretizer : Discretizer
         The thresholds, to be applied to more rows.
     """
@@ -25,22 +26,22 @@ class Discretized(NamedTuple):
 
 def discretize(
     rows: Any,
-    control: Any,
+    control: Any = None,
     *,
-    n_states: int = 3,
-    method: Literal["quantile", "kmeans", "uniform"] = "quantile",
-    log: bool = False,
+    n_states: int | None = None,
+    method: Literal["contrast", "quantile", "kmeans", "uniform"] = "contrast",
+    log: bool | None = None,
     zero_state: bool = False,
     labels: Literal["words", "numbers"] = "words",
 ) -> Discretized:
-    """Cut measurements into states, with thresholds learned from control rows.
+    """Cut measurements into states, rows and control rows with the same thresholds.
 
     Parameters
     ----------
     rows : dataframe, mapping of columns, ndarray of float, or path
         The rows to be explained.
-    control : as `rows`
-        Rows from units without any intervention.
+    control : as `rows`, optional
+        Rows from units without any intervention. Without them thresholds are learned from `rows`.
     n_states, method, log, zero_state, labels
         As in :class:`Discretizer`.
 
@@ -51,7 +52,7 @@ def discretize(
 
     Raises
     ------
-    InputError, MissingDependencyError
+    InputError
         As :meth:`Discretizer.fit` and :meth:`Discretizer.transform` say.
 
     Warns
@@ -61,11 +62,15 @@ def discretize(
 
     Examples
     --------
-    >>> rows, control, thresholds = discretize({"a": [9.0, 2.0]}, {"a": [1.0, 2.0, 3.0]})
+    >>> rows, control, cut = discretize({"a": [9.0, 2.0]}, {"a": [1.0, 2.0, 3.0]}, n_states=2)
     >>> rows["a"].to_list(), control["a"].to_list()
-    (['high', 'mid'], ['low', 'mid', 'high'])
+    (['high', 'low'], ['low', 'low', 'low'])
     """
     discretizer = Discretizer(
         n_states, method=method, log=log, zero_state=zero_state, labels=labels
-    ).fit(control)
+    )
+    if control is None:
+        discretizer.fit(rows)
+        return Discretized(discretizer.transform(rows), None, discretizer)
+    discretizer.fit(control, rows=rows)
     return Discretized(discretizer.transform(rows), discretizer.transform(control), discretizer)

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 #: Ways to place thresholds.
-METHODS = ("quantile", "kmeans", "uniform")
+METHODS = ("contrast", "quantile", "kmeans", "uniform")
+#: States of each column if their number is left to the method.
+DEFAULT_STATES = {"contrast": 5, "quantile": 3, "kmeans": 3, "uniform": 3}
 #: Names of the states, lowest first, by their number.
 _WORDS = {
     1: ("only",),
@@ -40,24 +42,28 @@ _LISTED = 5
 
 
 class Discretizer(Conventions):
-    """Cut numbers into states, with thresholds learned from one table for all others.
+    """Cut numbers into states, with thresholds learned once for all tables.
 
-    Fit it on control rows and transform every table with it, so that a state means the same
-    everywhere. A value belongs to the state whose thresholds enclose it; a value equal to a
-    threshold belongs to the state above. A missing value stays missing.
+    Fit it on control rows (and the rows to be explained, if at hand) and transform every table
+    with it, so that a state means the same everywhere. A value belongs to the state whose
+    thresholds enclose it; a value equal to a threshold belongs to the state above. A missing value
+    stays missing.
 
     Parameters
     ----------
-    n_states : int, default=3
-        States of each column, at least 2. A column with too few distinct values gets fewer, with
-        a warning.
-    method : {"quantile", "kmeans", "uniform"}, default="quantile"
-        Where thresholds lie: ``"quantile"`` gives every state the same share of the control
-        rows, as nearly as equal values allow; ``"kmeans"`` puts them half-way between the
-        centres of a one-dimensional k-means (scikit-learn's); ``"uniform"`` divides the range of
-        the control rows evenly.
-    log : bool, default=False
-        Place thresholds on log(1 + value), for counts. Quantiles do not depend on it.
+    n_states : int, optional
+        States of each column, at least 2; if left out at most 5 by ``"contrast"``, else 3. A
+        column with too few distinct values gets fewer than asked for, with a warning.
+    method : {"contrast", "quantile", "kmeans", "uniform"}, default="contrast"
+        Where thresholds lie: ``"contrast"`` makes states narrow and such that rows and control
+        rows differ in how often they are in them (without rows it is k-means), on the logarithmic
+        scale where that is less skewed; ``"quantile"`` gives every state the same share of the
+        control rows, as nearly as equal values allow; ``"kmeans"`` puts them half-way between the
+        centres of the best one-dimensional k-means; ``"uniform"`` divides the range of the control
+        rows evenly.
+    log : bool, optional
+        Place thresholds on log(1 + value), for counts. If left out, ``"contrast"`` chooses a scale
+        and the others take values as they are. Quantiles do not depend on it.
     zero_state : bool, default=False
         Make zero a state of its own and cut only what is above it, for counts most of which are
         zero. The other values get ``n_states - 1`` states.
@@ -97,10 +103,10 @@ class Discretizer(Conventions):
 
     def __init__(
         self,
-        n_states: int = 3,
+        n_states: int | None = None,
         *,
-        method: Literal["quantile", "kmeans", "uniform"] = "quantile",
-        log: bool = False,
+        method: Literal["contrast", "quantile", "kmeans", "uniform"] = "contrast",
+        log: bool | None = None,
         zero_state: bool = False,
         labels: Literal["words", "numbers"] = "words",
     ) -> None:
@@ -113,15 +119,18 @@ class Discretizer(Conventions):
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "thresholds_")
 
-    def fit(self, rows: Any, y: object = None) -> Self:
+    def fit(self, control: Any, y: object = None, *, rows: Any = None) -> Self:
         """Learn the thresholds.
 
         Parameters
         ----------
-        rows : dataframe, mapping of columns, ndarray of float, or path
-            Control rows, one column of numbers for each variable.
+        control : dataframe, mapping of columns, ndarray of float, or path
+            Control rows, one column of numbers for each variable. Where there are none, any rows.
         y : None
             Ignored; kept for scikit-learn.
+        rows : as `control`, optional
+            Rows to be explained, with the same columns: ``"contrast"`` uses what they have more of
+            than control rows. Other methods look at control rows only.
 
         Returns
         -------
@@ -132,8 +141,6 @@ class Discretizer(Conventions):
         InputError
             If a parameter is out of range, a column does not hold numbers, is constant or has
             no values, or a value is infinite (or negative where it must not be).
-        MissingDependencyError
-            If `method` is ``"kmeans"`` and scikit-learn is not installed.
 
         Warns
         -----
@@ -141,11 +148,12 @@ class Discretizer(Conventions):
             If a column gets fewer states than asked for.
         """
         self._check_parameters()
-        table = as_measurements(rows)
-        _check_constant(table)
+        table = as_measurements(control)
+        others = self._others(rows, table)
+        _check_constant(table, others)
         thresholds = [
-            self._thresholds(values[~np.isnan(values)], name)
-            for name, values in zip(table.names, table.columns, strict=True)
+            self._thresholds(_present(values), None if other is None else _present(other), name)
+            for name, values, other in zip(table.names, table.columns, others, strict=True)
         ]
         self.thresholds_ = dict(zip(table.names, thresholds, strict=True))
         self.states_ = {name: self._names(cuts) for name, cuts in self.thresholds_.items()}
@@ -306,29 +314,46 @@ class Discretizer(Conventions):
 
     def _check_parameters(self) -> None:
         k = self.n_states
-        if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 2:
+        is_integer = isinstance(k, int | np.integer) and not isinstance(k, bool)
+        if k is not None and (not is_integer or k < 2):
             raise InputError(f"n_states is {k!r}; give an integer of at least 2")
         if self.method not in METHODS:
             raise InputError(f"method is {self.method!r}; choose one of {', '.join(METHODS)}")
-        for name in ("log", "zero_state"):
-            value = getattr(self, name)
-            if not isinstance(value, bool | np.bool_):
-                raise InputError(f"{name} is {value!r}; give True or False")
+        if self.log is not None and not isinstance(self.log, bool | np.bool_):
+            raise InputError(f"log is {self.log!r}; give True or False, or leave it out")
+        if not isinstance(self.zero_state, bool | np.bool_):
+            raise InputError(f"zero_state is {self.zero_state!r}; give True or False")
         if self.labels not in {"words", "numbers"}:
             raise InputError(f"labels is {self.labels!r}; choose 'words' or 'numbers'")
 
-    def _thresholds(self, values: Floats, name: str) -> Floats:
+    @property
+    def _n_wanted(self) -> int:
+        return DEFAULT_STATES[self.method] if self.n_states is None else int(self.n_states)
+
+    def _others(self, rows: Any, table: Measurements) -> Sequence[Floats | None]:
+        """Return the columns of the rows in the order of the control rows' columns."""
+        if rows is None:
+            return [None] * len(table.names)
+        others = as_measurements(rows)
+        by_name = dict(zip(others.names, others.columns, strict=True))
+        absent = [name for name in table.names if name not in by_name]
+        if absent:
+            raise InputError(f"column {absent[0]!r} of the control rows is missing in the rows")
+        return [by_name[name] for name in table.names]
+
+    def _thresholds(self, values: Floats, rows: Floats | None, name: str) -> Floats:
         """Thresholds of one column without missing values, in the unit of the column."""
-        if (self.log or self.zero_state) and values.min() < 0:
+        seen = values if rows is None else np.concatenate([values, rows])
+        if (self.log or self.zero_state) and seen.min() < 0:
             raise InputError(
-                f"column {name!r} holds {values.min():g}, which is negative; log and zero_state "
+                f"column {name!r} holds {seen.min():g}, which is negative; log and zero_state "
                 "are for counts, which are not"
             )
-        if self.zero_state and values.min() == 0:
-            above = values[values > 0]
-            cuts = place(above, self.n_states - 1, self.method, self.log)
+        if self.zero_state and seen.min() == 0:
+            above = None if rows is None else rows[rows > 0]
+            cuts = place(values[values > 0], self._n_wanted - 1, self.method, self.log, above)
             return np.concatenate([[_ABOVE_ZERO], cuts])
-        return place(values, int(self.n_states), self.method, self.log)
+        return place(values, self._n_wanted, self.method, self.log, rows)
 
     def _names(self, cuts: Floats) -> tuple[str, ...]:
         n = cuts.size + 1
@@ -342,12 +367,15 @@ class Discretizer(Conventions):
         return ("zero", *words) if has_zero else words
 
     def _warn_of_few_states(self) -> None:
-        few = [name for name, states in self.states_.items() if len(states) < self.n_states]
+        k = self._n_wanted
+        if self.n_states is None and self.method == "contrast":
+            return  # as many as the values bear, at most five
+        few = [name for name, states in self.states_.items() if len(states) < k]
         if few:
             listed = ", ".join(f"{name!r} ({len(self.states_[name])})" for name in few[:_LISTED])
             more = f" and {len(few) - _LISTED} more" if len(few) > _LISTED else ""
             warnings.warn(
-                f"{len(few)} column(s) hold too many equal values for {self.n_states} states and "
+                f"{len(few)} column(s) hold too many equal values for {k} states and "
                 f"got fewer: {listed}{more}. If most values are zero, zero_state=True cuts what "
                 "is above zero",
                 DiscretizationWarning,
@@ -404,18 +432,23 @@ class Discretizer(Conventions):
         return frame.to_arrow() if table.library == "pyarrow" else frame
 
 
-def _check_constant(table: Measurements) -> None:
+def _present(values: Floats) -> Floats:
+    return values[~np.isnan(values)]
+
+
+def _check_constant(table: Measurements, others: Sequence[Floats | None]) -> None:
     """Refuse columns that cannot be cut."""
     n_rows = table.columns[0].size if table.columns else 0
     if n_rows < 2:
         raise InputError(
             f"found {n_rows} sample(s); thresholds cannot be learned from less than 2 rows"
         )
-    for name, values in zip(table.names, table.columns, strict=True):
-        present = values[~np.isnan(values)]
+    for name, values, other in zip(table.names, table.columns, others, strict=True):
+        present = _present(values)
         if present.size == 0:
             raise InputError(f"column {name!r} has no value that is not missing; leave it out")
-        if present.min() == present.max():
+        seen = present if other is None else np.concatenate([present, _present(other)])
+        if seen.min() == seen.max():
             raise InputError(
                 f"column {name!r} holds the one value {present[0]:g} in all rows, so no threshold "
                 "can be learned from it; leave it out of the network"

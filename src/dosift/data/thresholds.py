@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.errors import MissingDependencyError
+from dosift.data.contrast import contrast
+from dosift.data.segments import binned, segments, spread
 
 Floats = NDArray[np.float64]
 
@@ -37,55 +36,58 @@ def codes_of(values: Floats, cuts: Floats) -> NDArray[np.int64]:
     return codes
 
 
-def place(values: Floats, k: int, method: str, log: bool) -> Floats:
+def place(
+    values: Floats,
+    k: int,
+    method: str,
+    log: bool | None = None,
+    rows: Floats | None = None,
+) -> Floats:
     """Thresholds between at most `k` states, each of which holds some of the values.
 
     Parameters
     ----------
-    values : ndarray of float, shape (n_rows,)
-        Finite.
+    values : ndarray of float, shape (n_values,)
+        Of control rows; finite.
     k : int
         States wanted.
-    method : {"quantile", "kmeans", "uniform"}
-    log : bool
-        Whether to place thresholds on log(1 + value).
+    method : {"contrast", "quantile", "kmeans", "uniform"}
+    log : bool, optional
+        Whether to place thresholds on log(1 + value). If left out, ``"contrast"`` chooses a scale,
+        and the others take values as they are.
+    rows : ndarray of float, shape (n_rows,), optional
+        Of rows; only ``"contrast"`` looks at them. A state may then hold values of rows only.
 
     Returns
     -------
     ndarray of float, ascending
         At least one unless all values are equal or `k` is 1.
 
-    Raises
-    ------
-    MissingDependencyError
-        If scikit-learn is needed and not installed.
-
     Examples
     --------
-    >>> place(np.array([0.0, 0.0, 0.0, 7.0]), 2, "quantile", False)
+    >>> place(np.array([0.0, 0.0, 0.0, 7.0]), 2, "quantile")
     array([3.5])
     """
-    if k < 2 or np.unique(values).size < 2:
+    seen = values if rows is None else np.concatenate([values, rows])
+    if k < 2 or np.unique(seen).size < 2:
         return np.empty(0)
-    scaled = np.log1p(values) if log else values
-    if method == "quantile":
+    if method == "contrast":
+        with_rows = rows is not None and rows.size > 0 and values.size > 0
+        cuts = contrast(values if values.size else seen, rows if with_rows else None, k, log)
+    elif method == "quantile":
         cuts = _between_shares(values, k)
-    elif method == "uniform":
-        cuts = np.linspace(scaled.min(), scaled.max(), k + 1)[1:-1]
     else:
-        low, width = scaled.min(), np.ptp(scaled)
-        # On the unit interval, since scikit-learn merges thresholds closer than 1e-8.
-        unit = (scaled - low) / width if width > 0 else np.zeros_like(scaled)
-        cuts = _between_centres(unit, min(k, np.unique(unit).size)) * width + low
-    if log and method != "quantile":
-        cuts = np.expm1(cuts)
+        scaled = np.log1p(values) if log else values
+        place_on = _evenly if method == "uniform" else _between_means
+        cuts = place_on(scaled, k)
+        cuts = np.expm1(cuts) if log else cuts
     cuts = np.unique(cuts)
     # A threshold is kept if the state below it holds a value: no state is empty among these rows.
-    below = np.searchsorted(np.sort(values), cuts, side="left")
+    below = np.searchsorted(np.sort(seen), cuts, side="left")
     kept = np.diff(below, prepend=0) > 0
-    cuts = cuts[kept & (below < values.size)]
+    cuts = cuts[kept & (below < seen.size)]
     # Values that differ only in their last digits may have lost every threshold by rounding.
-    return cuts if cuts.size else _between_shares(values, 2)
+    return cuts if cuts.size else _between_shares(seen, 2)
 
 
 def _between_shares(values: Floats, k: int) -> Floats:
@@ -109,17 +111,20 @@ def _between_shares(values: Floats, k: int) -> Floats:
     return out
 
 
-def _between_centres(values: Floats, k: int) -> Floats:
-    """Thresholds half-way between the centres of a k-means in one dimension."""
-    if k < 2:
-        return np.empty(0)
-    try:
-        from sklearn.preprocessing import KBinsDiscretizer
-    except ImportError:
-        raise MissingDependencyError("scikit-learn", "sklearn", "Cutting by k-means") from None
-    # It starts from evenly spaced centres, so no chance is involved.
-    binner = KBinsDiscretizer(k, encode="ordinal", strategy="kmeans", subsample=None)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of states that merge: this module says so itself
-        binner.fit(values[:, None])
-    return np.asarray(binner.bin_edges_[0][1:-1], dtype=np.float64)
+def _evenly(values: Floats, k: int) -> Floats:
+    """Thresholds that divide the range."""
+    cuts: Floats = np.linspace(values.min(), values.max(), k + 1)[1:-1]
+    return cuts
+
+
+def _between_means(values: Floats, k: int) -> Floats:
+    """Thresholds half-way between the means of the best k-means in one dimension."""
+    low, width = values.min(), np.ptp(values)
+    unit = (values - low) / width if width > 0 else np.zeros_like(values)
+    bins = binned(unit, np.ones((unit.size, 1)))
+    mass = bins.masses[:, 0]
+    ends = segments(spread(bins.means, mass), k)[-1]
+    starts = np.concatenate([[0], ends + 1])
+    means = np.add.reduceat(bins.means * mass, starts) / np.add.reduceat(mass, starts)
+    cuts: Floats = (means[:-1] + means[1:]) / 2 * width + low
+    return cuts
