@@ -2,7 +2,7 @@
 
 A promise is a function of a world and a fitted model. A world that the one table of refusals
 refuses is passed over; one that is refused otherwise fails. What takes further fits (`refits`) is
-kept in every world with one feature, and in a quarter of the pairs; ``-m slow`` does all, with
+kept in every world with one feature, and in a fifth of the pairs; ``-m slow`` does all, with
 more seeds.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import tempfile
 import warnings
 import zlib
 from collections.abc import Callable
@@ -23,7 +24,15 @@ import numpy as np
 import polars as pl
 import pytest
 from numpy.typing import NDArray
-from oracle import Key, all_targets, best_weights, density, description_length, likelihoods, neighbours
+from oracle import (
+    Key,
+    all_targets,
+    best_weights,
+    density,
+    description_length,
+    likelihoods,
+    neighbours,
+)
 from view import View, log_likelihood
 from worlds import (
     FEATURES,
@@ -38,6 +47,7 @@ from worlds import (
 
 import dosift
 from dosift.errors import DosiftWarning, InputError
+from dosift.results.folder import read_result
 
 Floats = NDArray[np.float64]
 Promise = Callable[[View], None]
@@ -99,9 +109,7 @@ def rows_are_counted(view: View) -> None:
 @promise
 def log_likelihood_is_that_of_the_mixture(view: View) -> None:
     assert view.model.log_likelihood_ == pytest.approx(view.log_likelihood, abs=1e-6)
-    score = view.model.score(
-        view.rows.frame, sample_weight=view.rows.multiplicity
-    )
+    score = view.model.score(view.rows.frame, sample_weight=view.rows.multiplicity)
     density = view.columns @ view.model.weights_
     kept = view.rows.multiplicity > 0
     n = view.rows.multiplicity.sum()
@@ -184,15 +192,15 @@ def the_truth_is_no_better(view: View) -> None:
     world, rows, model = view.world, view.rows, view.model
     if world.method not in OPTIMISING:
         return
-    truth = list(dict.fromkeys([*world.targets, *world.required]))
-    columns = likelihoods(world.real, truth, rows.codes)
     known = dict(world.known)
-    fixed = np.array([known.get(key, np.nan) for key in truth])
-    for b in range(len(world.weights)):
+    for b, real_weights in enumerate(world.weights):
+        truth = [key for key, w in zip(world.targets, real_weights, strict=True) if w > 0]
+        columns = likelihoods(world.real, truth, rows.codes)
+        fixed = np.array([known.get(key, np.nan) for key in truth])
         part = rows if rows.batch is None else _only(rows, rows.batch == b)
         its = columns if rows.batch is None else columns[rows.batch == b]
         if world.random_labels:
-            best = log_likelihood(part, truth, its, np.append(world.weights[b], 0.0)[: len(truth)])
+            best = log_likelihood(part, truth, its, real_weights[real_weights > 0])
         else:
             best = log_likelihood(part, truth, its, best_weights(its, part.counts, fixed))
         own = likelihoods(model.network_, view.keys, part.codes)
@@ -200,11 +208,10 @@ def the_truth_is_no_better(view: View) -> None:
         present = [key for key, w in zip(view.keys, weights, strict=True) if w > 0]
         found = log_likelihood(part, view.keys, own, weights)
         slack = model.optimality_gap_ * part.counts.sum() + 1e-6
-        used = [key for key, w in zip(truth, world.weights[b]) if w > 0]
-        if world.method == "likelihood" and not set(used) <= set(present):
+        if world.method == "likelihood" and not set(truth) <= set(present):
             n, net = float(view.n_rows), world.given
             slack += max(
-                description_length(net, used, n) - description_length(net, present, n), 0.0
+                description_length(net, truth, n) - description_length(net, present, n), 0.0
             )
         if world.has("any"):
             slack += 0.5 * world.real.tables[3].size * np.log(view.n_rows)
@@ -225,7 +232,9 @@ def _teaching(view: View, network: dosift.Network) -> float:
     control = world.given.control
     assert control is not None
     total = 0.0
-    for counts, table in zip(control.counts, network.tables, strict=True):
+    for i, (counts, table) in enumerate(zip(control.counts, network.tables, strict=True)):
+        if world.has("any") and world.given.names[i] == "V3":
+            continue  # its table is another one now
         total += float(((counts + control.prior) * np.log(table)).sum())
     if world.label is not None and not world.random_labels:
         for t, target in enumerate(world.targets):
@@ -251,14 +260,12 @@ def _only(rows: World, at: NDArray[np.bool_]) -> World:
 def the_truth_is_found(view: View) -> None:
     """Weights far above their error: the sums of the true do's come out, whatever the method."""
     world = view.world
-    kept = {key for key, w in zip(world.targets, world.true_weights) if w > 0.05}
+    truth = dict(zip(world.targets, world.true_weights.tolist(), strict=True))
     if world.method == "likelihood":
-        assert kept <= set(view.keys)
-        off = 0.5 * sum(
-            abs(view.weights.get(key, 0.0) - dict(zip(world.targets, world.true_weights)).get(key, 0))
-            for key in {*view.keys, *world.targets}
-        )
-        assert off < 0.15
+        assert {key for key, w in truth.items() if w > 0.05} <= set(view.keys)
+        keys = {*view.keys, *truth}
+        off = sum(abs(view.weights.get(key, 0.0) - truth.get(key, 0.0)) for key in keys)
+        assert 0.5 * off < 0.15
     assert len(view.model.mechanisms_) == (1 if world.has("any") else 0)
     if world.has("any"):
         assert view.model.mechanisms_["variable"].to_list() == ["V3"]
@@ -304,7 +311,9 @@ def the_certificate_holds(view: View) -> None:
     if found.n_variables < model.network_.n_variables:
         near = set()  # variables were screened out: it says less
     else:
-        assert found.n_targets == len(near)
+        assert found.n_targets <= len(others)
+        if not world.known:
+            assert found.n_targets >= sum(others[key] > 1e-12 for key in near)
     largest = max([others[key] for key in near], default=1.0)
     assert found.largest_gradient >= largest - 1e-6
     if found.target is not None:
@@ -328,21 +337,23 @@ def intervals_hold_the_estimate(view: View) -> None:
     for column in ("std_error", "ci_low", "ci_high", "p_value"):
         assert table[column].is_null().to_list() == (~free).tolist()
     _check_intervals(table.filter(pl.Series(free)), "weight")
+    # A sum of known weights has no error.
+    some = not view.world.known
     for other, column in ((view.model.variables_, "rate"), (view.model.pairs_, "rate")):
-        _check_intervals(other, column)
-    _check_intervals(view.model.interventions_, "weight")
-    _check_intervals(view.model.families_, "weight")
+        _check_intervals(other, column, some)
+    _check_intervals(view.model.interventions_, "weight", some)
+    _check_intervals(view.model.families_, "weight", some)
     if view.world.batch is not None:
         _check_intervals(view.model.batches_, "weight")
 
 
-def _check_intervals(table: pl.DataFrame, column: str) -> None:
+def _check_intervals(table: pl.DataFrame, column: str, some: bool = True) -> None:
     value, low, high = (table[name].to_numpy() for name in (column, "ci_low", "ci_high"))
     assert (low >= 0).all()
     assert (high <= 1).all()
     assert (low <= value + 1e-9).all()
     assert (high >= value - 1e-9).all()
-    if "std_error" in table.columns:
+    if "std_error" in table.columns and some:
         error = table["std_error"].to_numpy()
         inside = (value > 1e-9) & (value < 1 - 1e-9)
         assert (error[inside] > 0).all()
@@ -395,31 +406,43 @@ def totals_are_sums_of_weights(view: View) -> None:
         for (i, a), (j, b) in itertools.combinations([x for x in enumerate(key) if x[1] >= 0], 2)
     }
     assert view.model.pairs_.height == min(len(pairs), 200)
-    assert view.model.families_["weight"].sum() >= 1 - 1e-9
+    texts = [str(target) for target in view.model.targets_]
+    for text, weight, members in view.model.families_.select(
+        "target", "weight", "components"
+    ).iter_rows():
+        part, own = view.world.key(text), [view.keys[texts.index(m)] for m in members]
+        assert weight == pytest.approx(sum(view.weights[key] for key in own), abs=1e-9)
+        assert all(p in (-1, a) for key in own for p, a in zip(part, key, strict=True))
     assert view.model.interventions_["weight"].sum() == pytest.approx(1.0, abs=1e-9)
 
 
 @promise
 def screens_are_averages(view: View) -> None:
-    """The one-pass rate: one less the least average of a do's likelihood ratio (identity 2)."""
-    world = view.world
-    if world.has("missing values") or (world.label is not None and world.given.control is not None):
-        return
-    table = view.model.variables_
-    rows = view.rows
+    """One-pass rates: the state that is never set is that of the least average (identity 2)."""
+    world, rows, table = view.world, view.rows, view.model.variables_
+    if world.label is not None and world.given.control is not None:
+        return  # labelled rows taught the network first
     for i, variable in enumerate(world.given.variables):
-        index = np.zeros(len(rows.codes), dtype=int)
-        for p in world.given.parents[i]:
-            index = index * 3 + rows.codes[:, p]
-        own = world.given.tables[i][index, rows.codes[:, i]]
-        counts = rows.multiplicity if world.label is None or world.random_labels else rows.counts
-        averages = [
-            (counts * (rows.codes[:, i] == a) / own).sum() / counts.sum()
-            for a in range(len(variable.states))
-        ]
-        line = table.filter((table["variable"] == variable.name) & (table["value"] == ""))
-        expected = float(np.clip(1 - min(averages), 0, 1))
-        assert line["screen_rate"].item() == pytest.approx(expected, abs=1e-9)
+        parents = list(world.given.parents[i])
+        seen = (rows.codes[:, [i, *parents]] >= 0).all(axis=1) & (rows.counts > 0)
+        codes, counts = rows.codes[seen], rows.counts[seen] / rows.counts[seen].sum()
+        index = np.zeros(len(codes), dtype=int)
+        for p in parents:
+            index = index * len(world.given.variables[p].states) + codes[:, p]
+        p_given = world.given.tables[i][index]
+        is_state = codes[:, [i]] == np.arange(p_given.shape[1])
+        averages = counts @ (is_state / p_given)
+        # With the error that the average would have were nothing ever set.
+        error = np.sqrt(counts @ (1 / p_given) / rows.counts[seen].sum())
+        x = int((averages + error).argmin())
+        expected = {"": 1 - averages[x], variable.states[x]: 0.0}
+        for a, state in enumerate(variable.states):
+            if a != x:
+                phi = is_state[:, a] - p_given[:, a] * is_state[:, x] / p_given[:, x]
+                expected[state] = counts @ phi
+        its = table.filter(table["variable"] == variable.name)
+        shown = dict(its.select("value", "screen_rate").iter_rows())
+        assert shown == {value: pytest.approx(r, abs=1e-9) for value, r in expected.items()}
 
 
 @promise
@@ -439,9 +462,10 @@ def probabilities_are_probabilities(view: View) -> None:
         strong = table.filter(pl.Series(true) & (table["weight"] > 0.1) & ~pl.Series(view.is_known))
         if view.world.candidates is None:
             assert (strong["probability"] > 0.5).all()
-    for other in (model.variables_, model.pairs_):
-        _between_0_and_1(other["p_value"])
-        if view.world.method == "likelihood":
+    _between_0_and_1(model.variables_["p_value"])
+    if view.world.method == "likelihood":
+        _between_0_and_1(model.pairs_["p_value"])
+        for other in (model.variables_, model.pairs_):
             _between_0_and_1(other["probability"])
     if view.world.batch is not None:
         _between_0_and_1(model.batches_["probability"])
@@ -477,7 +501,6 @@ def near_equivalent_targets_lose_what_is_said(view: View) -> None:
         other = view.world.key(text)
         assert other not in view.keys
         assert view.world.permits(other)
-        assert sum(a != b for a, b in zip(other, view.keys[k], strict=True)) == 1
         assert loss < 10.0
         if view.world.random_labels:
             continue
@@ -507,18 +530,20 @@ def the_check_fits_its_rows(view: View) -> None:
 # What must not matter.
 
 
-def fit_again(world: World) -> View:
+def fit_again(world: World, *more: str) -> View:
     try:
         return View(world, world.fit())
     except InputError as error:
-        check_refusal(error, world)
+        check_refusal(error, world, *more)
         pytest.skip(f"refused: {error}")
 
 
 def same_answer(one: View, other: View, tolerance: float = SAME) -> None:
     keys = {*one.weights, *other.weights}
     for key in keys:
-        assert one.weights.get(key, 0.0) == pytest.approx(other.weights.get(key, 0.0), abs=tolerance)
+        assert one.weights.get(key, 0.0) == pytest.approx(
+            other.weights.get(key, 0.0), abs=tolerance
+        )
     assert one.model.log_likelihood_ == pytest.approx(
         other.model.log_likelihood_, abs=tolerance * one.n_rows
     )
@@ -641,7 +666,7 @@ def rows_given_twice_are_rows_of_weight_two(view: View) -> None:
         label=None if world.label is None else world.label[twice],
     )
     heavy = replace(world, weight=2.0 * world.multiplicity)
-    same_answer(fit_again(doubled), fit_again(heavy))
+    same_answer(fit_again(doubled), fit_again(heavy, "sample weights"))
 
 
 # What is done with a fit.
@@ -689,6 +714,8 @@ def held_out_rows_are_predicted(view: View) -> None:
             check_refusal(error, world, "held-out")
             pytest.skip(f"refused: {error}")
     assert found.folds == 2
+    if world.method != "likelihood":
+        return  # they drop what is rare
     assert found.impossible == 0
     assert found.gain > 0.01
     assert found.gain == pytest.approx(found.mixture - found.network, abs=SAME)
@@ -698,9 +725,8 @@ def held_out_rows_are_predicted(view: View) -> None:
     kept = view.rows.counts > 0
     base = float(view.rows.counts[kept] @ np.log(nothing[kept])) / view.n_rows
     assert found.network == pytest.approx(base, abs=SAME)
-    if world.method == "likelihood":
-        fitted = view.log_likelihood / view.n_rows
-        assert fitted - 0.05 < found.mixture < fitted + 0.002
+    fitted = view.log_likelihood / view.n_rows
+    assert fitted - 0.05 < found.mixture < fitted + 0.002
 
 
 @refits
@@ -709,17 +735,16 @@ def the_folder_holds_the_fit(view: View) -> None:
     world, model = view.world, view.model
     if world.weight is not None or world.storage == "relation":
         return  # the command takes neither
-    with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(_temporary()))
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         if world.storage == "blocks":
             stack.enter_context(few_are_many())
-        del patch
         arguments = write_inputs(world, folder)
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore", DosiftWarning)
         status = run("fit", *arguments, "-o", folder / "out", "--quiet")
         assert status in (0, 3)
-        result = dosift_read(folder / "out")
+        result = read_result(folder / "out")
         found = {world.key(str(t)): w for t, w in result.mixture.items()}
         assert found.keys() == view.weights.keys()
         for key, weight in found.items():
@@ -755,18 +780,6 @@ def _check_rows(view: View, table: pl.DataFrame, pooled: bool) -> None:
     np.testing.assert_allclose(table["probability"].to_numpy()[~told], chosen, atol=SAME)
 
 
-def _temporary() -> Any:
-    import tempfile
-
-    return tempfile.TemporaryDirectory()
-
-
-def dosift_read(folder: Path) -> Any:
-    from dosift.results.folder import read_result
-
-    return read_result(folder)
-
-
 def write_inputs(world: World, folder: Path) -> list[Any]:
     """Write the files of a fit; return the command's arguments."""
     table = world.frame.with_columns(
@@ -778,7 +791,7 @@ def write_inputs(world: World, folder: Path) -> list[Any]:
         dosift.write_network(world.given, folder / "network.bif")
         out: list[Any] = [folder / "network.bif", folder / "rows.csv"]
     else:
-        replace(world, codes=world.control).frame.write_csv(folder / "control.csv")
+        world.control.write_csv(folder / "control.csv")
         edges = "".join(f"{a},{b}\n" for a, b in world.given.edges)
         (folder / "edges.csv").write_text(f"parent,child\n{edges}")
         out = [folder / "rows.csv", "--graph", folder / "edges.csv"]
@@ -829,7 +842,7 @@ def in_quick(name: str, chosen: tuple[Feature, ...]) -> bool:
     if name not in REFITS:
         return True
     if len(chosen) == 2:
-        lot = zlib.crc32(f"{name} {name_of(chosen)}".encode()) % 4
+        lot = zlib.crc32(f"{name} {name_of(chosen)}".encode()) % 5
         return lot == 0 and not any(f.name in LONG for f in chosen)
     return not any(f.name in LONG for f in chosen) or "bootstrap" in name
 
@@ -915,7 +928,7 @@ def test_clean_rows_are_not_rejected() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("chosen", [c for c in WORLDS if len(c.values[0]) < 2])  # noqa: PLR2004
+@pytest.mark.parametrize("chosen", [c for c in WORLDS if len(c.values[0]) < 2])
 def test_intervals_cover_the_truth_in_each_world(chosen: tuple[Feature, ...]) -> None:
     views = pooled(tuple(range(25)), [chosen])
     if not views:

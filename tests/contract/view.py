@@ -113,21 +113,25 @@ class View:
             [self.keys.index(self.rows.targets[t]) for t in self.rows.label[told]], dtype=int
         )
 
+    def _restricted(self, keys: list[Key]) -> Floats:
+        """Likelihoods; a row whose label was drawn at random can be of its own target only."""
+        rows, columns = self.rows, self.likelihoods(keys)
+        if rows.label is not None and rows.random_labels:
+            for r in np.flatnonzero(rows.label >= 0):
+                columns[r] *= [key == rows.targets[rows.label[r]] for key in keys]
+        return columns
+
     def gradients(self, keys: list[Key]) -> Floats:
         """Gradient of the log-likelihood at targets, 1 for components whose weights are free."""
         rows = self.rows
         kept = rows.counts > 0
-        columns = self.likelihoods(keys)
-        if rows.label is not None and rows.random_labels:
-            for r in np.flatnonzero(rows.label >= 0):
-                own = np.array([key == rows.targets[rows.label[r]] for key in keys])
-                columns[r] *= own
+        columns = self._restricted(keys)
         relative = columns[kept] / self.mixture[kept, None]
         plain = rows.counts[kept] @ relative / self.n_rows
         if not self.world.known:
             return plain
         known = [(key, weight) for key, weight in self.world.known]
-        of_known = self.likelihoods([key for key, _ in known])
+        of_known = self._restricted([key for key, _ in known])
         part = rows.counts[kept] @ (of_known[kept] / self.mixture[kept, None]) / self.n_rows
         rest = 1.0 - sum(weight for _, weight in known)
         return float(part @ [weight for _, weight in known]) + rest * plain

@@ -71,7 +71,7 @@ class World:
     candidates: tuple[Key, ...] | None = None
     settings: tuple[tuple[str, Any], ...] = ()
     storage: str = "memory"
-    control: Ints | None = None
+    control: pl.DataFrame | None = None
     threads: int = 2
 
     def __str__(self) -> str:
@@ -110,7 +110,9 @@ class World:
 
     def target(self, target: Key) -> dosift.Target:
         variables = self.given.variables
-        return dosift.Target({v.name: v.states[a] for v, a in zip(variables, target) if a >= 0})
+        return dosift.Target(
+            {v.name: v.states[a] for v, a in zip(variables, target, strict=True) if a >= 0}
+        )
 
     def key(self, text: str) -> Key:
         """Read the name of a target back."""
@@ -268,9 +270,7 @@ def with_rows(world: World, rng: np.random.Generator) -> World:
     for t, target in enumerate(world.targets):
         at = component == t
         codes[at] = draw(world.real, target, int(at.sum()), rng)
-    return replace(
-        world, codes=codes, component=component, batch=batch if n_batches > 1 else None
-    )
+    return replace(world, codes=codes, component=component, batch=batch if n_batches > 1 else None)
 
 
 # What features do.
@@ -314,11 +314,17 @@ def spread_values(world: World, rng: np.random.Generator) -> World:
 
 
 def change_mechanism(world: World, rng: np.random.Generator) -> World:
-    """Another table for the last variable, in all rows: no do, and it depends on the parent."""
+    """Another table for the last variable, in all rows: no do, and it depends on the parent.
+
+    No target sets that variable: a do on it is a part of the changed table.
+    """
     tables = list(world.real.tables)
     tables[3] = np.roll(tables[3], 1, axis=1)
+    targets = list(world.targets)
+    targets[3] = (targets[2][0], targets[1][1], -1, -1)
     return replace(
         world,
+        targets=tuple(targets),
         real=world.real.with_tables(tables),
         settings=(*world.settings, ("interventions", "any")),
     )
@@ -332,7 +338,7 @@ def learn(world: World, rng: np.random.Generator) -> World:
     learned = dosift.learn_network(world.given.edges, rows)
     found = {v.name: v.states for v in learned.variables}
     assert {k: set(s) for k, s in found.items()} == {k: set(s) for k, s in states.items()}
-    return replace(reordered(world, learned), control=control)
+    return replace(reordered(world, learned), control=rows)
 
 
 def reordered(world: World, learned: Network) -> World:
@@ -344,8 +350,9 @@ def reordered(world: World, learned: Network) -> World:
         for i, variable in zip(order, new.variables, strict=True)
     ]
     at = {i: k for k, i in enumerate(order)}
-    real = permuted(world.real, new.variables, [[at[p] for p in old.parents[i]] for i in order],
-                    order, states)
+    real = permuted(
+        world.real, new.variables, [[at[p] for p in old.parents[i]] for i in order], order, states
+    )
     real = _with_parents_of(real, learned)
     targets = tuple(
         tuple(-1 if t[i] < 0 else s.index(t[i]) for i, s in zip(order, states, strict=True))
