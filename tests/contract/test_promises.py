@@ -397,7 +397,9 @@ def totals_are_sums_of_weights(view: View) -> None:
     for text, rate in view.model.pairs_.select("target", "rate").iter_rows():
         part = view.world.key(text)
         expected = sum(
-            w for k, w in view.weights.items() if all(p in (-1, a) for p, a in zip(part, k))
+            w
+            for k, w in view.weights.items()
+            if all(p in (-1, a) for p, a in zip(part, k, strict=True))
         )
         assert rate == pytest.approx(expected, abs=1e-9)
     pairs = {

@@ -75,7 +75,10 @@ class View:
             return np.array(self.model.weights_)[None, :]
         table = self.model.batches_
         out = np.zeros((len(self.world.weights), len(self.keys)))
-        names = {int(b): str(n) for b, n in zip(self.world.batch, self.world.beside["batch"])}
+        names = {
+            int(b): str(n)
+            for b, n in zip(self.world.batch, self.world.beside["batch"], strict=True)
+        }
         for b, name in names.items():
             own = table.filter(table["batch"] == name)
             for text, weight in zip(own["target"], own["weight"], strict=True):
