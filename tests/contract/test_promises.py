@@ -47,6 +47,7 @@ from worlds import (
 
 import dosift
 from dosift.errors import DosiftWarning, InputError
+from dosift.model.target import parse_target
 from dosift.results.folder import read_result
 
 Floats = NDArray[np.float64]
@@ -466,11 +467,20 @@ def probabilities_are_probabilities(view: View) -> None:
             assert (strong["probability"] > 0.5).all()
     _between_0_and_1(model.variables_["p_value"])
     if view.world.method == "likelihood":
-        _between_0_and_1(model.pairs_["p_value"])
+        _between_0_and_1(_testable(view)["p_value"])
         for other in (model.variables_, model.pairs_):
             _between_0_and_1(other["probability"])
     if view.world.batch is not None:
         _between_0_and_1(model.batches_["probability"])
+
+
+def _testable(view: View) -> pl.DataFrame:
+    """Pairs of do's of which neither is the one that the screen takes for never set."""
+    lines = view.model.variables_.filter(pl.col("screen_rate") == 0, pl.col("value") != "")
+    unset = set(lines.select("variable", "value").iter_rows())
+    table = view.model.pairs_
+    pairs = [parse_target(text) for text in table["target"]]
+    return table.filter(pl.Series([unset.isdisjoint(p.items()) for p in pairs], dtype=pl.Boolean))
 
 
 def _between_0_and_1(column: pl.Series) -> None:
