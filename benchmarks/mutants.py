@@ -28,9 +28,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -388,9 +389,11 @@ def run_tests(
     try:
         output, _ = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
         return "timeout", time.perf_counter() - begin, []
+    finally:
+        if process.poll() is None:  # out of time, or this process is being stopped
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
     failed = re.findall(r"^(?:FAILED|ERROR) (.*?)(?: - .*)?$", output, flags=re.MULTILINE)
     # 5: nothing was collected.
     outcome = "survived" if process.returncode in (0, 5) else "killed"
@@ -418,35 +421,33 @@ class Journal:
         return (line for line in self.lines if key in line)
 
 
-def stages(mutant: Mutant) -> list[list[str]]:
-    """Tests of a mutant's folder and file, and then the contract."""
+def stages(mutant: Mutant, contract_only: bool) -> list[list[str]]:
+    """Tests of a mutant's folder and file, and then the contract; or that alone."""
+    if contract_only:
+        return [[CONTRACT]]
     own = [p for p in TESTS[mutant.folder] if (ROOT / p).exists()]
     return [[*own, mutant.file], [CONTRACT]]
 
 
-def baseline(tree: Path, journal: Journal, paths: list[str], timeout: float) -> dict[str, Any]:
-    """Find the tests that fail anyhow, and how long all take."""
-    known = {line["baseline"]: line for line in journal.of("baseline")}
-    for path in paths:
-        if path not in known:
-            outcome, seconds, failed = run_tests(tree, [path], [], 10 * timeout, first=False)
-            if outcome == "timeout":
-                sys.exit(f"{path} takes more than {10 * timeout:.0f} s without any mutant")
-            line = {"baseline": path, "failed": failed, "seconds": round(seconds, 1)}
-            print(f"without mutant: {path} {seconds:.0f} s, {len(failed)} failed", flush=True)
-            journal.keep(line)
-            known[path] = line
-    return known
+def baseline(tree: Path, path: str, timeout: float) -> dict[str, Any]:
+    """Find the tests that fail without a mutant, and how long all take."""
+    outcome, seconds, failed = run_tests(tree, [path], [], 10 * timeout, first=False)
+    if outcome == "timeout":
+        sys.exit(f"{path} takes more than {10 * timeout:.0f} s without any mutant")
+    print(f"without mutant: {path} {seconds:.0f} s, {len(failed)} failed", flush=True)
+    return {"baseline": path, "failed": failed, "seconds": round(seconds, 1)}
 
 
-def judge(tree: Path, mutant: Mutant, known: dict[str, Any], timeout: float) -> dict[str, Any]:
+def judge(
+    tree: Path, mutant: Mutant, tests: list[list[str]], known: dict[str, Any], timeout: float
+) -> dict[str, Any]:
     """Put a mutant into a copy of the tree, run the tests, and take it out again."""
     path = tree / mutant.file
     source = path.read_bytes()
     path.write_bytes(mutant.applied(source))
     total, outcome, by = 0.0, "survived", ""
     try:
-        for paths in stages(mutant):
+        for paths in tests:
             used = [known[p] for p in paths if p in known]
             deselected = [name for line in used for name in line["failed"]]
             longest = max(timeout, 3 * sum(line["seconds"] for line in used))
@@ -500,6 +501,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--timeout", type=float, default=120.0, help="least seconds for the tests")
     parser.add_argument("--journal", type=Path, default=Path("mutants.jsonl"))
+    parser.add_argument("--contract", action="store_true", help="run the contract alone")
     parser.add_argument("--list", action="store_true", help="print the mutants and stop")
     options = parser.parse_args()
     mutants = choose(places(ROOT), options.count, options.seed)
@@ -511,7 +513,8 @@ def main() -> None:
     digest = hashlib.sha256()
     for file in sorted((ROOT / SOURCE).rglob("*.py")):
         digest.update(file.read_bytes())
-    mine = {"source": digest.hexdigest(), "seed": options.seed, "count": options.count}
+    chosen = {"seed": options.seed, "count": options.count, "contract": options.contract}
+    mine = {"source": digest.hexdigest(), **chosen}
     journal = Journal(options.journal, mine)
     done = {json.dumps(line["mutant"]) for line in journal.of("mutant")}
     missing = [m for m in mutants if json.dumps(asdict(m)) not in done]
@@ -521,20 +524,28 @@ def main() -> None:
             own = Path(folder) / str(k)
             own.mkdir()
             trees.put(copy_tree(ROOT, own))
-        paths = sorted({p for m in missing for stage in stages(m) for p in stage if "src" not in p})
-        tree = trees.get()
-        known = baseline(tree, journal, paths, options.timeout)
-        trees.put(tree)
 
-        def work(mutant: Mutant) -> tuple[Mutant, dict[str, Any]]:
+        def in_tree(work: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
             tree = trees.get()
             try:
-                return mutant, judge(tree, mutant, known, options.timeout)
+                return work(tree)
             finally:
                 trees.put(tree)
 
+        tests = {m: stages(m, options.contract) for m in missing}
+        known = {line["baseline"]: line for line in journal.of("baseline")}
+        paths = {p for m in missing for stage in tests[m] for p in stage} - known.keys()
+        paths -= {m.file for m in missing}
         with ThreadPoolExecutor(options.processes) as pool:
-            for mutant, outcome in pool.map(work, missing):
+            works = [partial(baseline, path=p, timeout=options.timeout) for p in sorted(paths)]
+            for line in pool.map(in_tree, works):
+                journal.keep(line)
+                known[line["baseline"]] = line
+            works = [
+                partial(judge, mutant=m, tests=tests[m], known=known, timeout=options.timeout)
+                for m in missing
+            ]
+            for mutant, outcome in zip(missing, pool.map(in_tree, works), strict=True):
                 journal.keep({"mutant": asdict(mutant), **outcome})
                 where = f"{mutant.file}:{mutant.line} ({mutant.kind})"
                 print(f"{outcome['outcome']:9}{outcome['seconds']:7.0f} s  {where}", flush=True)
