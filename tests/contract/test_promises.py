@@ -1,0 +1,976 @@
+"""What every fit promises, in every world: one list of promises, one list of kinds of rows.
+
+A promise is a function of a world and a fitted model. A world that the one table of refusals
+refuses is passed over; one that is refused otherwise fails. What takes further fits (`refits`) is
+kept in every world with one feature, and in a fifth of the pairs; ``-m slow`` does all, with
+more seeds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import tempfile
+import warnings
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from numpy.typing import NDArray
+from oracle import (
+    Key,
+    all_targets,
+    best_weights,
+    density,
+    description_length,
+    likelihoods,
+    neighbours,
+)
+from view import View, log_likelihood
+from worlds import (
+    FEATURES,
+    Feature,
+    World,
+    check_refusal,
+    combinations,
+    few_are_many,
+    make,
+    permuted,
+)
+
+import dosift
+from dosift.errors import DosiftWarning, InputError
+from dosift.model.target import parse_target
+from dosift.results.folder import read_result
+
+Floats = NDArray[np.float64]
+Promise = Callable[[View], None]
+
+#: The same answer, whatever the way to it.
+SAME = 1e-9
+#: Methods that maximise the likelihood.
+OPTIMISING = ("likelihood", "em")
+
+PROMISES: dict[str, Promise] = {}
+REFITS: set[str] = set()
+
+
+def promise(function: Promise) -> Promise:
+    PROMISES[function.__name__] = function
+    return function
+
+
+def refits(function: Promise) -> Promise:
+    REFITS.add(function.__name__)
+    return promise(function)
+
+
+# What a mixture is.
+
+
+@promise
+def weights_are_a_distribution(view: View) -> None:
+    weights = np.array(view.model.weights_)
+    assert weights.sum() == pytest.approx(1.0, abs=SAME)
+    assert weights.min() >= 0
+    assert (np.diff(weights) <= 0).all()
+    assert len(set(view.keys)) == len(view.keys)
+    assert view.model.mixture_.to_dict()["components"] == [
+        {"do": dict(t), "weight": w} for t, w in zip(view.model.targets_, weights, strict=True)
+    ]
+    if view.world.batch is not None:
+        np.testing.assert_allclose(view.batch_weights.sum(axis=1), 1.0, atol=SAME)
+        assert view.batch_weights.min() >= 0
+
+
+@promise
+def rows_are_counted(view: View) -> None:
+    assert view.model.n_rows_ == pytest.approx(view.n_rows)
+    shown = view.model.components_
+    assert shown["target"].to_list() == [str(t) for t in view.model.targets_]
+    np.testing.assert_allclose(shown["weight"], view.model.weights_, atol=SAME)
+    np.testing.assert_allclose(shown["rows"], view.n_rows * view.model.weights_, rtol=1e-9)
+    assert shown["size"].to_list() == [sum(a >= 0 for a in key) for key in view.keys]
+    if view.world.batch is not None:
+        table = view.model.batches_
+        names = view.world.beside["batch"]
+        for name in view.batch_names:
+            own = table.filter(table["batch"] == name)
+            n = view.world.counts[names == name].sum()
+            np.testing.assert_allclose(own["rows"], n * own["weight"].to_numpy(), rtol=1e-9)
+
+
+@promise
+def log_likelihood_is_that_of_the_mixture(view: View) -> None:
+    assert view.model.log_likelihood_ == pytest.approx(view.log_likelihood, abs=1e-6)
+    score = view.model.score(view.rows.frame, sample_weight=view.rows.multiplicity)
+    density = view.columns @ view.model.weights_
+    kept = view.rows.multiplicity > 0
+    n = view.rows.multiplicity.sum()
+    assert score == pytest.approx(
+        view.rows.multiplicity[kept] @ np.log(density[kept]) / n, abs=SAME
+    )
+    assert not view.model.impossible_rows_
+
+
+@promise
+def the_gap_holds(view: View) -> None:
+    """No other weights over these targets gain more than the model says."""
+    free = ~view.is_known
+    if not free.any():
+        return
+    gradients = view.gradients(view.keys)[free]
+    assert gradients.max() - 1.0 <= view.model.optimality_gap_ + 1e-10
+    if view.world.method == "likelihood":
+        assert view.model.converged_
+        assert view.model.optimality_gap_ <= 1e-8
+        weights = np.array(view.model.weights_)[free]
+        assert np.abs(weights * (gradients - 1.0)).max() <= 1e-7
+
+
+@promise
+def rows_agree_with_the_fit(view: View) -> None:
+    """Sums of posteriors over the rows of the fit are the components' rows."""
+    if view.world.method != "likelihood" or view.world.known:
+        return
+    rows = view.rows
+    posterior = view.model.predict_proba(rows.frame)
+    if rows.label is not None and rows.random_labels:
+        for r in np.flatnonzero(rows.label >= 0):
+            posterior[r] = [key == rows.targets[rows.label[r]] for key in view.keys]
+    sums = rows.counts @ posterior
+    np.testing.assert_allclose(sums, view.model.components_["rows"], atol=view.n_rows * 1e-7)
+
+
+@promise
+def posteriors_are_those_of_the_mixture(view: View) -> None:
+    rows = view.rows
+    beside = {} if rows.batch is None else {"batch": rows.beside["batch"]}
+    for given, pooled in ((beside, False), ({}, True)):
+        found = view.model.predict_proba(rows.frame, **given)
+        np.testing.assert_allclose(found.sum(axis=1), 1.0, atol=SAME)
+        expected = view.posterior(rows, pooled)
+        np.testing.assert_allclose(found, expected, atol=SAME)
+        best = view.model.predict(rows.frame, **given)
+        at = [[str(t) for t in view.model.targets_].index(text) for text in best]
+        chosen = expected[np.arange(len(at)), at]
+        np.testing.assert_allclose(chosen, expected.max(axis=1), atol=SAME)
+
+
+@promise
+def surprise_is_that_of_the_mixture(view: View) -> None:
+    density = view.columns @ view.model.weights_
+    surprise = view.model.surprise(view.rows.frame)
+    np.testing.assert_allclose(surprise, -np.log(density), atol=1e-9)
+    p_values = view.model.surprise_p_value(view.rows.frame)
+    assert ((p_values >= 0) & (p_values <= 1)).all()
+    if view.world.has("missing values"):
+        return
+    # The share of the mixture's own rows that are at most as probable, by enumeration.
+    joint = np.stack([_density(view, key) for key in view.keys], axis=-1) @ view.model.weights_
+    cells = joint.ravel()
+    exact = np.array([cells[cells <= d * (1 + 1e-9)].sum() for d in density])
+    np.testing.assert_allclose(p_values, exact, atol=0.02)
+
+
+def _density(view: View, key: Key) -> Floats:
+    return density(view.model.network_, key)
+
+
+# What a fit finds.
+
+
+@promise
+def the_truth_is_no_better(view: View) -> None:
+    """The penalised likelihood of the true targets is not above that of the answer."""
+    world, rows, model = view.world, view.rows, view.model
+    if world.method not in OPTIMISING:
+        return
+    known = dict(world.known)
+    for b, real_weights in enumerate(world.weights):
+        truth = [key for key, w in zip(world.targets, real_weights, strict=True) if w > 0]
+        columns = likelihoods(world.real, truth, rows.codes)
+        fixed = np.array([known.get(key, np.nan) for key in truth])
+        part = rows if rows.batch is None else _only(rows, rows.batch == b)
+        its = columns if rows.batch is None else columns[rows.batch == b]
+        if world.random_labels:
+            best = log_likelihood(part, truth, its, real_weights[real_weights > 0])
+        else:
+            best = log_likelihood(part, truth, its, best_weights(its, part.counts, fixed))
+        own = likelihoods(model.network_, view.keys, part.codes)
+        weights = view.batch_weights[b]
+        present = [key for key, w in zip(view.keys, weights, strict=True) if w > 0]
+        found = log_likelihood(part, view.keys, own, weights)
+        slack = model.optimality_gap_ * part.counts.sum() + 1e-6
+        if world.method == "likelihood" and not set(truth) <= set(present):
+            n, net = float(view.n_rows), world.given
+            slack += max(
+                description_length(net, truth, n) - description_length(net, present, n), 0.0
+            )
+        if world.has("any"):
+            slack += 0.5 * world.real.tables[3].size * np.log(view.n_rows)
+        if world.given.control is not None and world.method == "likelihood":
+            best += _teaching(view, world.real)
+            found += _teaching(view, model.network_)
+            slack += 0.5
+            if world.batch is not None:
+                slack += 2.0  # tables are those of the pool
+        if world.given.control is not None and world.method == "em":
+            continue  # with given tables, which are not the true ones
+        assert found >= best - slack
+
+
+def _teaching(view: View, network: dosift.Network) -> float:
+    """What control rows, prior and labelled rows say of the tables."""
+    world = view.world
+    control = world.given.control
+    assert control is not None
+    total = 0.0
+    for i, (counts, table) in enumerate(zip(control.counts, network.tables, strict=True)):
+        if world.has("any") and world.given.names[i] == "V3":
+            continue  # its table is another one now
+        total += float(((counts + control.prior) * np.log(table)).sum())
+    if world.label is not None and not world.random_labels:
+        for t, target in enumerate(world.targets):
+            at = world.label == t
+            if at.any():
+                own = likelihoods(network, [target], world.codes[at])[:, 0]
+                total += float(world.multiplicity[at] @ np.log(own))
+    return total
+
+
+def _only(rows: World, at: NDArray[np.bool_]) -> World:
+    assert rows.weight is not None
+    return replace(
+        rows,
+        codes=rows.codes[at],
+        weight=rows.weight[at],
+        batch=None if rows.batch is None else rows.batch[at],
+        label=None if rows.label is None else rows.label[at],
+    )
+
+
+@promise
+def the_truth_is_found(view: View) -> None:
+    """Weights far above their error: the sums of the true do's come out, whatever the method."""
+    world = view.world
+    truth = dict(zip(world.targets, world.true_weights.tolist(), strict=True))
+    if world.method == "likelihood":
+        assert {key for key, w in truth.items() if w > 0.05} <= set(view.keys)
+        keys = {*view.keys, *truth}
+        off = sum(abs(view.weights.get(key, 0.0) - truth.get(key, 0.0)) for key in keys)
+        assert 0.5 * off < 0.15
+    assert len(view.model.mechanisms_) == (1 if world.has("any") else 0)
+    if world.has("any"):
+        assert view.model.mechanisms_["variable"].to_list() == ["V3"]
+    if world.has("stochastic") and world.method == "likelihood":
+        kinds = {
+            tuple(names): kind
+            for names, kind in view.model.interventions_.select("variables", "kind").iter_rows()
+        }
+        assert kinds["V1",] == "stochastic"
+
+
+@promise
+def what_is_known_is_heeded(view: View) -> None:
+    world = view.world
+    for key in world.required:
+        assert key in view.keys
+    for key, weight in world.known:
+        assert view.weights[key] == pytest.approx(weight, abs=1e-12)
+    if world.candidates is not None:
+        assert set(view.keys) <= {*world.candidates, *world.required}
+    if world.label is not None:
+        assert {world.targets[t] for t in world.label if t >= 0} <= set(view.keys)
+
+
+@promise
+def the_certificate_holds(view: View) -> None:
+    """No target that could be brought in has a steeper gradient than the certificate says."""
+    model, world = view.model, view.world
+    found = model.certificate_
+    if world.method != "likelihood":
+        assert found is None
+        return
+    assert found is not None
+    assert found.largest_gradient >= 1.0
+    every = [key for key in all_targets(model.network_) if world.permits(key)]
+    gradients = dict(zip(every, view.gradients(every).tolist(), strict=True))
+    others = {key: g for key, g in gradients.items() if key not in view.weights}
+    near = {n for key in view.keys for n in neighbours(model.network_, key)} & set(others)
+    assert found.scope in ("all", "neighbours", "candidates")
+    assert (found.scope == "candidates") == (world.candidates is not None)
+    if found.scope != "neighbours":
+        near = set(others)
+    if found.n_variables < model.network_.n_variables:
+        near = set()  # variables were screened out: it says less
+    else:
+        assert found.n_targets <= len(others)
+        if not world.known:
+            assert found.n_targets >= sum(others[key] > 1e-12 for key in near)
+    largest = max([others[key] for key in near], default=1.0)
+    assert found.largest_gradient >= largest - 1e-6
+    if found.target is not None:
+        named = tuple(int(a) for a in found.target)
+        if found.n_variables == model.network_.n_variables:
+            assert gradients[named] == pytest.approx(found.largest_gradient, abs=1e-6)
+    else:
+        assert largest <= 1.0 + 1e-6
+
+
+# What is said about errors.
+
+
+@promise
+def intervals_hold_the_estimate(view: View) -> None:
+    table = view.model.components_
+    if view.world.method not in OPTIMISING:
+        assert table["std_error"].is_null().all()
+        return
+    free = ~view.is_known
+    for column in ("std_error", "ci_low", "ci_high", "p_value"):
+        assert table[column].is_null().to_list() == (~free).tolist()
+    _check_intervals(table.filter(pl.Series(free)), "weight")
+    # A sum of known weights has no error.
+    some = not view.world.known
+    for other, column in ((view.model.variables_, "rate"), (view.model.pairs_, "rate")):
+        _check_intervals(other, column, some)
+    _check_intervals(view.model.interventions_, "weight", some)
+    _check_intervals(view.model.families_, "weight", some)
+    if view.world.batch is not None:
+        _check_intervals(view.model.batches_, "weight")
+
+
+def _check_intervals(table: pl.DataFrame, column: str, some: bool = True) -> None:
+    value, low, high = (table[name].to_numpy() for name in (column, "ci_low", "ci_high"))
+    assert (low >= 0).all()
+    assert (high <= 1).all()
+    assert (low <= value + 1e-9).all()
+    assert (high >= value - 1e-9).all()
+    if "std_error" in table.columns and some:
+        error = table["std_error"].to_numpy()
+        inside = (value > 1e-9) & (value < 1 - 1e-9)
+        assert (error[inside] > 0).all()
+        assert (error < 0.5).all()
+        assert (high[inside] > low[inside]).all()
+
+
+@promise
+def errors_are_of_the_right_size(view: View) -> None:
+    """Between what rows with known targets would leave, and twice what the curvature says."""
+    if view.world.method != "likelihood" or view.world.known:
+        return
+    weights = np.array(view.model.weights_)
+    strong = (weights > 0.05) & np.array([key in view.world.targets for key in view.keys])
+    relative = view.columns / (view.columns @ weights)[:, None]
+    plain = view.rows.counts
+    if view.world.random_labels:
+        return
+    information = (relative * plain[:, None]).T @ relative
+    m = len(weights)
+    # On the simplex: the inverse of the bordered matrix.
+    bordered = np.block([[information, np.ones((m, 1))], [np.ones((1, m)), np.zeros((1, 1))]])
+    curvature = np.sqrt(np.diag(np.linalg.pinv(bordered))[:m].clip(0))
+    least = np.sqrt(weights * (1 - weights) / view.n_rows)
+    shown = view.model.components_["std_error"].to_numpy()
+    assert (shown[strong] >= 0.8 * least[strong]).all()
+    assert (shown[strong] <= 2.5 * curvature[strong] + 0.01).all()
+
+
+@promise
+def totals_are_sums_of_weights(view: View) -> None:
+    names = view.model.network_.names
+    states = [v.states for v in view.model.network_.variables]
+    table = view.model.variables_
+    assert table.height == sum(len(s) + 1 for s in states)
+    for variable, value, rate in table.select("variable", "value", "rate").iter_rows():
+        i = names.index(variable)
+        a = states[i].index(value) if value else None
+        expected = sum(w for k, w in view.weights.items() if k[i] >= 0 and a in (None, k[i]))
+        assert rate == pytest.approx(expected, abs=1e-9)
+    for text, rate in view.model.pairs_.select("target", "rate").iter_rows():
+        part = view.world.key(text)
+        expected = sum(
+            w
+            for k, w in view.weights.items()
+            if all(p in (-1, a) for p, a in zip(part, k, strict=True))
+        )
+        assert rate == pytest.approx(expected, abs=1e-9)
+    pairs = {
+        (i, a, j, b)
+        for key in view.keys
+        for (i, a), (j, b) in itertools.combinations([x for x in enumerate(key) if x[1] >= 0], 2)
+    }
+    assert view.model.pairs_.height == min(len(pairs), 200)
+    texts = [str(target) for target in view.model.targets_]
+    for text, weight, members in view.model.families_.select(
+        "target", "weight", "components"
+    ).iter_rows():
+        part, own = view.world.key(text), [view.keys[texts.index(m)] for m in members]
+        assert weight == pytest.approx(sum(view.weights[key] for key in own), abs=1e-9)
+        assert all(p in (-1, a) for key in own for p, a in zip(part, key, strict=True))
+    assert view.model.interventions_["weight"].sum() == pytest.approx(1.0, abs=1e-9)
+
+
+@promise
+def screens_are_averages(view: View) -> None:
+    """One-pass rates: the state that is never set is that of the least average (identity 2)."""
+    world, rows, table = view.world, view.rows, view.model.variables_
+    if world.label is not None and world.given.control is not None:
+        return  # labelled rows taught the network first
+    for i, variable in enumerate(world.given.variables):
+        parents = list(world.given.parents[i])
+        seen = (rows.codes[:, [i, *parents]] >= 0).all(axis=1) & (rows.counts > 0)
+        codes, counts = rows.codes[seen], rows.counts[seen] / rows.counts[seen].sum()
+        index = np.zeros(len(codes), dtype=int)
+        for p in parents:
+            index = index * len(world.given.variables[p].states) + codes[:, p]
+        p_given = world.given.tables[i][index]
+        is_state = codes[:, [i]] == np.arange(p_given.shape[1])
+        averages = counts @ (is_state / p_given)
+        # With the error that the average would have were nothing ever set.
+        error = np.sqrt(counts @ (1 / p_given) / rows.counts[seen].sum())
+        x = int((averages + error).argmin())
+        expected = {"": 1 - averages[x], variable.states[x]: 0.0}
+        for a, state in enumerate(variable.states):
+            if a != x:
+                phi = is_state[:, a] - p_given[:, a] * is_state[:, x] / p_given[:, x]
+                expected[state] = counts @ phi
+        its = table.filter(table["variable"] == variable.name)
+        shown = dict(its.select("value", "screen_rate").iter_rows())
+        assert shown == {value: pytest.approx(r, abs=1e-9) for value, r in expected.items()}
+
+
+@promise
+def probabilities_are_probabilities(view: View) -> None:
+    model = view.model
+    table = model.components_
+    if view.world.method not in OPTIMISING:
+        assert model.belief_ is None
+        return
+    assert model.belief_ is not None
+    free = table.filter(pl.Series(~view.is_known))
+    if view.world.method == "likelihood":
+        for column in ("probability", "q_value", "p_value"):
+            _between_0_and_1(free[column])
+        assert set(free["status"]) <= {"found", "undecided"}
+        true = [key in view.world.targets for key in view.keys]
+        strong = table.filter(pl.Series(true) & (table["weight"] > 0.1) & ~pl.Series(view.is_known))
+        if view.world.candidates is None:
+            assert (strong["probability"] > 0.5).all()
+    _between_0_and_1(model.variables_["p_value"])
+    if view.world.method == "likelihood":
+        _between_0_and_1(_testable(view)["p_value"])
+        for other in (model.variables_, model.pairs_):
+            _between_0_and_1(other["probability"])
+    if view.world.batch is not None:
+        _between_0_and_1(model.batches_["probability"])
+
+
+def _testable(view: View) -> pl.DataFrame:
+    """Pairs of do's of which neither is the one that the screen takes for never set."""
+    lines = view.model.variables_.filter(pl.col("screen_rate") == 0, pl.col("value") != "")
+    unset = set(lines.select("variable", "value").iter_rows())
+    table = view.model.pairs_
+    pairs = [parse_target(text) for text in table["target"]]
+    return table.filter(pl.Series([unset.isdisjoint(p.items()) for p in pairs], dtype=pl.Boolean))
+
+
+def _between_0_and_1(column: pl.Series) -> None:
+    assert not column.is_null().any()
+    assert column.is_between(0, 1).all()
+
+
+@promise
+def undecided_targets_are_others(view: View) -> None:
+    table = view.model.undecided_
+    keys = [view.world.key(text) for text in table["target"]]
+    assert not set(keys) & set(view.keys)
+    assert len(set(keys)) == len(keys)
+    assert all(view.world.permits(key) for key in keys)
+    assert table["probability"].is_between(0.1, 1).all()
+    assert (table["probability"].diff().drop_nulls() <= 0).all()
+    assert (table["ci_low"] <= table["ci_high"]).all()
+
+
+@promise
+def near_equivalent_targets_lose_what_is_said(view: View) -> None:
+    table = view.model.confusable_
+    free = ~view.is_known
+    if view.world.method != "likelihood":
+        assert table.is_empty()
+        return
+    fixed = np.where(free, np.nan, np.array(view.model.weights_))
+    for component, text, loss in table.iter_rows():
+        k = view.keys.index(view.world.key(component))
+        other = view.world.key(text)
+        assert other not in view.keys
+        assert view.world.permits(other)
+        assert loss < 10.0
+        if view.world.random_labels:
+            continue
+        columns = view.columns.copy()
+        columns[:, k] = view.likelihoods([other])[:, 0]
+        weights = best_weights(columns, view.rows.counts, fixed)
+        keys = [*view.keys[:k], other, *view.keys[k + 1 :]]
+        replaced = log_likelihood(view.rows, keys, columns, weights)
+        assert view.log_likelihood - replaced == pytest.approx(loss, abs=0.05)
+
+
+@promise
+def the_check_fits_its_rows(view: View) -> None:
+    check = view.model.fit_check_
+    n = view.model.network_.n_variables
+    assert check.n_pairs == n * (n - 1) // 2
+    assert check.n_mechanisms == 1
+    assert 0 <= check.p_value <= 1
+    assert check.p_value > 1e-5 or view.world.method not in OPTIMISING
+    certain = view.model.certainty_
+    assert certain.counts.sum() == pytest.approx(view.n_rows)
+    assert view.model.unexplained_rows_ <= 0.02 * view.n_rows + 3
+    content = json.dumps(view.model.diagnostics(), allow_nan=False)
+    assert str(view.model.n_rows_) in content
+
+
+# What must not matter.
+
+
+def fit_again(world: World, *more: str) -> View:
+    try:
+        return View(world, world.fit())
+    except InputError as error:
+        check_refusal(error, world, *more)
+        pytest.skip(f"refused: {error}")
+
+
+def same_answer(one: View, other: View, tolerance: float = SAME) -> None:
+    keys = {*one.weights, *other.weights}
+    for key in keys:
+        assert one.weights.get(key, 0.0) == pytest.approx(
+            other.weights.get(key, 0.0), abs=tolerance
+        )
+    assert one.model.log_likelihood_ == pytest.approx(
+        other.model.log_likelihood_, abs=tolerance * one.n_rows
+    )
+    for a, b in zip(one.batch_weights, other.batch_weights, strict=True):
+        first, second = (dict(zip(v.keys, w, strict=True)) for v, w in ((one, a), (other, b)))
+        for key in keys:
+            assert first.get(key, 0.0) == pytest.approx(second.get(key, 0.0), abs=tolerance)
+
+
+@refits
+def storage_does_not_matter(view: View) -> None:
+    if view.world.storage == "memory":
+        return
+    same_answer(view, fit_again(replace(view.world, storage="memory")))
+
+
+@refits
+def threads_do_not_matter(view: View) -> None:
+    if view.world.storage != "blocks":
+        return
+    one = fit_again(replace(view.world, threads=1))
+    same_answer(view, one, 0.0)
+    assert view.model.components_.equals(one.model.components_)
+
+
+@refits
+def order_of_rows_does_not_matter(view: View) -> None:
+    world = view.world
+    order = np.random.default_rng(world.seed).permutation(len(world.codes))
+    shuffled = replace(
+        world,
+        codes=world.codes[order],
+        weight=None if world.weight is None else world.weight[order],
+        batch=None if world.batch is None else world.batch[order],
+        label=None if world.label is None else world.label[order],
+    )
+    same_answer(view, fit_again(shuffled))
+
+
+@refits
+def names_and_their_order_do_not_matter(view: View) -> None:
+    world = view.world
+    rng = np.random.default_rng(world.seed)
+    order = rng.permutation(world.given.n_variables).tolist()
+    states = [rng.permutation(len(world.given.variables[i].states)).tolist() for i in order]
+    other = renamed(world, order, states)
+    again = fit_again(other)
+
+    def back(key: Key) -> Key:
+        out = [-1] * len(order)
+        for i, kept, a in zip(order, states, key, strict=True):
+            out[i] = -1 if a < 0 else kept[a]
+        return tuple(out)
+
+    keys = {*view.weights, *map(back, again.weights)}
+    found = {back(key): weight for key, weight in again.weights.items()}
+    for key in keys:
+        assert view.weights.get(key, 0.0) == pytest.approx(found.get(key, 0.0), abs=SAME)
+    assert view.model.log_likelihood_ == pytest.approx(
+        again.model.log_likelihood_, abs=SAME * view.n_rows
+    )
+
+
+def renamed(world: World, order: list[int], states: list[list[int]]) -> World:
+    """Return the same problem with other names of variables and states, in another order."""
+    old = world.given
+    at = {i: k for k, i in enumerate(order)}
+    variables = [
+        type(old.variables[0])(f"x {i}, =", tuple(f"{a}" for a in kept))
+        for i, kept in zip(order, states, strict=True)
+    ]
+    parents = [[at[p] for p in old.parents[i]] for i in order]
+
+    def key(target: Key) -> Key:
+        kept = zip(order, states, strict=True)
+        return tuple(-1 if target[i] < 0 else s.index(target[i]) for i, s in kept)
+
+    codes = np.empty_like(world.codes)
+    for k, (i, kept) in enumerate(zip(order, states, strict=True)):
+        place = np.append(np.argsort(kept), -1)
+        codes[:, k] = place[world.codes[:, i]]
+    given = permuted(old, variables, parents, order, states)
+    if old.control is not None:
+        tables = permuted_counts(old, order, states)
+        control = replace(old.control, counts=tuple(tables))
+        given = dosift.Network(given.variables, given.parents, given.tables, control)
+    return replace(
+        world,
+        given=given,
+        real=permuted(world.real, variables, parents, order, states),
+        targets=tuple(map(key, world.targets)),
+        codes=codes,
+        required=tuple(map(key, world.required)),
+        known=tuple((key(t), w) for t, w in world.known),
+        candidates=None if world.candidates is None else tuple(map(key, world.candidates)),
+    )
+
+
+def permuted_counts(network: dosift.Network, order: list[int], states: list[list[int]]) -> Any:
+    kept = dict(zip(order, states, strict=True))
+    assert network.control is not None
+    out = []
+    for i in order:
+        axes = [*network.parents[i], i]
+        sizes = [len(network.variables[a].states) for a in axes]
+        table = network.control.counts[i].reshape(sizes)
+        out.append(table[np.ix_(*(kept[a] for a in axes))].reshape(-1, sizes[-1]))
+    return out
+
+
+@refits
+def rows_given_twice_are_rows_of_weight_two(view: View) -> None:
+    world = view.world
+    twice = np.tile(np.arange(len(world.codes)), 2)
+    doubled = replace(
+        world,
+        codes=world.codes[twice],
+        weight=None if world.weight is None else world.weight[twice],
+        batch=None if world.batch is None else world.batch[twice],
+        label=None if world.label is None else world.label[twice],
+    )
+    heavy = replace(world, weight=2.0 * world.multiplicity)
+    same_answer(fit_again(doubled), fit_again(heavy, "sample weights"))
+
+
+# What is done with a fit.
+
+
+@refits
+def the_bootstrap_resamples_the_problem(view: View) -> None:
+    world, model = view.world, view.model
+    n = 4
+    with world.opened() as (rows, beside):
+        labels = {"random_labels": True} if world.random_labels else {}
+        try:
+            found = dosift.bootstrap(
+                model, rows, n_resamples=n, sample_weight=world.weight, **beside, **labels
+            )
+        except InputError as error:
+            check_refusal(error, world, "bootstrap")
+            pytest.skip(f"refused: {error}")
+    np.testing.assert_allclose(found.weights.sum(axis=1), 1.0, atol=SAME)
+    m = len(view.keys)
+    assert [tuple(t) for t in np.asarray(found.targets[:m]).tolist()] == view.keys
+    np.testing.assert_allclose(found.estimate[:m], model.weights_, atol=SAME)
+    if world.method != "likelihood":
+        return
+    resampled = found.weights[:, :m]
+    error = model.components_["std_error"].fill_null(0.0).to_numpy()
+    strong = np.array(model.weights_) > 0.05
+    off = np.abs(resampled.mean(axis=0) - model.weights_)
+    # The mean of four has half the error of one.
+    assert (off[strong] <= 3.0 * error[strong] + SAME).all()
+    free = strong & ~view.is_known
+    assert (resampled.std(axis=0)[free] > 0.05 * error[free]).all()
+
+
+@refits
+def held_out_rows_are_predicted(view: View) -> None:
+    world, model = view.world, view.model
+    with world.opened() as (rows, beside):
+        labels = {"random_labels": True} if world.random_labels else {}
+        try:
+            found = dosift.held_out(
+                model, rows, folds=2, sample_weight=world.weight, **beside, **labels
+            )
+        except InputError as error:
+            check_refusal(error, world, "held-out")
+            pytest.skip(f"refused: {error}")
+    assert found.folds == 2
+    if world.method != "likelihood":
+        return  # they drop what is rare
+    assert found.impossible == 0
+    assert found.gain > 0.01
+    assert found.gain == pytest.approx(found.mixture - found.network, abs=SAME)
+    if world.label is not None or world.batch is not None:
+        return
+    nothing = likelihoods(world.given, [(-1,) * 4], view.rows.codes)[:, 0]
+    kept = view.rows.counts > 0
+    base = float(view.rows.counts[kept] @ np.log(nothing[kept])) / view.n_rows
+    assert found.network == pytest.approx(base, abs=SAME)
+    fitted = view.log_likelihood / view.n_rows
+    assert fitted - 0.05 < found.mixture < fitted + 0.002
+
+
+@refits
+def the_folder_holds_the_fit(view: View) -> None:
+    """Through the command: the same weights, and posteriors of the rows and of new ones."""
+    world, model = view.world, view.model
+    if world.weight is not None or world.storage == "relation":
+        return  # the command takes neither
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        if world.storage == "blocks":
+            stack.enter_context(few_are_many())
+        arguments = write_inputs(world, folder)
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore", DosiftWarning)
+        status = run("fit", *arguments, "-o", folder / "out", "--quiet")
+        assert status in (0, 3)
+        result = read_result(folder / "out")
+        found = {world.key(str(t)): w for t, w in result.mixture.items()}
+        assert found.keys() == view.weights.keys()
+        for key, weight in found.items():
+            assert weight == pytest.approx(view.weights[key], abs=SAME)
+        for a, b in zip(result.network.tables, model.network_.tables, strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-12)
+        assert (status == 0) == (model.fit_check_.fits and model.converged_)
+        shown = pl.read_csv(folder / "out" / "components.csv")
+        np.testing.assert_allclose(shown["weight"], list(found.values()), atol=1e-12)
+        _check_rows(view, pl.read_parquet(folder / "out" / "rows.parquet"), pooled=False)
+        status = run("assign", folder / "out", folder / "rows.csv", "-o", folder / "new.csv", "-q")
+        assert status == 0
+        _check_rows(replace_labels(view), pl.read_csv(folder / "new.csv"), pooled=True)
+
+
+def replace_labels(view: View) -> View:
+    return View(replace(view.world, label=None), view.model)
+
+
+def _check_rows(view: View, table: pl.DataFrame, pooled: bool) -> None:
+    expected = view.posterior(view.world, pooled)
+    texts = [str(t) for t in view.model.targets_]
+    assert table.height == len(view.world.codes)
+    at = np.array([texts.index(text) for text in table["target"]])
+    told = np.zeros(len(at), dtype=bool)
+    if view.world.label is not None:
+        told = view.world.label >= 0
+        own = [texts.index(view.world.text(view.world.targets[t])) for t in view.world.label[told]]
+        assert at[told].tolist() == own
+        assert (table["probability"].to_numpy()[told] == 1).all()
+    chosen = expected[np.arange(len(at)), at][~told]
+    np.testing.assert_allclose(chosen, expected.max(axis=1)[~told], atol=SAME)
+    np.testing.assert_allclose(table["probability"].to_numpy()[~told], chosen, atol=SAME)
+
+
+def write_inputs(world: World, folder: Path) -> list[Any]:
+    """Write the files of a fit; return the command's arguments."""
+    table = world.frame.with_columns(
+        pl.Series(f"its {name}", list(values), dtype=pl.String)
+        for name, values in world.beside.items()
+    )
+    table.write_csv(folder / "rows.csv")
+    if world.control is None:
+        dosift.write_network(world.given, folder / "network.bif")
+        out: list[Any] = [folder / "network.bif", folder / "rows.csv"]
+    else:
+        world.control.write_csv(folder / "control.csv")
+        edges = "".join(f"{a},{b}\n" for a, b in world.given.edges)
+        (folder / "edges.csv").write_text(f"parent,child\n{edges}")
+        out = [folder / "rows.csv", "--graph", folder / "edges.csv"]
+        out += ["--control", folder / "control.csv"]
+    for name in world.beside:
+        out += [f"--{'batch' if name == 'batch' else 'labels'}", f"its {name}"]
+    out += ["--random-labels"] if world.random_labels else []
+    for name, value in world.settings:
+        out += [f"--{name}", value]
+    for target in world.required:
+        out += ["--require", world.text(target)]
+    for target, weight in world.known:
+        out += ["--known-weight", f"{world.text(target)}={weight!r}"]
+    for target in world.candidates or ():
+        out += ["--candidate", world.text(target)]
+    return out
+
+
+def run(*arguments: object) -> int:
+    from dosift.cli.app import app
+
+    status: int = app([str(a) for a in arguments], standalone_mode=False, prog_name="dosift")
+    return status
+
+
+# The matrix.
+
+SLOW_SEEDS = (1, 2, 3)
+#: Features whose fits take so long that pairs with them are fitted again in the slow tests only.
+LONG = ("any",)
+
+
+@cache
+def fitted(chosen: tuple[Feature, ...], seed: int) -> View | InputError:
+    world = make(chosen, seed)
+    try:
+        return View(world, world.fit())
+    except InputError as error:
+        return error
+
+
+def name_of(chosen: tuple[Feature, ...]) -> str:
+    return "+".join(f.name for f in chosen) or "memory"
+
+
+def in_quick(name: str, chosen: tuple[Feature, ...]) -> bool:
+    """Whether the quick tests keep a promise in a world."""
+    if name not in REFITS:
+        return True
+    if len(chosen) == 2:
+        lot = zlib.crc32(f"{name} {name_of(chosen)}".encode()) % 5
+        return lot == 0 and not any(f.name in LONG for f in chosen)
+    return not any(f.name in LONG for f in chosen) or "bootstrap" in name
+
+
+def keep(name: str, chosen: tuple[Feature, ...], seed: int) -> None:
+    view = fitted(chosen, seed)
+    if isinstance(view, InputError):
+        pytest.skip(f"not fitted: {view}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DosiftWarning)
+        PROMISES[name](view)
+
+
+WORLDS = [pytest.param(chosen, id=name_of(chosen)) for chosen in combinations()]
+QUICK = [
+    pytest.param(chosen, name, id=f"{name_of(chosen)}-{name}")
+    for chosen in combinations()
+    for name in PROMISES
+    if in_quick(name, chosen)
+]
+
+
+@pytest.mark.parametrize("chosen", WORLDS)
+def test_every_world_is_fitted_or_refused_by_the_table(chosen: tuple[Feature, ...]) -> None:
+    view = fitted(chosen, 0)
+    if isinstance(view, InputError):
+        check_refusal(view, make(chosen, 0))
+
+
+@pytest.mark.parametrize(("chosen", "name"), QUICK)
+def test_promise(chosen: tuple[Feature, ...], name: str) -> None:
+    keep(name, chosen, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PROMISES)
+@pytest.mark.parametrize("chosen", WORLDS)
+def test_promise_over_seeds(chosen: tuple[Feature, ...], name: str) -> None:
+    for seed in (0, *SLOW_SEEDS):
+        if seed or not in_quick(name, chosen):
+            keep(name, chosen, seed)
+
+
+# What only many fits can show.
+
+
+def pooled(seeds: tuple[int, ...], worlds: list[tuple[Feature, ...]]) -> list[View]:
+    views = [fitted(chosen, seed) for chosen in worlds for seed in seeds]
+    return [
+        view
+        for view in views
+        if isinstance(view, View)
+        and view.world.method == "likelihood"
+        and view.world.storage != "relation"  # the same rows as in blocks
+    ]
+
+
+def share_covered(views: list[View]) -> tuple[float, int]:
+    """Share of the true components' intervals, and those of variables' totals, with the truth."""
+    inside = []
+    for view in views:
+        world = view.world
+        truth = dict(zip(world.targets, world.true_weights.tolist(), strict=True))
+        table = view.model.components_
+        for text, low, high in table.select("target", "ci_low", "ci_high").iter_rows():
+            true = truth.get(world.key(text))
+            if true is not None and low is not None:
+                inside.append(low - 1e-9 <= true <= high + 1e-9)
+    return float(np.mean(inside)), len(inside)
+
+
+def test_intervals_cover_the_truth() -> None:
+    """Over all worlds, whose rows are independent: 95 of 100, as the binomial allows."""
+    share, n = share_covered(pooled((0,), combinations()))
+    assert n > 100
+    assert abs(share - 0.95) < 4 * np.sqrt(0.95 * 0.05 / n)
+
+
+def test_clean_rows_are_not_rejected() -> None:
+    views = pooled((0,), combinations())
+    rejected = [str(view.world) for view in views if not view.model.fit_check_.fits]
+    assert len(rejected) <= 2 + 0.03 * len(views), rejected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chosen", [c for c in WORLDS if len(c.values[0]) < 2])
+def test_intervals_cover_the_truth_in_each_world(chosen: tuple[Feature, ...]) -> None:
+    views = pooled(tuple(range(25)), [chosen])
+    if not views:
+        pytest.skip("not fitted, or the same rows as another world")
+    share, n = share_covered(views)
+    assert share > 0.95 - 4 * np.sqrt(0.95 * 0.05 / n)
+    rejected = sum(not view.model.fit_check_.fits for view in views)
+    assert rejected <= 3
+
+
+def test_the_oracle_itself() -> None:
+    """Against plain loops over joint states."""
+    world = make((next(f for f in FEATURES if f.name == "missing values"),), 0)
+    network = world.real
+    codes = world.codes[:40]
+    found = likelihoods(network, list(world.targets), codes)
+    for r, row in enumerate(codes.tolist()):
+        for t, target in enumerate(world.targets):
+            total = 0.0
+            for state in itertools.product(range(3), repeat=4):
+                if any(v not in (-1, s) for v, s in zip(row, state, strict=True)):
+                    continue
+                p = 1.0
+                for i, parents in enumerate(network.parents):
+                    index = 0
+                    for parent in parents:
+                        index = index * 3 + state[parent]
+                    if target[i] < 0:
+                        p *= network.tables[i][index, state[i]]
+                    elif target[i] != state[i]:
+                        p = 0.0
+                total += p
+            assert found[r, t] == pytest.approx(total, abs=1e-12)

@@ -1,0 +1,151 @@
+"""A fitted model as numbers of its own and numbers worked out anew, side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from oracle import Key, likelihoods
+from worlds import World
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.integer]
+
+
+@dataclass(frozen=True)
+class View:
+    """A world and the model fitted to it; rows that are alike are taken together."""
+
+    world: World
+    model: Any
+
+    @cached_property
+    def rows(self) -> World:
+        """Distinct rows with their batch and label, and how often each occurs."""
+        world = self.world
+        none = np.full(len(world.codes), -1)
+        batch = none if world.batch is None else world.batch
+        label = none if world.label is None else world.label
+        together = np.column_stack([world.codes, batch, label])
+        distinct, place = np.unique(together, axis=0, return_inverse=True)
+        return replace(
+            world,
+            codes=distinct[:, :-2],
+            batch=None if world.batch is None else distinct[:, -2],
+            label=None if world.label is None else distinct[:, -1],
+            weight=np.bincount(place.ravel(), weights=world.multiplicity),
+        )
+
+    @cached_property
+    def keys(self) -> list[Key]:
+        return [self.world.key(str(target)) for target in self.model.targets_]
+
+    @cached_property
+    def weights(self) -> dict[Key, float]:
+        return dict(zip(self.keys, self.model.weights_.tolist(), strict=True))
+
+    @cached_property
+    def columns(self) -> Floats:
+        """Likelihood of each distinct row under each component."""
+        return self.likelihoods(self.keys)
+
+    def likelihoods(self, keys: list[Key]) -> Floats:
+        return likelihoods(self.model.network_, keys, self.rows.codes)
+
+    @cached_property
+    def n_rows(self) -> float:
+        return float(self.rows.counts.sum())
+
+    @cached_property
+    def is_known(self) -> NDArray[np.bool_]:
+        known = [key for key, _ in self.world.known]
+        return np.array([key in known for key in self.keys])
+
+    @cached_property
+    def batch_names(self) -> list[str]:
+        return [] if self.world.batch is None else sorted(set(self.world.beside["batch"]))
+
+    @cached_property
+    def batch_weights(self) -> Floats:
+        """Weights in each batch, in the batches' order of positions; or the pooled ones."""
+        if self.world.batch is None:
+            return np.array(self.model.weights_)[None, :]
+        table = self.model.batches_
+        out = np.zeros((len(self.world.weights), len(self.keys)))
+        names = {
+            int(b): str(n)
+            for b, n in zip(self.world.batch, self.world.beside["batch"], strict=True)
+        }
+        for b, name in names.items():
+            own = table.filter(table["batch"] == name)
+            for text, weight in zip(own["target"], own["weight"], strict=True):
+                out[b, self.keys.index(self.world.key(text))] = weight
+        return out
+
+    def posterior(self, world: World, pooled: bool = False) -> Floats:
+        """Posterior of the components for each row of a world, by its batch unless pooled."""
+        columns = likelihoods(self.model.network_, self.keys, world.codes)
+        weights = self.batch_weights
+        at = np.zeros(len(world.codes), dtype=int) if world.batch is None else world.batch
+        joint = columns * (self.model.weights_ if pooled else weights[at])
+        return joint / joint.sum(axis=1, keepdims=True)
+
+    @cached_property
+    def log_likelihood(self) -> float:
+        """Of the rows that the weights are those of, with pooled weights."""
+        return log_likelihood(self.rows, self.keys, self.columns, np.array(self.model.weights_))
+
+    @cached_property
+    def mixture(self) -> Floats:
+        """Density of each distinct row; that of a label drawn at random is its own target's."""
+        out = self.columns @ np.array(self.model.weights_)
+        rows = self.rows
+        if rows.label is not None and rows.random_labels:
+            told, at = self._told
+            out[told] = self.columns[told, at] * np.array(self.model.weights_)[at]
+        return out
+
+    @property
+    def _told(self) -> tuple[Ints, Ints]:
+        assert self.rows.label is not None
+        told = np.flatnonzero(self.rows.label >= 0)
+        return told, np.array(
+            [self.keys.index(self.rows.targets[t]) for t in self.rows.label[told]], dtype=int
+        )
+
+    def _restricted(self, keys: list[Key]) -> Floats:
+        """Likelihoods; a row whose label was drawn at random can be of its own target only."""
+        rows, columns = self.rows, self.likelihoods(keys)
+        if rows.label is not None and rows.random_labels:
+            for r in np.flatnonzero(rows.label >= 0):
+                columns[r] *= [key == rows.targets[rows.label[r]] for key in keys]
+        return columns
+
+    def gradients(self, keys: list[Key]) -> Floats:
+        """Gradient of the log-likelihood at targets, 1 for components whose weights are free."""
+        rows = self.rows
+        kept = rows.counts > 0
+        columns = self._restricted(keys)
+        relative = columns[kept] / self.mixture[kept, None]
+        plain = rows.counts[kept] @ relative / self.n_rows
+        if not self.world.known:
+            return plain
+        known = [(key, weight) for key, weight in self.world.known]
+        of_known = self._restricted([key for key, _ in known])
+        part = rows.counts[kept] @ (of_known[kept] / self.mixture[kept, None]) / self.n_rows
+        rest = 1.0 - sum(weight for _, weight in known)
+        return float(part @ [weight for _, weight in known]) + rest * plain
+
+
+def log_likelihood(rows: World, keys: list[Key], columns: Floats, weights: Floats) -> float:
+    """Log-likelihood of the rows that count; a label drawn at random tells its row's target."""
+    density = columns @ weights
+    if rows.label is not None and rows.random_labels:
+        for r in np.flatnonzero(rows.label >= 0):
+            t = keys.index(rows.targets[rows.label[r]])
+            density[r] = columns[r, t] * weights[t]
+    kept = rows.counts > 0
+    return float(rows.counts[kept] @ np.log(density[kept]))
