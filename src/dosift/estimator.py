@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -26,6 +27,7 @@ from dosift.data.side_columns import SideColumn, load_with_columns, side_column
 from dosift.errors import ConvergenceWarning, InputError, MisfitWarning, MissingValuesWarning
 from dosift.inference import Belief, believe
 from dosift.inference.rate_tests import Pair, RateWithTest, pair_p_value, rates_with_tests
+from dosift.learning.states import with_new_states
 from dosift.likelihood.assignment import Assignment, assign
 from dosift.likelihood.weights import DEFAULT_GAP
 from dosift.methods import DEFAULT_EPSILON, OPTIMISING, Options, estimate
@@ -263,6 +265,7 @@ class InterventionMixture(Conventions):
             One column for each variable of the network, with state names; or an array of state
             codes in the network's order of variables. A Dask or Spark dataframe stays where it is,
             a DuckDB relation or polars lazy frame is read in parts (docs/how-to/many-rows.md).
+            A learned network gets the states that only these rows show, with a notice.
         y : None
             Ignored; kept for scikit-learn.
         sample_weight : array-like, shape (n_rows,), optional
@@ -293,11 +296,14 @@ class InterventionMixture(Conventions):
         check_parameters(self.get_params())
         beside = {"sample_weight": sample_weight, "batch": batch, "labels": labels}
         if engine_of(rows) is not None:
-            with closing(engine_blocks(rows, network)) as blocks:
+            network, held = with_new_states(network, rows, partial(engine_blocks, rows))
+            with closing(held) as blocks:
                 return self._fit_blocks(network, blocks, beside, progress)
         if isinstance(rows, RowBlocks):
             return self._fit_blocks(network, rows, beside, progress)
-        encoded, (batches, marks) = self._encode_beside(rows, network, batch=batch, labels=labels)
+        network, (encoded, (batches, marks)) = with_new_states(
+            network, rows, partial(self._encode_beside, rows, batch=batch, labels=labels)
+        )
         self._library = encoded.library
         weight = _checked_weight(sample_weight, encoded.codes.shape[0])
         said, own = self.prior_knowledge, None

@@ -22,7 +22,7 @@ from dosift.likelihood.assignment import Assignment, assign
 from dosift.likelihood.rates import family_counts
 from dosift.methods.prior_knowledge import PriorKnowledge, read_target
 from dosift.model import Mixture, Target
-from dosift.model.network import ControlCounts, Network
+from dosift.model.network import Network
 from dosift.search.constraints import Constraints, solve_constrained
 from dosift.search.engine import SearchResult
 
@@ -251,7 +251,7 @@ def taught(network: Network, labels: Labels, codes: Ints, weight: Floats | None)
         at = seen & free
         counted.append(before + family_counts(network, i, codes[at], weights[at]))
     n_rows = control.n_rows + float(weights[labels.labelled].sum())
-    counts = ControlCounts(tuple(counted), control.prior, n_rows)
+    counts = replace(control, counts=tuple(counted), n_rows=n_rows)
     tables = [
         np.where(np.isnan(new), old, new)
         for new, old in zip(tables_of(counted, control.prior), network.tables, strict=True)
