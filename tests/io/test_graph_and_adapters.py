@@ -105,9 +105,7 @@ def test_an_edge_list_may_name_nothing(text: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow", "lazy"])
-@pytest.mark.parametrize(
-    "names", [("parent", "child"), ("source", "target"), ("From", "To"), None]
-)
+@pytest.mark.parametrize("names", [("parent", "child"), ("source", "target"), ("From", "To"), None])
 def test_tables_of_edges(library: str, names: tuple[str, str] | None) -> None:
     pairs = {"parent": ["a", None, "a"], "child": ["b", "d", "c"]}
     columns = list(pairs.values())

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from dosift.cli.inputs import Format, Inputs
 from dosift.cli.options import (
     Force,
     Json,
@@ -23,11 +24,12 @@ from dosift.cli.options import (
 
 def assign(
     result: Annotated[Path, typer.Argument(help="The folder that 'fit' wrote.")],
-    rows: Annotated[Path, typer.Argument(help="New rows.")],
+    rows: Annotated[Path, typer.Argument(help="New rows; - is standard input.")],
     output: Output,
     all_probabilities: Annotated[
         bool, typer.Option("--all-probabilities", help="One column of probabilities a component.")
     ] = False,
+    format: Format = None,
     layer: Layer = None,
     threads: Threads = 2,
     force: Force = False,
@@ -38,6 +40,40 @@ def assign(
 
     Example:  dosift assign result new_rows.csv -o assigned.csv
     """
+    set_up(quiet, threads)
+    check_table_name(output, force)
+    with Inputs(format) as pipes:
+        counts = _assign(
+            result,
+            pipes.rows(rows),
+            output,
+            all_probabilities=all_probabilities,
+            layer=layer,
+            threads=threads,
+            force=force,
+            quiet=quiet or json,
+        )
+    n_rows = sum(n for _, n in counts)
+    if json:
+        most = [{"target": text, "len": n} for text, n in counts if n]
+        print_json({"rows": n_rows, "most_probable": most, "output": str(output)})
+    elif not quiet:
+        typer.echo(f"{n_rows} rows: {output}")
+    return 0
+
+
+def _assign(
+    result: Path,
+    rows: Path,
+    output: Path,
+    *,
+    all_probabilities: bool,
+    layer: str | None,
+    threads: int,
+    force: bool,
+    quiet: bool,
+) -> list[tuple[str | None, int]]:
+    """Write the table; return each target with its number of rows, most frequent first."""
     from dosift.checks.model_check import surprise_scale
     from dosift.data import collapse, load_rows
     from dosift.data.read import RowFiles
@@ -47,8 +83,6 @@ def assign(
     from dosift.results.rows import RowParts, row_table
     from dosift.utils.progress import ProgressReporter
 
-    set_up(quiet, threads)
-    check_table_name(output, force)
     fitted = read_result(result)
     network = fitted.network
     targets, weights = fitted.mixture.to_codes(network)
@@ -57,13 +91,12 @@ def assign(
     scale = surprise_scale(network, targets, weights, fitted.content.get("seed") or 0)
     files = RowFiles.at(rows)
     if files.is_large:
-        with ProgressReporter(quiet or json) as tell:
+        with ProgressReporter(quiet) as tell:
             tell.say(f"{needs(files.n_rows(), network, threads)}.")
             blocks = store_rows(files, network, threads=threads, progress=tell)
             tell("assigning", 0, None)
             parts = RowParts(blocks, network, targets, weights, texts, scale, all_probabilities)
             numbers = write_table(parts, output, force).tolist()
-        n_rows = int(blocks.n_rows)
     else:
         encoded = load_rows(rows, network, allow_missing=True, layer=layer)
         configurations = collapse(encoded.codes, network.cardinalities)
@@ -72,11 +105,4 @@ def assign(
         write_table(table, output, force)
         best = table["target"].to_list()
         numbers = [best.count(text) for text in (*texts, None)]
-        n_rows = table.height
-    counts = sorted(zip((*texts, None), numbers, strict=True), key=lambda one: -one[1])
-    if json:
-        most = [{"target": text, "len": n} for text, n in counts if n]
-        print_json({"rows": n_rows, "most_probable": most, "output": str(output)})
-    elif not quiet:
-        typer.echo(f"{n_rows} rows: {output}")
-    return 0
+    return sorted(zip((*texts, None), numbers, strict=True), key=lambda one: -one[1])

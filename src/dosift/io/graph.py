@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Iterable, Sequence
 from graphlib import CycleError, TopologicalSorter
@@ -180,9 +181,7 @@ def _is_header(names: Sequence[str], line: str, number: int, path: str | Path) -
     return False
 
 
-def _edge(
-    line: str, number: int, path: str | Path, is_reversed: bool = False
-) -> tuple[str, str]:
+def _edge(line: str, number: int, path: str | Path, is_reversed: bool = False) -> tuple[str, str]:
     """Read one line of an edge list; an empty parent stands for no edge."""
     fields = _fields(line, number, path)
     if len(fields) != 2:
@@ -252,8 +251,8 @@ def _from_table(source: Any) -> Graph:
     found = next((pair for pair in pairs if set(columns) == set(pair)), None)
     if found is None or len(frame.columns) != 2:
         raise InputError(
-            f"a table of edges has the columns {', '.join(map(str, frame.columns[:12])) or 'none'}; "
-            "it needs two: parent and child, source and target, or from and to"
+            "a table of edges has the columns "
+            f"{', '.join(map(str, frame.columns[:12])) or 'none'}; it needs two: parent and child, source and target, or from and to"
         )
     parents, children = (frame.get_column(columns[name]).to_list() for name in found)
     nodes: list[str] = []
@@ -276,7 +275,7 @@ def _is_empty(value: Any) -> bool:
     """Whether a cell of a table is empty: None, NaN, NA or an empty text."""
     if value is None or type(value).__name__ == "NAType":
         return True
-    return bool(value != value or value == "")
+    return value == "" or (isinstance(value, float) and math.isnan(value))
 
 
 def _from_networkx(graph: Any, path: str | Path | None) -> Graph:

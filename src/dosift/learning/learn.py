@@ -152,8 +152,8 @@ def _all_columns(frame: Any, graph: Any, path: str | Path | None) -> tuple[str, 
         raise InputError("the graph has no variables, and the control rows no columns", path=path)
     if isinstance(graph, (str, Path)):
         warnings.warn(
-            f"{graph} names no variable: the network has no edges, and all {len(names)} columns of "
-            "the control rows are its variables",
+            "the graph file names no variable: the network has no edges, and all "
+            f"{len(names)} columns of the control rows are its variables",
             EmptyGraphWarning,
             stacklevel=3,
         )

@@ -236,17 +236,7 @@ def _new_in(rows: Any, variables: Sequence[Variable], layer: str | None) -> Foun
     if isinstance(rows, str | Path):
         return _merged(_new_in_parts(rows, variables, layer))
     engine = engine_of(rows)
-    if engine == "dask":
-        return _merged(_new_in_dask(rows, variables))
-    if engine == "pyspark":
-        return _new_in_spark(rows, variables)
-    if engine == "duckdb":
-        return _merged(_new_in_lazy(rows, variables))
-    if engine == "polars":
-        names = [variable.name for variable in variables]
-        batches = rows.select(names).collect_batches(chunk_size=_BATCH_ROWS)
-        return _merged(new_in_table(batch, variables) for batch in batches)
-    return new_in_table(rows, variables)
+    return new_in_table(rows, variables) if engine is None else _LOOKS[engine](rows, variables)
 
 
 def _merged(parts: Iterable[Found]) -> Found:
@@ -299,23 +289,31 @@ def new_in_cells(cells: Cells, variables: Sequence[Variable]) -> Found:
     return new_in_table(cells.frame(), usable)
 
 
-def _new_in_lazy(rows: Any, variables: Sequence[Variable]) -> Iterator[Found]:
-    """Ask an engine in this process for the distinct values of each column."""
+def _new_in_polars(rows: Any, variables: Sequence[Variable]) -> Found:
+    names = [variable.name for variable in variables]
+    batches = rows.select(names).collect_batches(chunk_size=_BATCH_ROWS)
+    return _merged(new_in_table(batch, variables) for batch in batches)
+
+
+def _new_in_duckdb(rows: Any, variables: Sequence[Variable]) -> Found:
+    """Ask the engine for the distinct values of each column."""
     import narwhals as nw
 
     frame: Any = nw.from_native(rows)
+    found: Found = {}
     for variable in variables:
         most = len(variable.states) + MOST_NEW + 2  # a missing value may be among them
         distinct = frame.select(variable.name).unique().head(most).collect()
-        yield new_in_table(distinct.to_native(), [variable])
+        found |= new_in_table(distinct.to_native(), [variable])
+    return found
 
 
-def _new_in_dask(rows: Any, variables: Sequence[Variable]) -> Iterator[Found]:
+def _new_in_dask(rows: Any, variables: Sequence[Variable]) -> Found:
     import dask
 
     look = dask.delayed(new_in_table, pure=True)
     parts = rows[[variable.name for variable in variables]].to_delayed()
-    yield from dask.compute(*(look(part, variables) for part in parts))
+    return _merged(dask.compute(*(look(part, variables) for part in parts)))
 
 
 def _new_in_spark(rows: Any, variables: Sequence[Variable]) -> Found:
@@ -337,6 +335,15 @@ def _new_in_arrow(variables: Sequence[Variable], batches: Iterator[Any]) -> Iter
     pairs = [(name, state) for name, states in found.items() for state in sorted(states)]
     columns = [pa.array([pair[k] for pair in pairs], pa.string()) for k in range(2)]
     yield pa.RecordBatch.from_arrays(columns, ["variable", "state"])
+
+
+#: How to look at a table that an engine holds.
+_LOOKS: dict[str, Callable[[Any, Sequence[Variable]], Found]] = {
+    "dask": _new_in_dask,
+    "duckdb": _new_in_duckdb,
+    "polars": _new_in_polars,
+    "pyspark": _new_in_spark,
+}
 
 
 # -- a network with more states -------------------------------------------------------------------
