@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 from dosift.data.compressed import MAGIC
 from dosift.errors import InputError
+from dosift.utils.atomic_write import reason_of
 from dosift.utils.storage import read_limited
 
 #: Endings of the names of files, by what they hold.
@@ -238,7 +239,7 @@ def _copy(first: bytes, source: BinaryIO, file: Path, shown: str) -> None:
 def _no_room(error: OSError) -> InputError:
     return InputError(
         "what comes through a pipe is kept in a temporary file, and that cannot be written: "
-        f"{error.strerror or error}; point the environment variable TMPDIR to a folder with room",
+        f"{reason_of(error)}. The environment variable TMPDIR may point to a folder with room",
         path=tempfile.tempdir,
     )
 

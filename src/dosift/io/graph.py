@@ -252,7 +252,8 @@ def _from_table(source: Any) -> Graph:
     if found is None or len(frame.columns) != 2:
         raise InputError(
             "a table of edges has the columns "
-            f"{', '.join(map(str, frame.columns[:12])) or 'none'}; it needs two: parent and child, source and target, or from and to"
+            f"{', '.join(map(str, frame.columns[:12])) or 'none'}; it needs two: parent and child, "
+            "source and target, or from and to"
         )
     parents, children = (frame.get_column(columns[name]).to_list() for name in found)
     nodes: list[str] = []
