@@ -101,7 +101,8 @@ def test_a_learned_network_gets_the_states_that_an_engine_holds(
         *learned.variables[learned.positions[names[0]]].states,
         "unseen",
     }
-    with_states, blocks = with_new_states(learned, table, partial(engine_blocks, table))
+    with pytest.warns(NewStatesWarning):
+        with_states, blocks = with_new_states(learned, table, partial(engine_blocks, table))
     assert with_states.variables == found.variables
     assert blocks.n_rows == rows.height
     blocks.close()
