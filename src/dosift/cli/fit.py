@@ -156,7 +156,7 @@ def fit(
 
     Learned network:  dosift fit rows.csv --graph edges.csv --control control.csv -o result
 
-    Through a pipe:   zcat rows.csv.gz | dosift fit network.bif - -o result
+    Rows may come through a pipe: give - in their place.
     """
     from dosift.utils.atomic_write import check_absent
 
@@ -189,6 +189,7 @@ def fit(
         "prior_knowledge": None if known is None else known.to_dict(),
     }
     check_absent(output, force)
+    check_inputs(inputs, graph, control, states)
     with Inputs(format) as pipes:
         inputs = [
             *(pipes.network(path) for path in inputs[:-1]),
@@ -425,6 +426,24 @@ def _is_h5ad(path: Path | None) -> bool:
     return path is not None and path.suffix.lower() == ".h5ad"
 
 
+def check_inputs(
+    inputs: list[Path], graph: Path | None, control: Path | None, states: Path | None
+) -> None:
+    """Refuse files that do not go together, before any is read."""
+    if graph is None and control is None:
+        if states is not None:
+            raise InputError("--states goes with --graph and --control: a network has its own")
+        if len(inputs) != 2:
+            raise InputError(
+                f"{len(inputs)} file(s) given; 'fit' needs NETWORK ROWS, or ROWS with --graph and "
+                "--control"
+            )
+    elif graph is None or control is None:
+        raise InputError("--graph and --control belong together; give both")
+    elif len(inputs) != 1:
+        raise InputError("with --graph and --control give one file only, the rows")
+
+
 def _network(
     inputs: list[Path],
     graph: Path | None,
@@ -437,18 +456,7 @@ def _network(
 
     if layer is not None and not any(map(_is_h5ad, [*inputs, control])):
         raise InputError(f"--layer {layer} chooses a layer of a .h5ad file, and none is given")
-    if graph is None and control is None:
-        if states is not None:
-            raise InputError("--states goes with --graph and --control: a network has its own")
-        if len(inputs) != 2:
-            raise InputError(
-                f"{len(inputs)} file(s) given; 'fit' needs NETWORK ROWS, or ROWS with --graph and "
-                "--control"
-            )
-        return read_network(inputs[0]), inputs[1]
     if graph is None or control is None:
-        raise InputError("--graph and --control belong together; give both")
-    if len(inputs) != 1:
-        raise InputError("with --graph and --control give one file only, the rows")
+        return read_network(inputs[0]), inputs[1]
     of_control = layer if _is_h5ad(control) else None
     return learn_network(graph, control, states=states, layer=of_control), inputs[0]
