@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -423,3 +424,27 @@ def test_a_control_that_is_no_column_is_answered_with_what_was_meant() -> None:
 
 def nothing_but(name: str) -> dosift.Network:
     return dosift.Network.from_tables({name: ["0", "1"]}, {}, {name: [0.5, 0.5]})
+
+
+def test_levels_that_no_control_cell_shows_become_states() -> None:
+    adata = pytest.importorskip("anndata")
+    rng = np.random.default_rng(0)
+    levels = rng.integers(0, 2, (600, 2)).astype(float)
+    levels[400:, 1] = np.where(rng.random(200) < 0.5, 2.0, levels[400:, 1])
+    obs = pd.DataFrame({"condition": ["ctrl"] * 300 + ["pool"] * 300}, index=map(str, range(600)))
+    cells = adata.AnnData(levels, obs=obs, var=pd.DataFrame(index=["x", "y"]))
+    control = ("condition", "ctrl")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = dosift.fit_anndata(cells, [("x", "y")], control=control)
+    assert any("y: '2'" in str(notice.message) for notice in caught)
+    assert model.network_.variables[1].states == ("0", "1", "2")
+    learned = dosift.learn_network([("x", "y")], {"x": [0, 1], "y": [0, 1]})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        again = dosift.fit_anndata(cells[300:].copy(), learned)
+    assert again.network_.variables[1].states == ("0", "1", "2")
+    with pytest.raises(InputError, match="2 for 'y'"):
+        dosift.fit_anndata(cells, [("x", "y")], control=control, states={"y": [0, 1]})
+    with pytest.raises(InputError, match="names no variable"):
+        dosift.fit_anndata(cells, [], control=control)

@@ -94,6 +94,14 @@ class ExtraColumnsWarning(DosiftWarning):
     """The rows have columns that the network does not know; they were ignored."""
 
 
+class NewStatesWarning(DosiftWarning):
+    """The rows show states that no control row shows; the learned network got them."""
+
+
+class EmptyGraphWarning(DosiftWarning):
+    """A graph file names no variable: all columns of the control rows became variables."""
+
+
 class ConvergenceWarning(DosiftWarning):
     """The weights did not reach the optimality gap asked for."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -23,6 +24,7 @@ from dosift.data.blocks import MemoryBlocks
 from dosift.data.load import checked_weight, load
 from dosift.errors import ConvergenceWarning, InputError, MisfitWarning, MissingValuesWarning
 from dosift.inference import Belief
+from dosift.learning.states import with_new_states
 from dosift.likelihood.assignment import Assignment
 from dosift.likelihood.weights import DEFAULT_GAP
 from dosift.methods import DEFAULT_EPSILON
@@ -247,6 +249,7 @@ class InterventionMixture(Conventions):
             One column for each variable of the network, with state names; or an array of state
             codes in the network's order of variables. A Dask or Spark dataframe stays where it is,
             a DuckDB relation or polars lazy frame is read in parts (docs/how-to/many-rows.md).
+            A learned network gets the states that only these rows show, with a notice.
         y : None
             Ignored; kept for scikit-learn.
         sample_weight : array-like, shape (n_rows,), optional
@@ -290,7 +293,8 @@ class InterventionMixture(Conventions):
             random_labels=bool(random_labels),
             random_state=self.random_state,
         )
-        loaded = load(rows, network, batch=batch, labels=labels, sample_weight=sample_weight)
+        encode = partial(load, rows, batch=batch, labels=labels, sample_weight=sample_weight)
+        network, loaded = with_new_states(network, rows, encode)
         with closing(loaded):
             self._store(fit(recipe, network, loaded, progress))
         self._warn()

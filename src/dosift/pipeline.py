@@ -476,6 +476,13 @@ def fit(
     InputError
         If the rows are not what the network needs, or things cannot be combined.
     """
+    # The matrices are small, and many threads on small matrices cost far more than they bring; one
+    # thread also makes sums, and so results, independent of the machine.
+    with threadpool_limits(1):
+        return _fit(recipe, network, loaded, progress)
+
+
+def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | None) -> Fitted:
     given, gathered, options, labels = prepare(recipe, network, loaded, progress)
     evidence = gathered.evidence
     missing = look_at_missing(given, evidence)
@@ -486,22 +493,21 @@ def fit(
     known = options.constraints or Constraints.none(given.cardinalities)
     is_known = ~np.isnan(known.fixed(result.targets))
     posterior = None
-    with threadpool_limits(1):
-        if recipe.method in OPTIMISING and not is_known.all():
-            posterior = posterior_of_fit(
-                evidence.pooled,
-                result.network,
-                result.targets,
-                result.weights,
-                result.undecided,
-                refined,
-                as_generator(recipe.random_state),
-                is_known,
-            )
-        rates = rates_of_families(given, evidence.families)
-        pairs = pairs_of(result.targets, result.weights)
-        p_values = pair_p_values(evidence, given, rates, pairs)
-        in_batches = tuple(_batch_posteriors(evidence, result, refined))
+    if recipe.method in OPTIMISING and not is_known.all():
+        posterior = posterior_of_fit(
+            evidence.pooled,
+            result.network,
+            result.targets,
+            result.weights,
+            result.undecided,
+            refined,
+            as_generator(recipe.random_state),
+            is_known,
+        )
+    rates = rates_of_families(given, evidence.families)
+    pairs = pairs_of(result.targets, result.weights)
+    p_values = pair_p_values(evidence, given, rates, pairs)
+    in_batches = tuple(_batch_posteriors(evidence, result, refined))
     tell("checking the fit", 0, None)
     # Where targets or labels bind the search, components cannot stand in for a change.
     bound = not known.is_free or changed or recipe.method != "likelihood"

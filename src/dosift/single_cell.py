@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
@@ -19,6 +19,7 @@ from dosift.estimator import InterventionMixture
 from dosift.io.bif import format_bif
 from dosift.io.graph import Graph, read_graph
 from dosift.learning.learn import DEFAULT_PRIOR, learn_network
+from dosift.learning.states import with_new_states, with_states_of
 from dosift.model.network import Network
 from dosift.results.folder import distrust
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 Mask = NDArray[np.bool_]
+States = Mapping[str, Sequence[Any]]
 
 
 @overload
@@ -41,6 +43,7 @@ def fit_anndata(
     key_added: str = "dosift",
     copy: Literal[False] = False,
     prior: float = DEFAULT_PRIOR,
+    states: States | None = None,
     batch: str | None = None,
     **parameters: Any,
 ) -> InterventionMixture: ...
@@ -57,6 +60,7 @@ def fit_anndata(
     key_added: str = "dosift",
     copy: Literal[True],
     prior: float = DEFAULT_PRIOR,
+    states: States | None = None,
     batch: str | None = None,
     **parameters: Any,
 ) -> AnnData: ...
@@ -72,6 +76,7 @@ def fit_anndata(
     key_added: str = "dosift",
     copy: bool = False,
     prior: float = DEFAULT_PRIOR,
+    states: States | None = None,
     batch: str | None = None,
     **parameters: Any,
 ) -> InterventionMixture | AnnData:
@@ -105,6 +110,9 @@ def fit_anndata(
         Annotate a copy and return that, rather than `adata` itself.
     prior : float, default=0.5
         Pseudo-count of a network that is learned.
+    states : mapping of str to sequence, optional
+        States of variables of a network that is learned, which are then fixed. By default they
+        are those of all cells, with a notice of what no control cell shows.
     batch : str, optional
         Column of ``obs`` that holds the batch of each cell, such as its guide: batches have targets
         in common, and weights of their own, by which their cells are judged.
@@ -145,6 +153,10 @@ def fit_anndata(
     if copy:
         adata = adata.copy()
     graph = None if isinstance(network, Network) else read_graph(network)
+    if graph is None and states is not None:
+        raise InputError("states are for a network that is learned; leave them out")
+    if graph is not None and not graph.nodes:
+        raise InputError("the graph names no variable; list those without edges too")
     names = network.names if graph is None else graph.nodes
     cells = cells_of(adata, names, layer)
     mask, apart = _control(adata, control)
@@ -162,8 +174,8 @@ def fit_anndata(
     if discretizer is not None:
         discretizer = _fitted(discretizer, control_cells, fitted_cells)
     if graph is not None:
-        network = _learned(graph, control_cells, fitted_cells, discretizer, prior)
-    rows = _states(fitted_cells, network, discretizer)
+        network = _learned(graph, control_cells, fitted_cells, discretizer, prior, states)
+    network, rows = _states(fitted_cells, network, discretizer)
     beside = None if batch is None else _batches(adata, batch, ~mask)
     model = InterventionMixture(network, **parameters).fit(rows, batch=beside)
     used = {"layer": layer, "control": _described(control), "prior": prior, **parameters}
@@ -319,27 +331,32 @@ def _fitted(discretizer: Discretizer, control: Cells, others: Cells) -> Discreti
 
 
 def _learned(
-    graph: Graph, control: Cells, others: Cells, discretizer: Discretizer | None, prior: float
+    graph: Graph,
+    control: Cells,
+    others: Cells,
+    discretizer: Discretizer | None,
+    prior: float,
+    states: States | None,
 ) -> Network:
     """Learn tables from control cells; states are those of any cell, seen in control or not."""
     if discretizer is not None:
-        frame = _cut(control, discretizer)
-        return learn_network(graph, frame, states=_known(discretizer, control), prior=prior)
-    frame, rest = name_levels(control), name_levels(others)
-    states = {
-        name: sorted({*frame[name].drop_nulls().to_list(), *rest[name].drop_nulls().to_list()})
-        for name in control.numbers
-    }
-    ordered = {name: sorted(values, key=int) for name, values in states.items()}
-    return learn_network(graph, frame, states=ordered, prior=prior)
+        known = {**_known(discretizer, control), **(states or {})}
+        return learn_network(graph, _cut(control, discretizer), states=known, prior=prior)
+    network = learn_network(graph, name_levels(control), states=states, prior=prior)
+    return with_states_of(network, name_levels(others))
 
 
 def _known(discretizer: Discretizer, cells: Cells) -> dict[str, tuple[str, ...]]:
     return {name: discretizer.states_[name] for name in cells.numbers}
 
 
-def _states(cells: Cells, network: Network, discretizer: Discretizer | None) -> pl.DataFrame:
-    return name_states(cells, network) if discretizer is None else _cut(cells, discretizer)
+def _states(
+    cells: Cells, network: Network, discretizer: Discretizer | None
+) -> tuple[Network, pl.DataFrame]:
+    """Name the states of cells; a learned network gets those that it lacks."""
+    if discretizer is not None:
+        return network, _cut(cells, discretizer)
+    return with_new_states(network, cells, lambda known: name_states(cells, known))
 
 
 def _cut(cells: Cells, discretizer: Discretizer) -> pl.DataFrame:

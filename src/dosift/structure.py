@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from dosift.io.graph import Graph, read_graph
 from dosift.learning.equivalence import open_edges
 from dosift.learning.graph_learners import Codes, Edge, GraphLearner
 from dosift.learning.learn import DEFAULT_PRIOR, learn_network
+from dosift.learning.states import with_new_states
 from dosift.learning.tables import learn_from_codes
 from dosift.model.network import Network
 from dosift.model.simulate import RandomState, as_generator
@@ -217,7 +219,9 @@ def stability(
         If under some of the graphs the mixture does not describe the rows.
     """
     codes, network = _control(control)
-    encoded = load_rows(rows, network)
+    control_network = network
+    network, encoded = with_new_states(network, rows, partial(load_rows, rows))
+    codes = _recoded(codes, control_network, network)
     if graphs is None:
         learner = GraphLearner(network.names, method, max_parents, tiers, required, forbidden)
         graphs = _bootstrap(codes, learner, n_graphs, random_state)
@@ -297,6 +301,17 @@ def _control(control: Any) -> tuple[Codes, Network]:
         raise InputError("control rows have less than two columns; there is no graph to learn")
     network = learn_network(Graph(names, ()), control)
     return load_rows(control, network).codes, network
+
+
+def _recoded(codes: Codes, before: Network, after: Network) -> Codes:
+    """Translate codes to those of the same variables with more states."""
+    if after is before:
+        return codes
+    columns = [
+        np.array([new.states.index(state) for state in old.states])[codes[:, i]]
+        for i, (old, new) in enumerate(zip(before.variables, after.variables, strict=True))
+    ]
+    return np.stack(columns, axis=1)
 
 
 def _parents(graph: Graph, network: Network) -> list[list[int]]:

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ import pytest
 
 import dosift
 from dosift.data.engines import engine_blocks, engine_of
+from dosift.errors import NewStatesWarning
+from dosift.learning.states import with_new_states, with_states_of
 
 engines = pytest.mark.engines
 #: Configurations from which rows count as many, made small.
@@ -66,6 +69,47 @@ def spark() -> Iterator[Any]:
     session.sparkContext.setLogLevel("OFF")
     yield session
     session.stop()
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        "polars",
+        pytest.param("duckdb", marks=engines),
+        pytest.param("dask", marks=engines),
+        pytest.param("spark", marks=engines),
+    ],
+)
+def test_a_learned_network_gets_the_states_that_an_engine_holds(
+    engine: str, problem: tuple[dosift.Network, pl.DataFrame], opened: Callable[..., Any]
+) -> None:
+    network, rows = problem
+    names = list(network.names)
+    control = dosift.simulate(network, dosift.Mixture({dosift.do(): 1.0}), 2000, random_state=5)
+    new = rows.with_columns(
+        pl.when(pl.int_range(pl.len()) % 5 == 0)
+        .then(pl.lit("unseen"))
+        .otherwise(pl.col(names[0]))
+        .alias(names[0])
+    )
+    learned = dosift.learn_network(network.edges, control)
+    table = opened(new)
+    with pytest.warns(NewStatesWarning, match="'unseen'"):
+        found = with_states_of(learned, table)
+    position = found.positions[names[0]]
+    assert set(found.variables[position].states) == {
+        *learned.variables[learned.positions[names[0]]].states,
+        "unseen",
+    }
+    with pytest.warns(NewStatesWarning):
+        with_states, blocks = with_new_states(learned, table, partial(engine_blocks, table))
+    assert with_states.variables == found.variables
+    assert blocks.n_rows == rows.height
+    blocks.close()
+    clean = opened(rows)
+    same, blocks = with_new_states(learned, clean, partial(engine_blocks, clean))
+    assert same is learned
+    blocks.close()
 
 
 @pytest.fixture

@@ -74,7 +74,7 @@ def graph_file(data: bytes, suffix: str) -> None:
     with file_of(data, f"graph{suffix}") as path:
         graph = read_graph(path)
     nodes = set(graph.nodes)
-    assert len(nodes) == len(graph.nodes) > 0
+    assert len(nodes) == len(graph.nodes)
     assert len(set(graph.edges)) == len(graph.edges)
     assert all(parent != child and {parent, child} <= nodes for parent, child in graph.edges)
 

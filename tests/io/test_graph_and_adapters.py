@@ -4,6 +4,8 @@ import itertools
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 
 from dosift.errors import InputError
@@ -50,15 +52,15 @@ def test_graphml_and_networkx(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "column", "message"),
     [
-        ("", None, None, "empty"),
-        ("from,to\na,b\n", 1, 1, "header"),
+        ("parent,child,probability\na,b,.9\n", 1, 1, "header"),
+        ("cause\na,b\n", 1, 1, "1 fields"),
+        ("child,parent\n,a\n", 2, 1, "child is empty"),
         ("parent,child\na,b,c\n", 2, 1, "3 fields"),
         ("parent,child\na,b\na,\n", 3, 3, "child is empty"),
         ("parent,child\na,b\na,b\n", 3, 1, "given twice"),
         ("parent,child\na,a\n", 2, 3, "own parent"),
         ("parent,child\na,b\nb,a\n", None, None, "cycle"),
         ('parent,child\n"a"x,b\n', 2, 4, "quote"),
-        ("parent,child\n", None, None, "no variables"),
     ],
 )
 def test_bad_edge_lists(
@@ -71,7 +73,71 @@ def test_bad_edge_lists(
     assert (caught.value.path, caught.value.line, caught.value.column) == (str(path), line, column)
 
 
-@pytest.mark.parametrize("source", [3, [("a",)], ["ab"], [("a", "b"), ("b", "a")], []])
+@pytest.mark.parametrize(
+    ("header", "lines"),
+    [
+        ("parent,child", ["a,b", ",c"]),
+        ("source,target", ["a,b", ",c"]),
+        ("From, To", ["a,b", ",c"]),
+        ('"source"\t"target"', ["a\tb", "\tc"]),
+        ("target,source", ["b,a", "c,"]),
+        (None, ["a,b", ",c"]),
+    ],
+)
+def test_headers_of_edge_lists(header: str | None, lines: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "g.csv"
+    path.write_text("\n".join(lines if header is None else [header, *lines]))
+    assert read_graph(path) == (("a", "b", "c"), (("a", "b"),))
+
+
+def test_a_header_word_may_be_a_variable(tmp_path: Path) -> None:
+    path = tmp_path / "g.csv"
+    path.write_text("source,price\nprice,target\n")
+    assert read_graph(path).edges == (("source", "price"), ("price", "target"))
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "parent,child\n", "from,to"])
+def test_an_edge_list_may_name_nothing(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "g.csv"
+    path.write_text(text)
+    assert read_graph(path) == ((), ())
+    assert read_graph([]) == ((), ())
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow", "lazy"])
+@pytest.mark.parametrize("names", [("parent", "child"), ("source", "target"), ("From", "To"), None])
+def test_tables_of_edges(library: str, names: tuple[str, str] | None) -> None:
+    pairs = {"parent": ["a", None, "a"], "child": ["b", "d", "c"]}
+    columns = list(pairs.values())
+    if library == "pandas":
+        frame = pd.DataFrame(dict(zip(names or (0, 1), columns, strict=True)))
+    else:
+        frame = pl.DataFrame(dict(zip(names or ("column_1", "column_2"), columns, strict=True)))
+        if library == "pyarrow":
+            pytest.importorskip("pyarrow")
+            frame = frame.to_arrow()
+        elif library == "lazy":
+            frame = frame.lazy()
+    graph = read_graph(frame)
+    assert graph.nodes == ("a", "b", "d", "c")
+    assert graph.edges == (("a", "b"), ("a", "c"))
+
+
+def test_columns_of_a_table_of_edges_may_stand_in_any_order_but_need_their_names() -> None:
+    turned = pl.DataFrame({"child": ["b"], "parent": ["a"]})
+    assert read_graph(turned).edges == (("a", "b"),)
+    for columns in ({"effect": ["b"], "cause": ["a"]}, {"parent": ["a"]}, {}):
+        with pytest.raises(InputError, match="columns"):
+            read_graph(pl.DataFrame(columns))
+    with pytest.raises(InputError, match="columns"):
+        read_graph(turned.with_columns(status=pl.lit("removed")))
+    with pytest.raises(InputError, match="child is empty in row 2"):
+        read_graph(pd.DataFrame({"parent": ["a", "b"], "child": ["b", np.nan]}))
+    with pytest.raises(InputError, match="given twice"):
+        read_graph(pl.DataFrame({"parent": ["a", "a"], "child": ["b", "b"]}))
+
+
+@pytest.mark.parametrize("source", [3, [("a",)], ["ab"], [("a", "b"), ("b", "a")]])
 def test_bad_pairs(source: object) -> None:
     with pytest.raises(InputError):
         read_graph(source)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from dosift.checks.assignment_confidence import Certainty, certainty_of_sums, certainty_sums
 from dosift.checks.fit_check import FitCheck, check_counts, compared
@@ -155,8 +154,7 @@ def check_model(
     drawn, scale = draw(result, evidence.n_rows, random_state)
     changed = None
     if sample is not None:
-        with threadpool_limits(1):
-            changed = suspect_mechanism(given, sample, result)
+        changed = suspect_mechanism(given, sample, result)
     pairs, families = compared(network, skipped)
     surprise = CountSurprise(targets, weights, scale)
     counter = PairCounts(network.cardinalities, tuple(pairs), evidence.incomplete > 0)
@@ -233,8 +231,7 @@ def _draw_scale(
         rows = RowLikelihoods(
             network, Block(distinct.codes, distinct.counts), is_plain(network, targets)
         )
-        with threadpool_limits(1):
-            log_probability.append(judge(rows, targets, own).log_probability)
+        log_probability.append(judge(rows, targets, own).log_probability)
         simulated.append(codes)
         counts.append(distinct.counts)
     scale = SurpriseScale.of_sample(np.concatenate(log_probability), np.concatenate(counts))

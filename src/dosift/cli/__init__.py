@@ -10,6 +10,8 @@ import threading
 import warnings
 from typing import Any, NoReturn
 
+from dosift.utils.progress import tell_user
+
 EXIT_INPUT, EXIT_UNTRUSTED, EXIT_INTERRUPTED, EXIT_TERMINATED = 2, 3, 130, 143
 
 
@@ -42,7 +44,7 @@ def main() -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if interrupted.is_set() and status:
         # Files and folders appear whole or not at all, so there is nothing to clean up here.
-        print("interrupted; no unfinished result is left", file=sys.stderr)
+        tell_user("interrupted; no unfinished result is left")
         status = EXIT_INTERRUPTED
     sys.exit(status)
 
@@ -65,6 +67,7 @@ def _run() -> int:
 
     from dosift.cli.app import app
     from dosift.errors import DosiftError
+    from dosift.utils.atomic_write import reason_of
 
     warnings.showwarning = _show_notice
     for stream in (sys.stdout, sys.stderr):
@@ -88,8 +91,7 @@ def _run() -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        status = _fail(f"{where}{error.strerror or error}")
+        status = _fail(f"{error.filename or 'the output'}: {reason_of(error)}")
     return status if isinstance(status, int) else 0
 
 
@@ -107,7 +109,7 @@ def _usage_error() -> type[Any]:
 def _fail(message: str) -> int:
     from dosift.cli.options import printable
 
-    print(f"error: {printable(message)}", file=sys.stderr)
+    tell_user(f"error: {printable(message)}")
     return EXIT_INPUT
 
 
@@ -124,4 +126,4 @@ def _show_notice(
     from dosift.errors import DosiftWarning
 
     if issubclass(category, DosiftWarning):
-        print(f"note: {printable(str(message))}", file=sys.stderr)
+        tell_user(f"note: {printable(str(message))}")

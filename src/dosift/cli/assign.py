@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from dosift.cli.inputs import Format, Inputs
 from dosift.cli.options import (
     Force,
     Json,
@@ -23,7 +24,7 @@ from dosift.cli.options import (
 
 def assign(
     result: Annotated[Path, typer.Argument(help="The folder that 'fit' wrote.")],
-    rows: Annotated[Path, typer.Argument(help="New rows.")],
+    rows: Annotated[Path, typer.Argument(help="New rows; - is standard input.")],
     output: Output,
     all_probabilities: Annotated[
         bool, typer.Option("--all-probabilities", help="One column of probabilities a component.")
@@ -35,6 +36,7 @@ def assign(
             help="Column that holds each row's batch: judge it by the weights of that batch.",
         ),
     ] = None,
+    format: Format = None,
     layer: Layer = None,
     threads: Threads = 2,
     force: Force = False,
@@ -45,6 +47,42 @@ def assign(
 
     Example:  dosift assign result new_rows.csv -o assigned.csv
     """
+    set_up(quiet, threads)
+    check_table_name(output, force)
+    with Inputs(format) as pipes:
+        counts = _assign(
+            result,
+            pipes.rows(rows),
+            output,
+            all_probabilities=all_probabilities,
+            batch=batch,
+            layer=layer,
+            threads=threads,
+            force=force,
+            quiet=quiet or json,
+        )
+    n_rows = sum(n for _, n in counts)
+    if json:
+        most = [{"target": text, "len": n} for text, n in counts if n]
+        print_json({"rows": n_rows, "most_probable": most, "output": str(output)})
+    elif not quiet:
+        typer.echo(f"{n_rows} rows: {output}")
+    return 0
+
+
+def _assign(
+    result: Path,
+    rows: Path,
+    output: Path,
+    *,
+    all_probabilities: bool,
+    batch: str | None,
+    layer: str | None,
+    threads: int,
+    force: bool,
+    quiet: bool,
+) -> list[tuple[str | None, int]]:
+    """Write the table; return each target with its number of rows, most frequent first."""
     from dosift.checks.model_check import surprise_scale
     from dosift.data.load import Loaded, load
     from dosift.data.read import RowFiles
@@ -53,8 +91,6 @@ def assign(
     from dosift.results.rows import RowJudge, RowParts, row_table
     from dosift.utils.progress import ProgressReporter
 
-    set_up(quiet, threads)
-    check_table_name(output, force)
     fitted = read_result(result)
     network = fitted.network
     targets, weights = fitted.mixture.to_codes(network)
@@ -66,7 +102,7 @@ def assign(
         names, weights = fitted.batches()
     judge = RowJudge(network, targets, weights, texts, scale, all_probabilities=all_probabilities)
     files = RowFiles.at(rows)
-    with ProgressReporter(quiet or json) as tell:
+    with ProgressReporter(quiet) as tell:
         if files.is_large:
             tell.say(f"{needs(files.n_rows(), network, threads)}.")
             stored = store_rows(files, network, batch=batch, threads=threads, progress=tell)
@@ -79,14 +115,8 @@ def assign(
         table = row_table(judge, loaded)
         written = write_table(table, output, force)
     if isinstance(table, RowParts):
-        numbers, n_rows = written.tolist(), int(loaded.rows.n_rows)
+        numbers = written.tolist()
     else:
         best = table["target"].to_list()
-        numbers, n_rows = [best.count(text) for text in (*texts, None)], table.height
-    counts = sorted(zip((*texts, None), numbers, strict=True), key=lambda one: -one[1])
-    if json:
-        most = [{"target": text, "len": n} for text, n in counts if n]
-        print_json({"rows": n_rows, "most_probable": most, "output": str(output)})
-    elif not quiet:
-        typer.echo(f"{n_rows} rows: {output}")
-    return 0
+        numbers = [best.count(text) for text in (*texts, None)]
+    return sorted(zip((*texts, None), numbers, strict=True), key=lambda one: -one[1])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dosift.cli.inputs import Format, Inputs
 from dosift.cli.options import Json, Quiet, Seed, Threads, print_json, set_up
 from dosift.errors import InputError
 
@@ -24,13 +25,17 @@ _LISTED, _VARIABLES = 6, 12
 
 def check(
     network: Annotated[Path, typer.Argument(help="A network (BIF, XMLBIF).")],
-    rows: Annotated[Path | None, typer.Argument(help="Rows, for the intervention rates.")] = None,
+    rows: Annotated[
+        Path | None,
+        typer.Argument(help="Rows, for the intervention rates; - is standard input."),
+    ] = None,
     mixture: Annotated[
         Path | None, typer.Option(help="Targets and weights (mixture.json).")
     ] = None,
     max_size: Annotated[
         int | None, typer.Option(help="Largest intervention that competing mixtures have.", min=1)
     ] = None,
+    format: Format = None,
     seed: Seed = 0,
     threads: Threads = 2,
     json: Json = False,
@@ -49,7 +54,9 @@ def check(
     set_up(quiet, threads)
     if max_size is not None and mixture is None:
         raise InputError("--max-size goes with --mixture FILE")
-    found = _Findings(network, mixture, rows, max_size, quiet or json)
+    with Inputs(format) as pipes:
+        source = None if rows is None else pipes.rows(rows)
+        found = _Findings(network, mixture, source, max_size, quiet or json)
     if json:
         print_json(found.to_dict())
     else:

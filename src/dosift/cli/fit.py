@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dosift.cli.inputs import Format, Inputs
 from dosift.cli.options import (
     Force,
     Json,
@@ -48,7 +50,10 @@ METHOD_NAMES = ("likelihood", "moments", "em", "brute-force")
 def fit(
     inputs: Annotated[
         list[Path],
-        typer.Argument(metavar="[NETWORK] ROWS", help="A network (BIF, XMLBIF), and the rows."),
+        typer.Argument(
+            metavar="[NETWORK] ROWS",
+            help="A network (BIF, XMLBIF), and the rows; - is standard input.",
+        ),
     ],
     output: Output,
     graph: Annotated[
@@ -57,6 +62,14 @@ def fit(
     control: Annotated[
         Path | None, typer.Option(help="Control rows to learn the network from.")
     ] = None,
+    states: Annotated[
+        Path | None,
+        typer.Option(
+            help="States of a learned network (CSV with the header variable,state, or a JSON "
+            "object); by default those of control rows and rows together."
+        ),
+    ] = None,
+    format: Format = None,
     method: Annotated[
         str,
         typer.Option(
@@ -143,7 +156,11 @@ def fit(
     Known network:    dosift fit network.bif rows.csv -o result
 
     Learned network:  dosift fit rows.csv --graph edges.csv --control control.csv -o result
+
+    Rows may come through a pipe: give - in their place.
     """
+    from dosift.utils.atomic_write import check_absent
+
     set_up(quiet, threads)
     known = prior_knowledge(
         knowledge, candidate, forbid, exclude, non_manipulable, require, known_weight
@@ -164,16 +181,38 @@ def fit(
         "threads": threads,
         "graph": None if graph is None else str(graph),
         "control": None if control is None else str(control),
+        "states": None if states is None else str(states),
+        "format": format,
         "layer": layer,
         "batch": batch,
         "labels": labels,
         "random_labels": random_labels,
         "prior_knowledge": None if known is None else known.to_dict(),
     }
-    files = [*inputs, *(path for path in (graph, control, knowledge) if path is not None)]
-    content, _ = fit_files(
-        inputs, graph, control, output, settings, files, all_probabilities, force, quiet or json
-    )
+    check_absent(output, force)
+    check_inputs(inputs, graph, control, states)
+    with Inputs(format) as pipes:
+        inputs = [
+            *(pipes.network(path) for path in inputs[:-1]),
+            *(pipes.rows(path) for path in inputs[-1:]),
+        ]
+        graph = pipes.other(graph, ".csv")
+        states = pipes.other(states, ".csv")
+        control = None if control is None else pipes.rows(control, is_named=True)
+        files = [*inputs, *(p for p in (graph, control, states, knowledge) if p is not None)]
+        content, _ = fit_files(
+            inputs,
+            graph,
+            control,
+            output,
+            settings,
+            files,
+            all_probabilities,
+            force,
+            quiet or json,
+            states=states,
+            shown=pipes.shown,
+        )
     if json:
         print_json(content)
     elif not quiet:
@@ -191,10 +230,14 @@ def fit_files(
     all_probabilities: bool,
     force: bool,
     quiet: bool,
+    *,
+    states: Path | None = None,
+    shown: Mapping[Path, str] | None = None,
 ) -> tuple[dict[str, Any], InterventionMixture]:
     """Read, fit, and write the result folder."""
     from dosift.cli.estimates import Forecast
     from dosift.estimator import InterventionMixture
+    from dosift.learning.states import with_new_states
     from dosift.methods.prior_knowledge import PriorKnowledge
     from dosift.results.folder import check_absent, result_content, write_result
     from dosift.utils.progress import ProgressReporter
@@ -211,8 +254,14 @@ def fit_files(
         tell = Forecast(reporter, processes=settings.get("processes", 1), kind=kind)
         begin = time.perf_counter()
         tell("reading", 0, None)
-        network, rows_path = _network(inputs, graph, control, settings.get("layer"))
-        loaded = _rows(rows_path, network, settings, tell)
+        network, rows_path = _network(inputs, graph, control, states, settings.get("layer"))
+        layer = settings.get("layer") if _is_h5ad(rows_path) else None
+        network, loaded = with_new_states(
+            network,
+            rows_path,
+            lambda known: _rows(rows_path, known, settings, tell),
+            layer=layer,
+        )
         timings["read"] = time.perf_counter() - begin
         said = settings.get("prior_knowledge")
         begin = time.perf_counter()
@@ -240,6 +289,8 @@ def fit_files(
         tell("writing", 0, None)
         table = _row_table(model, loaded, all_probabilities)
         content = result_content(model, settings=settings, inputs=files, timings=timings)
+        for path, line in zip(files, content["inputs"], strict=True):
+            line["path"] = (shown or {}).get(path, line["path"])
         content |= {name: part.to_dicts() for name, part in extra.items()}
         content |= evaluate_held_out(model, loaded, settings, tell)
         write_result(output, model, table, content, extra=extra, force=force)
@@ -339,24 +390,37 @@ def _is_h5ad(path: Path | None) -> bool:
     return path is not None and path.suffix.lower() == ".h5ad"
 
 
+def check_inputs(
+    inputs: list[Path], graph: Path | None, control: Path | None, states: Path | None
+) -> None:
+    """Refuse files that do not go together, before any is read."""
+    if graph is None and control is None:
+        if states is not None:
+            raise InputError("--states goes with --graph and --control: a network has its own")
+        if len(inputs) != 2:
+            raise InputError(
+                f"{len(inputs)} file(s) given; 'fit' needs NETWORK ROWS, or ROWS with --graph and "
+                "--control"
+            )
+    elif graph is None or control is None:
+        raise InputError("--graph and --control belong together; give both")
+    elif len(inputs) != 1:
+        raise InputError("with --graph and --control give one file only, the rows")
+
+
 def _network(
-    inputs: list[Path], graph: Path | None, control: Path | None, layer: str | None
+    inputs: list[Path],
+    graph: Path | None,
+    control: Path | None,
+    states: Path | None,
+    layer: str | None,
 ) -> tuple[Network, Path]:
     from dosift.io import read_network
     from dosift.learning.learn import learn_network
 
     if layer is not None and not any(map(_is_h5ad, [*inputs, control])):
         raise InputError(f"--layer {layer} chooses a layer of a .h5ad file, and none is given")
-    if graph is None and control is None:
-        if len(inputs) != 2:
-            raise InputError(
-                f"{len(inputs)} file(s) given; 'fit' needs NETWORK ROWS, or ROWS with --graph and "
-                "--control"
-            )
-        return read_network(inputs[0]), inputs[1]
     if graph is None or control is None:
-        raise InputError("--graph and --control belong together; give both")
-    if len(inputs) != 1:
-        raise InputError("with --graph and --control give one file only, the rows")
+        return read_network(inputs[0]), inputs[1]
     of_control = layer if _is_h5ad(control) else None
-    return learn_network(graph, control, layer=of_control), inputs[0]
+    return learn_network(graph, control, states=states, layer=of_control), inputs[0]

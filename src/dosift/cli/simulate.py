@@ -39,7 +39,7 @@ def simulate(
     from dosift.model import Mixture
     from dosift.model import simulate as simulation
     from dosift.model.random_problems import random_mixture
-    from dosift.results.folder import check_absent
+    from dosift.utils.atomic_write import check_absent, whole_file
 
     set_up(quiet)
     if (mixture is None) == (targets is None):
@@ -55,8 +55,10 @@ def simulate(
         truth = random_mixture(model, targets or 1, max_size=max_size, random_state=rng)
     truth_path = output.with_name(f"{output.stem}.mixture.json")
     check_absent(truth_path, force)
-    write_table(simulation.simulate(model, truth, n_rows, rng), output, force)
-    truth.write(truth_path)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(truth_path, replace=force) as draft:
+        truth.write(draft)  # gets its name once the rows are there
+        write_table(simulation.simulate(model, truth, n_rows, rng), output, force)
     if json:
         print_json({"rows": str(output), "mixture": str(truth_path), **truth.to_dict()})
     elif not quiet:

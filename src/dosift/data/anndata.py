@@ -296,7 +296,7 @@ def name_levels(cells: Cells) -> pl.DataFrame:
             continue
         values = cells.numbers[name]
         levels = np.unique(values[~np.isnan(values)])
-        if levels.size > MOST_LEVELS or not np.array_equal(levels, np.round(levels)):
+        if not holds_levels(values):
             raise InputError(
                 f"the column {name!r} of {cells.source} has {levels.size} distinct values such as "
                 f"{levels[levels.size // 2]:g}; it holds measurements, not states: {_ADVICE}",
@@ -306,6 +306,18 @@ def name_levels(cells: Cells) -> pl.DataFrame:
         at = np.searchsorted(levels, values)
         columns[name] = texts.gather(np.where(np.isnan(values), levels.size, at))
     return pl.DataFrame(columns)
+
+
+def names_numbers(variable: Variable) -> bool:
+    """Whether the names of all states are numbers, so that values of a matrix name states."""
+    keys = _keys(variable)
+    return keys is not None and not all(state.isalpha() for state in keys.values())
+
+
+def holds_levels(values: Floats) -> bool:
+    """Whether a column of a matrix holds few whole numbers, which may be states."""
+    levels = np.unique(values[~np.isnan(values)])
+    return levels.size <= MOST_LEVELS and np.array_equal(levels, np.round(levels))
 
 
 def _keys(variable: Variable) -> dict[float, str] | None:

@@ -315,7 +315,7 @@ def _codes_of(values: Sequence[Any], states: Sequence[str]) -> list[int]:
     exact = {state: a for a, state in enumerate(states)}
     whole: dict[str, int] = {}
     for a, state in enumerate(states):
-        number = _whole_number(state)
+        number = whole_number(state)
         if number is not None:
             # Two states with the same number (1 and 1.0) are matched by their exact text only.
             whole[number] = _UNKNOWN if number in whole else a
@@ -329,7 +329,7 @@ def _codes_of(values: Sequence[Any], states: Sequence[str]) -> list[int]:
                 return exact[text]
         if value == "":
             return MISSING
-        number = _whole_number(texts[-1])
+        number = whole_number(texts[-1])
         return _UNKNOWN if number is None else whole.get(number, _UNKNOWN)
 
     return [code(value) for value in values]
@@ -344,7 +344,18 @@ def _texts(value: Any) -> list[str]:
     return [text_of(value)]
 
 
-def _whole_number(text: str) -> str | None:
+def unknown_values(values: Sequence[Any], states: Sequence[str]) -> list[Any]:
+    """Return those of some distinct values that are neither a state nor missing."""
+    codes = _codes_of(values, states)
+    return [value for value, code in zip(values, codes, strict=True) if code == _UNKNOWN]
+
+
+def is_missing_mark(text: str) -> bool:
+    """Whether other programs mark a missing value by this text."""
+    return text.strip().lower() in _MISSING_MARKS
+
+
+def whole_number(text: str) -> str | None:
     """Return a whole number without its empty decimals (``"1.0"`` gives ``"1"``), else None."""
     match = _WHOLE.fullmatch(text)
     return None if match is None else "0" if match[1] == "-0" else match[1]
@@ -374,7 +385,7 @@ def _unknown_state(
 
 
 def _advice(value: str, n_values: int, states: Sequence[str]) -> str:
-    if value.strip().lower() in _MISSING_MARKS:
+    if is_missing_mark(value):
         return ". If it marks a missing value, leave the cell empty"
     if n_values > _MEASUREMENT:
         return ". The column looks like a measurement: cut it into the states first"

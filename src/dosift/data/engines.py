@@ -9,6 +9,7 @@ again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial, reduce
 from typing import Any, TypeVar
@@ -411,8 +412,9 @@ def _duckdb_blocks(frame: Any, named: Named) -> RowBlocks:
     relation = grouped.to_native()
     # The first is the newer name of the second.
     read = getattr(relation, "to_arrow_reader", None) or relation.fetch_record_batch
-    reader = read(_BATCH_ROWS)
-    return _stored(reader, named, "the duckdb table")
+    # Closed at once where a value is no state: the connection takes no other query before.
+    with closing(read(_BATCH_ROWS)) as reader:
+        return _stored(reader, named, "the duckdb table")
 
 
 def _polars_blocks(frame: Any, named: Named) -> RowBlocks:

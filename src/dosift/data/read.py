@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dosift.data.compressed import MAGIC
 from dosift.data.encode import Encoded, encode
+from dosift.data.ndjson import read_ndjson
+from dosift.data.spool import is_stream, readable
 from dosift.data.text import first_line, read_text
 from dosift.errors import InputError
 from dosift.model.network import Network
@@ -17,10 +20,11 @@ if TYPE_CHECKING:
     import polars as pl
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
+_NDJSON = (".ndjson", ".jsonl")
 _ARROW = (".arrow", ".feather", ".ipc")
 _SUPPORTED = (
-    ".csv, .tsv, .txt (tab separated), each also with .gz; .parquet; .arrow, .feather, .ipc; "
-    ".h5ad; or a folder of such files"
+    ".csv, .tsv, .txt (tab separated), .ndjson, .jsonl, each also with .gz or .zst; .parquet; "
+    ".arrow, .feather, .ipc; .h5ad; or a folder of such files"
 )
 #: Rows of a Parquet or Arrow file that are decoded at a time.
 _BATCH_ROWS = 2**17
@@ -39,7 +43,7 @@ class RowFiles:
         As it was given, a file or a folder.
     files : tuple of Path
         In the order of the rows.
-    kind : {"text", "parquet", "arrow", "h5ad"}
+    kind : {"text", "ndjson", "parquet", "arrow", "h5ad"}
     """
 
     path: Path
@@ -85,7 +89,7 @@ class RowFiles:
     def is_large(self) -> bool:
         """Whether the rows should not be held in memory as they are."""
         n_bytes = sum(file.stat().st_size for file in self.files)
-        if self.kind == "text":
+        if self.kind in {"text", "ndjson"}:
             packed = sum(file.stat().st_size for file in self.files if _is_compressed(file))
             return packed > _MANY_COMPRESSED or n_bytes > _MANY_BYTES
         n_rows = self.n_rows()
@@ -136,7 +140,9 @@ class RowFiles:
     def frames_of(self, file: Path, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
         """Read the rows of one file in parts, as :meth:`frames` does."""
         if self.kind == "text":
-            yield from read_text(file, _SEPARATORS[_suffix(file)], _is_compressed(file))
+            yield from read_text(file, _SEPARATORS[_suffix(file)])
+        elif self.kind == "ndjson":
+            yield from read_ndjson(file)
         elif self._can_scan(file):
             with _errors_of(file, self.kind):
                 scan = self._scan(file)
@@ -161,20 +167,27 @@ class RowFiles:
 
 
 def read_rows(
-    path: str | Path, *, columns: Sequence[str] | None = None, layer: str | None = None
+    path: str | Path,
+    *,
+    columns: Sequence[str] | None = None,
+    layer: str | None = None,
+    format: str | None = None,
 ) -> pl.DataFrame:
     r"""Read a table from a file, or from a folder of files.
 
     Parameters
     ----------
     path : str or Path
-        CSV or TSV (optionally gzipped; every value is kept as text), Parquet, Arrow/Feather, or
-        .h5ad (needs anndata); or a folder of files of one kind.
+        CSV or TSV (every value is kept as text) or NDJSON, each also compressed (.gz, .zst);
+        Parquet, Arrow/Feather, or .h5ad (needs anndata); a folder of files of one kind; or a
+        pipe, which is read once.
     columns : sequence of str, optional
         Of a .h5ad file, the variables to read, from its matrix or ``obs``; all of the matrix if
         left out. Other files are read whole.
     layer : str, optional
         Of a .h5ad file, the layer to read; ``X`` if left out.
+    format : {"csv", "tsv", "ndjson", "parquet", "arrow"}, optional
+        What a file or pipe holds whose name does not tell.
 
     Returns
     -------
@@ -195,6 +208,9 @@ def read_rows(
     """
     import polars as pl
 
+    if format is not None or is_stream(path):
+        with readable(path, format) as file:
+            return read_rows(file, columns=columns, layer=layer)
     files = RowFiles.at(path)
     if files.kind == "h5ad":
         from dosift.data.anndata import read_cells
@@ -247,19 +263,25 @@ def _suffix(path: Path) -> str:
 
 
 def _is_compressed(path: Path) -> bool:
-    return len(path.suffixes) > 1 and path.suffixes[-1].lower() == ".gz"
+    return len(path.suffixes) > 1 and path.suffixes[-1].lower() in MAGIC
 
 
 def _kind(path: Path) -> str:
     suffix = _suffix(path)
     if suffix in _SEPARATORS:
         return "text"
+    if suffix in _NDJSON:
+        return "ndjson"
     if not _is_compressed(path):
         if suffix in {".parquet", ".h5ad"}:
             return suffix[1:]
         if suffix in _ARROW:
             return "arrow"
-    raise InputError(f"unknown kind of file; dosift reads {_SUPPORTED}", path=path)
+    raise InputError(
+        f"unknown kind of file; dosift reads {_SUPPORTED}. The command's --format says what a file "
+        "with another name holds",
+        path=path,
+    )
 
 
 def load_rows(

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import codecs
 import csv
-import gzip
 import io
 import itertools
 import re
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dosift.data.compressed import open_bytes
 from dosift.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,16 +30,15 @@ BLOCK_BYTES, _LONGEST_RECORD = 2**25, 2**28
 _BATCH = 50_000
 
 
-def read_text(path: Path, separator: str, compressed: bool) -> Iterator[pl.DataFrame]:
+def read_text(path: Path, separator: str) -> Iterator[pl.DataFrame]:
     """Read a table of text, every value as text.
 
     Parameters
     ----------
     path : Path
+        Maybe compressed (.gz, .zst).
     separator : str
         One character.
-    compressed : bool
-        Whether the file is gzipped.
 
     Yields
     ------
@@ -54,7 +52,7 @@ def read_text(path: Path, separator: str, compressed: bool) -> Iterator[pl.DataF
     """
     header: bytes | None = None
     line = 1
-    for block in _blocks(path, separator, compressed):
+    for block in _blocks(path, separator):
         _check_encoding(block, line, path)
         if header is None:
             if not block.strip():
@@ -91,39 +89,30 @@ def _header(block: bytes, separator: str, line: int, path: Path) -> bytes:
     )
 
 
-def _blocks(path: Path, separator: str, compressed: bool) -> Iterator[bytes]:
+def _blocks(path: Path, separator: str) -> Iterator[bytes]:
     """Read a file in blocks that end at the end of a record, without a byte order mark."""
     pending = b""
     is_first = True
-    try:
-        with _open(path, compressed) as file:
-            while chunk := file.read(BLOCK_BYTES):
-                if is_first:
-                    if chunk.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-                        raise InputError("is UTF-16 text; save it as UTF-8", path=path)
-                    chunk = chunk.removeprefix(codecs.BOM_UTF8)
-                    is_first = False
-                pending += chunk
-                end = _last_end(pending, separator)
-                if end:
-                    yield pending[:end]
-                    pending = pending[end:]
-                elif len(pending) > _LONGEST_RECORD:
-                    raise InputError(
-                        f"{_LONGEST_RECORD // 2**20} MiB without a line end that is surely one; "
-                        "check the quotes: each should open or close a whole field",
-                        path=path,
-                    )
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise InputError(f"is not a complete gzip file: {error}", path=path) from None
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror or error}", path=path) from None
+    with open_bytes(path) as file:
+        while chunk := file.read(BLOCK_BYTES):
+            if is_first:
+                if chunk.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                    raise InputError("is UTF-16 text; save it as UTF-8", path=path)
+                chunk = chunk.removeprefix(codecs.BOM_UTF8)
+                is_first = False
+            pending += chunk
+            end = _last_end(pending, separator)
+            if end:
+                yield pending[:end]
+                pending = pending[end:]
+            elif len(pending) > _LONGEST_RECORD:
+                raise InputError(
+                    f"{_LONGEST_RECORD // 2**20} MiB without a line end that is surely one; "
+                    "check the quotes: each should open or close a whole field",
+                    path=path,
+                )
     if pending:
         yield pending
-
-
-def _open(path: Path, compressed: bool) -> BinaryIO:
-    return cast(BinaryIO, gzip.open(path, "rb") if compressed else path.open("rb"))
 
 
 def _last_end(data: bytes, separator: str) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +18,11 @@ from dosift.utils.storage import decode, read_bytes
 
 _FIELD = re.compile(r' *(?:"((?:[^"]|"")*)"|([^,\t"]*)) *')
 
+#: Headers of an edge list, in whatever case; without one every line is an edge.
+HEADERS = (("parent", "child"), ("source", "target"), ("from", "to"))
+
+#: Names that columns get where a file has none: by pandas, and by polars.
+_NAMELESS = (("0", "1"), ("column_1", "column_2"))
 
 #: Largest graph file that is read, in bytes; reading takes up to about 60 times as much memory.
 MAX_FILE_BYTES = 32 * 1024 * 1024
@@ -42,25 +48,28 @@ def read_graph(source: Any) -> Graph:
 
     Parameters
     ----------
-    source : str, Path, networkx.DiGraph, Graph or iterable of (str, str)
+    source : str, Path, networkx.DiGraph, Graph, dataframe or iterable of (str, str)
         One of
 
-        * an edge list, ``.csv`` or ``.tsv``, with the header ``parent,child``; a line with an
-          empty parent stands for a variable without edges (or with edges elsewhere);
+        * an edge list, ``.csv`` or ``.tsv``, with the header ``parent,child``, ``source,target``
+          or ``from,to``, or without a header; a line with an empty parent stands for a variable
+          without edges (or with edges elsewhere);
         * a DOT file, ``.dot`` or ``.gv``;
         * a GraphML file, ``.graphml`` (needs networkx): nodes go by their ``name`` attribute if
           every node has one, and by their id otherwise;
-        * a networkx ``DiGraph``, or pairs (parent, child).
+        * a networkx ``DiGraph``, pairs (parent, child), or a dataframe of such pairs (pandas,
+          polars, ...) with columns that are named like a header above, or have no names.
 
     Returns
     -------
     Graph
+        Without any variable if the source names none.
 
     Raises
     ------
     InputError
         If the file cannot be read or is malformed (with line and column where the format has
-        them), an edge repeats, or the graph is undirected, empty or has a cycle.
+        them), an edge repeats, or the graph is undirected or has a cycle.
     MissingDependencyError
         If a library for the format is not installed.
 
@@ -75,6 +84,8 @@ def read_graph(source: Any) -> Graph:
         return _read_file(source)
     if hasattr(source, "is_directed") and hasattr(source, "edges"):
         return _from_networkx(source, None)
+    if hasattr(type(source), "columns"):
+        return _from_table(source)
     return _from_pairs(source)
 
 
@@ -100,8 +111,6 @@ def _checked(
     """Put a graph together: nodes of edges added, no repeated edge, no cycle."""
     edges = tuple(edges)
     order = tuple(dict.fromkeys([*nodes, *(name for edge in edges for name in edge)]))
-    if not order:
-        raise InputError("the graph has no variables; give at least one", path=path)
     if "" in order:
         raise InputError("a variable has an empty name; give it one", path=path)
     if len(set(edges)) != len(edges):
@@ -131,24 +140,18 @@ def _refuse_cycles(
 
 
 def _parse_edge_list(text: str, path: str | Path) -> Graph:
-    lines = text.split("\n")
-    header = next((i for i, line in enumerate(lines) if line.strip()), None)
-    if header is None:
-        raise InputError("the file is empty; its first line should be parent,child", path=path)
-    names = [value for value, _ in _fields(lines[header], header + 1, path)]
-    if names != ["parent", "child"]:
-        raise InputError(
-            f"the header is {shown(lines[header])}; it should be parent,child",
-            path=path,
-            line=header + 1,
-            column=1,
-        )
+    filled = [(i, line) for i, line in enumerate(text.split("\n"), start=1) if line.strip()]
+    is_reversed = False
+    if filled:
+        number, line = filled[0]
+        names = [value.casefold() for value, _ in _fields(line, number, path)]
+        has_header = _is_header(names, line, number, path)
+        is_reversed = has_header and tuple(names) not in HEADERS
+        filled = filled[has_header:]
     nodes: list[str] = []
     edges: dict[tuple[str, str], int] = {}
-    for number, line in enumerate(lines[header + 1 :], start=header + 2):
-        if not line.strip():
-            continue
-        parent, child = _edge(line, number, path)
+    for number, line in filled:
+        parent, child = _edge(line, number, path, is_reversed)
         nodes += [parent, child] if parent else [child]
         if parent and (parent, child) in edges:
             raise InputError(
@@ -163,17 +166,33 @@ def _parse_edge_list(text: str, path: str | Path) -> Graph:
     return _checked(nodes, edges, path)
 
 
-def _edge(line: str, number: int, path: str | Path) -> tuple[str, str]:
-    """Read one line of an edge list; an empty parent stands for no edge."""
-    fields = _fields(line, number, path)
-    if len(fields) != 2:
+def _is_header(names: Sequence[str], line: str, number: int, path: str | Path) -> bool:
+    """Whether the first line says which column holds what, in either order."""
+    if any(set(names) == set(pair) for pair in HEADERS):
+        return len(names) == 2
+    if any(set(names) > set(pair) for pair in HEADERS):
         raise InputError(
-            f"{len(fields)} fields instead of parent,child (names with commas need quotes)",
+            f"the header is {shown(line)}; an edge list has the two columns parent,child "
+            "(or source,target, or from,to) and no others",
             path=path,
             line=number,
             column=1,
         )
-    (parent, _), (child, column) = fields
+    return False
+
+
+def _edge(line: str, number: int, path: str | Path, is_reversed: bool = False) -> tuple[str, str]:
+    """Read one line of an edge list; an empty parent stands for no edge."""
+    fields = _fields(line, number, path)
+    if len(fields) != 2:
+        raise InputError(
+            f"{len(fields)} fields instead of parent,child (names with commas need quotes; a "
+            "variable without edges stands after a comma)",
+            path=path,
+            line=number,
+            column=1,
+        )
+    (parent, _), (child, column) = reversed(fields) if is_reversed else fields
     if not child:
         message = "the child is empty; an isolated variable stands in the column child"
         raise InputError(message, path=path, line=number, column=column)
@@ -216,6 +235,48 @@ def _from_pairs(source: Any) -> Graph:
     if n != len(pairs) or any(len(pair) != 2 for pair in pairs):
         raise InputError("a graph needs pairs (parent, child); an entry is no pair")
     return _checked([], [(str(parent), str(child)) for parent, child in pairs], None)
+
+
+def _from_table(source: Any) -> Graph:
+    """Read a dataframe whose two columns are named like the header of an edge list."""
+    import narwhals as nw
+
+    try:
+        frame = nw.from_native(source)
+    except (TypeError, ValueError, nw.exceptions.NarwhalsError) as error:
+        raise InputError(f"a graph cannot be read from {type(source).__name__}: {error}") from None
+    frame = frame.collect() if isinstance(frame, nw.LazyFrame) else frame
+    columns = {str(name).strip().casefold(): name for name in frame.columns}
+    pairs = (*HEADERS, *_NAMELESS)
+    found = next((pair for pair in pairs if set(columns) == set(pair)), None)
+    if found is None or len(frame.columns) != 2:
+        raise InputError(
+            "a table of edges has the columns "
+            f"{', '.join(map(str, frame.columns[:12])) or 'none'}; it needs two: parent and child, "
+            "source and target, or from and to"
+        )
+    parents, children = (frame.get_column(columns[name]).to_list() for name in found)
+    nodes: list[str] = []
+    edges: list[tuple[str, str]] = []
+    for row, (parent, child) in enumerate(zip(parents, children, strict=True), start=1):
+        if _is_empty(child):
+            raise InputError(
+                f"the child is empty in row {row} of the table of edges (the first row is 1); an "
+                "isolated variable stands in the column child"
+            )
+        if _is_empty(parent):
+            nodes.append(str(child))
+        else:
+            nodes += [str(parent), str(child)]
+            edges.append((str(parent), str(child)))
+    return _checked(nodes, edges, None)
+
+
+def _is_empty(value: Any) -> bool:
+    """Whether a cell of a table is empty: None, NaN, NA or an empty text."""
+    if value is None or type(value).__name__ == "NAType":
+        return True
+    return value == "" or (isinstance(value, float) and math.isnan(value))
 
 
 def _from_networkx(graph: Any, path: str | Path | None) -> Graph:

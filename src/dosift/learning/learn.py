@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dosift.errors import ExtraColumnsWarning, InputError
-from dosift.io.graph import read_graph
+from dosift.errors import EmptyGraphWarning, ExtraColumnsWarning, InputError
+from dosift.io.graph import HEADERS, read_graph
+from dosift.io.states import read_states
 from dosift.learning.tables import learn_from_codes
 from dosift.model.network import Network, Variable
 
@@ -30,7 +31,7 @@ def learn_network(
     graph: Any,
     control: Any,
     *,
-    states: Mapping[str, Sequence[Any]] | None = None,
+    states: Mapping[str, Sequence[Any]] | str | Path | None = None,
     prior: float = DEFAULT_PRIOR,
     sample_weight: ArrayLike | None = None,
     layer: str | None = None,
@@ -45,15 +46,17 @@ def learn_network(
 
     Parameters
     ----------
-    graph : str, Path, networkx.DiGraph or iterable of (str, str)
-        The causal graph; see `dosift.io.graph.read_graph`.
+    graph : str, Path, networkx.DiGraph, dataframe or iterable of (str, str)
+        The causal graph; see `dosift.io.graph.read_graph`. One without any variable stands for
+        no edges among all columns of the control rows.
     control : dataframe, str or Path
         Rows from units without any intervention: any dataframe that narwhals takes, or a file
         for `dosift.read_rows`. One column for each variable.
-    states : mapping of str to sequence, optional
-        States of variables, in order. Those of other variables are the values found, sorted (by
-        size if all of them are numbers). Give them where the mixture rows may hold states that
-        no control row shows.
+    states : mapping of str to sequence, str or Path, optional
+        States of variables, in order, or a file of them (`dosift.io.states.read_states`): they
+        are fixed, and any other value is an error. Those of other variables are the values found,
+        sorted (by size if all of them are numbers); when a mixture is fitted, states that only
+        its rows show are added (:func:`~dosift.learning.states.with_states_of`).
     prior : float, default 0.5
         Dirichlet pseudo-count added to every cell, at least 0.
     sample_weight : array-like of shape (n_rows,), optional
@@ -76,6 +79,8 @@ def learn_network(
     -----
     ExtraColumnsWarning
         If the table has columns that are not in the graph.
+    EmptyGraphWarning
+        If a file names no variable at all.
 
     Examples
     --------
@@ -96,6 +101,10 @@ def learn_network(
         raise InputError(f"the prior is {prior!r}; give a number of at least 0")
     path = control if isinstance(control, (str, Path)) else None
     frame = _frame(control, nodes, layer)
+    if not nodes:
+        nodes = _all_columns(frame, graph, path)
+    if isinstance(states, (str, Path)):
+        states = read_states(states)
     given = _given_states(states or {}, nodes)
     _check_columns(frame.columns, nodes, path)
     if len(frame) == 0:
@@ -109,7 +118,7 @@ def learn_network(
     parents: list[list[int]] = [[] for _ in nodes]
     for parent, child in edges:
         parents[position[child]].append(position[parent])
-    return learn_from_codes(variables, parents, codes, float(prior), sample_weight)
+    return learn_from_codes(variables, parents, codes, float(prior), sample_weight, given)
 
 
 def _frame(control: Any, nodes: Sequence[str], layer: str | None) -> Any:
@@ -119,7 +128,11 @@ def _frame(control: Any, nodes: Sequence[str], layer: str | None) -> Any:
     if isinstance(control, (str, Path)):
         from dosift.data import read_rows
 
-        control = read_rows(control, columns=nodes, layer=layer)
+        control = read_rows(control, columns=nodes or None, layer=layer)
+    elif isinstance(control, Mapping):
+        from dosift.data.encode import as_frame
+
+        return as_frame(control, None)[0]
     try:
         frame = nw.from_native(control)
     except TypeError:
@@ -130,6 +143,21 @@ def _frame(control: Any, nodes: Sequence[str], layer: str | None) -> Any:
     except ValueError as error:  # repeated column names, say
         raise InputError(f"the control table cannot be used: {error}") from None
     return frame.collect() if isinstance(frame, nw.LazyFrame) else frame
+
+
+def _all_columns(frame: Any, graph: Any, path: str | Path | None) -> tuple[str, ...]:
+    """Take every column for a variable, since the graph names none."""
+    names = tuple(frame.columns)
+    if not names:
+        raise InputError("the graph has no variables, and the control rows no columns", path=path)
+    if isinstance(graph, (str, Path)):
+        warnings.warn(
+            "the graph file names no variable: the network has no edges, and all "
+            f"{len(names)} columns of the control rows are its variables",
+            EmptyGraphWarning,
+            stacklevel=3,
+        )
+    return names
 
 
 def _given_states(
@@ -156,7 +184,8 @@ def _check_columns(columns: Sequence[str], nodes: Sequence[str], path: str | Pat
     for name in nodes:
         if name not in columns:
             raise InputError(
-                f"the control rows have no column {name!r}, which is a variable of the graph",
+                f"the control rows have no column {name!r}, which is a variable of the graph"
+                + _no_header(name, nodes),
                 path=path,
             )
     extra = sorted(map(str, set(columns) - set(nodes)))
@@ -167,6 +196,14 @@ def _check_columns(columns: Sequence[str], nodes: Sequence[str], path: str | Pat
             ExtraColumnsWarning,
             stacklevel=3,
         )
+
+
+def _no_header(name: str, nodes: Sequence[str]) -> str:
+    """Say what may have happened where the first line of an edge list is not in the rows."""
+    if name not in nodes[:2]:
+        return ""
+    known = " or ".join(",".join(pair) for pair in HEADERS)
+    return f" (if it is the header of an edge list: that is {known}, or left out)"
 
 
 def _encoded(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -90,6 +90,7 @@ def learn_from_codes(
     codes: NDArray[np.integer],
     prior: float,
     sample_weight: ArrayLike | None = None,
+    fixed_states: Iterable[str] = (),
 ) -> Network:
     """Learn the tables of a network from state codes.
 
@@ -105,6 +106,8 @@ def learn_from_codes(
         Dirichlet pseudo-count added to every cell, at least 0.
     sample_weight : array-like of shape (n_rows,), optional
         Non-negative weight of each row; 1 if left out.
+    fixed_states : iterable of str, optional
+        Variables whose states no rows may add to.
 
     Returns
     -------
@@ -122,22 +125,47 @@ def learn_from_codes(
     if codes.shape[0] == 0:
         raise InputError("there are no control rows; the tables cannot be learned")
     weights = None if sample_weight is None else _checked_weights(sample_weight, codes.shape[0])
-    _check_sizes(variables, parents)
+    check_sizes(variables, parents)
     cardinalities = [len(variable.states) for variable in variables]
     counts = counts_of(cardinalities, parents, codes, weights)
-    if prior == 0:
-        for variable, table in zip(variables, counts, strict=True):
+    n_rows = float(codes.shape[0]) if weights is None else float(weights.sum())
+    control = ControlCounts(counts, float(prior), n_rows, frozenset(fixed_states))
+    return learn_from_counts(variables, parents, control)
+
+
+def learn_from_counts(
+    variables: Sequence[Variable], parents: Sequence[Sequence[int]], control: ControlCounts
+) -> Network:
+    """Learn the tables of a network from counts.
+
+    Parameters
+    ----------
+    variables : sequence of Variable
+        Names and states.
+    parents : sequence of sequence of int
+        The graph.
+    control : ControlCounts
+        Counts of the shape that states and graph need.
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    InputError
+        If the prior is 0 and a configuration of parents never occurs.
+    """
+    if control.prior == 0:
+        for variable, table in zip(variables, control.counts, strict=True):
             if not table.sum(axis=1).all():
                 raise InputError(
                     f"some configurations of the parents of {variable.name!r} never occur in the "
                     "control rows, and the prior is 0; give a positive prior"
                 )
-    for table in counts:
+    for table in control.counts:
         table.setflags(write=False)
-    n_rows = float(codes.shape[0]) if weights is None else float(weights.sum())
-    return Network(
-        variables, parents, tables_of(counts, prior), ControlCounts(counts, float(prior), n_rows)
-    )
+    return Network(variables, parents, tables_of(control.counts, control.prior), control)
 
 
 def _checked_weights(sample_weight: ArrayLike, n_rows: int) -> NDArray[np.float64]:
@@ -152,7 +180,19 @@ def _checked_weights(sample_weight: ArrayLike, n_rows: int) -> NDArray[np.float6
     return weights
 
 
-def _check_sizes(variables: Sequence[Variable], parents: Sequence[Sequence[int]]) -> None:
+def check_sizes(variables: Sequence[Variable], parents: Sequence[Sequence[int]]) -> None:
+    """Refuse tables that would be too large.
+
+    Parameters
+    ----------
+    variables : sequence of Variable
+    parents : sequence of sequence of int
+
+    Raises
+    ------
+    InputError
+        With the variable whose table it is.
+    """
     states = {variable.name: variable.states for variable in variables}
     taken = 0
     for variable, family in zip(variables, parents, strict=True):

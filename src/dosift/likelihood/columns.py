@@ -153,6 +153,30 @@ class RowLikelihoods:
         self._most = max(64, _MOST_BYTES // (8 * max(len(block), 1)))
         self._last: tuple[bytes, Floats] | None = None
 
+    def take_over(self, other: RowLikelihoods) -> None:
+        """Take over what other likelihoods of the same rows know that new tables do not change.
+
+        Parameters
+        ----------
+        other : RowLikelihoods
+            Of the same block, under a network with the same graph.
+        """
+        if self.block.has_missing:
+            # Which values are filled in depends on the graph alone.
+            self.__dict__["_completions"] = other._completions
+            self.__dict__["_row"] = other._row
+            return
+        self.__dict__["groups"] = other.groups
+        if not (self.plain and other.plain) or self._memory is None or other._memory is None:
+            return
+        # A column depends on the tables of the variables that its target sets, and on no others.
+        pairs = zip(self.network.tables, other.network.tables, strict=True)
+        same = np.array([one is two or np.array_equal(one, two) for one, two in pairs])
+        self._inverse = {i: value for i, value in other._inverse.items() if same[i]}
+        for key, column in other._memory.items():
+            if same[np.frombuffer(key, dtype=np.int16) >= 0].all():
+                self._memory[key] = column
+
     @cached_property
     def groups(self) -> list[tuple[int, slice | NDArray[np.int64]]]:
         """Batches that occur, each with its rows."""

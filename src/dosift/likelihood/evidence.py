@@ -13,7 +13,6 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from dosift.data.blocks import Block, MemoryBlocks, RowBlocks
 from dosift.data.configurations import Configurations
@@ -371,8 +370,7 @@ class Evidence:
         """
         absolute = self.incomplete > 0
         if self.held is not None:
-            with threadpool_limits(1):
-                return work(self.under(network, targets))
+            return work(self.under(network, targets))
         columns = TargetColumns(network, targets, self.labels, absolute)
         return self.rows.sum(_Pass(columns, self._pooled, work))
 
@@ -403,10 +401,12 @@ class Evidence:
         plain = is_plain(network, targets)
         now = self._under
         if now is None or now.network is not network or (now.plain and not plain):
-            now = RowLikelihoods(
+            new = RowLikelihoods(
                 network, self.held, plain, self.labels, self.incomplete > 0, remember=True
             )
-            self._under = now
+            if now is not None and now.network.parents == network.parents:
+                new.take_over(now)
+            self._under = now = new
         return now
 
     def reference(self, network: Network) -> float:

@@ -8,7 +8,7 @@ of all rows; its likelihood then is ``w_t P_t(row)``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from dosift.learning.tables import tables_of
 from dosift.likelihood.rates import family_counts
 from dosift.methods.prior_knowledge import PriorKnowledge, read_target
 from dosift.model import Mixture, Target
-from dosift.model.network import ControlCounts, Network
+from dosift.model.network import Network
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -264,7 +264,7 @@ def taught(network: Network, labels: Labels, loaded: Loaded) -> Network:
     n_labelled, *families = loaded.rows.sum(_CountLabelled(network, labels.by_text))
     counted = [before + new for before, new in zip(control.counts, families, strict=True)]
     n_rows = control.n_rows + float(n_labelled)
-    counts = ControlCounts(tuple(counted), control.prior, n_rows)
+    counts = replace(control, counts=tuple(counted), n_rows=n_rows)
     tables = [
         np.where(np.isnan(new), old, new)
         for new, old in zip(tables_of(counted, control.prior), network.tables, strict=True)

@@ -73,11 +73,15 @@ class ControlCounts:
         Dirichlet pseudo-count added to every cell.
     n_rows : float
         The number (or total weight) of control rows.
+    fixed_states : frozenset of str
+        Variables whose states were given; of the others, rows to be explained may show states
+        that no control row shows.
     """
 
     counts: tuple[NDArray[np.float64], ...]
     prior: float
     n_rows: float
+    fixed_states: frozenset[str] = frozenset()
 
 
 class Network:

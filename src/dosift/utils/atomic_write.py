@@ -40,6 +40,8 @@ else:
 #: renameat2's flags (Linux): refuse an existing name, or exchange the two.
 _NO_REPLACE, _EXCHANGE = 1, 2
 _AT_FDCWD = -100
+#: No room on the disk, or none that this user may fill.
+_FULL = (errno.ENOSPC, *([errno.EDQUOT] if hasattr(errno, "EDQUOT") else []))
 
 
 @contextmanager
@@ -162,6 +164,29 @@ def check_absent(path: str | Path, force: bool) -> None:
         raise _exists(path)
 
 
+def reason_of(error: Exception) -> str:
+    """Say why something could not be written.
+
+    Parameters
+    ----------
+    error : Exception
+        Of the operating system, or of polars, whose errors have its words only.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> reason_of(OSError(errno.ENOSPC, "No space left on device"))
+    'the disk is full; free some room, or write to another disk'
+    """
+    number = getattr(error, "errno", None)
+    if number in _FULL or any(os.strerror(full) in str(error) for full in _FULL):
+        return "the disk is full; free some room, or write to another disk"
+    return getattr(error, "strerror", None) or str(error)
+
+
 def leftovers(path: str | Path) -> list[Path]:
     """Find what is being written, or was when a run was killed, under a final name.
 
@@ -199,8 +224,7 @@ def _errors_named(final: Path) -> Iterator[None]:
         is_of_polars = type(error).__module__.partition(".")[0] == "polars"
         if not is_of_polars and not isinstance(error, OSError | ValueError):
             raise
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"cannot be written: {reason}", path=final) from None
+        raise InputError(f"cannot be written: {reason_of(error)}", path=final) from None
 
 
 @contextmanager

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from types import TracebackType
 from typing import Any, Self
+
+
+def tell_user(text: str) -> None:
+    """Print on stderr; where nobody reads it any more, or a disk is full, work goes on.
+
+    Parameters
+    ----------
+    text : str
+    """
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        # What could not be written must not be tried again when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 class ProgressReporter:
@@ -75,7 +90,7 @@ class ProgressReporter:
                 self._task = self._bar.add_task(stage, total=total)
             self._bar.update(self._task, completed=done, total=total)
         elif is_new and not self._quiet:
-            print(f"{stage} ...", file=sys.stderr, flush=True)
+            tell_user(f"{stage} ...")
 
     def say(self, text: str) -> None:
         """Say something beside the bar, as a note.
@@ -90,7 +105,7 @@ class ProgressReporter:
         if self._bar is not None:
             self._bar.console.print(f"note: {text}", markup=False, highlight=False, soft_wrap=True)
         else:
-            print(f"note: {text}", file=sys.stderr, flush=True)
+            tell_user(f"note: {text}")
 
     def __exit__(
         self,
