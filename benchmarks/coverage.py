@@ -149,34 +149,34 @@ def measure(setting: Setting) -> Tally:
             warnings.simplefilter("ignore")
             model = dosift.InterventionMixture(given).fit(codes)
         tally.flagged.append(not model.fit_check_.fits)
-        belief = model.belief_
-        if belief is None:
+        posterior = model.posterior_
+        if posterior is None:
             continue
         truth = {t.tobytes(): float(w) for t, w in zip(targets, weights, strict=True)}
         found = model.mixture_.to_codes(given)[0].astype(np.int16)
-        m, every = len(found), np.concatenate([found, belief.candidates])
+        m, every = len(found), np.concatenate([found, posterior.undecided])
         keys = [t.tobytes() for t in every]
-        summary = belief.posterior.weights()
+        summary = posterior.of_weights.weights()
         rows = collapse(codes, network.cardinalities)
         columns = assign(model.network_, found, model.weights_, rows.codes)
         covariance = weight_covariance(columns.columns, columns.mixture, rows.counts)
         low, high = logit_interval(model.weights_, np.sqrt(np.diag(covariance)))
         for k, key in enumerate(keys):
-            tally.probability.append(1.0 - float(belief.posterior.absent[k]))
+            tally.probability.append(1.0 - float(posterior.of_weights.absent[k]))
             tally.is_true.append(key in truth)
             if k >= m:
                 continue
             tally.true.append(key in truth)
-            tally.found.append(bool(belief.q_values[k] <= 0.05))
+            tally.found.append(bool(posterior.q_values[k] <= 0.05))
             if key in truth:
                 tally.hits.append(bool(summary.low[k] <= truth[key] <= summary.high[k]))
                 tally.plain.append(bool(low[k] <= truth[key] <= high[k]))
         by_key = dict(zip(keys[:m], model.weights_, strict=True))
         tally.weight_error += [abs(by_key.get(key, 0.0) - w) for key, w in truth.items()]
         members, true_totals = single_dos(network, every, targets, weights)
-        sums = belief.posterior.sums(members)
+        sums = posterior.of_weights.sums(members)
         tally.totals += ((sums.low <= true_totals) & (true_totals <= sums.high)).tolist()
-        error = np.abs(members @ belief.posterior.estimate - true_totals)
+        error = np.abs(members @ posterior.of_weights.estimate - true_totals)
         tally.total_error += error.tolist()
     return tally
 

@@ -18,12 +18,12 @@ from numpy.typing import ArrayLike, NDArray
 from dosift.checks.assignment_confidence import Certainty
 from dosift.checks.fit_check import FitCheck
 from dosift.checks.missing import MissingValues, words_of_warning
-from dosift.checks.surprisal import FALSE_SHARE, SurpriseScale, unexplained
+from dosift.checks.surprisal import FALSE_SHARE, SurprisalScale, unexplained
 from dosift.data import to_native
 from dosift.data.blocks import MemoryBlocks
 from dosift.data.load import checked_weight, load
 from dosift.errors import ConvergenceWarning, InputError, MisfitWarning, MissingValuesWarning
-from dosift.inference import Belief
+from dosift.inference import Posterior
 from dosift.learning.states import with_new_states
 from dosift.likelihood.assignment import Assignment
 from dosift.likelihood.weights import DEFAULT_GAP
@@ -156,7 +156,7 @@ class InterventionMixture(Conventions):
         Whether the mixture describes the rows, and where it does not.
     unexplained_rows_ : float
         Number of rows so surprising that the mixture hardly made them: see :meth:`unexplained`.
-    surprise_scale_ : SurpriseScale
+    surprise_scale_ : SurprisalScale
         The surprise of simulated rows.
     missing_values_ : MissingValues
         How many values are missing, and whether completely at random.
@@ -191,11 +191,11 @@ class InterventionMixture(Conventions):
     certificate_: Certificate | None
     certainty_: Certainty
     fit_check_: FitCheck
-    surprise_scale_: SurpriseScale
+    surprise_scale_: SurprisalScale
     missing_values_: MissingValues
     labels_: Labels | None
     unexplained_rows_: float
-    posterior_: Belief | None
+    posterior_: Posterior | None
     batches_: pl.DataFrame | None
 
     def __init__(

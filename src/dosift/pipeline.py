@@ -23,7 +23,7 @@ from dosift.data.blocks import Block, MemoryBlocks, RowBlocks, UnlabelledBlocks
 from dosift.data.load import Loaded, load
 from dosift.data.sample import Sampler
 from dosift.errors import InputError
-from dosift.inference import Belief
+from dosift.inference import Posterior
 from dosift.inference.posterior import posterior_of_fit, posteriors_of_batches
 from dosift.inference.rate_tests import (
     Pair,
@@ -274,10 +274,10 @@ class Fitted:
     changed : tuple of ChangedMechanism
     is_known : ndarray of bool, shape (n_targets,)
         Components whose weight was given.
-    posterior : Belief or None
+    posterior : Posterior or None
         What the rows say about the weights; None for methods that do not maximise the likelihood,
         and where some rows are impossible.
-    batch_posteriors : tuple of (ndarray of int64, Belief or None)
+    batch_posteriors : tuple of (ndarray of int64, Posterior or None)
         For each batch, its components by descending weight, and what its rows say about them.
     rates : sequence of RateWithTest
         One-pass rates of all variables.
@@ -301,8 +301,8 @@ class Fitted:
     labels: Labels | None
     changed: tuple[ChangedMechanism, ...]
     is_known: NDArray[np.bool_]
-    posterior: Belief | None
-    batch_posteriors: tuple[tuple[NDArray[np.int64], Belief | None], ...]
+    posterior: Posterior | None
+    batch_posteriors: tuple[tuple[NDArray[np.int64], Posterior | None], ...]
     rates: list[RateWithTest]
     pairs: list[Pair]
     pair_p_values: list[float]
@@ -634,7 +634,7 @@ def _few(network: Network, gathered: Gathered) -> Evidence:
 
 def _batch_posteriors(
     evidence: Evidence, result: SearchResult, refined: bool
-) -> Iterator[tuple[NDArray[np.int64], Belief | None]]:
+) -> Iterator[tuple[NDArray[np.int64], Posterior | None]]:
     if result.batch_weights is None:
         return
     odds = _log_prior_odds(result.network, result.targets, result.batch_weights > 0)

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import kstest
 
 import dosift
-from dosift.checks.surprisal import SurpriseScale, unexplained
+from dosift.checks.surprisal import SurprisalScale, unexplained
 from dosift.errors import MisfitWarning
 from dosift.model import Network
 from dosift.model.random_problems import random_mixture, random_network
@@ -19,19 +19,19 @@ from dosift.model.simulate import sample_codes
 def test_p_values_are_shares_of_the_simulated_rows() -> None:
     rng = np.random.default_rng(0)
     simulated, rows = rng.normal(size=5000), rng.normal(size=50)
-    values = SurpriseScale.of_sample(simulated, np.ones(5000)).p_values(rows)
+    values = SurprisalScale.of_sample(simulated, np.ones(5000)).p_values(rows)
     expected = [(1 + (simulated <= row).sum()) / 5001 for row in rows]
     assert values == pytest.approx(expected)
 
 
 def test_p_values_are_uniform_for_rows_of_the_mixture() -> None:
     rng = np.random.default_rng(1)
-    scale = SurpriseScale.of_sample(rng.normal(size=100_000), np.ones(100_000))
+    scale = SurprisalScale.of_sample(rng.normal(size=100_000), np.ones(100_000))
     assert kstest(scale.p_values(rng.normal(size=2000)), "uniform").pvalue > 1e-3
 
 
 def test_rows_that_cannot_occur_have_none_and_missing_ones_are_not_judged() -> None:
-    scale = SurpriseScale.of_sample(np.array([-1.0, -2.0]), np.array([5.0, 5.0]))
+    scale = SurprisalScale.of_sample(np.array([-1.0, -2.0]), np.array([5.0, 5.0]))
     p_values = scale.p_values(np.array([-np.inf, np.nan, -1.0]))
     assert p_values[0] == 0.0
     assert np.isnan(p_values[1])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dosift.checks.assignment_confidence import Certainty, certainty_of_sums, certainty_sums
 from dosift.checks.fit_check import FitCheck, check_counts, compared
 from dosift.checks.pair_counts import PairCounts
-from dosift.checks.surprisal import SurpriseScale, largest_unexplained
+from dosift.checks.surprisal import SurprisalScale, largest_unexplained
 from dosift.data.blocks import Block
 from dosift.data.configurations import Configurations, collapse
 from dosift.likelihood.assignment import judge
@@ -43,7 +43,7 @@ class ModelCheck:
     ----------
     fit : FitCheck
     certainty : Certainty
-    scale : SurpriseScale
+    scale : SurprisalScale
     bound : float
         P-value of surprise up to which rows are named as unexplained.
     n_unexplained : float
@@ -52,25 +52,25 @@ class ModelCheck:
 
     fit: FitCheck
     certainty: Certainty
-    scale: SurpriseScale
+    scale: SurprisalScale
     bound: float
     n_unexplained: float
 
 
 @dataclass(frozen=True)
-class CountSurprise:
+class CountSurprisal:
     """Counts rows by how surprising they are.
 
     Attributes
     ----------
     targets : ndarray of int, shape (n_targets, n_variables)
     weights : ndarray, shape (n_batches, n_targets)
-    scale : SurpriseScale
+    scale : SurprisalScale
     """
 
     targets: Ints
     weights: Floats
-    scale: SurpriseScale
+    scale: SurprisalScale
 
     def __call__(self, rows: RowLikelihoods) -> tuple[Floats, ...]:
         """Count the rows of a block at each place of the scale, the impossible ones first."""
@@ -85,14 +85,14 @@ class CountSurprise:
         return np.bincount(place, weights=counts, minlength=n_places).astype(np.float64)
 
 
-def unexplained_bound(scale: SurpriseScale, by_place: Floats) -> tuple[float, float]:
+def unexplained_bound(scale: SurprisalScale, by_place: Floats) -> tuple[float, float]:
     """Find which rows are named as unexplained.
 
     Parameters
     ----------
-    scale : SurpriseScale
+    scale : SurprisalScale
     by_place : ndarray
-        Sum of what :class:`CountSurprise` counts.
+        Sum of what :class:`CountSurprisal` counts.
 
     Returns
     -------
@@ -110,7 +110,7 @@ def unexplained_bound(scale: SurpriseScale, by_place: Floats) -> tuple[float, fl
 class _SumChecks:
     """Sums for all checks."""
 
-    surprise: CountSurprise
+    surprise: CountSurprisal
     pairs: PairCounts
 
     def __call__(self, rows: RowLikelihoods) -> tuple[Floats, ...]:
@@ -156,7 +156,7 @@ def check_model(
     if sample is not None:
         changed = suspect_mechanism(given, sample, result)
     pairs, families = compared(network, skipped)
-    surprise = CountSurprise(targets, weights, scale)
+    surprise = CountSurprisal(targets, weights, scale)
     counter = PairCounts(network.cardinalities, tuple(pairs), evidence.incomplete > 0)
     sums = evidence.sum(network, targets, _SumChecks(surprise, counter))
     (by_place, *counted), sums = sums[4:], sums[:4]
@@ -169,7 +169,7 @@ def check_model(
 
 def draw(
     result: SearchResult, n_rows: Floats, random_state: RandomState
-) -> tuple[Configurations, SurpriseScale]:
+) -> tuple[Configurations, SurprisalScale]:
     """Simulate rows from a mixture, to compare the rows with.
 
     Parameters
@@ -183,7 +183,7 @@ def draw(
     -------
     drawn : Configurations
         Of all batches, in proportion.
-    scale : SurpriseScale
+    scale : SurprisalScale
         Of the first of them.
     """
     rng = as_generator(random_state)
@@ -198,9 +198,9 @@ def draw(
     return collapse(np.concatenate([first, more]), result.network.cardinalities), scale
 
 
-def surprise_scale(
+def surprisal_scale(
     network: Network, targets: Ints, weights: Floats, random_state: RandomState
-) -> SurpriseScale:
+) -> SurprisalScale:
     """Simulate rows from a mixture, and work out how surprising they are.
 
     Parameters
@@ -213,7 +213,7 @@ def surprise_scale(
 
     Returns
     -------
-    SurpriseScale
+    SurprisalScale
     """
     rng = as_generator(random_state)
     return _draw_scale(network, targets, weights[None], np.ones(1), rng)[1]
@@ -221,7 +221,7 @@ def surprise_scale(
 
 def _draw_scale(
     network: Network, targets: Ints, weights: Floats, share: Floats, rng: np.random.Generator
-) -> tuple[Ints, SurpriseScale]:
+) -> tuple[Ints, SurprisalScale]:
     n_rows = min(_LEAST, max(_SCALE_VALUES // network.n_variables, _FEWEST))
     numbers = np.diff(np.rint(np.cumsum(share) * n_rows), prepend=0.0).astype(np.int64)
     simulated, log_probability, counts = [], [], []
@@ -234,5 +234,5 @@ def _draw_scale(
         log_probability.append(judge(rows, targets, own).log_probability)
         simulated.append(codes)
         counts.append(distinct.counts)
-    scale = SurpriseScale.of_sample(np.concatenate(log_probability), np.concatenate(counts))
+    scale = SurprisalScale.of_sample(np.concatenate(log_probability), np.concatenate(counts))
     return np.concatenate(simulated), scale

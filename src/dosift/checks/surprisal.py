@@ -21,7 +21,7 @@ _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
-class SurpriseScale:
+class SurprisalScale:
     """Log-probabilities of rows that were simulated from the mixture.
 
     Attributes
@@ -36,7 +36,7 @@ class SurpriseScale:
     up_to: Floats
 
     @classmethod
-    def of_sample(cls, log_probability: Floats, counts: Floats) -> SurpriseScale:
+    def of_sample(cls, log_probability: Floats, counts: Floats) -> SurprisalScale:
         """Make a scale of distinct simulated rows and their counts.
 
         Parameters
@@ -64,7 +64,7 @@ class SurpriseScale:
         Examples
         --------
         >>> import numpy as np
-        >>> scale = SurpriseScale.of_sample(np.log([0.75, 0.25]), np.array([750.0, 249.0]))
+        >>> scale = SurprisalScale.of_sample(np.log([0.75, 0.25]), np.array([750.0, 249.0]))
         >>> scale.p_values(np.log([0.75, 0.25, 0.01])).tolist()
         [1.0, 0.25, 0.001]
         """

@@ -83,7 +83,7 @@ def _assign(
     quiet: bool,
 ) -> list[tuple[str | None, int]]:
     """Write the table; return each target with its number of rows, most frequent first."""
-    from dosift.checks.model_check import surprise_scale
+    from dosift.checks.model_check import surprisal_scale
     from dosift.data.load import Loaded, load
     from dosift.data.read import RowFiles
     from dosift.data.stream import needs, store_rows
@@ -96,7 +96,7 @@ def _assign(
     targets, weights = fitted.mixture.to_codes(network)
     texts = tuple(str(target) for target in fitted.mixture.targets)
     # The seed of the fit: the same rows get the same p-values.
-    scale = surprise_scale(network, targets, weights, fitted.content.get("seed") or 0)
+    scale = surprisal_scale(network, targets, weights, fitted.content.get("seed") or 0)
     names: tuple[str, ...] | None = None
     if batch is not None:
         names, weights = fitted.batches()

@@ -263,7 +263,7 @@ def fit_files(
             layer=layer,
         )
         timings["read"] = time.perf_counter() - begin
-        said = settings.get("prior_knowledge")
+        prior = settings.get("prior_knowledge")
         begin = time.perf_counter()
         model = InterventionMixture(
             network,
@@ -272,7 +272,7 @@ def fit_files(
             refine=settings["refine"],
             epsilon=settings.get("epsilon", 1e-3),
             delta=settings.get("delta"),
-            prior_knowledge=None if said is None else PriorKnowledge.from_dict(said),
+            prior_knowledge=None if prior is None else PriorKnowledge.from_dict(prior),
             interventions=settings.get("interventions", "hard"),
             level=settings.get("level", 0.95),
             random_state=settings["seed"],

@@ -85,7 +85,7 @@ def prior_knowledge(
         return None
     from dosift.methods.prior_knowledge import PriorKnowledge
 
-    said = PriorKnowledge(
+    prior = PriorKnowledge(
         candidates=candidate or None,
         forbidden=forbid or (),
         excluded=exclude or (),
@@ -93,7 +93,7 @@ def prior_knowledge(
         required=require or (),
         known_weights=[_weight(text) for text in known_weight or ()],
     )
-    return said if path is None else PriorKnowledge.read(path).and_also(said)
+    return prior if path is None else PriorKnowledge.read(path).and_also(prior)
 
 
 def _weight(text: str) -> tuple[str, float]:

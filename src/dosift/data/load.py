@@ -109,7 +109,7 @@ def load(
                 )
         rows = engine_blocks(source, named_columns(source, network, batch, labels))
         return Loaded(rows, None, rows.library, owned=True)
-    encoded, (of_batch, marks) = _encoded(source, network, batch, labels, layer)
+    encoded, (of_batch, of_label) = _encoded(source, network, batch, labels, layer)
     weight = checked_weight(sample_weight, encoded.codes.shape[0])
     names: tuple[str, ...] = ()
     place = None
@@ -117,18 +117,18 @@ def load(
         _check_complete(of_batch)
         names = of_batch.texts if batches is None else batches
         place = of_batch.positions(names)
-    own = Beside(names, () if marks is None else marks.texts)
+    own = Beside(names, () if of_label is None else of_label.texts)
     block = Block(
         encoded.codes,
         np.empty(0),
         place,
-        marks.index if marks is not None and own.labels else None,
+        of_label.index if of_label is not None and own.labels else None,
     )
     sizes = np.concatenate([network.cardinalities, own.cardinalities])
     found = collapse(own.wide(block), sizes, weight)
     rows = MemoryBlocks(found.codes, found.counts, available_threads(), own)
     rows.library = encoded.library
-    return Loaded(rows, found.inverse, encoded.library, of_batch, marks)
+    return Loaded(rows, found.inverse, encoded.library, of_batch, of_label)
 
 
 def _blocks(source: RowBlocks | Loaded, network: Network, beside: dict[str, Any]) -> Loaded:

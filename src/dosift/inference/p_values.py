@@ -56,7 +56,7 @@ def likelihood_ratio_p_values(
     Parameters
     ----------
     columns : ndarray, shape (n_configurations, n_targets)
-        Likelihoods of components, then candidates.
+        Likelihoods of components, then the undecided ones.
     counts : ndarray, shape (n_configurations,)
     weights : ndarray, shape (n_components,)
         Maximum-likelihood weights of the components.

@@ -25,19 +25,19 @@ Ints = NDArray[np.integer]
 
 #: Share of false components that is tolerated among those reported as found.
 FALSE_SHARE = 0.05
-#: Least posterior probability of a candidate that is named among the undecided targets.
+#: Least posterior probability of a target that is named among the undecided targets.
 LEAST_PROBABILITY = 0.1
 
 
 @dataclass(frozen=True)
-class Belief:
+class Posterior:
     """What is known of the weights of components, and of targets beside them.
 
     Attributes
     ----------
-    posterior : WeightPosterior
-        Of the weights of components and candidates.
-    candidates : ndarray of int, shape (n_candidates, n_variables)
+    of_weights : WeightPosterior
+        Of the weights of components and undecided targets.
+    undecided : ndarray of int, shape (n_undecided, n_variables)
         Targets that may be in the mixture besides the components.
     p_values : ndarray, shape (n_components,)
         Of "its weight is zero", for a target named beforehand.
@@ -45,8 +45,8 @@ class Belief:
         Whether the targets were chosen among all, so that their presence has a probability.
     """
 
-    posterior: WeightPosterior
-    candidates: Ints
+    of_weights: WeightPosterior
+    undecided: Ints
     p_values: Floats
     selected: bool
 
@@ -58,7 +58,7 @@ class Belief:
     @property
     def q_values(self) -> Floats:
         """Expected share of false components among each one and those that are more certain."""
-        absent = self.posterior.absent[: self.n_components]
+        absent = self.of_weights.absent[: self.n_components]
         order = np.argsort(absent, kind="stable")
         share = np.cumsum(absent[order]) / np.arange(1, absent.size + 1)
         out = np.empty(absent.size)
@@ -90,7 +90,7 @@ def posterior_of_fit(
     refined: bool,
     rng: np.random.Generator,
     is_known: NDArray[np.bool_] | None = None,
-) -> Belief | None:
+) -> Posterior | None:
     """Work out what the rows say about the weights of a mixture.
 
     Parameters
@@ -112,7 +112,7 @@ def posterior_of_fit(
 
     Returns
     -------
-    Belief or None
+    Posterior or None
         None where some rows are impossible under the mixture.
     """
     others = targets[:0] if undecided is None else undecided.targets
@@ -142,7 +142,7 @@ def posteriors_of_batches(
     weights: Floats,
     odds: Floats,
     refined: bool,
-) -> list[tuple[NDArray[np.int64], Belief | None]]:
+) -> list[tuple[NDArray[np.int64], Posterior | None]]:
     """Work out what the rows of each batch say about the weights in it.
 
     Parameters
@@ -160,13 +160,13 @@ def posteriors_of_batches(
 
     Returns
     -------
-    list of (ndarray of int64, Belief or None)
+    list of (ndarray of int64, Posterior or None)
         For each batch, the positions of its components by descending weight, and what is known of
         their weights: each of the other targets may be in it, too.
     """
     work = _SumInformation(np.asarray(targets), weights, refined)
     sums = evidence.sum(network, targets, work)
-    out: list[tuple[NDArray[np.int64], Belief | None]] = []
+    out: list[tuple[NDArray[np.int64], Posterior | None]] = []
     for b, own_weights in enumerate(weights):
         own = np.flatnonzero(own_weights > 0)
         own = own[np.argsort(-own_weights[own], kind="stable")]
@@ -216,7 +216,7 @@ def _of_batch(
     refined: bool,
     rng: np.random.Generator,
     is_known: NDArray[np.bool_],
-) -> Belief:
+) -> Posterior:
     gradient, information, numbers, *tables = sums
     known = information[b]
     if network.control is not None:
@@ -231,12 +231,12 @@ def _of_batch(
         columns = rows.columns(targets)[at]
         return likelihood_ratio_p_values(columns, evidence.held.counts[at], weights, z)
 
-    return believe_sums(
+    return posterior_from_sums(
         known, gradient[b] - n_rows, n_rows, targets, weights, undecided, rng, is_known, p_values
     )
 
 
-def believe_sums(
+def posterior_from_sums(
     information: Floats,
     score: Floats,
     n_rows: float,
@@ -246,7 +246,7 @@ def believe_sums(
     rng: np.random.Generator,
     is_known: NDArray[np.bool_],
     p_values: Callable[[Floats], Floats] = boundary_p_value,
-) -> Belief:
+) -> Posterior:
     """Work out what the rows say about the weights, from sums over them.
 
     Parameters
@@ -264,7 +264,7 @@ def believe_sums(
 
     Returns
     -------
-    Belief
+    Posterior
     """
     m = weights.size
     information, score = information.copy(), score.copy()
@@ -272,10 +272,10 @@ def believe_sums(
     blank = np.flatnonzero(np.diag(information) <= 0)
     information[blank, blank] = n_rows
     if undecided is None:
-        posterior = posterior_given_targets(information, weights, is_known)
-        return Belief(posterior, targets[m:], boundary_p_value(posterior.z), False)
+        of_weights = posterior_given_targets(information, weights, is_known)
+        return Posterior(of_weights, targets[m:], boundary_p_value(of_weights.z), False)
     # Zero at the maximum, but for a required component whose weight is zero.
     score[:m][weights > 0] = 0.0
     odds = np.concatenate([undecided.component_log_prior_odds, undecided.log_prior_odds])
-    posterior = weight_posterior(information, score, weights, odds, rng)
-    return Belief(posterior, targets[m:], p_values(posterior.z[:m]), True)
+    of_weights = weight_posterior(information, score, weights, odds, rng)
+    return Posterior(of_weights, targets[m:], p_values(of_weights.z[:m]), True)

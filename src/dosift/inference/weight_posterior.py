@@ -1,7 +1,7 @@
 """Posterior of mixture weights, with the choice of the targets averaged over.
 
 Pure array code. Errors that take the chosen targets as given are too small: a true target that was
-left out gives its weight to others. So the targets found and the candidates beside them
+left out gives its weight to others. So the targets found and the undecided ones beside them
 (:mod:`dosift.search.undecided`) are each in the mixture or not, with these priors:
 
 * a target t is in with odds ``m / (number of sizes x number of targets of its size)``, for m
@@ -28,7 +28,7 @@ from dosift.search.undecided import log_evidence
 
 Floats = NDArray[np.float64]
 
-#: A component this many standard errors from zero, with all its rivals free, is beyond doubt.
+#: A component this many standard errors from zero, with all others free, is beyond doubt.
 _SURE_Z = 6.0
 #: Chains side by side, sweeps that are kept, and sweeps before those.
 _CHAINS, _SWEEPS, _BURN_IN = 256, 20, 10
@@ -58,14 +58,14 @@ class Summary:
 
 
 class WeightPosterior:
-    """Posterior of the weights of components and candidates.
+    """Posterior of the weights of components and undecided targets.
 
     Made by :func:`weight_posterior`.
 
     Attributes
     ----------
     estimate : ndarray, shape (n_targets,)
-        Maximum-likelihood weights: the components', then zeros for the candidates.
+        Maximum-likelihood weights: the components', then zeros for the undecided ones.
     absent : ndarray, shape (n_targets,)
         Posterior probability that a target is not in the mixture.
     sure : ndarray of int
@@ -201,7 +201,7 @@ def weight_posterior(
     Parameters
     ----------
     information : ndarray, shape (n_targets, n_targets)
-        Observed information ``sum_r c_r L_rs L_rt / f_r^2`` of components, then candidates.
+        Observed information ``sum_r c_r L_rs L_rt / f_r^2`` of components, then the undecided ones.
     score : ndarray, shape (n_targets,)
         ``sum_r c_r L_rt / f_r - N``; zero for components.
     weights : ndarray, shape (n_components,)

@@ -117,8 +117,8 @@ class _Problem:
         digest = hashlib.sha256(__version__.encode())
         options = replace(self.options, constraints=None)
         recipe = replace(self.recipe, prior_knowledge=None)
-        said = (self.kind, options, recipe, self.rows.beside, self.search, self.seed)
-        digest.update(repr(said).encode())
+        settings = (self.kind, options, recipe, self.rows.beside, self.search, self.seed)
+        digest.update(repr(settings).encode())
         whole = self.rows.whole
         arrays: list[NDArray[Any]] = [self.rows.beside.wide(whole), whole.counts]
         arrays += [self.targets, self.weights, self.batch_weights]

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from dosift.checks.model_check import CountSurprise, unexplained_bound
-from dosift.checks.surprisal import SurpriseScale, largest_unexplained
+from dosift.checks.model_check import CountSurprisal, unexplained_bound
+from dosift.checks.surprisal import SurprisalScale, largest_unexplained
 from dosift.data.blocks import (
     Block,
     MemoryBlocks,
@@ -48,7 +48,7 @@ class RowJudge:
         The latter for rows that have batches.
     texts : tuple of str
         Texts of the targets.
-    scale : SurpriseScale
+    scale : SurprisalScale
     bound : float or None
         P-value of surprise up to which rows are named as unexplained, if it is known.
     labels : tuple of str
@@ -61,7 +61,7 @@ class RowJudge:
     targets: Ints
     weights: Floats
     texts: tuple[str, ...]
-    scale: SurpriseScale
+    scale: SurprisalScale
     bound: float | None = None
     labels: tuple[str, ...] = ()
     all_probabilities: bool = False
@@ -122,7 +122,7 @@ class RowJudge:
         """Find which surprises are too large, by a pass over the rows, if it is not known."""
         if self.bound is not None:
             return self
-        (by_place,) = rows.sum(_CountSurprise(self))
+        (by_place,) = rows.sum(_CountSurprisal(self))
         return replace(self, bound=unexplained_bound(self.scale, by_place)[0])
 
     def table(self, block: Block) -> pl.DataFrame:
@@ -189,14 +189,14 @@ class RowJudge:
 
 
 @dataclass(frozen=True)
-class _CountSurprise:
+class _CountSurprisal:
     """Counts rows by their surprise; a task for blocks."""
 
     judge: RowJudge
 
     def __call__(self, block: Block) -> tuple[Floats, ...]:
         found = self.judge.assignment(block)
-        count = CountSurprise(self.judge.targets, self.judge.weights, self.judge.scale)
+        count = CountSurprisal(self.judge.targets, self.judge.weights, self.judge.scale)
         return (count.count(found.log_probability, block.counts),)
 
 

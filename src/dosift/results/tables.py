@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.inference import FALSE_SHARE, LEAST_PROBABILITY, Belief
+from dosift.inference import FALSE_SHARE, LEAST_PROBABILITY, Posterior
 from dosift.inference.component_groups import families
 from dosift.inference.intervals import normal_interval
 from dosift.inference.rate_tests import Pair, RateWithTest
@@ -29,7 +29,7 @@ def component_table(
     targets: Sequence[Target],
     weights: Floats,
     n_rows: float,
-    belief: Belief | None,
+    posterior: Posterior | None,
     level: float = 0.95,
     is_known: NDArray[np.bool_] | None = None,
 ) -> pl.DataFrame:
@@ -41,7 +41,7 @@ def component_table(
     weights : ndarray, shape (n_targets,)
     n_rows : float
         Number of rows, or total sample weight.
-    belief : Belief or None
+    posterior : Posterior or None
         What the rows say about the weights; None where nothing is known of their errors.
     level : float, default=0.95
         Of the intervals.
@@ -62,12 +62,12 @@ def component_table(
     n = len(targets)
     unknown = np.full(n, np.nan)
     std_error = low = high = p_value = probability = q_value = unknown
-    if belief is not None:
-        found = belief.posterior.weights(level)
+    if posterior is not None:
+        found = posterior.of_weights.weights(level)
         std_error, low, high = found.std_error[:n], found.low[:n], found.high[:n]
-        p_value = belief.p_values
-        if belief.selected:
-            probability, q_value = 1.0 - belief.posterior.absent[:n], belief.q_values
+        p_value = posterior.p_values
+        if posterior.selected:
+            probability, q_value = 1.0 - posterior.of_weights.absent[:n], posterior.q_values
         if is_known is not None:
             std_error, low, high, p_value = (
                 np.where(is_known, np.nan, column) for column in (std_error, low, high, p_value)
@@ -98,7 +98,7 @@ def variable_table(
     network: Network,
     targets: Ints,
     weights: Floats,
-    belief: Belief | None,
+    posterior: Posterior | None,
     rates: Sequence[RateWithTest],
     level: float = 0.95,
 ) -> pl.DataFrame:
@@ -110,7 +110,7 @@ def variable_table(
         As it was before any mixture row taught it.
     targets : ndarray of int, shape (n_targets, n_variables)
     weights : ndarray, shape (n_targets,)
-    belief : Belief or None
+    posterior : Posterior or None
         What the rows say about the weights; None where nothing is known of their errors.
     rates : sequence of RateWithTest
         One-pass rates of all variables.
@@ -127,8 +127,8 @@ def variable_table(
     import polars as pl
 
     lines: list[tuple[str, str, float, float, float]] = []
-    candidates = targets[:0] if belief is None else belief.candidates
-    every = np.concatenate([targets, candidates])
+    undecided = targets[:0] if posterior is None else posterior.undecided
+    every = np.concatenate([targets, undecided])
     members = []
     for i, variable in enumerate(network.variables):
         own = rates[i]
@@ -144,7 +144,7 @@ def variable_table(
     frame: dict[str, Any] = {
         "variable": [line[0] for line in lines],
         "value": [line[1] for line in lines],
-        **_totals(np.array(members), weights, belief, level),
+        **_totals(np.array(members), weights, posterior, level),
         "p_value": np.array([line[4] for line in lines]),
         "screen_rate": screen_rate,
         "screen_std_error": screen_error,
@@ -159,7 +159,7 @@ def pair_table(
     network: Network,
     targets: Ints,
     weights: Floats,
-    belief: Belief | None,
+    posterior: Posterior | None,
     pairs: Sequence[Pair],
     p_values: Sequence[float],
     level: float = 0.95,
@@ -168,7 +168,7 @@ def pair_table(
 
     Parameters
     ----------
-    network, targets, weights, belief, level
+    network, targets, weights, posterior, level
         As for :func:`variable_table`.
     pairs : sequence of two pairs of int
         The pairs, from :func:`dosift.inference.rate_tests.pairs_of`.
@@ -188,24 +188,26 @@ def pair_table(
     for k, pair in enumerate(pairs):
         for i, state in pair:
             some[k, i] = state
-    candidates = targets[:0] if belief is None else belief.candidates
-    members = np.array([contain(np.concatenate([targets, candidates]), pair) for pair in some])
+    undecided = targets[:0] if posterior is None else posterior.undecided
+    members = np.array([contain(np.concatenate([targets, undecided]), pair) for pair in some])
     frame: dict[str, Any] = {
         "target": [name_of(network, pair) for pair in some],
-        **_totals(members, weights, belief, level),
+        **_totals(members, weights, posterior, level),
     }
     values = pl.Series("p_value", list(p_values), dtype=pl.Float64)
     table = pl.DataFrame(frame).head(len(pairs)).with_columns(values)
     return table.with_columns(pl.col(pl.Float64).fill_nan(None))
 
 
-def undecided_table(network: Network, belief: Belief | None, level: float = 0.95) -> pl.DataFrame:
+def undecided_table(
+    network: Network, posterior: Posterior | None, level: float = 0.95
+) -> pl.DataFrame:
     """Targets that were left out of the mixture and may be in it, the most probable first.
 
     Parameters
     ----------
     network : Network
-    belief : Belief or None
+    posterior : Posterior or None
     level : float, default=0.95
 
     Returns
@@ -217,14 +219,14 @@ def undecided_table(network: Network, belief: Belief | None, level: float = 0.95
     import polars as pl
 
     columns: dict[str, Any] = {"target": [], "probability": [], "ci_low": [], "ci_high": []}
-    if belief is not None and belief.selected and len(belief.candidates):
-        m = belief.n_components
-        probability = 1.0 - belief.posterior.absent[m:]
+    if posterior is not None and posterior.selected and len(posterior.undecided):
+        m = posterior.n_components
+        probability = 1.0 - posterior.of_weights.absent[m:]
         kept = np.argsort(-probability, kind="stable")
         kept = kept[probability[kept] >= LEAST_PROBABILITY]
-        found = belief.posterior.weights(level)
+        found = posterior.of_weights.weights(level)
         columns = {
-            "target": [name_of(network, belief.candidates[k]) for k in kept],
+            "target": [name_of(network, posterior.undecided[k]) for k in kept],
             "probability": probability[kept],
             "ci_low": found.low[m:][kept],
             "ci_high": found.high[m:][kept],
@@ -237,14 +239,14 @@ def family_table(
     network: Network,
     targets: Ints,
     weights: Floats,
-    belief: Belief | None,
+    posterior: Posterior | None,
     level: float = 0.95,
 ) -> pl.DataFrame:
     """Components that share do's, grouped (see :func:`dosift.inference.component_groups.families`).
 
     Parameters
     ----------
-    network, targets, weights, belief, level
+    network, targets, weights, posterior, level
         As for :func:`variable_table`.
 
     Returns
@@ -256,11 +258,11 @@ def family_table(
     import polars as pl
 
     groups = families(targets, weights)
-    n_others = 0 if belief is None else len(belief.candidates)
+    n_others = 0 if posterior is None else len(posterior.undecided)
     members = np.zeros((len(groups), len(targets) + n_others), dtype=bool)
     for k, group in enumerate(groups):
         members[k, list(group.members)] = True
-    found = _totals(members, weights, belief, level)
+    found = _totals(members, weights, posterior, level)
     texts = [name_of(network, target) for target in targets]
     frame = {
         "target": [name_of(network, group.common) for group in groups],
@@ -308,20 +310,20 @@ def confusable_table(
 
 
 def _totals(
-    members: NDArray[np.bool_], weights: Floats, belief: Belief | None, level: float
+    members: NDArray[np.bool_], weights: Floats, posterior: Posterior | None, level: float
 ) -> dict[str, Floats]:
     """Sum weights; with errors, and the probability that any member is present."""
     rate = members[:, : weights.size] @ weights
-    if belief is None:
+    if posterior is None:
         unknown = np.full(rate.size, np.nan)
         return {
             "rate": rate,
             **dict.fromkeys(("std_error", "ci_low", "ci_high", "probability"), unknown),
         }
-    found = belief.posterior.sums(members, level)
+    found = posterior.of_weights.sums(members, level)
     probability = np.full(rate.size, np.nan)
-    if belief.selected:
-        probability = belief.posterior.any_present(members)
+    if posterior.selected:
+        probability = posterior.of_weights.any_present(members)
     return {
         "rate": rate,
         "std_error": found.std_error,
@@ -364,7 +366,11 @@ def name_of(network: Network, target: Ints) -> str:
 
 
 def intervention_table(
-    network: Network, targets: Ints, weights: Floats, belief: Belief | None, level: float = 0.95
+    network: Network,
+    targets: Ints,
+    weights: Floats,
+    posterior: Posterior | None,
+    level: float = 0.95,
 ) -> pl.DataFrame:
     """Table of interventions, where do's on the same variables are one.
 
@@ -373,7 +379,7 @@ def intervention_table(
     network : Network
     targets : ndarray of int, shape (n_targets, n_variables)
     weights : ndarray, shape (n_targets,)
-    belief : Belief or None
+    posterior : Posterior or None
     level : float, default=0.95
         Of the intervals.
 
@@ -387,11 +393,11 @@ def intervention_table(
     import polars as pl
 
     groups = stochastic_interventions(targets, weights)
-    n_others = 0 if belief is None else len(belief.candidates)
+    n_others = 0 if posterior is None else len(posterior.undecided)
     members = np.zeros((len(groups), len(targets) + n_others), dtype=bool)
     for k, group in enumerate(groups):
         members[k, list(group.members)] = True
-    found = None if belief is None else belief.posterior.sums(members, level)
+    found = None if posterior is None else posterior.of_weights.sums(members, level)
     lines: list[dict[str, Any]] = []
     for k, group in enumerate(groups):
         index = list(group.members)

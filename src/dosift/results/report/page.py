@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from dosift.results.report.batches import batches_section
-from dosift.results.report.belief import (
+from dosift.results.report.posterior import (
     bootstrap_section,
     confusable_section,
     families_section,
