@@ -9,6 +9,9 @@ from importlib.resources import files
 from typing import Any
 
 from dosift.results.report.batches import batches_section
+from dosift.results.report.content import Content
+from dosift.results.report.graph import graph_section
+from dosift.results.report.marks import cell, folded, row, table
 from dosift.results.report.posterior import (
     bootstrap_section,
     confusable_section,
@@ -19,9 +22,6 @@ from dosift.results.report.posterior import (
     undecided_section,
     unique_section,
 )
-from dosift.results.report.content import Content
-from dosift.results.report.graph import graph_section
-from dosift.results.report.marks import cell, folded, row, table
 from dosift.results.report.sections import (
     answer,
     certainty_section,
