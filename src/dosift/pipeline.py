@@ -1,8 +1,8 @@
 """The one way through the house: what was asked, and the rows, go in; what came of it comes out.
 
 The estimator, the command, the bootstrap, held-out rows, stability and the report take a
-:class:`Recipe` and a :class:`Fitted`, never each other's privates. What goes with what is said
-here, in one table (:data:`REFUSALS`).
+:class:`Recipe` and a :class:`Fitted`, never each other's privates. What goes with what is
+said in one table (:data:`~dosift.refusals.REFUSALS`).
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ from dosift.methods.prior_knowledge import PriorKnowledge
 from dosift.methods.soft import soften
 from dosift.model.network import Network, without_negligible
 from dosift.model.simulate import RandomState, as_generator
+from dosift.refusals import REFUSALS as REFUSALS  # noqa: PLC0414 - reached from here, too
+from dosift.refusals import refuse
 from dosift.search.constraints import Constraints
 from dosift.search.mechanisms import ChangedMechanism
 from dosift.search.result import SearchResult
@@ -92,85 +94,6 @@ class Recipe:
         """Return what the method is told."""
         constraints = (known or PriorKnowledge()).constraints(network, self.max_size)
         return Options(self.max_size, self.refine, self.gap, self.epsilon, self.delta, constraints)
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """Two things that cannot be had together.
-
-    Attributes
-    ----------
-    one, other : str
-        Names of the features.
-    why : str
-        Why, and what to do instead.
-    """
-
-    one: str
-    other: str
-    why: str
-
-
-def _only_likelihood(what: str) -> tuple[Refusal, ...]:
-    return tuple(
-        Refusal(method, what, f"method {method!r} knows no {what}; use method 'likelihood'")
-        for method in ("moments", "em", "brute-force")
-    )
-
-
-#: All that cannot be combined. What stands here is refused by :func:`refuse` and nowhere else.
-REFUSALS: tuple[Refusal, ...] = (
-    *_only_likelihood("batches"),
-    *_only_likelihood("labels"),
-    *_only_likelihood("stochastic interventions"),
-    *_only_likelihood("changed mechanisms"),
-    Refusal(
-        "moments",
-        "missing values",
-        "method 'moments' looks up how often whole rows occur; leave out the rows with missing "
-        "values, or use method 'likelihood', 'em' or 'brute-force'",
-    ),
-    Refusal(
-        "moments",
-        "rows in blocks",
-        "method 'moments' looks up how often whole rows occur, and there are too many different "
-        "ones to hold; use method 'likelihood', or take a sample of the rows",
-    ),
-    Refusal(
-        "bootstrap",
-        "rows in blocks",
-        "a bootstrap fits hundreds of times, and the rows are too many to be held; bootstrap a "
-        "sample of them, or trust the intervals, which take no resampling",
-    ),
-    Refusal(
-        "held-out rows",
-        "rows in blocks",
-        "every fold is another fit, and the rows are too many to be held; hold out by hand: fit to "
-        "a part of the rows, and give the rest to `score`",
-    ),
-)
-
-
-def refuse(features: set[str]) -> None:
-    """Refuse what cannot be combined.
-
-    Parameters
-    ----------
-    features : set of str
-        Names of what is asked for, as in :data:`REFUSALS`.
-
-    Raises
-    ------
-    InputError
-        With why, and what to do instead.
-
-    Examples
-    --------
-    >>> refuse({"likelihood", "missing values", "batches"})
-    """
-    for refusal in REFUSALS:
-        if {refusal.one, refusal.other} <= features:
-            raise InputError(f"{refusal.one} and {refusal.other} cannot be combined: {refusal.why}")
 
 
 _KINDS = {"stochastic": "stochastic interventions", "any": "changed mechanisms"}
@@ -567,7 +490,7 @@ def rows_again(fitted: Fitted, source: Any, beside: dict[str, Any], purpose: str
     beside : dict
         Batch, labels and sample_weight, as in the fit.
     purpose : str
-        What for, as in :data:`REFUSALS`.
+        What for, as in :data:`~dosift.refusals.REFUSALS`.
 
     Returns
     -------

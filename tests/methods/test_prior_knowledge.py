@@ -199,7 +199,7 @@ def test_the_estimator_says_what_does_not_fit_the_network(
     [
         ("moments", PriorKnowledge(forbidden=["do()"]), "knows no prior knowledge"),
         ("em", PriorKnowledge(required=["do()"]), "does not heed required"),
-        ("brute-force", PriorKnowledge(known_weights={"do()": 0.1}), "not heed known_weights"),
+        ("brute-force", PriorKnowledge(known_weights={"do()": 0.1}), "not heed known weights"),
     ],
 )
 def test_methods_refuse_what_they_would_not_heed(

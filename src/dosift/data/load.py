@@ -16,6 +16,7 @@ from dosift.data.read import load_rows
 from dosift.data.side_columns import SideColumn, load_with_columns, side_column
 from dosift.errors import InputError
 from dosift.model.network import Network
+from dosift.refusals import refuse
 from dosift.utils.sklearn_api import as_codes
 
 Floats = NDArray[np.float64]
@@ -97,15 +98,16 @@ def load(
         As reading and encoding say, or if what stands beside does not fit the rows.
     """
     beside = {"batch": batch, "labels": labels, "sample_weight": sample_weight}
+    is_held = engine_of(source) is None and not isinstance(source, RowBlocks)
+    if sample_weight is not None and not is_held:
+        refuse({"sample weights", "rows in blocks"})
     if isinstance(source, Loaded | RowBlocks):
         return _blocks(source, network, beside)
     if engine_of(source) is not None:
         for name, value in beside.items():
-            if value is not None and not (isinstance(value, str) and name != "sample_weight"):
+            if value is not None and not isinstance(value, str):
                 raise InputError(
                     f"{name} of rows that an engine holds must be the name of a column of theirs"
-                    if name != "sample_weight"
-                    else "rows that an engine holds have no sample_weight; repeat the rows instead"
                 )
         rows = engine_blocks(source, named_columns(source, network, batch, labels))
         return Loaded(rows, None, rows.library, owned=True)

@@ -11,6 +11,7 @@ from dosift.errors import InputError
 from dosift.methods import METHODS
 from dosift.methods.prior_knowledge import PriorKnowledge
 from dosift.model.network import Network
+from dosift.refusals import refuse
 
 
 def checked_network(network: object) -> Network:
@@ -86,16 +87,11 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
 
 
 def _check_prior_knowledge(given: PriorKnowledge | None, method: object) -> None:
-    if not given or method == "likelihood":
+    if not given:
         return
-    heeded = ("candidates", "forbidden", "excluded", "non_manipulable")
-    if method == "moments":
-        raise InputError(
-            "method 'moments' knows no prior knowledge; leave it out, or use method 'likelihood'"
-        )
-    for name in ("required", "known_weights"):
-        if getattr(given, name):
-            raise InputError(
-                f"method {method!r} does not heed {name} (it heeds {', '.join(heeded)}); leave "
-                "them out, or use method 'likelihood'"
-            )
+    named = {"prior knowledge"}
+    if given.required:
+        named.add("required")
+    if given.known_weights:
+        named.add("known weights")
+    refuse({str(method), *named})

@@ -1,0 +1,114 @@
+"""What cannot be combined: one table, and the one place that refuses.
+
+A feature knows nothing of the others; where two cannot go together, a line here says why, and what
+to do instead. It is read by whoever first knows that both are asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dosift.errors import InputError
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Two things that cannot be had together.
+
+    Attributes
+    ----------
+    one, other : str
+        Names of the features.
+    why : str
+        Why, and what to do instead.
+    """
+
+    one: str
+    other: str
+    why: str
+
+
+def _only_likelihood(what: str) -> tuple[Refusal, ...]:
+    return tuple(
+        Refusal(method, what, f"method {method!r} knows no {what}; use method 'likelihood'")
+        for method in ("moments", "em", "brute-force")
+    )
+
+
+def _not_heeded(what: str) -> tuple[Refusal, ...]:
+    return tuple(
+        Refusal(
+            method,
+            what,
+            f"method {method!r} does not heed {what} (it heeds candidates, forbidden, excluded, "
+            "non_manipulable); leave it out, or use method 'likelihood'",
+        )
+        for method in ("em", "brute-force")
+    )
+
+
+#: All that cannot be combined. What stands here is refused by :func:`refuse` and nowhere else.
+REFUSALS: tuple[Refusal, ...] = (
+    *_only_likelihood("batches"),
+    *_only_likelihood("labels"),
+    *_only_likelihood("stochastic interventions"),
+    *_only_likelihood("changed mechanisms"),
+    Refusal(
+        "moments",
+        "prior knowledge",
+        "method 'moments' knows no prior knowledge; leave it out, or use method 'likelihood'",
+    ),
+    *_not_heeded("required"),
+    *_not_heeded("known weights"),
+    Refusal(
+        "moments",
+        "missing values",
+        "method 'moments' looks up how often whole rows occur; leave out the rows with missing "
+        "values, or use method 'likelihood', 'em' or 'brute-force'",
+    ),
+    Refusal(
+        "moments",
+        "rows in blocks",
+        "method 'moments' looks up how often whole rows occur, and there are too many different "
+        "ones to hold; use method 'likelihood', or take a sample of the rows",
+    ),
+    Refusal(
+        "sample weights",
+        "rows in blocks",
+        "rows that are not held have no weights of their own; repeat the rows instead",
+    ),
+    Refusal(
+        "bootstrap",
+        "rows in blocks",
+        "a bootstrap fits hundreds of times, and the rows are too many to be held; bootstrap a "
+        "sample of them, or trust the intervals, which take no resampling",
+    ),
+    Refusal(
+        "held-out rows",
+        "rows in blocks",
+        "every fold is another fit, and the rows are too many to be held; hold out by hand: fit to "
+        "a part of the rows, and give the rest to `score`",
+    ),
+)
+
+
+def refuse(features: set[str]) -> None:
+    """Refuse what cannot be combined.
+
+    Parameters
+    ----------
+    features : set of str
+        Names of what is asked for, as in :data:`REFUSALS`.
+
+    Raises
+    ------
+    InputError
+        With why, and what to do instead.
+
+    Examples
+    --------
+    >>> refuse({"likelihood", "missing values", "batches"})
+    """
+    for refusal in REFUSALS:
+        if {refusal.one, refusal.other} <= features:
+            raise InputError(f"{refusal.one} and {refusal.other} cannot be combined: {refusal.why}")
