@@ -42,7 +42,7 @@ def modules() -> dict[str, Path]:
 
 
 def room(module: str) -> str:
-    return module.split(".")[0]
+    return module.split(".", maxsplit=1)[0]
 
 
 def imports_of(path: Path, known: frozenset[str]) -> Iterator[str]:
@@ -67,9 +67,7 @@ def imports_of(path: Path, known: frozenset[str]) -> Iterator[str]:
 @cache
 def import_graph() -> dict[str, set[str]]:
     known = frozenset(modules())
-    return {
-        name: set(imports_of(path, known)) - {name} for name, path in modules().items() if name
-    }
+    return {name: set(imports_of(path, known)) - {name} for name, path in modules().items() if name}
 
 
 def floors() -> dict[str, int]:
@@ -91,7 +89,8 @@ def test_imports_go_down() -> None:
         f"{name} imports {other}"
         for name, others in import_graph().items()
         for other in others
-        if room(name) != room(other) and floor[room(other)] >= floor[room(name)]
+        if room(name) != room(other)
+        and floor[room(other)] >= floor[room(name)]
         # The version and the public names are reached from anywhere.
         and other
     ]
@@ -158,9 +157,9 @@ def resolve(name: str) -> object:
 def test_every_name_exists() -> None:
     first = "|".join(sorted({room(name) for name in modules() if name}))
     pages = [TEXT, *(p.read_text(encoding="utf-8") for p in sorted((DOCS / "adding").glob("*.md")))]
-    names = {
-        name for page in pages for name in re.findall(rf"`((?:{first})(?:\.\w+)+)`", page)
-    } - {"pipeline.py"}
+    names = {name for page in pages for name in re.findall(rf"`((?:{first})(?:\.\w+)+)`", page)} - {
+        "pipeline.py"
+    }
     assert len(names) > 30
     assert [name for name in sorted(names) if not _exists(name)] == []
 

@@ -12,7 +12,7 @@ from dosift.likelihood.evidence import Evidence
 from dosift.methods.options import Options, Progress
 from dosift.methods.registry import estimate
 from dosift.model.network import Network
-from dosift.search.constraints import Constraints
+from dosift.search.constraints import Constraints, keys_of
 from dosift.search.mechanisms import ChangedMechanism, find_changed_mechanisms
 from dosift.search.result import SearchResult
 from dosift.search.stochastic import complete_values
@@ -67,5 +67,8 @@ def soften(
             own = replace(options, refine=False, constraints=replace(known, candidates=listed))
             return estimate("likelihood", result.network, evidence, own, progress, sample)
 
-        result = complete_values(result, network.cardinalities, from_list)
+        completed = complete_values(result, network.cardinalities, from_list)
+        # If no value joined, what is known of targets beyond the list still holds.
+        if keys_of(completed.targets) != keys_of(result.targets):
+            result = completed
     return result, changed
