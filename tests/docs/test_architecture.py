@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import dosift
 from dosift.refusals import REFUSALS
 
 ROOT = Path(__file__).parents[2]
@@ -147,8 +148,8 @@ def test_every_module_is_described_and_every_one_described_exists() -> None:
 def resolve(name: str) -> object:
     """Find what a dotted name below dosift stands for."""
     parts = name.split(".")
-    at = next(k for k in range(len(parts), 0, -1) if ".".join(parts[:k]) in modules())
-    found: object = importlib.import_module(f"dosift.{'.'.join(parts[:at])}")
+    at = next((k for k in range(len(parts), 0, -1) if ".".join(parts[:k]) in modules()), 0)
+    found: object = importlib.import_module(".".join(["dosift", *parts[:at]]))
     for part in parts[at:]:
         found = getattr(found, part)
     return found
@@ -177,6 +178,23 @@ def test_every_path_exists() -> None:
     paths = {p for page in pages for p in re.findall(r"`((?:tests|src|docs)/[\w./]*)`", page)}
     assert paths
     assert [p for p in sorted(paths) if not (ROOT / p).exists()] == []
+
+
+def test_names_in_docstrings_exist() -> None:
+    text = {path: path.read_text(encoding="utf-8") for path in modules().values()}
+    names = {
+        name
+        for source in text.values()
+        for name in re.findall(r":\w+:`~?dosift\.([\w.]+)`", source)
+    }
+    names |= {
+        f"{module}.{name}"
+        for module, path in modules().items()
+        for name in re.findall(r":(?:func|class|data):`(\w+)`", text[path])
+    }
+    assert len(names) > 50
+    # The public names are reached from the top, too.
+    assert [n for n in sorted(names) if not _exists(n) and n not in dosift.__all__] == []
 
 
 def test_users_read_of_every_refusal() -> None:

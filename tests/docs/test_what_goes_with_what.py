@@ -129,8 +129,8 @@ BOUND = (
 NO_LIKELIHOOD = "this method maximises no likelihood"
 ALL = "all targets are in the mixture from the start, and `optimality_gap_` is over all of them"
 FREE = (
-    "where weights are known, other targets are not weighed against components: what is known would "
-    "have to be known of them, too"
+    "where weights are known, other targets are not weighed against components: what is known "
+    "would have to be known of them, too"
 )
 WHY: dict[tuple[str, str], str] = {
     **{

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from dosift.methods.partial_rows import filled_in
 from numpy.typing import NDArray
 
 import dosift
@@ -19,7 +20,6 @@ from dosift.data import collapse
 from dosift.errors import InputError, MisfitWarning, MissingValuesWarning
 from dosift.likelihood.assignment import assign
 from dosift.likelihood.completions import complete
-from dosift.methods.partial_rows import filled_in
 from dosift.model import Network
 from dosift.model.random_problems import random_mixture, random_network
 from dosift.model.simulate import sample_codes
