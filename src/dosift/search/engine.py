@@ -268,15 +268,17 @@ class TargetSearch:
             lambda done, total: self.tell("splitting targets", done, total),
         )
 
-    def from_targets(self, targets: Ints, weights: Floats) -> tuple[PreparedSearch, Fit]:
-        """Improve a mixture that is there already."""
+    def from_targets(
+        self, targets: Ints, weights: Floats, quickly: bool = False
+    ) -> tuple[PreparedSearch, Fit]:
+        """Improve a mixture that is there already, maybe only where the likelihood is clear."""
         free = np.isnan(self.constraints.fixed(targets))
         targets, weights = targets[free], weights[free]
         prepared = self.around(targets)
         fit = prepared.problem.fit(prepared.from_network(targets), weights)
         if self.constraints.candidates is not None:
             return prepared, Improver(prepared.problem, self.max_size).run(fit)
-        return self._improve(prepared, fit)
+        return self._improve(prepared, fit, quickly)
 
     def around(self, targets: Ints) -> PreparedSearch:
         """Prepare for the variables that targets set and those that the screen asks for."""
@@ -290,7 +292,9 @@ class TargetSearch:
         needed = tuple(sorted({*variables, *self.constraints.variables()})) or (0,)
         return prepare(self.network, self.configurations, needed, self.constraints)
 
-    def _improve(self, prepared: PreparedSearch, fit: Fit) -> tuple[PreparedSearch, Fit]:
+    def _improve(
+        self, prepared: PreparedSearch, fit: Fit, quickly: bool = False
+    ) -> tuple[PreparedSearch, Fit]:
         """Improve, and let variables that the likelihood asks for join the search."""
         codes, counts = self.configurations.codes, self.configurations.counts
         n = self.network.n_variables
@@ -299,7 +303,7 @@ class TargetSearch:
             return prepared, fit  # no permitted target explains some rows: nothing to go by
         for _ in range(_MAX_SCREENS):
             self.tell("improving", 0, None)
-            fit = Improver(prepared.problem, self.max_size).run(fit)
+            fit = Improver(prepared.problem, self.max_size).run(fit, quickly)
             variables = tuple(sorted(int(i) for i in prepared.variables))
             if len(variables) == n:
                 break
@@ -337,6 +341,7 @@ def find_targets(
     progress: Progress | None = None,
     constraints: Constraints | None = None,
     look_around: bool = True,
+    start: SearchResult | None = None,
 ) -> SearchResult:
     """Find the mixture of do-interventions that explains complete rows in memory best.
 
@@ -360,6 +365,9 @@ def find_targets(
     look_around : bool
         Whether to survey what lies around the mixture: certificate, undecided and near-equivalent
         targets.
+    start : SearchResult, optional
+        A mixture to begin with, instead of from scratch: what was found for nearly the same rows.
+        Then only what the likelihood clearly asks for is brought in.
 
     Returns
     -------
@@ -377,7 +385,10 @@ def find_targets(
     # one thread also makes sums, and so results, independent of the machine.
     with threadpool_limits(1):
         search = TargetSearch(network, configurations, max_size, tell, known)
-        prepared, fit = search.from_scratch()
+        if start is None:
+            prepared, fit = search.from_scratch()
+        else:
+            prepared, fit = search.from_targets(start.targets, start.weights, quickly=True)
         if not known.is_free and np.isneginf(fit.log_likelihood):
             targets = prepared.to_network(*prepared.problem.whole(fit)[:1], network.n_variables)
             return _of_possible_rows(
