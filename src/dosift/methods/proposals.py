@@ -30,7 +30,7 @@ Progress = Callable[[str, int, "int | None"], None]
 #: Rounds of filling in and searching.
 _ROUNDS = 3
 #: The search begins with the complete rows if these are at least such a share of all, or so many.
-_ENOUGH_COMPLETE, _ENOUGH_ROWS = 0.2, 1000
+_ENOUGH_COMPLETE, _ENOUGH_ROWS = 0.2, 256
 
 
 @dataclass(frozen=True)
