@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from dosift.likelihood.columns import TargetColumns, family_cells
 from dosift.likelihood.completions import complete
 from dosift.likelihood.factors import MechanismFactors
+from dosift.model.mechanism import System, Values, has_missing
 from dosift.model.network import Network
 
 Floats = NDArray[np.float64]
@@ -58,17 +59,17 @@ class Assignment:
         return np.asarray(best, dtype=np.int64)
 
 
-def assign(network: Network, targets: Ints, weights: Floats, codes: Ints) -> Assignment:
+def assign(network: System, targets: Ints, weights: Floats, codes: Values) -> Assignment:
     """Compute likelihoods and posteriors of configurations.
 
     Parameters
     ----------
-    network : Network
+    network : System
     targets : ndarray of int, shape (n_targets, n_variables)
         -1 where a variable is left alone.
     weights : ndarray, shape (n_targets,)
-    codes : ndarray of int, shape (n_configurations, n_variables)
-        -1 for a missing value, which is summed over.
+    codes : ndarray, shape (n_configurations, n_variables)
+        State codes, -1 for a missing value, which is summed over; or numbers, none missing.
 
     Returns
     -------
@@ -89,7 +90,7 @@ def assign(network: Network, targets: Ints, weights: Floats, codes: Ints) -> Ass
     array([[1.   , 0.   ],
            [0.333, 0.667]])
     """
-    if codes.size and codes.min() < 0:
+    if isinstance(network, Network) and has_missing(codes):
         return _assign_partial(network, targets, weights, codes)
     factors = MechanismFactors(network, codes)
     columns = factors.columns(targets)
@@ -113,12 +114,13 @@ def assign_rows(columns: TargetColumns, weights: Floats, codes: Ints) -> Assignm
         As of :func:`assign`.
     """
     network = columns.network
-    if not columns.is_plain or (codes.size and codes.min() < 0):
+    is_plain = isinstance(network, Network) and columns.is_plain
+    if not is_plain or (codes.size and codes.min() < 0):
         return assign(network, columns.targets, weights, codes)
     likelihoods, _ = columns(codes)
     log_reference = np.zeros(len(codes))
-    for i, table in enumerate(network.tables):
-        log_reference += np.take(np.log(table).ravel(), family_cells(network, i, codes))
+    for mechanism in network.mechanisms:
+        log_reference += mechanism.log_density(codes)
     return Assignment(likelihoods, likelihoods @ weights, weights, log_reference)
 
 

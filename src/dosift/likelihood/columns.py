@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.likelihood.factors import MechanismFactors
+from dosift.model.categorical import CategoricalMechanism
+from dosift.model.mechanism import System
 from dosift.model.network import Network
 
 Floats = NDArray[np.float64]
@@ -47,12 +49,17 @@ def family_cells(network: Network, i: int, codes: Ints) -> Ints:
     >>> family_cells(network, 1, np.array([[0, 1], [1, 0]])).tolist()
     [1, 2]
     """
-    size = network.tables[i].size
+    return _cells(network.mechanisms[i], codes)
+
+
+def _cells(mechanism: CategoricalMechanism, codes: Ints) -> Ints:
+    size = mechanism.table.size
     kind = np.dtype(np.int8 if size < 2**7 else np.int16 if size < 2**15 else np.int64)
     cells: Ints = np.zeros(len(codes), dtype=kind)
-    for j in (*network.parents[i], i):
+    family = (*mechanism.parents, mechanism.variable)
+    for j, n_states in zip(family, (*mechanism.sizes, mechanism.table.shape[1]), strict=True):
         # Scalars of the same small type, or the product would be widened.
-        cells *= kind.type(network.cardinalities[j])
+        cells *= kind.type(n_states)
         cells += codes[:, j].astype(kind, copy=False)
     return cells
 
@@ -68,19 +75,24 @@ class TargetColumns:
 
     Attributes
     ----------
-    network : Network
+    network : System
     targets : ndarray of int, shape (n_targets, n_variables)
     """
 
-    network: Network
+    network: System
     targets: Ints
 
     @cached_property
     def is_plain(self) -> bool:
-        """Whether no row can be impossible or out of the range of double precision."""
+        """Whether tables say all, and no row is impossible or out of double precision's range."""
         if not self.network.is_positive:
             return False
-        largest = sum(-float(np.log(self.network.tables[i].min())) for i in self._set_variables)
+        largest = 0.0
+        for i in self._set_variables:
+            mechanism = self.network.mechanisms[i]
+            if not isinstance(mechanism, CategoricalMechanism):
+                return False
+            largest -= float(np.log(mechanism.table.min()))
         return largest < _LARGEST_LOG
 
     @cached_property
@@ -104,13 +116,7 @@ class TargetColumns:
         if not self.is_plain:
             factors = MechanismFactors(self.network, codes)
             return factors.columns(self.targets), factors.log_scale
-        inverse = {
-            int(i): np.take(
-                inverse_table(self.network.tables[i]).ravel(),
-                family_cells(self.network, int(i), codes),
-            )
-            for i in self._set_variables
-        }
+        inverse = {int(i): self._inverse(int(i), codes) for i in self._set_variables}
         columns = np.empty((len(codes), len(self.targets)), order="F")
         for t, target in enumerate(self.targets):
             column = columns[:, t]
@@ -125,3 +131,10 @@ class TargetColumns:
             for i in is_set[1:]:
                 column *= inverse[int(i)]
         return columns, 0.0
+
+    def _inverse(self, i: int, codes: Ints) -> Floats:
+        """Compute ``1 / p`` of a variable on each row."""
+        mechanism = self.network.mechanisms[i]
+        assert isinstance(mechanism, CategoricalMechanism)  # or the columns were not plain
+        out: Floats = np.take(inverse_table(mechanism.table).ravel(), _cells(mechanism, codes))
+        return out
