@@ -24,8 +24,8 @@ class Configurations:
     Attributes
     ----------
     codes : ndarray, shape (n_configurations, n_variables)
-        Distinct rows of state codes (or numbers) in lexicographic order, so that the order of the input
-        rows leaves no trace. ``MISSING`` (-1) stands for a missing value.
+        Distinct rows of state codes (or numbers) in lexicographic order, so that the order of the
+        input rows leaves no trace. ``MISSING`` (-1) stands for a missing value.
     counts : ndarray of float64, shape (n_configurations,)
         How often (or with what total sample weight) each one occurs; all positive.
     inverse : ndarray of int64, shape (n_rows,)
@@ -137,11 +137,12 @@ def _row_keys(
     size = 1
     for j, k in enumerate(cardinalities):
         column = codes[:, j]
-        if k == 0:
+        n_states = int(k)
+        if n_states == 0:
             distinct, column = np.unique(column, return_inverse=True)
-            k = distinct.size
+            n_states = int(distinct.size)
         lowest = MISSING if column.size and column.min() < 0 else 0
-        radix = int(k) - lowest
+        radix = n_states - lowest
         if size * radix >= _LARGEST_KEY:
             ranks, key = np.unique(key, return_inverse=True)
             size = int(ranks.size)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.likelihood.columns import TargetColumns, family_cells
+from dosift.likelihood.columns import TargetColumns
 from dosift.likelihood.completions import complete
 from dosift.likelihood.factors import MechanismFactors
 from dosift.model.mechanism import System, Values, has_missing

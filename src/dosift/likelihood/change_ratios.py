@@ -102,7 +102,7 @@ class StateRatios:
         sums = np.bincount(only, weights=first * inverse, minlength=self.n_changes)
         inverse *= inverse
         squares = np.bincount(only, weights=second * inverse, minlength=self.n_changes)
-        return sums, squares
+        return np.asarray(sums, dtype=np.float64), np.asarray(squares, dtype=np.float64)
 
     def reachable(self) -> Ints:
         """Positions of the states that some row has."""

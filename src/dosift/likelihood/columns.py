@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from dosift.likelihood.factors import MechanismFactors
 from dosift.model.categorical import CategoricalMechanism
-from dosift.model.mechanism import System
 from dosift.model.network import Network
 
 Floats = NDArray[np.float64]
@@ -75,11 +74,11 @@ class TargetColumns:
 
     Attributes
     ----------
-    network : System
+    network : Network
     targets : ndarray of int, shape (n_targets, n_variables)
     """
 
-    network: System
+    network: Network
     targets: Ints
 
     @cached_property

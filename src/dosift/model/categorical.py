@@ -123,7 +123,7 @@ class CategoricalMechanism:
         return replace(self, table=np.where(np.isnan(table), self.table, table))
 
     def scores(self, values: Values) -> Floats:
-        """Derivatives by the entries of the table; the last of each row makes up the sum."""
+        """Return derivatives by the entries of the table; the last of each row makes up the sum."""
         n_rows, k = self.table.shape
         cells = self.cells(values)
         row, state = cells // k, cells % k

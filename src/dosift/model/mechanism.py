@@ -118,7 +118,7 @@ class Mechanism(Protocol):
         """
 
     def scores(self, values: Values) -> Floats:
-        """Derivatives of the log-density by the free parameters.
+        """Return derivatives of the log-density by the free parameters.
 
         Returns
         -------

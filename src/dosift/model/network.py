@@ -326,16 +326,7 @@ class Network:
         float
             In nats; 0 for a network that was not learned.
         """
-        total = 0.0
-        if self.control is None:
-            return total
-        for table, counts in zip(self.tables, self.control.counts, strict=True):
-            with np.errstate(divide="ignore"):
-                logs = np.log(table)
-            weight = counts + self.control.prior
-            used = weight > 0
-            total += float(weight[used] @ logs[used])
-        return total
+        return 0.0 if self.control is None else log_prior_of_tables(self.tables, self.control)
 
     def taught(
         self,
@@ -374,6 +365,29 @@ class Network:
 
     def __repr__(self) -> str:
         return f"Network({self.n_variables} variables, {len(self.edges)} edges)"
+
+
+def log_prior_of_tables(tables: Sequence[NDArray[np.float64]], control: ControlCounts) -> float:
+    """Log-likelihood of the control rows plus the logarithm of the prior, up to a constant.
+
+    Parameters
+    ----------
+    tables : sequence of ndarray
+    control : ControlCounts
+
+    Returns
+    -------
+    float
+        In nats.
+    """
+    total = 0.0
+    for table, counts in zip(tables, control.counts, strict=True):
+        with np.errstate(divide="ignore"):
+            logs = np.log(table)
+        weight = counts + control.prior
+        used = weight > 0
+        total += float(weight[used] @ logs[used])
+    return total
 
 
 def without_negligible(network: Network) -> Network:

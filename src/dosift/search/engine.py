@@ -14,7 +14,7 @@ from dosift.data.configurations import MISSING as FREE
 from dosift.data.configurations import Configurations, collapse, thin
 from dosift.errors import InputError
 from dosift.likelihood.factors import MechanismFactors
-from dosift.likelihood.rates import family_counts, reference_log_likelihood
+from dosift.likelihood.rates import undisturbed_log_likelihood
 from dosift.likelihood.weights import DEFAULT_GAP
 from dosift.model.network import Network
 from dosift.search.certificate import Certificate
@@ -146,7 +146,7 @@ def prepare(
     -------
     PreparedSearch
     """
-    known = constraints or Constraints.none(network.cardinalities)
+    known = constraints or Constraints.none(network.n_changes)
     allowed = set(range(network.n_variables) if variables is None else variables)
     needed = allowed.union(*(network.parents[i] for i in allowed))
     searched = np.array([i for i in network.order if i in allowed], dtype=np.int64)
@@ -161,9 +161,10 @@ def prepare(
     codes = np.zeros((len(ordered), network.n_variables), dtype=ordered.dtype, order="F")
     codes[:, closure] = ordered
     factors = MechanismFactors(network, codes, tuple(int(i) for i in searched))
-    score = known.score(projected.total, network.cardinalities, searched)
+    score = known.score(projected.total, network.n_changes, searched)
+    score = score.of_changes([network.libraries[i] for i in searched])
     dense = None
-    if searched.size == network.n_variables:
+    if searched.size == network.n_variables and factors.is_exclusive:
         dense = partial(_inverse_mechanisms, network, searched)
     problem = SearchProblem(factors, projected.counts, score, dense, known.restricted(searched))
     return PreparedSearch(problem, searched, closure, first_difference)
@@ -178,7 +179,8 @@ def _inverse_mechanisms(network: Network, order: NDArray[np.int64]) -> list[Floa
         codes = np.zeros((cells.shape[1], network.n_variables), dtype=np.int64)
         codes[:, order[: j + 1]] = cells.T
         # No row lies in a cell of probability zero where this is used, so 0 stands for 1 / 0.
-        cell = network.tables[i][network.parent_rows(int(i), codes), codes[:, i]]
+        mechanism = network.mechanisms[i]
+        cell = mechanism.table.ravel()[mechanism.cells(codes)]
         out.append(np.divide(1.0, cell, out=np.zeros_like(cell), where=cell > 0))
     return out
 
@@ -208,7 +210,7 @@ class TargetSearch:
         tell: Progress,
         constraints: Constraints | None = None,
     ) -> None:
-        self.constraints = constraints or Constraints.none(network.cardinalities)
+        self.constraints = constraints or Constraints.none(network.n_changes)
         self.network = network
         self.configurations = configurations
         self.max_size = max_size
@@ -278,7 +280,7 @@ class TargetSearch:
         chosen = screen_variables(self.network, codes, counts)
         # Where all targets can be priced at once, variables that cannot be set stay, because the
         # rows then have no cause outside the problem.
-        if float(np.prod(self.network.cardinalities + 1.0)) > ENUMERABLE:
+        if float(np.prod(self.network.n_changes + 1.0)) > ENUMERABLE:
             chosen = self._manipulable(chosen)
         return chosen
 
@@ -405,7 +407,7 @@ def find_targets(
     SearchResult
     """
     tell = progress or _silent
-    known = constraints or Constraints.none(network.cardinalities)
+    known = constraints or Constraints.none(network.n_changes)
     if known.rest <= NOTHING_LEFT:
         given = describe(network, configurations, known.known, known.known_weights)
         return replace(given, gap=0.0)  # no other weights are possible
@@ -419,7 +421,7 @@ def find_targets(
             return _of_possible_rows(
                 network, configurations, targets, max_size, refine, gap, progress, known
             )
-        if refine and network.control is not None:
+        if refine and network.learns:
             whole, weights = prepared.problem.whole(fit)
             targets = prepared.to_network(whole, network.n_variables)
             joint = _refine(network, configurations, targets, weights, max_size, tell, known)
@@ -532,7 +534,7 @@ def describe(
         log_likelihood = float(problem.counts @ np.log(mixture)) + _reference_log_likelihood(
             network, configurations.codes, configurations.counts, problem
         )
-    cost = float(problem.score.costs(prepared.from_network(targets)).sum())
+    cost = problem.score.total(prepared.from_network(targets))
     rank = np.lexsort([*targets.T[::-1], -weights])
     return SearchResult(
         network=network,
@@ -590,6 +592,5 @@ def _reference_log_likelihood(
     network: Network, codes: Ints, counts: Floats, problem: SearchProblem
 ) -> float:
     """Log-likelihood that a problem's columns are relative to, over all rows."""
-    families = (family_counts(network, i, codes, counts) for i in range(network.n_variables))
     scaled = float(problem.counts @ problem.factors.log_scale)
-    return scaled + reference_log_likelihood(network, families)
+    return scaled + undisturbed_log_likelihood(network, codes, counts)

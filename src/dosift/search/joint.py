@@ -17,10 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.data.configurations import Configurations
-from dosift.learning.tables import tables_of
 from dosift.likelihood.assignment import Assignment, assign
-from dosift.likelihood.rates import family_counts
-from dosift.model.network import ControlCounts, Network
+from dosift.model.network import ControlCounts, Network, log_prior_of_tables
 from dosift.search.constraints import Constraints, solve_constrained
 from dosift.search.moves import merges
 
@@ -82,15 +80,14 @@ class JointFitter:
         constraints: Constraints | None = None,
         learners: Sequence[int] | None = None,
     ) -> None:
-        self._constraints = constraints or Constraints.none(network.cardinalities)
-        if network.control is None:
+        self._constraints = constraints or Constraints.none(network.n_changes)
+        if not network.learns:
             raise ValueError("the network does not remember control counts")
-        self._control: ControlCounts = network.control
         self._configurations = configurations
         self._learners = range(network.n_variables) if learners is None else learners
-        self._score = self._constraints.score(
-            configurations.total, network.cardinalities, np.arange(network.n_variables)
-        )
+        every = np.arange(network.n_variables)
+        score = self._constraints.score(configurations.total, network.n_changes, every)
+        self._score = score.of_changes(network.libraries)
 
     def fit(self, network: Network, targets: Ints, weights: Floats) -> JointFit:
         """Raise the joint objective from a start until a step of EM hardly helps.
@@ -115,7 +112,7 @@ class JointFitter:
             if value - before < _EM_RISE:
                 break
         kept = (weights > 0) | self._constraints.protects(targets)
-        score = value - float(self._score.costs(targets[kept]).sum())
+        score = value - self._score.total(targets[kept])
         found = Assignment(
             found.columns[:, kept], found.mixture, weights[kept], found.log_reference
         )
@@ -173,7 +170,7 @@ class JointFitter:
         scaled = fit.found.columns * scale[:, None]
         inverse = np.linalg.pinv(scaled.T @ scaled, hermitian=True)
         loss = fit.weights**2 / (2 * np.maximum(np.diag(inverse), 1e-300))
-        net = loss - self._score.costs(fit.targets)
+        net = loss - self._score.savings(fit.targets)
         net[self._constraints.protects(fit.targets)] = np.inf
         if self._free(fit).sum() <= 1:
             net[:] = np.inf  # what known weights leave must go somewhere
@@ -194,23 +191,14 @@ class JointFitter:
         fixed = self._constraints.fixed(targets)
         solution = solve_constrained(found.columns, counts, fixed, start, accuracy)
         found = Assignment(found.columns, solution.mixture, solution.weights, found.log_reference)
-        value = float(counts @ found.log_probability) + log_prior(network, self._control)
+        value = float(counts @ found.log_probability) + network.log_prior()
         return network, solution.weights, value, found
 
     def _teach(self, network: Network, targets: Ints, found: Assignment) -> Network:
-        """One step of EM for the tables."""
+        """One step of EM for the mechanisms, and for changes that have free parameters."""
         codes, counts = self._configurations.codes, self._configurations.counts
         posterior = found.posterior * counts[:, None]
-        counted = [
-            self._control.counts[i]
-            + family_counts(network, i, codes, posterior @ (targets[:, i] < 0))
-            for i in self._learners
-        ]
-        tables = list(network.tables)
-        for i, new in zip(self._learners, tables_of(counted, self._control.prior), strict=True):
-            # Without a prior, a parent configuration that nobody saw keeps what it had.
-            tables[i] = np.where(np.isnan(new), tables[i], new)
-        return network.with_tables(tables)
+        return network.taught(codes, targets, posterior, self._learners)
 
 
 def log_prior(network: Network, control: ControlCounts) -> float:
@@ -226,11 +214,4 @@ def log_prior(network: Network, control: ControlCounts) -> float:
     float
         In nats.
     """
-    total = 0.0
-    for table, counts in zip(network.tables, control.counts, strict=True):
-        with np.errstate(divide="ignore"):
-            logs = np.log(table)
-        weight = counts + control.prior
-        used = weight > 0
-        total += float(weight[used] @ logs[used])
-    return total
+    return log_prior_of_tables(network.tables, control)

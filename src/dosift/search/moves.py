@@ -78,7 +78,7 @@ def rank_moves(problem: SearchProblem, fit: Fit, priced: Priced) -> list[Move]:
     stages, chosen = np.nonzero(worth)
     values = np.full(worth.shape, -np.inf)
     values[stages, chosen] = model.value_after(chosen, second, stages)
-    values -= problem.score.costs(targets)
+    values -= problem.score.additions(targets, fit.targets)
     n_dropped = values.argmax(axis=0)
     promise = values.max(axis=0)
     return [

@@ -79,10 +79,12 @@ def prune(problem: SearchProblem, fit: Fit, costs: Floats | None = None) -> Fit:
 
     def cost_of(current: Fit) -> Floats:
         if price is None:
-            return problem.score.costs(current.targets)
+            return problem.score.savings(current.targets)
         return np.array([price[t.tobytes()] for t in current.targets])
 
     def value(current: Fit) -> float:
+        if price is None:
+            return current.log_likelihood - problem.score.total(current.targets)
         return current.log_likelihood - float(cost_of(current).sum())
 
     protects = problem.constraints.protects

@@ -46,7 +46,7 @@ def screen_variables(network: Network, codes: Ints, counts: Floats) -> tuple[int
         Positions of the variables; all that have a choice of states in small networks.
     """
     if network.n_variables <= SCREEN_FROM:
-        return tuple(np.flatnonzero(network.cardinalities > 1).tolist())
+        return network.changeable
     families = (family_counts(network, i, codes, counts) for i in range(network.n_variables))
     return screen_families(network, families)
 
