@@ -15,6 +15,7 @@ from dosift.inference.weight_posterior import (
     posterior_given_targets,
     weight_posterior,
 )
+from dosift.model.mechanism import has_missing
 from dosift.model.network import Network
 from dosift.search.undecided import Candidates
 
@@ -105,7 +106,7 @@ def believe(
     m = weights.size
     mixture = columns[:, :m] @ weights
     relative = columns / mixture[:, None]
-    if network.control is None or (codes < 0).any():
+    if not network.learns or has_missing(codes):
         information = (relative * counts[:, None]).T @ relative
     else:
         information = information_with_tables(
