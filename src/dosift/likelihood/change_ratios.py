@@ -19,6 +19,9 @@ Ints = NDArray[np.integer]
 Bools = NDArray[np.bool_]
 Rows = NDArray[np.int64]
 
+#: Nats by which a row may speak for the likeliest of a variable's mechanisms and against another.
+_MOST_EVIDENCE = 50.0
+
 
 class ChangeRatios(Protocol):
     """Likelihood ratios of the changes of one variable on rows."""
@@ -123,26 +126,8 @@ class DenseRatios:
 
     def __init__(self, log_ratio: Floats) -> None:
         self._log_ratio = log_ratio
-        with np.errstate(over="ignore"):  # used only where no row is scaled
-            self._ratio = np.exp(log_ratio)
+        self._ratio = np.exp(log_ratio)
         self.n_changes = int(log_ratio.shape[1])
-
-    @classmethod
-    def of(cls, mechanism: Mechanism, library: Library, values: Values, log: Floats) -> DenseRatios:
-        """Compute the ratios of a library of changes.
-
-        Parameters
-        ----------
-        mechanism : Mechanism
-        library : Library
-        values : ndarray, shape (n_rows, n_variables)
-        log : ndarray, shape (n_rows,)
-            Log-density without a change, 0 where that is minus infinity.
-        """
-        out = np.empty((len(values), len(library)), order="F")
-        for position, change in enumerate(library[:]):
-            out[:, position] = change.applied(mechanism).log_density(values) - log
-        return cls(out)
 
     def restricted(self, rows: Rows) -> DenseRatios:
         """Return the ratios of some rows."""
@@ -178,3 +163,37 @@ class DenseRatios:
         """Positions of the changes that fit some row."""
         out: Ints = np.flatnonzero(~np.isneginf(self._log_ratio).all(axis=0))
         return out
+
+
+def dense_ratios(
+    mechanism: Mechanism, library: Library, values: Values
+) -> tuple[Floats, DenseRatios]:
+    """Compute what each change of a variable does to the likelihood of each row.
+
+    A row of a count of thousands may be e^1000 times likelier under one mechanism than under
+    another, and no number holds the square of that. So densities are raised to e^-50 of that of the
+    likeliest mechanism, which leaves them normalised to within e^-50 for each change, keeps apart
+    what is likely from what is not, and forgets only the order of what is hopeless.
+
+    Parameters
+    ----------
+    mechanism : Mechanism
+    library : Library
+    values : ndarray, shape (n_rows, n_variables)
+
+    Returns
+    -------
+    log_factor : ndarray, shape (n_rows,)
+        Log-density without a change; minus infinity where it is zero.
+    ratios : DenseRatios
+        Relative to that; to 1 where it is zero.
+    """
+    logs = np.empty((len(values), len(library) + 1), order="F")
+    logs[:, -1] = mechanism.log_density(values)
+    for position, change in enumerate(library[:]):
+        logs[:, position] = change.applied(mechanism).log_density(values)
+    least = logs.max(axis=1, keepdims=True) - _MOST_EVIDENCE
+    np.maximum(logs, least, out=logs, where=~np.isneginf(logs))
+    log_factor = logs[:, -1].copy()
+    base = np.where(np.isneginf(log_factor), 0.0, log_factor)
+    return log_factor, DenseRatios(np.asfortranarray(logs[:, :-1] - base[:, None]))

@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.likelihood.change_ratios import ChangeRatios, DenseRatios, StateRatios
+from dosift.likelihood.change_ratios import ChangeRatios, DenseRatios, StateRatios, dense_ratios
 from dosift.model.mechanism import System, Values
 
 Floats = NDArray[np.float64]
@@ -76,13 +76,14 @@ class MechanismFactors:
         dense: dict[int, DenseRatios] = {}
         for j, i in enumerate(kept):
             mechanism = network.mechanisms[i]
-            log_factor = mechanism.log_density(codes)
+            if libraries[i].is_exclusive:
+                log_factor = mechanism.log_density(codes)
+            else:
+                log_factor, dense[j] = dense_ratios(mechanism, libraries[i], codes)
             if not mechanism.is_positive:
                 zeros[:, j] = np.isneginf(log_factor)
                 log_factor[zeros[:, j]] = 0.0
             self.log_factor[:, j] = log_factor
-            if not libraries[i].is_exclusive:
-                dense[j] = DenseRatios.of(mechanism, libraries[i], codes, log_factor)
         if dense:
             self.codes: Ints = np.full((n_rows, len(kept)), -1, dtype=np.int64, order="F")
             for j in set(range(len(kept))) - set(dense):
@@ -116,7 +117,7 @@ class MechanismFactors:
         excess = np.maximum(-logs.sum(axis=1) - _LARGEST_LOG, 0.0)
         self.log_scale = excess
         self._is_scaled = bool(excess.any())
-        with np.errstate(over="ignore"):  # used only where no row is scaled
+        with np.errstate(over="ignore"):  # used only where no row is scaled, and for do's
             self._inverse = np.exp(-self.log_factor)
         has_open = bool(self.codes.size and self.codes.min() < 0)
         self.ratios: tuple[ChangeRatios, ...] = tuple(

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.model.mechanism import System, Values
+from dosift.model.mechanism import Mechanism, Values
 from dosift.model.network import Network
 
 Floats = NDArray[np.float64]
@@ -78,12 +78,15 @@ def reference_log_likelihood(network: Network, families: Iterable[Floats]) -> fl
     return total
 
 
-def undisturbed_log_likelihood(network: System, values: Values, counts: Floats) -> float:
-    """Log-likelihood of rows under the undisturbed system, its zero factors left out.
+def undisturbed_log_likelihood(
+    mechanisms: Iterable[Mechanism], values: Values, counts: Floats
+) -> float:
+    """Log-likelihood of some variables when nothing is changed, its zero factors left out.
 
     Parameters
     ----------
-    network : System
+    mechanisms : iterable of Mechanism
+        Of these variables.
     values : ndarray, shape (n_rows, n_variables)
         Without missing values.
     counts : ndarray, shape (n_rows,)
@@ -91,10 +94,10 @@ def undisturbed_log_likelihood(network: System, values: Values, counts: Floats) 
     Returns
     -------
     float
-        In nats: what columns of likelihood ratios are relative to, over all rows.
+        In nats.
     """
     total = 0.0
-    for mechanism in network.mechanisms:
+    for mechanism in mechanisms:
         logs = mechanism.log_density(values)
         if not mechanism.is_positive:
             logs[np.isneginf(logs)] = 0.0

@@ -592,5 +592,6 @@ def _reference_log_likelihood(
     network: Network, codes: Ints, counts: Floats, problem: SearchProblem
 ) -> float:
     """Log-likelihood that a problem's columns are relative to, over all rows."""
-    scaled = float(problem.counts @ problem.factors.log_scale)
-    return scaled + undisturbed_log_likelihood(network, codes, counts)
+    own = float(problem.counts @ problem.factors.log_base())
+    others = (network.mechanisms[i] for i in network.order if i not in problem.factors.variables)
+    return own + undisturbed_log_likelihood(others, codes, counts)
