@@ -89,7 +89,14 @@ class Fold:
         expected = float(statistics[0, 1])
         if not self.is_free or expected <= 0:
             return self
-        return replace(self, factor=self.factor * max(1.0 + float(statistics[0, 0]) / expected, 0.01))
+        return replace(
+            self, factor=self.factor * max(1.0 + float(statistics[0, 0]) / expected, 0.01)
+        )
+
+    def scores(self, mechanism: Mechanism, values: Values) -> Floats:
+        changed = self.applied(mechanism)
+        residual = values[:, changed.variable] - changed.mean(values)
+        return residual[:, None] / self.factor * np.ones((1, self.n_free))
 
     def text(self, variable: str) -> str:
         return f"{variable}*{self.factor:.3g}"
@@ -107,7 +114,8 @@ def chain(
     mechanisms = []
     for i in range(n):
         parents = tuple(
-            int(p) for p in np.sort(rng.choice(i, size=min(i, int(rng.integers(1, 3))), replace=False))
+            int(p)
+            for p in np.sort(rng.choice(i, size=min(i, int(rng.integers(1, 3))), replace=False))
         )
         slopes = rng.uniform(0.2, 0.5, len(parents)) * rng.choice([-1.0, 1.0], len(parents))
         intercept = np.log(rng.uniform(*level)) - np.log1p(np.mean(level)) * slopes.sum()

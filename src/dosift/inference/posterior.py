@@ -15,7 +15,8 @@ from dosift.inference.weight_posterior import (
     posterior_given_targets,
     weight_posterior,
 )
-from dosift.model.mechanism import has_missing
+from dosift.model.mechanism import Values, has_missing
+from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.search.undecided import Candidates
 
@@ -66,8 +67,8 @@ class Belief:
 
 
 def believe(
-    network: Network,
-    codes: Ints,
+    network: Network | MechanismNetwork,
+    codes: Values,
     counts: Floats,
     targets: Ints,
     weights: Floats,
@@ -81,9 +82,9 @@ def believe(
 
     Parameters
     ----------
-    network : Network
+    network : Network or MechanismNetwork
         That the mixture refers to.
-    codes : ndarray of int, shape (n_configurations, n_variables)
+    codes : ndarray, shape (n_configurations, n_variables)
     counts : ndarray, shape (n_configurations,)
     targets : ndarray of int, shape (n_targets, n_variables)
         Components, then candidates.

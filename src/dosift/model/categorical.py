@@ -179,6 +179,10 @@ class SetState:
         """Return the same: nothing is free."""
         return self
 
+    def scores(self, mechanism: Mechanism, values: Values) -> Floats:
+        """Return no derivatives: nothing is free."""
+        return np.zeros((len(values), 0))
+
     def text(self, variable: str) -> str:
         """Write the change of a variable as a target does."""
         return str(do({variable: self.state}))[len("do(") : -1]

@@ -137,8 +137,8 @@ class Change(Protocol):
     def keeps_mechanism(self) -> bool:
         """Whether the mechanism's parameters are still at work, so that changed rows teach them.
 
-        If so, :meth:`applied` returns a mechanism whose statistics are those of the old one's
-        parameters.
+        If so, :meth:`applied` returns a mechanism whose statistics and scores are those of the old
+        one's parameters.
         """
 
     def applied(self, mechanism: Mechanism) -> Mechanism:
@@ -153,6 +153,14 @@ class Change(Protocol):
             The unchanged one.
         statistics : ndarray
             Of the rows that the change produced, by the statistics of ``applied(mechanism)``.
+        """
+
+    def scores(self, mechanism: Mechanism, values: Values) -> Floats:
+        """Return derivatives of the log-density under the change by its free parameters.
+
+        Returns
+        -------
+        ndarray, shape (n_rows, n_free)
         """
 
     def text(self, variable: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from dosift.model.mechanism import (
     Ints,
     Library,
     Mechanism,
+    System,
     Values,
     topological_order,
 )
@@ -177,6 +179,10 @@ class MechanismNetwork:
                     mechanism = self.libraries[i][int(position)].applied(mechanism)
                 values[rows, i] = mechanism.draw(values[rows], rng)
         return values, component.astype(np.int64)
+
+
+if TYPE_CHECKING:
+    _: type[System] = MechanismNetwork
 
 
 def _taught_library(
