@@ -56,6 +56,7 @@ class MechanismFactors:
 
     Examples
     --------
+    >>> from dosift.model import Network
     >>> network = Network.from_tables({"a": ["0", "1"]}, {}, {"a": [0.25, 0.75]})
     >>> factors = MechanismFactors(network, np.array([[0], [1]]))
     >>> factors.columns(np.array([[-1], [0], [1]])).round(3)
