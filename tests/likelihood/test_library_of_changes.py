@@ -18,6 +18,8 @@ import dosift
 from dosift.data import collapse
 from dosift.data.configurations import Configurations
 from dosift.inference import Belief, believe
+from dosift.inference.network_error import information_with_tables
+from dosift.learning.tables import learn_from_codes
 from dosift.likelihood.assignment import Assignment, assign
 from dosift.likelihood.factors import MechanismFactors
 from dosift.model.mechanism import Changes, System
@@ -25,8 +27,10 @@ from dosift.model.mechanism_network import ControlRows, MechanismNetwork
 from dosift.model.random_problems import random_mixture, random_network
 from dosift.model.simulate import sample_codes
 from dosift.search.engine import SearchResult, describe, find_targets, prepare
+from dosift.search.pricing import NeighbourPricer
 from dosift.search.problem import SearchProblem
-from poisson_counts import Fold, chain, random_targets
+from dosift.search.undecided import log_evidence
+from poisson_counts import Fold, PoissonMechanism, chain, random_targets
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -347,3 +351,93 @@ def test_structural_zeros_are_those_of_tables() -> None:
         sparse, dense = MechanismFactors(network, every), MechanismFactors(general, every)
         assert (dense.zeros == sparse.zeros).all()
         assert dense.columns(targets) == pytest.approx(sparse.columns(targets), rel=1e-12)
+
+
+def test_changes_that_may_all_be_true_are_told_apart_by_more_names() -> None:
+    network = chain(3, np.random.default_rng(0))
+    rows = collapse(np.zeros((100, 3)), network.cardinalities)
+    score = prepare(network, rows).problem.score
+    sizes = score.costs(np.array([[-1, -1, -1], [0, -1, -1], [0, 0, -1]]))
+    # Four changes of each of three variables, none of them redundant as one of all do's is.
+    assert sizes[1] - sizes[0] == pytest.approx(np.log(3 * 4))
+    assert sizes[2] - sizes[1] == pytest.approx(np.log(4))
+
+
+def test_neighbours_are_priced_by_definition() -> None:
+    network, targets, weights, rows = problem(0)
+    problem_ = prepare(network, rows).problem
+    fit = problem_.fit(targets, weights)
+    priced = NeighbourPricer(problem_, 2).near(fit)
+    relative = problem_.columns(priced.targets) / fit.mixture[:, None]
+    assert priced.gradient == pytest.approx(fit.counts @ relative / problem_.n_rows, rel=1e-9)
+    assert priced.curvature == pytest.approx(fit.counts @ relative**2, rel=1e-9)
+
+
+def test_rows_out_of_range_are_scaled() -> None:
+    n = 20
+    mechanisms = tuple(PoissonMechanism(i, (), (3.0,)) for i in range(n))
+    network = MechanismNetwork(mechanisms, (Changes((Fold(0.2), Fold(5.0))),) * n)
+    values = np.concatenate([np.full((1, n), 100.0), np.full((1, n), 20.0)])
+    factors = MechanismFactors(network, values)
+    assert factors.log_scale[0] > 0
+    targets = np.array([np.full(n, 1), np.append(np.full(n - 1, 1), -1), np.full(n, -1)])
+    log = np.log(factors.columns(targets[:2])[0]) + factors.log_base()[0]
+    expected = [np.log(likelihood(network, t, values)[0]) for t in targets[:2]]
+    assert log[0] == pytest.approx(expected[0], abs=1e-6)
+    assert expected[1] <= log[1] == pytest.approx(log[0] - 50.0)  # one variable is hopeless
+    assert factors.column(targets[2]) == pytest.approx([0.0, 1.0], abs=1e-100)
+
+
+def test_em_comes_to_rest_where_the_joint_likelihood_is_largest() -> None:
+    _, network, targets, weights, rows = free_problem(1, 500, (8.0, 20.0))
+    every = range(network.n_variables)
+
+    def value(system: MechanismNetwork) -> float:
+        found = assign(system, targets, weights, rows.codes)
+        return float(rows.counts @ found.log_probability) + system.log_prior()
+
+    for _ in range(150):
+        found = assign(network, targets, weights, rows.codes)
+        posterior = found.posterior * rows.counts[:, None]
+        network = network.taught(rows.codes, targets, posterior, every)
+    best = value(network)
+    for i, mechanism in enumerate(network.mechanisms):
+        for j in range(mechanism.n_free):
+            for step in (-0.004, 0.004):
+                moved = np.array(mechanism.coefficients)
+                moved[j] += step
+                other = [*network.mechanisms]
+                other[i] = replace(mechanism, coefficients=tuple(moved.tolist()))
+                assert value(replace(network, mechanisms=tuple(other))) < best
+
+
+@pytest.mark.parametrize("refined", [True, False])
+def test_scores_of_tables_take_as_much_information_as_tables_do(refined: bool) -> None:
+    rng = np.random.default_rng(5)
+    true = random_network(3, random_state=rng)
+    targets, weights = random_mixture(true, 4, random_state=rng).to_codes(true)
+    nothing = np.full((1, 3), -1)
+    control, _ = sample_codes(true, nothing, np.ones(1), 3000, rng)
+    codes, _ = sample_codes(true, targets, weights, 800, rng)
+    learned_network = learn_from_codes(true.variables, true.parents, control, 0.0)
+    general = MechanismNetwork(
+        learned_network.mechanisms, learned_network.libraries, ControlRows(control, np.ones(3000))
+    )
+    assert learned_network.is_positive
+    found = assign(learned_network, targets, weights, codes)
+    relative = found.columns / found.mixture[:, None]
+    first, second = (
+        information_with_tables(one, codes, np.ones(800), targets, relative, weights, refined)
+        for one in (learned_network, general)
+    )
+    known = relative.T @ relative
+    assert second == pytest.approx(first, rel=1e-6, abs=1e-6 * np.abs(first).max())
+    assert np.abs(first - known).max() > 1e-3 * np.abs(known).max()
+
+
+def test_the_evidence_for_a_target_that_no_row_asks_for() -> None:
+    slope, curvature = np.array([-4000.0, -4000.0, -50.0]), np.array([1e-250, 0.0, 2.0])
+    grid = np.linspace(0.0, 1.0, 2_000_001)
+    exact = np.log(np.trapezoid(np.exp(-50.0 * grid - grid**2), grid))
+    expected = [-np.log(4000.0), -np.log(4000.0), exact]
+    assert log_evidence(slope, curvature) == pytest.approx(expected, abs=1e-5)

@@ -53,7 +53,8 @@ def collapse(
     Parameters
     ----------
     codes : ndarray, shape (n_rows, n_variables)
-        State codes, -1 for missing; or numbers.
+        State codes, -1 for missing; or numbers, NaN for missing (also among codes in a table of
+        numbers).
     cardinalities : ndarray of int, shape (n_variables,)
         Number of states of each variable; 0 where its values are numbers, which are ranked.
     sample_weight : array-like, shape (n_rows,), optional
@@ -141,6 +142,8 @@ def _row_keys(
         if n_states == 0:
             distinct, column = np.unique(column, return_inverse=True)
             n_states = int(distinct.size)
+        elif np.issubdtype(column.dtype, np.floating):
+            column = np.nan_to_num(column, nan=MISSING).astype(np.int64)
         lowest = MISSING if column.size and column.min() < 0 else 0
         radix = n_states - lowest
         if size * radix >= _LARGEST_KEY:
