@@ -18,6 +18,7 @@ import dosift
 from dosift.data import collapse
 from dosift.data.configurations import Configurations
 from dosift.inference import Belief, believe
+from dosift.inference.mechanism_error import information_by_scores
 from dosift.inference.network_error import information_with_tables
 from dosift.learning.tables import learn_from_codes
 from dosift.likelihood.assignment import Assignment, assign
@@ -429,10 +430,9 @@ def test_scores_of_tables_take_as_much_information_as_tables_do(refined: bool) -
     assert learned_network.is_positive
     found = assign(learned_network, targets, weights, codes)
     relative = found.columns / found.mixture[:, None]
-    first, second = (
-        information_with_tables(one, codes, np.ones(800), targets, relative, weights, refined)
-        for one in (learned_network, general)
-    )
+    rows = (codes, np.ones(800), targets, relative, weights, refined)
+    first = information_with_tables(learned_network, *rows)
+    second = information_by_scores(general, *rows)
     known = relative.T @ relative
     assert second == pytest.approx(first, rel=1e-6, abs=1e-6 * np.abs(first).max())
     assert np.abs(first - known).max() > 1e-3 * np.abs(known).max()

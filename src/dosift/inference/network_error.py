@@ -1,8 +1,7 @@
 """What the error of a learned network takes from the information on the weights.
 
 Pure array code. The tables are parameters like the weights. Eliminating them from the observed
-information of both (a Schur complement) leaves what is known of the weights. The parameters of
-other mechanisms and of changes are eliminated in the same way, by their scores. The information
+information of both (a Schur complement) leaves what is known of the weights. The information
 between tables of different variables is left out: it is nonzero only through rows whose target is
 in doubt, and would cost the square of the number of table entries.
 """
@@ -10,14 +9,11 @@ in doubt, and would cost the square of the number of table entries.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dosift.likelihood.rates import family_counts
-from dosift.model.mechanism import Values
-from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 
 Floats = NDArray[np.float64]
@@ -28,8 +24,8 @@ _LEAST_LEFT = 1e-3
 
 
 def information_with_tables(
-    network: Network | MechanismNetwork,
-    codes: Values,
+    network: Network,
+    codes: Ints,
     counts: Floats,
     targets: Ints,
     relative: Floats,
@@ -40,9 +36,9 @@ def information_with_tables(
 
     Parameters
     ----------
-    network : Network or MechanismNetwork
-        With the control counts (or rows) that it was learned from.
-    codes : ndarray, shape (n_configurations, n_variables)
+    network : Network
+        With the control counts that its tables were learned from.
+    codes : ndarray of int, shape (n_configurations, n_variables)
     counts : ndarray, shape (n_configurations,)
     targets : ndarray of int, shape (n_targets, n_variables)
         Components, then candidates.
@@ -58,11 +54,8 @@ def information_with_tables(
     ndarray, shape (n_targets, n_targets)
     """
     known = (relative * counts[:, None]).T @ relative
-    if not network.learns:
+    if network.control is None:
         return np.asarray(known)
-    if isinstance(network, MechanismNetwork):
-        rows = _Rows(codes, counts, targets, relative, relative[:, : weights.size] * weights)
-        return _information_by_scores(network, rows, known, refined)
     left_alone = posterior_left_alone(targets[: weights.size], weights, relative)
     sums = table_sums(network, codes, counts, targets, relative, left_alone, refined)
     return information_from_sums(network, known, sums, refined)
@@ -151,100 +144,7 @@ def information_from_sums(
         lost += _table_part(table, own, part[:-1].reshape(-1, *table.shape))
     if refined:
         return _remaining(known, lost)
-    return _with_outside_error(known, lost)
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """Rows with what targets make of them.
-
-    Attributes
-    ----------
-    values : ndarray, shape (n_rows, n_variables)
-    counts : ndarray, shape (n_rows,)
-    targets : ndarray of int, shape (n_targets, n_variables)
-        Components, then candidates.
-    relative : ndarray, shape (n_rows, n_targets)
-        Their likelihoods over the mixture's.
-    posterior : ndarray, shape (n_rows, n_components)
-    """
-
-    values: Values
-    counts: Floats
-    targets: Ints
-    relative: Floats
-    posterior: Floats
-
-
-def _information_by_scores(
-    network: MechanismNetwork, rows: _Rows, known: Floats, refined: bool
-) -> Floats:
-    """Eliminate the parameters of mechanisms, and of changes if they were refined.
-
-    With ``d_t`` the scores under target t and ``d`` their mean over the posterior of a row, the
-    information between its weight and the parameters is the sum of ``r_t (d - d_t)``, and that of
-    the parameters of ``d d'``, as the curvature of the components has the mean ``-d_t d_t'``.
-    """
-    lost = np.zeros_like(known)
-    m = rows.posterior.shape[1]
-    for i in range(network.n_variables):
-        scores, of_control = _scores(network, i, rows, refined)
-        mean = np.zeros((len(rows.values), len(of_control)))
-        for position, own in scores.items():
-            share = rows.posterior @ (rows.targets[:m, i] == position)
-            mean += share[:, None] * own
-        weighted = rows.relative * rows.counts[:, None]
-        cross = weighted.T @ mean
-        for position, own in scores.items():
-            makes = rows.targets[:, i] == position
-            cross[makes] -= weighted[:, makes].T @ own
-        information = of_control
-        if refined:
-            information = information + (mean * rows.counts[:, None]).T @ mean
-        lost += cross @ np.linalg.pinv(information, hermitian=True) @ cross.T
-    if refined:
-        return _remaining(known, lost)
-    return _with_outside_error(known, lost)
-
-
-def _scores(
-    network: MechanismNetwork, i: int, rows: _Rows, refined: bool
-) -> tuple[dict[int, Floats], Floats]:
-    """Scores of a variable's parameters under each of its changes, and their control information.
-
-    The parameters are those of the mechanism, where control rows taught it, and those of each
-    change that a component makes.
-    """
-    mechanism, library, control = network.mechanisms[i], network.libraries[i], network.control
-    n_own = 0 if control is None else mechanism.n_free
-    found = rows.targets[: rows.posterior.shape[1], i]
-    used = [int(position) for position in np.unique(found) if position >= 0]
-    ends = n_own + np.cumsum([library[p].n_free if refined else 0 for p in used], dtype=np.int64)
-    n_free = int(ends[-1]) if used else n_own
-    scores: dict[int, Floats] = {}
-    for position in map(int, np.unique(rows.targets[:, i])):
-        own = scores[position] = np.zeros((len(rows.values), n_free))
-        change = library[position] if position >= 0 else None
-        if n_own and (change is None or change.keeps_mechanism):
-            acting = mechanism if change is None else change.applied(mechanism)
-            own[:, :n_own] = acting.scores(rows.values)
-        if change is not None and position in used and refined and change.n_free:
-            end = int(ends[used.index(position)])
-            own[:, end - change.n_free : end] = change.scores(mechanism, rows.values)
-    information = np.zeros((n_free, n_free))
-    if control is not None:
-        taught = mechanism.scores(control.values)
-        information[:n_own, :n_own] = (taught * control.weights[:, None]).T @ taught
-    return scores, information
-
-
-def _with_outside_error(known: Floats, lost: Floats) -> Floats:
-    """Information where parameters come from control rows alone: their error adds to the weights'.
-
-    Parameters
-    ----------
-    known, lost : ndarray, shape (n_targets, n_targets)
-    """
+    # Tables from control rows alone: their error adds to the weights' own.
     inverse = np.linalg.pinv(known, hermitian=True)
     return np.asarray(np.linalg.pinv(inverse + inverse @ lost @ inverse, hermitian=True))
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.inference.mechanism_error import information_by_scores
 from dosift.inference.network_error import information_with_tables
 from dosift.inference.p_values import boundary_p_value, likelihood_ratio_p_values
 from dosift.inference.weight_posterior import (
@@ -109,6 +110,10 @@ def believe(
     relative = columns / mixture[:, None]
     if not network.learns or has_missing(codes):
         information = (relative * counts[:, None]).T @ relative
+    elif isinstance(network, MechanismNetwork):
+        information = information_by_scores(
+            network, codes, counts, targets, relative, weights, refined
+        )
     else:
         information = information_with_tables(
             network, codes, counts, targets, relative, weights, refined
