@@ -106,7 +106,7 @@ def prepare(
     -------
     PreparedSearch
     """
-    known = constraints or Constraints.none(network.cardinalities)
+    known = constraints or Constraints.none(network.n_changes)
     allowed = set(range(network.n_variables) if variables is None else variables)
     needed = allowed.union(*(network.parents[i] for i in allowed))
     searched = np.array([i for i in network.order if i in allowed], dtype=np.int64)
@@ -121,9 +121,10 @@ def prepare(
     codes = np.zeros((len(ordered), network.n_variables), dtype=ordered.dtype, order="F")
     codes[:, closure] = ordered
     factors = MechanismFactors(network, codes, tuple(int(i) for i in searched))
-    score = known.score(projected.total, network.cardinalities, searched)
+    score = known.score(projected.total, network.n_changes, searched)
+    score = score.of_changes([network.libraries[i] for i in searched])
     dense = None
-    if searched.size == network.n_variables:
+    if searched.size == network.n_variables and factors.is_exclusive:
         dense = partial(_inverse_mechanisms, network, searched)
     problem = SearchProblem(factors, projected.counts, score, dense, known.restricted(searched))
     return PreparedSearch(problem, searched, closure, first_difference)
@@ -138,7 +139,8 @@ def _inverse_mechanisms(network: Network, order: NDArray[np.int64]) -> list[Floa
         codes = np.zeros((cells.shape[1], network.n_variables), dtype=np.int64)
         codes[:, order[: j + 1]] = cells.T
         # No row lies in a cell of probability zero where this is used, so 0 stands for 1 / 0.
-        cell = network.tables[i][network.parent_rows(int(i), codes), codes[:, i]]
+        mechanism = network.mechanisms[i]
+        cell = mechanism.table.ravel()[mechanism.cells(codes)]
         out.append(np.divide(1.0, cell, out=np.zeros_like(cell), where=cell > 0))
     return out
 
@@ -168,7 +170,7 @@ class TargetSearch:
         tell: Progress,
         constraints: Constraints | None = None,
     ) -> None:
-        self.constraints = constraints or Constraints.none(network.cardinalities)
+        self.constraints = constraints or Constraints.none(network.n_changes)
         self.network = network
         self.configurations = configurations
         self.max_size = max_size
@@ -238,7 +240,7 @@ class TargetSearch:
         chosen = screen_variables(self.network, codes, counts)
         # Where all targets can be priced at once, variables that cannot be set stay, because the
         # rows then have no cause outside the problem.
-        if float(np.prod(self.network.cardinalities + 1.0)) > ENUMERABLE:
+        if float(np.prod(self.network.n_changes + 1.0)) > ENUMERABLE:
             chosen = self._manipulable(chosen)
         return chosen
 
@@ -374,7 +376,7 @@ def find_targets(
     SearchResult
     """
     tell = progress or _silent
-    known = constraints or Constraints.none(network.cardinalities)
+    known = constraints or Constraints.none(network.n_changes)
     evidence = Evidence.of_configurations(network, configurations)
     if known.rest <= NOTHING_LEFT:
         # No other weights are possible.
@@ -394,7 +396,7 @@ def find_targets(
             return _of_possible_rows(
                 network, configurations, targets, max_size, refine, gap, progress, known
             )
-        if refine and network.control is not None:
+        if refine and network.learns:
             whole, weights = prepared.problem.whole(fit)
             targets = prepared.to_network(whole, network.n_variables)
             joint = _refine(network, evidence, configurations, targets, weights, search)
@@ -441,7 +443,7 @@ def _finished(
         constraints=known,
         gap=fit.gap,
         converged=fit.converged,
-        cost=float(prepared.problem.score.costs(fit.targets).sum()),
+        cost=prepared.problem.score.total(fit.targets),
         neighbourhood=found,
     )
 
