@@ -18,7 +18,7 @@ from dosift.results.rows import RowJudge
 if TYPE_CHECKING:
     import polars as pl
 
-    from dosift.estimator import InterventionMixture
+    from dosift.results.fitted_model import FittedModel
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def _schema() -> dict[str, Any]:
     return {name: kinds[kind] for name, kind in _PANDAS.items()}
 
 
-def annotate(model: InterventionMixture, frame: Any, *, batch: str | None = None) -> Any:
+def annotate(model: FittedModel, frame: Any, *, batch: str | None = None) -> Any:
     """Add each row's intervention to a table that an engine holds.
 
     Partitions are worked on where they are, in parallel, when the result is computed or written; no

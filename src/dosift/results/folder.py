@@ -31,7 +31,7 @@ from dosift.utils.atomic_write import check_absent, whole_folder
 if TYPE_CHECKING:
     import polars as pl
 
-    from dosift.estimator import InterventionMixture
+    from dosift.results.fitted_model import FittedModel
 
 __all__ = [
     "Result",
@@ -91,7 +91,7 @@ class Result:
 
 
 def result_content(
-    model: InterventionMixture,
+    model: FittedModel,
     *,
     settings: Mapping[str, Any],
     inputs: Sequence[Path],
@@ -145,7 +145,7 @@ def result_content(
     }
 
 
-def components_content(model: InterventionMixture) -> list[dict[str, Any]]:
+def components_content(model: FittedModel) -> list[dict[str, Any]]:
     """Return the lines of the table of components, each with what could stand in its place.
 
     Returns
@@ -160,7 +160,7 @@ def components_content(model: InterventionMixture) -> list[dict[str, Any]]:
     return lines
 
 
-def missing_content(model: InterventionMixture) -> dict[str, Any]:
+def missing_content(model: FittedModel) -> dict[str, Any]:
     """Return which values were missing, by name; nothing if none were.
 
     Returns
@@ -211,7 +211,7 @@ def graph_content(network: Network) -> dict[str, list[str]]:
     }
 
 
-def certainty_content(model: InterventionMixture) -> dict[str, Any]:
+def certainty_content(model: FittedModel) -> dict[str, Any]:
     """Return how sure the rows are, with the names of targets.
 
     Returns
@@ -236,7 +236,7 @@ def certainty_content(model: InterventionMixture) -> dict[str, Any]:
     }
 
 
-def distrust(model: InterventionMixture) -> list[str]:
+def distrust(model: FittedModel) -> list[str]:
     """Say why a fit must not be trusted.
 
     Returns
@@ -268,7 +268,7 @@ def versions() -> dict[str, str]:
 
 def write_result(
     folder: str | Path,
-    model: InterventionMixture,
+    model: FittedModel,
     rows: pl.DataFrame | RowParts,
     content: Mapping[str, Any],
     *,

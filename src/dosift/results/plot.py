@@ -16,7 +16,7 @@ from dosift.errors import InputError, MissingDependencyError, NotFittedError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from dosift.estimator import InterventionMixture
+    from dosift.results.fitted_model import FittedModel
     from dosift.model import Target
     from dosift.model.network import Network
 
@@ -28,7 +28,7 @@ _LINE, _WIDTH = 0.28, 6.4
 _COLUMN, _LETTERS = 0.95, 14
 
 
-def components(model: InterventionMixture, *, top: int = 30, ax: Axes | None = None) -> Axes:
+def components(model: FittedModel, *, top: int = 30, ax: Axes | None = None) -> Axes:
     """Draw the weights of the components with their intervals.
 
     Parameters
@@ -62,7 +62,7 @@ def components(model: InterventionMixture, *, top: int = 30, ax: Axes | None = N
     return ax
 
 
-def rates(model: InterventionMixture, *, top: int = 30, ax: Axes | None = None) -> Axes:
+def rates(model: FittedModel, *, top: int = 30, ax: Axes | None = None) -> Axes:
     """Draw how often each variable is set to each value.
 
     Bars are the totals over the components found, rings the one-pass estimates that need no
@@ -154,7 +154,7 @@ def screen(
     return ax
 
 
-def certainty(model: InterventionMixture, *, ax: Axes | None = None) -> Axes:
+def certainty(model: FittedModel, *, ax: Axes | None = None) -> Axes:
     """Draw how sure the rows are of their most probable target.
 
     Parameters
@@ -189,7 +189,7 @@ def certainty(model: InterventionMixture, *, ax: Axes | None = None) -> Axes:
 
 
 def graph(
-    model: InterventionMixture, target: Target | None = None, *, most: int = 40,
+    model: FittedModel, target: Target | None = None, *, most: int = 40,
     ax: Axes | None = None,
 ) -> Axes:  # fmt: skip
     """Draw the causal graph in layers, with how often each variable is set.
@@ -265,7 +265,7 @@ def graph(
     return ax
 
 
-def fit_check(model: InterventionMixture, *, ax: Axes | None = None) -> Axes:
+def fit_check(model: FittedModel, *, ax: Axes | None = None) -> Axes:
     """Draw which pairs of variables the mixture does not describe.
 
     Parameters
@@ -310,7 +310,7 @@ def _deviating(names: list[str]) -> str:
     return f"{names[-1]} given parents" if len(names) > 2 else ", ".join(dict.fromkeys(names))
 
 
-def _fitted(model: InterventionMixture) -> InterventionMixture:
+def _fitted(model: FittedModel) -> FittedModel:
     if not hasattr(model, "mixture_"):
         raise NotFittedError("this InterventionMixture is not fitted yet; call fit(rows) first")
     return model
