@@ -20,6 +20,7 @@ from dosift.checks.missing import MissingValues, look_at_missing
 from dosift.checks.model_check import ModelCheck, check_model
 from dosift.data import sample as sampling
 from dosift.data.blocks import Block, MemoryBlocks, RowBlocks, UnlabelledBlocks
+from dosift.data.configurations import collapse
 from dosift.data.load import Loaded, load
 from dosift.data.sample import Sampler
 from dosift.errors import InputError
@@ -47,6 +48,7 @@ from dosift.model.simulate import RandomState, as_generator
 from dosift.refusals import REFUSALS as REFUSALS  # noqa: PLC0414 - reached from here, too
 from dosift.refusals import refuse
 from dosift.search.constraints import Constraints
+from dosift.search.filling import filled_in
 from dosift.search.mechanisms import ChangedMechanism
 from dosift.search.result import SearchResult
 from dosift.search.score import Score
@@ -435,7 +437,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
     # Where targets or labels bind the search, components cannot stand in for a change.
     bound = not known.is_free or changed or recipe.method != "likelihood"
     plain = given if recipe.refine else Network(given.variables, given.parents, given.tables)
-    sample = None if bound else _few(given, gathered)
+    sample = None if bound else _few(given, gathered, result)
     check = check_model(plain, evidence, result, recipe.random_state, sample, missing.suspicious)
     own = result.network
     # Freed tables come with control counts that only say how they were learned.
@@ -545,14 +547,21 @@ def fitted_batches(fitted: Fitted) -> tuple[str, ...]:
     return fitted.batches
 
 
-def _few(network: Network, gathered: Gathered) -> Evidence:
-    """Return the rows, or a sample of them, held, without batches."""
+def _few(network: Network, gathered: Gathered, result: SearchResult) -> Evidence:
+    """Return the rows, or a sample of them, held, complete and without batches.
+
+    Missing values are filled in as the mixture would, which makes a look for changes err on the
+    side of seeing none.
+    """
     held = gathered.held
-    if held is not None:
+    if held is not None and not held.incomplete:
         return held
-    assert gathered.sample is not None
-    block = replace(gathered.sample, batch=None, label=None)
-    return Evidence.held_rows(network, MemoryBlocks(block.values, block.counts))
+    block = gathered.evidence.held if gathered.sample is None else gathered.sample
+    assert block is not None
+    rows = collapse(block.values, network.cardinalities, block.counts)
+    if block.has_missing:
+        rows = filled_in(result.network, result.targets, result.weights, rows)
+    return Evidence.of_configurations(network, rows)
 
 
 def _batch_posteriors(

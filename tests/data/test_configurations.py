@@ -79,3 +79,11 @@ def test_no_variables_and_no_rows() -> None:
     none = collapse(np.empty((0, 2), dtype=np.int8), np.array([2, 2]))
     assert none.codes.shape == (0, 2)
     assert none.counts.size == none.inverse.size == 0
+
+
+def test_numbers_are_collapsed_by_their_ranks() -> None:
+    values = np.array([[2.5, 0], [-1e9, 1], [2.25, 0], [2.5, 1], [2.5, 0]])
+    rows = collapse(values, np.array([0, 2]))
+    assert rows.codes.tolist() == [[-1e9, 1], [2.25, 0], [2.5, 0], [2.5, 1]]
+    assert rows.counts.tolist() == [1, 1, 2, 1]
+    assert (rows.codes[rows.inverse] == values).all()

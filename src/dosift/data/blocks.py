@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from dosift.errors import InputError
+from dosift.model.mechanism import has_missing
 
 Ints = NDArray[np.integer]
 Floats = NDArray[np.float64]
@@ -78,7 +79,7 @@ class Block:
     @property
     def has_missing(self) -> bool:
         """Whether any value is missing."""
-        return bool(self.values.size and self.values.min() < 0)
+        return has_missing(self.values)
 
 
 Task = Callable[[Block], Part]

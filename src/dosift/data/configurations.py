@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,9 +23,9 @@ class Configurations:
 
     Attributes
     ----------
-    codes : ndarray of int, shape (n_configurations, n_variables)
-        Distinct rows of state codes in lexicographic order, so that the order of the input
-        rows leaves no trace. ``MISSING`` (-1) stands for a missing value.
+    codes : ndarray, shape (n_configurations, n_variables)
+        Distinct rows of state codes (or numbers) in lexicographic order, so that the order of the
+        input rows leaves no trace. ``MISSING`` (-1) stands for a missing value.
     counts : ndarray of float64, shape (n_configurations,)
         How often (or with what total sample weight) each one occurs; all positive.
     inverse : ndarray of int64, shape (n_rows,)
@@ -32,7 +33,7 @@ class Configurations:
         configuration no other row has.
     """
 
-    codes: NDArray[np.integer]
+    codes: NDArray[Any]
     counts: NDArray[np.float64]
     inverse: NDArray[np.int64]
 
@@ -43,7 +44,7 @@ class Configurations:
 
 
 def collapse(
-    codes: NDArray[np.integer],
+    codes: NDArray[Any],
     cardinalities: NDArray[np.int64],
     sample_weight: ArrayLike | None = None,
 ) -> Configurations:
@@ -51,10 +52,11 @@ def collapse(
 
     Parameters
     ----------
-    codes : ndarray of int, shape (n_rows, n_variables)
-        State codes, -1 for missing.
+    codes : ndarray, shape (n_rows, n_variables)
+        State codes, -1 for missing; or numbers, NaN for missing (also among codes in a table of
+        numbers).
     cardinalities : ndarray of int, shape (n_variables,)
-        Number of states of each variable.
+        Number of states of each variable; 0 where its values are numbers, which are ranked.
     sample_weight : array-like, shape (n_rows,), optional
         Non-negative weights of the rows; 1 each by default.
 
@@ -67,6 +69,8 @@ def collapse(
     >>> rows = collapse(np.array([[1, 0], [0, 1], [1, 0]]), np.array([2, 2]))
     >>> rows.codes.tolist(), rows.counts.tolist(), rows.inverse.tolist()
     ([[0, 1], [1, 0]], [1.0, 2.0], [1, 0, 1])
+    >>> collapse(np.array([[2.5], [-1e9], [2.5]]), np.array([0])).codes.ravel().tolist()
+    [-1000000000.0, 2.5]
     """
     n_rows = codes.shape[0]
     weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
@@ -123,7 +127,7 @@ def thin(configurations: Configurations, n_rows: int) -> Configurations:
 
 
 def _row_keys(
-    codes: NDArray[np.integer], cardinalities: NDArray[np.int64]
+    codes: NDArray[Any], cardinalities: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], int]:
     """One integer for each row, in the lexicographic order of the rows, and their bound.
 
@@ -134,8 +138,14 @@ def _row_keys(
     size = 1
     for j, k in enumerate(cardinalities):
         column = codes[:, j]
+        n_states = int(k)
+        if n_states == 0:
+            distinct, column = np.unique(column, return_inverse=True)
+            n_states = int(distinct.size)
+        elif np.issubdtype(column.dtype, np.floating):
+            column = np.nan_to_num(column, nan=MISSING).astype(np.int64)
         lowest = MISSING if column.size and column.min() < 0 else 0
-        radix = int(k) - lowest
+        radix = n_states - lowest
         if size * radix >= _LARGEST_KEY:
             ranks, key = np.unique(key, return_inverse=True)
             size = int(ranks.size)

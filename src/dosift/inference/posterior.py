@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.inference.mechanism_error import information_by_scores
 from dosift.inference.network_error import information_from_sums, table_sums
 from dosift.inference.p_values import boundary_p_value, likelihood_ratio_p_values
 from dosift.inference.weight_posterior import (
@@ -17,6 +19,7 @@ from dosift.inference.weight_posterior import (
 )
 from dosift.likelihood.columns import RowLikelihoods
 from dosift.likelihood.evidence import Evidence, SumWeights
+from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.search.undecided import Undecided
 
@@ -76,7 +79,7 @@ class _SumInformation:
 
     def __call__(self, rows: RowLikelihoods) -> tuple[Floats, ...]:
         sums = SumWeights(self.targets, self.weights)(rows)
-        if rows.network.control is None:
+        if rows.network.control is None or not isinstance(rows.network, Network):
             return sums
         return *sums, *table_sums(rows, self.targets, self.weights, self.refined)
 
@@ -205,6 +208,19 @@ def _picked(sums: tuple[Floats, ...], every: NDArray[np.int64]) -> tuple[Floats,
     )
 
 
+def _by_scores(
+    evidence: Evidence, network: MechanismNetwork, targets: Ints, weights: Floats, refined: bool
+) -> Floats:
+    """Information on the weights where mechanisms that are no tables were learned."""
+    assert evidence.held is not None
+    columns = evidence.under(cast(Network, network), targets).columns(targets)
+    relative = columns / (columns[:, : weights.size] @ weights)[:, None]
+    held = evidence.held
+    return information_by_scores(
+        network, held.values, held.counts, targets, relative, weights, refined
+    )
+
+
 def _of_batch(
     evidence: Evidence,
     b: int,
@@ -219,7 +235,9 @@ def _of_batch(
 ) -> Posterior:
     gradient, information, numbers, *tables = sums
     known = information[b]
-    if network.control is not None:
+    if isinstance(network, MechanismNetwork) and network.learns:
+        known = _by_scores(evidence, network, targets, weights, refined)
+    elif network.control is not None:
         known = information_from_sums(network, known, [part[b] for part in tables], refined)
     n_rows = float(numbers[1, b])
 

@@ -68,8 +68,8 @@ def assign(network: Network, targets: Ints, weights: Floats, codes: Ints) -> Ass
     targets : ndarray of int, shape (n_targets, n_variables)
         -1 where a variable is left alone.
     weights : ndarray, shape (n_targets,)
-    codes : ndarray of int, shape (n_configurations, n_variables)
-        -1 for a missing value, which is summed over.
+    codes : ndarray, shape (n_configurations, n_variables)
+        State codes, -1 for a missing value, which is summed over; or numbers, none missing.
 
     Returns
     -------

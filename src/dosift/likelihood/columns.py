@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from dosift.data.blocks import Block
 from dosift.likelihood.completions import Completions, complete
 from dosift.likelihood.factors import MechanismFactors
+from dosift.model.categorical import CategoricalMechanism
 from dosift.model.network import Network
 
 Floats = NDArray[np.float64]
@@ -52,12 +53,17 @@ def family_cells(network: Network, i: int, codes: Ints) -> Ints:
     >>> family_cells(network, 1, np.array([[0, 1], [1, 0]])).tolist()
     [1, 2]
     """
-    size = network.tables[i].size
+    return _cells(network.mechanisms[i], codes)
+
+
+def _cells(mechanism: CategoricalMechanism, codes: Ints) -> Ints:
+    size = mechanism.table.size
     kind = np.dtype(np.int8 if size < 2**7 else np.int16 if size < 2**15 else np.int64)
     cells: Ints = np.zeros(len(codes), dtype=kind)
-    for j in (*network.parents[i], i):
+    family = (*mechanism.parents, mechanism.variable)
+    for j, n_states in zip(family, (*mechanism.sizes, mechanism.table.shape[1]), strict=True):
         # Scalars of the same small type, or the product would be widened.
-        cells *= kind.type(network.cardinalities[j])
+        cells *= kind.type(n_states)
         cells += codes[:, j].astype(kind, copy=False)
     return cells
 
@@ -79,7 +85,7 @@ def is_plain(network: Network, targets: Ints) -> bool:
     -------
     bool
     """
-    if not network.is_positive:
+    if not isinstance(network, Network) or not network.is_positive:
         return False
     is_set = np.flatnonzero((targets >= 0).any(axis=0))
     return sum(-float(np.log(network.tables[i].min())) for i in is_set) < _LARGEST_LOG

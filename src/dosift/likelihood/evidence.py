@@ -167,6 +167,9 @@ class Comparison:
         )
 
 
+#: What is counted for each network: rows, rows with missing values, and families if mechanisms are
+#: tables.
+_TABULAR = 3
 #: Others whose columns are held at a time.
 _AT_A_TIME = 128
 
@@ -269,6 +272,8 @@ class Evidence:
         self.n_rows = np.asarray(counted[0][:-1], dtype=np.float64)
         self.without_batch = float(counted[0][-1])
         self.incomplete = float(counted[1])
+        #: Whether densities are relative to nothing but the scale of each row.
+        self.absolute = self.incomplete > 0 or len(counted) < _TABULAR
         self.families = tuple(counted[2:])
         self._counted = counted
         self._pooled = pooled
@@ -368,10 +373,9 @@ class Evidence:
         -------
         tuple of ndarray
         """
-        absolute = self.incomplete > 0
         if self.held is not None:
             return work(self.under(network, targets))
-        columns = TargetColumns(network, targets, self.labels, absolute)
+        columns = TargetColumns(network, targets, self.labels, self.absolute)
         return self.rows.sum(_Pass(columns, self._pooled, work))
 
     def visit(self, task: Callable[[Block], tuple[Floats, ...]]) -> tuple[Floats, ...]:
@@ -402,7 +406,7 @@ class Evidence:
         now = self._under
         if now is None or now.network is not network or (now.plain and not plain):
             new = RowLikelihoods(
-                network, self.held, plain, self.labels, self.incomplete > 0, remember=True
+                network, self.held, plain, self.labels, self.absolute, remember=True
             )
             if now is not None and now.network.parents == network.parents:
                 new.take_over(now)
@@ -411,7 +415,7 @@ class Evidence:
 
     def reference(self, network: Network) -> float:
         """Log-likelihood (nats, all rows) of the measure that densities are relative to."""
-        return 0.0 if self.incomplete else reference_log_likelihood(network, self.families)
+        return 0.0 if self.absolute else reference_log_likelihood(network, self.families)
 
     def weigh(
         self, network: Network, targets: Ints, weights: Floats, others: Ints | None = None
@@ -435,6 +439,29 @@ class Evidence:
             network, together, SumWeights(together, np.atleast_2d(weights))
         )
         return WeightSums(gradient, information, *numbers)
+
+    def posterior(self, network: Network, targets: Ints, weights: Floats) -> Floats:
+        """Weight of each row that is held, times the posterior of its targets.
+
+        Parameters
+        ----------
+        network : Network
+        targets : ndarray of int, shape (n_components, n_variables)
+        weights : ndarray, shape (n_batches, n_components)
+
+        Returns
+        -------
+        ndarray, shape (n_rows, n_components)
+        """
+        assert self.held is not None
+        rows = self.under(network, targets)
+        columns = rows.columns(targets)
+        every = np.atleast_2d(weights)
+        mixture = mixture_of(rows, columns, every)
+        own = every[0] if self.held.batch is None else every[self.held.batch]
+        counts = self.held.counts
+        share = np.divide(counts, mixture, out=np.zeros_like(mixture), where=mixture > 0)
+        return np.asarray(columns * own * share[:, None])
 
     def compare(self, network: Network, targets: Ints, weights: Floats, others: Ints) -> Comparison:
         """Compare other targets with the components of a mixture.

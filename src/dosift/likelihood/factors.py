@@ -1,13 +1,13 @@
 """Likelihood ratios of targets on configurations: products of per-variable factors.
 
-The only module that turns a network and state codes into likelihoods. An intervention on
-variable i replaces its mechanism ``p_i(v_i | pa_i)`` by a point mass at a state, so the ratio of
-new mechanism over old is ``1[v_i = a] / p_i(a | pa_i)``, and the ratio of a target is the product
-over the variables that it sets (truncated factorisation).
+A change of variable i replaces its mechanism ``p_i(v_i | pa_i)`` by another, ``q_i``, and the
+likelihood ratio of a target is the product of ``q_i / p_i`` over the variables that it changes
+(truncated factorisation). The intervention that sets a discrete variable to a state has the ratio
+``1[v_i = a] / p_i(a | pa_i)``.
 
 Where the old mechanism gives a configuration probability zero (a structural zero) the ratio does
 not exist, but the likelihood does: the factor of that variable is taken out of the reference
-measure, and only targets that set the variable keep the configuration possible.
+measure, and only targets that change the variable keep the configuration possible.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.model.network import Network
+from dosift.likelihood.change_ratios import ChangeRatios, DenseRatios, StateRatios, dense_ratios
+from dosift.model.mechanism import System, Values
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -29,29 +30,33 @@ class MechanismFactors:
 
     Parameters
     ----------
-    network : Network
+    network : System
         The undisturbed system.
-    codes : ndarray of int, shape (n_configurations, n_variables)
-        Configurations in the network's order of variables. -1 stands for a value that is summed
-        out; then all that depends on it must be, as in
+    codes : ndarray, shape (n_configurations, n_variables)
+        Configurations in the network's order of variables: state codes, or numbers. A missing value
+        (-1, NaN) is summed out; then all that depends on it must be, as in
         :func:`dosift.likelihood.completions.complete`.
     variables : sequence of int, optional
-        Positions of the variables that targets may set; only their factors are computed. All by
+        Positions of the variables that targets may change; only their factors are computed. All by
         default.
 
     Attributes
     ----------
     log_factor : ndarray, shape (n_configurations, n_kept)
-        ``log p_i(v_i | pa_i)``; 0 where that probability is zero.
+        ``log p_i(v_i | pa_i)``; 0 where that density is zero.
     zeros : ndarray of bool, shape (n_configurations, n_kept)
         Where it is zero.
+    ratios : tuple of ChangeRatios
+        For each kept variable what each of its changes does to the likelihood of each row.
     codes : ndarray of int, shape (n_configurations, n_kept)
-        State codes of the kept variables, one column after the other in memory.
+        The only change that each row fits (for a discrete variable its state), one column after
+        the other in memory; -1 where it may fit several.
     log_scale : ndarray, shape (n_configurations,)
         Logarithm by which a row's likelihoods were divided to keep them in range; mostly 0.
 
     Examples
     --------
+    >>> from dosift.model import Network
     >>> network = Network.from_tables({"a": ["0", "1"]}, {}, {"a": [0.25, 0.75]})
     >>> factors = MechanismFactors(network, np.array([[0], [1]]))
     >>> factors.columns(np.array([[-1], [0], [1]])).round(3)
@@ -60,54 +65,70 @@ class MechanismFactors:
     """
 
     def __init__(
-        self, network: Network, codes: Ints, variables: tuple[int, ...] | None = None
+        self, network: System, codes: Values, variables: tuple[int, ...] | None = None
     ) -> None:
         kept = tuple(range(network.n_variables)) if variables is None else variables
         self.variables = kept
-        self.codes = np.asfortranarray(codes[:, list(kept)])
+        libraries = network.libraries
+        self._n_changes = tuple(len(libraries[i]) for i in kept)
         n_rows = codes.shape[0]
         self.log_factor = np.empty((n_rows, len(kept)), order="F")
         zeros = np.zeros((n_rows, len(kept)), dtype=bool, order="F")
-        has_open = bool(codes.size and codes.min() < 0)
+        dense: dict[int, DenseRatios] = {}
         for j, i in enumerate(kept):
-            table = network.tables[i]
-            index = network.parent_rows(i, codes)
-            index *= table.shape[1]
-            index += codes[:, i]
-            is_open = codes[:, i] < 0 if has_open else None
-            if is_open is not None:
-                index[is_open] = 0
-            with np.errstate(divide="ignore"):
-                log_table = np.log(table.ravel())
-            if table.min() == 0.0:
-                zeros[:, j] = np.isneginf(log_table)[index]
-                log_table[np.isneginf(log_table)] = 0.0
-            np.take(log_table, index, out=self.log_factor[:, j])
-            if is_open is not None:
-                self.log_factor[is_open, j] = 0.0
-                zeros[is_open, j] = False
-        self._finish(zeros)
+            mechanism = network.mechanisms[i]
+            if libraries[i].is_exclusive:
+                log_factor = mechanism.log_density(codes)
+            else:
+                log_factor, dense[j] = dense_ratios(mechanism, libraries[i], codes)
+            if not mechanism.is_positive:
+                zeros[:, j] = np.isneginf(log_factor)
+                log_factor[zeros[:, j]] = 0.0
+            self.log_factor[:, j] = log_factor
+        if dense:
+            self.codes: Ints = np.full((n_rows, len(kept)), -1, dtype=np.int64, order="F")
+            for j in set(range(len(kept))) - set(dense):
+                self.codes[:, j] = libraries[kept[j]].only(codes[:, kept[j]])
+        else:
+            self.codes = np.asfortranarray(codes[:, list(kept)])
+        self._finish(zeros, dense)
 
     def restricted(self, rows: NDArray[np.int64], n_kept: int) -> MechanismFactors:
         """Return the factors of some configurations and the first variables only."""
         out = MechanismFactors.__new__(MechanismFactors)
         out.variables = self.variables[:n_kept]
+        out._n_changes = self._n_changes[:n_kept]
         out.codes = np.asfortranarray(self.codes[rows, :n_kept])
         out.log_factor = np.asfortranarray(self.log_factor[rows, :n_kept])
-        out._finish(self.zeros[rows, :n_kept])
+        dense = {j: one.restricted(rows) for j, one in self._dense.items() if j < n_kept}
+        out._finish(self.zeros[rows, :n_kept], dense)
         return out
 
-    def _finish(self, zeros: NDArray[np.bool_]) -> None:
+    def _finish(self, zeros: NDArray[np.bool_], dense: dict[int, DenseRatios]) -> None:
         self.zeros = zeros
         self.n_zeros = zeros.sum(axis=1)
         self._has_zeros = bool(zeros.any())
-        self._has_open = bool(self.codes.size and self.codes.min() < 0)
-        # The largest ratio of a row is that of the target which sets every variable.
-        excess = np.maximum(-self.log_factor.sum(axis=1) - _LARGEST_LOG, 0.0)
+        self._dense = dense
+        # The largest ratio of a row is that of the target which changes every variable.
+        logs = self.log_factor
+        if dense:
+            logs = logs.copy()
+            for j, one in dense.items():
+                logs[:, j] = -one.largest_log()
+        excess = np.maximum(-logs.sum(axis=1) - _LARGEST_LOG, 0.0)
         self.log_scale = excess
         self._is_scaled = bool(excess.any())
-        with np.errstate(over="ignore"):  # used only where no row is scaled
+        with np.errstate(over="ignore"):  # used only where no row is scaled, and for do's
             self._inverse = np.exp(-self.log_factor)
+        has_open = bool(self.codes.size and self.codes.min() < 0)
+        self.ratios: tuple[ChangeRatios, ...] = tuple(
+            dense[j]
+            if j in dense
+            else StateRatios(
+                self.codes[:, j], self._inverse[:, j], self.log_factor[:, j], k, has_open
+            )
+            for j, k in enumerate(self._n_changes)
+        )
 
     def without_zeros(self) -> MechanismFactors:
         """Return the same factors with structural zeros left out, as if they were covered."""
@@ -141,6 +162,16 @@ class MechanismFactors:
         out: Floats = self._inverse[rows, j]
         return out
 
+    @property
+    def n_changes(self) -> tuple[int, ...]:
+        """Number of changes of each kept variable."""
+        return self._n_changes
+
+    @property
+    def is_exclusive(self) -> bool:
+        """Whether a row fits one change of each variable at most."""
+        return not self._dense
+
     def matching(self, target: Ints) -> NDArray[np.int64]:
         """Find the configurations that a target can produce.
 
@@ -154,18 +185,15 @@ class MechanismFactors:
         ndarray of int64
             Positions of the configurations with positive likelihood, ascending.
         """
-        set_variables = np.flatnonzero(target >= 0)
+        changed = np.flatnonzero(target >= 0)
         rows: NDArray[np.int64] | None = None
-        for j in set_variables:
-            column = self.codes[:, j] if rows is None else self.codes[rows, j]
-            agrees = column == target[j]
-            if self._has_open:
-                agrees |= column < 0
-            rows = np.flatnonzero(agrees) if rows is None else rows[agrees]
+        for j in changed:
+            fits = self.ratios[j].fits(target[j], rows)
+            rows = np.flatnonzero(fits) if rows is None else rows[fits]
         if rows is None:
             rows = np.arange(self.n_configurations)
         if self._has_zeros:
-            covered = self.zeros[rows][:, set_variables].sum(axis=1)
+            covered = self.zeros[rows][:, changed].sum(axis=1)
             rows = rows[covered == self.n_zeros[rows]]
         return rows
 
@@ -180,16 +208,16 @@ class MechanismFactors:
             Their likelihoods.
         """
         rows = self.matching(target)
-        set_variables = np.flatnonzero(target >= 0)
+        changed = np.flatnonzero(target >= 0)
         if self._is_scaled:
             # The scale alone may underflow; only together with the ratio is it in range.
             logs = -self.log_scale[rows]
-            for j in set_variables:
-                logs -= self.log_factor[rows, j]
+            for j in changed:
+                logs += self.ratios[j].log_ratio(target[j], rows)
             return rows, np.exp(logs)
         values = np.ones(rows.size)
-        for j in set_variables:
-            values *= self._inverse[rows, j]
+        for j in changed:
+            values *= self.ratios[j].ratio(target[j], rows)
         return rows, values
 
     def column(self, target: Ints) -> Floats:

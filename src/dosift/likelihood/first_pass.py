@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from dosift.data.blocks import Block
 from dosift.data.sample import RowSample, Sampler, bucket_loads, hash_rows
 from dosift.likelihood.rates import family_counts
+from dosift.model.mechanism import missing
 from dosift.model.network import Network
 
 Floats = NDArray[np.float64]
@@ -49,8 +50,10 @@ class CountFamilies:
         if batch is not None:
             place = np.where(batch < 0, self.n_batches, batch)
         n_rows = np.bincount(place, block.counts, self.n_batches + 1).astype(np.float64)
-        lacks = (block.values < 0).any(axis=1) if block.has_missing else np.zeros(0, dtype=bool)
+        lacks = missing(block.values).any(axis=1) if block.has_missing else np.zeros(0, dtype=bool)
         incomplete = np.asarray(block.counts[lacks].sum() if lacks.size else 0.0)
+        if not isinstance(network, Network):  # its mechanisms are no tables
+            return n_rows, incomplete
         families = (
             family_counts(network, i, block.values, block.counts)
             for i in range(network.n_variables)

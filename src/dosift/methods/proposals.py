@@ -29,8 +29,8 @@ Progress = Callable[[str, int, "int | None"], None]
 
 #: Rounds of filling in and searching.
 _ROUNDS = 3
-#: The search begins with the complete rows if these are at least such a share of all.
-_ENOUGH_COMPLETE = 0.2
+#: The search begins with the complete rows if these are at least such a share of all, or so many.
+_ENOUGH_COMPLETE, _ENOUGH_ROWS = 0.2, 256
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,9 @@ class Proposer:
     def _collapsed(self, block: Block) -> Configurations:
         return collapse(block.values, self.network.cardinalities, block.counts)
 
-    def _search(self, network: Network, rows: Configurations) -> SearchResult:
+    def _search(
+        self, network: Network, rows: Configurations, start: SearchResult | None = None
+    ) -> SearchResult:
         return find_targets(
             network,
             rows,
@@ -109,6 +111,7 @@ class Proposer:
             progress=self.tell,
             constraints=self.constraints,
             look_around=False,
+            start=start,
         )
 
     def _pooled(self, rows: Configurations) -> tuple[SearchResult, list[Ints]]:
@@ -118,7 +121,8 @@ class Proposer:
             found = self._search(self.network, rows)
             return found, [found.targets]
         nothing: Ints = np.full((1, self.network.n_variables), -1, dtype=np.int16)
-        if rows.counts[is_complete].sum() >= _ENOUGH_COMPLETE * rows.total:
+        n_complete = float(rows.counts[is_complete].sum())
+        if n_complete >= min(_ENOUGH_COMPLETE * rows.total, _ENOUGH_ROWS):
             start = collapse(
                 rows.codes[is_complete], self.network.cardinalities, rows.counts[is_complete]
             )
@@ -130,7 +134,7 @@ class Proposer:
         for k in range(_ROUNDS):
             self.tell("filling in missing values", k, _ROUNDS)
             filled = filled_in(found.network, found.targets, found.weights, rows)
-            found = self._search(found.network, filled)
+            found = self._search(found.network, filled, found)
             pool.append(found.targets)
             key = frozenset(t.tobytes() for t in found.targets)
             if key in seen:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from graphlib import CycleError, TopologicalSorter
-from heapq import heappop, heappush
+from graphlib import CycleError
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dosift.errors import InputError, NegligibleProbabilityWarning
+from dosift.model.categorical import CategoricalMechanism, States
+from dosift.model.mechanism import topological_order
 
 #: How far the sum of a conditional probability row may be from one.
 ROW_SUM_TOLERANCE = 1e-6
@@ -234,20 +235,11 @@ class Network:
     @cached_property
     def order(self) -> tuple[int, ...]:
         """Positions of the variables in a topological order (earliest position first)."""
-        sorter = TopologicalSorter(dict(enumerate(self.parents)))
         try:
-            sorter.prepare()
+            return topological_order(self.parents)
         except CycleError as error:
             names = " -> ".join(self.variables[i].name for i in reversed(error.args[1]))
             raise InputError(f"the graph has a cycle: {names}; a causal graph has none") from None
-        order: list[int] = []
-        ready: list[int] = []
-        while sorter.is_active():
-            for i in sorter.get_ready():
-                heappush(ready, i)
-            order.append(heappop(ready))
-            sorter.done(order[-1])
-        return tuple(order)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -268,6 +260,37 @@ class Network:
     def n_variables(self) -> int:
         """Number of variables."""
         return len(self.variables)
+
+    @cached_property
+    def mechanisms(self) -> tuple[CategoricalMechanism, ...]:
+        """The mechanism of each variable: its table, and the prior that it was learned with."""
+        prior = 0.0 if self.control is None else self.control.prior
+        return tuple(
+            CategoricalMechanism(
+                i, row, tuple(len(self.variables[p].states) for p in row), t, prior
+            )
+            for i, (row, t) in enumerate(zip(self.parents, self.tables, strict=True))
+        )
+
+    @property
+    def libraries(self) -> tuple[States, ...]:
+        """The changes that each variable may undergo: do's on its states."""
+        return tuple(States(variable.states) for variable in self.variables)
+
+    @property
+    def n_changes(self) -> NDArray[np.int64]:
+        """Number of changes that each variable may undergo, shape (n_variables,)."""
+        return self.cardinalities
+
+    @property
+    def changeable(self) -> tuple[int, ...]:
+        """Positions of the variables of which a change can be seen: those with two states."""
+        return tuple(np.flatnonzero(self.cardinalities > 1).tolist())
+
+    @property
+    def learns(self) -> bool:
+        """Whether mixture rows may teach the tables: they were learned from control rows."""
+        return self.control is not None
 
     @property
     def edges(self) -> list[tuple[str, str]]:
@@ -299,12 +322,76 @@ class Network:
             rows += codes[:, p]
         return rows
 
+    def log_prior(self) -> float:
+        """Log-likelihood of the control rows plus the logarithm of the prior, up to a constant.
+
+        Returns
+        -------
+        float
+            In nats; 0 for a network that was not learned.
+        """
+        return 0.0 if self.control is None else log_prior_of_tables(self.tables, self.control)
+
+    def taught(
+        self,
+        values: NDArray[np.integer],
+        targets: NDArray[np.integer],
+        posterior: NDArray[np.float64],
+        learners: Iterable[int],
+    ) -> Network:
+        """Take one step of EM for the tables of a learned network.
+
+        Parameters
+        ----------
+        values : ndarray of int, shape (n_rows, n_variables)
+            State codes without missing values.
+        targets : ndarray of int, shape (n_targets, n_variables)
+        posterior : ndarray, shape (n_rows, n_targets)
+            Weight of each row times the posterior of its targets.
+        learners : iterable of int
+            Variables whose tables are taught, by control rows and by rows that leave them alone.
+
+        Returns
+        -------
+        Network
+        """
+        if self.control is None:
+            raise ValueError("the network does not remember control counts")
+        tables = list(self.tables)
+        for i in learners:
+            alone = self.mechanisms[i].statistics(values, posterior @ (targets[:, i] < 0))
+            tables[i] = self.mechanisms[i].fitted(self.control.counts[i] + alone).table
+        return self.with_tables(tables)
+
     def with_tables(self, tables: Sequence[ArrayLike]) -> Network:
         """Return the same variables and graph (and control counts) with other tables."""
         return Network(self.variables, self.parents, tables, self.control)
 
     def __repr__(self) -> str:
         return f"Network({self.n_variables} variables, {len(self.edges)} edges)"
+
+
+def log_prior_of_tables(tables: Sequence[NDArray[np.float64]], control: ControlCounts) -> float:
+    """Log-likelihood of the control rows plus the logarithm of the prior, up to a constant.
+
+    Parameters
+    ----------
+    tables : sequence of ndarray
+    control : ControlCounts
+
+    Returns
+    -------
+    float
+        In nats.
+    """
+    total = 0.0
+    for table, counts in zip(tables, control.counts, strict=True):
+        with np.errstate(divide="ignore"):
+            logs = np.log(table)
+        weight = counts + control.prior
+        used = weight > 0
+        total += float(weight[used] @ logs[used])
+    return total
 
 
 def without_negligible(network: Network) -> Network:

@@ -1,38 +1,49 @@
-"""What pictures, files and annotations need of a fitted model.
-
-The estimator stands above the results that it shows, so they know it by what it offers only.
-"""
+"""What tables, pictures and files need of a fitted model: the face that the estimator shows."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.checks.assignment_confidence import Certainty
+from dosift.checks.fit_check import FitCheck
+from dosift.checks.missing import MissingValues
+from dosift.checks.surprisal import SurprisalScale
+from dosift.model import Mixture, Target
+from dosift.model.network import Network
+from dosift.pipeline import Fitted
+
 if TYPE_CHECKING:
     import polars as pl
 
-    from dosift.checks.assignment_confidence import Certainty
-    from dosift.checks.fit_check import FitCheck
-    from dosift.checks.missing import MissingValues
-    from dosift.model import Mixture, Target
-    from dosift.model.network import Network
-    from dosift.pipeline import Fitted
-
 
 class FittedModel(Protocol):
-    """A fitted :class:`~dosift.estimator.InterventionMixture`, which says what these are."""
+    """A fitted model.
 
-    network: Network | None
-    method: str
+    Attributes
+    ----------
+    level, method
+        As the model was made.
+    fitted_, mixture_, targets_, network_, weights_ and others
+        What they mean, :class:`~dosift.estimator.InterventionMixture` says.
+    """
+
     level: float
+    method: str
     fitted_: Fitted
     mixture_: Mixture
     targets_: list[Target]
+    weights_: NDArray[np.float64]
     network_: Network
     converged_: bool
     optimality_gap_: float
+    n_rows_: float
     impossible_rows_: float
     certainty_: Certainty
     fit_check_: FitCheck
+    surprise_scale_: SurprisalScale
     missing_values_: MissingValues
     components_: pl.DataFrame
     variables_: pl.DataFrame
@@ -45,4 +56,4 @@ class FittedModel(Protocol):
     batches_: pl.DataFrame | None
 
     def diagnostics(self) -> dict[str, Any]:
-        """Numbers that tell how far the fit can be trusted."""
+        """Return the numbers that tell how far the fit can be trusted."""

@@ -106,7 +106,7 @@ def prepare(
     -------
     PreparedSearch
     """
-    known = constraints or Constraints.none(network.cardinalities)
+    known = constraints or Constraints.none(network.n_changes)
     allowed = set(range(network.n_variables) if variables is None else variables)
     needed = allowed.union(*(network.parents[i] for i in allowed))
     searched = np.array([i for i in network.order if i in allowed], dtype=np.int64)
@@ -121,9 +121,10 @@ def prepare(
     codes = np.zeros((len(ordered), network.n_variables), dtype=ordered.dtype, order="F")
     codes[:, closure] = ordered
     factors = MechanismFactors(network, codes, tuple(int(i) for i in searched))
-    score = known.score(projected.total, network.cardinalities, searched)
+    score = known.score(projected.total, network.n_changes, searched)
+    score = score.of_changes([network.libraries[i] for i in searched])
     dense = None
-    if searched.size == network.n_variables:
+    if searched.size == network.n_variables and factors.is_exclusive:
         dense = partial(_inverse_mechanisms, network, searched)
     problem = SearchProblem(factors, projected.counts, score, dense, known.restricted(searched))
     return PreparedSearch(problem, searched, closure, first_difference)
@@ -138,7 +139,8 @@ def _inverse_mechanisms(network: Network, order: NDArray[np.int64]) -> list[Floa
         codes = np.zeros((cells.shape[1], network.n_variables), dtype=np.int64)
         codes[:, order[: j + 1]] = cells.T
         # No row lies in a cell of probability zero where this is used, so 0 stands for 1 / 0.
-        cell = network.tables[i][network.parent_rows(int(i), codes), codes[:, i]]
+        mechanism = network.mechanisms[i]
+        cell = mechanism.table.ravel()[mechanism.cells(codes)]
         out.append(np.divide(1.0, cell, out=np.zeros_like(cell), where=cell > 0))
     return out
 
@@ -168,7 +170,7 @@ class TargetSearch:
         tell: Progress,
         constraints: Constraints | None = None,
     ) -> None:
-        self.constraints = constraints or Constraints.none(network.cardinalities)
+        self.constraints = constraints or Constraints.none(network.n_changes)
         self.network = network
         self.configurations = configurations
         self.max_size = max_size
@@ -238,7 +240,7 @@ class TargetSearch:
         chosen = screen_variables(self.network, codes, counts)
         # Where all targets can be priced at once, variables that cannot be set stay, because the
         # rows then have no cause outside the problem.
-        if float(np.prod(self.network.cardinalities + 1.0)) > ENUMERABLE:
+        if float(np.prod(self.network.n_changes + 1.0)) > ENUMERABLE:
             chosen = self._manipulable(chosen)
         return chosen
 
@@ -268,15 +270,17 @@ class TargetSearch:
             lambda done, total: self.tell("splitting targets", done, total),
         )
 
-    def from_targets(self, targets: Ints, weights: Floats) -> tuple[PreparedSearch, Fit]:
-        """Improve a mixture that is there already."""
+    def from_targets(
+        self, targets: Ints, weights: Floats, quickly: bool = False
+    ) -> tuple[PreparedSearch, Fit]:
+        """Improve a mixture that is there already, maybe only where the likelihood is clear."""
         free = np.isnan(self.constraints.fixed(targets))
         targets, weights = targets[free], weights[free]
         prepared = self.around(targets)
         fit = prepared.problem.fit(prepared.from_network(targets), weights)
         if self.constraints.candidates is not None:
             return prepared, Improver(prepared.problem, self.max_size).run(fit)
-        return self._improve(prepared, fit)
+        return self._improve(prepared, fit, quickly)
 
     def around(self, targets: Ints) -> PreparedSearch:
         """Prepare for the variables that targets set and those that the screen asks for."""
@@ -290,7 +294,9 @@ class TargetSearch:
         needed = tuple(sorted({*variables, *self.constraints.variables()})) or (0,)
         return prepare(self.network, self.configurations, needed, self.constraints)
 
-    def _improve(self, prepared: PreparedSearch, fit: Fit) -> tuple[PreparedSearch, Fit]:
+    def _improve(
+        self, prepared: PreparedSearch, fit: Fit, quickly: bool = False
+    ) -> tuple[PreparedSearch, Fit]:
         """Improve, and let variables that the likelihood asks for join the search."""
         codes, counts = self.configurations.codes, self.configurations.counts
         n = self.network.n_variables
@@ -299,7 +305,7 @@ class TargetSearch:
             return prepared, fit  # no permitted target explains some rows: nothing to go by
         for _ in range(_MAX_SCREENS):
             self.tell("improving", 0, None)
-            fit = Improver(prepared.problem, self.max_size).run(fit)
+            fit = Improver(prepared.problem, self.max_size).run(fit, quickly)
             variables = tuple(sorted(int(i) for i in prepared.variables))
             if len(variables) == n:
                 break
@@ -337,6 +343,7 @@ def find_targets(
     progress: Progress | None = None,
     constraints: Constraints | None = None,
     look_around: bool = True,
+    start: SearchResult | None = None,
 ) -> SearchResult:
     """Find the mixture of do-interventions that explains complete rows in memory best.
 
@@ -360,13 +367,16 @@ def find_targets(
     look_around : bool
         Whether to survey what lies around the mixture: certificate, undecided and near-equivalent
         targets.
+    start : SearchResult, optional
+        A mixture to begin with, instead of from scratch: what was found for nearly the same rows.
+        Then only what the likelihood clearly asks for is brought in.
 
     Returns
     -------
     SearchResult
     """
     tell = progress or _silent
-    known = constraints or Constraints.none(network.cardinalities)
+    known = constraints or Constraints.none(network.n_changes)
     evidence = Evidence.of_configurations(network, configurations)
     if known.rest <= NOTHING_LEFT:
         # No other weights are possible.
@@ -377,13 +387,16 @@ def find_targets(
     # one thread also makes sums, and so results, independent of the machine.
     with threadpool_limits(1):
         search = TargetSearch(network, configurations, max_size, tell, known)
-        prepared, fit = search.from_scratch()
+        if start is None:
+            prepared, fit = search.from_scratch()
+        else:
+            prepared, fit = search.from_targets(start.targets, start.weights, quickly=True)
         if not known.is_free and np.isneginf(fit.log_likelihood):
             targets = prepared.to_network(*prepared.problem.whole(fit)[:1], network.n_variables)
             return _of_possible_rows(
                 network, configurations, targets, max_size, refine, gap, progress, known
             )
-        if refine and network.control is not None:
+        if refine and network.learns:
             whole, weights = prepared.problem.whole(fit)
             targets = prepared.to_network(whole, network.n_variables)
             joint = _refine(network, evidence, configurations, targets, weights, search)
@@ -430,7 +443,7 @@ def _finished(
         constraints=known,
         gap=fit.gap,
         converged=fit.converged,
-        cost=float(prepared.problem.score.costs(fit.targets).sum()),
+        cost=prepared.problem.score.total(fit.targets),
         neighbourhood=found,
     )
 

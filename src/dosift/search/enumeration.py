@@ -49,8 +49,9 @@ class EnumeratedPricer:
     def can_price(problem: SearchProblem) -> bool:
         """Tell whether a problem is small enough.
 
-        Structural zeros and variables outside the problem on which its factors depend are left
-        to :class:`~dosift.search.pricing.NeighbourPricer`.
+        Structural zeros, changes of which several fit a row, and variables outside the problem on
+        which its factors depend are left to
+        :class:`~dosift.search.pricing.NeighbourPricer`.
         """
         n_targets = float(np.prod(problem.cardinalities + 1.0))
         has_zeros = bool(problem.factors.n_zeros.any())

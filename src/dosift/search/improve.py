@@ -131,7 +131,7 @@ class Improver:
 
     def _weakest(self, fit: Fit) -> NDArray[np.int64]:
         """Components by what dropping them would cost the score."""
-        margin = drop_losses(fit) - self.problem.score.costs(fit.targets)
+        margin = drop_losses(fit) - self.problem.score.savings(fit.targets)
         order = np.argsort(margin, kind="stable")
         return order[~self.problem.constraints.protects(fit.targets[order])]
 

@@ -19,10 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.learning.tables import tables_of
 from dosift.likelihood.evidence import Evidence, WeightSums
 from dosift.likelihood.solve import solve
-from dosift.model.network import ControlCounts, Network
+from dosift.model.network import Network
 from dosift.search.constraints import Constraints
 from dosift.search.elimination import drop_losses, eliminate
 from dosift.search.moves import merges
@@ -87,15 +86,14 @@ class JointFitter:
         constraints: Constraints | None = None,
         learners: Sequence[int] | None = None,
     ) -> None:
-        self._constraints = constraints or Constraints.none(network.cardinalities)
-        if network.control is None:
+        self._constraints = constraints or Constraints.none(network.n_changes)
+        if not network.learns:
             raise ValueError("the network does not remember control counts")
-        self._control: ControlCounts = network.control
         self._evidence = evidence
         self._learners = range(network.n_variables) if learners is None else learners
-        self._score = self._constraints.score(
-            evidence.total, network.cardinalities, np.arange(network.n_variables)
-        )
+        every = np.arange(network.n_variables)
+        score = self._constraints.score(evidence.total, network.n_changes, every)
+        self._score = score.of_changes(network.libraries)
 
     def fit(self, network: Network, targets: Ints, weights: Floats) -> JointFit:
         """Raise the joint objective from a start until a step of EM hardly helps.
@@ -115,12 +113,11 @@ class JointFitter:
         now = self._at(network, targets, weights)
         for _ in range(_EM_STEPS):
             before = now.value
-            taught = self._taught(now.network, now.families)
-            now = self._at(taught, targets, now.weights)
+            now = self._at(self._taught(now, targets), targets, now.weights)
             if now.value - before < _EM_RISE:
                 break
         kept = (now.weights > 0).any(axis=0) | self._constraints.protects(targets)
-        score = now.value - float(self._score.costs(targets[kept]).sum())
+        score = now.value - self._score.total(targets[kept])
         sums = now.sums.some(np.flatnonzero(kept))
         return JointFit(now.network, targets[kept], now.weights[:, kept], score, sums)
 
@@ -132,23 +129,28 @@ class JointFitter:
         found = solve(
             self._evidence, network, targets, start, accuracy, fixed=fixed, max_passes=passes
         )
-        sums, families = self._evidence.teach(network, targets, found.weights, self._learners)
+        sums, families = found.sums, None
+        if isinstance(network, Network):
+            sums, families = self._evidence.teach(network, targets, found.weights, self._learners)
         value = float(sums.log_density.sum()) + self._evidence.reference(network)
         if sums.n_impossible.any():
             value = -np.inf
-        value += log_prior(network, self._control)
+        value += network.log_prior()
         return _State(network, found.weights, value, sums, families)
 
-    def _taught(self, network: Network, families: Sequence[Floats]) -> Network:
-        """Do the M step: tables from control rows and expected counts."""
-        counted = [
-            self._control.counts[i] + family
-            for i, family in zip(self._learners, families, strict=True)
-        ]
+    def _taught(self, now: _State, targets: Ints) -> Network:
+        """Do the M step: mechanisms from control rows and what mixture rows are expected to say."""
+        network = now.network
+        if now.families is None:
+            posterior = self._evidence.posterior(network, targets, now.weights)
+            assert self._evidence.held is not None
+            values = self._evidence.held.values
+            return network.taught(values, targets, posterior, self._learners)
+        assert network.control is not None
         tables = list(network.tables)
-        for i, new in zip(self._learners, tables_of(counted, self._control.prior), strict=True):
-            # Without a prior, a parent configuration that nobody saw keeps what it had.
-            tables[i] = np.where(np.isnan(new), tables[i], new)
+        for i, family in zip(self._learners, now.families, strict=True):
+            counted = network.control.counts[i] + family
+            tables[i] = network.mechanisms[i].fitted(counted).table
         return network.with_tables(tables)
 
     def simplify(self, fit: JointFit) -> JointFit:
@@ -195,7 +197,7 @@ class JointFitter:
     def margins(self, fit: JointFit) -> Floats:
         """Estimated net loss of dropping each component at fixed tables."""
         net = drop_losses(fit.sums.information, fit.weights).sum(axis=0)
-        net -= self._score.costs(fit.targets)
+        net -= self._score.savings(fit.targets)
         net[self._constraints.protects(fit.targets)] = np.inf
         if self._free(fit).sum() <= 1:
             net[:] = np.inf  # what known weights leave must go somewhere
@@ -236,27 +238,4 @@ class _State:
     weights: Floats
     value: float
     sums: WeightSums
-    families: list[Floats]
-
-
-def log_prior(network: Network, control: ControlCounts) -> float:
-    """Log-likelihood of the control rows plus the logarithm of the prior, up to a constant.
-
-    Parameters
-    ----------
-    network : Network
-    control : ControlCounts
-
-    Returns
-    -------
-    float
-        In nats.
-    """
-    total = 0.0
-    for table, counts in zip(network.tables, control.counts, strict=True):
-        with np.errstate(divide="ignore"):
-            logs = np.log(table)
-        weight = counts + control.prior
-        used = weight > 0
-        total += float(weight[used] @ logs[used])
-    return total
+    families: list[Floats] | None

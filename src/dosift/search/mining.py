@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from dosift.likelihood.change_ratios import ChangeRatios
+from dosift.likelihood.factors import MechanismFactors
 from dosift.model.network import Network
 from dosift.search.pricing import z_scores
 
@@ -94,28 +96,31 @@ def _items(
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Variables and factors of the do's that are paired, the likeliest if not all fit."""
     n_rows = float(counts.sum())
+    weighted = counts * relative
+    every = np.arange(len(codes))
     z: list[Floats] = []
     variables: list[NDArray[np.int64]] = []
-    states: list[NDArray[np.int64]] = []
-    factors: list[NDArray[np.float32]] = []
+    changes: list[NDArray[np.int64]] = []
+    ratios: list[tuple[ChangeRatios, NDArray[np.bool_]]] = []
     for i in range(network.n_variables):
-        table = network.tables[i]
-        inverse = np.divide(1.0, table, out=np.zeros_like(table), where=table > 0)
-        own = inverse.ravel()[network.parent_rows(i, codes) * table.shape[1] + codes[:, i]]
-        u = relative * own
-        first = np.bincount(codes[:, i], weights=counts * u, minlength=table.shape[1])
-        second = np.bincount(codes[:, i], weights=counts * u * u, minlength=table.shape[1])
+        factors = MechanismFactors(network, codes, (i,))
+        # A row that is impossible undisturbed has no ratio.
+        possible_rows = ~factors.zeros[:, 0]
+        first, second = factors.ratios[0].sums(
+            every, weighted * possible_rows, weighted * relative * possible_rows
+        )
         possible = np.flatnonzero(first > 0)
         gradient: Floats = first[possible] / n_rows
         z.append(z_scores(gradient, second[possible].astype(np.float64), n_rows))
         variables.append(np.full(possible.size, i))
-        states.append(possible)
-        factors.append(own.astype(np.float32))
-    all_z, variable, state = np.concatenate(z), np.concatenate(variables), np.concatenate(states)
+        changes.append(possible)
+        ratios.append((factors.ratios[0], possible_rows))
+    all_z, variable, change = np.concatenate(z), np.concatenate(variables), np.concatenate(changes)
     room = max(_MOST_ENTRIES // max(len(codes), 1), 2)
     kept = np.sort(np.argsort(-all_z, kind="stable")[:room])
     items = np.zeros((len(codes), kept.size), dtype=np.float32, order="F")
     for column, k in enumerate(kept):
-        rows = np.flatnonzero(codes[:, variable[k]] == state[k])
-        items[rows, column] = factors[variable[k]][rows]
+        (own, possible_rows), position = ratios[variable[k]], int(change[k])
+        rows = np.flatnonzero(own.fits(position) & possible_rows)
+        items[rows, column] = own.ratio(position, rows)
     return variable[kept], items

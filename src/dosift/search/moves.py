@@ -78,7 +78,7 @@ def rank_moves(problem: SearchProblem, fit: Fit, priced: Priced) -> list[Move]:
     stages, chosen = np.nonzero(worth)
     values = np.full(worth.shape, -np.inf)
     values[stages, chosen] = model.value_after(chosen, second, stages)
-    values -= problem.score.costs(targets)
+    values -= problem.score.additions(targets, fit.targets)
     n_dropped = values.argmax(axis=0)
     promise = values.max(axis=0)
     return [
@@ -129,7 +129,7 @@ def splits(problem: SearchProblem, fit: Fit, max_size: int | None = None) -> lis
     """Propose to replace a component by its extensions by several states of one variable.
 
     No single step leads there: without the component some rows are impossible, and next to it
-    an extension gains little.
+    an extension gains little. Only where a row fits one change of the variable at most.
 
     Parameters
     ----------
@@ -146,12 +146,13 @@ def splits(problem: SearchProblem, fit: Fit, max_size: int | None = None) -> lis
     moves = []
     costs = problem.score.costs(fit.targets)
     protected = problem.constraints.protects(fit.targets)
+    exclusive = np.array([one.is_exclusive for one in problem.factors.ratios])
     for s, target in enumerate(fit.targets):
         if protected[s]:
             continue
         if max_size is not None and (target >= 0).sum() >= max_size:
             continue
-        for j in np.flatnonzero((target < 0) & (problem.cardinalities > 2)):
+        for j in np.flatnonzero((target < 0) & (problem.cardinalities > 2) & exclusive):
             for states, gain in _split_gains(problem, fit, s, int(j)):
                 added = np.repeat(target[None, :], states.size, axis=0)
                 added[:, j] = states
@@ -184,10 +185,11 @@ def extensions(problem: SearchProblem, fit: Fit, max_size: int | None = None) ->
     moves = []
     costs = problem.score.costs(fit.targets)
     protected = problem.constraints.protects(fit.targets)
+    exclusive = np.array([one.is_exclusive for one in problem.factors.ratios])
     for s, target in enumerate(fit.targets):
         if protected[s] or (max_size is not None and (target >= 0).sum() >= max_size):
             continue
-        for j in np.flatnonzero((target < 0) & (problem.cardinalities > 1)):
+        for j in np.flatnonzero((target < 0) & (problem.cardinalities > 1) & exclusive):
             found = _extension_gain(problem, fit, s, int(j))
             added = target[None, :].copy()
             added[0, j] = found[0]

@@ -124,7 +124,7 @@ def _neighbours(
     """List the permitted targets that differ in one variable and are no components."""
     found = []
     for i in variables:
-        for state in range(-1, int(network.cardinalities[i])):
+        for state in range(-1, int(network.n_changes[i])):
             if state != target[i]:
                 other = np.array(target, dtype=np.int16)
                 other[i] = state

@@ -218,7 +218,7 @@ def price_neighbours(
         bases = np.array(
             [*bases, *(t for t in np.asarray(more, np.int16) if t.tobytes() not in known)]
         )
-    sizes = tuple(int(k) for k in network.cardinalities[list(variables)])
+    sizes = tuple(int(k) for k in network.n_changes[list(variables)])
     every, places = _extensions(bases, variables, sizes, max_size)
     some = constraints.permits(every)
     every, places = every[some], places[some]

@@ -233,12 +233,8 @@ class NeighbourPricer:
         gradient = [weighted.sum() / n_rows]
         curvature = [squared.sum()]
         for j in free:
-            k = int(self.problem.cardinalities[j])
-            inverse = factors.inverse(rows, int(j))
-            codes = factors.codes[rows, j]
-            first = np.bincount(codes, weights=weighted * inverse, minlength=k) / n_rows
-            inverse *= inverse
-            second = np.bincount(codes, weights=squared * inverse, minlength=k)
+            first, second = factors.ratios[j].sums(rows, weighted, squared)
+            first /= n_rows
             for a in np.flatnonzero(first > 0):
                 extended = base.copy()
                 extended[j] = a
@@ -251,7 +247,7 @@ class NeighbourPricer:
         """Do the same where structural zeros make a row possible only with more variables set."""
         targets = [base]
         for j in free:
-            for a in np.unique(self.problem.factors.codes[:, j]):
+            for a in self.problem.factors.ratios[j].reachable():
                 extended = base.copy()
                 extended[j] = a
                 targets.append(extended)

@@ -132,7 +132,7 @@ class SearchProblem:
 
     @property
     def cardinalities(self) -> NDArray[np.int64]:
-        """Number of states of each variable."""
+        """Number of changes (states) of each variable."""
         return self.score.cardinalities
 
     @property
@@ -333,7 +333,7 @@ class SearchProblem:
         solution = solve_weights(columns, self.counts, start, wanted)
         kept = np.flatnonzero((solution.weights > 0) | self.constraints.protects(targets))
         targets = targets[kept]
-        cost = float(self.score.costs(targets).sum())
+        cost = self.score.total(targets)
         return Fit(
             targets=targets,
             weights=solution.weights[kept],

@@ -42,11 +42,13 @@ class _Priced:
     @property
     def costs(self) -> Floats:
         if self.price is None:
-            return self.problem.score.costs(self.fit.targets)
+            return self.problem.score.savings(self.fit.targets)
         return np.array([self.price[t.tobytes()] for t in self.fit.targets])
 
     @property
     def score(self) -> float:
+        if self.price is None:
+            return self.fit.log_likelihood - self.problem.score.total(self.fit.targets)
         return self.fit.log_likelihood - float(self.costs.sum())
 
     def keeping(self, kept: NDArray[np.int64] | NDArray[np.bool_]) -> _Priced:

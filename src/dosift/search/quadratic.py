@@ -80,7 +80,7 @@ class QuadraticModel:
 
     def __init__(self, problem: SearchProblem, fit: Fit, targets: Ints) -> None:
         self._counts = problem.counts
-        self._costs = problem.score.costs(fit.targets)
+        self._costs = problem.score.savings(fit.targets)
         self._fit = fit
         self._relative = fit.columns / fit.mixture[:, None]
         self._candidates = problem.columns(targets) / fit.mixture[:, None]
@@ -215,13 +215,13 @@ def drop_greedily(state: Augmented, fit: Fit, problem: SearchProblem, targets: I
     weights, inverse = state.weights, state.inverse
     n_candidates, m = len(weights), fit.weights.size
     every = np.arange(n_candidates)
-    costs = problem.score.costs(fit.targets)
+    costs = problem.score.savings(fit.targets)
     n_stages = min(_MOST_DROPS, m) + 1
     dropped = np.zeros((n_candidates, n_stages - 1), dtype=np.int64)
     alive = np.ones((n_candidates, m), dtype=bool)
     # Near-equal components make entries of the bent inverse vanish; a floor keeps them apart.
     floor = _FLOOR * np.einsum("kss->ks", inverse)
-    value = state.gain - problem.score.costs(targets)
+    value = state.gain - problem.score.additions(targets, fit.targets)
     all_weights = np.empty((n_stages, *weights.shape))
     values = np.empty((n_stages, n_candidates))
     for stage in range(n_stages):

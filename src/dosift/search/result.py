@@ -103,15 +103,15 @@ def ranked(
     SearchResult
         With the targets by descending weight.
     """
-    known = constraints or Constraints.none(network.cardinalities)
+    known = constraints or Constraints.none(network.n_changes)
     sums = evidence.weigh(network, targets, weights)
     log_likelihood = -np.inf
     if not sums.n_impossible.any():
         log_likelihood = float(sums.log_density[0]) + evidence.reference(network)
     if cost is None:
         every = np.arange(network.n_variables)
-        score = known.score(evidence.total, network.cardinalities, every)
-        cost = float(score.costs(targets).sum())
+        score = known.score(evidence.total, network.n_changes, every)
+        cost = score.of_changes(network.libraries).total(targets)
     rank = np.lexsort([*targets.T[::-1], -weights])
     around = (neighbourhood or Neighbourhood()).reordered(rank)
     return SearchResult(

@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from dosift.likelihood.factors import MechanismFactors
 from dosift.likelihood.rates import family_counts, variable_rate
+from dosift.model.mechanism import System, Values
 from dosift.model.network import Network
 
 Floats = NDArray[np.float64]
@@ -46,9 +48,35 @@ def screen_variables(network: Network, codes: Ints, counts: Floats) -> tuple[int
         Positions of the variables; all that have a choice of states in small networks.
     """
     if network.n_variables <= SCREEN_FROM:
-        return tuple(np.flatnonzero(network.cardinalities > 1).tolist())
+        return network.changeable
+    if not all(library.is_exclusive for library in network.libraries):
+        return _screen_changes(network, codes, counts)
     families = (family_counts(network, i, codes, counts) for i in range(network.n_variables))
     return screen_families(network, families)
+
+
+def _screen_changes(network: System, codes: Values, counts: Floats) -> tuple[int, ...]:
+    """Select the variables of which some change, in a share of the rows, raises the likelihood."""
+    gain = 0.5 * _threshold(_FALSE_EXPECTED, int(network.n_changes.sum())) ** 2
+    return tuple(i for i in network.changeable if _change_gain(network, i, codes, counts) > gain)
+
+
+def _change_gain(network: System, i: int, codes: Values, counts: Floats) -> float:
+    """Largest rise of the log-likelihood if a variable is changed in a share of some rows.
+
+    Where several changes fit a row, its gradient at weight zero rests on few rows and says little;
+    what a change gains at a positive weight does not.
+    """
+    factors = MechanismFactors(network, codes, (i,))
+    if (counts[factors.n_zeros > 0] > 0).any():
+        return np.inf  # only a change explains these rows
+    gains = [0.0]
+    for change in range(factors.n_changes[0]):
+        ratio = factors.column(np.array([change]))
+        own = np.exp(-factors.log_scale)
+        mixed = np.log((1.0 - _SHARES[:, None]) * own + _SHARES[:, None] * ratio)
+        gains.append(float(np.max((mixed + factors.log_scale) @ counts)))
+    return max(gains)
 
 
 def screen_families(network: Network, families: Iterable[Floats]) -> tuple[int, ...]:
@@ -109,7 +137,8 @@ def wanted_variables(
     tuple of int
         Positions of further variables.
     """
-    n_pairs = int(network.cardinalities.sum()) * posterior_ratios.shape[1]
+    changeable = frozenset(network.changeable)
+    n_pairs = int(network.n_changes.sum()) * posterior_ratios.shape[1]
     threshold = _threshold(_LATER_FALSE_EXPECTED, 2 * n_pairs)
     components = []
     for column, weight in zip(posterior_ratios.T, weights, strict=True):
@@ -121,7 +150,7 @@ def wanted_variables(
         i
         for i in range(network.n_variables)
         if i not in skip
-        and network.cardinalities[i] > 1
+        and i in changeable
         and _largest_deviation(network, i, codes, float(counts.sum()), components) > threshold
     )
 
@@ -161,6 +190,12 @@ def _largest_deviation(
     configurations make a state rare they drown what others show, but not in the likelihood, whose
     signed root is the other measure.
     """
+    if not network.libraries[i].is_exclusive:
+        gains = []
+        for component in components:
+            counts = component.weight * component.first
+            gains.append(_change_gain(network, i, codes[component.rows], counts))
+        return float(np.sqrt(2 * max(gains)))
     table = network.tables[i]
     inverse = np.divide(1.0, table, out=np.zeros_like(table), where=table > 0)
     parent_row = network.parent_rows(i, codes)

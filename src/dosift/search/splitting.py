@@ -60,7 +60,7 @@ def split(
         On the full configurations.
     """
     factors = problem.factors
-    n = factors.codes.shape[1]
+    n = len(factors.ratios)
     targets: Ints = np.full((1, n), -1, dtype=np.int16)
     weights = np.ones(1)
     for j in range(n):
@@ -88,7 +88,7 @@ def _extend(prefix: SearchProblem, targets: Ints, weights: Floats, max_size: int
     """
     j = targets.shape[1] - 1
     mixture = prefix.columns(targets) @ weights
-    extensions = _extensions(targets, j, np.unique(prefix.factors.codes[:, j]), max_size)
+    extensions = _extensions(targets, j, prefix.factors.ratios[j].reachable(), max_size)
     extensions = extensions[prefix.constraints.reaches(extensions)]
     added = np.zeros(len(extensions), dtype=bool)
     slack = _PARSIMONY / np.sqrt(prefix.n_rows)

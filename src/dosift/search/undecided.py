@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_ndtr
+from scipy.special import erfcx, log_ndtr
 
 from dosift.likelihood.evidence import Comparison, Evidence
 from dosift.model.network import Network
@@ -30,6 +30,10 @@ _MOST, _LOOKED_AT = 64, 400
 _ENTRIES = 4_000_000
 #: Least Schur complement of a target, relative to its curvature.
 _LEAST_SCHUR = 1e-9
+#: Curvature that stands for zero: that of a target that makes no row at hand likely.
+_LEAST_CURVATURE = 1e-300
+#: Standard errors below zero from which the tail of the normal distribution has its own formula.
+_FAR_BELOW = -30.0
 
 
 @dataclass(frozen=True)
@@ -165,7 +169,11 @@ def log_evidence(slope: Floats, curvature: Floats) -> Floats:
     >>> log_evidence(np.array([0.0]), np.array([2 * np.pi])).round(6)  # half a normal density
     array([-0.693147])
     """
-    root = np.sqrt(curvature)
+    root = np.sqrt(np.maximum(curvature, _LEAST_CURVATURE))
     z = slope / root
-    out: Floats = 0.5 * np.log(2 * np.pi) - np.log(root) + 0.5 * z * z + log_ndtr(z)
+    # Far below zero, where z^2 / 2 and the logarithm would cancel, erfcx is their difference.
+    near = np.maximum(z, _FAR_BELOW)
+    body = 0.5 * near * near + log_ndtr(near)
+    tail = np.log(0.5 * erfcx(np.maximum(-z, 1.0) / np.sqrt(2.0)))
+    out: Floats = 0.5 * np.log(2 * np.pi) - np.log(root) + np.where(z < _FAR_BELOW, tail, body)
     return out

@@ -1,0 +1,138 @@
+"""What the error of learned mechanisms and changes takes from the information on the weights.
+
+As for tables (:mod:`dosift.inference.network_error`), with scores in place of their exact form:
+a mechanism or a change needs to know no more than the derivatives of its own log-density.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.inference.network_error import _remaining
+from dosift.model.mechanism import Values
+from dosift.model.mechanism_network import MechanismNetwork
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.integer]
+
+
+def information_by_scores(
+    network: MechanismNetwork,
+    values: Values,
+    counts: Floats,
+    targets: Ints,
+    relative: Floats,
+    weights: Floats,
+    refined: bool,
+) -> Floats:
+    """Compute the observed information on the weights when mechanisms or changes were learned.
+
+    Parameters
+    ----------
+    network : MechanismNetwork
+        With the control rows that its mechanisms were learned from, if they were.
+    values : ndarray, shape (n_rows, n_variables)
+    counts : ndarray, shape (n_rows,)
+    targets : ndarray of int, shape (n_targets, n_variables)
+        Components, then candidates.
+    relative : ndarray, shape (n_rows, n_targets)
+        Their likelihoods over the mixture's.
+    weights : ndarray, shape (n_components,)
+    refined : bool
+        Whether mechanisms and changes maximise the joint likelihood of control and mixture rows;
+        otherwise mechanisms come from the control rows alone, and changes are as given.
+
+    Returns
+    -------
+    ndarray, shape (n_targets, n_targets)
+    """
+    known = np.asarray((relative * counts[:, None]).T @ relative)
+    rows = _Rows(values, counts, targets, relative, relative[:, : weights.size] * weights)
+    return _eliminated(network, rows, known, refined)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows with what targets make of them.
+
+    Attributes
+    ----------
+    values : ndarray, shape (n_rows, n_variables)
+    counts : ndarray, shape (n_rows,)
+    targets : ndarray of int, shape (n_targets, n_variables)
+        Components, then candidates.
+    relative : ndarray, shape (n_rows, n_targets)
+        Their likelihoods over the mixture's.
+    posterior : ndarray, shape (n_rows, n_components)
+    """
+
+    values: Values
+    counts: Floats
+    targets: Ints
+    relative: Floats
+    posterior: Floats
+
+
+def _eliminated(network: MechanismNetwork, rows: _Rows, known: Floats, refined: bool) -> Floats:
+    """Eliminate the parameters of mechanisms, and of changes if they were refined.
+
+    With ``d_t`` the scores under target t and ``d`` their mean over the posterior of a row, the
+    information between its weight and the parameters is the sum of ``r_t (d - d_t)``, and that of
+    the parameters of ``d d'``, as the curvature of the components has the mean ``-d_t d_t'``.
+    """
+    lost = np.zeros_like(known)
+    m = rows.posterior.shape[1]
+    for i in range(network.n_variables):
+        scores, of_control = _scores(network, i, rows, refined)
+        mean = np.zeros((len(rows.values), len(of_control)))
+        for position, own in scores.items():
+            share = rows.posterior @ (rows.targets[:m, i] == position)
+            mean += share[:, None] * own
+        weighted = rows.relative * rows.counts[:, None]
+        cross = weighted.T @ mean
+        for position, own in scores.items():
+            makes = rows.targets[:, i] == position
+            cross[makes] -= weighted[:, makes].T @ own
+        information = of_control
+        if refined:
+            information = information + (mean * rows.counts[:, None]).T @ mean
+        lost += cross @ np.linalg.pinv(information, hermitian=True) @ cross.T
+    if refined:
+        return _remaining(known, lost)
+    # From control rows alone: their error adds to the weights' own.
+    inverse = np.linalg.pinv(known, hermitian=True)
+    return np.asarray(np.linalg.pinv(inverse + inverse @ lost @ inverse, hermitian=True))
+
+
+def _scores(
+    network: MechanismNetwork, i: int, rows: _Rows, refined: bool
+) -> tuple[dict[int, Floats], Floats]:
+    """Scores of a variable's parameters under each of its changes, and their control information.
+
+    The parameters are those of the mechanism, where control rows taught it, and those of each
+    change that a component makes.
+    """
+    mechanism, library, control = network.mechanisms[i], network.libraries[i], network.control
+    n_own = 0 if control is None else mechanism.n_free
+    found = rows.targets[: rows.posterior.shape[1], i]
+    used = [int(position) for position in np.unique(found) if position >= 0]
+    ends = n_own + np.cumsum([library[p].n_free if refined else 0 for p in used], dtype=np.int64)
+    n_free = int(ends[-1]) if used else n_own
+    scores: dict[int, Floats] = {}
+    for position in map(int, np.unique(rows.targets[:, i])):
+        own = scores[position] = np.zeros((len(rows.values), n_free))
+        change = library[position] if position >= 0 else None
+        if n_own and (change is None or change.keeps_mechanism):
+            acting = mechanism if change is None else change.applied(mechanism)
+            own[:, :n_own] = acting.scores(rows.values)
+        if change is not None and position in used and refined and change.n_free:
+            end = int(ends[used.index(position)])
+            own[:, end - change.n_free : end] = change.scores(mechanism, rows.values)
+    information = np.zeros((n_free, n_free))
+    if control is not None:
+        taught = mechanism.scores(control.values)
+        information[:n_own, :n_own] = (taught * control.weights[:, None]).T @ taught
+    return scores, information

@@ -1,0 +1,205 @@
+"""A causal network of any mechanisms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.model.categorical import CategoricalMechanism
+from dosift.model.mechanism import (
+    Changes,
+    Floats,
+    Ints,
+    Library,
+    Mechanism,
+    System,
+    Values,
+    topological_order,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class ControlRows:
+    """Control rows that a network remembers, since they teach it together with mixture rows.
+
+    Attributes
+    ----------
+    values : ndarray, shape (n_rows, n_variables)
+    weights : ndarray, shape (n_rows,)
+    """
+
+    values: Values
+    weights: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class MechanismNetwork:
+    """A causal network that is made of mechanisms and libraries of changes.
+
+    Attributes
+    ----------
+    mechanisms : tuple of Mechanism
+        One for each variable, in the order of the columns of values.
+    libraries : tuple of Library
+        The changes that each variable may undergo.
+    control : ControlRows, optional
+        The control rows that its mechanisms were learned from, if mixture rows are to teach them
+        too.
+    """
+
+    mechanisms: tuple[Mechanism, ...]
+    libraries: tuple[Library, ...]
+    control: ControlRows | None = None
+
+    @property
+    def n_variables(self) -> int:
+        """Number of variables."""
+        return len(self.mechanisms)
+
+    @property
+    def parents(self) -> tuple[tuple[int, ...], ...]:
+        """Positions of the parents of each variable."""
+        return tuple(mechanism.parents for mechanism in self.mechanisms)
+
+    @cached_property
+    def order(self) -> tuple[int, ...]:
+        """Positions of the variables in a topological order."""
+        return topological_order(self.parents)
+
+    @cached_property
+    def cardinalities(self) -> NDArray[np.int64]:
+        """Number of states of each variable; 0 where its values are numbers."""
+        sizes = [
+            one.table.shape[1] if isinstance(one, CategoricalMechanism) else 0
+            for one in self.mechanisms
+        ]
+        return np.array(sizes, dtype=np.int64)
+
+    @cached_property
+    def n_changes(self) -> NDArray[np.int64]:
+        """Length of each library."""
+        return np.array([len(library) for library in self.libraries], dtype=np.int64)
+
+    @cached_property
+    def changeable(self) -> tuple[int, ...]:
+        """Positions of the variables of which a change can be seen."""
+        return tuple(i for i, one in enumerate(self.libraries) if len(one) > one.is_exclusive)
+
+    @property
+    def is_positive(self) -> bool:
+        """Whether every row has a positive density."""
+        return all(mechanism.is_positive for mechanism in self.mechanisms)
+
+    @property
+    def learns(self) -> bool:
+        """Whether mixture rows may teach its mechanisms or changes."""
+        free = any(change.n_free for library in self.libraries for change in library[:])
+        return free or self.control is not None
+
+    def log_prior(self) -> float:
+        """Log-likelihood of the control rows."""
+        if self.control is None:
+            return 0.0
+        logs = (mechanism.log_density(self.control.values) for mechanism in self.mechanisms)
+        return float(sum(float(self.control.weights @ log) for log in logs))
+
+    def taught(
+        self, values: Values, targets: Ints, posterior: Floats, learners: Iterable[int]
+    ) -> MechanismNetwork:
+        """Take one step of EM for mechanisms and changes.
+
+        Control rows teach a mechanism, rows that leave it alone, and rows under changes that keep
+        its parameters; without control rows it is taken as known. Rows under a change teach that.
+
+        Parameters
+        ----------
+        values : ndarray, shape (n_rows, n_variables)
+        targets : ndarray of int, shape (n_targets, n_variables)
+        posterior : ndarray, shape (n_rows, n_targets)
+            Weight of each row times the posterior of its targets.
+        learners : iterable of int
+            Variables whose mechanisms are taught.
+
+        Returns
+        -------
+        MechanismNetwork
+        """
+        mechanisms, libraries = list(self.mechanisms), list(self.libraries)
+        for i in learners:
+            if self.control is not None:
+                mechanisms[i] = self._taught_mechanism(i, values, targets, posterior, self.control)
+            libraries[i] = _taught_library(mechanisms[i], libraries[i], values, targets, posterior)
+        return replace(self, mechanisms=tuple(mechanisms), libraries=tuple(libraries))
+
+    def _taught_mechanism(
+        self, i: int, values: Values, targets: Ints, posterior: Floats, control: ControlRows
+    ) -> Mechanism:
+        old = self.mechanisms[i]
+        statistics = old.statistics(control.values, control.weights)
+        statistics = statistics + old.statistics(values, posterior @ (targets[:, i] < 0))
+        for position in _used(targets[:, i]):
+            change = self.libraries[i][position]
+            if change.keeps_mechanism:
+                weights = posterior @ (targets[:, i] == position)
+                statistics = statistics + change.applied(old).statistics(values, weights)
+        return old.fitted(statistics)
+
+    def draw(
+        self, targets: Ints, weights: Floats, n_rows: int, rng: np.random.Generator
+    ) -> tuple[Floats, NDArray[np.int64]]:
+        """Draw independent rows from a mixture.
+
+        Parameters
+        ----------
+        targets : ndarray of int, shape (n_targets, n_variables)
+        weights : ndarray, shape (n_targets,)
+            Summing to one.
+        n_rows : int
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        values : ndarray of float64, shape (n_rows, n_variables)
+        component : ndarray of int64, shape (n_rows,)
+            The position of the target that each row was drawn from.
+        """
+        component = rng.choice(len(weights), size=n_rows, p=weights)
+        values = np.zeros((n_rows, self.n_variables), order="F")
+        for i in self.order:
+            change = targets[component, i]
+            for position in np.unique(change):
+                rows = np.flatnonzero(change == position)
+                mechanism = self.mechanisms[i]
+                if position >= 0:
+                    mechanism = self.libraries[i][int(position)].applied(mechanism)
+                values[rows, i] = mechanism.draw(values[rows], rng)
+        return values, component.astype(np.int64)
+
+
+if TYPE_CHECKING:
+    _: type[System] = MechanismNetwork
+
+
+def _taught_library(
+    mechanism: Mechanism, library: Library, values: Values, targets: Ints, posterior: Floats
+) -> Library:
+    """Fit the changes of a variable that have free parameters to the rows under them."""
+    i = mechanism.variable
+    for position in _used(targets[:, i]):
+        change = library[position]
+        if change.n_free == 0 or not isinstance(library, Changes):
+            continue
+        weights = posterior @ (targets[:, i] == position)
+        statistics = change.applied(mechanism).statistics(values, weights)
+        library = library.with_change(position, change.fitted(mechanism, statistics))
+    return library
+
+
+def _used(column: Ints) -> list[int]:
+    """Positions of the changes of a variable that targets make."""
+    return [int(position) for position in np.unique(column) if position >= 0]
