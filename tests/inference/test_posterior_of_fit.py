@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 import dosift
 from dosift.data import collapse
-from dosift.inference.component_groups import families
+from dosift.inference.component_groups import component_groups
 from dosift.inference.network_error import information_with_tables
 from dosift.inference.rate_tests import pair_p_value, rate_with_test, rates_with_tests
 from dosift.learning.tables import learn_from_codes
@@ -115,7 +115,7 @@ def test_families_share_what_they_say() -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):
         targets = rng.integers(-1, 2, size=(8, 5)).astype(np.int16)
-        found = families(targets, rng.dirichlet(np.ones(8)))
+        found = component_groups(targets, rng.dirichlet(np.ones(8)))
         members = [k for family in found for k in family.members]
         assert len(members) == len(set(members))
         for family in found:

@@ -93,7 +93,7 @@ def collapse(
     return Configurations(np.asfortranarray(distinct), counts, inverse.astype(np.int64))
 
 
-def thin(configurations: Configurations, n_rows: int) -> Configurations:
+def systematic_sample(configurations: Configurations, n_rows: int) -> Configurations:
     """Keep a systematic sample of the rows: every so many-th in lexicographic order.
 
     No chance is involved, and the counts of every prefix of the variables stay in proportion, to
@@ -113,7 +113,8 @@ def thin(configurations: Configurations, n_rows: int) -> Configurations:
     Examples
     --------
     >>> rows = collapse(np.array([[0], [0], [0], [1], [2], [2]]), np.array([3]))
-    >>> thin(rows, 3).codes.ravel().tolist(), thin(rows, 3).counts.tolist()
+    >>> few = systematic_sample(rows, 3)
+    >>> few.codes.ravel().tolist(), few.counts.tolist()
     ([0, 2], [2.0, 1.0])
     """
     total = configurations.total

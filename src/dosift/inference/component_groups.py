@@ -12,7 +12,7 @@ Ints = NDArray[np.integer]
 
 
 @dataclass(frozen=True)
-class Family:
+class ComponentGroup:
     """Components that share do's.
 
     Attributes
@@ -27,11 +27,11 @@ class Family:
     members: tuple[int, ...]
 
 
-def families(targets: Ints, weights: Floats) -> list[Family]:
+def component_groups(targets: Ints, weights: Floats) -> list[ComponentGroup]:
     """Group components by what they share.
 
     The heaviest set of shared do's comes first, then the heaviest among the components that are
-    left; a component belongs to one family at most.
+    left; a component belongs to one group at most.
 
     Parameters
     ----------
@@ -40,20 +40,20 @@ def families(targets: Ints, weights: Floats) -> list[Family]:
 
     Returns
     -------
-    list of Family
+    list of ComponentGroup
         Each of two members at least.
 
     Examples
     --------
     >>> targets = np.array([[-1, -1], [0, -1], [0, 1], [-1, 1]])
-    >>> [family.members for family in families(targets, np.array([0.4, 0.3, 0.2, 0.1]))]
+    >>> [group.members for group in component_groups(targets, np.array([0.4, 0.3, 0.2, 0.1]))]
     [(1, 2)]
     """
     left = np.ones(len(targets), dtype=bool)
-    found: list[Family] = []
+    found: list[ComponentGroup] = []
     while True:
         best: tuple[float, int, bytes] | None = None
-        chosen: Family | None = None
+        chosen: ComponentGroup | None = None
         index = np.flatnonzero(left)
         for position, s in enumerate(index):
             for t in index[position + 1 :]:
@@ -65,7 +65,7 @@ def families(targets: Ints, weights: Floats) -> list[Family]:
                 rank = (float(weights[members].sum()), int(is_set.sum()), common.tobytes())
                 if best is None or rank > best:
                     best = rank
-                    chosen = Family(common, tuple(int(k) for k in np.flatnonzero(members)))
+                    chosen = ComponentGroup(common, tuple(int(k) for k in np.flatnonzero(members)))
         if chosen is None:
             return found
         found.append(chosen)

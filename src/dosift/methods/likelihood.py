@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.data.blocks import Block
-from dosift.data.configurations import collapse, thin
+from dosift.data.configurations import collapse, systematic_sample
 from dosift.data.sample import hash_rows
 from dosift.likelihood.columns import RowLikelihoods
 from dosift.likelihood.evidence import Evidence
@@ -172,7 +172,7 @@ def _few(network: Network, block: Block, constraints: Constraints) -> Evidence |
     if block.has_missing or len(block) <= _MANY or not constraints.is_free:
         return None
     rows = collapse(block.values, network.cardinalities, block.counts)
-    return Evidence.of_configurations(network, thin(rows, _FEW_ROWS))
+    return Evidence.of_configurations(network, systematic_sample(rows, _FEW_ROWS))
 
 
 def _surveyed(

@@ -37,7 +37,7 @@ __all__ = [
     "Result",
     "check_absent",
     "distrust",
-    "harmless",
+    "escape_formulas",
     "read_result",
     "result_content",
     "versions",
@@ -311,13 +311,13 @@ def write_result(
     with whole_folder(folder, replace=force, aside=aside) as draft:
         model.mixture_.write(draft / _MIXTURE)
         write_network(model.network_, draft / _NETWORK)
-        harmless(model.components_).write_csv(draft / "components.csv")
-        harmless(model.variables_).write_csv(draft / "variables.csv")
-        harmless(model.pairs_).write_csv(draft / "pairs.csv")
+        escape_formulas(model.components_).write_csv(draft / "components.csv")
+        escape_formulas(model.variables_).write_csv(draft / "variables.csv")
+        escape_formulas(model.pairs_).write_csv(draft / "pairs.csv")
         if model.batches_ is not None:
-            harmless(model.batches_).write_csv(draft / "batches.csv")
+            escape_formulas(model.batches_).write_csv(draft / "batches.csv")
         for name, table in (extra or {}).items():
-            harmless(table).write_csv(draft / f"{name}.csv")
+            escape_formulas(table).write_csv(draft / f"{name}.csv")
         if isinstance(rows, RowParts):
             rows.write(draft / "rows.parquet")
         else:
@@ -342,7 +342,7 @@ def _kept_aside(folder: Path) -> Path | None:
     return next(name for name in names if not os.path.lexists(name))
 
 
-def harmless(table: pl.DataFrame) -> pl.DataFrame:
+def escape_formulas(table: pl.DataFrame) -> pl.DataFrame:
     """Put an apostrophe before texts that a spreadsheet would take for a formula.
 
     Parameters
@@ -358,7 +358,8 @@ def harmless(table: pl.DataFrame) -> pl.DataFrame:
     Examples
     --------
     >>> import polars as pl
-    >>> harmless(pl.DataFrame({"value": ["=cmd()", "-1", "-1+cmd()", "a=b"]}))["value"].to_list()
+    >>> table = pl.DataFrame({"value": ["=cmd()", "-1", "-1+cmd()", "a=b"]})
+    >>> escape_formulas(table)["value"].to_list()
     ["'=cmd()", '-1', "'-1+cmd()", 'a=b']
     """
     import polars as pl

@@ -11,11 +11,11 @@ from dosift.model import Mixture, Target
 from dosift.pipeline import Fitted
 from dosift.results.tables import (
     component_table,
-    confusable_table,
     family_table,
     intervention_table,
     mechanism_table,
     name_of,
+    near_equivalent_table,
     pair_table,
     undecided_table,
     variable_table,
@@ -77,7 +77,7 @@ class Tables:
             variable_table(given, codes, weights, posterior, fitted.rates, level),
             pair_table(given, codes, weights, posterior, fitted.pairs, fitted.pair_p_values, level),
             family_table(result.network, codes, weights, posterior, level),
-            confusable_table(result.network, codes, result.near_equivalent),
+            near_equivalent_table(result.network, codes, result.near_equivalent),
             undecided_table(result.network, posterior, level),
             intervention_table(result.network, codes, weights, posterior, level),
             mechanism_table(result.network, fitted.changed),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.inference import FALSE_SHARE, LEAST_PROBABILITY, Posterior
-from dosift.inference.component_groups import families
+from dosift.inference.component_groups import component_groups
 from dosift.inference.intervals import normal_interval
 from dosift.inference.rate_tests import Pair, RateWithTest
 from dosift.model import Mixture, Target
@@ -242,7 +242,7 @@ def family_table(
     posterior: Posterior | None,
     level: float = 0.95,
 ) -> pl.DataFrame:
-    """Components that share do's, grouped (see :func:`dosift.inference.component_groups.families`).
+    """Components that share do's, grouped (see :mod:`dosift.inference.component_groups`).
 
     Parameters
     ----------
@@ -257,7 +257,7 @@ def family_table(
     """
     import polars as pl
 
-    groups = families(targets, weights)
+    groups = component_groups(targets, weights)
     n_others = 0 if posterior is None else len(posterior.undecided)
     members = np.zeros((len(groups), len(targets) + n_others), dtype=bool)
     for k, group in enumerate(groups):
@@ -281,7 +281,7 @@ def family_table(
     return pl.DataFrame(frame, schema=types).with_columns(pl.col(pl.Float64).fill_nan(None))
 
 
-def confusable_table(
+def near_equivalent_table(
     network: Network, targets: Ints, near: Sequence[NearEquivalent]
 ) -> pl.DataFrame:
     """Targets that could stand in the place of a component.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from dosift.data.configurations import MISSING as FREE
-from dosift.data.configurations import Configurations, collapse, thin
+from dosift.data.configurations import Configurations, collapse, systematic_sample
 from dosift.errors import InputError
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.factors import MechanismFactors
@@ -252,7 +252,7 @@ class TargetSearch:
         problem = prepared.problem
         if problem.factors.n_configurations <= _THIN_FROM or problem.n_rows < 4 * _THIN_ROWS:
             return None
-        few = thin(self.configurations, _THIN_ROWS)
+        few = systematic_sample(self.configurations, _THIN_ROWS)
         variables = tuple(int(i) for i in prepared.variables)
         sample = prepare(self.network, few, variables, self.constraints)
         start = self._split(sample)
@@ -515,7 +515,7 @@ def _sample(
     """Take fewer rows where there are many distinct ones."""
     if configurations.counts.size <= _THIN_FROM or not constraints.is_free:
         return None
-    return Evidence.of_configurations(network, thin(configurations, _THIN_ROWS))
+    return Evidence.of_configurations(network, systematic_sample(configurations, _THIN_ROWS))
 
 
 def _silent(stage: str, done: int, total: int | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.data.configurations import Configurations, collapse, thin
+from dosift.data.configurations import Configurations, collapse, systematic_sample
 from dosift.likelihood.assignment import assign
 from dosift.likelihood.completions import complete
 from dosift.model.network import Network
@@ -57,7 +57,7 @@ def filled_in(
     filled = collapse(codes, network.cardinalities, counts * lost[found.row[which]])
     if filled.counts.size > _MOST_FILLED * rows.counts.size:
         # So many fractions tell the search little more than as many whole rows as there were.
-        return thin(filled, max(int(rows.total) - 1, 1))
+        return systematic_sample(filled, max(int(rows.total) - 1, 1))
     return filled
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaincc
 
-from dosift.data.configurations import Configurations, collapse, thin
+from dosift.data.configurations import Configurations, collapse, systematic_sample
 from dosift.likelihood.evidence import Evidence
 from dosift.model.network import ControlCounts, Network
 from dosift.search.constraints import Constraints
@@ -219,7 +219,7 @@ def _around(
         part = Network([network.variables[j] for j in kept], parents, tables, control)
     rows = collapse(configurations.codes[:, kept], part.cardinalities, configurations.counts)
     if rows.counts.size > _MOST_CONFIGURATIONS:
-        rows = thin(rows, _MOST_CONFIGURATIONS)
+        rows = systematic_sample(rows, _MOST_CONFIGURATIONS)
     evidence = Evidence.of_configurations(part, rows)
     return _Part(part, evidence, result.targets[:, kept], result.weights, place[i])
 

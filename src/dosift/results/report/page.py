@@ -14,10 +14,10 @@ from dosift.results.report.graph import graph_section
 from dosift.results.report.marks import cell, folded, row, table
 from dosift.results.report.posterior import (
     bootstrap_section,
-    confusable_section,
     families_section,
     fit_section,
     missing_section,
+    near_equivalent_section,
     soft_section,
     undecided_section,
     unique_section,
@@ -65,7 +65,7 @@ def render_report(result: Mapping[str, Any]) -> str:
         ("missing", "Missing values", missing_section(content)),
         ("resamples", "Found again in resampled rows?", bootstrap_section(content)),
         ("unique", "Is this the only answer?", unique_section(content)),
-        ("confusable", "Hard to tell apart", confusable_section(content)),
+        ("confusable", "Hard to tell apart", near_equivalent_section(content)),
         ("undecided", "Undecided", undecided_section(content)),
         ("families", "Families", families_section(content)),
         ("origin", "Settings and origin", _origin(content)),

@@ -180,7 +180,7 @@ def bootstrap_section(content: Content) -> str:
     )
 
 
-def confusable_section(content: Content) -> str:
+def near_equivalent_section(content: Content) -> str:
     """Return which targets the rows hardly tell apart; nothing if the result does not say."""
     rows = [
         row(
