@@ -37,10 +37,11 @@ import dosift
 from dosift.data import collapse
 from dosift.inference.intervals import logit_interval, weight_covariance
 from dosift.inference.p_values import likelihood_ratio_p_values
-from dosift.inference.rate_tests import rates_with_tests
+from dosift.inference.rate_tests import rates_of_families
 from dosift.learning.learn import DEFAULT_PRIOR
 from dosift.learning.tables import learn_from_codes
 from dosift.likelihood.assignment import assign
+from dosift.likelihood.evidence import Evidence
 from dosift.model.network import Network
 from dosift.model.random_problems import random_mixture, random_network
 from dosift.model.simulate import sample_codes
@@ -149,7 +150,7 @@ def measure(setting: Setting) -> Tally:
             warnings.simplefilter("ignore")
             model = dosift.InterventionMixture(given).fit(codes)
         tally.flagged.append(not model.fit_check_.fits)
-        belief = model.belief_
+        belief = model.posterior_
         if belief is None:
             continue
         truth = {t.tobytes(): float(w) for t, w in zip(targets, weights, strict=True)}
@@ -225,7 +226,8 @@ def measure_p_values(setting: Setting) -> None:
         codes, _ = sample_codes(network, targets, weights, setting.n_rows, rng)
         rows = collapse(codes, network.cardinalities)
         given = assumed(setting, network, control, seed)
-        for i, rate in enumerate(rates_with_tests(given, rows.codes, rows.counts)):
+        families = Evidence.of_configurations(given, rows).families
+        for i, rate in enumerate(rates_of_families(given, families)):
             if not (targets[:, i] >= 0).any():
                 of_variables.append(rate.p_value)
             unset = [a for a in range(len(rate.value_rates)) if not (targets[:, i] == a).any()]

@@ -24,13 +24,13 @@ import polars as pl
 
 import dosift
 from dosift.data import collapse
+from dosift.data import sample as sampling
 from dosift.data.blocks import MemoryBlocks
-from dosift.data.sample import Sampler
 from dosift.data.write import write_parts
 from dosift.io import write_network
-from dosift.likelihood.first_pass import FirstLook, sampler_after
+from dosift.methods import Options, estimate
 from dosift.model.simulate import sample_codes
-from dosift.search.block_search import BlockSearch, find_targets_over_blocks
+from dosift.pipeline import gather
 from dosift.search.engine import find_targets
 
 _PART = 500_000
@@ -97,6 +97,7 @@ def fit(millions: float, folder: Path, learned: bool) -> None:
 
 def misses(n_problems: int) -> None:
     """Compare the search on a sample of 8,192, finished on all rows, with one on all rows."""
+    most = sampling.MOST_CONFIGURATIONS
     for seed in range(7000, 7000 + n_problems):
         rng = np.random.default_rng(seed)
         network = dosift.random_network(12, max_parents=3, random_state=rng)
@@ -104,15 +105,10 @@ def misses(n_problems: int) -> None:
         targets, weights = mixture.to_codes(network)
         codes, _ = sample_codes(network, targets, weights, 200_000, rng)
         codes = np.asfortranarray(codes.astype(np.int8))
-        blocks = MemoryBlocks(codes)
-        look = FirstLook(network, Sampler(network.cardinalities, 0, most=8192))
-        seen = blocks.reduce(look, look.merge)
-        sampler = sampler_after(look.sampler, seen)
-        sample = sampler.configurations(blocks.reduce(sampler, sampler.merge), blocks.n_rows)
-        search = BlockSearch(
-            network, blocks, sample, seen.families, None, True, 1e-8, lambda *_: None
-        )
-        ours = find_targets_over_blocks(search)
+        sampling.MOST_CONFIGURATIONS = 8192
+        gathered = gather(network, MemoryBlocks(codes), None, 0)
+        sampling.MOST_CONFIGURATIONS = most
+        ours = estimate("likelihood", network, gathered.evidence, Options(), None, gathered.sample)
         whole = find_targets(network, collapse(codes, network.cardinalities))
         true = {bytes(t) for t in targets.astype(np.int16)}
         kept = [len(true & {bytes(t) for t in r.targets}) for r in (ours, whole)]

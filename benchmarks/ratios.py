@@ -20,7 +20,7 @@ from hot_parts import SIZES, problem
 
 from dosift import InterventionMixture
 from dosift.data import collapse, encode, read_rows
-from dosift.estimator import METHODS
+from dosift.methods import METHODS
 from dosift.model.evaluation import compare_codes
 from dosift.model.random_problems import random_mixture, random_network
 from dosift.model.simulate import sample_codes
