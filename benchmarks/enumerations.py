@@ -10,6 +10,7 @@ import time
 import numpy as np
 
 from dosift.data import collapse
+from dosift.likelihood.evidence import Evidence
 from dosift.methods import Options, estimate
 from dosift.model.random_problems import random_mixture, random_network
 from dosift.model.simulate import sample_codes
@@ -24,7 +25,8 @@ def main() -> None:
         targets, weights = random_mixture(network, 8, random_state=0).to_codes(network)
         codes, _ = sample_codes(network, targets, weights, 4096, np.random.default_rng(0))
         begin = time.perf_counter()
-        found = estimate(method, network, collapse(codes, network.cardinalities), Options())
+        rows = collapse(codes, network.cardinalities)
+        found = estimate(method, network, Evidence.of_configurations(network, rows), Options())
         seconds = time.perf_counter() - begin
         print(
             f"| {method} | {n} | {seconds:.2f} | {len(found.targets)} | {found.gap:.1e} |",

@@ -23,7 +23,8 @@ import numpy as np
 import polars as pl
 
 import dosift
-from dosift.data import collapse, sample
+from dosift.data import collapse
+from dosift.data import sample as sampling
 from dosift.data.blocks import MemoryBlocks
 from dosift.data.write import write_parts
 from dosift.io import write_network
@@ -96,7 +97,7 @@ def fit(millions: float, folder: Path, learned: bool) -> None:
 
 def misses(n_problems: int) -> None:
     """Compare the search on a sample of 8,192, finished on all rows, with one on all rows."""
-    sample.MOST_CONFIGURATIONS = 8192
+    most = sampling.MOST_CONFIGURATIONS
     for seed in range(7000, 7000 + n_problems):
         rng = np.random.default_rng(seed)
         network = dosift.random_network(12, max_parents=3, random_state=rng)
@@ -104,8 +105,10 @@ def misses(n_problems: int) -> None:
         targets, weights = mixture.to_codes(network)
         codes, _ = sample_codes(network, targets, weights, 200_000, rng)
         codes = np.asfortranarray(codes.astype(np.int8))
+        sampling.MOST_CONFIGURATIONS = 8192
         gathered = gather(network, MemoryBlocks(codes), None, 0)
-        ours = estimate("likelihood", network, gathered.evidence, Options(), sample=gathered.sample)
+        sampling.MOST_CONFIGURATIONS = most
+        ours = estimate("likelihood", network, gathered.evidence, Options(), None, gathered.sample)
         whole = find_targets(network, collapse(codes, network.cardinalities))
         true = {bytes(t) for t in targets.astype(np.int16)}
         kept = [len(true & {bytes(t) for t in r.targets}) for r in (ours, whole)]

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from dosift.data import Configurations, collapse
 from dosift.learning.tables import learn_from_codes
+from dosift.likelihood.evidence import Evidence
 from dosift.methods import Options, estimate
 from dosift.model.evaluation import compare_codes
 from dosift.model.network import Network
@@ -62,7 +63,7 @@ def draw(n: int, n_rows: int, seed: int) -> tuple[Network, Configurations, Targe
 def solve(n: int, n_rows: int, seed: int) -> tuple[float, float, float, int, float]:
     learned, rows, targets, weights = draw(n, n_rows, seed)
     begin = time.perf_counter()
-    found = estimate("moments", learned, rows, Options())
+    found = estimate("moments", learned, Evidence.of_configurations(learned, rows), Options())
     seconds = time.perf_counter() - begin
     scores = compare_codes(targets, weights, found.targets, found.weights)
     return scores.recall, scores.precision, scores.rmse, len(found.targets), seconds

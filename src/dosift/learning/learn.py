@@ -56,7 +56,7 @@ def learn_network(
         States of variables, in order, or a file of them (`dosift.io.states.read_states`): they
         are fixed, and any other value is an error. Those of other variables are the values found,
         sorted (by size if all of them are numbers); when a mixture is fitted, states that only
-        its rows show are added (:func:`~dosift.learning.states.with_states_of`).
+        its rows show are added (``dosift.learning.states.with_states_of``).
     prior : float, default 0.5
         Dirichlet pseudo-count added to every cell, at least 0.
     sample_weight : array-like of shape (n_rows,), optional

@@ -102,7 +102,11 @@ def find_near_equivalent(
             likely += [(k, int(index[j])) for j in order if loss[j] < _WORTH_A_LOOK]
     out: list[NearEquivalent] = []
     if few is not evidence and evidence.held is None and likely:
-        found = evidence.compare(network, targets, weights, every)
+        # A pass over all rows, for the likely ones only.
+        some = sorted({j for _, j in likely})
+        found = evidence.compare(network, targets, weights, every[some])
+        likely = [(k, some.index(j)) for k, j in likely]
+        every = every[some]
     for k, j in likely:
         if evidence.held is not None:
             loss_ = _exact_loss(evidence, network, targets, weights, k, every[j], constraints)

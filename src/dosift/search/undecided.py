@@ -26,6 +26,8 @@ Ints = NDArray[np.integer]
 LEAST_LOG_ODDS = -5.0
 #: Number of undecided targets, and of targets whose odds are computed, at most.
 _MOST, _LOOKED_AT = 64, 400
+#: Targets whose odds take a pass over rows that are not held, at most.
+_BY_PASSES = 24
 #: Entries (configurations times targets) that may be looked at.
 _ENTRIES = 4_000_000
 #: Least Schur complement of a target, relative to its curvature.
@@ -90,8 +92,9 @@ def find_undecided(
     own[protected] = np.inf
     if len(priced.targets) == 0:
         return Undecided(np.asarray(targets[:0], dtype=np.int16), np.empty(0), own)
-    n_distinct = 1 if evidence.held is None else len(evidence.held)
-    length = int(np.clip(_ENTRIES // max(n_distinct, 1), _MOST // 4, _LOOKED_AT))
+    length = _BY_PASSES
+    if evidence.held is not None:
+        length = int(np.clip(_ENTRIES // max(len(evidence.held), 1), _MOST // 4, _LOOKED_AT))
     kept = likeliest(targets, priced, score, evidence.total, length)
     others = priced.targets[kept]
     prior = np.log(len(targets)) - score.names(others)
