@@ -64,7 +64,7 @@ _HOMES = {
 #: Modules that are reached as attributes without being imported first.
 _MODULES = {
     "identifiability": "dosift.identifiability",
-    "plot": "dosift.results.plot",
+    "plot": "dosift.plot",
     "structure": "dosift.structure",
 }
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from dosift.likelihood.weight_sums import WeightSums, solve_over_blocks, weight_sums
-from dosift.search.block_pricing import price_over_blocks
-from dosift.search.block_search import BlockSearch, choose, find_targets_over_blocks
 
 import dosift
 from dosift.data import collapse
@@ -14,8 +11,11 @@ from dosift.data.blocks import MemoryBlocks
 from dosift.data.sample import Sampler
 from dosift.learning.tables import learn_from_codes
 from dosift.likelihood.first_pass import FirstLook, sampler_after
+from dosift.likelihood.weight_sums import WeightSums, solve_over_blocks, weight_sums
 from dosift.likelihood.weights import solve_weights
 from dosift.model.simulate import sample_codes
+from dosift.search.block_pricing import price_over_blocks
+from dosift.search.block_search import BlockSearch, choose, find_targets_over_blocks
 from dosift.search.engine import SearchResult, find_targets, prepare
 from dosift.search.pricing import NeighbourPricer
 
