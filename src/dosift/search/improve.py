@@ -10,6 +10,7 @@ from dosift.search.moves import Move, extensions, merges, rank_moves, splits
 from dosift.search.pricing import CandidatePricer, NeighbourPricer, Priced, shortlist
 from dosift.search.problem import Fit, SearchProblem
 from dosift.search.prune import drop_losses, prune
+from dosift.search.supported import SupportedPricer
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -61,9 +62,11 @@ class Improver:
         n_rows = problem.n_rows if n_rows is None else n_rows
         self.repairs = n_rows <= _REPAIR_ROWS
         self.thorough = n_rows <= _THOROUGH_ROWS
-        self.pricer: CandidatePricer | EnumeratedPricer | NeighbourPricer
+        self.pricer: CandidatePricer | EnumeratedPricer | NeighbourPricer | SupportedPricer
         if problem.constraints.candidates is not None:
             self.pricer = CandidatePricer(problem, max_size)
+        elif self.thorough and SupportedPricer.can_price(problem):
+            self.pricer = SupportedPricer(problem, max_size)
         elif EnumeratedPricer.can_price(problem):
             self.pricer = EnumeratedPricer(problem, max_size)
         else:
