@@ -66,7 +66,9 @@ class Improver:
         if problem.constraints.candidates is not None:
             self.pricer = CandidatePricer(problem, max_size)
         elif self.thorough and SupportedPricer.can_price(problem):
-            self.pricer = SupportedPricer(problem, max_size)
+            self.pricer = problem.remembered(
+                ("supported", max_size), lambda: SupportedPricer(problem, max_size)
+            )
         elif EnumeratedPricer.can_price(problem):
             self.pricer = EnumeratedPricer(problem, max_size)
         else:
@@ -126,8 +128,12 @@ class Improver:
             without = self._without(fit, worst)
             if without is None:
                 continue
+            effort = (_REPAIR_TRIALS, _EAGER[1])
             candidates = self.pricer.around(without, fit.targets).without(fit.keys)
-            better = self._try(fit, without, candidates, (_REPAIR_TRIALS, _EAGER[1]))
+            better = self._try(fit, without, candidates, effort)
+            if better is None and isinstance(self.pricer, SupportedPricer):
+                candidates = self.pricer.far(without).without(fit.keys)
+                better = self._try(fit, without, candidates, effort)
             if better is not None:
                 return better
         return None

@@ -25,6 +25,8 @@ _MOST_ENTRIES = 2**22
 _LEAST_ROWS = 2.0
 #: Targets that are put forward by what they gain, and by their gradient.
 _BY_GAIN, _BY_GRADIENT = 70, 30
+#: Cells up to which the rows of each target are counted without sorting.
+_DENSE = 2**25
 #: Weights tried for a target, as shares of the rows that can come from it.
 _SHARES = (0.1, 0.3, 0.6, 0.9)
 
@@ -42,12 +44,15 @@ class _Support:
     rows : ndarray of int, shape (n_entries,)
     values : ndarray, shape (n_entries,)
         Likelihood of the configuration relative to the undisturbed network.
+    costs : ndarray, shape (n_targets,)
+        In the score.
     """
 
     keys: NDArray[np.int64]
     starts: NDArray[np.int64]
     rows: NDArray[np.int32]
     values: Floats
+    costs: Floats
 
 
 class SupportedPricer:
@@ -65,13 +70,9 @@ class SupportedPricer:
         self.problem = problem
         self._radix = tuple(int(k) + 1 for k in problem.cardinalities)
         self._support = _list_support(problem, self._radix, max_size)
-        targets = self._targets(np.arange(self._support.keys.size))
-        permitted = problem.constraints.permits(targets)
-        self._permitted = None if permitted.all() else permitted
-        self._costs = problem.score.costs(targets)
-        self._n_rows_of = self._sum(problem.counts[self._support.rows])
-        self._priced_for: Fit | None = None
-        self._gradient, self._curvature = np.empty(0), np.empty(0)
+        n_entries = self._support.rows.size
+        self._lengths = np.diff(np.append(self._support.starts, n_entries))
+        self._n_rows_of = _sums(problem.counts[self._support.rows], self._support.starts)
 
     @staticmethod
     def can_price(problem: SearchProblem) -> bool:
@@ -93,111 +94,116 @@ class SupportedPricer:
             block = np.repeat(targets, k, axis=0)
             block[:, j] = np.tile(np.arange(-1, k - 1), len(targets))
             blocks.append(self._keys(block))
-        wanted = np.unique(np.concatenate(blocks))
-        place = np.minimum(np.searchsorted(self._support.keys, wanted), self._support.keys.size - 1)
-        return self._take(fit, place[self._support.keys[place] == wanted])
+        keys, listed = np.unique(np.concatenate(blocks)), self._support.keys
+        place = np.minimum(np.searchsorted(listed, keys), listed.size - 1)
+        return self._priced(fit, place[listed[place] == keys])
 
     def far(self, fit: Fit) -> Priced:
         """Price the targets that gain most, next to the mixture as it is, and the steepest."""
-        self._price(fit)
-        n_rows = self.problem.n_rows
-        steep = self._gradient > 1.0
-        if self._permitted is not None:
-            steep &= self._permitted
-        index = np.flatnonzero(steep)
-        z = z_scores(self._gradient[index], self._curvature[index], n_rows)
-        gain = self._gains(fit, index) - self._costs[index]
+        found, n_rows = self._support, self.problem.n_rows
+        relative = (1.0 / fit.mixture)[found.rows] * found.values
+        weighted = relative * self.problem.counts[found.rows]
+        gradient = _sums(weighted, found.starts) / n_rows
+        index = np.flatnonzero(gradient > 1.0)
+        curvature = _sums(weighted * relative, found.starts)[index]
+        z = z_scores(gradient[index], curvature, n_rows)
+        gain = self._gains(relative, index) - found.costs[index]
         chosen = np.union1d(_largest(gain, _BY_GAIN), _largest(z, _BY_GRADIENT))
-        return self._take(fit, index[chosen])
+        return self._priced(fit, index[chosen])
 
-    def _take(self, fit: Fit, index: NDArray[np.int64]) -> Priced:
-        self._price(fit)
-        if self._permitted is not None:
-            index = index[self._permitted[index]]
-        index = index[~np.isin(self._support.keys[index], self._keys(fit.targets))]
-        return Priced(
-            self._targets(index).astype(fit.targets.dtype),
-            self._gradient[index],
-            self._curvature[index],
-        )
+    def _priced(self, fit: Fit, index: NDArray[np.int64]) -> Priced:
+        """Price some of the targets that are listed, less those of the mixture."""
+        found = self._support
+        index = index[~np.isin(found.keys[index], self._keys(fit.targets))]
+        codes = np.unravel_index(found.keys[index], self._radix)
+        targets = (np.stack(codes, axis=1) - 1).astype(fit.targets.dtype)
+        permitted = self.problem.constraints.permits(targets)
+        targets, index = targets[permitted], index[permitted]
+        entries, starts = self._entries(index)
+        rows = found.rows[entries]
+        relative = found.values[entries] / fit.mixture[rows]
+        weighted = self.problem.counts[rows] * relative
+        gradient = _sums(weighted, starts) / self.problem.n_rows
+        return Priced(targets, gradient, _sums(weighted * relative, starts))
 
-    def _price(self, fit: Fit) -> None:
-        if self._priced_for is fit:
-            return
-        rows, values = self._support.rows, self._support.values
-        relative = (1.0 / fit.mixture)[rows] * values
-        weighted = relative * self.problem.counts[rows]
-        self._gradient = self._sum(weighted) / self.problem.n_rows
-        self._curvature = self._sum(weighted * relative)
-        self._priced_for = fit
-
-    def _gains(self, fit: Fit, index: NDArray[np.int64]) -> Floats:
+    def _gains(self, relative: Floats, index: NDArray[np.int64]) -> Floats:
         """Rise of the log-likelihood along the line from the mixture to each target."""
-        ends = np.append(self._support.starts[1:], self._support.rows.size)
-        length = ends[index] - self._support.starts[index]
-        first = np.cumsum(length) - length
-        entry = np.arange(length.sum()) + np.repeat(self._support.starts[index] - first, length)
-        rows = self._support.rows[entry]
-        excess = self._support.values[entry] / fit.mixture[rows] - 1.0
-        counts = self.problem.counts[rows]
+        entries, starts = self._entries(index)
+        excess = relative[entries] - 1.0
+        counts = self.problem.counts[self._support.rows[entries]]
         n_rows, own = self.problem.n_rows, self._n_rows_of[index]
         best = np.zeros(index.size)
         for share in _SHARES:
             weight = share * own / n_rows
-            # The target that all rows can come from would lose those of the others otherwise.
-            inside = counts * np.log1p(np.repeat(weight, length) * excess)
-            gain = np.add.reduceat(inside, first) if index.size else best
+            inside = counts * np.log1p(np.repeat(weight, self._lengths[index]) * excess)
             outside = (n_rows - own) * np.log1p(-weight)
-            np.maximum(best, gain + outside, out=best)
+            np.maximum(best, _sums(inside, starts) + outside, out=best)
         return best
 
-    def _sum(self, values: Floats) -> Floats:
-        """Sum over the configurations of each target."""
-        if not self._support.starts.size:
-            return np.empty(0)
-        return np.asarray(np.add.reduceat(values, self._support.starts))
+    def _entries(self, index: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Entries of some targets, one target after the other, and where each begins."""
+        lengths = self._lengths[index]
+        starts = np.cumsum(lengths) - lengths
+        entries = np.arange(lengths.sum()) + np.repeat(self._support.starts[index] - starts, lengths)
+        return entries, starts
 
     def _keys(self, targets: Ints) -> NDArray[np.int64]:
         digits = tuple(targets.T.astype(np.int64) + 1)
         return np.asarray(np.ravel_multi_index(digits, self._radix), dtype=np.int64)
 
-    def _targets(self, index: NDArray[np.int64]) -> Ints:
-        keys = self._support.keys[index]
-        return np.stack(np.unravel_index(keys, self._radix), axis=1).astype(np.int16) - 1
+
+def _sums(values: Floats, starts: NDArray[np.int64]) -> Floats:
+    """Sum over the entries of each target."""
+    if not starts.size:
+        return np.empty(0)
+    return np.asarray(np.add.reduceat(values, starts), dtype=np.float64)
 
 
 def _largest(values: Floats, most: int) -> NDArray[np.int64]:
     """Positions of the largest values."""
     if values.size <= most:
         return np.arange(values.size)
-    return np.argpartition(-values, most - 1)[:most]
+    return np.asarray(np.argpartition(-values, most - 1)[:most])
 
 
-def _list_support(
-    problem: SearchProblem, radix: tuple[int, ...], max_size: int | None
-) -> _Support:
+def _list_support(problem: SearchProblem, radix: tuple[int, ...], max_size: int | None) -> _Support:
     """List the targets that enough rows can come from."""
     factors = problem.factors
     every = np.arange(factors.n_configurations)
     keys = np.zeros((every.size, 1), dtype=np.int64)
     values = np.ones((every.size, 1))
-    sizes = np.zeros(1, dtype=np.int16)
+    sets: Ints = np.full((1, len(radix)), -1, dtype=np.int16)
     for j, k in enumerate(radix):
         # Each set of variables so far, and the same with one more.
         keys = keys * k
         digit = factors.codes[:, j].astype(np.int64)[:, None] + 1
         keys = np.concatenate([keys, keys + digit], axis=1)
         values = np.concatenate([values, values * factors.inverse(every, j)[:, None]], axis=1)
-        sizes = np.concatenate([sizes, sizes + 1])
+        more = sets.copy()
+        more[:, j] = 0
+        sets = np.concatenate([sets, more])
         if max_size is not None:
-            fitting = sizes <= max_size
-            keys, values, sizes = keys[:, fitting], values[:, fitting], sizes[fitting]
-    rows = np.repeat(every, keys.shape[1]).astype(np.int32)
-    order = np.argsort(keys, axis=None, kind="stable")
-    keys, rows, values = keys.ravel()[order], rows[order], values.ravel()[order]
-    first = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
-    enough = np.add.reduceat(problem.counts[rows], first) >= _LEAST_ROWS
-    kept = np.repeat(enough, np.diff(np.append(first, keys.size)))
-    keys, rows, values = keys[kept], rows[kept], values[kept]
-    starts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])[: keys.size])
-    return _Support(keys[starts], starts, rows, values)
+            fitting = (sets >= 0).sum(axis=1) <= max_size
+            keys, values, sets = keys[:, fitting], values[:, fitting], sets[fitting]
+    which = np.tile(np.arange(len(sets)), every.size)
+    rows = np.repeat(every, len(sets)).astype(np.int32)
+    flat, values = keys.ravel(), values.ravel()
+    if float(np.prod(np.array(radix, dtype=float))) <= _DENSE:
+        total = np.bincount(flat, weights=problem.counts[rows])
+        kept = np.flatnonzero(total[flat] >= _LEAST_ROWS)
+        kept = kept[np.argsort(flat[kept], kind="stable")]
+    else:
+        order = np.argsort(flat, kind="stable")
+        starts = _first_of_each(flat[order])
+        enough = _sums(problem.counts[rows[order]], starts) >= _LEAST_ROWS
+        kept = order[np.repeat(enough, np.diff(np.append(starts, flat.size)))]
+    flat = flat[kept]
+    starts = _first_of_each(flat)
+    # What a target costs depends on the variables that it sets alone.
+    costs = problem.score.costs(sets)[which[kept[starts]]]
+    return _Support(flat[starts], starts, rows[kept], values[kept], costs)
+
+
+def _first_of_each(keys: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Positions where sorted keys change."""
+    return np.flatnonzero(np.append(True, keys[1:] != keys[:-1])[: keys.size])
