@@ -22,7 +22,7 @@ from dosift.model.network import ControlCounts, Network
 from dosift.search.constraints import Constraints
 from dosift.search.engine import SearchResult, describe
 from dosift.search.joint import JointFitter
-from dosift.search.one_table import OneTableFitter
+from dosift.search.one_table import EM_RISE, OneTableFitter
 from dosift.search.score import Score
 
 Floats = NDArray[np.float64]
@@ -36,6 +36,9 @@ _KNOWN = 1e5
 #: P-value, corrected, below which a freed table speaks against a fit with do-interventions only,
 #: and the components that must set a variable for its table to be looked at.
 _LEVEL, _LEAST_SETTING = 0.01, 2
+#: Rise (nats) in a step of EM at which a freed table is first judged, and how many such rises may
+#: still come.
+_ROUGH_RISE, _FURTHER_STEPS = 0.5, 20
 #: Steps of EM that mix a table with do's.
 _EM_STEPS = 200
 #: Distinct rows from which a quick look takes a sample of as many rows.
@@ -282,12 +285,17 @@ def _freed_quickly(part: _Part, needed: float) -> tuple[SearchResult, float] | N
     fitter = OneTableFitter(network, rows, i, score, _PRIOR)
     family = family_counts(network, i, rows.codes, rows.counts) + _PRIOR
     table = family / family.sum(axis=1, keepdims=True)
-    fit = fitter.fit(*_with_and_without(part.targets, part.weights, i), table)
     mixture = fitter.columns(part.targets) @ part.weights
     before = float(rows.counts @ np.log(mixture)) - float(score.costs(part.targets).sum())
-    # Simplifying lets the likelihood fall, and saves no more than this.
-    if fit.log_likelihood - fitter.least_cost(fit) - before < needed:
-        return None
+    targets, weights = _with_and_without(part.targets, part.weights, i)
+    for rise in (_ROUGH_RISE, EM_RISE):
+        fit = fitter.fit(targets, weights, table, rise)
+        # Simplifying lets the likelihood fall, and saves no more than this. A step that rises by
+        # less is followed by many that rise by ever less.
+        still = _FURTHER_STEPS * (rise - EM_RISE)
+        if fit.log_likelihood + still - fitter.least_cost(fit) - before < needed:
+            return None
+        targets, weights, table = fit.targets, fit.weights, fit.table
     fit = fitter.simplify(fit)
     gain = fit.log_likelihood - float(score.costs(fit.targets).sum()) - before
     tables = list(network.tables)

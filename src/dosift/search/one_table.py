@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dosift.data.configurations import Configurations
 from dosift.likelihood.factors import MechanismFactors
-from dosift.likelihood.weights import solve_weights
+from dosift.likelihood.weights import MAX_ITERATIONS, solve_weights
 from dosift.model.network import Network
 from dosift.search.moves import merges
 from dosift.search.score import Score
@@ -22,8 +22,11 @@ from dosift.search.score import Score
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
 
-#: Rise of the objective (nats, all rows) in one step of EM at which the table is left, and steps.
-_EM_RISE, _EM_STEPS = 0.02, 60
+#: Rise of the objective (nats, all rows) in one step of EM at which the table is left, and most steps.
+EM_RISE = 0.02
+_EM_STEPS = 60
+#: Quadratic models of the weights in a step, while a rougher rise will do.
+_ROUGH_ITERATIONS = 2
 #: Smallest rise of the score that counts as one.
 _LEAST_RISE = 1e-3
 #: Estimated loss beyond its cost (nats) up to which dropping a component is tried.
@@ -89,7 +92,9 @@ class OneTableFitter:
         self._cell = parent_rows * self._old.shape[1] + rows.codes[:, variable]
         self._columns: dict[bytes, Floats] = {}
 
-    def fit(self, targets: Ints, weights: Floats, table: Floats) -> TableFit:
+    def fit(
+        self, targets: Ints, weights: Floats, table: Floats, rise: float = EM_RISE
+    ) -> TableFit:
         """Raise the objective from a start until a step of EM hardly helps.
 
         Parameters
@@ -97,6 +102,8 @@ class OneTableFitter:
         targets : ndarray of int, shape (n_targets, n_variables)
         weights : ndarray, shape (n_targets,)
         table : ndarray, shape (n_parent_configurations, n_states)
+        rise : float
+            Rise of the objective in a step (nats, all rows) that is not worth another.
 
         Returns
         -------
@@ -105,20 +112,21 @@ class OneTableFitter:
         base = self.columns(targets)
         alone = np.flatnonzero(targets[:, self._variable] < 0)
         columns = base.copy(order="F")
-        accuracy = _EM_RISE / 10 / self._counts.sum()
+        most = MAX_ITERATIONS if rise <= EM_RISE else _ROUGH_ITERATIONS
+        accuracy = rise / 10 / self._counts.sum()
         value = -np.inf
         for _ in range(_EM_STEPS + 1):
             before = value
             ratio = (table / self._old).ravel()[self._cell]
             columns[:, alone] = base[:, alone] * ratio[:, None]
-            found = solve_weights(columns, self._counts, weights, accuracy)
+            found = solve_weights(columns, self._counts, weights, accuracy, most)
             weights = found.weights
             if np.isneginf(found.log_likelihood):  # some rows need a target that is not there
                 nothing = np.zeros((weights.size, weights.size))
                 return TableFit(targets, weights, table, -np.inf, -np.inf, nothing)
             pseudo = self._pseudo_count * float(np.log(table).sum())
             value = found.log_likelihood + pseudo
-            if value - before < _EM_RISE:
+            if value - before < rise:
                 break
             share = (columns[:, alone] @ weights[alone]) / found.mixture
             family = np.bincount(self._cell, self._counts * share, minlength=table.size)
