@@ -24,6 +24,8 @@ Ints = NDArray[np.integer]
 _LEAST, _FACTOR, _MOST = 100_000, 5, 300_000
 #: Values (rows times variables) simulated at most, but always so many rows.
 _VALUES, _FEWEST = 60_000_000, 20_000
+#: Cells of the joint distribution up to which counts are drawn rather than rows.
+_MOST_CELLS = 2**14
 #: Values of simulated rows whose probability is worked out, for the scale of surprise.
 _SCALE_VALUES = 10_000_000
 
@@ -110,12 +112,12 @@ def draw(
         Of the first of them.
     """
     rng = as_generator(random_state)
-    first, scale = _draw_scale(result.network, result.targets, result.weights, rng)
+    source = _source(result.network, result.targets, result.weights)
+    first, scale = source.draw_scale(rng)
     n = result.network.n_variables
     wanted = min(max(_LEAST, _FACTOR * n_rows), _MOST)
-    n_more = int(min(wanted, max(_VALUES // n, _FEWEST))) - len(first)
-    more, _ = sample_codes(result.network, result.targets, result.weights, max(n_more, 0), rng)
-    return collapse(np.concatenate([first, more]), result.network.cardinalities), scale
+    n_more = int(min(wanted, max(_VALUES // n, _FEWEST))) - int(first.total)
+    return source.join(first, source.draw(max(n_more, 0), rng)), scale
 
 
 def surprise_scale(
@@ -135,15 +137,65 @@ def surprise_scale(
     -------
     SurpriseScale
     """
-    return _draw_scale(network, targets, weights, as_generator(random_state))[1]
+    source = _source(network, targets, weights)
+    return source.draw_scale(as_generator(random_state))[1]
 
 
-def _draw_scale(
-    network: Network, targets: Ints, weights: Floats, rng: np.random.Generator
-) -> tuple[Ints, SurpriseScale]:
-    n_rows = min(_LEAST, max(_SCALE_VALUES // network.n_variables, _FEWEST))
-    simulated, _ = sample_codes(network, targets, weights, n_rows, rng)
-    distinct = collapse(simulated, network.cardinalities)
+@dataclass(frozen=True)
+class _Simulated:
+    """Rows drawn one by one from a mixture."""
+
+    network: Network
+    targets: Ints
+    weights: Floats
+
+    def draw(self, n_rows: int, rng: np.random.Generator) -> Configurations:
+        codes, _ = sample_codes(self.network, self.targets, self.weights, n_rows, rng)
+        return collapse(codes, self.network.cardinalities)
+
+    def draw_scale(self, rng: np.random.Generator) -> tuple[Configurations, SurpriseScale]:
+        n_rows = min(_LEAST, max(_SCALE_VALUES // self.network.n_variables, _FEWEST))
+        distinct = self.draw(n_rows, rng)
+        with threadpool_limits(1):
+            found = assign(self.network, self.targets, self.weights, distinct.codes)
+        return distinct, SurpriseScale.of_sample(found.log_probability, distinct.counts)
+
+    def join(self, one: Configurations, other: Configurations) -> Configurations:
+        codes = np.concatenate([one.codes, other.codes])
+        counts = np.concatenate([one.counts, other.counts])
+        return collapse(codes, self.network.cardinalities, counts)
+
+
+@dataclass(frozen=True)
+class _Tabulated:
+    """Counts drawn at once, where all cells can be listed: the same distribution, and quicker."""
+
+    codes: Ints
+    log_probability: Floats
+
+    def draw(self, n_rows: int, rng: np.random.Generator) -> Configurations:
+        shares = np.exp(self.log_probability)
+        counts = rng.multinomial(n_rows, shares / shares.sum()).astype(np.float64)
+        return Configurations(self.codes, counts, np.empty(0, dtype=np.int64))
+
+    def draw_scale(self, rng: np.random.Generator) -> tuple[Configurations, SurpriseScale]:
+        drawn = self.draw(_LEAST, rng)
+        seen = drawn.counts > 0
+        scale = SurpriseScale.of_sample(self.log_probability[seen], drawn.counts[seen])
+        return drawn, scale
+
+    def join(self, one: Configurations, other: Configurations) -> Configurations:
+        counts = one.counts + other.counts
+        seen = counts > 0
+        codes = np.asfortranarray(self.codes[seen])
+        return Configurations(codes, counts[seen], np.empty(0, dtype=np.int64))
+
+
+def _source(network: Network, targets: Ints, weights: Floats) -> _Simulated | _Tabulated:
+    sizes = network.cardinalities
+    if float(np.prod(sizes.astype(np.float64))) > _MOST_CELLS:
+        return _Simulated(network, targets, weights)
+    codes = np.asfortranarray(np.indices(tuple(sizes)).reshape(sizes.size, -1).T)
     with threadpool_limits(1):
-        found = assign(network, targets, weights, distinct.codes)
-    return simulated, SurpriseScale.of_sample(found.log_probability, distinct.counts)
+        found = assign(network, targets, weights, codes)
+    return _Tabulated(codes, found.log_probability)

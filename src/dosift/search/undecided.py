@@ -69,6 +69,7 @@ def find_candidates(problem: SearchProblem, fit: Fit, priced: Priced) -> Candida
     own[problem.constraints.protects(fit.targets)] = np.inf  # they are there by assumption
     if len(priced.targets) == 0:
         return Candidates(fit.targets[:0], np.empty(0), own)
+    priced = priced[_possible_candidates(fit, priced, problem.score, problem.n_rows)]
     length = int(np.clip(_ENTRIES // max(problem.counts.size, 1), _MOST // 4, _LOOKED_AT))
     kept = likeliest(fit.targets, priced, problem.score, problem.n_rows, length)
     prior = np.log(m) - problem.score.names(priced.targets[kept])
@@ -78,6 +79,20 @@ def find_candidates(problem: SearchProblem, fit: Fit, priced: Priced) -> Candida
     order = np.argsort(-odds, kind="stable")[:_MOST]
     order = order[odds[order] > LEAST_LOG_ODDS]
     return Candidates(priced.targets[kept[order]], prior[order], own)
+
+
+def _possible_candidates(
+    fit: Fit, priced: Priced, score: Score, n_rows: float
+) -> NDArray[np.bool_]:
+    """Leave out targets whose odds are negligible whatever their curvature.
+
+    Where the slope is negative, the integral over the weight is less than one over its size.
+    """
+    rate = float(len(fit.targets))
+    prior = np.log(rate) - score.names(priced.targets)
+    slope = n_rows * (priced.gradient - 1.0) - rate
+    most = prior + np.log(rate) - np.log(np.maximum(-slope, 1e-300))
+    return np.asarray((slope >= 0) | (most > LEAST_LOG_ODDS))
 
 
 def likeliest(
