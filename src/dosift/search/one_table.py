@@ -92,9 +92,7 @@ class OneTableFitter:
         self._cell = parent_rows * self._old.shape[1] + rows.codes[:, variable]
         self._columns: dict[bytes, Floats] = {}
 
-    def fit(
-        self, targets: Ints, weights: Floats, table: Floats, rise: float = EM_RISE
-    ) -> TableFit:
+    def fit(self, targets: Ints, weights: Floats, table: Floats, rise: float = EM_RISE) -> TableFit:
         """Raise the objective from a start until a step of EM hardly helps.
 
         Parameters

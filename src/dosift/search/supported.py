@@ -144,7 +144,9 @@ class SupportedPricer:
         """Entries of some targets, one target after the other, and where each begins."""
         lengths = self._lengths[index]
         starts = np.cumsum(lengths) - lengths
-        entries = np.arange(lengths.sum()) + np.repeat(self._support.starts[index] - starts, lengths)
+        entries = np.arange(lengths.sum()) + np.repeat(
+            self._support.starts[index] - starts, lengths
+        )
         return entries, starts
 
     def _keys(self, targets: Ints) -> NDArray[np.int64]:
