@@ -1,4 +1,4 @@
-"""One table taught with the weights agrees with the fitter of all tables, and with the test of it."""
+"""One table taught with the weights agrees with the fitter of all tables and the test of it."""
 
 from __future__ import annotations
 

@@ -14,7 +14,6 @@ from dosift.search.engine import PreparedSearch, find_targets, prepare
 from dosift.search.prune import prune
 from dosift.search.supported import SupportedPricer
 
-
 Drawn = tuple[Network, Configurations, PreparedSearch, np.ndarray]
 
 

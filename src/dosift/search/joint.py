@@ -32,8 +32,8 @@ _EM_RISE = 0.02
 _EM_STEPS = 60
 #: Smallest rise of the joint score that counts as one.
 _LEAST_RISE = 1e-3
-#: Estimated loss beyond its cost (nats) up to which dropping a component is tried. The estimate holds
-#: the tables; with many rows those can take over far more than that lets expect.
+#: Estimated loss beyond its cost (nats) up to which dropping a component is tried. The estimate
+#: holds the tables; with many rows those can take over far more than that lets expect.
 _DROP_SLACK = 100.0
 
 

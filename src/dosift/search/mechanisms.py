@@ -280,7 +280,7 @@ def _one_component(part: _Part) -> float:
 
 
 def _freed_quickly(part: _Part, needed: float) -> tuple[SearchResult, float] | None:
-    """Do what :func:`_freed` does, for known positive tables; None if less is gained than needed."""
+    """Do what :func:`_freed` does, for known positive tables; None if the gain is too small."""
     i, rows, network, score = part.variable, part.configurations, part.network, _score(part)
     fitter = OneTableFitter(network, rows, i, score, _PRIOR)
     family = family_counts(network, i, rows.codes, rows.counts) + _PRIOR

@@ -1,8 +1,8 @@
 """One table taught together with the weights, all other tables being known.
 
-What :class:`dosift.search.joint.JointFitter` does for all tables, for a single one of a known network
-it takes only the columns of the targets that leave the variable alone, times the ratio of the new
-table to the old.
+What :class:`dosift.search.joint.JointFitter` does for all tables, for a single one of a known
+network it takes only the columns of the targets that leave the variable alone, times the ratio of
+the new table to the old.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from dosift.search.score import Score
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
 
-#: Rise of the objective (nats, all rows) in one step of EM at which the table is left, and most steps.
+#: Rise of the objective (nats, all rows) in one step of EM at which the table is left, and the most
+#: steps.
 EM_RISE = 0.02
 _EM_STEPS = 60
 #: Quadratic models of the weights in a step, while a rougher rise will do.
@@ -136,7 +137,9 @@ class OneTableFitter:
         scaled = columns[:, kept] * (np.sqrt(self._counts) / found.mixture)[:, None]
         inverse = np.linalg.pinv(scaled.T @ scaled, hermitian=True)
         score = value - float(self._score.costs(targets[kept]).sum())
-        return TableFit(targets[kept], weights[kept], table, found.log_likelihood, score, inverse)
+        return TableFit(
+            targets[kept], weights[kept], table, found.log_likelihood, score, np.asarray(inverse)
+        )
 
     def simplify(self, fit: TableFit) -> TableFit:
         """Drop and merge components while that raises the score."""

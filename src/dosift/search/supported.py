@@ -1,9 +1,9 @@
 """Pricing of every target that the rows at hand support, where there are few rows.
 
 A component of a dozen rows that sets many variables has a gradient hardly above chance among
-millions of targets, and no neighbour that leads to it. What tells it apart is what it gains: its few
-rows are far more probable under it. So all targets that at least two rows can come from are listed
-once, with the rows of each, and ranked by the rise of the likelihood along the line to each.
+millions of targets, and no neighbour that leads to it. What tells it apart is what it gains: its
+few rows are far more probable under it. So all targets that at least two rows can come from are
+listed once, with the rows of each, and ranked by the rise of the likelihood along the line to each.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ def _list_support(problem: SearchProblem, radix: tuple[int, ...], max_size: int 
             keys, values, sets = keys[:, fitting], values[:, fitting], sets[fitting]
     which = np.tile(np.arange(len(sets)), every.size)
     rows = np.repeat(every, len(sets)).astype(np.int32)
-    flat, values = keys.ravel(), values.ravel()
+    flat = keys.ravel()
     if float(np.prod(np.array(radix, dtype=float))) <= _DENSE:
         total = np.bincount(flat, weights=problem.counts[rows])
         kept = np.flatnonzero(total[flat] >= _LEAST_ROWS)
@@ -203,7 +203,7 @@ def _list_support(problem: SearchProblem, radix: tuple[int, ...], max_size: int 
     starts = _first_of_each(flat)
     # What a target costs depends on the variables that it sets alone.
     costs = problem.score.costs(sets)[which[kept[starts]]]
-    return _Support(flat[starts], starts, rows[kept], values[kept], costs)
+    return _Support(flat[starts], starts, rows[kept], values.ravel()[kept], costs)
 
 
 def _first_of_each(keys: NDArray[np.int64]) -> NDArray[np.int64]:
