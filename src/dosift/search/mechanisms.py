@@ -36,9 +36,9 @@ _KNOWN = 1e5
 #: P-value, corrected, below which a freed table speaks against a fit with do-interventions only,
 #: and the components that must set a variable for its table to be looked at.
 _LEVEL, _LEAST_SETTING = 0.01, 2
-#: Rise (nats) in a step of EM at which a freed table is first judged, and how many such rises may
+#: Rises (nats) in a step of EM at which a freed table is judged already, and how many such rises may
 #: still come.
-_ROUGH_RISE, _FURTHER_STEPS = 0.5, 20
+_ROUGH_RISES, _FURTHER_STEPS = (4.0, 0.5), 20
 #: Steps of EM that mix a table with do's.
 _EM_STEPS = 200
 #: Distinct rows from which a quick look takes a sample of as many rows.
@@ -288,7 +288,7 @@ def _freed_quickly(part: _Part, needed: float) -> tuple[SearchResult, float] | N
     mixture = fitter.columns(part.targets) @ part.weights
     before = float(rows.counts @ np.log(mixture)) - float(score.costs(part.targets).sum())
     targets, weights = _with_and_without(part.targets, part.weights, i)
-    for rise in (_ROUGH_RISE, EM_RISE):
+    for rise in (*_ROUGH_RISES, EM_RISE):
         fit = fitter.fit(targets, weights, table, rise)
         # Simplifying lets the likelihood fall, and saves no more than this. A step that rises by
         # less is followed by many that rise by ever less.

@@ -27,11 +27,13 @@ Ints = NDArray[np.integer]
 EM_RISE = 0.02
 _EM_STEPS = 60
 #: Quadratic models of the weights in a step, while a rougher rise will do.
-_ROUGH_ITERATIONS = 2
+_ROUGH_ITERATIONS = 1
 #: Smallest rise of the score that counts as one.
 _LEAST_RISE = 1e-3
 #: Estimated loss beyond its cost (nats) up to which dropping a component is tried.
 _DROP_SLACK = 15.0
+#: The same beyond which it stays whatever the table becomes.
+_SURELY_NEEDED = 100.0
 
 
 @dataclass(frozen=True)
@@ -150,8 +152,8 @@ class OneTableFitter:
             fit = better
 
     def least_cost(self, fit: TableFit) -> float:
-        """Cost of the components that :meth:`simplify` will not try to drop."""
-        needed = self._losses(fit) >= _DROP_SLACK
+        """Cost of the components that :meth:`simplify` will hardly drop."""
+        needed = self._losses(fit) >= _SURELY_NEEDED
         return float(self._score.costs(fit.targets[needed]).sum())
 
     def columns(self, targets: Ints) -> Floats:
