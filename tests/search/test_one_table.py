@@ -53,10 +53,10 @@ def test_what_is_given_up_early_would_not_have_been_enough(seed: int) -> None:
     for variable in mechanisms._suspects(network, rows, ()):
         part = mechanisms._around(network, rows, found, variable)
         _, gain, _ = mechanisms._freed(part)
-        for needed in (gain - 1.0, gain + 30.0):
+        for needed in (gain - 5.0, gain + 30.0):
             quick = mechanisms._freed_quickly(part, needed)
             assert quick is not None or gain <= needed
-            assert quick is None or quick[1] == pytest.approx(gain, abs=1.0)
+            assert quick is None or quick[1] == pytest.approx(gain, abs=5.0)
 
 
 def test_a_component_without_which_rows_are_impossible_stays() -> None:

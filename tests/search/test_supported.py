@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from dosift.methods.enumerated import all_targets
 from dosift.model import Network
 from dosift.model.random_problems import random_mixture, random_network
 from dosift.model.simulate import sample_codes
+from dosift.search.constraints import Constraints
 from dosift.search.engine import PreparedSearch, find_targets, prepare
 from dosift.search.prune import prune
 from dosift.search.supported import SupportedPricer
@@ -71,6 +74,21 @@ def test_size_and_constraints_bind() -> None:
     search, _ = drawn(5, 6, 200, 1)
     fit = search.problem.fit(np.full((1, 5), -1, dtype=np.int16))
     assert (SupportedPricer(search.problem, 2).far(fit).targets >= 0).sum(axis=1).max() == 2
+
+
+def test_a_variable_that_cannot_be_set_is_in_no_target() -> None:
+    network, rows, _, _ = draw(5, 6, 200, 1)
+    known = Constraints.none(network.cardinalities)
+    allowed = known.allowed.copy()
+    allowed[2], allowed[3, 0] = False, False
+    search = prepare(network, rows, constraints=replace(known, allowed=allowed))
+    at = {int(i): j for j, i in enumerate(search.variables)}
+    fit = search.problem.fit(np.full((1, 5), -1, dtype=np.int16))
+    pricer = SupportedPricer(search.problem)
+    for priced in (pricer.near(fit), pricer.far(fit)):
+        assert len(priced.targets) > 5
+        assert (priced.targets[:, at[2]] < 0).all()
+        assert (priced.targets[:, at[3]] != 0).all()
 
 
 def test_a_sorted_listing_is_the_counted_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -176,8 +176,10 @@ def _list_support(problem: SearchProblem, radix: tuple[int, ...], max_size: int 
     values = np.ones((every.size, 1))
     sets: Ints = np.full((1, len(radix)), -1, dtype=np.int16)
     for j, k in enumerate(radix):
-        # Each set of variables so far, and the same with one more.
         keys = keys * k
+        if not problem.constraints.manipulable[j]:
+            continue
+        # Each set of variables so far, and the same with one more.
         digit = factors.codes[:, j].astype(np.int64)[:, None] + 1
         keys = np.concatenate([keys, keys + digit], axis=1)
         values = np.concatenate([values, values * factors.inverse(every, j)[:, None]], axis=1)
