@@ -36,7 +36,7 @@ _KNOWN = 1e5
 #: P-value, corrected, below which a freed table speaks against a fit with do-interventions only,
 #: and the components that must set a variable for its table to be looked at.
 _LEVEL, _LEAST_SETTING = 0.01, 2
-#: Rises (nats) in a step of EM at which a freed table is judged already, and how many such rises may
+#: Rises (nats) in a step of EM at which a freed table is judged already, and how many of them may
 #: still come.
 _ROUGH_RISES, _FURTHER_STEPS = (4.0, 0.5), 20
 #: Steps of EM that mix a table with do's.
