@@ -2,6 +2,7 @@
 
     python benchmarks/ratios.py                    # everything; the large fit takes minutes
     python benchmarks/ratios.py small tall moments
+    python benchmarks/ratios.py passes             # whole fits against one np.unique
 
 How long reading, counting, fitting and assigning take against one pass over the same file, against
 a plain group-by of polars on the same table, and against the moment method where it is there.
@@ -28,13 +29,18 @@ from dosift.model.simulate import sample_codes
 #: Variables, rows and problems of the comparison with the moment method; as in its paper.
 SETTINGS = ((4, 16_384, 20), (4, 262_144, 10), (8, 16_384, 6), (8, 262_144, 4))
 
+#: Variables, rows and problems of the comparison with one pass over codes in memory.
+PASSES = ((8, 16_384, 9), (8, 262_144, 9), (12, 262_144, 9))
 
-def best(work: Callable[[], object], rounds: int = 3) -> float:
+
+def best(
+    work: Callable[[], object], rounds: int = 3, clock: Callable[[], float] = time.perf_counter
+) -> float:
     seconds = []
     for _ in range(rounds):
-        begin = time.perf_counter()
+        begin = clock()
         work()
-        seconds.append(time.perf_counter() - begin)
+        seconds.append(clock() - begin)
     return min(seconds)
 
 
@@ -70,6 +76,34 @@ def against_one_pass(size: str) -> None:
         print(f"| {name} | {value:.3f} | {value / one_pass:.1f} | {value / group_by:.1f} |")
 
 
+def against_unique(n_variables: int, n_rows: int, n_problems: int) -> None:
+    """CPU time of a whole fit of codes in memory against counting them once."""
+    seconds, passes = [], []
+    for seed in range(n_problems):
+        rng = np.random.default_rng([n_variables, n_rows, 900 + seed])
+        network = random_network(n_variables, random_state=rng)
+        truth = random_mixture(network, int(rng.choice([4, 8, 16])), random_state=rng)
+        targets, weights = truth.to_codes(network)
+        codes, _ = sample_codes(network, targets, weights, n_rows, rng)
+
+        def count(codes: np.ndarray = codes) -> object:
+            key = np.zeros(len(codes), dtype=np.int64)
+            for column in codes.T:
+                key = 3 * key + column
+            return np.unique(key)
+
+        clock = time.process_time
+        one_pass = best(count, 5, clock)
+        model = InterventionMixture(network)
+        seconds.append(best(lambda model=model, codes=codes: model.fit(codes), 2, clock))
+        passes.append(seconds[-1] / one_pass)
+    print(
+        f"| {n_variables} | {n_rows:,} | {n_problems} | {np.median(seconds):.2f} | "
+        f"{np.median(passes):.0f} | {min(passes):.0f} to {max(passes):.0f} |",
+        flush=True,
+    )
+
+
 def against_moments(n_variables: int, n_rows: int, n_problems: int) -> None:
     methods = [m for m in ("likelihood", "moments") if m in METHODS]
     outcomes: dict[str, list[tuple[float, float, float, float]]] = {m: [] for m in methods}
@@ -95,10 +129,15 @@ def against_moments(n_variables: int, n_rows: int, n_problems: int) -> None:
 
 def main() -> None:
     warnings.simplefilter("ignore")
-    wanted = sys.argv[1:] or [*SIZES, "moments"]
+    wanted = sys.argv[1:] or [*SIZES, "passes", "moments"]
     for size in SIZES:
         if size in wanted:
             against_one_pass(size)
+    if "passes" in wanted:
+        print("\n| variables | rows | problems | CPU seconds (median) | passes (median) | range |")
+        print("|---|---|---|---|---|---|")
+        for setting in PASSES:
+            against_unique(*setting)
     if "moments" not in wanted:
         return
     print("\n| variables | rows | method | seconds (median) | recall | precision | TV |")

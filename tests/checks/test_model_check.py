@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 
 import dosift
-from dosift.checks.fit_check import FitCheck
+from dosift.checks import model_check
+from dosift.checks.fit_check import FitCheck, homogeneity_p_value, joint_counts
+from dosift.data import collapse
 from dosift.errors import MisfitWarning
 from dosift.model import Network
 from dosift.model.random_problems import random_mixture, random_network
 from dosift.model.simulate import sample_codes
+from dosift.search.engine import describe
 
 
 def check_of(given: Network, truth: Network, mixture: dosift.Mixture, seed: int) -> FitCheck:
@@ -64,6 +67,29 @@ def test_clean_rows_raise_few_alarms() -> None:
         alarms += not check_of(network, network, mixture, seed).fits
     # At .02 each, five of thirty are rarer than one in ten thousand.
     assert alarms <= 4
+
+
+def test_drawn_counts_have_the_distribution_of_simulated_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network = random_network(4, random_state=3)
+    targets, weights = random_mixture(network, 4, random_state=3).to_codes(network)
+    result = describe(network, collapse(targets[:1] * 0, network.cardinalities), targets, weights)
+    at_once, scale = model_check.draw(result, 5_000, 1)
+    assert scale.up_to[-1] == 100_000
+    assert at_once.total == 100_000
+    again = model_check.surprise_scale(network, targets, weights, 1)
+    assert np.array_equal(scale.up_to, again.up_to)
+    monkeypatch.setattr(model_check, "_MOST_CELLS", 0)
+    one_by_one, other = model_check.draw(result, 5_000, 2)
+    assert one_by_one.total == 100_000
+    counted = [joint_counts(network, (0, 1, 2, 3), rows) for rows in (at_once, one_by_one)]
+    tables = np.zeros((2, 81))
+    for table, (cells, counts) in zip(tables, counted, strict=True):
+        table[cells] = counts
+    assert 1e-4 < homogeneity_p_value(*tables) <= 1
+    some = np.quantile(other.log_probability, [0.1, 0.5, 0.9])
+    assert scale.p_values(some) == pytest.approx(other.p_values(some), abs=0.01)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -22,6 +22,7 @@ from dosift.search.pricing import NeighbourPricer, Priced
 from dosift.search.prune import drop_losses, prune
 from dosift.search.score import Score
 from dosift.search.screening import likelihood_gain, screen_variables
+from dosift.search.undecided import find_candidates
 
 Problem = tuple[Network, np.ndarray, np.ndarray, Configurations]
 
@@ -404,3 +405,21 @@ def test_the_likelihood_gain_is_that_of_the_best_share() -> None:
         ]
         assert likelihood_gain(table, family) == pytest.approx(max(values), rel=0.1, abs=2.0)
         assert likelihood_gain(table, family) <= max(values) + 1e-6 * abs(max(values)) + 1e-3
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_targets_left_out_by_the_bound_are_no_candidates(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = prepared(make(4, 6, 300, seed))
+    fit = Improver(search.problem).run(search.problem.fit(np.full((1, 4), -1, dtype=np.int16)))
+    fit = search.problem.fit(fit.targets, fit.weights, gap=1e-10)
+    priced = EnumeratedPricer(search.problem).every(fit)
+    bounded = find_candidates(search.problem, fit, priced)
+    monkeypatch.setattr(
+        "dosift.search.undecided._possible_candidates",
+        lambda fit, priced, score, n_rows: np.ones(len(priced.targets), dtype=bool),
+    )
+    whole = find_candidates(search.problem, fit, priced)
+    assert len(whole.targets) > 0
+    assert np.array_equal(bounded.targets, whole.targets)

@@ -14,10 +14,9 @@ from dosift.checks.assignment_confidence import Certainty, certainty_of_sums, ce
 from dosift.checks.fit_check import FitCheck, check_counts, compared
 from dosift.checks.pair_counts import PairCounts
 from dosift.checks.surprisal import SurprisalScale, largest_unexplained
-from dosift.data.blocks import Block
 from dosift.data.configurations import Configurations, collapse
-from dosift.likelihood.assignment import judge
-from dosift.likelihood.columns import RowLikelihoods, is_plain
+from dosift.likelihood.assignment import assign, judge
+from dosift.likelihood.columns import RowLikelihoods
 from dosift.likelihood.evidence import Evidence
 from dosift.model.network import Network
 from dosift.model.simulate import RandomState, as_generator, sample_codes
@@ -31,6 +30,8 @@ Ints = NDArray[np.integer]
 _LEAST, _FACTOR, _MOST = 100_000, 5, 300_000
 #: Values (rows times variables) simulated at most, but always so many rows.
 _VALUES, _FEWEST = 60_000_000, 20_000
+#: Cells of the joint distribution up to which counts are drawn rather than rows.
+_MOST_CELLS = 2**14
 #: Values of simulated rows whose probability is worked out, for the scale of surprise.
 _SCALE_VALUES = 10_000_000
 
@@ -192,10 +193,12 @@ def draw(
     first, scale = _draw_scale(result.network, result.targets, batches, share, rng)
     n = result.network.n_variables
     wanted = min(max(_LEAST, _FACTOR * float(n_rows.sum())), _MOST)
-    n_more = int(min(wanted, max(_VALUES // n, _FEWEST))) - len(first)
-    overall = share @ batches
-    more, _ = sample_codes(result.network, result.targets, overall, max(n_more, 0), rng)
-    return collapse(np.concatenate([first, more]), result.network.cardinalities), scale
+    n_more = int(min(wanted, max(_VALUES // n, _FEWEST))) - int(first.total)
+    source = _source(result.network, result.targets, share @ batches)
+    drawn = source.join(first, source.draw(max(n_more, 0), rng))
+    seen = drawn.counts > 0
+    codes = np.asfortranarray(drawn.codes[seen])
+    return Configurations(codes, drawn.counts[seen], np.empty(0, dtype=np.int64)), scale
 
 
 def surprisal_scale(
@@ -221,18 +224,68 @@ def surprisal_scale(
 
 def _draw_scale(
     network: Network, targets: Ints, weights: Floats, share: Floats, rng: np.random.Generator
-) -> tuple[Ints, SurprisalScale]:
+) -> tuple[Configurations, SurprisalScale]:
+    """Draw rows of every batch, in proportion, and work out how surprising they are."""
     n_rows = min(_LEAST, max(_SCALE_VALUES // network.n_variables, _FEWEST))
     numbers = np.diff(np.rint(np.cumsum(share) * n_rows), prepend=0.0).astype(np.int64)
-    simulated, log_probability, counts = [], [], []
+    drawn: Configurations | None = None
+    log_probability, counts = [], []
     for own, number in zip(weights, numbers, strict=True):
-        codes, _ = sample_codes(network, targets, own, int(number), rng)
-        distinct = collapse(codes, network.cardinalities)
-        rows = RowLikelihoods(
-            network, Block(distinct.codes, distinct.counts), is_plain(network, targets)
-        )
-        log_probability.append(judge(rows, targets, own).log_probability)
-        simulated.append(codes)
-        counts.append(distinct.counts)
+        source = _source(network, targets, own)
+        rows = source.draw(int(number), rng)
+        seen = rows.counts > 0
+        log_probability.append(source.log_probability_of(rows)[seen])
+        counts.append(rows.counts[seen])
+        drawn = rows if drawn is None else source.join(drawn, rows)
+    assert drawn is not None
     scale = SurprisalScale.of_sample(np.concatenate(log_probability), np.concatenate(counts))
-    return np.concatenate(simulated), scale
+    return drawn, scale
+
+
+@dataclass(frozen=True)
+class _Simulated:
+    """Rows drawn one by one from a mixture."""
+
+    network: Network
+    targets: Ints
+    weights: Floats
+
+    def draw(self, n_rows: int, rng: np.random.Generator) -> Configurations:
+        codes, _ = sample_codes(self.network, self.targets, self.weights, n_rows, rng)
+        return collapse(codes, self.network.cardinalities)
+
+    def log_probability_of(self, rows: Configurations) -> Floats:
+        found = assign(self.network, self.targets, self.weights, rows.codes)
+        return found.log_probability
+
+    def join(self, one: Configurations, other: Configurations) -> Configurations:
+        codes = np.concatenate([one.codes, other.codes])
+        counts = np.concatenate([one.counts, other.counts])
+        return collapse(codes, self.network.cardinalities, counts)
+
+
+@dataclass(frozen=True)
+class _Tabulated:
+    """Counts drawn at once, where all cells can be listed: the same distribution, and quicker."""
+
+    codes: Ints
+    log_probability: Floats
+
+    def draw(self, n_rows: int, rng: np.random.Generator) -> Configurations:
+        shares = np.exp(self.log_probability)
+        counts = rng.multinomial(n_rows, shares / shares.sum()).astype(np.float64)
+        return Configurations(self.codes, counts, np.empty(0, dtype=np.int64))
+
+    def log_probability_of(self, rows: Configurations) -> Floats:
+        return self.log_probability
+
+    def join(self, one: Configurations, other: Configurations) -> Configurations:
+        return Configurations(self.codes, one.counts + other.counts, one.inverse)
+
+
+def _source(network: Network, targets: Ints, weights: Floats) -> _Simulated | _Tabulated:
+    sizes = network.cardinalities
+    if float(np.prod(sizes.astype(np.float64))) > _MOST_CELLS:
+        return _Simulated(network, targets, weights)
+    codes = np.asfortranarray(np.indices(tuple(sizes)).reshape(sizes.size, -1).T)
+    return _Tabulated(codes, assign(network, targets, weights, codes).log_probability)

@@ -180,8 +180,9 @@ def _newton_step(
     gradient says that they want to.
     """
     working = np.flatnonzero((weights > 0) | (gradient > 1.0))
-    scaled = likelihoods[:, working] / mixture[:, None]
-    hessian = (scaled.T * shares) @ scaled
+    inside = likelihoods if working.size == weights.size else likelihoods[:, working]
+    scaled = inside * (np.sqrt(shares) / mixture)[:, None]
+    hessian = scaled.T @ scaled
     current = weights[working]
     # H w is the gradient when all the weight lies in the working set.
     aim = nonnegative_quadratic(hessian, 2.0 * gradient[working] - 1.0, current)
@@ -189,7 +190,7 @@ def _newton_step(
     slope = float(direction @ (1.0 - gradient[working]))
     if slope >= 0.0:
         return weights, mixture, False
-    change = scaled @ direction  # relative change of the mixture density
+    change = (inside @ direction) / mixture  # relative change of the mixture density
     total_change = float(direction.sum())
     # No row may lose all its density, or its logarithm is gone.
     lowest = float(change.min())

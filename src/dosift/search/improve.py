@@ -10,6 +10,7 @@ from dosift.search.moves import Move, extensions, merges, rank_moves, splits
 from dosift.search.pricing import CandidatePricer, NeighbourPricer, Priced, shortlist
 from dosift.search.problem import Fit, SearchProblem
 from dosift.search.prune import drop_losses, prune
+from dosift.search.supported import SupportedPricer
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -61,9 +62,13 @@ class Improver:
         n_rows = problem.n_rows if n_rows is None else n_rows
         self.repairs = n_rows <= _REPAIR_ROWS
         self.thorough = n_rows <= _THOROUGH_ROWS
-        self.pricer: CandidatePricer | EnumeratedPricer | NeighbourPricer
+        self.pricer: CandidatePricer | EnumeratedPricer | NeighbourPricer | SupportedPricer
         if problem.constraints.candidates is not None:
             self.pricer = CandidatePricer(problem, max_size)
+        elif self.thorough and SupportedPricer.can_price(problem):
+            self.pricer = problem.remembered(
+                ("supported", max_size), lambda: SupportedPricer(problem, max_size)
+            )
         elif EnumeratedPricer.can_price(problem):
             self.pricer = EnumeratedPricer(problem, max_size)
         else:
@@ -123,8 +128,12 @@ class Improver:
             without = self._without(fit, worst)
             if without is None:
                 continue
+            effort = (_REPAIR_TRIALS, _EAGER[1])
             candidates = self.pricer.around(without, fit.targets).without(fit.keys)
-            better = self._try(fit, without, candidates, (_REPAIR_TRIALS, _EAGER[1]))
+            better = self._try(fit, without, candidates, effort)
+            if better is None and isinstance(self.pricer, SupportedPricer):
+                candidates = self.pricer.far(without).without(fit.keys)
+                better = self._try(fit, without, candidates, effort)
             if better is not None:
                 return better
         return None

@@ -34,8 +34,9 @@ _EM_RISE = 0.02
 _EM_STEPS = 60
 #: Smallest rise of the joint score that counts as one.
 _LEAST_RISE = 1e-3
-#: Estimated loss beyond its cost (nats) up to which dropping a component is tried.
-_DROP_SLACK = 15.0
+#: Estimated loss beyond its cost (nats) up to which dropping a component is tried. The estimate
+#: holds the tables; with many rows those can take over far more than that lets expect.
+_DROP_SLACK = 100.0
 #: Passes over the rows for the weights in one step of EM: where rows are held these cost little.
 _HELD_PASSES, _PASSES = 50, 2
 

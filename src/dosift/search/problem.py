@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from dosift.search.score import Score
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
+Made = TypeVar("Made")
 
 #: Memory that remembered columns may take, in bytes.
 _CACHE_BYTES = 256 * 2**20
@@ -120,6 +122,7 @@ class SearchProblem:
         self.score = score
         self.n_rows = float(counts.sum())
         self._cache: dict[bytes, Floats] = {}
+        self._remembered: dict[Hashable, object] = {}
         self._capacity = max(64, _CACHE_BYTES // (8 * max(factors.n_configurations, 1)))
 
     def reweighted(self, counts: Floats) -> SearchProblem:
@@ -129,6 +132,19 @@ class SearchProblem:
         )
         other._cache = self._cache
         return other
+
+    def remembered(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        """Return what was made for this problem before, or make it.
+
+        Parameters
+        ----------
+        key : hashable
+            Says what it is.
+        make : callable
+        """
+        if key not in self._remembered:
+            self._remembered[key] = make()
+        return cast(Made, self._remembered[key])
 
     @property
     def cardinalities(self) -> NDArray[np.int64]:

@@ -92,6 +92,7 @@ def find_undecided(
     own[protected] = np.inf
     if len(priced.targets) == 0:
         return Undecided(np.asarray(targets[:0], dtype=np.int16), np.empty(0), own)
+    priced = priced[_not_hopeless(len(targets), priced, score, evidence.total)]
     length = _BY_PASSES
     if evidence.held is not None:
         length = int(np.clip(_ENTRIES // max(len(evidence.held), 1), _MOST // 4, _LOOKED_AT))
@@ -102,6 +103,20 @@ def find_undecided(
     order = np.argsort(-odds, kind="stable")[:_MOST]
     order = order[odds[order] > LEAST_LOG_ODDS]
     return Undecided(others[order], prior[order], own)
+
+
+def _not_hopeless(
+    n_components: int, priced: Priced, score: Score, n_rows: float
+) -> NDArray[np.bool_]:
+    """Leave out targets whose odds are negligible whatever their curvature.
+
+    Where the slope is negative, the integral over the weight is less than one over its size.
+    """
+    rate = float(n_components)
+    prior = np.log(rate) - score.names(priced.targets)
+    slope = n_rows * (priced.gradient - 1.0) - rate
+    most = prior + np.log(rate) - np.log(np.maximum(-slope, 1e-300))
+    return np.asarray((slope >= 0) | (most > LEAST_LOG_ODDS))
 
 
 def likeliest(
