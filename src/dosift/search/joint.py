@@ -96,7 +96,9 @@ class JointFitter:
         score = self._constraints.score(evidence.total, network.n_changes, every)
         self._score = score.of_changes(network.libraries)
 
-    def fit(self, network: Network, targets: Ints, weights: Floats) -> JointFit:
+    def fit(
+        self, network: Network, targets: Ints, weights: Floats, rise: float = _EM_RISE
+    ) -> JointFit:
         """Raise the joint objective from a start until a step of EM hardly helps.
 
         Parameters
@@ -105,6 +107,8 @@ class JointFitter:
             Tables to start from.
         targets : ndarray of int, shape (n_targets, n_variables)
         weights : ndarray, shape (n_batches, n_targets) or (n_targets,)
+        rise : float
+            Rise (nats, all rows) in one step of EM at which it ends.
 
         Returns
         -------
@@ -115,7 +119,7 @@ class JointFitter:
         for _ in range(_EM_STEPS):
             before = now.value
             now = self._at(self._taught(now, targets), targets, now.weights)
-            if now.value - before < _EM_RISE:
+            if now.value - before < rise:
                 break
         kept = (now.weights > 0).any(axis=0) | self._constraints.protects(targets)
         score = now.value - self._score.total(targets[kept])
@@ -194,6 +198,10 @@ class JointFitter:
         """Fit again without one component."""
         keep = np.arange(len(fit.targets)) != component
         return self.fit(fit.network, fit.targets[keep], fit.weights[:, keep])
+
+    def costs(self, fit: JointFit) -> Floats:
+        """Cost that each component saves if it alone is dropped, in nats."""
+        return self._score.savings(fit.targets)
 
     def margins(self, fit: JointFit) -> Floats:
         """Estimated net loss of dropping each component at fixed tables."""

@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaincc
+from scipy.special import gammaincc, gammainccinv
 
 from dosift.data.configurations import Configurations, collapse, systematic_sample
 from dosift.likelihood.evidence import Evidence
 from dosift.model.network import ControlCounts, Network
 from dosift.search.constraints import Constraints
-from dosift.search.joint import JointFitter
+from dosift.search.joint import JointFit, JointFitter
 from dosift.search.result import SearchResult, ranked
 
 Floats = NDArray[np.float64]
@@ -33,6 +33,9 @@ _KNOWN = 1e5
 #: P-value, corrected, below which a freed table speaks against a fit with do-interventions only,
 #: and the components that must set a variable for its table to be looked at.
 _LEVEL, _LEAST_SETTING = 0.01, 2
+#: Rise (nats) in a step of EM at which a first, rough fit with a freed table ends, and how many
+#: times that more steps may bring.
+_ROUGHLY, _MORE_STEPS = 0.5, 25
 #: Steps of EM that mix a table with do's.
 _EM_STEPS = 200
 #: Distinct rows from which a quick look takes a sample of as many rows.
@@ -172,7 +175,13 @@ def suspect_mechanism(
     found: list[ChangedMechanism] = []
     for i in _suspects(network, evidence, (), n_setting >= _LEAST_SETTING):
         part = _around(network, evidence.configurations, result, i)
-        trial, gain, n_entries = _freed(part)
+        n_entries = _entries(part.network, part.evidence, part.variable)
+        # The quantile of chi-square that the gain must reach, and what a component costs.
+        needed = float(gammainccinv(n_entries / 2, min(_LEVEL / n_tests, 1.0)))
+        freed = _freed(part, needed + _one_component(part))
+        if freed is None:
+            continue
+        trial, gain = freed
         beyond_chance = max(gain - _one_component(part), 0.0)
         p_value = min(float(gammaincc(n_entries / 2, beyond_chance)) * n_tests, 1.0)
         if p_value < _LEVEL and _is_no_mixture_of_dos(part, trial, n_entries):
@@ -261,24 +270,42 @@ def _one_component(part: _Part) -> float:
     return float(score.costs(part.targets).max())
 
 
-def _freed(part: _Part) -> tuple[SearchResult, float, int]:
-    """Fit a part anew with the variable's table freed; return also the gain and the entries."""
+def _freed(part: _Part, needed: float) -> tuple[SearchResult, float] | None:
+    """Fit a part anew with the variable's table freed; return also the gain.
+
+    None where the gain falls short of what is needed, whatever is dropped: then the long work of
+    dropping components is left undone.
+    """
     i, rows = part.variable, part.evidence
     is_learned = part.network.control is not None
-    free = _with_free_tables(part.network, rows, (i,))
-    fitter = JointFitter(free, rows, learners=None if is_learned else (i,))
-    targets, weights = _with_and_without(part.targets, part.weights, i)
-    joint = fitter.simplify(fitter.fit(free, targets, weights))
-    trial = ranked(rows, joint.network, joint.targets, joint.weights[0])
     network, targets, weights = part.network, part.targets, part.weights
     if is_learned:
         # Its tables are taught as well, or the comparison would not be fair.
-        fitter = JointFitter(network, rows)
-        joint = fitter.fit(network, targets, weights)
+        joint = JointFitter(network, rows).fit(network, targets, weights)
         network, targets, weights = joint.network, joint.targets, joint.weights[0]
-    before = ranked(rows, network, targets, weights)
-    gain = _objective(part.network, trial, (i,)) - _objective(part.network, before, ())
-    return trial, gain, _entries(part.network, rows, i)
+    before = _objective(part.network, ranked(rows, network, targets, weights), ())
+    free = _with_free_tables(part.network, rows, (i,))
+    fitter = JointFitter(free, rows, learners=None if is_learned else (i,))
+    joint = fitter.fit(free, *_with_and_without(part.targets, part.weights, i), rise=_ROUGHLY)
+    begun = ranked(rows, joint.network, joint.targets, joint.weights[0])
+    most = _objective(part.network, begun, (i,)) + _most_saved(fitter, joint, i)
+    if most + _MORE_STEPS * _ROUGHLY - before < needed:
+        return None
+    joint = fitter.simplify(fitter.fit(joint.network, joint.targets, joint.weights))
+    trial = ranked(rows, joint.network, joint.targets, joint.weights[0])
+    return trial, _objective(part.network, trial, (i,)) - before
+
+
+def _most_saved(fitter: JointFitter, joint: JointFit, i: int) -> float:
+    """Bound what dropping components may save, in nats.
+
+    Each one what the quadratic model says, but those that set the freed variable, which may all
+    stand in for its table, all of their cost.
+    """
+    margins = fitter.margins(joint)
+    saved = np.maximum(-margins[np.isfinite(margins)], 0.0).sum()
+    of_variable = fitter.costs(joint)[joint.targets[:, i] >= 0].sum()
+    return float(saved + of_variable)
 
 
 def _with_and_without(targets: Ints, weights: Floats, i: int) -> tuple[Ints, Floats]:
