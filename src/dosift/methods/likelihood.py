@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,8 @@ _FEW_ROWS = 2**13
 _MANY = 3000
 #: Configurations without any explanation that join the sample, and how often it is searched again.
 _MOST_IMPOSSIBLE, _MAX_SEARCHES = 256, 3
+#: How often all rows teach a learned network and choose again.
+_MAX_TEACHINGS = 3
 
 
 def estimate_likelihood(
@@ -76,14 +78,39 @@ def estimate_likelihood(
         held = held.part(held.label < 0)
     proposer = Proposer(network, constraints, options.max_size, options.refine, tell)
     found = _explaining_all(proposer, evidence, held)
-    network, start = _taught(network, evidence, found, options, tell)
-    tell("weighing targets", 0, None)
-    variables = _variables(evidence, network, found.targets)
-    selection = Selection(evidence, network, constraints, variables, options.max_size)
-    chosen = selection.run(found.targets, start)
+    pool = _pool(evidence, constraints, found.targets)
+    targets, weights, start = found.pooled.targets, found.pooled.weights, None
+    teaches = _teaches(network, evidence, options)
+    for _ in range(_MAX_TEACHINGS if teaches else 1):
+        taught = found.network
+        if teaches:
+            tell("refining the network", 0, None)
+            fitter = JointFitter(network, evidence.pooled, constraints)
+            taught = fitter.fit(taught, targets, weights).network
+        tell("weighing targets", 0, None)
+        variables = _variables(evidence, taught, pool)
+        selection = Selection(evidence, taught, constraints, variables, options.max_size)
+        chosen = selection.run(pool, start)
+        if teaches and _same(chosen.targets, targets):
+            break
+        found = replace(found, network=taught)
+        # What all rows chose teaches once more, and is judged again.
+        targets, pool, start = chosen.targets, chosen.targets, chosen.weights
+        weights = evidence.n_rows @ chosen.weights / evidence.total
     final = selection.solved(chosen.targets, chosen.weights, chosen.allowed, options.gap)
     tell("looking around", 0, None)
     return _surveyed(selection, final, options, _few(network, held, constraints))
+
+
+def _pool(evidence: Evidence, constraints: Constraints, targets: Ints) -> Ints:
+    """Let "no intervention" be among the targets where the search saw only some of the rows.
+
+    Rows that it did not see may have no other cause.
+    """
+    nothing: Ints = np.full((1, targets.shape[1]), -1, dtype=np.int16)
+    if evidence.held is not None or not constraints.permits(nothing).all():
+        return targets
+    return np.unique(np.concatenate([targets, nothing]), axis=0)
 
 
 def _explaining_all(proposer: Proposer, evidence: Evidence, block: Block) -> Proposals:
@@ -144,19 +171,17 @@ class _Impossible:
         return np.asarray(rows[np.sort(order)])
 
 
-def _taught(
-    network: Network, evidence: Evidence, found: Proposals, options: Options, tell: Progress
-) -> tuple[Network, Floats | None]:
-    """Let all rows teach a learned network, where the search saw others than these."""
-    pooled = found.pooled
-    if not options.refine or network.control is None:
-        return found.network, None
-    if evidence.held is not None and not evidence.incomplete:
-        return found.network, None
-    tell("refining the network", 0, None)
-    fitter = JointFitter(network, evidence.pooled, options.constraints)
-    joint = fitter.fit(found.network, pooled.targets, pooled.weights)
-    return joint.network, None
+def _teaches(network: Network, evidence: Evidence, options: Options) -> bool:
+    """Whether all rows must teach a learned network, as the search saw others than these."""
+    if not options.refine or not network.learns:
+        return False
+    return evidence.held is None or evidence.incomplete > 0
+
+
+def _same(one: Ints, other: Ints) -> bool:
+    return {t.tobytes() for t in np.asarray(one, np.int16)} == {
+        t.tobytes() for t in np.asarray(other, np.int16)
+    }
 
 
 def _variables(evidence: Evidence, network: Network, targets: Ints) -> tuple[int, ...]:

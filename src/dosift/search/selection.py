@@ -36,6 +36,8 @@ Bools = NDArray[np.bool_]
 
 #: Rounds of pricing, and targets that are weighed with the components in each.
 _MAX_ROUNDS, _WEIGHED = 12, 24
+#: The same in each of several batches, and the weight that they begin with.
+_WEIGHED_BY_BATCH, _SHARE_OF_NEW = 6, 0.05
 #: Targets that are extended where no neighbour pays: their expected number by chance, and most.
 _FALSE_STEEP, _MOST_STEEP = 0.5, 8
 #: Smallest rise of the score (nats) that counts as one.
@@ -48,6 +50,8 @@ _SLACK, _SLACK_OF_TARGET, _TRIALS = 3.0, 10.0, 3
 _PATTERN = 0.5
 #: Rounds in which weights in single batches are judged again, with what the others teach.
 _ROUNDS = 3
+#: Nats that a row costs which nothing explains: more than any row that is explained.
+_IMPOSSIBLE = 1e4
 #: Log-likelihood (nats, all rows) to which weights are solved while targets are compared.
 _ACCURACY = 1e-3
 
@@ -138,7 +142,8 @@ class Selection:
             weights[:, : len(pool)] = np.maximum(start, 0.1 / len(together))
         now = self._simplified(self.solved(together, weights))
         if self.evidence.n_batches > 1:
-            return now
+            # Every batch was searched by itself; where it was a sample, it may have missed some.
+            return now if self.evidence.held is not None else self._enlarged_by_batch(now)
         return self._enlarged(now)
 
     def solved(
@@ -177,14 +182,12 @@ class Selection:
     def _value(self, targets: Ints, found: Solution) -> float:
         present = found.weights > 0
         present |= self.constraints.protects(targets)
-        if found.sums.n_impossible.any() and not self.constraints.is_free:
-            # No permitted target explains some rows; the others decide.
-            pass
-        elif found.sums.n_impossible.any():
-            return -np.inf
         weights = float((present.sum(axis=1) * self._per_weight).sum())
         named = self._names(targets) + self._pattern(present.sum(axis=0))
-        return float(found.sums.log_density.sum()) - weights - float(named.sum())
+        # Rows that no permitted target explains cost the same whatever else there is.
+        impossible = _IMPOSSIBLE * float(found.sums.n_impossible.sum())
+        value = float(found.sums.log_density.sum()) - weights - float(named.sum())
+        return value - impossible
 
     def _names(self, targets: Ints) -> Floats:
         """Cost of each target's name alone: weights are paid for in each batch."""
@@ -320,6 +323,27 @@ class Selection:
                 break
         return now
 
+    def _enlarged_by_batch(self, now: Mixture) -> Mixture:
+        """Let the targets that single batches want most come in, until none pays."""
+        for _ in range(_MAX_ROUNDS):
+            wanted = []
+            for b, priced in enumerate(self.priced(now)):
+                n_rows = float(self.evidence.n_rows[b])
+                some = likeliest(now.targets, priced, self._score, n_rows, _WEIGHED_BY_BATCH)
+                wanted.append(priced.targets[some[priced.gradient[some] > 1.0]])
+            others = np.unique(np.concatenate(wanted), axis=0)
+            if not len(others):
+                break
+            share = np.full((self.evidence.n_batches, len(others)), _SHARE_OF_NEW / len(others))
+            start = np.hstack([(1.0 - _SHARE_OF_NEW) * now.weights, share])
+            allowed = np.hstack([now.allowed, np.ones_like(share, dtype=bool)])
+            together = np.concatenate([now.targets, others])
+            trial = self._simplified(self.solved(together, start, allowed))
+            if trial.score <= now.score + _LEAST_RISE:
+                break
+            now = trial
+        return now
+
     def priced(self, now: Mixture, more: Ints | None = None) -> list[Priced]:
         """Price the targets around a mixture, or those of the list of candidates.
 
@@ -368,7 +392,15 @@ class Selection:
         )
         if np.array_equal(chosen, np.arange(len(now.targets))):
             return now
-        return self._settled(self.solved(together[chosen], start[None]))
+        trial = self._settled(self.solved(together[chosen], start[None]))
+        if trial.sums.n_impossible.sum() > now.sums.n_impossible.sum():
+            # Some rows had one component for their only cause, which the expansion does not see.
+            both = np.union1d(np.arange(len(now.targets)), chosen)
+            weights = np.zeros(len(together))
+            weights[: len(now.targets)] = now.weights[0]
+            weights[chosen] += start
+            trial = self._settled(self.solved(together[both], 0.5 * weights[both][None]))
+        return trial
 
     def _merged(self, now: Mixture) -> Mixture | None:
         """Replace components by what they have in common, where rows are held."""
