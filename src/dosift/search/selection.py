@@ -367,7 +367,14 @@ class Selection:
         )
         if np.array_equal(chosen, np.arange(len(now.targets))):
             return now
-        return self._settled(self.solved(together[chosen], start[None]))
+        trial = self.solved(together[chosen], start[None])
+        if trial.sums.n_impossible.sum() > now.sums.n_impossible.sum():
+            # The expansion knows no rows that nothing else explains: all components stay at first.
+            chosen = np.union1d(np.arange(len(now.targets)), chosen)
+            weights = np.full(chosen.size, 1.0 / chosen.size)
+            weights[: len(now.targets)] += now.weights[0]
+            trial = self.solved(together[chosen], weights[None] / weights.sum())
+        return self._settled(trial)
 
     def _merged(self, now: Mixture) -> Mixture | None:
         """Replace components by what they have in common, where rows are held."""
