@@ -94,9 +94,7 @@ class PlainRows:
                     out[r, t] += cell_probability(self.network, tables, target, np.array(cell))
         return out * self.own(targets)
 
-    def mixture(
-        self, targets: Ints, weights: Floats, tables: list[Floats] | None = None
-    ) -> Floats:
+    def mixture(self, targets: Ints, weights: Floats, tables: list[Floats] | None = None) -> Floats:
         """Density of each row under the weights of its batch."""
         at = np.zeros(len(self.codes), dtype=int) if self.batch is None else self.batch
         return (self.likelihoods(targets, tables) * np.atleast_2d(weights)[at]).sum(axis=1)

@@ -300,8 +300,11 @@ def beside(seed: int, n_rows: int = 333) -> tuple[np.ndarray, np.ndarray, np.nda
     """Rows, counts, batches and labels, some of which are missing."""
     rng = np.random.default_rng(seed)
     codes = draw(n_rows, 3, seed=seed)
-    return codes, rng.gamma(2.0, size=n_rows), rng.integers(4, size=n_rows), rng.integers(
-        -1, 3, size=n_rows
+    return (
+        codes,
+        rng.gamma(2.0, size=n_rows),
+        rng.integers(4, size=n_rows),
+        rng.integers(-1, 3, size=n_rows),
     )
 
 
@@ -424,7 +427,9 @@ def test_stored_batches_and_labels_get_their_sorted_places() -> None:
 
 def test_stored_batches_are_matched_with_known_ones() -> None:
     codes, counts, batch, label = beside(4)
-    rows = stored_with_beside((["s", "p", "r", "q"], ["z", "x", "y"]), [batch, label], codes, counts)
+    rows = stored_with_beside(
+        (["s", "p", "r", "q"], ["z", "x", "y"]), [batch, label], codes, counts
+    )
     before = np.concatenate([b.batch for b in rows])
     marks = np.concatenate([b.label for b in rows])
     rows.match(("a", "s", "r", "q", "p"))

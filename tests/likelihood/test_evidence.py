@@ -268,9 +268,7 @@ def test_columns_times_their_reference_are_probabilities(rows: PlainRows) -> Non
 def test_completions_add_up_to_their_rows(rows: PlainRows) -> None:
     block = rows.evidence(True).held
     assert block is not None
-    found = RowLikelihoods(
-        rows.network, block, is_plain(rows.network, TARGETS), rows.label_targets
-    )
+    found = RowLikelihoods(rows.network, block, is_plain(rows.network, TARGETS), rows.label_targets)
     expanded = found.expanded(TARGETS)
     if expanded.row is None:
         assert rows.codes.min() >= 0

@@ -142,9 +142,7 @@ def test_nothing_is_moved_where_nothing_can_be() -> None:
     assert one.weights.tolist() == [[1.0]] * 3
     assert one.gap.tolist() == [0.0] * 3
     known = np.array([0.4, 0.1, 0.1, 0.2, 0.2])
-    all_known = solve(
-        rows.evidence(True), rows.network, TARGETS, toy_weights(3), 1e-9, fixed=known
-    )
+    all_known = solve(rows.evidence(True), rows.network, TARGETS, toy_weights(3), 1e-9, fixed=known)
     np.testing.assert_allclose(all_known.weights, np.repeat(known[None], 3, axis=0))
     assert all_known.converged.all()
     allowed = np.zeros((3, 5), dtype=bool)

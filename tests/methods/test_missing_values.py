@@ -19,10 +19,10 @@ from dosift.data import collapse
 from dosift.errors import InputError, MisfitWarning, MissingValuesWarning
 from dosift.likelihood.assignment import assign
 from dosift.likelihood.completions import complete
-from dosift.methods.partial_rows import filled_in
 from dosift.model import Network
 from dosift.model.random_problems import random_mixture, random_network
 from dosift.model.simulate import sample_codes
+from dosift.search.filling import filled_in
 
 Ints = NDArray[np.integer]
 
@@ -189,12 +189,32 @@ def test_rows_and_the_command_with_missing_values(tmp_path: Path) -> None:
 def test_what_needs_complete_rows_says_so() -> None:
     network, _, codes, _ = problem(3, 4, 200)
     with_holes = holes(codes, 0.1, 3)
-    with pytest.raises(InputError, match="method 'moments' needs complete rows"):
+    with pytest.raises(InputError, match="moments and missing values cannot be combined"):
         dosift.InterventionMixture(network, method="moments").fit(with_holes)
-    with pytest.raises(InputError, match="cannot be combined with batches or labels"):
-        dosift.InterventionMixture(network).fit(with_holes, batch=np.arange(200) % 2)
-    with pytest.raises(InputError, match="cannot be combined with interventions='any'"):
-        dosift.InterventionMixture(network, interventions="any").fit(with_holes)
+
+
+def test_missing_values_go_with_batches_and_labels() -> None:
+    """Each batch alone, with the targets that all have, has the weights that it has here."""
+    network, mixture, codes, origin = problem(5, 4, 6000)
+    with_holes = holes(codes, 0.1, 5)
+    batch = np.arange(6000) % 2
+    names = np.array([str(t) for t in mixture], dtype=object)
+    labels = np.where(np.arange(6000) % 7 == 0, names[origin], "")
+    model = dosift.InterventionMixture(network).fit(with_holes, batch=batch, labels=labels)
+    assert model.n_rows_ == (labels == "").sum()
+    table = model.batches_
+    assert table is not None
+    for b in range(2):
+        own = table.filter(table["batch"] == str(b))
+        targets = [dosift.parse_target(t) for t in own["target"]]
+        here = dosift.Mixture.to_codes(
+            dosift.Mixture(dict(zip(targets, own["weight"], strict=True))), network
+        )
+        at = (batch == b) & (labels == "")
+        columns = summed(network, here[0], with_holes[at])
+        share = columns / (columns @ here[1])[:, None]
+        # The slope of the likelihood is one at every weight that is not zero.
+        assert share.mean(axis=0) == pytest.approx(np.ones(len(here[1])), abs=1e-5)
 
 
 def test_too_many_completions_are_refused_before_memory_is_taken() -> None:

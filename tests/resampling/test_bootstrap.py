@@ -76,11 +76,23 @@ def test_what_cannot_be_done_is_refused(
         dosift.bootstrap(model, rows, kind="jackknife")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="n_resamples is 1"):
         dosift.bootstrap(model, rows, n_resamples=1)
+
+
+@pytest.mark.parametrize("method", ["moments", "em", "brute-force"])
+def test_every_method_is_bootstrapped(
+    fitted: tuple[dosift.InterventionMixture, object], method: str
+) -> None:
+    """Weights of resamples scatter about the fit's as those of a mean of so many rows may."""
+    model, rows = fitted
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", dosift.errors.MisfitWarning)
-        other = dosift.InterventionMixture(model.network, method="moments").fit(rows)
-    with pytest.raises(InputError, match="only a fit by method 'likelihood'"):
-        dosift.bootstrap(other, rows)
+        warnings.simplefilter("ignore", dosift.errors.DosiftWarning)
+        other = dosift.InterventionMixture(model.network, method=method, max_size=2).fit(rows)
+        found = dosift.bootstrap(other, rows, n_resamples=8)
+    assert found.weights.shape == (8, len(other.targets_))
+    assert np.unique(found.weights, axis=0).shape[0] == 8
+    error = 6 * np.sqrt(np.maximum(other.weights_, 0.02) / other.n_rows_)
+    largest = other.weights_ > 0.1
+    assert (np.abs(found.weights.mean(axis=0) - other.weights_) < 5 * error)[largest].all()
 
 
 def test_a_learned_network_adds_its_error() -> None:

@@ -89,7 +89,7 @@ def test_what_cannot_be_held_out_is_refused() -> None:
     with pytest.raises(InputError, match="whole numbers"):
         dosift.held_out(model, rows, sample_weight=np.full(200, 0.3))
     batched = dosift.InterventionMixture(network).fit(rows, batch=np.arange(200) % 2)
-    with pytest.raises(InputError, match="without batches"):
+    with pytest.raises(InputError, match="fitted with batch; give the rows with batch"):
         dosift.held_out(batched, rows)
 
 

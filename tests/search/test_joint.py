@@ -69,10 +69,7 @@ def test_the_joint_objective_and_its_em_step_are_what_they_say() -> None:
     fitter = JointFitter(learned, evidence_of(learned, configurations))
     now = fitter._at(learned, targets, weights[None])
     density = np.array(
-        [
-            [probability(learned, target, row) for target in targets]
-            for row in configurations.codes
-        ]
+        [[probability(learned, target, row) for target in targets] for row in configurations.codes]
     )
     mixed = density @ now.weights[0]
     assert learned.control is not None

@@ -107,9 +107,7 @@ def test_prices_are_slopes_of_the_log_likelihood() -> None:
             for k in range(0, len(part.targets), 5):
                 together = np.concatenate([MIXTURE, part.targets[k : k + 1]])
 
-                def moved(
-                    step: float, together: np.ndarray = together, b: int = b
-                ) -> float:
+                def moved(step: float, together: np.ndarray = together, b: int = b) -> float:
                     weights = np.column_stack([(1 - step) * WEIGHTS, np.full(3, step)])
                     return float(rows.log_likelihood(together, weights)[b])
 

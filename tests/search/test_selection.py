@@ -33,9 +33,7 @@ def drawn(
     values = np.where(rng.random(values.shape) < missing, -1, values)
     wide, counts = np.unique(np.column_stack([values, of]), axis=0, return_counts=True)
     several = np.ndim(weights) == 2
-    return PlainRows(
-        network, wide[:, :-1], counts.astype(float), wide[:, -1] if several else None
-    )
+    return PlainRows(network, wide[:, :-1], counts.astype(float), wide[:, -1] if several else None)
 
 
 def selection(rows: PlainRows, held: bool = True, known: Constraints | None = None) -> Selection:
