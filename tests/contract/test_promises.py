@@ -43,6 +43,7 @@ from worlds import (
     few_are_many,
     make,
     permuted,
+    with_beside,
 )
 
 import dosift
@@ -689,11 +690,8 @@ def the_bootstrap_resamples_the_problem(view: View) -> None:
     world, model = view.world, view.model
     n = 4
     with world.opened() as (rows, beside):
-        labels = {"random_labels": True} if world.random_labels else {}
         try:
-            found = dosift.bootstrap(
-                model, rows, n_resamples=n, sample_weight=world.weight, **beside, **labels
-            )
+            found = dosift.bootstrap(model, rows, n_resamples=n, **beside)
         except InputError as error:
             check_refusal(error, world, "bootstrap")
             pytest.skip(f"refused: {error}")
@@ -717,13 +715,10 @@ def the_bootstrap_resamples_the_problem(view: View) -> None:
 def held_out_rows_are_predicted(view: View) -> None:
     world, model = view.world, view.model
     with world.opened() as (rows, beside):
-        labels = {"random_labels": True} if world.random_labels else {}
         try:
-            found = dosift.held_out(
-                model, rows, folds=2, sample_weight=world.weight, **beside, **labels
-            )
+            found = dosift.held_out(model, rows, folds=2, **beside)
         except InputError as error:
-            check_refusal(error, world, "held-out")
+            check_refusal(error, world, "held-out rows")
             pytest.skip(f"refused: {error}")
     assert found.folds == 2
     if world.method != "likelihood":
@@ -794,11 +789,7 @@ def _check_rows(view: View, table: pl.DataFrame, pooled: bool) -> None:
 
 def write_inputs(world: World, folder: Path) -> list[Any]:
     """Write the files of a fit; return the command's arguments."""
-    table = world.frame.with_columns(
-        pl.Series(f"its {name}", list(values), dtype=pl.String)
-        for name, values in world.beside.items()
-    )
-    table.write_csv(folder / "rows.csv")
+    with_beside(world).write_csv(folder / "rows.csv")
     if world.control is None:
         dosift.write_network(world.given, folder / "network.bif")
         out: list[Any] = [folder / "network.bif", folder / "rows.csv"]
