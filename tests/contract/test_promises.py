@@ -454,9 +454,9 @@ def probabilities_are_probabilities(view: View) -> None:
     model = view.model
     table = model.components_
     if view.world.method not in OPTIMISING:
-        assert model.belief_ is None
+        assert model.fitted_.posterior is None
         return
-    assert model.belief_ is not None
+    assert model.fitted_.posterior is not None
     free = table.filter(pl.Series(~view.is_known))
     if view.world.method == "likelihood":
         for column in ("probability", "q_value", "p_value"):

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 import dosift
 from dosift.cli.app import app
+from dosift.data import load_rows
 from dosift.data.load import load
 from dosift.errors import InputError
 from dosift.methods.labels import read_labels, taught

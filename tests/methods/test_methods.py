@@ -142,8 +142,8 @@ def test_methods_that_enumerate_sum_over_missing_values(
         warnings.simplefilter("ignore", dosift.errors.DosiftWarning)
         model = dosift.InterventionMixture(network, method=method, max_size=1).fit(rows)
     assert (model.n_configurations_ is None) == blocks
-    for target, weight in truth.items():
-        # Brute force fits frequencies, by a norm, and EM many mixtures that are alike.
+    # EM knows no exclusion, and ends between the many mixtures with the same distribution.
+    for target, weight in truth.items() if method != "em" else ():
         found_weight = model.mixture_[target] if target in model.mixture_ else 0.0
         assert found_weight == pytest.approx(weight, abs=0.1)
     probability = np.zeros((len(holes), len(model.targets_)))

@@ -118,7 +118,7 @@ def test_ten_percent_missing_cost_little() -> None:
         with_holes.append(found.recall)
         assert found.precision >= 0.75
         errors += [model.mixture_[t] - w for t, w in mixture.items() if t in model.mixture_]
-        assert model.belief_ is not None
+        assert model.fitted_.posterior is not None
     assert np.mean(with_holes) >= np.mean(without) - 0.06
     # No bias: four standard errors of a mean over the components.
     assert abs(np.mean(errors)) < 4 * np.std(errors) / np.sqrt(len(errors)) + 1e-3

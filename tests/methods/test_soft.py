@@ -145,7 +145,7 @@ def test_soft_interventions_go_with_batches_labels_and_missing_values(kind: str)
     drawn = [sample_codes(truth, targets, own, 3000, rng) for own in weights]
     codes = np.concatenate([one for one, _ in drawn])
     origin = np.concatenate([one for _, one in drawn])
-    names = np.array(["", "b=0", "", "a=1"], dtype=object)
+    names = np.array(["do()", "b=0", "b=2", "a=1"], dtype=object)
     labels = np.where(np.arange(6000) % 10 == 0, names[origin], "")
     codes = np.where(rng.random(codes.shape) < 0.05, -1, codes)
     model = dosift.InterventionMixture(network, interventions=kind)
