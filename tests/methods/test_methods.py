@@ -159,7 +159,10 @@ def test_methods_that_enumerate_sum_over_missing_values(
     assert model.log_likelihood_ == pytest.approx(np.log(probability @ own).sum(), abs=1e-6)
     if method == "em":
         share = probability / (probability @ own)[:, None]
-        assert share.mean(axis=0) == pytest.approx(np.ones(len(own)), abs=2e-3)
+        # What better weights could gain is what the model says, and little.
+        gap = share.mean(axis=0).max() - 1.0
+        assert model.optimality_gap_ == pytest.approx(gap, abs=1e-9)
+        assert gap < 2e-3
 
 
 @pytest.mark.filterwarnings("ignore::dosift.errors.DosiftWarning")
