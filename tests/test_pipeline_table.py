@@ -145,7 +145,9 @@ def test_rows_are_judged_as_bayes_says(batches: bool, missing: bool) -> None:
     if batches:  # without the batches' own weights, rows are judged by those of the pool
         pooled = RowJudge(rows.network, TARGETS, weights[0], TEXTS, judge.scale)
         other = rows.likelihoods(TARGETS) * weights[0]
-        np.testing.assert_allclose(pooled.table(block)["surprise"], -np.log(other.sum(axis=1)))
+        np.testing.assert_allclose(
+            pooled.table(block)["surprise"], -np.log(other.sum(axis=1)), atol=1e-12
+        )
 
 
 def test_a_bound_names_the_unexplained() -> None:
@@ -208,3 +210,20 @@ def test_a_fit_judges_rows_by_their_batch_or_by_the_pool() -> None:
     pooled = model.fitted_.judge(Block(rows.codes, rows.counts))
     columns = rows.likelihoods(result.targets)
     np.testing.assert_allclose(pooled.log_probability, np.log(columns @ result.weights))
+
+
+def test_p_values_of_surprise_are_uniform_for_rows_of_the_pool() -> None:
+    """Batches are unlike, and rows of both are judged without: by a scale of the pool."""
+    network = dosift.random_network(4, random_state=1)
+    do = dosift.do
+    truths = [
+        dosift.Mixture({do(): 0.9, do(V1="1"): 0.1}),
+        dosift.Mixture({do(): 0.1, do(V2="0", V3="1"): 0.9}),
+    ]
+    drawn = [dosift.simulate(network, t, 1500, random_state=k) for k, t in enumerate(truths)]
+    rows = drawn[0].vstack(drawn[1])
+    model = dosift.InterventionMixture(network).fit(rows, batch=np.repeat(["p", "q"], 1500))
+    p_values = model.surprise_p_value(model.sample(20_000, random_state=3))
+    for level in (0.05, 0.1, 0.3, 0.5):
+        # A discrete scale: never more than the level, with four standard errors to spare.
+        assert np.mean(p_values <= level) <= level + 4 * np.sqrt(level / 20_000)
