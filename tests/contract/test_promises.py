@@ -302,11 +302,15 @@ def the_certificate_holds(view: View) -> None:
     assert found is not None
     assert found.largest_gradient >= 1.0
     every = [key for key in all_targets(model.network_) if world.permits(key)]
-    gradients = dict(zip(every, view.gradients(every).tolist(), strict=True))
+    gradients = dict(zip(every, view.steepest(every).tolist(), strict=True))
     others = {key: g for key, g in gradients.items() if key not in view.weights}
     near = {n for key in view.keys for n in neighbours(model.network_, key)} & set(others)
     assert found.scope in ("all", "neighbours", "candidates")
-    assert (found.scope == "candidates") == (world.candidates is not None)
+    # Stochastic interventions are completed from a list.
+    listed = world.candidates is not None or world.has("stochastic")
+    assert (found.scope == "candidates") == listed
+    if world.has("stochastic") and found.scope == "candidates":
+        return
     if found.scope != "neighbours":
         near = set(others)
     if found.n_variables < model.network_.n_variables:
@@ -457,10 +461,12 @@ def probabilities_are_probabilities(view: View) -> None:
         return
     assert model.fitted_.posterior is not None
     free = table.filter(pl.Series(~view.is_known))
-    if view.world.known:
-        # Targets of which some weights are given are not chosen among all: no probability.
+    if view.world.known or view.world.batch is not None:
+        # With weights that are given there is no choice among all; and batches have their own.
         assert table["probability"].is_null().all()
         _between_0_and_1(free["p_value"])
+        if view.world.batch is not None and not view.world.known:
+            _between_0_and_1(model.batches_["probability"])
         return
     if view.world.method == "likelihood":
         for column in ("probability", "q_value", "p_value"):
@@ -526,7 +532,9 @@ def near_equivalent_targets_lose_what_is_said(view: View) -> None:
         weights = best_weights(columns, view.rows.counts, fixed)
         keys = [*view.keys[:k], other, *view.keys[k + 1 :]]
         replaced = log_likelihood(view.rows, keys, columns, weights)
-        assert view.log_likelihood - replaced == pytest.approx(loss, abs=0.05)
+        # Exact where rows are held, by the quadratic expansion otherwise.
+        loose = 0.05 if view.world.storage == "memory" else 0.1 + 0.2 * abs(loss)
+        assert view.log_likelihood - replaced == pytest.approx(loss, abs=loose)
 
 
 @promise
@@ -574,7 +582,9 @@ def same_answer(one: View, other: View, tolerance: float = SAME) -> None:
 def storage_does_not_matter(view: View) -> None:
     if view.world.storage == "memory":
         return
-    same_answer(view, fit_again(replace(view.world, storage="memory")))
+    # EM for learned tables ends where a step brings 0.02 nats, in blocks after fewer passes.
+    tolerance = SAME if view.world.given.control is None else 1e-3
+    same_answer(view, fit_again(replace(view.world, storage="memory")), tolerance)
 
 
 @refits
