@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from dosift.search.block_search import BlockSearch, find_targets_over_blocks
 
 import dosift
 from dosift.data import collapse
@@ -30,7 +31,6 @@ from dosift.data.write import write_parts
 from dosift.io import write_network
 from dosift.likelihood.first_pass import FirstLook, sampler_after
 from dosift.model.simulate import sample_codes
-from dosift.search.block_search import BlockSearch, find_targets_over_blocks
 from dosift.search.engine import find_targets
 
 _PART = 500_000

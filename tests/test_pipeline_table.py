@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from plain_sums import TARGETS, toy_rows, toy_weights
 
 import dosift
 from dosift.checks.surprisal import SurpriseScale
@@ -16,6 +15,7 @@ from dosift.data.blocks import Beside, Block, MemoryBlocks
 from dosift.errors import DosiftWarning, InputError
 from dosift.pipeline import REFUSALS, Refusal, refuse
 from dosift.results.rows import RowJudge
+from plain_sums import TARGETS, toy_rows, toy_weights
 
 FEATURES = sorted({name for row in REFUSALS for name in (row.one, row.other)} | {"likelihood"})
 METHODS = ("likelihood", "moments", "em", "brute-force")
@@ -49,25 +49,18 @@ def rows() -> np.ndarray:
 
 def with_feature(name: str, rows: np.ndarray) -> tuple[dict[str, Any], dict[str, Any], np.ndarray]:
     """Settings of the estimator, of the fit, and the rows, that have a feature."""
-    if name in METHODS:
-        return {"method": name}, {}, rows
-    if name == "batches":
-        return {}, {"batch": np.arange(len(rows)) % 2}, rows
-    if name == "labels":
-        return {}, {"labels": ["do()" if r % 50 == 0 else "" for r in range(len(rows))]}, rows
-    if name == "stochastic interventions":
-        return {"interventions": "stochastic"}, {}, rows
-    if name == "changed mechanisms":
-        return {"interventions": "any"}, {}, rows
-    if name == "missing values":
-        holes = rows.copy()
-        holes[::20, 1] = -1
-        return {}, {}, holes
-    assert name == "rows in blocks"
-    return {}, {}, rows
-
-
-FITTED = [r for r in REFUSALS if r.one in METHODS]
+    holes = rows.copy()
+    holes[::20, 1] = -1
+    labels = ["do()" if r % 50 == 0 else "" for r in range(len(rows))]
+    found: dict[str, tuple[dict[str, Any], dict[str, Any], np.ndarray]] = {
+        "batches": ({}, {"batch": np.arange(len(rows)) % 2}, rows),
+        "labels": ({}, {"labels": labels}, rows),
+        "stochastic interventions": ({"interventions": "stochastic"}, {}, rows),
+        "changed mechanisms": ({"interventions": "any"}, {}, rows),
+        "missing values": ({}, {}, holes),
+        "rows in blocks": ({}, {}, rows),
+    }
+    return ({"method": name}, {}, rows) if name in METHODS else found[name]
 
 
 @pytest.mark.parametrize("row", REFUSALS, ids=lambda row: f"{row.one}-{row.other}")
@@ -164,7 +157,7 @@ def test_a_bound_names_the_unexplained() -> None:
 
 def test_labelled_rows_have_their_label() -> None:
     labels = ("do(a=1)", "do(x)")
-    rows, weights, judge = judged(labels=labels, all_probabilities=True)
+    rows, _, judge = judged(labels=labels, all_probabilities=True)
     label = np.full(60, -1)
     label[3], label[5] = 0, 1
     plain = judge.table(Block(rows.codes, rows.counts))

@@ -6,11 +6,11 @@ import itertools
 
 import numpy as np
 import pytest
-from plain_sums import toy_rows
 
 from dosift.checks.fit_check import homogeneity_p_value
 from dosift.checks.missing import look_at_missing, words_of_warning
 from dosift.checks.pair_counts import PairCounts
+from plain_sums import toy_rows
 
 
 @pytest.mark.parametrize("missing", [False, True])

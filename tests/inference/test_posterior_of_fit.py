@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 import dosift
 from dosift.data import collapse
-from dosift.inference.component_groups import families
 from dosift.data.blocks import Block
+from dosift.inference.component_groups import families
 from dosift.inference.network_error import information_from_sums, table_sums
 from dosift.inference.rate_tests import pair_p_values, rate_with_test, rates_of_families
 from dosift.learning.tables import learn_from_codes

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from plain_sums import TARGETS, PlainRows, toy_rows, toy_weights
 
 from dosift.data.blocks import Block
 from dosift.inference.network_error import information_from_sums, table_sums
@@ -13,6 +12,7 @@ from dosift.likelihood.columns import RowLikelihoods
 from dosift.likelihood.solve import solve
 from dosift.model.network import ControlCounts, Network
 from dosift.search.undecided import Undecided
+from plain_sums import TARGETS, PlainRows, toy_rows, toy_weights
 
 
 def block_of(rows: PlainRows) -> RowLikelihoods:

@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from plain_sums import OTHERS, TARGETS, PlainRows, cell_probability, toy_rows, toy_weights
 
 from dosift.data import collapse
 from dosift.data.blocks import Block
 from dosift.likelihood.columns import RowLikelihoods, TargetColumns, family_cells, is_plain
 from dosift.likelihood.evidence import Evidence, SumWeights
 from dosift.model.network import Network
+from plain_sums import OTHERS, TARGETS, PlainRows, cell_probability, toy_rows, toy_weights
 
 KINDS = [
     dict(zip(("zeros", "batches", "missing", "labels"), kind, strict=True))

@@ -7,10 +7,10 @@ import itertools
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from plain_sums import TARGETS, PlainRows, toy_rows, toy_weights
 
 from dosift.likelihood import solve as solving
 from dosift.likelihood.solve import Solution, solve
+from plain_sums import TARGETS, PlainRows, toy_rows, toy_weights
 
 Floats = NDArray[np.float64]
 KINDS = [

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from plain_sums import toy_rows
 
 from dosift.methods.enumerated import cell_frequencies
+from plain_sums import toy_rows
 
 SIZES = (2, 3, 2, 2)
 

@@ -117,7 +117,7 @@ def test_enumerations_beyond_the_range_of_floats_are_refused(method: str) -> Non
 def test_moments_refuse_missing_values_in_words(network: dosift.Network) -> None:
     rows = Encoded(np.array([[0, -1, 1], [0, 1, 2]]), (), "numpy")
     with pytest.raises(
-        InputError, match="moments and missing values cannot be combined: .*leave out the rows"
+        InputError, match=r"moments and missing values cannot be combined: .*leave out the rows"
     ):
         dosift.InterventionMixture(network, method="moments").fit(rows)
 
@@ -144,7 +144,7 @@ def test_methods_that_enumerate_sum_over_missing_values(
     assert (model.n_configurations_ is None) == blocks
     # EM knows no exclusion, and ends between the many mixtures with the same distribution.
     for target, weight in truth.items() if method != "em" else ():
-        found_weight = model.mixture_[target] if target in model.mixture_ else 0.0
+        found_weight = model.mixture_.get(target, 0.0)
         assert found_weight == pytest.approx(weight, abs=0.1)
     probability = np.zeros((len(holes), len(model.targets_)))
     found, own = model.mixture_.to_codes(network)

@@ -6,11 +6,11 @@ import itertools
 
 import numpy as np
 import pytest
-from plain_sums import OTHERS, TARGETS, PlainRows, toy_rows, toy_weights
 
 from dosift.search.constraints import Constraints
 from dosift.search.neighbour_prices import price_neighbours, price_targets
 from dosift.search.pricing import Priced
+from plain_sums import OTHERS, TARGETS, PlainRows, toy_rows, toy_weights
 
 KINDS = [
     dict(zip(("zeros", "batches", "missing", "labels"), kind, strict=True))
@@ -94,6 +94,12 @@ def test_prices_are_sums_written_out(kind: dict[str, bool]) -> None:
         check(rows, weights, priced, around(MIXTURE, EVERY, None))
 
 
+def moved(rows: PlainRows, together: np.ndarray, step: float) -> np.ndarray:
+    """Log-likelihood of each batch with so much weight moved to the last target."""
+    weights = np.column_stack([(1 - step) * WEIGHTS, np.full(3, step)])
+    return rows.log_likelihood(together, weights)
+
+
 def test_prices_are_slopes_of_the_log_likelihood() -> None:
     """Weight moved from the mixture to a target, a little."""
     for kind in ({"batches": True}, {"missing": True, "batches": True}):
@@ -107,14 +113,11 @@ def test_prices_are_slopes_of_the_log_likelihood() -> None:
             for k in range(0, len(part.targets), 5):
                 together = np.concatenate([MIXTURE, part.targets[k : k + 1]])
 
-                def moved(step: float, together: np.ndarray = together, b: int = b) -> float:
-                    weights = np.column_stack([(1 - step) * WEIGHTS, np.full(3, step)])
-                    return float(rows.log_likelihood(together, weights)[b])
-
                 h = 1e-4
-                slope = (moved(h) - moved(-h)) / (2 * h)
+                up, now, down = (moved(rows, together, step)[b] for step in (h, 0.0, -h))
+                slope = (up - down) / (2 * h)
                 assert n[b] * (part.gradient[k] - 1.0) == pytest.approx(slope, rel=1e-4, abs=1e-3)
-                bend = (moved(h) - 2 * moved(0.0) + moved(-h)) / h**2
+                bend = (up - 2 * now + down) / h**2
                 expected = part.curvature[k] - 2 * n[b] * part.gradient[k] + n[b]
                 assert -bend == pytest.approx(expected, rel=1e-3, abs=1e-2)
 

@@ -7,7 +7,6 @@ import math
 
 import numpy as np
 import pytest
-from plain_sums import TARGETS, PlainRows, toy_network, toy_rows
 
 from dosift.likelihood.evidence import WeightSums
 from dosift.likelihood.solve import solve
@@ -15,6 +14,7 @@ from dosift.model.network import Network
 from dosift.model.simulate import sample_codes
 from dosift.search.constraints import Constraints
 from dosift.search.selection import Mixture, Selection, choose
+from plain_sums import TARGETS, PlainRows, toy_network, toy_rows
 
 PATTERN = 0.5
 EVERY = (0, 1, 2, 3)
@@ -188,7 +188,7 @@ def test_batches_keep_what_they_have_and_drop_what_they_have_not() -> None:
             found = selection(rows, held).run(TARGETS)
             present = np.zeros((3, 5), dtype=bool)
             for t, target in enumerate(found.targets):
-                place = int(np.flatnonzero((TARGETS == target).all(axis=1))[0])
+                place = int(np.flatnonzero((target == TARGETS).all(axis=1))[0])
                 present[:, place] = found.weights[:, t] > 0
             right += int((present == (weights > 0)).sum())
             for b in range(3):
