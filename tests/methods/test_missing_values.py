@@ -106,9 +106,10 @@ def test_filled_in_rows_keep_their_number_and_what_was_seen() -> None:
         assert (there >= weighted - 1.5).all()
 
 
-def test_ten_percent_missing_cost_little() -> None:
+@pytest.mark.parametrize("seeds", [3, pytest.param(8, marks=pytest.mark.slow)])
+def test_ten_percent_missing_cost_little(seeds: int) -> None:
     with_holes, without, errors = [], [], []
-    for seed in range(8):
+    for seed in range(seeds):
         network, mixture, codes, _ = problem(seed, 5, 4000)
         whole = dosift.InterventionMixture(network).fit(codes)
         model = dosift.InterventionMixture(network).fit(holes(codes, 0.1, seed))
@@ -141,9 +142,10 @@ def test_missing_at_random_given_what_is_seen_does_no_harm_but_is_said() -> None
     assert model.mixture_[dosift.do(b="1")] == pytest.approx(0.4, abs=0.03)
 
 
-def test_values_that_hide_themselves_are_noticed() -> None:
+@pytest.mark.parametrize(("seeds", "least"), [(2, 2), pytest.param(6, 5, marks=pytest.mark.slow)])
+def test_values_that_hide_themselves_are_noticed(seeds: int, least: int) -> None:
     noticed = 0
-    for seed in range(6):
+    for seed in range(seeds):
         network, _, codes, _ = problem(seed, 4, 10_000)
         rng = np.random.default_rng([seed, 1])
         i = int(network.order[-1])
@@ -153,7 +155,7 @@ def test_values_that_hide_themselves_are_noticed() -> None:
             warnings.simplefilter("always")
             dosift.InterventionMixture(network).fit(codes)
         noticed += any(issubclass(w.category, MissingValuesWarning | MisfitWarning) for w in caught)
-    assert noticed >= 5
+    assert noticed >= least
 
 
 def test_rows_and_the_command_with_missing_values(tmp_path: Path) -> None:

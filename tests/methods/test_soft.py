@@ -78,7 +78,7 @@ def test_a_stochastic_intervention_is_one_with_its_distribution() -> None:
     assert "Mechanisms that changed" not in html
 
 
-@pytest.mark.parametrize("learned", [False, True])
+@pytest.mark.parametrize("learned", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_shifted_mechanism_is_named_and_no_do_is_invented_for_it(learned: bool) -> None:
     network, mixture, codes, name = shifted(3, 0.6)
     given = network
@@ -104,8 +104,9 @@ def test_a_shifted_mechanism_is_named_and_no_do_is_invented_for_it(learned: bool
     assert "Stochastic interventions" not in html
 
 
-def test_without_a_shift_nothing_changes() -> None:
-    for seed in range(3):
+@pytest.mark.parametrize("seeds", [1, pytest.param(3, marks=pytest.mark.slow)])
+def test_without_a_shift_nothing_changes(seeds: int) -> None:
+    for seed in range(seeds):
         network, _mixture, codes, _ = shifted(seed, 0.0)
         hard = dosift.InterventionMixture(network).fit(codes)
         model = dosift.InterventionMixture(network, interventions="any").fit(codes)

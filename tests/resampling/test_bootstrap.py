@@ -22,7 +22,9 @@ def fitted() -> tuple[dosift.InterventionMixture, object]:
     return dosift.InterventionMixture(network).fit(rows), rows
 
 
-@pytest.mark.parametrize("kind", ["nonparametric", "parametric"])
+@pytest.mark.parametrize(
+    "kind", ["nonparametric", pytest.param("parametric", marks=pytest.mark.slow)]
+)
 def test_errors_agree_with_the_information(
     fitted: tuple[dosift.InterventionMixture, object], kind: str
 ) -> None:
