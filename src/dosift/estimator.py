@@ -322,7 +322,7 @@ class InterventionMixture(Conventions):
         self.certainty_ = check.certainty
         self.impossible_rows_ = check.certainty.impossible
         self.fit_check_ = check.fit
-        self.surprise_scale_ = check.scale
+        self.surprise_scale_ = fitted.pooled_scale
         self.unexplained_rows_ = check.n_unexplained
         tables = Tables.of_fit(fitted, self.level)
         self.targets_ = tables.targets

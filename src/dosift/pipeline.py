@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from dosift.checks.missing import MissingValues, look_at_missing
-from dosift.checks.model_check import ModelCheck, check_model
+from dosift.checks.model_check import ModelCheck, check_model, surprisal_scale
+from dosift.checks.surprisal import SurprisalScale
 from dosift.data import sample as sampling
 from dosift.data.blocks import Block, MemoryBlocks, RowBlocks, UnlabelledBlocks
 from dosift.data.configurations import collapse
@@ -233,6 +235,17 @@ class Fitted:
     pair_p_values: list[float]
     missing: MissingValues
     check: ModelCheck
+
+    @cached_property
+    def pooled_scale(self) -> SurprisalScale:
+        """Scale for surprises of rows that are judged by the weights of the pool."""
+        result = self.result
+        if result.batch_weights is None:
+            return self.check.scale
+        with threadpool_limits(1):
+            return surprisal_scale(
+                self.network, result.targets, result.weights, self.recipe.random_state
+            )
 
     def judge(self, block: Block) -> Assignment:
         """Likelihoods and posteriors of rows.

@@ -269,7 +269,8 @@ def _shared(models: Sequence[InterventionMixture]) -> Any:
             "kind": [kind for kind, _ in weights],
             "intervention": [text for _, text in weights],
             "found": (values > 0).mean(axis=1),
-            "weight_mean": values.mean(axis=1),
+            # Rounding must not take a mean of equal weights out of their range.
+            "weight_mean": values.mean(axis=1).clip(values.min(axis=1), values.max(axis=1)),
             "weight_min": values.min(axis=1),
             "weight_max": values.max(axis=1),
         }

@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 from scipy.stats import chi2_contingency, kstest
 
-from dosift.checks.fit_check import MISFIT_LEVEL, FitCheck, homogeneity_p_value
-from dosift.checks.fit_check import check_fit as check_collapsed
+from dosift.checks.fit_check import (
+    MISFIT_LEVEL,
+    FitCheck,
+    check_counts,
+    compared,
+    homogeneity_p_value,
+    joint_counts,
+)
 from dosift.data import collapse
 from dosift.model import Network
 from dosift.model.random_problems import random_network
@@ -24,7 +30,10 @@ def check_fit(
     network: Network, rows: np.ndarray, counts: np.ndarray, simulated: np.ndarray
 ) -> FitCheck:
     sizes = network.cardinalities
-    return check_collapsed(network, collapse(rows, sizes, counts), collapse(simulated, sizes))
+    pairs, families = compared(network)
+    collapsed = collapse(rows, sizes, counts)
+    observed = [joint_counts(network, group, collapsed) for group in (*pairs, *families)]
+    return check_counts(network, observed, collapse(simulated, sizes))
 
 
 def test_the_p_value_is_that_of_the_contingency_table() -> None:

@@ -78,7 +78,7 @@ def test_drawn_counts_have_the_distribution_of_simulated_rows(
     at_once, scale = model_check.draw(result, 5_000, 1)
     assert scale.up_to[-1] == 100_000
     assert at_once.total == 100_000
-    again = model_check.surprise_scale(network, targets, weights, 1)
+    again = model_check.surprisal_scale(network, targets, weights, 1)
     assert np.array_equal(scale.up_to, again.up_to)
     monkeypatch.setattr(model_check, "_MOST_CELLS", 0)
     one_by_one, other = model_check.draw(result, 5_000, 2)

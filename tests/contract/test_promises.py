@@ -2,8 +2,7 @@
 
 A promise is a function of a world and a fitted model. A world that the one table of refusals
 refuses is passed over; one that is refused otherwise fails. What takes further fits (`refits`) is
-kept in every world with one feature, and in a fifth of the pairs; ``-m slow`` does all, with
-more seeds.
+kept in a few worlds; ``-m slow`` does all, with more seeds.
 """
 
 from __future__ import annotations
@@ -43,6 +42,7 @@ from worlds import (
     few_are_many,
     make,
     permuted,
+    with_beside,
 )
 
 import dosift
@@ -302,11 +302,15 @@ def the_certificate_holds(view: View) -> None:
     assert found is not None
     assert found.largest_gradient >= 1.0
     every = [key for key in all_targets(model.network_) if world.permits(key)]
-    gradients = dict(zip(every, view.gradients(every).tolist(), strict=True))
+    gradients = dict(zip(every, view.steepest(every).tolist(), strict=True))
     others = {key: g for key, g in gradients.items() if key not in view.weights}
     near = {n for key in view.keys for n in neighbours(model.network_, key)} & set(others)
     assert found.scope in ("all", "neighbours", "candidates")
-    assert (found.scope == "candidates") == (world.candidates is not None)
+    # Stochastic interventions are completed from a list.
+    listed = world.candidates is not None or world.has("stochastic")
+    assert (found.scope == "candidates") == listed
+    if world.has("stochastic") and found.scope == "candidates":
+        return
     if found.scope != "neighbours":
         near = set(others)
     if found.n_variables < model.network_.n_variables:
@@ -457,6 +461,13 @@ def probabilities_are_probabilities(view: View) -> None:
         return
     assert model.posterior_ is not None
     free = table.filter(pl.Series(~view.is_known))
+    if view.world.known or view.world.batch is not None:
+        # With weights that are given there is no choice among all; and batches have their own.
+        assert table["probability"].is_null().all()
+        _between_0_and_1(free["p_value"])
+        if view.world.batch is not None and not view.world.known:
+            _between_0_and_1(model.batches_["probability"])
+        return
     if view.world.method == "likelihood":
         for column in ("probability", "q_value", "p_value"):
             _between_0_and_1(free[column])
@@ -521,7 +532,9 @@ def near_equivalent_targets_lose_what_is_said(view: View) -> None:
         weights = best_weights(columns, view.rows.counts, fixed)
         keys = [*view.keys[:k], other, *view.keys[k + 1 :]]
         replaced = log_likelihood(view.rows, keys, columns, weights)
-        assert view.log_likelihood - replaced == pytest.approx(loss, abs=0.05)
+        # Exact where rows are held, by the quadratic expansion otherwise.
+        loose = 0.05 if view.world.storage == "memory" else 0.1 + 0.2 * abs(loss)
+        assert view.log_likelihood - replaced == pytest.approx(loss, abs=loose)
 
 
 @promise
@@ -569,7 +582,9 @@ def same_answer(one: View, other: View, tolerance: float = SAME) -> None:
 def storage_does_not_matter(view: View) -> None:
     if view.world.storage == "memory":
         return
-    same_answer(view, fit_again(replace(view.world, storage="memory")))
+    # EM for learned tables ends where a step brings 0.02 nats, in blocks after fewer passes.
+    tolerance = SAME if view.world.given.control is None else 1e-3
+    same_answer(view, fit_again(replace(view.world, storage="memory")), tolerance)
 
 
 @refits
@@ -689,11 +704,8 @@ def the_bootstrap_resamples_the_problem(view: View) -> None:
     world, model = view.world, view.model
     n = 4
     with world.opened() as (rows, beside):
-        labels = {"random_labels": True} if world.random_labels else {}
         try:
-            found = dosift.bootstrap(
-                model, rows, n_resamples=n, sample_weight=world.weight, **beside, **labels
-            )
+            found = dosift.bootstrap(model, rows, n_resamples=n, **beside)
         except InputError as error:
             check_refusal(error, world, "bootstrap")
             pytest.skip(f"refused: {error}")
@@ -717,13 +729,10 @@ def the_bootstrap_resamples_the_problem(view: View) -> None:
 def held_out_rows_are_predicted(view: View) -> None:
     world, model = view.world, view.model
     with world.opened() as (rows, beside):
-        labels = {"random_labels": True} if world.random_labels else {}
         try:
-            found = dosift.held_out(
-                model, rows, folds=2, sample_weight=world.weight, **beside, **labels
-            )
+            found = dosift.held_out(model, rows, folds=2, **beside)
         except InputError as error:
-            check_refusal(error, world, "held-out")
+            check_refusal(error, world, "held-out rows")
             pytest.skip(f"refused: {error}")
     assert found.folds == 2
     if world.method != "likelihood":
@@ -794,11 +803,7 @@ def _check_rows(view: View, table: pl.DataFrame, pooled: bool) -> None:
 
 def write_inputs(world: World, folder: Path) -> list[Any]:
     """Write the files of a fit; return the command's arguments."""
-    table = world.frame.with_columns(
-        pl.Series(f"its {name}", list(values), dtype=pl.String)
-        for name, values in world.beside.items()
-    )
-    table.write_csv(folder / "rows.csv")
+    with_beside(world).write_csv(folder / "rows.csv")
     if world.control is None:
         dosift.write_network(world.given, folder / "network.bif")
         out: list[Any] = [folder / "network.bif", folder / "rows.csv"]
@@ -832,7 +837,7 @@ def run(*arguments: object) -> int:
 # The matrix.
 
 SLOW_SEEDS = (1, 2, 3)
-#: Features whose fits take so long that pairs with them are fitted again in the slow tests only.
+#: Features whose fits take so long that only the slow tests have them.
 LONG = ("any",)
 
 
@@ -850,13 +855,20 @@ def name_of(chosen: tuple[Feature, ...]) -> str:
 
 
 def in_quick(name: str, chosen: tuple[Feature, ...]) -> bool:
-    """Whether the quick tests keep a promise in a world."""
-    if name not in REFITS:
-        return True
-    if len(chosen) == 2:
-        lot = zlib.crc32(f"{name} {name_of(chosen)}".encode()) % 5
-        return lot == 0 and not any(f.name in LONG for f in chosen)
-    return not any(f.name in LONG for f in chosen) or "bootstrap" in name
+    """Whether the quick tests keep a promise in a world: a fair draw, the same each time.
+
+    All worlds with one feature but the long ones, and one in twelve of the pairs; of what takes
+    further fits, one in five.
+    """
+    if any(f.name in LONG for f in chosen):
+        return False
+    if len(chosen) == 2 and not in_lot(name_of(chosen), 12):
+        return False
+    return name not in REFITS or in_lot(f"{name} {name_of(chosen)}", 5)
+
+
+def in_lot(text: str, of: int) -> bool:
+    return zlib.crc32(text.encode()) % of == 0
 
 
 def keep(name: str, chosen: tuple[Feature, ...], seed: int) -> None:
@@ -877,7 +889,13 @@ QUICK = [
 ]
 
 
-@pytest.mark.parametrize("chosen", WORLDS)
+FEWER = [
+    pytest.param(*p.values, id=p.id, marks=() if in_quick("", p.values[0]) else pytest.mark.slow)
+    for p in WORLDS
+]
+
+
+@pytest.mark.parametrize("chosen", FEWER)
 def test_every_world_is_fitted_or_refused_by_the_table(chosen: tuple[Feature, ...]) -> None:
     view = fitted(chosen, 0)
     if isinstance(view, InputError):
@@ -926,6 +944,16 @@ def share_covered(views: list[View]) -> tuple[float, int]:
     return float(np.mean(inside)), len(inside)
 
 
+QUICK_WORLDS = [chosen for chosen in combinations() if in_quick("", chosen)]
+
+
+def test_intervals_of_some_worlds_cover_the_truth() -> None:
+    share, n = share_covered(pooled((0,), QUICK_WORLDS))
+    assert n > 30
+    assert share > 0.95 - 4 * np.sqrt(0.95 * 0.05 / n)
+
+
+@pytest.mark.slow
 def test_intervals_cover_the_truth() -> None:
     """Over all worlds, whose rows are independent: 95 of 100, as the binomial allows."""
     share, n = share_covered(pooled((0,), combinations()))
@@ -933,8 +961,11 @@ def test_intervals_cover_the_truth() -> None:
     assert abs(share - 0.95) < 4 * np.sqrt(0.95 * 0.05 / n)
 
 
-def test_clean_rows_are_not_rejected() -> None:
-    views = pooled((0,), combinations())
+@pytest.mark.parametrize(
+    "worlds", [QUICK_WORLDS, pytest.param(combinations(), marks=pytest.mark.slow)]
+)
+def test_clean_rows_are_not_rejected(worlds: list[tuple[Feature, ...]]) -> None:
+    views = pooled((0,), worlds)
     rejected = [str(view.world) for view in views if not view.model.fit_check_.fits]
     assert len(rejected) <= 2 + 0.03 * len(views), rejected
 

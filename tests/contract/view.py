@@ -124,6 +124,19 @@ class View:
                 columns[r] *= [key == rows.targets[rows.label[r]] for key in keys]
         return columns
 
+    def steepest(self, keys: list[Key]) -> Floats:
+        """Largest gradient over the batches, at the weights of each, as the certificate has it."""
+        rows = self.rows
+        if rows.batch is None:
+            return self.gradients(keys)
+        columns, own = self._restricted(keys), self._restricted(self.keys)
+        out = []
+        for b, weights in enumerate(self.batch_weights):
+            at = (rows.batch == b) & (rows.counts > 0)
+            counts = rows.counts[at]
+            out.append(counts @ (columns[at] / (own[at] @ weights)[:, None]) / counts.sum())
+        return np.asarray(np.max(out, axis=0))
+
     def gradients(self, keys: list[Key]) -> Floats:
         """Gradient of the log-likelihood at targets, 1 for components whose weights are free."""
         rows = self.rows

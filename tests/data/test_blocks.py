@@ -16,9 +16,12 @@ import numpy as np
 import pytest
 
 from dosift.data.blocks import (
+    Beside,
+    Block,
     MemoryBlocks,
     RowBlocks,
     StoredBlocks,
+    UnlabelledBlocks,
     block_rows,
     in_threads,
 )
@@ -47,9 +50,10 @@ def stored(codes: np.ndarray, threads: int = 1) -> StoredBlocks:
     return blocks
 
 
-def moments(codes: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, ...]:
+def moments(block: Block) -> tuple[np.ndarray, ...]:
     """Sums that round, so that their order shows in the last bits."""
-    values = np.exp(codes.astype(np.float64) / 3.0)
+    counts = block.counts
+    values = np.exp(block.values.astype(np.float64) / 3.0)
     return counts @ values, values.T @ (values * counts[:, None]), np.array([counts.sum()])
 
 
@@ -65,7 +69,7 @@ def test_the_length_of_a_block_is_bounded_on_both_sides(monkeypatch: pytest.Monk
 def test_sums_equal_a_direct_computation(make: Callable[..., RowBlocks], n_rows: int) -> None:
     codes = draw(n_rows)
     for found, direct in zip(
-        make(codes).sum(moments), moments(codes, np.ones(n_rows)), strict=True
+        make(codes).sum(moments), moments(Block(codes, np.ones(n_rows))), strict=True
     ):
         assert found == pytest.approx(direct, rel=1e-13)
     assert make(codes).n_rows == n_rows
@@ -76,7 +80,7 @@ def test_sums_take_counts_into_account() -> None:
     counts = np.random.default_rng(1).gamma(2.0, size=333)
     blocks = MemoryBlocks(codes, counts)
     assert blocks.n_rows == pytest.approx(counts.sum())
-    for found, direct in zip(blocks.sum(moments), moments(codes, counts), strict=True):
+    for found, direct in zip(blocks.sum(moments), moments(Block(codes, counts)), strict=True):
         assert found == pytest.approx(direct, rel=1e-13)
 
 
@@ -104,7 +108,7 @@ def test_results_are_merged_in_the_order_of_the_blocks() -> None:
     codes = np.arange(3210, dtype=np.int16)[:, None]
     for threads in (1, 4):
         blocks = MemoryBlocks(codes, threads=threads)
-        found = blocks.reduce(lambda c, _: [int(c[0, 0])], lambda a, b: a + b)
+        found = blocks.reduce(lambda block: [int(block.values[0, 0])], lambda a, b: a + b)
         assert found == list(range(0, 3210, 50))
 
 
@@ -124,10 +128,10 @@ def test_no_more_items_are_taken_than_are_under_way() -> None:
 
 @pytest.mark.parametrize("threads", [1, 4])
 def test_an_error_in_a_task_arrives_and_no_thread_stays(threads: int) -> None:
-    def task(codes: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, ...]:
-        if (codes == 3).any():
+    def task(block: Block) -> tuple[np.ndarray, ...]:
+        if (block.values == 3).any():
             raise InputError("row of three")
-        return (counts,)
+        return (block.counts.sum(),)
 
     before = threading.active_count()
     with pytest.raises(InputError, match="row of three"):
@@ -153,7 +157,7 @@ def test_a_file_gives_back_what_was_appended_in_order(seed: int) -> None:
         start += size
     blocks.finish()
     for _ in range(2):  # it can be read as often as wanted
-        parts = list(blocks)
+        parts = [block.values for block in blocks]
         assert [len(part) for part in parts] == [50] * 40 + [11]
         assert np.array_equal(np.concatenate(parts), codes)
     assert blocks.n_rows == 2011
@@ -164,7 +168,7 @@ def test_states_beyond_127_keep_their_codes() -> None:
     codes = np.random.default_rng(0).integers(-1, 30_000, (1234, 3)).astype(np.int16)
     blocks = stored(codes)
     assert blocks.n_bytes == 2 * codes.size
-    assert np.array_equal(np.concatenate(list(blocks)), codes)
+    assert np.array_equal(np.concatenate([block.values for block in blocks]), codes)
 
 
 def test_a_variable_of_many_states_is_stored_from_a_file(tmp_path: Path) -> None:
@@ -173,7 +177,7 @@ def test_a_variable_of_many_states_is_stored_from_a_file(tmp_path: Path) -> None
     codes = np.random.default_rng(0).integers(0, 300, 500)
     path = tmp_path / "rows.csv"
     path.write_text("a\n" + "\n".join(map(str, codes)) + "\n")
-    found = np.concatenate(list(store_rows(path, network)))
+    found = np.concatenate([block.values for block in store_rows(path, network)])
     assert found.dtype == np.int16
     assert found[:, 0].tolist() == codes.tolist()
 
@@ -290,3 +294,150 @@ def test_blocks_in_memory_can_be_sent_to_another_process() -> None:
         np.array_equal(a, b)
         for a, b in zip(there.sum(moments), MemoryBlocks(codes).sum(moments), strict=True)
     )
+
+
+def beside(seed: int, n_rows: int = 333) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Rows, counts, batches and labels, some of which are missing."""
+    rng = np.random.default_rng(seed)
+    codes = draw(n_rows, 3, seed=seed)
+    return (
+        codes,
+        rng.gamma(2.0, size=n_rows),
+        rng.integers(4, size=n_rows),
+        rng.integers(-1, 3, size=n_rows),
+    )
+
+
+def test_parts_of_a_block_keep_together_what_belongs_together() -> None:
+    codes, counts, batch, label = beside(0)
+    block = Block(codes, counts, batch, label)
+    assert len(block) == 333
+    for rows in (slice(3, 90, 2), np.array([5, 1, 1]), label < 0):
+        part = block.part(rows)
+        for name, values in zip(
+            ("values", "counts", "batch", "label"), (codes, counts, batch, label), strict=True
+        ):
+            assert np.array_equal(getattr(part, name), values[rows])
+    bare = Block(codes, counts).part(slice(2))
+    assert bare.batch is None
+    assert bare.label is None
+
+
+def test_a_block_knows_whether_values_are_missing() -> None:
+    assert Block(np.array([[0, -1]]), np.ones(1)).has_missing
+    assert not Block(np.array([[0, 1]]), np.ones(1), np.array([-1]), np.array([-1])).has_missing
+    assert not Block(np.empty((0, 3), dtype=np.int8), np.empty(0)).has_missing
+
+
+@pytest.mark.parametrize("batches", [(), ("p", "q", "r", "s")])
+@pytest.mark.parametrize("labels", [(), ("x", "y", "z")])
+def test_what_stands_beside_goes_into_one_array_and_comes_back(
+    batches: tuple[str, ...], labels: tuple[str, ...]
+) -> None:
+    codes, counts, batch, label = beside(1)
+    names = Beside(batches, labels)
+    assert names.n_columns == bool(batches) + bool(labels)
+    assert names.cardinalities.tolist() == [len(n) for n in (batches, labels) if n]
+    block = Block(codes, counts, batch if batches else None, label if labels else None)
+    wide = names.wide(block)
+    assert wide.shape == (333, 3 + names.n_columns)
+    again = names.block(wide, counts)
+    assert np.array_equal(again.values, codes)
+    for own, there in ((again.batch, batch if batches else None), (again.label, block.label)):
+        assert (own is None) == (there is None)
+        assert own is None or np.array_equal(own, there)
+    rows = MemoryBlocks(wide, counts, beside=names)
+    assert rows.n_variables == 3
+    assert rows.n_rows == pytest.approx(counts.sum())
+
+
+def test_many_labels_do_not_overflow_beside_small_codes() -> None:
+    names = Beside((), tuple(f"{k:05d}" for k in range(40_000)))
+    block = Block(np.zeros((2, 1), np.int8), np.ones(2), None, np.array([39_999, -1]))
+    assert names.wide(block)[:, 1].tolist() == [39_999, -1]
+
+
+def of_each(block: Block) -> tuple[np.ndarray, ...]:
+    """Sums by batch and label; those without a label come last."""
+    assert block.batch is not None
+    label = np.full(len(block), -1) if block.label is None else block.label
+    out = np.zeros((4, 4, block.values.shape[1]))
+    np.add.at(out, (block.batch, label), block.values * block.counts[:, None])
+    return (out,)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_batches_and_labels_pass_through_blocks(threads: int) -> None:
+    codes, counts, batch, label = beside(2)
+    names = Beside(("p", "q", "r", "s"), ("x", "y", "z"))
+    wide = names.wide(Block(codes, counts, batch, label))
+    rows = MemoryBlocks(wide, counts, threads, names)
+    (expected,) = of_each(Block(codes, counts, batch, label))
+    np.testing.assert_allclose(rows.sum(of_each)[0], expected)
+    rest = UnlabelledBlocks(rows)
+    assert rest.n_rows == pytest.approx(counts[label < 0].sum())
+    assert rest.n_variables == 3
+    assert rest.beside == Beside(names.batches)
+    assert rest.library == rows.library
+    found = rest.sum(lambda block: (of_each(block)[0], np.array(block.label is None)))
+    np.testing.assert_allclose(found[0][:, -1], expected[:, -1])
+    assert not found[0][:, :-1].any()
+    assert found[1]
+    plain = UnlabelledBlocks(MemoryBlocks(codes, counts))
+    assert plain.n_rows == pytest.approx(counts.sum())
+
+
+def stored_with_beside(
+    texts: tuple[list[str], ...], columns: list[np.ndarray], codes: np.ndarray, counts: np.ndarray
+) -> StoredBlocks:
+    """Store rows in several parts, with codes by first appearance."""
+    rows = StoredBlocks(3, np.dtype(np.int16), n_beside=len(columns))
+    wide = np.column_stack([codes, *columns]).astype(np.int16)
+    for start in range(0, len(wide), 101):
+        rows.append(wide[start : start + 101], counts[start : start + 101])
+    rows.finish(texts)
+    return rows
+
+
+def test_stored_batches_and_labels_get_their_sorted_places() -> None:
+    codes, counts, batch, label = beside(3)
+    batch_texts, label_texts = ["s", "p", "r", "q"], ["z", "x", "y"]
+    with_both = stored_with_beside((batch_texts, label_texts), [batch, label], codes, counts)
+    assert with_both.beside == Beside(("p", "q", "r", "s"), ("x", "y", "z"))
+    assert with_both.n_rows == pytest.approx(counts.sum())
+    found = list(with_both)
+    assert np.array_equal(np.concatenate([b.values for b in found]), codes)
+    np.testing.assert_allclose(np.concatenate([b.counts for b in found]), counts)
+    place = np.concatenate([b.batch for b in found])
+    assert [with_both.beside.batches[k] for k in place] == [batch_texts[k] for k in batch]
+    place = np.concatenate([b.label for b in found])
+    assert [None if k < 0 else with_both.beside.labels[k] for k in place] == [
+        None if k < 0 else label_texts[k] for k in label
+    ]
+    # One of the two only.
+    only_labels = stored_with_beside(([], label_texts), [label], codes, counts)
+    assert only_labels.beside == Beside((), ("x", "y", "z"))
+    assert all(b.batch is None for b in only_labels)
+    again = np.concatenate([b.label for b in only_labels])
+    assert np.array_equal(again, place)
+    only_batches = stored_with_beside((batch_texts, []), [batch], codes, counts)
+    assert all(b.label is None for b in only_batches)
+    assert only_batches.beside == Beside(("p", "q", "r", "s"))
+
+
+def test_stored_batches_are_matched_with_known_ones() -> None:
+    codes, counts, batch, label = beside(4)
+    rows = stored_with_beside(
+        (["s", "p", "r", "q"], ["z", "x", "y"]), [batch, label], codes, counts
+    )
+    before = np.concatenate([b.batch for b in rows])
+    marks = np.concatenate([b.label for b in rows])
+    rows.match(("a", "s", "r", "q", "p"))
+    after = np.concatenate([b.batch for b in rows])
+    known = ("p", "q", "r", "s")
+    assert [rows.beside.batches[k] for k in after] == [known[k] for k in before]
+    assert rows.beside.labels == ("x", "y", "z")
+    assert np.array_equal(np.concatenate([b.label for b in rows]), marks)
+    fresh = stored_with_beside((["s", "p", "r", "q"], []), [batch], codes, counts)
+    with pytest.raises(InputError, match="the batch 's', which was not among"):
+        fresh.match(("p", "q", "r"))

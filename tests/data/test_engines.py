@@ -14,7 +14,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ import polars as pl
 import pytest
 
 import dosift
-from dosift.data.engines import engine_blocks, engine_of
+from dosift.data.engines import engine_blocks, engine_of, named_columns
 from dosift.errors import NewStatesWarning
 from dosift.learning.states import with_new_states, with_states_of
 
@@ -38,6 +37,10 @@ def problem() -> tuple[dosift.Network, pl.DataFrame]:
     network = dosift.random_network(10, max_parents=2, random_state=rng)
     mixture = dosift.random_mixture(network, 4, max_size=2, random_state=rng)
     return network, dosift.simulate(network, mixture, 30_000, random_state=1)
+
+
+def blocks_of(table: Any) -> Callable[[dosift.Network], Any]:
+    return lambda network: engine_blocks(table, named_columns(table, network))
 
 
 @pytest.fixture(scope="module")
@@ -102,12 +105,12 @@ def test_a_learned_network_gets_the_states_that_an_engine_holds(
         "unseen",
     }
     with pytest.warns(NewStatesWarning):
-        with_states, blocks = with_new_states(learned, table, partial(engine_blocks, table))
+        with_states, blocks = with_new_states(learned, table, blocks_of(table))
     assert with_states.variables == found.variables
     assert blocks.n_rows == rows.height
     blocks.close()
     clean = opened(rows)
-    same, blocks = with_new_states(learned, clean, partial(engine_blocks, clean))
+    same, blocks = with_new_states(learned, clean, blocks_of(clean))
     assert same is learned
     blocks.close()
 
@@ -170,12 +173,52 @@ def test_the_answer_is_that_from_memory(
 ) -> None:
     network, rows = problem
     if few:
-        monkeypatch.setattr("dosift.estimator.MOST_CONFIGURATIONS", FEW)
-        monkeypatch.setattr("dosift.methods.block_fit.MOST_CONFIGURATIONS", FEW)
+        monkeypatch.setattr("dosift.data.sample.MOST_CONFIGURATIONS", FEW)
     here = dosift.InterventionMixture(network).fit(rows)
     there = dosift.InterventionMixture(network).fit(opened(rows))
     assert (here.n_configurations_ is None) == few
     same(here, there)
+
+
+@pytest.mark.parametrize("few", [False, True], ids=["all distinct rows", "a sample"])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_batches_and_labels_are_columns_of_the_table(
+    engine: str,
+    few: bool,
+    opened: Callable[[pl.DataFrame], Any],
+    problem: tuple[dosift.Network, pl.DataFrame],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The same weights in each batch as from memory, whatever holds the rows."""
+    network, rows = problem
+    rows = rows.head(6000)
+    model = dosift.InterventionMixture(network).fit(rows)
+    told = model.predict(rows)
+    at = np.arange(len(rows))
+    table = rows.with_columns(
+        pl.Series("night", np.where(at % 3 == 0, "yes", "no").tolist()),
+        pl.Series("told", np.where(at % 50 == 0, told, "").tolist()),
+    )
+    if few:
+        monkeypatch.setattr("dosift.data.sample.MOST_CONFIGURATIONS", FEW)
+    here, there = (
+        dosift.InterventionMixture(network).fit(
+            one, batch="night", labels="told", random_labels=True
+        )
+        for one in (table, opened(table))
+    )
+    assert here.batches_ is not None
+    assert there.batches_ is not None
+    order = ["batch", "target"]
+    one, other = here.batches_.sort(order), there.batches_.sort(order)
+    assert one.select(order).equals(other.select(order))
+    for column in ("weight", "rows", "std_error"):
+        np.testing.assert_allclose(one[column], other[column], rtol=1e-6, atol=1e-8)
+    assert here.n_rows_ == there.n_rows_ == 6000
+    with pytest.raises(dosift.InputError, match="there is no column 'nigth'"):
+        dosift.InterventionMixture(network).fit(opened(table), batch="nigth")
+    with pytest.raises(dosift.InputError, match="must be the name of a column"):
+        dosift.InterventionMixture(network).fit(opened(table), batch=at % 2)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -234,8 +277,7 @@ def test_a_worker_that_dies_costs_a_retry(
     from dask import dataframe
 
     network, rows = problem
-    monkeypatch.setattr("dosift.estimator.MOST_CONFIGURATIONS", FEW)
-    monkeypatch.setattr("dosift.methods.block_fit.MOST_CONFIGURATIONS", FEW)
+    monkeypatch.setattr("dosift.data.sample.MOST_CONFIGURATIONS", FEW)
     here = dosift.InterventionMixture(network).fit(rows)
     killed: list[int] = []
     begun = threading.Event()
@@ -272,7 +314,7 @@ def test_a_spark_worker_that_dies_costs_a_retry(
     network, rows = problem
     rows.write_parquet(tmp_path / "rows.parquet")
     frame = spark.read.parquet(str(tmp_path / "rows.parquet")).repartition(5)
-    blocks = engine_blocks(frame, network)
+    blocks = blocks_of(frame)(network)
     mark = tmp_path / "died"
     (total,) = blocks.sum(_DieOnce(str(mark)))
     assert mark.exists()
@@ -285,11 +327,11 @@ class _DieOnce:
     def __init__(self, mark: str) -> None:
         self._mark = mark
 
-    def __call__(self, codes: Any, counts: Any) -> tuple[Any, ...]:
+    def __call__(self, block: Any) -> tuple[Any, ...]:
         try:
             os.close(os.open(self._mark, os.O_CREAT | os.O_EXCL))
         except FileExistsError:
-            return (np.asarray(counts.sum()),)
+            return (np.asarray(block.counts.sum()),)
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError
 
@@ -299,7 +341,7 @@ def test_tables_in_memory_are_no_engines(problem: tuple[dosift.Network, pl.DataF
     assert engine_of(rows) is None
     assert engine_of(rows.to_dict(as_series=False)) is None
     with pytest.raises(dosift.InputError, match="no table that an engine holds"):
-        engine_blocks(rows, network)
+        blocks_of(rows)(network)
     model = dosift.InterventionMixture(network).fit(rows)
     with pytest.raises(dosift.InputError, match="use predict"):
         dosift.annotate(model, rows)

@@ -11,9 +11,14 @@ import numpy as np
 import pytest
 
 from dosift.data import Configurations
-from dosift.data.blocks import MemoryBlocks
+from dosift.data.blocks import Beside, Block, MemoryBlocks
 from dosift.data.sample import RowSample, Sampler, bucket_loads, hash_rows
-from dosift.likelihood.first_pass import FirstLook, Seen, sampler_after
+from dosift.likelihood.first_pass import (
+    CountFamilies,
+    FirstPass,
+    FirstSummary,
+    sampler_after,
+)
 from dosift.model.network import Network
 
 CARDINALITIES = np.full(10, 3)
@@ -26,18 +31,22 @@ def draw(n_rows: int, seed: int, lean: float = 0.75) -> np.ndarray:
     return rng.choice(3, (n_rows, 10), p=[lean, rest, rest]).astype(np.int8)
 
 
+def block(codes: np.ndarray) -> Block:
+    return Block(codes, np.ones(len(codes)))
+
+
 def informed(codes: np.ndarray, most: int, seed: int = 0) -> Sampler:
     loads = bucket_loads(hash_rows(codes, seed), np.ones(len(codes)))
-    sampler = Sampler(CARDINALITIES, seed, loads, most=most)
+    sampler = Sampler(CARDINALITIES, seed, loads=loads, most=most)
     return replace(sampler, level=sampler.starting_level())
 
 
 def chain(sampler: Sampler, parts: list[np.ndarray]) -> RowSample:
-    return reduce(sampler.merge, [sampler(part, np.ones(len(part))) for part in parts])
+    return reduce(sampler.merge, [sampler(block(part)) for part in parts])
 
 
 def tree(sampler: Sampler, parts: list[np.ndarray]) -> RowSample:
-    samples = [sampler(part, np.ones(len(part))) for part in parts]
+    samples = [sampler(block(part)) for part in parts]
     while len(samples) > 1:
         pairs = zip(samples[::2], samples[1::2], strict=False)
         odd = samples[-1:] if len(samples) % 2 else []
@@ -70,7 +79,7 @@ def test_the_sample_depends_neither_on_order_nor_on_blocks(
 ) -> None:
     codes = draw(20_000, 1, 0.5)
     sampler = informed(codes, 1500)
-    whole = sampler(codes, np.ones(len(codes)))
+    whole = sampler(block(codes))
     assert whole.level > 0
     shuffled = np.random.default_rng(2).permutation(codes)
     parts = [shuffled[start : start + step] for start in range(0, len(codes), step)]
@@ -79,7 +88,7 @@ def test_the_sample_depends_neither_on_order_nor_on_blocks(
 
 def test_the_sample_depends_on_the_seed() -> None:
     codes = draw(20_000, 1, 0.5)
-    one, other = (informed(codes, 1500, seed)(codes, np.ones(20_000)) for seed in (0, 1))
+    one, other = (informed(codes, 1500, seed)(block(codes)) for seed in (0, 1))
     assert not np.array_equal(one.codes, other.codes)
 
 
@@ -92,18 +101,18 @@ def test_the_sample_of_blocks_is_that_of_the_rows(
     codes = draw(20_000, 1, 0.5)
     sampler = informed(codes, 1500)
     blocks = MemoryBlocks(codes, threads=threads)
-    assert same(blocks.reduce(sampler, sampler.merge), sampler(codes, np.ones(20_000)))
+    assert same(blocks.reduce(sampler, sampler.merge), sampler(block(codes)))
 
 
-def first_look(codes: np.ndarray, most: int, step: int = 1000) -> tuple[FirstLook, Seen]:
+def first_look(codes: np.ndarray, most: int, step: int = 1000) -> tuple[FirstPass, FirstSummary]:
     states = [str(s) for s in range(3)]
     names = [f"V{i}" for i in range(10)]
     network = Network.from_tables(
         dict.fromkeys(names, states), {}, {name: [[1 / 3] * 3] for name in names}
     )
-    look = FirstLook(network, Sampler(CARDINALITIES, 0, most=most))
+    look = FirstPass(Sampler(CARDINALITIES, 0, most=most), CountFamilies(network, 1))
     parts = [codes[start : start + step] for start in range(0, len(codes), step)]
-    return look, reduce(look.merge, [look(part, np.ones(len(part))) for part in parts])
+    return look, reduce(look.merge, [look(block(part)) for part in parts])
 
 
 def test_counts_are_exact_while_all_configurations_fit() -> None:
@@ -111,7 +120,7 @@ def test_counts_are_exact_while_all_configurations_fit() -> None:
     counted = Counter(map(tuple, codes.tolist()))
     look, seen = first_look(codes, len(counted))
     assert seen.whole is not None
-    found = look.sampler.configurations(seen.whole, seen.n_rows)
+    found = look.sampler.configurations(seen.whole, seen.counted[0].sum())
     kept = zip(map(tuple, found.codes.tolist()), found.counts.tolist(), strict=True)
     assert dict(kept) == dict(counted)
     # One fewer is allowed: no longer all of them.
@@ -124,9 +133,10 @@ def test_the_first_look_counts_rows_families_and_missing_values() -> None:
     codes[::100, 4] = -1
     _, seen = first_look(codes, 50)
     assert seen.whole is None
-    assert seen.n_rows == 5000
-    assert seen.incomplete == 100
-    for j, family in enumerate(seen.families):
+    n_rows, incomplete, *families = seen.counted
+    assert n_rows.tolist() == [5000, 0]
+    assert incomplete == 100
+    for j, family in enumerate(families):
         known = codes[codes[:, j] >= 0, j]
         assert family.ravel().tolist() == np.bincount(known, minlength=3).tolist()
     assert seen.loads.sum() == 5000
@@ -137,7 +147,7 @@ def test_frequent_configurations_are_always_kept_with_exact_counts() -> None:
     counted = Counter(map(tuple, codes.tolist()))
     for seed in range(10):
         sampler = informed(codes, 1000, seed)
-        sample = sampler(codes, np.ones(len(codes)))
+        sample = sampler(block(codes))
         frequent = {c: n for c, n in counted.items() if n >= 2**sample.level}
         assert 0 < len(frequent) < len(counted) / 2
         kept = dict(zip(map(tuple, sample.codes.tolist()), sample.counts.tolist(), strict=True))
@@ -162,10 +172,10 @@ def test_the_size_is_bounded(most: int, lean: float) -> None:
 def sampled(codes: np.ndarray, most: int, seed: int) -> Configurations:
     look, _ = first_look(codes[:1], most)
     sampler = Sampler(CARDINALITIES, seed, most=most)
-    one = FirstLook(look.network, sampler)
-    seen = one(codes, np.ones(len(codes)))
+    one = FirstPass(sampler, look.count)
+    seen = one(block(codes))
     after = sampler_after(sampler, seen)
-    return after.configurations(after(codes, np.ones(len(codes))), float(len(codes)))
+    return after.configurations(after(block(codes)), float(len(codes)))
 
 
 def test_sums_are_unbiased_and_vary_as_the_number_of_rows_says() -> None:
@@ -199,7 +209,7 @@ def test_totals_divided_by_probabilities_are_unbiased() -> None:
         sampler = informed(codes, 500, seed)
         # One level for all: stopping where it fits depends on what was drawn.
         sampler = replace(sampler, level=6, most=10**6)
-        sample = sampler(codes, np.ones(6000))
+        sample = sampler(block(codes))
         expected = sample.counts / sampler.probabilities(sample.codes, sample.level)
         of = (np.ones(expected.size), sample.codes[:, 2] == 0, sample.codes.sum(axis=1) > 8)
         totals.append([expected @ x for x in of])
@@ -212,3 +222,80 @@ def test_with_all_rows_at_hand_the_number_of_rows_is_exact() -> None:
     codes = draw(3000, 2, 0.95)
     found = sampled(codes, 10_000, 0)
     assert found.counts.sum() == 3000
+
+
+def test_rows_that_differ_in_what_stands_beside_them_differ() -> None:
+    """Batches and labels are columns of the sample; thinned, each pair of them keeps its share."""
+    rng = np.random.default_rng(7)
+    codes = draw(30_000, 8, 0.5)
+    names = Beside(("p", "q"), ("x", "y", "z"))
+    batch, label = rng.integers(2, size=30_000), rng.integers(-1, 3, size=30_000)
+    rows = Block(codes, np.ones(30_000), batch, label)
+    sampler = Sampler.of(CARDINALITIES, names, 3)
+    assert sampler.cardinalities.tolist() == [*CARDINALITIES, 2, 3]
+    sampler = replace(sampler, most=1000)
+    wide = names.wide(rows)
+    loads = bucket_loads(hash_rows(wide, 3), rows.counts)
+    sampler = replace(sampler, loads=loads)
+    sampler = replace(sampler, level=sampler.starting_level())
+    sample = sampler(rows)
+    assert 250 < len(sample.codes) <= 1000
+    counted = Counter(map(tuple, wide.tolist()))
+    for row, count in zip(sample.codes.tolist(), sample.counts, strict=True):
+        assert counted[tuple(row)] == count
+    expected = sample.counts / sampler.probabilities(sample.codes, sample.level)
+    kept = names.block(sample.codes, expected)
+    assert kept.batch is not None
+    assert kept.label is not None
+    for b in range(2):
+        for k in range(-1, 3):
+            share = expected[(kept.batch == b) & (kept.label == k)].sum() / expected.sum()
+            truth = np.mean((batch == b) & (label == k))
+            # A thousand rows and fewer: four standard errors of a share, twice over.
+            assert abs(share - truth) < 8 * np.sqrt(truth / 1000)
+    # In parts and in any order it is the same sample.
+    order = rng.permutation(30_000)
+    parts = [sampler(rows.part(order[k : k + 777])) for k in range(0, 30_000, 777)]
+    assert same(reduce(sampler.merge, parts), sample)
+
+
+def test_the_first_pass_counts_batches_and_those_without() -> None:
+    codes = draw(900, 11)
+    batch = np.arange(900) % 3 - (np.arange(900) % 9 == 0)
+    look, _ = first_look(codes[:1], 50)
+    counts = np.random.default_rng(0).gamma(2.0, size=900)
+    count = replace(look.count, n_batches=3)
+    n_rows, incomplete, *_ = count(Block(codes, counts, batch))
+    expected = [counts[batch == b].sum() for b in (0, 1, 2, -1)]
+    np.testing.assert_allclose(n_rows, expected)
+    assert incomplete == 0
+
+
+def test_texts_that_come_in_parts_get_codes_by_first_appearance() -> None:
+    from dosift.data.side_columns import TextCodes, side_column
+
+    rng = np.random.default_rng(5)
+    texts = np.array(["beta", "alpha", "delta", "gamma", None], dtype=object)
+    column = texts[rng.integers(5, size=400)]
+    codes = TextCodes()
+    found = np.concatenate(
+        [
+            codes.add(side_column(column[k : k + 33].tolist(), len(column[k : k + 33]), "batch"))
+            for k in range(0, 400, 33)
+        ]
+    )
+    assert [None if k < 0 else codes.texts[k] for k in found] == column.tolist()
+    assert sorted(codes.texts) == ["alpha", "beta", "delta", "gamma"]
+    assert found.max() == 3
+
+
+def test_positions_among_known_texts() -> None:
+    from dosift.data.side_columns import side_column
+    from dosift.errors import InputError
+
+    column = side_column(["b", None, "a", "b", ""], 5, "batch", "rows.csv")
+    assert column.positions(["c", "b", "a"]).tolist() == [1, -1, 2, 1, -1]
+    with pytest.raises(InputError, match="batch has the batch 'b' in data row 1, which was not"):
+        column.positions(["a"])
+    with pytest.raises(InputError, match=r"rows\.csv: batch has the batch 'a' in data row 3"):
+        column.positions(["b"])

@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 
 import dosift
 from dosift.data import collapse
+from dosift.data.blocks import Block
 from dosift.inference.component_groups import component_groups
-from dosift.inference.network_error import information_with_tables
-from dosift.inference.rate_tests import pair_p_value, rate_with_test, rates_with_tests
+from dosift.inference.network_error import information_from_sums, table_sums
+from dosift.inference.rate_tests import pair_p_values, rate_with_test, rates_of_families
 from dosift.learning.tables import learn_from_codes
+from dosift.likelihood.columns import RowLikelihoods
+from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.rates import variable_rate
 from dosift.model.random_problems import random_mixture, random_network
 from dosift.model.simulate import sample_codes
@@ -173,9 +176,10 @@ def test_learned_tables_take_information_as_a_numerical_hessian_says() -> None:
     weights = np.array([1 - best[0], best[0]])
     density = np.stack([table[rows.codes[:, 0], rows.codes[:, 1]], rows.codes[:, 1] == 1], axis=1)
     relative = density / (density @ weights)[:, None]
-    information = information_with_tables(
-        refined, rows.codes, rows.counts, targets, relative, weights, refined=True
-    )
+    known = (relative * rows.counts[:, None]).T @ relative
+    block = RowLikelihoods(refined, Block(rows.codes, rows.counts), True)
+    sums = table_sums(block, targets, weights[None], True)
+    information = information_from_sums(refined, known, [part[0] for part in sums], True)
     change = np.array([-1.0, 1.0])
     assert 1 / np.sqrt(change @ information @ change) == pytest.approx(expected, rel=1e-3)
 
@@ -200,7 +204,8 @@ def test_rates_have_calibrated_p_values() -> None:
         rng = np.random.default_rng(seed)
         codes, _ = sample_codes(network, targets, weights, 1000, rng)
         rows = collapse(codes, network.cardinalities)
-        rates = rates_with_tests(network, rows.codes, rows.counts)
+        evidence = Evidence.of_configurations(network, rows)
+        rates = rates_of_families(network, evidence.families)
         for i in range(6):
             if not (targets[:, i] >= 0).any():
                 variables.append(rates[i].p_value)
@@ -211,7 +216,7 @@ def test_rates_have_calibrated_p_values() -> None:
             ]
         for i, j in ((0, 3), (1, 4), (3, 5)):
             a, b = (int(x) for x in rng.integers(3, size=2))
-            p = pair_p_value(network, rows.codes, rows.counts, rates, ((i, a), (j, b)))
+            (p,) = pair_p_values(evidence, network, rates, [((i, a), (j, b))])
             if not np.isnan(p):
                 pairs.append(p)
     for p_values in (variables, values, pairs):

@@ -38,8 +38,7 @@ def whole(problem: Problem) -> dosift.InterventionMixture:
 @pytest.fixture
 def many(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take more than 1,024 distinct rows for many, and small files for large."""
-    monkeypatch.setattr("dosift.estimator.MOST_CONFIGURATIONS", 2**10)
-    monkeypatch.setattr("dosift.methods.block_fit.MOST_CONFIGURATIONS", 2**10)
+    monkeypatch.setattr("dosift.data.sample.MOST_CONFIGURATIONS", 2**10)
     for name in ("_MANY_ROWS", "_MANY_BYTES", "_MANY_COMPRESSED"):
         monkeypatch.setattr(f"dosift.data.read.{name}", 1000)
     monkeypatch.setattr("dosift.data.blocks._LEAST_ROWS", 3_000)
@@ -88,7 +87,7 @@ def test_a_learned_network_too(problem: Problem, many: None, monkeypatch: Any) -
     control = dosift.simulate(network, dosift.Mixture({dosift.do(): 1.0}), 40_000, random_state=2)
     learned = dosift.learn_network(edges, control)
     model = dosift.InterventionMixture(learned).fit(rows)
-    monkeypatch.setattr("dosift.estimator.MOST_CONFIGURATIONS", 10**9)
+    monkeypatch.setattr("dosift.data.sample.MOST_CONFIGURATIONS", 10**9)
     alike(model, dosift.InterventionMixture(learned).fit(rows), loose=2e-3)
 
 
@@ -106,24 +105,35 @@ def test_neither_order_nor_threads_matter(problem: Problem, many: None) -> None:
         assert one.n_rows_ == again.n_rows_
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"method": "moments"}, "method='moments'"),
-        ({"interventions": "any"}, "interventions='any'"),
-        (
-            {"prior_knowledge": dosift.PriorKnowledge(non_manipulable=["V1"])},
-            "prior_knowledge",
-        ),
-    ],
-)
-def test_what_needs_the_rows_says_so(
-    settings: dict[str, Any], message: str, problem: Problem, many: None
-) -> None:
+def test_what_needs_the_rows_says_so(problem: Problem, many: None) -> None:
     network, rows = problem
     blocks = MemoryBlocks(dosift.data.encode(rows, network).codes)
-    with pytest.raises(InputError, match=message):
-        dosift.InterventionMixture(network, **settings).fit(blocks)
+    with pytest.raises(InputError, match="moments and rows in blocks cannot be combined"):
+        dosift.InterventionMixture(network, method="moments").fit(blocks)
+
+
+def test_what_is_known_is_heeded_over_blocks(
+    problem: Problem, whole: dosift.InterventionMixture, many: None, monkeypatch: Any
+) -> None:
+    """Prior knowledge, and mechanisms that changed, give what they give rows that are held."""
+    network, rows = problem
+    blocks = MemoryBlocks(dosift.data.encode(rows, network).codes)
+    free = [name for name in network.names if all(name not in t for t in whole.targets_)]
+    assert free
+    settings: list[dict[str, Any]] = [
+        {"prior_knowledge": dosift.PriorKnowledge(non_manipulable=free)},
+        {"prior_knowledge": dosift.PriorKnowledge(candidates=whole.targets_)},
+        {"prior_knowledge": dosift.PriorKnowledge(known_weights={whole.targets_[0]: 0.3})},
+        {"interventions": "any"},
+    ]
+    found = [dosift.InterventionMixture(network, **given).fit(blocks) for given in settings]
+    assert all(model.n_configurations_ is None for model in found)
+    monkeypatch.setattr("dosift.data.sample.MOST_CONFIGURATIONS", 10**9)
+    for given, model in zip(settings, found, strict=True):
+        held = dosift.InterventionMixture(network, **given).fit(blocks)
+        assert held.n_configurations_ is not None
+        assert [str(t) for t in model.targets_] == [str(t) for t in held.targets_]
+        np.testing.assert_allclose(model.weights_, held.weights_, rtol=0, atol=1e-5)
 
 
 def test_rows_in_blocks_stand_alone(problem: Problem, many: None) -> None:
@@ -134,10 +144,24 @@ def test_rows_in_blocks_stand_alone(problem: Problem, many: None) -> None:
         model.fit(MemoryBlocks(codes), sample_weight=np.ones(len(codes)))
     with pytest.raises(InputError, match="another network"):
         model.fit(MemoryBlocks(codes[:, :3]))
-    holes = codes.copy()
-    holes[::1000, 2] = -1
-    with pytest.raises(InputError, match="40 rows with missing values"):
-        model.fit(MemoryBlocks(holes))
+
+
+def test_missing_values_in_blocks_are_summed_over_as_in_memory(
+    problem: Problem, many: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, rows = problem
+    codes = dosift.data.encode(rows, network).codes
+    holes = np.where(np.random.default_rng(3).random(codes.shape) < 0.03, -1, codes)
+    model = dosift.InterventionMixture(network).fit(MemoryBlocks(holes))
+    assert model.n_configurations_ is None
+    monkeypatch.setattr("dosift.data.sample.MOST_CONFIGURATIONS", 10**9)
+    held = dosift.InterventionMixture(network).fit(MemoryBlocks(holes))
+    assert [str(t) for t in model.targets_] == [str(t) for t in held.targets_]
+    np.testing.assert_allclose(model.weights_, held.weights_, rtol=0, atol=1e-5)
+    assert model.log_likelihood_ == pytest.approx(held.log_likelihood_, abs=0.1)
+    assert model.missing_values_.n_rows == held.missing_values_.n_rows
+    assert model.missing_values_.n_rows == (holes < 0).any(axis=1).sum()
+    np.testing.assert_allclose(model.missing_values_.share, (holes < 0).mean(axis=0))
 
 
 def save_csv(rows: pl.DataFrame, folder: Path) -> Path:
@@ -175,7 +199,7 @@ def test_files_are_stored_as_they_are(
     assert RowFiles.at(path).is_large
     with pytest.warns(dosift.errors.ExtraColumnsWarning, match="more"):
         blocks = store_rows(path, network, threads=2)
-    stored = np.concatenate(list(blocks))
+    stored = np.concatenate([block.values for block in blocks])
     assert np.array_equal(stored, dosift.data.encode(rows, network).codes)
     assert blocks.n_bytes == stored.size
 
@@ -269,7 +293,7 @@ def test_an_interrupt_leaves_nothing(
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("dosift.results.rows.table_of_rows", interrupted)
+    monkeypatch.setattr("dosift.results.rows.RowParts.write", interrupted)
     status: int | None = None
     with contextlib.suppress(KeyboardInterrupt):
         status = run("fit", tmp_path / "net.bif", path, "-o", tmp_path / "out", "-q")

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 import dosift
 from dosift.cli.app import app
 from dosift.data import load_rows
-from dosift.data.side_columns import side_column
+from dosift.data.load import load
 from dosift.errors import InputError
 from dosift.methods.labels import read_labels, taught
 from dosift.methods.prior_knowledge import PriorKnowledge
@@ -112,10 +112,10 @@ def test_labelled_rows_teach_a_learned_network(
     control, _ = drawn(network, dosift.Mixture({dosift.do(): 1.0}), 200, 5)
     learned = dosift.learn_network(network.edges, control)
     rows, labels = drawn(network, truth, 3000, 6)
-    codes = load_rows(rows, learned).codes
-    given = side_column(hidden(labels, np.arange(3000) < 2000), 3000, "labels")
-    marks = read_labels(given, learned, codes, "likelihood")
-    wiser = taught(learned, marks, codes, None)
+    loaded = load(rows, learned, labels=hidden(labels, np.arange(3000) < 2000))
+    marks = read_labels(loaded, learned)
+    assert marks.labelled.sum() == 2000
+    wiser = taught(learned, marks, loaded)
     assert wiser.control is not None
     assert learned.control is not None
     for i, name in enumerate(learned.names):
@@ -135,7 +135,7 @@ def test_labelled_rows_teach_a_learned_network(
         return float(np.mean([np.abs(a - b).mean() for a, b in pairs]))
 
     assert error(wiser) < 0.6 * error(learned)
-    assert taught(network, marks, codes, None) is network
+    assert taught(network, marks, loaded) is network
     model = dosift.InterventionMixture(learned, refine=False).fit(
         rows, labels=hidden(labels, np.arange(3000) < 2000)
     )
@@ -152,6 +152,35 @@ def test_labels_go_with_batches(network: dosift.Network, truth: dosift.Mixture) 
     assert set(model.targets_) == set(truth)
 
 
+def test_random_labels_go_with_batches(network: dosift.Network) -> None:
+    """Labels drawn at random tell about the weights of their own batch."""
+    truths = [
+        dosift.Mixture({dosift.do(): 0.5, dosift.do(V1=1): 0.5}),
+        dosift.Mixture({dosift.do(): 0.7, dosift.do(V1=1): 0.1, dosift.do(V2=0, V3=1): 0.2}),
+    ]
+    parts = [drawn(network, truth, 2000, 30 + k) for k, truth in enumerate(truths)]
+    rows = pl.concat([rows for rows, _ in parts])
+    labels = np.concatenate([labels for _, labels in parts])
+    kept = np.random.default_rng(1).random(4000) < 0.3
+    batch = np.repeat(["p", "q"], 2000)
+    given = hidden(labels, kept)
+    with_labels, without = (
+        dosift.InterventionMixture(network).fit(rows, batch=batch, **more)  # type: ignore[arg-type]
+        for more in ({"labels": given, "random_labels": True}, {})
+    )
+    assert with_labels.n_rows_ == 4000
+    errors = []
+    for model in (with_labels, without):
+        assert model.batches_ is not None
+        found = {(r["batch"], r["target"]): r for r in model.batches_.to_dicts()}
+        for name, truth in zip("pq", truths, strict=True):
+            for target, weight in truth.items():
+                own = found[name, str(target)]
+                assert own["weight"] == pytest.approx(weight, abs=5 * own["std_error"])
+        errors.append(np.mean([r["std_error"] for r in found.values()]))
+    assert errors[0] < errors[1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "options", "words"),
     [
@@ -166,11 +195,6 @@ def test_labels_go_with_batches(network: dosift.Network, truth: dosift.Mixture) 
         ({}, {"labels": ["do()"] * 4}, "labels every row"),
         ({}, {"random_labels": True}, "no labels are given"),
         ({}, {"labels": ["do()", "", "", ""], "random_labels": 1}, "give True or False"),
-        (
-            {},
-            {"labels": ["do()", "", "", ""], "batch": list("abab"), "random_labels": True},
-            "do not go with batches",
-        ),
         (
             {},
             {"labels": ["do()", "do()", "", ""], "batch": list("aabb")},

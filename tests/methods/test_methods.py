@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 
 import numpy as np
@@ -13,6 +14,7 @@ from dosift.data import Encoded
 from dosift.errors import InputError
 from dosift.methods import METHODS, OPTIMISING
 from dosift.methods.enumerated import EM_GAP, all_targets, count_targets
+from dosift.model.simulate import sample_codes
 from dosift.results.folder import distrust
 
 SETTINGS = pytest.mark.filterwarnings("ignore::dosift.errors.MisfitWarning")
@@ -112,13 +114,55 @@ def test_enumerations_beyond_the_range_of_floats_are_refused(method: str) -> Non
         dosift.InterventionMixture(few, method=method).fit(np.eye(12, dtype=int))
 
 
-@pytest.mark.parametrize("method", [m for m in METHODS if m != "likelihood"])
-def test_rows_with_missing_values_are_refused_in_words(
-    method: str, network: dosift.Network
-) -> None:
+def test_moments_refuse_missing_values_in_words(network: dosift.Network) -> None:
     rows = Encoded(np.array([[0, -1, 1], [0, 1, 2]]), (), "numpy")
-    with pytest.raises(InputError, match=r"complete rows.*'V2' has missing values"):
-        dosift.InterventionMixture(network, method=method).fit(rows)
+    with pytest.raises(
+        InputError, match=r"moments and missing values cannot be combined: .*leave out the rows"
+    ):
+        dosift.InterventionMixture(network, method="moments").fit(rows)
+
+
+@pytest.mark.parametrize("method", ["em", "brute-force"])
+@pytest.mark.parametrize("blocks", [False, True])
+def test_methods_that_enumerate_sum_over_missing_values(
+    method: str, blocks: bool, network: dosift.Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights near those of the complete rows; those of em maximise the likelihood itself."""
+    from dosift.data.blocks import MemoryBlocks
+
+    do = dosift.do
+    truth = dosift.Mixture({do(): 0.6, do(V1="1"): 0.25, do(V2="0"): 0.15})
+    targets, weights = truth.to_codes(network)
+    codes, _ = sample_codes(network, targets, weights, 6000, np.random.default_rng(4))
+    holes = np.where(np.random.default_rng(5).random(codes.shape) < 0.1, -1, codes)
+    if blocks:
+        monkeypatch.setattr("dosift.data.sample.MOST_CONFIGURATIONS", 8)
+    rows = MemoryBlocks(holes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dosift.errors.DosiftWarning)
+        model = dosift.InterventionMixture(network, method=method, max_size=1).fit(rows)
+    assert (model.n_configurations_ is None) == blocks
+    # EM knows no exclusion, and ends between the many mixtures with the same distribution.
+    for target, weight in truth.items() if method != "em" else ():
+        found_weight = model.mixture_.get(target, 0.0)
+        assert found_weight == pytest.approx(weight, abs=0.1)
+    probability = np.zeros((len(holes), len(model.targets_)))
+    found, own = model.mixture_.to_codes(network)
+    for cell in itertools.product(*map(range, network.cardinalities)):
+        agrees = ((holes == cell) | (holes < 0)).all(axis=1)
+        for t, target in enumerate(found):
+            p = 1.0
+            for i in range(3):
+                row = network.parent_rows(i, np.array([cell]))[0]
+                p *= network.tables[i][row, cell[i]] if target[i] < 0 else target[i] == cell[i]
+            probability[agrees, t] += p
+    assert model.log_likelihood_ == pytest.approx(np.log(probability @ own).sum(), abs=1e-6)
+    if method == "em":
+        share = probability / (probability @ own)[:, None]
+        # What better weights could gain is what the model says, and little.
+        gap = share.mean(axis=0).max() - 1.0
+        assert model.optimality_gap_ == pytest.approx(gap, abs=1e-9)
+        assert gap < 2e-3
 
 
 @pytest.mark.filterwarnings("ignore::dosift.errors.DosiftWarning")

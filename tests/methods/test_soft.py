@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,10 +19,12 @@ from dosift.results.report import render_report
 Ints = NDArray[np.integer]
 
 
-def quietly(model: dosift.InterventionMixture, codes: Ints) -> dosift.InterventionMixture:
+def quietly(
+    model: dosift.InterventionMixture, codes: Ints, **beside: Any
+) -> dosift.InterventionMixture:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dosift.errors.DosiftWarning)
-        return model.fit(codes)
+        return model.fit(codes, **beside)
 
 
 def shifted(seed: int, share: float) -> tuple[dosift.Network, dosift.Mixture, Ints, str]:
@@ -75,7 +78,7 @@ def test_a_stochastic_intervention_is_one_with_its_distribution() -> None:
     assert "Mechanisms that changed" not in html
 
 
-@pytest.mark.parametrize("learned", [False, True])
+@pytest.mark.parametrize("learned", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_shifted_mechanism_is_named_and_no_do_is_invented_for_it(learned: bool) -> None:
     network, mixture, codes, name = shifted(3, 0.6)
     given = network
@@ -101,8 +104,9 @@ def test_a_shifted_mechanism_is_named_and_no_do_is_invented_for_it(learned: bool
     assert "Stochastic interventions" not in html
 
 
-def test_without_a_shift_nothing_changes() -> None:
-    for seed in range(3):
+@pytest.mark.parametrize("seeds", [1, pytest.param(3, marks=pytest.mark.slow)])
+def test_without_a_shift_nothing_changes(seeds: int) -> None:
+    for seed in range(seeds):
         network, _mixture, codes, _ = shifted(seed, 0.0)
         hard = dosift.InterventionMixture(network).fit(codes)
         model = dosift.InterventionMixture(network, interventions="any").fit(codes)
@@ -114,11 +118,51 @@ def test_what_it_cannot_be_combined_with_is_refused() -> None:
     network, _, codes, _ = shifted(0, 0.0)
     with pytest.raises(dosift.InputError, match="interventions is 'soft'; choose one of hard"):
         dosift.InterventionMixture(network, interventions="soft").fit(codes)
-    with pytest.raises(dosift.InputError, match="needs method 'likelihood', not 'moments'"):
+    with pytest.raises(
+        dosift.InputError,
+        match="moments and changed mechanisms cannot be combined: method 'moments' knows",
+    ):
         dosift.InterventionMixture(network, interventions="any", method="moments").fit(codes)
-    batch = np.repeat(["p", "q"], len(codes) // 2)
-    with pytest.raises(dosift.InputError, match="cannot be combined with batches or labels"):
-        dosift.InterventionMixture(network, interventions="any").fit(codes, batch=batch)
+
+
+@pytest.mark.parametrize("kind", ["stochastic", "any"])
+def test_soft_interventions_go_with_batches_labels_and_missing_values(kind: str) -> None:
+    """Two batches of a toy: a do is drawn over two values, or a table changes in all rows."""
+    tables = {
+        "a": [0.6, 0.4],
+        "b": [[0.8, 0.1, 0.1], [0.1, 0.3, 0.6]],
+        "c": [[0.8, 0.2], [0.5, 0.5], [0.1, 0.9]],
+    }
+    states = {"a": ["0", "1"], "b": ["0", "1", "2"], "c": ["0", "1"]}
+    graph = {"b": ["a"], "c": ["b"]}
+    network = dosift.Network.from_tables(states, graph, tables)
+    truth = network
+    if kind == "any":
+        changed = {**tables, "c": [[0.3, 0.7], [0.9, 0.1], [0.6, 0.4]]}
+        truth = dosift.Network.from_tables(states, graph, changed)
+    targets = np.array([[-1, -1, -1], [-1, 0, -1], [-1, 2, -1], [1, -1, -1]])
+    weights = np.array([[0.5, 0.2, 0.1, 0.2], [0.6, 0.3, 0.1, 0.0]])
+    rng = np.random.default_rng(3)
+    drawn = [sample_codes(truth, targets, own, 3000, rng) for own in weights]
+    codes = np.concatenate([one for one, _ in drawn])
+    origin = np.concatenate([one for _, one in drawn])
+    names = np.array(["do()", "b=0", "b=2", "a=1"], dtype=object)
+    labels = np.where(np.arange(6000) % 10 == 0, names[origin], "")
+    codes = np.where(rng.random(codes.shape) < 0.05, -1, codes)
+    model = dosift.InterventionMixture(network, interventions=kind)
+    model = quietly(
+        model, codes, batch=np.repeat(["p", "q"], 3000), labels=labels, random_labels=True
+    )
+    assert model.batches_ is not None
+    found = {(r["batch"], r["target"]): r["weight"] for r in model.batches_.to_dicts()}
+    for name, own in zip("pq", weights, strict=True):
+        assert found.get((name, "do(b=0)"), 0.0) == pytest.approx(own[1], abs=0.08)
+        assert found.get((name, "do(a=1)"), 0.0) == pytest.approx(own[3], abs=0.08)
+    if kind == "any":
+        assert model.mechanisms_["variable"].to_list() == ["c"]
+        assert model.network_.tables[2] == pytest.approx(truth.tables[2], abs=0.08)
+    else:
+        assert {"do(b=0)", "do(b=2)"} <= {str(t) for t in model.targets_}
 
 
 @pytest.mark.slow

@@ -22,7 +22,9 @@ def fitted() -> tuple[dosift.InterventionMixture, object]:
     return dosift.InterventionMixture(network).fit(rows), rows
 
 
-@pytest.mark.parametrize("kind", ["nonparametric", "parametric"])
+@pytest.mark.parametrize(
+    "kind", ["nonparametric", pytest.param("parametric", marks=pytest.mark.slow)]
+)
 def test_errors_agree_with_the_information(
     fitted: tuple[dosift.InterventionMixture, object], kind: str
 ) -> None:
@@ -76,11 +78,26 @@ def test_what_cannot_be_done_is_refused(
         dosift.bootstrap(model, rows, kind="jackknife")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="n_resamples is 1"):
         dosift.bootstrap(model, rows, n_resamples=1)
+
+
+@pytest.mark.parametrize("method", ["moments", "em", "brute-force"])
+def test_every_method_is_bootstrapped(
+    fitted: tuple[dosift.InterventionMixture, object], method: str
+) -> None:
+    """Weights of resamples scatter about the fit's as those of a mean of so many rows may."""
+    model, rows = fitted
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", dosift.errors.MisfitWarning)
-        other = dosift.InterventionMixture(model.network, method="moments").fit(rows)
-    with pytest.raises(InputError, match="only a fit by method 'likelihood'"):
-        dosift.bootstrap(other, rows)
+        warnings.simplefilter("ignore", dosift.errors.DosiftWarning)
+        size = {} if method == "moments" else {"max_size": 1}
+        other = dosift.InterventionMixture(model.network, method=method, **size).fit(rows)  # type: ignore[arg-type]
+        found = dosift.bootstrap(other, rows, n_resamples=8)
+    # The components of the fit come first, then what else turned up.
+    m = len(other.targets_)
+    assert found.weights.shape == (8, len(found.targets))
+    assert np.allclose(found.weights.sum(axis=1), 1.0)
+    assert np.allclose(found.estimate[:m], other.weights_)
+    assert not found.estimate[m:].any()
+    assert np.unique(found.weights, axis=0).shape[0] == 8
 
 
 def test_a_learned_network_adds_its_error() -> None:

@@ -103,7 +103,7 @@ class RowJudge:
             result.targets,
             weights,
             texts,
-            check.scale,
+            check.scale if by_batch else fitted.pooled_scale,
             bound,
             named,
             all_probabilities,

@@ -72,6 +72,8 @@ def _ratio(rows: RowLikelihoods, components: Ints, weights: Floats) -> Floats:
 class _PriceExtensions:
     """Prices base targets and all their extensions by one variable; for complete rows.
 
+    Labelled rows are left out.
+
     Attributes
     ----------
     components : ndarray of int, shape (n_components, n_variables)
@@ -99,6 +101,9 @@ class _PriceExtensions:
         """
         values, counts = rows.block.values, rows.block.counts
         ratio = _ratio(rows, self.components, self.weights)
+        if rows.block.label is not None:
+            # The label of a row is one target, and what extends a base is another.
+            ratio = np.where(rows.block.label < 0, ratio, 0.0)
         relative = rows.columns(self.bases) * ratio[:, None]
         weighted = relative * counts[:, None]
         squared = weighted * relative
@@ -226,9 +231,23 @@ def price_neighbours(
         return price_targets(evidence, network, targets, weights, every)
     work = _PriceExtensions(np.asarray(targets), weights, bases, variables, sizes)
     together = np.concatenate([np.asarray(targets, dtype=np.int16), bases])
-    gradient, curvature = evidence.sum(network, together, work)
     at = (slice(None), *places.T)
-    return _priced(evidence, targets, every, gradient[at], curvature[at])
+    gradient, curvature = (summed[at] for summed in evidence.sum(network, together, work))
+    labelled = _labelled(evidence, targets, every)
+    if labelled.size:
+        own = _PriceTargets(np.asarray(targets), weights, every[labelled])
+        together = np.concatenate([np.asarray(targets, dtype=np.int16), every[labelled]])
+        gradient[:, labelled], curvature[:, labelled] = evidence.sum(network, together, own)
+    return _priced(evidence, targets, every, gradient, curvature)
+
+
+def _labelled(evidence: Evidence, targets: Ints, others: Ints) -> NDArray[np.int64]:
+    """Positions of others that some rows are labelled with and the mixture lacks."""
+    if evidence.labels is None:
+        return np.empty(0, dtype=np.int64)
+    names = {t.tobytes() for t in np.asarray(evidence.labels, dtype=np.int16)}
+    names -= {t.tobytes() for t in np.asarray(targets, dtype=np.int16)}
+    return np.flatnonzero([t.tobytes() in names for t in others])
 
 
 def _priced(

@@ -392,15 +392,15 @@ class Selection:
         )
         if np.array_equal(chosen, np.arange(len(now.targets))):
             return now
-        trial = self._settled(self.solved(together[chosen], start[None]))
+        trial = self.solved(together[chosen], start[None])
         if trial.sums.n_impossible.sum() > now.sums.n_impossible.sum():
             # Some rows had one component for their only cause, which the expansion does not see.
             both = np.union1d(np.arange(len(now.targets)), chosen)
             weights = np.zeros(len(together))
             weights[: len(now.targets)] = now.weights[0]
             weights[chosen] += start
-            trial = self._settled(self.solved(together[both], 0.5 * weights[both][None]))
-        return trial
+            trial = self.solved(together[both], 0.5 * weights[both][None])
+        return self._settled(trial)
 
     def _merged(self, now: Mixture) -> Mixture | None:
         """Replace components by what they have in common, where rows are held."""
