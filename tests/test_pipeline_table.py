@@ -13,7 +13,7 @@ import dosift
 from dosift.checks.surprisal import SurprisalScale
 from dosift.data.blocks import Beside, Block, MemoryBlocks
 from dosift.errors import DosiftWarning, InputError
-from dosift.pipeline import REFUSALS, Refusal, refuse
+from dosift.refusals import REFUSALS, Refusal, refuse
 from dosift.results.rows import RowJudge
 from plain_sums import TARGETS, toy_rows, toy_weights
 

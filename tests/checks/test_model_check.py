@@ -12,10 +12,11 @@ from dosift.checks import model_check
 from dosift.checks.fit_check import FitCheck, homogeneity_p_value, joint_counts
 from dosift.data import collapse
 from dosift.errors import MisfitWarning
+from dosift.likelihood.evidence import Evidence
 from dosift.model import Network
 from dosift.model.random_problems import random_mixture, random_network
 from dosift.model.simulate import sample_codes
-from dosift.search.engine import describe
+from dosift.search.result import ranked
 
 
 def check_of(given: Network, truth: Network, mixture: dosift.Mixture, seed: int) -> FitCheck:
@@ -74,14 +75,16 @@ def test_drawn_counts_have_the_distribution_of_simulated_rows(
 ) -> None:
     network = random_network(4, random_state=3)
     targets, weights = random_mixture(network, 4, random_state=3).to_codes(network)
-    result = describe(network, collapse(targets[:1] * 0, network.cardinalities), targets, weights)
-    at_once, scale = model_check.draw(result, 5_000, 1)
+    some_row = collapse(targets[:1] * 0, network.cardinalities)
+    evidence = Evidence.of_configurations(network, some_row)
+    result, n_rows = ranked(evidence, network, targets, weights), np.array([5_000.0])
+    at_once, scale = model_check.draw(result, n_rows, 1)
     assert scale.up_to[-1] == 100_000
     assert at_once.total == 100_000
-    again = model_check.surprisal_scale(network, targets, weights, 1)
+    again = model_check.surprisal_scale(network, result.targets, result.weights, 1)
     assert np.array_equal(scale.up_to, again.up_to)
     monkeypatch.setattr(model_check, "_MOST_CELLS", 0)
-    one_by_one, other = model_check.draw(result, 5_000, 2)
+    one_by_one, other = model_check.draw(result, n_rows, 2)
     assert one_by_one.total == 100_000
     counted = [joint_counts(network, (0, 1, 2, 3), rows) for rows in (at_once, one_by_one)]
     tables = np.zeros((2, 81))

@@ -306,11 +306,7 @@ def the_certificate_holds(view: View) -> None:
     others = {key: g for key, g in gradients.items() if key not in view.weights}
     near = {n for key in view.keys for n in neighbours(model.network_, key)} & set(others)
     assert found.scope in ("all", "neighbours", "candidates")
-    # Stochastic interventions are completed from a list.
-    listed = world.candidates is not None or world.has("stochastic")
-    assert (found.scope == "candidates") == listed
-    if world.has("stochastic") and found.scope == "candidates":
-        return
+    assert (found.scope == "candidates") == (world.candidates is not None)
     if found.scope != "neighbours":
         near = set(others)
     if found.n_variables < model.network_.n_variables:

@@ -111,7 +111,7 @@ def test_ndjson_of_several_types_and_keys(block: int, tmp_path: Path) -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("warnings.warn", lambda *_, **__: None)  # extra columns
             blocks = store_rows(path, network)
-        codes = next(iter(blocks)).tolist()
+        codes = next(iter(blocks)).values.tolist()
     assert codes == [[0, 0], [1, 1], [0, -1], [-1, 0]]
 
 

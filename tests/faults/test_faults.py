@@ -262,7 +262,7 @@ def test_a_full_disk_is_one_message_and_nothing_is_left(
     for arguments in full_disk_cases(inputs, fitted, small_disk):
         done = run(*arguments)
         assert done.returncode == 2
-        assert "No space left" in done.stderr
+        assert "the disk is full" in done.stderr
         assert len(done.stderr.splitlines()) == 1
         assert list(small_disk.iterdir()) == []
 
@@ -302,7 +302,7 @@ def test_output_that_cannot_be_printed_is_said(inputs: list[str], tmp_path: Path
             check=False,
         )
     assert done.returncode == 2
-    assert "No space left" in done.stderr
+    assert "the disk is full" in done.stderr
     assert "Traceback" not in done.stderr
     assert_whole(tmp_path / "out")
 

@@ -140,7 +140,7 @@ def test_rows_in_blocks_stand_alone(problem: Problem, many: None) -> None:
     network, rows = problem
     codes = dosift.data.encode(rows, network).codes
     model = dosift.InterventionMixture(network)
-    with pytest.raises(InputError, match="combined with sample_weight"):
+    with pytest.raises(InputError, match="sample weights and rows in blocks"):
         model.fit(MemoryBlocks(codes), sample_weight=np.ones(len(codes)))
     with pytest.raises(InputError, match="another network"):
         model.fit(MemoryBlocks(codes[:, :3]))

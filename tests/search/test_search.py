@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dosift.data import Configurations, collapse
+from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.factors import MechanismFactors
 from dosift.likelihood.weights import solve_weights
 from dosift.methods.enumerated import all_targets
@@ -22,7 +23,7 @@ from dosift.search.pricing import NeighbourPricer, Priced
 from dosift.search.prune import drop_losses, prune
 from dosift.search.score import Score
 from dosift.search.screening import likelihood_gain, screen_variables
-from dosift.search.undecided import find_candidates
+from dosift.search.undecided import Undecided, find_undecided
 
 Problem = tuple[Network, np.ndarray, np.ndarray, Configurations]
 
@@ -411,15 +412,23 @@ def test_the_likelihood_gain_is_that_of_the_best_share() -> None:
 def test_targets_left_out_by_the_bound_are_no_candidates(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    search = prepared(make(4, 6, 300, seed))
+    network, _, _, rows = problem = make(4, 6, 300, seed)
+    search = prepared(problem)
     fit = Improver(search.problem).run(search.problem.fit(np.full((1, 4), -1, dtype=np.int16)))
     fit = search.problem.fit(fit.targets, fit.weights, gap=1e-10)
     priced = EnumeratedPricer(search.problem).every(fit)
-    bounded = find_candidates(search.problem, fit, priced)
+    evidence = Evidence.of_configurations(network, rows)
+    known = np.zeros(len(fit.targets), dtype=bool)
+
+    def found() -> Undecided:
+        score = search.problem.score
+        return find_undecided(evidence, network, fit.targets, fit.weights, priced, score, known)
+
+    bounded = found()
     monkeypatch.setattr(
-        "dosift.search.undecided._possible_candidates",
-        lambda fit, priced, score, n_rows: np.ones(len(priced.targets), dtype=bool),
+        "dosift.search.undecided._not_hopeless",
+        lambda n_components, priced, score, n_rows: np.ones(len(priced.targets), dtype=bool),
     )
-    whole = find_candidates(search.problem, fit, priced)
+    whole = found()
     assert len(whole.targets) > 0
     assert np.array_equal(bounded.targets, whole.targets)

@@ -76,12 +76,16 @@ class SupportedPricer:
 
     @staticmethod
     def can_price(problem: SearchProblem) -> bool:
-        """Tell whether a problem is small enough, and has neither zeros nor known weights."""
+        """Tell whether a problem is small enough, and has neither zeros nor known weights.
+
+        A row must fit one change of each variable at most, as of values that are set.
+        """
         factors = problem.factors
         n_entries = factors.n_configurations * 2.0 ** len(problem.cardinalities)
         n_targets = float(np.prod(problem.cardinalities + 1.0))
         plain = not (factors.n_zeros.any() or factors.log_scale.any() or problem.has_known)
-        return n_entries <= _MOST_ENTRIES and n_targets < 2.0**62 and plain
+        small = n_entries <= _MOST_ENTRIES and n_targets < 2.0**62
+        return small and plain and factors.is_exclusive
 
     def near(self, fit: Fit) -> Priced:
         """Price the targets that differ from one of a mixture in a single variable."""
@@ -95,7 +99,8 @@ class SupportedPricer:
             block[:, j] = np.tile(np.arange(-1, k - 1), len(targets))
             blocks.append(self._keys(block))
         keys, listed = np.unique(np.concatenate(blocks)), self._support.keys
-        place = np.minimum(np.searchsorted(listed, keys), listed.size - 1)
+        place = np.searchsorted(listed, keys)
+        place, keys = place[place < listed.size], keys[place < listed.size]
         return self._priced(fit, place[listed[place] == keys])
 
     def far(self, fit: Fit) -> Priced:
