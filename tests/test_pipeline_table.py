@@ -18,6 +18,8 @@ from dosift.results.rows import RowJudge
 from plain_sums import TARGETS, toy_rows, toy_weights
 
 FEATURES = sorted({name for row in REFUSALS for name in (row.one, row.other)} | {"likelihood"})
+#: What fits again.
+AGAIN = {"bootstrap": dosift.bootstrap, "held-out rows": dosift.held_out}
 METHODS = ("likelihood", "moments", "em", "brute-force")
 
 
@@ -33,8 +35,8 @@ def test_each_row_is_refused_with_its_reason_and_nothing_else_is() -> None:
                 assert "cannot be combined" in str(caught.value)
             else:
                 refuse(set(some))
-    everything_by_likelihood = set(FEATURES) - {"moments", "em", "brute-force", "bootstrap"}
-    refuse(everything_by_likelihood - {"held-out rows"})
+    refuse(set(FEATURES) - {"moments", "em", "brute-force", "rows in blocks"})
+    refuse(set(FEATURES) - {"moments", "em", "brute-force", *AGAIN, "sample weights"})
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +47,10 @@ def rows() -> np.ndarray:
     from dosift.model.simulate import sample_codes
 
     return sample_codes(network, targets, weights, 400, np.random.default_rng(0))[0]
+
+
+def knowing(**known: Any) -> dict[str, Any]:
+    return {"prior_knowledge": dosift.PriorKnowledge(**known)}
 
 
 def with_feature(name: str, rows: np.ndarray) -> tuple[dict[str, Any], dict[str, Any], np.ndarray]:
@@ -58,6 +64,10 @@ def with_feature(name: str, rows: np.ndarray) -> tuple[dict[str, Any], dict[str,
         "stochastic interventions": ({"interventions": "stochastic"}, {}, rows),
         "changed mechanisms": ({"interventions": "any"}, {}, rows),
         "missing values": ({}, {}, holes),
+        "sample weights": ({}, {"sample_weight": np.ones(len(rows))}, rows),
+        "prior knowledge": (knowing(required=[dosift.do(V1="1")]), {}, rows),
+        "required": (knowing(required=[dosift.do(V1="1")]), {}, rows),
+        "known weights": (knowing(known_weights={dosift.do(V1="1"): 0.4}), {}, rows),
         "rows in blocks": ({}, {}, rows),
     }
     return ({"method": name}, {}, rows) if name in METHODS else found[name]
@@ -68,15 +78,15 @@ def test_each_row_is_refused_by_what_a_user_calls(
     row: Refusal, rows: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = dosift.random_network(3, n_edges=2, random_state=1)
-    if row.one in METHODS:
-        settings, _, _ = with_feature(row.one, rows)
-        more, beside, own = with_feature(row.other, rows)
+    if row.one not in AGAIN:
+        settings, beside, _ = with_feature(row.one, rows)
+        more, other, own = with_feature(row.other, rows)
         model = dosift.InterventionMixture(network, **settings, **more)
+        beside |= other
         call: Callable[[], Any] = lambda: model.fit(given, **beside)  # noqa: E731
     else:
         fitted, own = dosift.InterventionMixture(network).fit(rows), rows
-        again = {"bootstrap": dosift.bootstrap, "held-out rows": dosift.held_out}[row.one]
-        call = lambda: again(fitted, given)  # noqa: E731
+        call = lambda: AGAIN[row.one](fitted, given)  # noqa: E731
     given: Any = own
     if row.other == "rows in blocks":
         given = MemoryBlocks(own)
