@@ -18,7 +18,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.model.mechanism import Mechanism, Values
 from dosift.model.network import Network
 
 Floats = NDArray[np.float64]
@@ -75,33 +74,6 @@ def reference_log_likelihood(network: Network, families: Iterable[Floats]) -> fl
     for table, family in zip(network.tables, families, strict=True):
         possible = table > 0
         total += float(family[possible] @ np.log(table[possible]))
-    return total
-
-
-def undisturbed_log_likelihood(
-    mechanisms: Iterable[Mechanism], values: Values, counts: Floats
-) -> float:
-    """Log-likelihood of some variables when nothing is changed, its zero factors left out.
-
-    Parameters
-    ----------
-    mechanisms : iterable of Mechanism
-        Of these variables.
-    values : ndarray, shape (n_rows, n_variables)
-        Without missing values.
-    counts : ndarray, shape (n_rows,)
-
-    Returns
-    -------
-    float
-        In nats.
-    """
-    total = 0.0
-    for mechanism in mechanisms:
-        logs = mechanism.log_density(values)
-        if not mechanism.is_positive:
-            logs[np.isneginf(logs)] = 0.0
-        total += float(counts @ logs)
     return total
 
 
