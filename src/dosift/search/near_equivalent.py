@@ -193,7 +193,8 @@ def replacement_losses(
     ndarray, shape (n_targets,)
         In nats, over all rows; infinite where the target would not take over.
     """
-    curvature = np.maximum(curvature, 1e-300)  # a target that no row can come from
+    possible = curvature > 0  # else no row can come from the target
+    curvature = np.where(possible, curvature, 1.0)
     projected = cross @ inverse
     schur = curvature - np.einsum("ks,ks->k", cross, projected)
     schur = np.maximum(schur, _LEAST_SCHUR * curvature)
@@ -205,7 +206,7 @@ def replacement_losses(
     loss: Floats = weight**2 / (2.0 * variance) - 0.5 * slope * step
     # Its own weight once the component is gone.
     remaining = step + projected[:, k] / schur / variance * weight
-    return np.where(remaining > 0, loss, np.inf)
+    return np.where(possible & (remaining > 0), loss, np.inf)
 
 
 def _exact_loss(
