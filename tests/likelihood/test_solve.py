@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dosift.likelihood import solve as solving
 from dosift.likelihood.solve import Solution, solve
+from dosift.likelihood.weights import solve_weights
 from plain_sums import TARGETS, PlainRows, toy_rows, toy_weights
 
 Floats = NDArray[np.float64]
@@ -192,3 +193,57 @@ def test_passes_are_few() -> None:
     found = solve(evidence, rows.network, TARGETS, toy_weights(3), 1e-10)
     assert found.converged.all()
     assert next(seen) <= 20 < solving._MAX_PASSES
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_known_weights_solve_the_constrained_problem(seed: int) -> None:
+    import clarabel
+    from scipy import sparse
+
+    rows = toy_rows(seed)
+    evidence = rows.evidence(True)
+    assert evidence.held is not None
+    columns, counts = evidence.under(rows.network, TARGETS).columns(TARGETS), evidence.held.counts
+    fixed = np.array([0.3, NAN, NAN, 0.2, NAN])
+    start = np.full((1, 5), 0.2)
+    (weights,) = solve(evidence, rows.network, TARGETS, start, 1e-10, fixed=fixed).weights
+    assert weights[[0, 3]].tolist() == [0.3, 0.2]
+    assert weights.sum() == pytest.approx(1)
+    # An exponential cone for each row: maximise sum c z with (z, 1, density) in the cone.
+    n, m = columns.shape
+    free = np.isnan(fixed)
+    constant = columns[:, ~free] @ fixed[~free]
+    k = int(free.sum())
+    equality = np.concatenate([np.ones(k), np.zeros(n)])[None, :]
+    positive = np.hstack([-np.eye(k), np.zeros((k, n))])
+    cones = np.zeros((3 * n, k + n))
+    right = np.zeros(3 * n)
+    for r in range(n):
+        cones[3 * r, k + r] = -1
+        right[3 * r + 1] = 1
+        cones[3 * r + 2, :k] = -columns[r, free]
+        right[3 * r + 2] = constant[r]
+    options = clarabel.DefaultSettings()
+    options.verbose = False
+    reference = clarabel.DefaultSolver(
+        sparse.csc_matrix((k + n, k + n)),
+        np.concatenate([np.zeros(k), -counts]),
+        sparse.csc_matrix(np.vstack([equality, positive, cones])),
+        np.concatenate([[0.5], np.zeros(k), right]),
+        [clarabel.ZeroConeT(1), clarabel.NonnegativeConeT(k)] + [clarabel.ExponentialConeT()] * n,
+        options,
+    ).solve()
+    assert weights[free] == pytest.approx(np.array(reference.x[:k]), abs=1e-4)
+    assert m == 5
+
+
+def test_without_known_weights_it_is_the_plain_problem() -> None:
+    rows = toy_rows(1)
+    evidence, start = rows.evidence(True), np.full((1, 5), 0.2)
+    plain = solve(evidence, rows.network, TARGETS, start, 1e-9)
+    none_known = solve(evidence, rows.network, TARGETS, start, 1e-9, fixed=np.full(5, NAN))
+    assert np.array_equal(plain.weights, none_known.weights)
+    assert evidence.held is not None
+    columns = evidence.under(rows.network, TARGETS).columns(TARGETS)
+    by_columns = solve_weights(columns, evidence.held.counts, start[0], 1e-9)
+    np.testing.assert_allclose(plain.weights[0], by_columns.weights, atol=1e-4)

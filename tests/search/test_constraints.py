@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 import dosift
 from dosift.data import collapse, load_rows
-from dosift.likelihood.weights import solve_weights
 from dosift.methods.prior_knowledge import PriorKnowledge
-from dosift.search.constraints import Constraints, solve_constrained
+from dosift.search.constraints import Constraints
 from dosift.search.engine import find_targets
 from dosift.search.enumeration import EnumeratedPricer
 from dosift.search.pricing import NeighbourPricer
@@ -112,53 +111,6 @@ def test_enumerating_methods_heed_what_may_not_occur(method: str) -> None:
         model.fit(rows)
     assert model.targets_
     assert all(said.permits(target) for target in model.targets_)
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_known_weights_solve_the_constrained_problem(seed: int) -> None:
-    import clarabel
-    from scipy import sparse
-
-    rng = np.random.default_rng(seed)
-    columns, counts = rng.exponential(size=(30, 5)), rng.integers(1, 20, 30).astype(float)
-    fixed = np.array([0.3, np.nan, np.nan, 0.2, np.nan])
-    solution = solve_constrained(columns, counts, fixed, np.full(5, 0.2), 1e-10)
-    assert solution.weights[[0, 3]].tolist() == [0.3, 0.2]
-    assert solution.weights.sum() == pytest.approx(1)
-    # An exponential cone for each row: maximise sum c z with (z, 1, density) in the cone.
-    n, m = columns.shape
-    free = np.isnan(fixed)
-    constant = columns[:, ~free] @ fixed[~free]
-    k = int(free.sum())
-    equality = np.concatenate([np.ones(k), np.zeros(n)])[None, :]
-    positive = np.hstack([-np.eye(k), np.zeros((k, n))])
-    cones = np.zeros((3 * n, k + n))
-    right = np.zeros(3 * n)
-    for r in range(n):
-        cones[3 * r, k + r] = -1
-        right[3 * r + 1] = 1
-        cones[3 * r + 2, :k] = -columns[r, free]
-        right[3 * r + 2] = constant[r]
-    options = clarabel.DefaultSettings()
-    options.verbose = False
-    reference = clarabel.DefaultSolver(
-        sparse.csc_matrix((k + n, k + n)),
-        np.concatenate([np.zeros(k), -counts]),
-        sparse.csc_matrix(np.vstack([equality, positive, cones])),
-        np.concatenate([[0.5], np.zeros(k), right]),
-        [clarabel.ZeroConeT(1), clarabel.NonnegativeConeT(k)] + [clarabel.ExponentialConeT()] * n,
-        options,
-    ).solve()
-    assert solution.weights[free] == pytest.approx(np.array(reference.x[:k]), abs=1e-4)
-    assert m == 5
-
-
-def test_without_known_weights_it_is_the_plain_problem() -> None:
-    rng = np.random.default_rng(1)
-    columns, counts = rng.exponential(size=(20, 3)), np.ones(20)
-    start = np.full(3, 1 / 3)
-    constrained = solve_constrained(columns, counts, np.full(3, np.nan), start, 1e-9)
-    assert np.array_equal(constrained.weights, solve_weights(columns, counts, start, 1e-9).weights)
 
 
 def test_free_constraints_change_nothing() -> None:

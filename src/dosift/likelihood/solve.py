@@ -63,7 +63,10 @@ class _Free:
 
     def weights(self, point: Floats) -> Floats:
         """Return the weights of all targets at a point."""
-        return np.asarray(self.map @ point) if point.size else np.nan_to_num(self.known)
+        if not point.size:
+            return np.nan_to_num(self.known)
+        # A known weight is what was given, to the last bit.
+        return np.asarray(np.where(np.isnan(self.known), self.map @ point, self.known))
 
     def start(self, weights: Floats) -> Floats:
         """Return a point near given weights, from which every free target can grow."""

@@ -2,20 +2,21 @@
 
 The search asks three questions: may this target be in the mixture (:meth:`Constraints.permits`),
 may one that extends it be (:meth:`Constraints.reaches`), and may it be dropped
-(:meth:`Constraints.protects`). Known weights turn into a change of the likelihood columns,
-:func:`solve_constrained` explains how, so that nothing else in the search needs to know of them.
+(:meth:`Constraints.protects`). Known weights turn into a change of the likelihood columns, so that
+nothing else in the search needs to know of them: with the known part of the density
+``F = sum_known w_t L_t`` and the weight ``S`` that is left, the free weights are ``S u`` with u on
+the simplex, and the density is ``sum_t u_t (F + S L_t)``, the same convex problem.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dosift.data.configurations import MISSING as FREE
-from dosift.likelihood.weights import WeightSolution, solve_weights
 from dosift.search.score import Score
 
 Floats = NDArray[np.float64]
@@ -297,46 +298,3 @@ def is_among(targets: Ints, keys: frozenset[bytes]) -> Bools:
 
 def _rows(targets: Ints) -> NDArray[np.int16]:
     return np.ascontiguousarray(targets, dtype=np.int16)
-
-
-def solve_constrained(
-    columns: Floats, counts: Floats, fixed: Floats, start: Floats, gap: float
-) -> WeightSolution:
-    """Maximum-likelihood weights where some are given.
-
-    With the known part of the density ``F = sum_known w_t L_t`` and the weight ``S`` that is left,
-    the free weights are ``S u`` with u on the simplex, and the density is ``sum_t u_t (F + S
-    L_t)``: a mixture of changed columns, and so the same convex problem.
-
-    Parameters
-    ----------
-    columns : ndarray, shape (n_configurations, n_targets)
-    counts : ndarray, shape (n_configurations,)
-    fixed : ndarray, shape (n_targets,)
-        Known weights, NaN where the weight is to be found. Their sum is less than one.
-    start : ndarray, shape (n_targets,)
-        Weights to start from.
-    gap : float
-        Optimality gap in nats a row.
-
-    Returns
-    -------
-    WeightSolution
-        For all targets.
-
-    Examples
-    --------
-    >>> columns = np.array([[1.0, 2.0, 0.0], [1.0, 0.0, 2.0]])
-    >>> counts, fixed = np.array([60.0, 40.0]), np.array([0.5, np.nan, np.nan])
-    >>> solve_constrained(columns, counts, fixed, np.full(3, 1 / 3), 1e-8).weights.round(4)
-    array([0.5 , 0.35, 0.15])
-    """
-    is_free = np.isnan(fixed)
-    if is_free.all():
-        return solve_weights(columns, counts, start, gap)
-    rest = 1.0 - float(fixed[~is_free].sum())
-    changed = rest * columns[:, is_free] + (columns[:, ~is_free] @ fixed[~is_free])[:, None]
-    solution = solve_weights(changed, counts, start[is_free], gap)
-    weights = fixed.copy()
-    weights[is_free] = rest * solution.weights
-    return replace(solution, weights=weights)

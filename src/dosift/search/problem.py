@@ -104,7 +104,7 @@ class SearchProblem:
     constraints : Constraints, optional
         What is known about targets, in the order of the factors' variables. Where weights are
         known, all columns and weights here are those of the free targets, changed as
-        :func:`~dosift.search.constraints.solve_constrained` says.
+        :mod:`dosift.search.constraints` says.
     """
 
     def __init__(
