@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import rich.console
 
+import dosift
 from dosift.cli.summary import next_steps, print_summary
+from dosift.io import write_network
 
 PLAIN = rich.console.Console
 
@@ -81,3 +86,44 @@ def test_names_cannot_speak_to_the_terminal(monkeypatch: pytest.MonkeyPatch) -> 
     text = printed(monkeypatch, result, 100, terminal=False)
     assert "\x1b" not in text
     assert "[bold]1" in text
+
+
+def misfit(folder: Path) -> list[str]:
+    """Command for rows that a network without the edge which made them cannot describe."""
+    tables = {"a": [0.5, 0.5], "b": [[0.9, 0.1], [0.2, 0.8]]}
+    truth = dosift.Network.from_tables({"a": "01", "b": "01"}, {"b": "a"}, tables)
+    wrong = dosift.Network.from_tables(
+        {"a": "01", "b": "01", "c": "01"},
+        {"c": "b"},
+        {"a": [0.5, 0.5], "b": [0.55, 0.45], "c": [[0.7, 0.3], [0.4, 0.6]]},
+    )
+    write_network(wrong, folder / "wrong.bif")
+    rows = dosift.simulate(truth, dosift.Mixture({dosift.do(): 1.0}), 4000, random_state=0)
+    rows.with_columns(c="a").write_csv(folder / "rows.csv")
+    files = [str(folder / "wrong.bif"), str(folder / "rows.csv"), "-o", str(folder / "out")]
+    return [sys.executable, "-m", "dosift", "fit", *files, "--max-size", "1"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no pseudo-terminal")
+def test_what_the_rows_object_is_said_once_on_a_screen_and_on_both_streams(tmp_path: Path) -> None:
+    import pty
+
+    command = misfit(tmp_path)
+    apart = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert apart.returncode == 3
+    assert "note: " in apart.stderr
+    assert "Do not trust this fit." in apart.stdout
+    sentence = re.search(r"does not\s+describe", apart.stderr)
+    assert sentence is not None
+    outer, inner = pty.openpty()
+    process = subprocess.Popen([*command, "--force"], stdout=inner, stderr=inner)
+    os.close(inner)
+    shown = b""
+    try:
+        while part := os.read(outer, 2**16):
+            shown += part
+    except OSError:  # Linux says so when the other end is closed
+        pass
+    os.close(outer)
+    assert process.wait() == 3
+    assert len(re.findall(rb"does\s+not\s+describe", shown)) == 1

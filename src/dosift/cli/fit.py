@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -34,7 +36,7 @@ from dosift.cli.prior import (
     prior_knowledge,
 )
 from dosift.cli.summary import print_summary
-from dosift.errors import InputError
+from dosift.errors import ConvergenceWarning, InputError, MisfitWarning
 
 if TYPE_CHECKING:
     from dosift.cli.estimates import Forecast
@@ -249,7 +251,11 @@ def fit_files(
         if not path.exists():
             raise InputError("there is no such file; check the name", path=path)
     timings: dict[str, float] = {}
-    with ProgressReporter(quiet) as reporter:
+    with ProgressReporter(quiet) as reporter, warnings.catch_warnings():
+        if not quiet and sys.stdout.isatty() and sys.stderr.isatty():
+            # The summary says the same on the same screen.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            warnings.simplefilter("ignore", MisfitWarning)
         kind = settings.get("bootstrap") or "nonparametric"
         tell = Forecast(reporter, processes=settings.get("processes", 1), kind=kind)
         begin = time.perf_counter()
