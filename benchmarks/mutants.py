@@ -44,9 +44,9 @@ TESTS = {
     "likelihood": ("tests/likelihood", "tests/search"),
     "inference": ("tests/inference",),
     "checks": ("tests/checks", "tests/test_estimator.py"),
-    "data": ("tests/data", "tests/methods/test_block_fit.py"),
+    "data": ("tests/data", "tests/methods/test_block_fit.py", "tests/test_single_cell.py"),
     "methods": ("tests/methods", "tests/test_estimator.py"),
-    "pipeline.py": ("tests/methods", "tests/test_estimator.py"),
+    "pipeline.py": ("tests/test_pipeline_table.py", "tests/methods", "tests/test_estimator.py"),
 }
 CONTRACT = "tests/contract"
 #: Left out: its tests need clusters, and are no quick ones.
