@@ -47,7 +47,6 @@ from dosift.methods.prior_knowledge import PriorKnowledge
 from dosift.methods.soft import soften
 from dosift.model.network import Network, without_negligible
 from dosift.model.simulate import RandomState, as_generator
-from dosift.refusals import REFUSALS as REFUSALS  # noqa: PLC0414 - reached from here, too
 from dosift.refusals import refuse
 from dosift.search.constraints import Constraints
 from dosift.search.filling import filled_in
