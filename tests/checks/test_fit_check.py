@@ -45,6 +45,25 @@ def test_the_p_value_is_that_of_the_contingency_table() -> None:
         assert found == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize("many_states", [False, True])
+def test_rows_that_lack_a_value_are_not_counted(
+    many_states: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if many_states:  # cells are then found by sorting
+        monkeypatch.setattr("dosift.checks.fit_check._SMALL_TABLE", 0)
+    network = random_network(3, random_state=2)
+    rng = np.random.default_rng(2)
+    rows = rng.integers(-1, 3, size=(20, 3))
+    sizes, counts = network.cardinalities, rng.integers(1, 9, size=20).astype(float)
+    cells, found = joint_counts(network, (2, 0), collapse(rows, sizes, counts))
+    expected = np.zeros(9)
+    for row, count in zip(rows, counts, strict=True):
+        if row[2] >= 0 and row[0] >= 0:
+            expected[3 * row[2] + row[0]] += count
+    assert cells.tolist() == np.flatnonzero(expected).tolist()
+    assert found.tolist() == expected[cells].tolist()
+
+
 def test_p_values_are_uniform_where_the_model_holds() -> None:
     rng = np.random.default_rng(1)
     shares = np.array([0.4, 0.3, 0.2, 0.0999, 0.0001])
