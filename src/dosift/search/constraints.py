@@ -54,6 +54,7 @@ class Constraints:
     --------
     Two variables with two states, of which the second cannot be set to 1:
 
+    >>> from dataclasses import replace
     >>> free = Constraints.none(np.array([2, 2]))
     >>> one = replace(free, allowed=np.array([[True, True], [True, False]]))
     >>> one.permits(np.array([[-1, -1], [0, 0], [0, 1]]))
