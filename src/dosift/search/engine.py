@@ -200,6 +200,23 @@ class TargetSearch:
         best = sorted(reached.values(), key=lambda fit: -fit.score)[:_FOLLOWED]
         return max((self._improve(prepared, fit) for fit in best), key=lambda end: end[1].score)
 
+    def begun(self) -> tuple[PreparedSearch, Fit]:
+        """Screen and split only, on a sample where rows are many: a rough mixture to begin with."""
+        prepared = self._prepare(self._screened())
+        if prepared.problem.factors.n_configurations > _THIN_FROM:
+            few = systematic_sample(self.configurations, _THIN_ROWS)
+            variables = tuple(int(i) for i in prepared.variables)
+            prepared = prepare(self.network, few, variables, self.constraints)
+        return prepared, self._split(prepared)
+
+    def improved(self, targets: Ints, weights: Floats, rounds: int) -> tuple[PreparedSearch, Fit]:
+        """Bring into a mixture what the likelihood clearly asks for, in a few rounds."""
+        free = np.isnan(self.constraints.fixed(targets))
+        prepared = self.around(targets)
+        fit = prepared.problem.fit(prepared.from_network(targets[free]), weights[free])
+        improver = Improver(prepared.problem, self.max_size)
+        return prepared, improver.run(fit, quickly=True, rounds=rounds)
+
     def _resampled(self, prepared: PreparedSearch, seed: int) -> Fit:
         """Split on rows with random weights (the Bayesian bootstrap), for another start."""
         counts = prepared.problem.counts

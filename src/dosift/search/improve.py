@@ -74,7 +74,7 @@ class Improver:
         else:
             self.pricer = NeighbourPricer(problem, max_size)
 
-    def run(self, fit: Fit, quickly: bool = False) -> Fit:
+    def run(self, fit: Fit, quickly: bool = False, rounds: int = _MAX_ROUNDS) -> Fit:
         """Improve a mixture.
 
         Parameters
@@ -83,13 +83,15 @@ class Improver:
             Where to start.
         quickly : bool
             Whether to do only what the likelihood clearly asks for, whatever the number of rows.
+        rounds : int
+            Moves that are made at most.
 
         Returns
         -------
         Fit
         """
         fit = prune(self.problem, fit)
-        for _ in range(_MAX_ROUNDS):
+        for _ in range(rounds):
             better = self._near(fit, _EAGER) or self._far(fit, _EAGER) or self._merge(fit)
             if better is None and not quickly:
                 better = self._extend(fit)

@@ -1,0 +1,1 @@
+"""Graphs that control and mixture rows ask for."""

@@ -1,0 +1,246 @@
+"""The search over graphs: edges are added, removed and reversed while the score rises.
+
+Structural EM (Friedman 1998) ranks all edits of one edge by a quick gain; the best few are fitted
+from the mixture at hand. Where none of them helps, the graph is fitted from scratch once, then
+reversals and equivalent graphs are tried, which flip several edges at once. In the end the best
+few graphs are fitted in full, by the same search as any other network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.graphs.dag import EdgeConstraints, Edit, Parents, edits, equivalent, together
+from dosift.graphs.fits import GraphFit, GraphFitter
+from dosift.search.engine import find_targets
+from dosift.search.result import SearchResult
+
+Floats = NDArray[np.float64]
+Progress = Callable[[str, int, "int | None"], None]
+
+#: Rise of the score (nats) that counts as one.
+_LEAST_RISE = 0.1
+#: Edits that are fitted in each round, and reversals and equivalent graphs where none of those
+#: helps.
+_FITTED, _REVERSALS, _EQUIVALENT = 4, 10, 24
+#: Edits of which the quick gain promises this much (nats) are also tried all together.
+_CLEAR = 10.0
+#: Graphs within so many nats of the best that are fitted in full, and how many.
+_NEAR, _IN_FULL = 25.0, 3
+#: Quick gain (nats) from which a neighbour of the best graph is fitted in full, how many in each
+#: round, and rounds.
+_LEAST_PROMISE, _PROMISING, _ROUNDS = -15.0, 3, 3
+
+
+@dataclass(frozen=True)
+class GraphScore:
+    """A graph, and what it is worth.
+
+    Attributes
+    ----------
+    graph : Parents
+    score : float
+        Joint penalised log-likelihood, in nats.
+    """
+
+    graph: Parents
+    score: float
+
+
+class GraphClimber:
+    """Looks for the graph with the highest score.
+
+    Parameters
+    ----------
+    fitter : GraphFitter
+    constraints : EdgeConstraints
+    tell : callable
+        Called with a stage's name, the steps done and the steps in all.
+    """
+
+    def __init__(
+        self, fitter: GraphFitter, constraints: EdgeConstraints, tell: Progress
+    ) -> None:
+        self.fitter = fitter
+        self.constraints = constraints
+        self._tell = tell
+        self._best: dict[Parents, GraphFit] = {}
+        self._cold: set[Parents] = set()
+        self._warm: dict[tuple[Parents, Parents], float] = {}
+        self._full: dict[Parents, SearchResult] = {}
+
+    @property
+    def visited(self) -> list[GraphScore]:
+        """All graphs that were fitted, the best first."""
+        found = [GraphScore(graph, fit.score) for graph, fit in self._best.items()]
+        return sorted(found, key=lambda one: (-one.score, one.graph))
+
+    def fit_of(self, graph: Parents) -> GraphFit:
+        """Return the best fit of a graph that was visited."""
+        return self._best[graph]
+
+    def climb(self, start: Parents) -> GraphFit:
+        """Raise the score from a graph until nothing that is tried raises it.
+
+        Parameters
+        ----------
+        start : Parents
+
+        Returns
+        -------
+        GraphFit
+        """
+        now = self.by_splitting(start)
+        while True:
+            self._tell("repairing the graph", len(self._best), None)
+            better = self._step(now)
+            if better is None:
+                return now
+            now = better
+
+    def _step(self, now: GraphFit) -> GraphFit | None:
+        ranked = self.ranked(now)
+        some = [edit.graph for edit, _ in ranked]
+        rest = [edit.graph for edit, _ in ranked[_FITTED:] if edit.kind == "reverse"]
+        clear = [edit for edit, gain in ranked if gain > _CLEAR]
+
+        def warm(graph: Parents) -> GraphFit:
+            return self.from_neighbour(graph, now)
+
+        return (
+            self._better(now, self._first(now, clear), warm)
+            or self._better(now, some[:_FITTED], warm)
+            or self._better(now, [now.graph], self.by_splitting)
+            or self._better(now, rest[:_REVERSALS], warm)
+            or self._better(now, equivalent(now.graph, self.constraints, _EQUIVALENT), warm)
+            or self._better(now, some[:2], self.by_splitting)
+        )
+
+    def _first(self, now: GraphFit, clear: list[Edit]) -> list[Parents]:
+        """Make several clear edits at once, where families do not meet."""
+        graph = together(now.graph, clear, self.constraints)
+        differing = sum(a != b for a, b in zip(graph, now.graph, strict=True))
+        return [graph] if differing > 2 else []
+
+    def ranked(self, fit: GraphFit) -> list[tuple[Edit, float]]:
+        """All edits with their quick gains, the most promising first."""
+        some = edits(fit.graph, self.constraints)
+        gains = self.fitter.quick_gains(fit, some)
+        return [(some[k], float(gains[k])) for k in np.argsort(-gains, kind="stable")]
+
+    def _better(
+        self, now: GraphFit, graphs: Iterable[Parents], how: Callable[[Parents], GraphFit]
+    ) -> GraphFit | None:
+        best = now
+        for graph in graphs:
+            trial = how(graph)
+            if trial.score > best.score:
+                best = trial
+        return best if best.score > now.score + _LEAST_RISE else None
+
+    def by_splitting(self, graph: Parents) -> GraphFit:
+        """Fit a graph from one splitting of the rows, once."""
+        if graph not in self._cold:
+            self._cold.add(graph)
+            self._keep(self.fitter.cold(graph))
+        return self._best[graph]
+
+    def from_neighbour(self, graph: Parents, near: GraphFit) -> GraphFit:
+        """Fit a graph from another's mixture, unless that was done from one as good."""
+        key = (graph, near.graph)
+        if self._warm.get(key, -np.inf) < near.score:
+            self._warm[key] = near.score
+            self._keep(self.fitter.warm(graph, near))
+        return self._best[graph]
+
+    def _keep(self, fit: GraphFit) -> None:
+        known = self._best.get(fit.graph)
+        if known is None or fit.score > known.score:
+            self._best[fit.graph] = fit
+
+    # In full.
+
+    def in_full(self, graph: Parents) -> GraphFit:
+        """Fit a graph in full, once."""
+        if graph not in self._full:
+            fitter = self.fitter
+            network = fitter.families.network(graph)
+            found = find_targets(
+                network,
+                fitter.families.rows,
+                max_size=fitter.max_size,
+                constraints=fitter.constraints,
+                look_around=False,
+            )
+            self._full[graph] = found
+            taught = fitter.of_network(found.network)
+            self._keep(fitter.between(graph, found.targets, found.weights, taught))
+        return self._best[graph]
+
+    def finished(self) -> GraphFit:
+        """Fit the best few graphs in full, and their most promising neighbours; return the best."""
+        best: GraphFit | None = None
+        for done in range(_ROUNDS):
+            self._tell("fitting the best graphs", done, _ROUNDS)
+            leading = self.visited
+            near = [g.graph for g in leading if g.score > leading[0].score - _NEAR][:_IN_FULL]
+            best = max((self.in_full(graph) for graph in near), key=lambda fit: fit.score)
+            before = best.score
+            for edit, gain in self.ranked(best)[:_PROMISING]:
+                if gain > _LEAST_PROMISE and edit.graph not in self._full:
+                    trial = self.in_full(edit.graph)
+                    best = trial if trial.score > best.score else best
+            if best.score <= before + _LEAST_RISE:
+                break
+        assert best is not None
+        return best
+
+
+def from_control_rows(
+    fitter: GraphFitter, constraints: EdgeConstraints, start: Parents, patience: int = 15
+) -> Parents:
+    """Guess a graph from control rows alone: hill climbing by BIC that passes through valleys.
+
+    Parameters
+    ----------
+    fitter : GraphFitter
+    constraints : EdgeConstraints
+    start : Parents
+        Where to begin, such as the edges that are required.
+    patience : int
+        Steps without a new best graph after which it ends.
+
+    Returns
+    -------
+    Parents
+    """
+    families = fitter.families
+    known: dict[tuple[int, tuple[int, ...]], float] = {}
+
+    def worth(i: int, own: tuple[int, ...]) -> float:
+        if (i, own) not in known:
+            known[i, own] = families.control_score(i, own)
+        return known[i, own]
+
+    now = best = start
+    value = highest = 0.0
+    seen, waited = {start}, 0
+    while waited < patience:
+        found = []
+        for edit in edits(now, constraints):
+            if edit.graph not in seen:
+                rise = sum(worth(i, edit.graph[i]) - worth(i, now[i]) for i in edit.changed)
+                found.append((rise, edit.graph))
+        if not found:
+            break
+        rise, now = max(found)
+        value += rise
+        seen.add(now)
+        waited += 1
+        if value > highest + 1e-9:
+            best, highest, waited = now, value, 0
+    return best

@@ -1,0 +1,208 @@
+"""How well control and mixture rows fit each variable with any parents.
+
+A *family* is a variable with some parents. The search over graphs asks three things of one: the
+mechanism that control rows ask for, together with mixture rows as far as these are thought to have
+left the variable alone; its density at each mixture row; and the log-likelihood of the control
+rows. Families are remembered by cells, so that an edit of one edge costs one counting pass.
+
+What is asked is a protocol, :class:`Families`; conditional probability tables are the one
+implementation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.data.configurations import Configurations
+from dosift.graphs.dag import Parents
+from dosift.learning.tables import learn_from_counts
+from dosift.model.network import ControlCounts, ControlRows, Network
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.integer]
+
+#: Families whose cells are remembered, in bytes; beyond that they are counted again.
+_MOST_BYTES = 2**28
+#: Least probability of a cell, so that logarithms stay finite without a prior.
+_TINY = 1e-300
+
+
+@dataclass(frozen=True)
+class Family:
+    """The mechanism of one variable, as rows taught it.
+
+    Attributes
+    ----------
+    table : ndarray, shape (n_parent_configurations, n_states)
+    log_density : ndarray, shape (n_rows,)
+        Of the variable at each distinct mixture row.
+    control : float
+        Log-likelihood of the control rows, with the prior's, in nats.
+    n_free : int
+        Number of free parameters.
+    """
+
+    table: Floats
+    log_density: Floats
+    control: float
+    n_free: int
+
+
+class Families(Protocol):
+    """What the search over graphs asks of rows."""
+
+    @property
+    def rows(self) -> Configurations:
+        """The distinct mixture rows."""
+
+    @property
+    def n_variables(self) -> int:
+        """Number of variables."""
+
+    @property
+    def n_rows(self) -> float:
+        """Control and mixture rows together."""
+
+    def n_free(self, i: int, parents: tuple[int, ...]) -> int:
+        """Number of free parameters of a family."""
+
+    def learned(self, i: int, parents: tuple[int, ...], alone: Floats | None = None) -> Family:
+        """Learn a family from control rows, and from mixture rows with given weights.
+
+        Parameters
+        ----------
+        i : int
+        parents : tuple of int
+        alone : ndarray, shape (n_rows,), optional
+            Number of the rows of each kind that left the variable alone.
+        """
+
+    def given(self, i: int, parents: tuple[int, ...], table: Floats) -> Family:
+        """Return a family whose table is known."""
+
+    def control_score(self, i: int, parents: tuple[int, ...]) -> float:
+        """Score a family by control rows alone: their log-likelihood less BIC's cost, in nats."""
+
+    def network(self, graph: Parents, learned: tuple[Family, ...] | None = None) -> Network:
+        """Return the network with a graph, learned from control rows.
+
+        Parameters
+        ----------
+        graph : Parents
+        learned : tuple of Family, optional
+            Whose mechanisms it has instead.
+        """
+
+
+class TableFamilies:
+    """Families of discrete variables: conditional probability tables.
+
+    Parameters
+    ----------
+    network : Network
+        Learned; it remembers its control rows. Its graph is not looked at.
+    rows : Configurations
+        Mixture rows, complete.
+    """
+
+    def __init__(self, network: Network, rows: Configurations) -> None:
+        assert network.control is not None
+        assert network.control.rows is not None
+        self.rows = rows
+        self._like = network
+        self._control: ControlRows = network.control.rows
+        self._prior = network.control.prior
+        self._sizes = network.cardinalities
+        self._cells: dict[tuple[int, tuple[int, ...]], tuple[Ints, Floats]] = {}
+        self._bytes = 0
+        self._n_control = float(network.control.n_rows)
+
+    @property
+    def n_variables(self) -> int:
+        """Number of variables."""
+        return self._like.n_variables
+
+    @property
+    def n_rows(self) -> float:
+        """Control and mixture rows together."""
+        return self._n_control + self.rows.total
+
+    def n_free(self, i: int, parents: tuple[int, ...]) -> int:
+        """Free entries of a table."""
+        return int(np.prod(self._sizes[list(parents)])) * int(self._sizes[i] - 1)
+
+    def learned(self, i: int, parents: tuple[int, ...], alone: Floats | None = None) -> Family:
+        """Learn a table; see :meth:`Families.learned`."""
+        cells, control = self._counted(i, parents)
+        counts = control + self._prior
+        if alone is not None:
+            counted = np.bincount(cells, weights=alone, minlength=control.size)
+            counts = counts + counted.reshape(control.shape)
+        return self.given(
+            i, parents, counts / np.maximum(counts.sum(axis=1, keepdims=True), _TINY)
+        )
+
+    def given(self, i: int, parents: tuple[int, ...], table: Floats) -> Family:
+        """Return a family whose table is known."""
+        cells, control = self._counted(i, parents)
+        logs = np.log(np.maximum(table, _TINY))
+        weight = control + self._prior
+        # The prior's density at a uniform table is left out, or large tables would pay for it.
+        k = table.shape[1]
+        of_control = float((weight * logs).sum()) + self._prior * table.size * float(np.log(k))
+        return Family(table, logs.ravel()[cells], of_control, table.shape[0] * (k - 1))
+
+    def control_score(self, i: int, parents: tuple[int, ...]) -> float:
+        """Score a family by control rows alone; see :meth:`Families.control_score`."""
+        _, counts = self._counted(i, parents)
+        totals = counts.sum(axis=1, keepdims=True)
+        used = counts > 0
+        share = np.divide(counts, totals, out=np.ones_like(counts), where=used)
+        cost = 0.5 * np.log(max(self._n_control, 2.0)) * self.n_free(i, parents)
+        return float(counts[used] @ np.log(share[used])) - float(cost)
+
+    def network(self, graph: Parents, learned: tuple[Family, ...] | None = None) -> Network:
+        """Return a network; see :meth:`Families.network`."""
+        control = self._like.control
+        assert control is not None
+        counts = tuple(self._counted(i, row)[1] for i, row in enumerate(graph))
+        remembered = ControlCounts(
+            counts, control.prior, control.n_rows, control.fixed_states, control.rows
+        )
+        out = learn_from_counts(self._like.variables, graph, remembered)
+        return out if learned is None else out.with_tables([one.table for one in learned])
+
+    def _counted(self, i: int, parents: tuple[int, ...]) -> tuple[Ints, Floats]:
+        """Cell of each mixture row in a family's table, and the control rows in each cell."""
+        key = (i, parents)
+        if key in self._cells:
+            return self._cells[key]
+        columns = (*parents, i)
+        sizes = self._sizes[list(columns)]
+        size = int(np.prod(sizes))
+        cells = _cells(self.rows.codes, columns, sizes)
+        own, counts = self._control.values, self._control.counts
+        if self._control.targets is not None:
+            alone = self._control.targets[:, i] < 0
+            own, counts = own[alone], counts[alone]
+        control = np.bincount(_cells(own, columns, sizes), weights=counts, minlength=size)
+        found = cells.astype(np.int32), control.reshape(-1, int(self._sizes[i]))
+        if self._bytes > _MOST_BYTES:
+            self._cells.clear()
+            self._bytes = 0
+        self._cells[key] = found
+        self._bytes += found[0].nbytes
+        return found
+
+
+def _cells(values: Ints, columns: tuple[int, ...], sizes: Ints) -> Ints:
+    """Number the cells of a table in mixed radix, the last column fastest."""
+    out = np.zeros(len(values), dtype=np.int64)
+    for j, size in zip(columns, sizes, strict=True):
+        out *= int(size)
+        out += values[:, j]
+    return out
