@@ -27,6 +27,9 @@ EXACT_SUM = 1e-12
 #: the squares of their likelihood ratios are out of the range of double precision.
 NEGLIGIBLE = 1e-50
 
+#: Distinct control rows times variables up to which a learned network remembers the rows; 256 MiB.
+MOST_CONTROL_VALUES = 2**27
+
 
 def normalise_rows(table: NDArray[np.float64]) -> NDArray[np.float64]:
     """Divide the rows whose sum is not one in double precision by their sum.
@@ -62,6 +65,26 @@ class Variable:
 
 
 @dataclass(frozen=True)
+class ControlRows:
+    """The distinct control rows of a learned network, from which any family can be counted.
+
+    Attributes
+    ----------
+    values : ndarray of int16 or int32, shape (n_distinct, n_variables)
+        State codes in the network's order of variables.
+    counts : ndarray of float64, shape (n_distinct,)
+        How often each row occurs, or its total weight; all positive.
+    targets : ndarray of int16, shape (n_distinct, n_variables), or None
+        What was done to each row: the position of the state that a variable was set to, -1 where it
+        was left alone. None where all variables of all rows were left alone.
+    """
+
+    values: NDArray[np.integer]
+    counts: NDArray[np.float64]
+    targets: NDArray[np.int16] | None = None
+
+
+@dataclass(frozen=True)
 class ControlCounts:
     """What a learned network remembers of the control rows it was learned from.
 
@@ -77,12 +100,16 @@ class ControlCounts:
     fixed_states : frozenset of str
         Variables whose states were given; of the others, rows to be explained may show states
         that no control row shows.
+    rows : ControlRows or None
+        The rows themselves, for families that the graph does not have. None where they have more
+        than ``MOST_CONTROL_VALUES`` values, or are not known.
     """
 
     counts: tuple[NDArray[np.float64], ...]
     prior: float
     n_rows: float
     fixed_states: frozenset[str] = frozenset()
+    rows: ControlRows | None = None
 
 
 class Network:
