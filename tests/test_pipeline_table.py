@@ -35,8 +35,10 @@ def test_each_row_is_refused_with_its_reason_and_nothing_else_is() -> None:
                 assert "cannot be combined" in str(caught.value)
             else:
                 refuse(set(some))
-    refuse(set(FEATURES) - {"moments", "em", "brute-force", "rows in blocks"})
-    refuse(set(FEATURES) - {"moments", "em", "brute-force", *AGAIN, "sample weights"})
+    likelihood = set(FEATURES) - {"moments", "em", "brute-force"}
+    for graph in ("changed mechanisms", "repaired graph"):
+        refuse(likelihood - {graph, "rows in blocks"})
+        refuse(likelihood - {graph, *AGAIN, "sample weights"})
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +65,7 @@ def with_feature(name: str, rows: np.ndarray) -> tuple[dict[str, Any], dict[str,
         "labels": ({}, {"labels": labels}, rows),
         "stochastic interventions": ({"interventions": "stochastic"}, {}, rows),
         "changed mechanisms": ({"interventions": "any"}, {}, rows),
+        "repaired graph": ({"edges": "repair"}, {}, rows),
         "missing values": ({}, {}, holes),
         "sample weights": ({}, {"sample_weight": np.ones(len(rows))}, rows),
         "prior knowledge": (knowing(required=[dosift.do(V1="1")]), {}, rows),

@@ -7,9 +7,10 @@ and :mod:`dosift.results` makes the tables.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -24,12 +25,19 @@ from dosift.data.blocks import MemoryBlocks
 from dosift.data.load import checked_weight, load
 from dosift.errors import ConvergenceWarning, InputError, MisfitWarning, MissingValuesWarning
 from dosift.inference import Posterior
+from dosift.learning.edge_knowledge import MOST_PARENTS, EdgeKnowledge
+from dosift.learning.learn import learn_network
 from dosift.learning.states import with_new_states
 from dosift.likelihood.assignment import Assignment
 from dosift.likelihood.weights import DEFAULT_GAP
 from dosift.methods import DEFAULT_EPSILON
 from dosift.methods.labels import Labels
-from dosift.methods.parameters import check_parameters, checked_network
+from dosift.methods.parameters import (
+    check_parameters,
+    checked_network,
+    edges_asked,
+    starting_network,
+)
 from dosift.methods.prior_knowledge import PriorKnowledge
 from dosift.model import Mixture, Target
 from dosift.model.network import Network
@@ -52,8 +60,8 @@ class InterventionMixture(Conventions):
 
     Parameters
     ----------
-    network : Network
-        The undisturbed causal Bayesian network.
+    network : Network, optional
+        The undisturbed causal Bayesian network. Without it, `fit` learns one from control rows.
     method : {"likelihood", "moments", "em", "brute-force"}, default="likelihood"
         How targets and weights are estimated. ``"likelihood"`` is penalised maximum likelihood
         with a search for the targets; ``"moments"`` the finite-sample algorithm of Kumar and
@@ -86,6 +94,23 @@ class InterventionMixture(Conventions):
     random_state : int, Generator or None, default=0
         Seed of the draws behind intervals, probabilities and the fit check. Targets and weights
         involve no chance.
+    edges : {"fixed", "repair", "learn"}, default="fixed"
+        What control rows and rows together may do to the graph. ``"fixed"``: nothing, it is only
+        checked. ``"repair"``: they may add, remove and reverse edges. ``"learn"``: the graph is
+        not known, and that of `network` says nothing; so it is whenever `fit` is given control
+        rows without a graph, whatever is said here. The last two are for ``"likelihood"``.
+    required_edges, forbidden_edges : graph or None, default=None
+        Edges (parent, child) that the graph has, or has not: files, pairs, or whatever else
+        :func:`~dosift.learn_network` takes for a graph. Forbidden ones may have cycles.
+    tiers : sequence of sequence of str or None, default=None
+        Groups of variables, causes first: no edge leads from a later group to an earlier one.
+        Variables in none are free.
+    max_parents : int or None, default=4
+        Parents up to which a variable may get more; None for no limit. A graph that is given may
+        have more.
+    control_rows : float or None, default=None
+        For a network that is known: how many control rows its tables are worth (the equivalent
+        sample size). Rows may then teach its tables, and its graph can be checked and repaired.
 
     Attributes
     ----------
@@ -212,6 +237,12 @@ class InterventionMixture(Conventions):
         interventions: str = "hard",
         level: float = 0.95,
         random_state: RandomState = 0,
+        edges: str = "fixed",
+        required_edges: Any = None,
+        forbidden_edges: Any = None,
+        tiers: Sequence[Sequence[str]] | None = None,
+        max_parents: int | None = MOST_PARENTS,
+        control_rows: float | None = None,
     ) -> None:
         self.network = network
         self.method = method
@@ -224,6 +255,12 @@ class InterventionMixture(Conventions):
         self.interventions = interventions
         self.level = level
         self.random_state = random_state
+        self.edges = edges
+        self.required_edges = required_edges
+        self.forbidden_edges = forbidden_edges
+        self.tiers = tiers
+        self.max_parents = max_parents
+        self.control_rows = control_rows
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "mixture_")
@@ -239,6 +276,10 @@ class InterventionMixture(Conventions):
         batch: Any = None,
         labels: Any = None,
         random_labels: bool = False,
+        control: Any = None,
+        graph: Any = None,
+        edges: str | None = None,
+        states: Mapping[str, Sequence[Any]] | str | Path | None = None,
         progress: Progress | None = None,
     ) -> Self:
         """Find the interventions and their weights.
@@ -265,6 +306,17 @@ class InterventionMixture(Conventions):
         random_labels : bool, default=False
             Whether the labelled rows are a random sample of all rows, and so tell about the
             weights as well. By default the weights are those of the rows without a label.
+        control : dataframe, mapping of columns, str or Path, optional
+            Rows without any intervention, from which the network is learned: see
+            :func:`~dosift.learn_network`. Instead of a network.
+        graph : graph, optional
+            The graph of that network, as :func:`~dosift.learn_network` takes it. Without it, every
+            column of the control rows is a variable, but for those named as batch or labels, and
+            the graph is learned from control rows and rows together.
+        edges : {"fixed", "repair", "learn"}, optional
+            What may become of the graph; goes before that of the constructor.
+        states : mapping of str to sequence, str or Path, optional
+            States of that network, as :func:`~dosift.learn_network` takes them.
         progress : callable, optional
             Called with a stage's name, the steps done, and the steps in all (or None).
 
@@ -277,10 +329,13 @@ class InterventionMixture(Conventions):
         InputError
             If an argument or the rows are not what the network needs.
         """
-        network = checked_network(self.network)
-        check_parameters(self.get_params())
+        edges = edges_asked(self.edges, edges, control is not None, graph is not None)
+        check_parameters({**self.get_params(), "edges": edges})
         if not isinstance(random_labels, bool | np.bool_):
             raise InputError(f"random_labels is {random_labels!r}; give True or False")
+        known = EdgeKnowledge.of(
+            self.required_edges, self.forbidden_edges, self.tiers, self.max_parents
+        )
         recipe = Recipe(
             method=self.method,
             max_size=self.max_size,
@@ -292,13 +347,35 @@ class InterventionMixture(Conventions):
             interventions=self.interventions,
             random_labels=bool(random_labels),
             random_state=self.random_state,
+            edges=edges,
+            edge_knowledge=known,
         )
+        beside = [name for name in (batch, labels) if isinstance(name, str)]
+        network = self._network(control, graph, states, beside)
+        network = starting_network(network, edges, known, self.control_rows)
         encode = partial(load, rows, batch=batch, labels=labels, sample_weight=sample_weight)
         network, loaded = with_new_states(network, rows, encode)
         with closing(loaded):
             self._store(fit(recipe, network, loaded, progress))
         self._warn()
         return self
+
+    def _network(self, control: Any, graph: Any, states: Any, beside: Sequence[str]) -> Network:
+        """Return the network that was given, or learn it from control rows."""
+        if control is None:
+            if states is not None:
+                raise InputError(
+                    "states are those of a network that is learned, and there are no control rows; "
+                    "give control= too, or leave states out"
+                )
+            return checked_network(self.network)
+        if self.network is not None:
+            raise InputError(
+                "a network is given, and control rows to learn one from; leave out the network, "
+                "or control= and graph="
+            )
+        edges = [] if graph is None else graph
+        return learn_network(edges, control, states=states, ignore=beside)
 
     def _store(self, fitted: Fitted) -> None:
         """Set the attributes that a fit has."""

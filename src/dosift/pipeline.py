@@ -35,6 +35,7 @@ from dosift.inference.rate_tests import (
     pairs_of,
     rates_of_families,
 )
+from dosift.learning.edge_knowledge import EdgeKnowledge
 from dosift.likelihood.assignment import Assignment, judge
 from dosift.likelihood.columns import RowLikelihoods, is_plain
 from dosift.likelihood.evidence import Evidence
@@ -76,6 +77,11 @@ class Recipe:
         Whether labelled rows are a random sample of all rows, and so tell about the weights.
     random_state : int, Generator or None
         Seed of the draws behind intervals, probabilities and checks.
+    edges : {"fixed", "repair", "learn"}
+        What rows may do to the graph of the network: nothing; add, remove and reverse edges; or
+        make it, where it is not known.
+    edge_knowledge : EdgeKnowledge or None
+        What is known of edges, which holds whatever rows may do.
 
     Notes
     -----
@@ -92,6 +98,8 @@ class Recipe:
     interventions: str = "hard"
     random_labels: bool = False
     random_state: RandomState = 0
+    edges: str = "fixed"
+    edge_knowledge: EdgeKnowledge | None = None
 
     def options(self, network: Network, known: PriorKnowledge | None) -> Options:
         """Return what the method is told."""

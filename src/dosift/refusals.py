@@ -53,6 +53,22 @@ REFUSALS: tuple[Refusal, ...] = (
     *_only_likelihood("labels"),
     *_only_likelihood("stochastic interventions"),
     *_only_likelihood("changed mechanisms"),
+    *(
+        Refusal(
+            method,
+            "repaired graph",
+            f"method {method!r} takes the graph as given: rows change it by their likelihood; use "
+            "method 'likelihood', or give a graph and keep its edges fixed",
+        )
+        for method in ("moments", "em", "brute-force")
+    ),
+    Refusal(
+        "changed mechanisms",
+        "repaired graph",
+        "a table that is freed and an edge that is missing explain the same rows; repair the graph "
+        "with hard or stochastic interventions first, then look for changed mechanisms in that "
+        "graph with the edges fixed",
+    ),
     Refusal(
         "moments",
         "prior knowledge",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from dosift.errors import InputError
 from dosift.io import from_pgmpy, from_pyagrum, read_network, to_pgmpy
 from dosift.io.bif import read_bif
-from dosift.io.graph import read_graph
+from dosift.io.graph import read_edges, read_graph
 from dosift.model import Network
 
 
@@ -141,6 +142,53 @@ def test_columns_of_a_table_of_edges_may_stand_in_any_order_but_need_their_names
 def test_bad_pairs(source: object) -> None:
     with pytest.raises(InputError):
         read_graph(source)
+
+
+def test_a_cycle_is_named_along_its_edges(tmp_path: Path) -> None:
+    edges = [("a", "b"), ("b", "c"), ("c", "a")]
+    with pytest.raises(InputError) as caught:
+        read_graph(edges)
+    shown = re.search(r"cycle: (.*);", str(caught.value))
+    assert shown is not None
+    assert set(itertools.pairwise(shown[1].split(" -> "))) == set(edges)
+    with pytest.raises(InputError) as caught:
+        Network.from_tables(
+            {name: ["0"] for name in "abc"},
+            {"b": ["a"], "c": ["b"], "a": ["c"]},
+            {name: [[1.0]] for name in "abc"},
+        )
+    shown = re.search(r"cycle: (.*);", str(caught.value))
+    assert shown is not None
+    assert set(itertools.pairwise(shown[1].split(" -> "))) == set(edges)
+
+
+@pytest.mark.parametrize("form", ["pairs", "csv", "dot", "frame", "networkx"])
+def test_edges_that_are_no_graph_together(form: str, tmp_path: Path) -> None:
+    edges = (("a", "b"), ("b", "a"), ("b", "c"))
+    source: object = list(edges)
+    if form == "csv":
+        source = tmp_path / "e.csv"
+        source.write_text("from,to\na,b\nb,a\nb,c\n,d\n")
+    elif form == "dot":
+        source = tmp_path / "e.dot"
+        source.write_text("digraph { a -> b -> a; b -> c; d }")
+    elif form == "frame":
+        source = pl.DataFrame(list(edges), schema=["parent", "child"], orient="row")
+    elif form == "networkx":
+        source = pytest.importorskip("networkx").DiGraph(list(edges))
+    assert set(read_edges(source)) == set(edges)
+    with pytest.raises(InputError, match="cycle"):
+        read_graph(source)
+
+
+def test_an_edge_has_two_ends(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="'a' to itself"):
+        read_edges([("b", "a"), ("a", "a")])
+    with pytest.raises(InputError, match="twice"):
+        read_edges([("b", "a"), ("b", "a")])
+    (tmp_path / "e.dot").write_text("digraph { a -> a }")
+    with pytest.raises(InputError, match=r"e\.dot: .*to itself"):
+        read_edges(tmp_path / "e.dot")
 
 
 @pytest.mark.parametrize(

@@ -239,8 +239,15 @@ def check_columns(columns: Sequence[str], network: Network, path: str | Path | N
             path=path,
         )
     unknown = [name for name in columns if name not in network.positions]
+    without_graph = ""
+    if network.control is not None and not network.edges:
+        without_graph = (
+            " (where there is no graph, every column of the control rows is a variable: drop it "
+            "there, or give a graph that leaves it out)"
+        )
     raise InputError(
-        f"column {missing[0]!r} is missing{others}; every variable of the network needs a column. "
+        f"column {missing[0]!r} is missing{others}; every variable of the network needs a column"
+        f"{without_graph}. "
         f"The columns are: {_listed(columns, 12) or 'none'}{_hint(missing[0], unknown)}",
         path=path,
     )

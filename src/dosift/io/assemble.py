@@ -200,7 +200,7 @@ def assemble(
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as cycle:
-        path = list(reversed(cycle.args[1]))
+        path = cycle.args[1]
         listed = " -> ".join(path if len(path) <= 12 else [*path[:11], "...", path[-1]])
         raise defined(
             f"the parents form a cycle: {listed}; a causal graph has none", path[-1]

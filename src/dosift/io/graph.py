@@ -78,8 +78,50 @@ def read_graph(source: Any) -> Graph:
     >>> read_graph([("smoke", "lung"), ("smoke", "cough")]).nodes
     ('smoke', 'lung', 'cough')
     """
+    graph = _read(source)
+    cycle = cycle_in_words(graph.edges)
+    if cycle is not None:
+        path = source if isinstance(source, (str, Path)) else None
+        raise InputError(f"the graph has a cycle: {cycle}; a causal graph has none", path=path)
+    return graph
+
+
+def read_edges(source: Any) -> tuple[tuple[str, str], ...]:
+    """Read a list of edges that need not be a graph together, such as forbidden ones.
+
+    Parameters
+    ----------
+    source : as in :func:`read_graph`
+        Cycles, and both directions of an edge, are let through. Variables without edges say
+        nothing.
+
+    Returns
+    -------
+    tuple of (str, str)
+        (parent, child), in the order in which they appear.
+
+    Raises
+    ------
+    InputError, MissingDependencyError
+        As for :func:`read_graph`, or if an edge leads from a variable to itself.
+
+    Examples
+    --------
+    >>> read_edges([("smoke", "lung"), ("lung", "smoke")])
+    (('smoke', 'lung'), ('lung', 'smoke'))
+    """
+    edges = _read(source).edges
+    loop = next((parent for parent, child in edges if parent == child), None)
+    if loop is not None:
+        path = source if isinstance(source, (str, Path)) else None
+        raise InputError(f"an edge leads from {loop!r} to itself; take it out", path=path)
+    return edges
+
+
+def _read(source: Any) -> Graph:
+    """Read variables and edges, which may have cycles."""
     if isinstance(source, Graph):
-        return _checked(source.nodes, source.edges, None)
+        return _put_together(source.nodes, source.edges, None)
     if isinstance(source, (str, Path)):
         return _read_file(source)
     if hasattr(source, "is_directed") and hasattr(source, "edges"):
@@ -95,7 +137,7 @@ def _read_file(path: str | Path) -> Graph:
     if name.endswith((".csv", ".tsv")):
         return _parse_edge_list(decode(data, path), path)
     if name.endswith((".dot", ".gv")):
-        return _checked(*parse_dot(decode(data, path), path), path)
+        return _put_together(*parse_dot(decode(data, path), path), path)
     if name.endswith(".graphml"):
         return _parse_graphml(data, path)
     raise InputError(
@@ -105,10 +147,10 @@ def _read_file(path: str | Path) -> Graph:
     )
 
 
-def _checked(
+def _put_together(
     nodes: Iterable[str], edges: Iterable[tuple[str, str]], path: str | Path | None
 ) -> Graph:
-    """Put a graph together: nodes of edges added, no repeated edge, no cycle."""
+    """Put a graph together: nodes of edges added, no repeated edge."""
     edges = tuple(edges)
     order = tuple(dict.fromkeys([*nodes, *(name for edge in edges for name in edge)]))
     if "" in order:
@@ -116,24 +158,35 @@ def _checked(
     if len(set(edges)) != len(edges):
         parent, child = edges[repeated_position([repr(edge) for edge in edges])]
         raise InputError(f"the edge {parent!r} -> {child!r} is given twice", path=path)
-    _refuse_cycles(order, edges, path)
     return Graph(order, edges)
 
 
-def _refuse_cycles(
-    nodes: Iterable[str], edges: Iterable[tuple[str, str]], path: str | Path | None
-) -> None:
-    parents: dict[str, list[str]] = {name: [] for name in nodes}
+def cycle_in_words(edges: Iterable[tuple[str, str]]) -> str | None:
+    """Write a cycle among edges as text; None if there is none.
+
+    Parameters
+    ----------
+    edges : iterable of (str, str)
+        (parent, child).
+
+    Returns
+    -------
+    str or None
+
+    Examples
+    --------
+    >>> cycle_in_words([("a", "b"), ("b", "c"), ("c", "a")])
+    'b -> c -> a -> b'
+    """
+    parents: dict[str, list[str]] = {}
     for parent, child in edges:
-        parents[child].append(parent)
+        parents.setdefault(child, []).append(parent)
     try:
         TopologicalSorter(parents).prepare()
     except CycleError as error:
-        cycle = list(reversed(error.args[1]))
-        listed = " -> ".join(cycle if len(cycle) <= 12 else [*cycle[:11], "...", cycle[-1]])
-        raise InputError(
-            f"the graph has a cycle: {listed}; a causal graph has none", path=path
-        ) from None
+        cycle = error.args[1]
+        return " -> ".join(cycle if len(cycle) <= 12 else [*cycle[:11], "...", cycle[-1]])
+    return None
 
 
 # -- edge lists ---------------------------------------------------------------------------------
@@ -163,7 +216,7 @@ def _parse_edge_list(text: str, path: str | Path) -> Graph:
             )
         if parent:
             edges[parent, child] = number
-    return _checked(nodes, edges, path)
+    return _put_together(nodes, edges, path)
 
 
 def _is_header(names: Sequence[str], line: str, number: int, path: str | Path) -> bool:
@@ -234,7 +287,7 @@ def _from_pairs(source: Any) -> Graph:
         ) from None
     if n != len(pairs) or any(len(pair) != 2 for pair in pairs):
         raise InputError("a graph needs pairs (parent, child); an entry is no pair")
-    return _checked([], [(str(parent), str(child)) for parent, child in pairs], None)
+    return _put_together([], [(str(parent), str(child)) for parent, child in pairs], None)
 
 
 def _from_table(source: Any) -> Graph:
@@ -269,7 +322,7 @@ def _from_table(source: Any) -> Graph:
         else:
             nodes += [str(parent), str(child)]
             edges.append((str(parent), str(child)))
-    return _checked(nodes, edges, None)
+    return _put_together(nodes, edges, None)
 
 
 def _is_empty(value: Any) -> bool:
@@ -287,7 +340,7 @@ def _from_networkx(graph: Any, path: str | Path | None) -> Graph:
         repeated = labels[repeated_position(labels)]
         raise InputError(f"two nodes of the graph are called {repeated!r}", path=path)
     edges = [(str(parent), str(child)) for parent, child in graph.edges()]
-    return _checked(labels, edges, path)
+    return _put_together(labels, edges, path)
 
 
 def _parse_graphml(data: bytes, path: str | Path) -> Graph:

@@ -35,6 +35,7 @@ def learn_network(
     prior: float = DEFAULT_PRIOR,
     sample_weight: ArrayLike | None = None,
     layer: str | None = None,
+    ignore: Iterable[str] = (),
 ) -> Network:
     """Learn a network's tables from control rows, given its graph.
 
@@ -63,11 +64,14 @@ def learn_network(
         Non-negative weight of each control row; 1 if left out.
     layer : str, optional
         Of control rows in a .h5ad file, the layer that holds the states; ``X`` if left out.
+    ignore : iterable of str, optional
+        Columns of the control rows that are no variables, such as their batch, where the graph
+        does not name them.
 
     Returns
     -------
     Network
-        Variables in the graph's order; its `control` holds the counts and the prior.
+        Variables in the graph's order; its `control` holds the counts, the prior and the rows.
 
     Raises
     ------
@@ -101,6 +105,7 @@ def learn_network(
         raise InputError(f"the prior is {prior!r}; give a number of at least 0")
     path = control if isinstance(control, (str, Path)) else None
     frame = _frame(control, nodes, layer)
+    frame = frame.drop([name for name in ignore if name not in nodes], strict=False)
     if not nodes:
         nodes = _all_columns(frame, graph, path)
     if isinstance(states, (str, Path)):

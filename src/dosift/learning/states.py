@@ -26,7 +26,7 @@ from dosift.data.factorise import UnusableColumnError, factorise
 from dosift.errors import InputError, NewStatesWarning
 from dosift.learning.learn import sorted_states, state_name
 from dosift.learning.tables import check_sizes, learn_from_counts
-from dosift.model.network import Network, Variable
+from dosift.model.network import ControlRows, Network, Variable
 
 Found = dict[str, set[str]]
 Rows = TypeVar("Rows")
@@ -365,7 +365,9 @@ def _extended(network: Network, new: Mapping[str, set[str]]) -> Network:
         _moved(control.counts[i], [*family, i], places, variables)
         for i, family in enumerate(network.parents)
     )
-    return learn_from_counts(variables, network.parents, replace(control, counts=counts))
+    rows = None if control.rows is None else _moved_rows(control.rows, places)
+    moved = replace(control, counts=counts, rows=rows)
+    return learn_from_counts(variables, network.parents, moved)
 
 
 def _ordered(states: tuple[str, ...], new: set[str]) -> tuple[str, ...]:
@@ -385,6 +387,19 @@ def _moved(
     out = np.zeros(sizes)
     out[np.ix_(*(places[j] for j in family))] = counts.reshape([places[j].size for j in family])
     return out.reshape(math.prod(sizes[:-1]), sizes[-1])
+
+
+def _moved_rows(rows: ControlRows, places: Sequence[NDArray[np.int64]]) -> ControlRows:
+    """Give the states of remembered rows the positions that they have now."""
+    values, targets = rows.values.copy(order="F"), rows.targets
+    if targets is not None:
+        targets = targets.copy(order="F")
+    for j, place in enumerate(places):
+        values[:, j] = place[values[:, j]]
+        if targets is not None:
+            # Position -1, a variable that was left alone, picks the last entry.
+            targets[:, j] = np.append(place, -1)[targets[:, j]]
+    return replace(rows, values=values, targets=targets)
 
 
 def _notice(network: Network, new: Mapping[str, set[str]]) -> str:

@@ -1,4 +1,4 @@
-"""Conditional probability tables from counts."""
+"""Conditional probability tables from counts, and the control rows that they were counted from."""
 
 from __future__ import annotations
 
@@ -8,9 +8,24 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dosift.data.configurations import collapse
 from dosift.errors import InputError
 from dosift.io.assemble import table_size
-from dosift.model.network import ControlCounts, Network, Variable
+from dosift.model.network import (
+    MOST_CONTROL_VALUES,
+    ControlCounts,
+    ControlRows,
+    Network,
+    Variable,
+)
+from dosift.model.simulate import RandomState, as_generator, sample_codes
+
+#: Joint configurations up to which a known network is enumerated where it stands for control rows.
+MOST_CELLS = 2**18
+#: Rows drawn from a network that has more, unless so many could not be remembered.
+SIMULATED_ROWS = 200_000
+#: Prior of a known network that stands for control rows: Jeffreys', as for rows that were seen.
+KNOWN_PRIOR = 0.5
 
 
 def counts_of(
@@ -84,6 +99,49 @@ def tables_of(
         return tuple(table / table.sum(axis=1, keepdims=True) for table in smoothed)
 
 
+def remembered_rows(
+    codes: NDArray[np.integer],
+    cardinalities: Sequence[int] | NDArray[np.integer],
+    weights: NDArray[np.float64] | None = None,
+    targets: NDArray[np.integer] | None = None,
+) -> ControlRows | None:
+    """Collapse control rows to the distinct ones, as far as there are not too many.
+
+    Parameters
+    ----------
+    codes : ndarray of int, shape (n_rows, n_variables)
+        State codes without missing values.
+    cardinalities : sequence of int, shape (n_variables,)
+    weights : ndarray of float64, shape (n_rows,), optional
+        Weight of each row; 1 if left out. Rows of weight zero are dropped.
+    targets : ndarray of int, shape (n_rows, n_variables), optional
+        What each row's variables were set to, -1 where they were left alone.
+
+    Returns
+    -------
+    ControlRows or None
+        None if they have more than ``MOST_CONTROL_VALUES`` values.
+
+    Examples
+    --------
+    >>> rows = remembered_rows(np.array([[0, 1], [0, 0], [0, 1]]), [2, 2])
+    >>> rows.values.tolist(), rows.counts.tolist(), rows.targets
+    ([[0, 0], [0, 1]], [1.0, 2.0], None)
+    """
+    sizes = np.asarray(cardinalities, dtype=np.int64)
+    if targets is not None and not (targets >= 0).any():
+        targets = None
+    wide = codes if targets is None else np.hstack([codes, targets])
+    found = collapse(wide, sizes if targets is None else np.tile(sizes, 2), weights)
+    n = codes.shape[1]
+    if found.counts.size * n > MOST_CONTROL_VALUES:
+        return None
+    narrow = np.int16 if sizes.max(initial=1) <= np.iinfo(np.int16).max else np.int32
+    values: NDArray[np.integer] = found.codes[:, :n].astype(narrow)
+    done = None if targets is None else found.codes[:, n:].astype(np.int16)
+    return ControlRows(values, found.counts, done)
+
+
 def learn_from_codes(
     variables: Sequence[Variable],
     parents: Sequence[Sequence[int]],
@@ -112,7 +170,7 @@ def learn_from_codes(
     Returns
     -------
     Network
-        With its `control` counts.
+        With its `control` counts, and the distinct rows if these are not too many.
 
     Raises
     ------
@@ -129,7 +187,8 @@ def learn_from_codes(
     cardinalities = [len(variable.states) for variable in variables]
     counts = counts_of(cardinalities, parents, codes, weights)
     n_rows = float(codes.shape[0]) if weights is None else float(weights.sum())
-    control = ControlCounts(counts, float(prior), n_rows, frozenset(fixed_states))
+    rows = remembered_rows(codes, cardinalities, weights)
+    control = ControlCounts(counts, float(prior), n_rows, frozenset(fixed_states), rows)
     return learn_from_counts(variables, parents, control)
 
 
@@ -166,6 +225,81 @@ def learn_from_counts(
     for table in control.counts:
         table.setflags(write=False)
     return Network(variables, parents, tables_of(control.counts, control.prior), control)
+
+
+def as_if_learned(network: Network, n_rows: float, random_state: RandomState = 0) -> Network:
+    """Return a known network as if it had been learned from so many control rows.
+
+    Rows to be explained may then teach its tables, and its graph can be held against them.
+
+    Parameters
+    ----------
+    network : Network
+        A known one.
+    n_rows : float
+        How many control rows its tables are worth: the equivalent sample size.
+    random_state : int, Generator or None, default=0
+        Seed of the rows that are drawn where the joint distribution has more than ``MOST_CELLS``
+        configurations.
+
+    Returns
+    -------
+    Network
+        Its control counts are those that `n_rows` rows have on average: what the parents are is
+        taken from all joint configurations, or from ``SIMULATED_ROWS`` rows that are drawn, and
+        the share of each state from the tables. Its tables are those of the network, drawn towards
+        even by ``KNOWN_PRIOR``, half a pseudo-count in each cell. Its states are fixed.
+
+    Raises
+    ------
+    InputError
+        If `n_rows` is no positive number.
+
+    Examples
+    --------
+    >>> network = Network.from_tables(
+    ...     {"a": ["0", "1"], "b": ["0", "1"]},
+    ...     {"b": ["a"]},
+    ...     {"a": [[0.5, 0.5]], "b": [[0.9, 0.1], [0.2, 0.8]]},
+    ... )
+    >>> known = as_if_learned(network, 100)
+    >>> known.control.counts[1]
+    array([[45.,  5.],
+           [10., 40.]])
+    >>> known.control.rows.counts
+    array([45.,  5., 10., 40.])
+    """
+    if not (math.isfinite(n_rows) and n_rows > 0):
+        raise InputError(f"a network cannot be worth {n_rows} control rows; give a positive number")
+    sizes = network.cardinalities
+    codes: NDArray[np.integer]
+    if math.prod(sizes.tolist()) <= MOST_CELLS:
+        codes, share = _joint(network)
+    else:
+        nothing = np.full((1, network.n_variables), -1)
+        rng = as_generator(random_state)
+        n_drawn = min(SIMULATED_ROWS, MOST_CONTROL_VALUES // network.n_variables)
+        codes, _ = sample_codes(network, nothing, np.ones(1), n_drawn, rng)
+        share = np.full(n_drawn, 1 / n_drawn)
+    weights = share * n_rows
+    counts = []
+    for i, table in enumerate(network.tables):
+        parents = np.bincount(network.parent_rows(i, codes), weights, minlength=table.shape[0])
+        counts.append(parents[:, None] * table)
+    rows = remembered_rows(codes, sizes, weights)
+    fixed = frozenset(network.names)
+    control = ControlCounts(tuple(counts), KNOWN_PRIOR, float(n_rows), fixed, rows)
+    return learn_from_counts(network.variables, network.parents, control)
+
+
+def _joint(network: Network) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """All configurations that can occur, and their probabilities."""
+    shape = network.cardinalities.tolist()
+    codes = np.stack(np.unravel_index(np.arange(math.prod(shape)), shape), axis=1)
+    probability = np.ones(codes.shape[0])
+    for i, table in enumerate(network.tables):
+        probability *= table[network.parent_rows(i, codes), codes[:, i]]
+    return codes, probability
 
 
 def _checked_weights(sample_weight: ArrayLike, n_rows: int) -> NDArray[np.float64]:

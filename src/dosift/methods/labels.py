@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from dosift.data.blocks import Block, MemoryBlocks
 from dosift.data.load import Loaded
 from dosift.errors import InputError
-from dosift.learning.tables import tables_of
+from dosift.learning.tables import remembered_rows, tables_of
 from dosift.likelihood.rates import family_counts
 from dosift.methods.prior_knowledge import PriorKnowledge, read_target
 from dosift.model import Mixture, Target
-from dosift.model.network import Network
+from dosift.model.network import ControlRows, Network
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -242,6 +242,37 @@ class _CountLabelled:
         return np.asarray(own.counts.sum()), *families
 
 
+@dataclass(frozen=True)
+class _GatherLabelled:
+    """Gathers the distinct complete rows with a label, with its target; None if they are too many.
+
+    A task for blocks, and how to merge what comes of them.
+    """
+
+    network: Network
+    by_text: NDArray[np.int64]
+
+    def __call__(self, block: Block) -> ControlRows | None:
+        assert block.label is not None
+        own = block.part((block.label >= 0) & (block.values >= 0).all(axis=1))
+        assert own.label is not None
+        return self._rows(own.values, own.counts, self.by_text[own.label])
+
+    def merge(self, one: ControlRows | None, other: ControlRows | None) -> ControlRows | None:
+        if one is None or other is None:
+            return None
+        targets = [
+            np.full(rows.values.shape, -1) if rows.targets is None else rows.targets
+            for rows in (one, other)
+        ]
+        values = np.concatenate([one.values, other.values])
+        counts = np.concatenate([one.counts, other.counts])
+        return self._rows(values, counts, np.concatenate(targets))
+
+    def _rows(self, values: Ints, counts: Floats, targets: Ints) -> ControlRows | None:
+        return remembered_rows(values, self.network.cardinalities, counts, targets)
+
+
 def taught(network: Network, labels: Labels, loaded: Loaded) -> Network:
     """Let labelled rows teach a learned network.
 
@@ -256,7 +287,8 @@ def taught(network: Network, labels: Labels, loaded: Loaded) -> Network:
     -------
     Network
         Each labelled row counts as a control row for the variables that its target leaves alone,
-        where it shows the variable and all its parents.
+        where it shows the variable and all its parents. Complete ones are remembered with their
+        targets.
     """
     control = network.control
     if control is None or not labels.targets:
@@ -264,7 +296,11 @@ def taught(network: Network, labels: Labels, loaded: Loaded) -> Network:
     n_labelled, *families = loaded.rows.sum(_CountLabelled(network, labels.by_text))
     counted = [before + new for before, new in zip(control.counts, families, strict=True)]
     n_rows = control.n_rows + float(n_labelled)
-    counts = replace(control, counts=tuple(counted), n_rows=n_rows)
+    gather = _GatherLabelled(network, labels.by_text)
+    rows = control.rows
+    if rows is not None:
+        rows = gather.merge(rows, loaded.rows.reduce(gather, gather.merge))
+    counts = replace(control, counts=tuple(counted), n_rows=n_rows, rows=rows)
     tables = [
         np.where(np.isnan(new), old, new)
         for new, old in zip(tables_of(counted, control.prior), network.tables, strict=True)

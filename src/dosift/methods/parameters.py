@@ -1,4 +1,4 @@
-"""The estimator's constructor arguments, checked in one place."""
+"""The estimator's arguments, checked in one place, and the network that a fit begins with."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from dosift.errors import InputError
+from dosift.learning.edge_knowledge import EdgeKnowledge
+from dosift.learning.tables import as_if_learned
 from dosift.methods import METHODS
 from dosift.methods.prior_knowledge import PriorKnowledge
-from dosift.model.network import Network
+from dosift.model.network import MOST_CONTROL_VALUES, ControlCounts, Network
 from dosift.refusals import refuse
 
 
@@ -25,9 +27,121 @@ def checked_network(network: object) -> Network:
     if not isinstance(network, Network):
         raise InputError(
             f"network is {type(network).__name__}, not a dosift Network; read one with "
-            "dosift.read_network(path) or learn one with dosift.learn_network(graph, control)"
+            "dosift.read_network(path), learn one with dosift.learn_network(graph, control), or "
+            "leave it out and give control rows to fit(rows, control=...)"
         )
     return network
+
+
+#: What rows may do to the graph.
+EDGES = ("fixed", "repair", "learn")
+#: Control rows below which no graph is learned or repaired.
+LEAST_CONTROL_ROWS = 10
+
+
+def edges_asked(own: str, edges: str | None, has_control: bool, has_graph: bool) -> str:
+    """Settle what rows may do to the graph.
+
+    Parameters
+    ----------
+    own : str
+        What the constructor was told.
+    edges : str or None
+        What `fit` was told, which goes before it.
+    has_control, has_graph : bool
+        Whether `fit` was given control rows and a graph.
+
+    Returns
+    -------
+    {"fixed", "repair", "learn"}
+
+    Raises
+    ------
+    InputError
+        If that cannot be done with what was given.
+    """
+    for value in (own, edges):
+        if value is not None and value not in EDGES:
+            raise InputError(f"edges is {value!r}; choose one of {', '.join(EDGES)}")
+    if has_graph and not has_control:
+        raise InputError(
+            "a graph is given without control rows, which teach its tables; give control= too"
+        )
+    if has_control and not has_graph:
+        if edges == "fixed":
+            raise InputError(
+                "edges='fixed' keeps a graph, and none is given; give graph= (an empty list for no "
+                "edges), or leave edges out, and the graph is learned"
+            )
+        return "learn"
+    wanted = own if edges is None else edges
+    if has_graph and wanted == "learn":
+        raise InputError(
+            "edges='learn' is for a graph that is not known, and one is given; leave graph= out, "
+            "or give edges='repair', which begins with it"
+        )
+    return wanted
+
+
+def starting_network(
+    network: Network, edges: str, knowledge: EdgeKnowledge, control_rows: float | None
+) -> Network:
+    """Return the network that a fit begins with, with control rows where its graph may change.
+
+    Parameters
+    ----------
+    network : Network
+    edges : {"fixed", "repair", "learn"}
+        What rows may do to its graph.
+    knowledge : EdgeKnowledge
+        What is known of its edges.
+    control_rows : float or None
+        How many control rows a known network is worth.
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    InputError
+        If there are no control rows, or too few, for what rows may do, or the graph contradicts
+        what is known.
+    """
+    if control_rows is not None:
+        if network.control is not None:
+            raise InputError(
+                "control_rows says how many control rows a known network is worth, and this one "
+                "was learned from control rows; leave control_rows out"
+            )
+        network = as_if_learned(network, control_rows)
+    if edges == "learn":
+        knowledge.matrices(network.names)  # refuses names that are no variables
+    else:
+        knowledge.check(network.parents, network.names)
+    if edges != "fixed":
+        _check_control_rows(network.control, edges)
+    return network
+
+
+def _check_control_rows(control: ControlCounts | None, edges: str) -> None:
+    """Refuse to change a graph without enough control rows."""
+    if control is None:
+        raise InputError(
+            f"edges={edges!r} holds the graph against control rows, and this network is known "
+            "without any; give control rows, or say how many the network is worth (control_rows)"
+        )
+    if control.n_rows < LEAST_CONTROL_ROWS:
+        raise InputError(
+            f"{control.n_rows:g} control rows are too few to tell a graph; give at least "
+            f"{LEAST_CONTROL_ROWS}, or give the graph and keep its edges fixed"
+        )
+    if control.rows is None:
+        raise InputError(
+            f"the network does not remember its control rows, against which edges={edges!r} holds "
+            f"the graph (more than {MOST_CONTROL_VALUES:,} values, or none were given); give a "
+            "sample of the control rows, or keep the edges fixed"
+        )
 
 
 def _number(value: object) -> bool:
@@ -50,6 +164,10 @@ _RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "level": ("give a number in (0, 1), such as 0.95", lambda v: _number(v) and 0 < v < 1),
     "gap_tolerance": ("give a number in (0, 1)", lambda v: _number(v) and 0 < v < 1),
     "epsilon": ("give a number in [0, 1)", lambda v: _number(v) and 0 <= v < 1),
+    "control_rows": (
+        "give a positive number, or None",
+        lambda v: v is None or (_number(v) and 0 < v < np.inf),
+    ),
     "prior_knowledge": (
         "give a dosift.PriorKnowledge or None",
         lambda v: v is None or isinstance(v, PriorKnowledge),
@@ -84,6 +202,9 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
     if method != "moments" and parameters.get("delta") is not None:
         raise InputError(f"delta belongs to method 'moments', not to {method!r}; leave it out")
     _check_prior_knowledge(parameters.get("prior_knowledge"), method)
+    if parameters.get("edges", "fixed") != "fixed":
+        changed = {"changed mechanisms"} if parameters.get("interventions") == "any" else set()
+        refuse({str(method), "repaired graph", *changed})
 
 
 def _check_prior_knowledge(given: PriorKnowledge | None, method: object) -> None:

@@ -265,7 +265,7 @@ class Network:
         try:
             return topological_order(self.parents)
         except CycleError as error:
-            names = " -> ".join(self.variables[i].name for i in reversed(error.args[1]))
+            names = " -> ".join(self.variables[i].name for i in error.args[1])
             raise InputError(f"the graph has a cycle: {names}; a causal graph has none") from None
 
     @cached_property
