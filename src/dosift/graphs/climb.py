@@ -27,6 +27,11 @@ _LEAST_RISE = 0.1
 #: Edits that are fitted in each round, and reversals and equivalent graphs where none of those
 #: helps.
 _FITTED, _REVERSALS, _EQUIVALENT = 4, 10, 24
+#: Equivalent graphs that are fitted from scratch in the end: so many distinct rows in all, but
+#: at least and at most so many graphs.
+_SPLIT_ROWS, _SPLIT = 2**16, (6, 24)
+#: Steps downhill before the climb ends: so many distinct rows in all, within bounds.
+_PATIENT_ROWS, _PATIENCE = 2**13, (1, 6)
 #: Edits of which the quick gain promises this much (nats) are also tried all together.
 _CLEAR = 10.0
 #: Graphs within so many nats of the best that are fitted in full, and how many.
@@ -62,9 +67,7 @@ class GraphClimber:
         Called with a stage's name, the steps done and the steps in all.
     """
 
-    def __init__(
-        self, fitter: GraphFitter, constraints: EdgeConstraints, tell: Progress
-    ) -> None:
+    def __init__(self, fitter: GraphFitter, constraints: EdgeConstraints, tell: Progress) -> None:
         self.fitter = fitter
         self.constraints = constraints
         self._tell = tell
@@ -72,6 +75,9 @@ class GraphClimber:
         self._cold: set[Parents] = set()
         self._warm: dict[tuple[Parents, Parents], float] = {}
         self._full: dict[Parents, SearchResult] = {}
+        n_distinct = fitter.families.rows.counts.size
+        self._patience = int(np.clip(_PATIENT_ROWS // max(n_distinct, 1), *_PATIENCE))
+        self._most = int(np.clip(_SPLIT_ROWS // max(n_distinct, 1), *_SPLIT))
 
     @property
     def visited(self) -> list[GraphScore]:
@@ -94,13 +100,28 @@ class GraphClimber:
         -------
         GraphFit
         """
-        now = self.by_splitting(start)
-        while True:
+        now = best = self.by_splitting(start)
+        been, waited = {start}, 0
+        while waited < self._patience:
             self._tell("repairing the graph", len(self._best), None)
             better = self._step(now)
             if better is None:
-                return now
+                # Through a valley, in the hope of a higher hill behind it.
+                better = self._least_loss(now, been)
+                waited += 1
+                if better is None:
+                    break
             now = better
+            been.add(now.graph)
+            if now.score > best.score + _LEAST_RISE:
+                best, waited = now, 0
+        return best
+
+    def _least_loss(self, now: GraphFit, been: set[Parents]) -> GraphFit | None:
+        """Make the best edit that leads to a graph where the climb has not been."""
+        new = [edit.graph for edit, _ in self.ranked(now) if edit.graph not in been]
+        trials = [self.from_neighbour(graph, now) for graph in new[:_FITTED]]
+        return max(trials, key=lambda fit: fit.score) if trials else None
 
     def _step(self, now: GraphFit) -> GraphFit | None:
         ranked = self.ranked(now)
@@ -118,6 +139,9 @@ class GraphClimber:
             or self._better(now, rest[:_REVERSALS], warm)
             or self._better(now, equivalent(now.graph, self.constraints, _EQUIVALENT), warm)
             or self._better(now, some[:2], self.by_splitting)
+            or self._better(
+                now, equivalent(now.graph, self.constraints, self._most), self.by_splitting
+            )
         )
 
     def _first(self, now: GraphFit, clear: list[Edit]) -> list[Parents]:

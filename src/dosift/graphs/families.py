@@ -68,7 +68,7 @@ class Families(Protocol):
         """Control and mixture rows together."""
 
     def n_free(self, i: int, parents: tuple[int, ...]) -> int:
-        """Number of free parameters of a family."""
+        """Count the free parameters of a family."""
 
     def learned(self, i: int, parents: tuple[int, ...], alone: Floats | None = None) -> Family:
         """Learn a family from control rows, and from mixture rows with given weights.
@@ -132,7 +132,7 @@ class TableFamilies:
         return self._n_control + self.rows.total
 
     def n_free(self, i: int, parents: tuple[int, ...]) -> int:
-        """Free entries of a table."""
+        """Count the free entries of a table."""
         return int(np.prod(self._sizes[list(parents)])) * int(self._sizes[i] - 1)
 
     def learned(self, i: int, parents: tuple[int, ...], alone: Floats | None = None) -> Family:
@@ -142,9 +142,7 @@ class TableFamilies:
         if alone is not None:
             counted = np.bincount(cells, weights=alone, minlength=control.size)
             counts = counts + counted.reshape(control.shape)
-        return self.given(
-            i, parents, counts / np.maximum(counts.sum(axis=1, keepdims=True), _TINY)
-        )
+        return self.given(i, parents, counts / np.maximum(counts.sum(axis=1, keepdims=True), _TINY))
 
     def given(self, i: int, parents: tuple[int, ...], table: Floats) -> Family:
         """Return a family whose table is known."""
@@ -176,6 +174,38 @@ class TableFamilies:
         out = learn_from_counts(self._like.variables, graph, remembered)
         return out if learned is None else out.with_tables([one.table for one in learned])
 
+    def dependent_pairs(self, n_partners: int) -> NDArray[np.bool_]:
+        """Tell which pairs of variables the control rows show to be most dependent.
+
+        Parameters
+        ----------
+        n_partners : int
+            How many partners of each variable are kept, at least.
+
+        Returns
+        -------
+        ndarray of bool, shape (n_variables, n_variables)
+            Symmetric.
+        """
+        sizes = self._sizes.tolist()
+        first = np.concatenate([[0], np.cumsum(sizes)])
+        values, counts = self._control.values, self._control.counts
+        marks = np.zeros((len(values), int(first[-1])), dtype=np.float32)
+        for i, start in enumerate(first[:-1].tolist()):
+            marks[np.arange(len(values)), start + values[:, i]] = 1.0
+        together = (marks * counts[:, None].astype(np.float32)).T @ marks
+        alone = np.diag(together)
+        expected = np.outer(alone, alone) / max(float(counts.sum()), 1.0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            terms = np.where(together > 0, together * np.log(together / expected), 0.0)
+        by_row = np.add.reduceat(terms, first[:-1], axis=0)
+        strength = np.add.reduceat(by_row, first[:-1], axis=1)
+        np.fill_diagonal(strength, -np.inf)
+        out = np.zeros(strength.shape, dtype=bool)
+        nearest = np.argsort(-strength, axis=1, kind="stable")[:, :n_partners]
+        out[np.arange(len(out))[:, None], nearest] = True
+        return np.asarray(out | out.T)
+
     def _counted(self, i: int, parents: tuple[int, ...]) -> tuple[Ints, Floats]:
         """Cell of each mixture row in a family's table, and the control rows in each cell."""
         key = (i, parents)
@@ -190,7 +220,8 @@ class TableFamilies:
             alone = self._control.targets[:, i] < 0
             own, counts = own[alone], counts[alone]
         control = np.bincount(_cells(own, columns, sizes), weights=counts, minlength=size)
-        found = cells.astype(np.int32), control.reshape(-1, int(self._sizes[i]))
+        table = np.asarray(control.reshape(-1, int(self._sizes[i])), dtype=np.float64)
+        found: tuple[Ints, Floats] = (cells.astype(np.int32), table)
         if self._bytes > _MOST_BYTES:
             self._cells.clear()
             self._bytes = 0
@@ -199,8 +230,26 @@ class TableFamilies:
         return found
 
 
+def relearned(network: Network, graph: Parents) -> Network:
+    """Return a learned network with another graph, learned from the same control rows.
+
+    Parameters
+    ----------
+    network : Network
+        Learned; it remembers its control rows.
+    graph : Parents
+
+    Returns
+    -------
+    Network
+    """
+    nothing = np.empty((0, network.n_variables), dtype=np.int16, order="F")
+    rows = Configurations(nothing, np.empty(0), np.empty(0, dtype=np.int64))
+    return TableFamilies(network, rows).network(graph)
+
+
 def _cells(values: Ints, columns: tuple[int, ...], sizes: Ints) -> Ints:
-    """Number the cells of a table in mixed radix, the last column fastest."""
+    """Return each row's cell of a table, in mixed radix, the last column fastest."""
     out = np.zeros(len(values), dtype=np.int64)
     for j, size in zip(columns, sizes, strict=True):
         out *= int(size)

@@ -98,7 +98,8 @@ class GraphFitter:
         nothing: Ints = np.full((1, n), -1, dtype=np.int16)
         if not self.constraints.permits(nothing).all():
             nothing = nothing[:0]
-        start = np.concatenate([prepared.to_network(begun.targets, n), nothing])
+        whole, _ = prepared.problem.whole(begun)
+        start = np.concatenate([prepared.to_network(whole, n), nothing])
         fit = self.between(graph, np.unique(start, axis=0), None, learned)
         return self._grown(self._pruned(fit), _COLD_ROUNDS)
 
@@ -145,13 +146,11 @@ class GraphFitter:
         }
         now = tuple(settled.get(i, family) for i, family in enumerate(now))
         before = -np.inf
-        while_steps = _EM_STEPS
-        while True:
+        for step in range(_EM_STEPS):
             ratios = self._ratios(now, targets)
             density = np.maximum(ratios @ w, _TINY)
             value = self._value(now, density)
-            while_steps -= 1
-            if value - before < _EM_RISE or while_steps == 0:
+            if value - before < _EM_RISE or step == _EM_STEPS - 1:
                 break
             before = value
             posterior = ratios * (self._counts / density)[:, None] * w
@@ -169,8 +168,7 @@ class GraphFitter:
     def of_network(self, network: Network) -> tuple[Family, ...]:
         """Return the mechanisms of a network as families."""
         return tuple(
-            self.families.given(i, row, network.tables[i])
-            for i, row in enumerate(network.parents)
+            self.families.given(i, row, network.tables[i]) for i, row in enumerate(network.parents)
         )
 
     def _learned(self, graph: Parents) -> tuple[Family, ...]:
@@ -197,9 +195,7 @@ class GraphFitter:
 
     def _search(self, graph: Parents, learned: tuple[Family, ...]) -> TargetSearch:
         network = self.families.network(graph, learned)
-        return TargetSearch(
-            network, self.families.rows, self.max_size, _silent, self.constraints
-        )
+        return TargetSearch(network, self.families.rows, self.max_size, _silent, self.constraints)
 
     def _pruned(self, fit: GraphFit) -> GraphFit:
         """Drop what the quadratic model does not miss, all at once and then one by one."""
@@ -209,6 +205,7 @@ class GraphFitter:
             inverse = inverse_of(information)
             savings = self._cost.savings(fit.targets)
             protected = self.constraints.protects(fit.targets)
+            protected |= ~np.isnan(self.constraints.fixed(fit.targets))
             kept = survivors(fit.weights, inverse, savings, protected)
             if kept.size == len(fit.targets):
                 return fit
@@ -229,8 +226,9 @@ class GraphFitter:
         """Bring in what the likelihood clearly asks for, in a few rounds."""
         search = self._search(fit.graph, fit.families)
         prepared, found = search.improved(fit.targets, fit.weights, rounds)
-        targets = prepared.to_network(found.targets, self.families.n_variables)
-        trial = self._pruned(self.between(fit.graph, targets, found.weights, fit.families))
+        whole, weights = prepared.problem.whole(found)
+        targets = prepared.to_network(whole, self.families.n_variables)
+        trial = self._pruned(self.between(fit.graph, targets, weights, fit.families))
         return trial if trial.score > fit.score else fit
 
     # Its neighbours.

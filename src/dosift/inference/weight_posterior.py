@@ -18,6 +18,7 @@ side, with moves that exchange one target for another.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,6 +56,23 @@ class Summary:
     std_error: Floats
     low: Floats
     high: Floats
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Distributions of some sums: equally probable points, with normal errors around them.
+
+    Attributes
+    ----------
+    points : ndarray, shape (n_sums, n_points)
+    sd : ndarray, shape (n_sums,)
+    share : ndarray, shape (n_sums,)
+        Weight among other distributions of the same sums.
+    """
+
+    points: Floats
+    sd: Floats
+    share: Floats
 
 
 class WeightPosterior:
@@ -116,9 +134,21 @@ class WeightPosterior:
         Summary
             Each of shape (n_sums,).
         """
+        return summarised([self.spread(members)], members @ self.estimate, level)
+
+    def spread(self, members: NDArray[np.bool_], share: float = 1.0) -> Spread:
+        """Distribution of sums of weights, whatever targets are in the mixture.
+
+        Parameters
+        ----------
+        members : ndarray of bool, shape (n_sums, n_targets)
+        share : float
+            Its weight among other distributions of the same sums.
+        """
         means, sd = self._moments(members)
         every = np.full(members.shape[0], len(self.draws))
-        return self._summarise(members, np.sort(means, axis=1), every, sd, level)
+        points = _points(np.sort(means, axis=1), every)
+        return Spread(points, sd, np.full(len(members), share))
 
     def weights(self, level: float = 0.95) -> Summary:
         """Summarise each target's weight, given that it is in the mixture.
@@ -132,15 +162,19 @@ class WeightPosterior:
         Summary
             Each of shape (n_targets,).
         """
-        members = np.eye(self.estimate.size, dtype=bool)
-        means, sd = self._moments(members)
+        return summarised([self.spread_if_present()], self.estimate, level)
+
+    def spread_if_present(self) -> Spread:
+        """Distribution of each target's weight, given that it is in the mixture."""
+        means, sd = self._moments(np.eye(self.estimate.size, dtype=bool))
         size = np.full(self.estimate.size, len(self.draws))
         for j, k in enumerate(self.unsure):
             present = self.draws[:, j] > 0
             if present.any():
                 means[k, ~present] = np.inf
                 size[k] = int(present.sum())
-        return self._summarise(members, np.sort(means, axis=1), size, sd, level)
+        points = _points(np.sort(means, axis=1), size)
+        return Spread(points, sd, np.ones(len(points)))
 
     def any_present(self, members: NDArray[np.bool_]) -> Floats:
         """Probability that at least one target of each group is in the mixture.
@@ -170,23 +204,35 @@ class WeightPosterior:
         variance = np.einsum("fs,st,ft->f", of_sure, self._covariance, of_sure, optimize=True)
         return means, np.sqrt(np.maximum(variance, 0.0))
 
-    def _summarise(
-        self,
-        members: NDArray[np.bool_],
-        means: Floats,
-        size: NDArray[np.int64],
-        sd: Floats,
-        level: float,
-    ) -> Summary:
-        points = _points(means, size)
-        estimate = members @ self.estimate
-        std_error = np.sqrt(points.var(axis=1) + sd**2)
-        tail = (1.0 - level) / 2
-        low, high = (
-            _on_logit_scale(_quantile(points, sd, p), estimate, std_error)
-            for p in (tail, 1.0 - tail)
-        )
-        return Summary(std_error, np.minimum(low, estimate), np.maximum(high, estimate))
+
+def summarised(parts: Sequence[Spread], estimate: Floats, level: float) -> Summary:
+    """Summarise mixtures of distributions.
+
+    Parameters
+    ----------
+    parts : sequence of Spread
+    estimate : ndarray, shape (n_sums,)
+        That the intervals hold in any case.
+    level : float
+
+    Returns
+    -------
+    Summary
+    """
+    total = np.maximum(sum((part.share for part in parts), np.zeros(estimate.size)), 1e-300)
+    share = [part.share / total for part in parts]
+    means = [part.points.mean(axis=1) for part in parts]
+    mean = sum((q * m for q, m in zip(share, means, strict=True)), np.zeros(estimate.size))
+    variance = np.zeros(estimate.size)
+    for q, m, part in zip(share, means, parts, strict=True):
+        variance += q * (part.points.var(axis=1) + part.sd**2 + (m - mean) ** 2)
+    std_error = np.sqrt(variance)
+    tail = (1.0 - level) / 2
+    low, high = (
+        _on_logit_scale(_quantile(parts, share, p), estimate, std_error)
+        for p in (tail, 1.0 - tail)
+    )
+    return Summary(std_error, np.minimum(low, estimate), np.maximum(high, estimate))
 
 
 def weight_posterior(
@@ -403,15 +449,20 @@ def _points(means: Floats, size: NDArray[np.int64]) -> Floats:
     return np.asarray(np.take_along_axis(means, index, axis=1))
 
 
-def _quantile(points: Floats, sd: Floats, probability: float) -> Floats:
-    """Quantiles of mixtures of normals with common standard deviations."""
-    spread = 9.0 * sd
-    low, high = points.min(axis=1) - spread, points.max(axis=1) + spread
-    safe = np.maximum(sd, 1e-300)[:, None]
+def _quantile(parts: Sequence[Spread], share: Sequence[Floats], probability: float) -> Floats:
+    """Quantiles of mixtures of normals, those of a part with common standard deviations."""
+    low = np.min([(part.points.min(axis=1) - 9.0 * part.sd) for part in parts], axis=0)
+    high = np.max([(part.points.max(axis=1) + 9.0 * part.sd) for part in parts], axis=0)
     for _ in range(_HALVINGS):
         middle = 0.5 * (low + high)
-        below = ndtr((middle[:, None] - points) / safe).mean(axis=1) < probability
-        low, high = np.where(below, middle, low), np.where(below, high, middle)
+        below = np.zeros(middle.size)
+        for part, q in zip(parts, share, strict=True):
+            safe = np.maximum(part.sd, 1e-300)[:, None]
+            below += q * ndtr((middle[:, None] - part.points) / safe).mean(axis=1)
+        low, high = (
+            np.where(below < probability, middle, low),
+            np.where(below < probability, high, middle),
+        )
     return np.asarray(0.5 * (low + high))
 
 

@@ -1,0 +1,221 @@
+"""Graphs repaired, learned or checked by control and mixture rows together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.data.configurations import Configurations, systematic_sample
+from dosift.graphs.climb import GraphClimber, GraphScore, from_control_rows
+from dosift.graphs.dag import EdgeConstraints, Edit, Parents, edges_of, graph_of, is_acyclic
+from dosift.graphs.families import TableFamilies
+from dosift.graphs.findings import (
+    AskedEdit,
+    GraphFindings,
+    averaged_over,
+    edge_probabilities,
+    found_edges,
+    nearest_of_the_best,
+    probabilities,
+    with_neighbours,
+)
+from dosift.graphs.fits import GraphFit, GraphFitter
+from dosift.model.network import Network
+from dosift.search.constraints import Constraints
+from dosift.search.result import SearchResult
+
+Floats = NDArray[np.float64]
+Progress = Callable[[str, int, "int | None"], None]
+
+#: Mixture rows that the search over graphs looks at.
+_MOST_ROWS = 2**15
+#: Variables from which only the most dependent pairs are tried as new edges, and partners of each.
+_WIDE, _PARTNERS = 30, 8
+#: Rise of the score (nats) from which an edit of a fixed graph is asked for, edits that are fitted
+#: for it in each round, the quick gain from which they are, and edits that are named.
+_ASKED, _TRIED, _LEAST_PROMISE, _MOST_ASKED = 8.0, 3, -15.0, 6
+
+
+def repair(
+    network: Network,
+    rows: Configurations,
+    targets: Constraints,
+    edges: EdgeConstraints,
+    *,
+    given: bool,
+    max_size: int | None = None,
+    tell: Progress,
+) -> tuple[Network, GraphFindings]:
+    """Find the graph that control and mixture rows ask for.
+
+    Parameters
+    ----------
+    network : Network
+        Learned; it remembers its control rows.
+    rows : Configurations
+        Mixture rows, complete.
+    targets : Constraints
+        What is known about targets.
+    edges : EdgeConstraints
+        What is known about edges.
+    given : bool
+        Whether its graph is a rough one to begin with; otherwise it is not looked at.
+    max_size : int, optional
+        Largest number of variables that a target sets.
+    tell : callable
+        Called with a stage's name, the steps done and the steps in all.
+
+    Returns
+    -------
+    network : Network
+        With the graph found, learned from control rows.
+    findings : GraphFindings
+    """
+    climber = _climber(network, rows, targets, edges, max_size, tell)
+    fitter = climber.fitter
+    before = graph_of(network.parents) if given else None
+    tell("repairing the graph" if given else "learning the graph", 0, None)
+    starts = [from_control_rows(fitter, climber.constraints, _required(climber.constraints))]
+    if before is not None:
+        starts.insert(0, _permitted(before, climber.constraints))
+    for start in dict.fromkeys(starts):
+        climber.climb(start)
+    climber.finished()
+    graph = nearest_of_the_best(climber.visited, before)
+    fit = climber.in_full(graph)
+    shares = _shares(climber, fit)
+    probability = edge_probabilities(shares, network.n_variables)
+    findings = GraphFindings(
+        graph,
+        before,
+        False,
+        found_edges(graph, before, False, probability),
+        averaged_over(shares, graph),
+    )
+    return fitter.families.network(graph), findings
+
+
+def check(
+    network: Network,
+    rows: Configurations,
+    targets: Constraints,
+    edges: EdgeConstraints,
+    result: SearchResult,
+    *,
+    max_size: int | None = None,
+    tell: Progress,
+) -> GraphFindings:
+    """Say what the rows would change in a graph that has to stay.
+
+    Parameters
+    ----------
+    network : Network
+        Learned; it remembers its control rows.
+    rows : Configurations
+        Mixture rows, complete.
+    targets, edges
+        As for :func:`repair`.
+    result : SearchResult
+        The mixture under this graph.
+    max_size, tell
+        As for :func:`repair`.
+
+    Returns
+    -------
+    GraphFindings
+    """
+    climber = _climber(network, rows, targets, edges, max_size, tell)
+    fitter = climber.fitter
+    graph = graph_of(network.parents)
+    taught = fitter.of_network(result.network)
+    begun = now = fitter.between(graph, result.targets, result.weights, taught)
+    asked: list[AskedEdit] = []
+    tell("checking the graph", 0, None)
+    ranked = climber.ranked(now)
+    shares = probabilities(
+        with_neighbours([GraphScore(graph, now.score)], GraphScore(graph, now.score), ranked)
+    )
+    while len(asked) < _MOST_ASKED:
+        better = _best_edit(climber, now, ranked)
+        if better is None:
+            break
+        edit, fit = better
+        asked.append(AskedEdit(edit.kind, edit.parent, edit.child, fit.score - now.score))
+        now = fit
+        ranked = climber.ranked(now)
+    probability = edge_probabilities(shares, network.n_variables)
+    for one in asked:
+        if one.kind != "add" and one.parent in graph[one.child]:
+            # The rows say so after all components were fitted anew.
+            odds = np.exp(-min(one.gain, 700.0))
+            probability[one.parent, one.child] = min(
+                probability[one.parent, one.child], odds / (1.0 + odds)
+            )
+    return GraphFindings(
+        graph,
+        graph,
+        True,
+        found_edges(graph, graph, True, probability),
+        ((graph, 1.0),),
+        tuple(asked),
+        None if now is begun else now.targets,
+        None if now is begun else now.weights,
+    )
+
+
+def _best_edit(
+    climber: GraphClimber, now: GraphFit, ranked: list[tuple[Edit, float]]
+) -> tuple[Edit, GraphFit] | None:
+    """Fit the most promising edits; return the best if it gains more than chance would."""
+    trials = [
+        (edit, climber.from_neighbour(edit.graph, now))
+        for edit, gain in ranked[:_TRIED]
+        if gain > _LEAST_PROMISE
+    ]
+    if not trials:
+        return None
+    best = max(trials, key=lambda trial: trial[1].score)
+    # The best of many edits gains something by chance.
+    needed = _ASKED + np.log(max(len(ranked), 1))
+    return best if best[1].score - now.score > needed else None
+
+
+def _climber(
+    network: Network,
+    rows: Configurations,
+    targets: Constraints,
+    edges: EdgeConstraints,
+    max_size: int | None,
+    tell: Progress,
+) -> GraphClimber:
+    families = TableFamilies(network, systematic_sample(rows, _MOST_ROWS))
+    n = network.n_variables
+    if n > _WIDE:
+        near = families.dependent_pairs(_PARTNERS)
+        for p, i in edges_of(graph_of(network.parents)):
+            near[p, i] = near[i, p] = True
+        allowed = edges.allowed & (near | edges.required)
+        edges = EdgeConstraints(allowed, edges.required, edges.max_parents)
+    return GraphClimber(GraphFitter(families, targets, max_size), edges, tell)
+
+
+def _required(edges: EdgeConstraints) -> Parents:
+    return graph_of(np.flatnonzero(column) for column in edges.required.T)
+
+
+def _permitted(graph: Parents, edges: EdgeConstraints) -> Parents:
+    """Add the edges that are required to a given graph, and take away those that are forbidden."""
+    now = _required(edges)
+    for i, own in enumerate(graph):
+        for p in own:
+            added = graph_of([*now[:i], {*now[i], p}, *now[i + 1 :]])
+            if edges.allowed[p, i] and is_acyclic(added):
+                now = added
+    return now
+
+
+def _shares(climber: GraphClimber, fit: GraphFit) -> list[tuple[Parents, float]]:
+    best = GraphScore(fit.graph, fit.score)
+    return probabilities(with_neighbours(climber.visited, best, climber.ranked(fit)))

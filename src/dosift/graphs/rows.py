@@ -1,0 +1,57 @@
+"""The rows that the search over graphs looks at: complete, without batches and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from dosift.data.blocks import Block
+from dosift.data.configurations import Configurations, collapse
+from dosift.likelihood.evidence import Evidence
+from dosift.model.network import Network
+from dosift.search.filling import filled_in
+from dosift.search.result import SearchResult
+
+
+def rows_for_graphs(
+    network: Network,
+    evidence: Evidence,
+    sample: Block | None,
+    explained: Callable[[], SearchResult],
+) -> Configurations:
+    """Take the rows, or a sample of them, with missing values filled in as a mixture would.
+
+    Parameters
+    ----------
+    network : Network
+    evidence : Evidence
+        All rows.
+    sample : Block or None
+        Some of them, where they are not held.
+    explained : callable
+        Returns the mixture that explains them under the network's graph; asked only where values
+        are missing. What is filled in agrees with that graph, so that fewer edges are asked for.
+
+    Returns
+    -------
+    Configurations
+    """
+    block = evidence.held if sample is None else sample
+    assert block is not None
+    if block.label is not None:
+        block = block.part(block.label < 0)  # labelled rows teach, as control rows do
+    rows = collapse(block.values, network.cardinalities, block.counts)
+    if not block.has_missing:
+        return rows
+    found = explained()
+    return filled_in(found.network, found.targets, found.weights, rows)
+
+
+def sampled_rows(evidence: Evidence, sample: Block | None, rows: Configurations) -> Configurations:
+    """Let a sample count for as many rows as it holds, not for all that it stands for."""
+    if sample is None:
+        return rows
+    kept = float(len(sample))
+    scale = min(kept / max(rows.total, 1.0), 1.0)
+    return Configurations(rows.codes, rows.counts * scale, np.empty(0, dtype=np.int64))
