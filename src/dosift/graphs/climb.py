@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.graphs.dag import EdgeConstraints, Edit, Parents, edits, equivalent, together
+from dosift.graphs.families import Families
 from dosift.graphs.fits import GraphFit, GraphFitter
 from dosift.search.engine import find_targets
 from dosift.search.result import SearchResult
@@ -32,6 +33,8 @@ _FITTED, _REVERSALS, _EQUIVALENT = 4, 10, 24
 _SPLIT_ROWS, _SPLIT = 2**16, (6, 24)
 #: Steps downhill before the climb ends: so many distinct rows in all, within bounds.
 _PATIENT_ROWS, _PATIENCE = 2**13, (1, 6)
+#: Edits from which the ranking begins with few steps of EM; those that are ranked thoroughly.
+_MANY_EDITS, _FEW_STEPS, _RANKED = 300, 3, 60
 #: Edits of which the quick gain promises this much (nats) are also tried all together.
 _CLEAR = 10.0
 #: Graphs within so many nats of the best that are fitted in full, and how many.
@@ -153,6 +156,9 @@ class GraphClimber:
     def ranked(self, fit: GraphFit) -> list[tuple[Edit, float]]:
         """All edits with their quick gains, the most promising first."""
         some = edits(fit.graph, self.constraints)
+        if len(some) > _MANY_EDITS:
+            rough = self.fitter.quick_gains(fit, some, _FEW_STEPS)
+            some = [some[k] for k in np.argsort(-rough, kind="stable")[:_RANKED]]
         gains = self.fitter.quick_gains(fit, some)
         return [(some[k], float(gains[k])) for k in np.argsort(-gains, kind="stable")]
 
@@ -225,13 +231,13 @@ class GraphClimber:
 
 
 def from_control_rows(
-    fitter: GraphFitter, constraints: EdgeConstraints, start: Parents, patience: int = 15
+    families: Families, constraints: EdgeConstraints, start: Parents, patience: int = 15
 ) -> Parents:
     """Guess a graph from control rows alone: hill climbing by BIC that passes through valleys.
 
     Parameters
     ----------
-    fitter : GraphFitter
+    families : Families
     constraints : EdgeConstraints
     start : Parents
         Where to begin, such as the edges that are required.
@@ -242,7 +248,6 @@ def from_control_rows(
     -------
     Parents
     """
-    families = fitter.families
     known: dict[tuple[int, tuple[int, ...]], float] = {}
 
     def worth(i: int, own: tuple[int, ...]) -> float:

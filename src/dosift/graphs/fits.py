@@ -233,7 +233,7 @@ class GraphFitter:
 
     # Its neighbours.
 
-    def quick_gains(self, fit: GraphFit, some: Sequence[Edit]) -> Floats:
+    def quick_gains(self, fit: GraphFit, some: Sequence[Edit], steps: int = _QUICK_STEPS) -> Floats:
         """Estimate the rise of the score that each edit brings, with the same targets.
 
         Only the families that change are learned anew, together with the weights, by some steps of
@@ -244,29 +244,18 @@ class GraphFitter:
         ----------
         fit : GraphFit
         some : sequence of Edit
+        steps : int
+            Of EM.
 
         Returns
         -------
         ndarray, shape (n_edits,)
             In nats.
         """
-        return np.array([self.quick_gain(fit, edit.graph, edit.changed) for edit in some])
+        return np.array([self._quick_gain(fit, edit, steps) for edit in some])
 
-    def quick_gain(self, fit: GraphFit, graph: Parents, changed: Sequence[int]) -> float:
-        """Estimate the rise of the score that another graph brings, with the same targets.
-
-        Parameters
-        ----------
-        fit : GraphFit
-        graph : Parents
-        changed : sequence of int
-            Positions of the variables whose parents differ.
-
-        Returns
-        -------
-        float
-            In nats.
-        """
+    def _quick_gain(self, fit: GraphFit, edit: Edit, n_steps: int) -> float:
+        graph, changed = edit.graph, edit.changed
         counts = self._counts
         sets = fit.targets[:, list(changed)] >= 0
         patterns, of = np.unique(sets, axis=0, return_inverse=True)
@@ -277,7 +266,7 @@ class GraphFitter:
         mass = [fit.ratios[:, m] @ weights[m] for m in members]
         factors = np.ones((len(counts), len(patterns)))
         density = fit.density
-        for _ in range(_QUICK_STEPS):
+        for _ in range(n_steps):
             shares = [counts * f * m / density for f, m in zip(factors.T, mass, strict=True)]
             new = []
             for k, i in enumerate(changed):

@@ -29,8 +29,8 @@ from dosift.search.result import SearchResult
 Floats = NDArray[np.float64]
 Progress = Callable[[str, int, "int | None"], None]
 
-#: Mixture rows that the search over graphs looks at.
-_MOST_ROWS = 2**15
+#: Values of mixture rows that the search over graphs looks at, and least and most rows.
+_MOST_VALUES, _MOST_ROWS = 2**21, (2**12, 2**15)
 #: Variables from which only the most dependent pairs are tried as new edges, and partners of each.
 _WIDE, _PARTNERS = 30, 8
 #: Rise of the score (nats) from which an edit of a fixed graph is asked for, edits that are fitted
@@ -77,7 +77,9 @@ def repair(
     fitter = climber.fitter
     before = graph_of(network.parents) if given else None
     tell("repairing the graph" if given else "learning the graph", 0, None)
-    starts = [from_control_rows(fitter, climber.constraints, _required(climber.constraints))]
+    starts = [
+        from_control_rows(fitter.families, climber.constraints, _required(climber.constraints))
+    ]
     if before is not None:
         starts.insert(0, _permitted(before, climber.constraints))
     for start in dict.fromkeys(starts):
@@ -165,6 +167,25 @@ def check(
     )
 
 
+def guessed(network: Network, edges: EdgeConstraints) -> Network:
+    """Return a learned network with the graph that its control rows alone make most plausible.
+
+    Parameters
+    ----------
+    network : Network
+        Learned; it remembers its control rows.
+    edges : EdgeConstraints
+
+    Returns
+    -------
+    Network
+    """
+    nothing = np.zeros((0, network.n_variables), dtype=np.int16, order="F")
+    families = TableFamilies(network, Configurations(nothing, np.zeros(0), np.zeros(0, np.int64)))
+    edges = _narrowed(families, graph_of(network.parents), edges)
+    return families.network(from_control_rows(families, edges, _required(edges)))
+
+
 def _best_edit(
     climber: GraphClimber, now: GraphFit, ranked: list[tuple[Edit, float]]
 ) -> tuple[Edit, GraphFit] | None:
@@ -190,15 +211,22 @@ def _climber(
     max_size: int | None,
     tell: Progress,
 ) -> GraphClimber:
-    families = TableFamilies(network, systematic_sample(rows, _MOST_ROWS))
-    n = network.n_variables
-    if n > _WIDE:
-        near = families.dependent_pairs(_PARTNERS)
-        for p, i in edges_of(graph_of(network.parents)):
-            near[p, i] = near[i, p] = True
-        allowed = edges.allowed & (near | edges.required)
-        edges = EdgeConstraints(allowed, edges.required, edges.max_parents)
+    few = int(np.clip(_MOST_VALUES // network.n_variables, *_MOST_ROWS))
+    families = TableFamilies(network, systematic_sample(rows, few))
+    edges = _narrowed(families, graph_of(network.parents), edges)
     return GraphClimber(GraphFitter(families, targets, max_size), edges, tell)
+
+
+def _narrowed(families: TableFamilies, graph: Parents, edges: EdgeConstraints) -> EdgeConstraints:
+    """Leave out edges between variables that are hardly dependent, where there are many."""
+    if families.n_variables <= _WIDE:
+        return edges
+    near = families.dependent_pairs(_PARTNERS)
+    for p, i in edges_of(graph):
+        near[p, i] = near[i, p] = True
+    return EdgeConstraints(
+        edges.allowed & (near | edges.required), edges.required, edges.max_parents
+    )
 
 
 def _required(edges: EdgeConstraints) -> Parents:

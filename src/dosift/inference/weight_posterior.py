@@ -229,8 +229,7 @@ def summarised(parts: Sequence[Spread], estimate: Floats, level: float) -> Summa
     std_error = np.sqrt(variance)
     tail = (1.0 - level) / 2
     low, high = (
-        _on_logit_scale(_quantile(parts, share, p), estimate, std_error)
-        for p in (tail, 1.0 - tail)
+        _on_logit_scale(_quantile(parts, share, p), estimate, std_error) for p in (tail, 1.0 - tail)
     )
     return Summary(std_error, np.minimum(low, estimate), np.maximum(high, estimate))
 

@@ -1,0 +1,102 @@
+"""The rows of a fit once more, for fits to some of them."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.data.blocks import MemoryBlocks
+from dosift.data.load import load
+from dosift.errors import InputError
+from dosift.methods.labels import read_labels
+from dosift.pipeline.fitted import Fitted
+from dosift.pipeline.gather import gather, unlabelled
+from dosift.pipeline.recipe import features_of
+from dosift.refusals import refuse
+
+Ints = NDArray[np.integer]
+
+
+@dataclass(frozen=True)
+class RowsAgain:
+    """The rows of a fit, held, for fits to some of them.
+
+    Attributes
+    ----------
+    rows : MemoryBlocks
+        Those that count.
+    labels : ndarray of int, shape (n_texts, n_variables), or None
+        The targets of labelled rows, where these count.
+    """
+
+    rows: MemoryBlocks
+    labels: Ints | None
+
+
+def rows_again(fitted: Fitted, source: Any, beside: dict[str, Any], purpose: str) -> RowsAgain:
+    """Take the rows of a fit once more, to fit to some of them.
+
+    Parameters
+    ----------
+    fitted : Fitted
+    source : as in :func:`~dosift.data.load.load`
+    beside : dict
+        Batch, labels and sample_weight, as in the fit.
+    purpose : str
+        What for, as in :data:`~dosift.refusals.REFUSALS`.
+
+    Returns
+    -------
+    RowsAgain
+
+    Raises
+    ------
+    InputError
+        If the rows are too many to be held, or other columns stand beside them than in the fit.
+    """
+    network = fitted.given
+    with closing(load(source, network, **beside)) as loaded:
+        for name, was, given in (
+            ("batch", fitted.batches, loaded.rows.beside.batches),
+            ("labels", fitted.labels, loaded.rows.beside.labels or loaded.labels),
+        ):
+            if bool(was) != bool(given):
+                raise InputError(
+                    f"the mixture was fitted {'with' if was else 'without'} {name}; give the rows "
+                    f"{'with' if was else 'without'} {name}, as they were fitted"
+                )
+        if loaded.rows.beside.batches != fitted.batches:
+            raise InputError(
+                "the rows have other batches than those that the mixture was fitted to"
+            )
+        rows, by_text = loaded.rows, None
+        if loaded.rows.beside.labels:
+            if fitted.recipe.random_labels:
+                by_text = read_labels(loaded, network).by_text
+            else:
+                rows = unlabelled(rows)
+        gathered = gather(network, rows, by_text, 0)
+        named = features_of(fitted.recipe, rows) | {purpose}
+        if gathered.evidence.held is None:
+            named.add("rows in blocks")
+        refuse(named)
+        held = gathered.evidence.rows
+        assert isinstance(held, MemoryBlocks)
+        return RowsAgain(held, by_text)
+
+
+def fitted_batches(fitted: Fitted) -> tuple[str, ...]:
+    """Names of the batches of a fit.
+
+    Raises
+    ------
+    InputError
+        If it has none.
+    """
+    if not fitted.batches:
+        raise InputError("the mixture was fitted without batches; leave batch out")
+    return fitted.batches

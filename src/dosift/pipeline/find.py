@@ -1,0 +1,52 @@
+"""Targets and weights by the method that was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dosift.methods import Options, Progress, estimate
+from dosift.methods.soft import soften
+from dosift.model.network import Network
+from dosift.pipeline.gather import Gathered
+from dosift.pipeline.recipe import Recipe, features_of
+from dosift.refusals import refuse
+from dosift.search.mechanisms import ChangedMechanism
+from dosift.search.result import SearchResult
+
+
+def find(
+    recipe: Recipe,
+    network: Network,
+    gathered: Gathered,
+    options: Options,
+    progress: Progress | None = None,
+) -> tuple[SearchResult, tuple[ChangedMechanism, ...]]:
+    """Find targets and weights, and mechanisms that changed if that is wanted.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    network : Network
+    gathered : Gathered
+    options : Options
+    progress : callable, optional
+
+    Returns
+    -------
+    result : SearchResult
+    changed : tuple of ChangedMechanism
+    """
+    evidence, sample = gathered.evidence, gathered.sample
+    named = features_of(recipe, evidence.rows)
+    if evidence.incomplete:
+        named.add("missing values")
+    if evidence.held is None:
+        named.add("rows in blocks")
+    refuse(named)
+    result = estimate(recipe.method, network, evidence, options, progress, sample)
+    result, changed = soften(
+        recipe.interventions, network, evidence, result, options, progress, sample
+    )
+    if evidence.rows.beside.batches and result.batch_weights is None:
+        result = replace(result, batch_weights=result.weights[None])
+    return result, changed

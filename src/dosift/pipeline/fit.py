@@ -1,0 +1,182 @@
+"""A fit from its beginning to its end: the graph, the targets, what is known of them, checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from dosift.checks.missing import look_at_missing
+from dosift.checks.model_check import check_model
+from dosift.data.configurations import collapse
+from dosift.data.load import Loaded
+from dosift.inference import Posterior
+from dosift.inference.posterior import posterior_of_fit, posteriors_of_batches
+from dosift.inference.rate_tests import (
+    pair_p_values,
+    pairs_of,
+    rates_of_families,
+)
+from dosift.likelihood.evidence import Evidence
+from dosift.methods import OPTIMISING, Progress
+from dosift.methods.options import silent
+from dosift.model.network import Network
+from dosift.model.simulate import as_generator
+from dosift.pipeline.find import find
+from dosift.pipeline.fitted import Fitted
+from dosift.pipeline.gather import Gathered, prepare
+from dosift.pipeline.graph import averaged_over_graphs, check_graph, with_graph
+from dosift.pipeline.recipe import Recipe
+from dosift.search.constraints import Constraints
+from dosift.search.filling import filled_in
+from dosift.search.result import SearchResult
+from dosift.search.score import Score
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.integer]
+
+
+def fit(
+    recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | None = None
+) -> Fitted:
+    """Fit a mixture to rows, and work out everything that is known about it.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    network : Network
+        The undisturbed system.
+    loaded : Loaded
+        The mixture rows.
+    progress : callable, optional
+        Called with a stage's name, the steps done and the steps in all.
+
+    Returns
+    -------
+    Fitted
+
+    Raises
+    ------
+    InputError
+        If the rows are not what the network needs, or things cannot be combined.
+    """
+    # The matrices are small, and many threads on small matrices cost far more than they bring; one
+    # thread also makes sums, and so results, independent of the machine.
+    with threadpool_limits(1):
+        return _fit(recipe, network, loaded, progress)
+
+
+def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | None) -> Fitted:
+    given, gathered, options, labels = prepare(recipe, network, loaded, progress)
+    given, gathered, graph = with_graph(recipe, given, gathered, options, progress)
+    evidence = gathered.evidence
+    missing = look_at_missing(given, evidence)
+    result, changed = find(recipe, given, gathered, options, progress)
+    tell = progress or silent
+    tell("working out errors", 0, None)
+    refined = recipe.refine and recipe.method == "likelihood"
+    known = options.constraints or Constraints.none(given.cardinalities)
+    is_known = ~np.isnan(known.fixed(result.targets))
+    posterior = None
+    if recipe.method in OPTIMISING and not is_known.all():
+        posterior = posterior_of_fit(
+            evidence.pooled,
+            result.network,
+            result.targets,
+            result.weights,
+            result.undecided,
+            refined,
+            as_generator(recipe.random_state),
+            is_known,
+        )
+    if posterior is not None and graph is not None:
+        posterior = averaged_over_graphs(recipe, given, gathered, options, graph, result, posterior)
+    rates = rates_of_families(given, evidence.families)
+    pairs = pairs_of(result.targets, result.weights)
+    p_values = pair_p_values(evidence, given, rates, pairs)
+    in_batches = tuple(_batch_posteriors(evidence, result, refined))
+    tell("checking the fit", 0, None)
+    # Where targets or labels bind the search, components cannot stand in for a change.
+    bound = not known.is_free or changed or recipe.method != "likelihood"
+    plain = given if recipe.refine else Network(given.variables, given.parents, given.tables)
+    sample = None if bound else _few(given, gathered, result)
+    check = check_model(plain, evidence, result, recipe.random_state, sample, missing.suspicious)
+    if graph is None and not changed:
+        graph = check_graph(recipe, given, gathered, options, result, progress)
+    own = result.network
+    # Freed tables come with control counts that only say how they were learned.
+    final = Network(own.variables, own.parents, own.tables, (given if changed else own).control)
+    return Fitted(
+        recipe=recipe,
+        given=given,
+        network=final,
+        result=result,
+        options=options,
+        library=loaded.library,
+        n_rows=evidence.total,
+        n_configurations=None if evidence.held is None else len(evidence.held),
+        batches=evidence.rows.beside.batches,
+        batch_rows=evidence.n_rows,
+        labels=labels,
+        changed=changed,
+        is_known=is_known,
+        posterior=posterior,
+        batch_posteriors=in_batches,
+        rates=rates,
+        pairs=pairs,
+        pair_p_values=p_values,
+        missing=missing,
+        check=check,
+        graph=graph,
+    )
+
+
+def _few(network: Network, gathered: Gathered, result: SearchResult) -> Evidence:
+    """Return the rows, or a sample of them, held, complete and without batches.
+
+    Missing values are filled in as the mixture would, which makes a look for changes err on the
+    side of seeing none.
+    """
+    held = gathered.held
+    if held is not None and not held.incomplete:
+        return held
+    block = gathered.evidence.held if gathered.sample is None else gathered.sample
+    assert block is not None
+    rows = collapse(block.values, network.cardinalities, block.counts)
+    if block.has_missing:
+        rows = filled_in(result.network, result.targets, result.weights, rows)
+    return Evidence.of_configurations(network, rows)
+
+
+def _batch_posteriors(
+    evidence: Evidence, result: SearchResult, refined: bool
+) -> Iterator[tuple[NDArray[np.int64], Posterior | None]]:
+    if result.batch_weights is None:
+        return
+    odds = _log_prior_odds(result.network, result.targets, result.batch_weights > 0)
+    yield from posteriors_of_batches(
+        evidence, result.network, result.targets, result.batch_weights, odds, refined
+    )
+
+
+def _log_prior_odds(network: Network, targets: Ints, present: NDArray[np.bool_]) -> Floats:
+    """Odds of each target being in each batch, judged by the other batches.
+
+    Parameters
+    ----------
+    network : Network
+    targets : ndarray of int, shape (n_targets, n_variables)
+    present : ndarray of bool, shape (n_batches, n_targets)
+
+    Returns
+    -------
+    ndarray, shape (n_batches, n_targets)
+        For a target that no other batch has, those of a target picked among all.
+    """
+    others = present.sum(axis=0) - present
+    odds = np.log(others + 0.5) - np.log(len(present) - 1 - others + 0.5)
+    score = Score(1.0, network.cardinalities, network.n_variables)
+    alone = np.log(present.sum(axis=1))[:, None] - score.names(targets)
+    return np.asarray(np.where(others > 0, odds, alone), dtype=np.float64)

@@ -1,0 +1,127 @@
+"""What came of a fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from dosift.checks.missing import MissingValues
+from dosift.checks.model_check import ModelCheck, surprisal_scale
+from dosift.checks.surprisal import SurprisalScale
+from dosift.data.blocks import Block
+from dosift.graphs.findings import GraphFindings
+from dosift.inference import Posterior
+from dosift.inference.rate_tests import Pair, RateWithTest
+from dosift.likelihood.assignment import Assignment, judge
+from dosift.likelihood.columns import RowLikelihoods, is_plain
+from dosift.methods import Options
+from dosift.methods.labels import Labels
+from dosift.model.network import Network
+from dosift.pipeline.recipe import Recipe
+from dosift.search.mechanisms import ChangedMechanism
+from dosift.search.result import SearchResult
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What came of a fit.
+
+    Attributes
+    ----------
+    recipe : Recipe
+    given : Network
+        As it was before any mixture row taught it, with what labelled rows taught.
+    network : Network
+        That the mixture refers to.
+    result : SearchResult
+    options : Options
+        What the method was told, with the constraints that labels make.
+    library : str
+        The library of the table that the rows came in.
+    n_rows : float
+    n_configurations : int or None
+        None where they are too many to be held.
+    batches : tuple of str
+        Their names; empty where rows have none.
+    batch_rows : ndarray, shape (n_batches,)
+        Rows of each.
+    labels : Labels or None
+    changed : tuple of ChangedMechanism
+    is_known : ndarray of bool, shape (n_targets,)
+        Components whose weight was given.
+    posterior : Posterior or None
+        What the rows say about the weights; None for methods that do not maximise the likelihood,
+        and where some rows are impossible.
+    batch_posteriors : tuple of (ndarray of int64, Posterior or None)
+        For each batch, its components by descending weight, and what its rows say about them.
+    rates : sequence of RateWithTest
+        One-pass rates of all variables.
+    pairs : sequence of Pair
+        Pairs of do's that some component holds.
+    pair_p_values : sequence of float
+    missing : MissingValues
+    check : ModelCheck
+    graph : GraphFindings or None
+        What control and mixture rows say about the graph; None without control rows.
+    """
+
+    recipe: Recipe
+    given: Network
+    network: Network
+    result: SearchResult
+    options: Options
+    library: str
+    n_rows: float
+    n_configurations: int | None
+    batches: tuple[str, ...]
+    batch_rows: Floats
+    labels: Labels | None
+    changed: tuple[ChangedMechanism, ...]
+    is_known: NDArray[np.bool_]
+    posterior: Posterior | None
+    batch_posteriors: tuple[tuple[NDArray[np.int64], Posterior | None], ...]
+    rates: list[RateWithTest]
+    pairs: list[Pair]
+    pair_p_values: list[float]
+    missing: MissingValues
+    check: ModelCheck
+    graph: GraphFindings | None = None
+
+    @cached_property
+    def pooled_scale(self) -> SurprisalScale:
+        """Scale for surprises of rows that are judged by the weights of the pool."""
+        result = self.result
+        if result.batch_weights is None:
+            return self.check.scale
+        with threadpool_limits(1):
+            return surprisal_scale(
+                self.network, result.targets, result.weights, self.recipe.random_state
+            )
+
+    def judge(self, block: Block) -> Assignment:
+        """Likelihoods and posteriors of rows.
+
+        Parameters
+        ----------
+        block : Block
+            Rows with a batch are judged by its weights, others by those of the pool.
+
+        Returns
+        -------
+        Assignment
+        """
+        targets = self.result.targets
+        weights = self.result.weights
+        if block.batch is not None and self.result.batch_weights is not None:
+            weights = self.result.batch_weights
+        rows = RowLikelihoods(
+            self.network, replace(block, label=None), is_plain(self.network, targets)
+        )
+        with threadpool_limits(1):
+            return judge(rows, targets, weights)

@@ -1,0 +1,165 @@
+"""Rows made ready for estimation: labels read, rows held or counted and sampled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.data import sample as sampling
+from dosift.data.blocks import Block, MemoryBlocks, RowBlocks, UnlabelledBlocks
+from dosift.data.load import Loaded
+from dosift.data.sample import Sampler
+from dosift.errors import InputError
+from dosift.likelihood.evidence import Evidence
+from dosift.likelihood.first_pass import CountFamilies, FirstPass, sampler_after
+from dosift.methods import Options, Progress
+from dosift.methods.labels import Labels, read_labels, taught, with_labels
+from dosift.methods.options import silent
+from dosift.model.network import Network, without_negligible
+from dosift.pipeline.recipe import Recipe, features_of
+from dosift.refusals import refuse
+
+Ints = NDArray[np.integer]
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Rows made ready for estimation.
+
+    Attributes
+    ----------
+    evidence : Evidence
+        All rows that count.
+    sample : Block or None
+        Some of them, where they are not held.
+    """
+
+    evidence: Evidence
+    sample: Block | None
+
+    @property
+    def held(self) -> Evidence | None:
+        """The rows without batches, or a sample of them, held."""
+        return self.evidence.pooled if self.evidence.held is not None else None
+
+
+def gather(
+    network: Network, rows: RowBlocks, labels: Ints | None, seed: int, tell: Progress = silent
+) -> Gathered:
+    """Hold rows if they are few enough; otherwise count families and draw a sample.
+
+    Parameters
+    ----------
+    network : Network
+    rows : RowBlocks
+    labels : ndarray of int, shape (n_texts, n_variables), or None
+        The targets of labelled rows, where these count.
+    seed : int
+        Of the sample.
+    tell : callable
+        Called with a stage's name.
+
+    Returns
+    -------
+    Gathered
+    """
+    most = sampling.MOST_CONFIGURATIONS
+    if isinstance(rows, MemoryBlocks) and len(rows.whole) <= most:
+        return Gathered(Evidence.held_rows(network, rows, labels), None)
+    tell("counting rows", 0, None)
+    sampler = Sampler.of(network.cardinalities, rows.beside, seed)
+    first = FirstPass(sampler, CountFamilies(network, len(rows.beside.batches) or 1))
+    found = rows.reduce(first, first.merge)
+    if found.whole is not None:
+        whole = sampler.configurations(found.whole, rows.n_rows)
+        held = MemoryBlocks(whole.codes, whole.counts, beside=rows.beside)
+        return Gathered(Evidence.held_rows(network, held, labels), None)
+    tell("drawing a sample", 0, None)
+    informed = sampler_after(sampler, found)
+    some = informed.configurations(rows.reduce(informed, informed.merge), rows.n_rows)
+    evidence = Evidence.of_rows(network, rows, found.counted, labels)
+    return Gathered(evidence, rows.beside.block(some.codes, some.counts))
+
+
+def prepare(
+    recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | None = None
+) -> tuple[Network, Gathered, Options, Labels | None]:
+    """Read labels, let them teach, and gather the rows that count.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    network : Network
+    loaded : Loaded
+    progress : callable, optional
+
+    Returns
+    -------
+    network : Network
+        With what labelled rows taught.
+    gathered : Gathered
+    options : Options
+    labels : Labels or None
+    """
+    rows, labels, known = loaded.rows, None, recipe.prior_knowledge
+    refuse(features_of(recipe, rows))
+    if recipe.random_labels and loaded.labels is None and not rows.beside.labels:
+        raise InputError("random_labels says how rows were labelled, and no labels are given")
+    network = without_negligible(network)
+    if rows.beside.labels or loaded.labels is not None:
+        labels = _no_labels(loaded)
+        if rows.beside.labels:
+            labels = read_labels(loaded, network)
+            known = with_labels(known, labels, recipe.max_size)
+            network = taught(network, labels, loaded)
+            if not recipe.random_labels:
+                rows = unlabelled(rows)
+    seed = recipe.random_state if isinstance(recipe.random_state, int) else 0
+    by_text = labels.by_text if labels is not None and recipe.random_labels else None
+    gathered = gather(network, rows, by_text, seed, progress or silent)
+    _check_batches(gathered.evidence, loaded)
+    return network, gathered, recipe.options(network, known), labels
+
+
+def _no_labels(loaded: Loaded) -> Labels:
+    nothing = np.empty(0, dtype=np.int64)
+    n_rows = 0 if loaded.labels is None else loaded.labels.index.size
+    index = np.full(n_rows, -1, dtype=np.int64)
+    n_variables = loaded.rows.n_variables
+    return Labels((), np.empty((0, n_variables), np.int64), index, np.append(nothing, -1))
+
+
+def unlabelled(rows: RowBlocks) -> RowBlocks:
+    """Leave labelled rows out."""
+    if not isinstance(rows, MemoryBlocks):
+        return UnlabelledBlocks(rows)
+    block = rows.whole
+    assert block.label is not None
+    rest = replace(block.part(block.label < 0), label=None)
+    beside = replace(rows.beside, labels=())
+    out = MemoryBlocks(beside.wide(rest), rest.counts, beside=beside)
+    out.library = rows.library
+    return out
+
+
+def _check_batches(evidence: Evidence, loaded: Loaded) -> None:
+    """Refuse batches without rows, and rows without a batch."""
+    names = evidence.rows.beside.batches
+    if not names:
+        return
+    column = loaded.batch
+    name, path = ("batch", None) if column is None else (column.name, column.path)
+    if evidence.without_batch:
+        raise InputError(
+            f"{name} is empty in {evidence.without_batch:g} row(s); every row needs its batch",
+            path=path,
+        )
+    empty = [batch for batch, n in zip(names, evidence.n_rows, strict=True) if n <= 0]
+    if empty:
+        raise InputError(
+            f"{name}: all rows of batch {empty[0]!r} are labelled or of weight zero, so that there "
+            "is nothing to estimate; leave these rows out",
+            path=path,
+        )

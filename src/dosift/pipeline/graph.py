@@ -1,0 +1,231 @@
+"""The graph of a fit: repaired or learned before it, or checked after it, and averaged over."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dosift.data.blocks import MemoryBlocks
+from dosift.data.configurations import Configurations
+from dosift.errors import InputError
+from dosift.graphs.dag import EdgeConstraints
+from dosift.graphs.families import relearned
+from dosift.graphs.findings import GraphFindings
+from dosift.graphs.repair import check, guessed, repair
+from dosift.graphs.rows import rows_for_graphs, sampled_rows
+from dosift.inference import Posterior
+from dosift.inference.averaged import averaged
+from dosift.inference.posterior import posterior_of_fit
+from dosift.learning.edge_knowledge import EdgeKnowledge
+from dosift.likelihood.evidence import Evidence
+from dosift.methods import Options, Progress
+from dosift.methods.options import silent
+from dosift.model.network import Network
+from dosift.model.simulate import as_generator
+from dosift.pipeline.find import find
+from dosift.pipeline.gather import Gathered
+from dosift.pipeline.recipe import Recipe
+from dosift.search.constraints import Constraints
+from dosift.search.result import SearchResult
+
+#: Control rows from which a graph can be guessed at all.
+LEAST_CONTROL_ROWS = 10
+
+
+def with_graph(
+    recipe: Recipe,
+    network: Network,
+    gathered: Gathered,
+    options: Options,
+    progress: Progress | None,
+) -> tuple[Network, Gathered, GraphFindings | None]:
+    """Repair or learn the graph, if that is wanted.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    network : Network
+        As it was given.
+    gathered : Gathered
+    options : Options
+    progress : callable, optional
+
+    Returns
+    -------
+    network : Network
+        With the graph found.
+    gathered : Gathered
+        The same rows, with the families of that graph.
+    findings : GraphFindings or None
+        None where the graph is fixed.
+
+    Raises
+    ------
+    InputError
+        If the control rows are not there, or too few.
+    """
+    if recipe.edges == "fixed":
+        return network, gathered, None
+    _check_control(network)
+    edges = _edge_constraints(recipe, network)
+    constraints = options.constraints or Constraints.none(network.cardinalities)
+    first = network
+    if recipe.edges == "learn" and gathered.evidence.incomplete:
+        # Values are filled in as under the graph that control rows alone make plausible.
+        first = guessed(network, edges)
+    rows = _rows(recipe, first, gathered, options, progress)
+    found, findings = repair(
+        network,
+        rows,
+        constraints,
+        edges,
+        given=recipe.edges == "repair",
+        max_size=options.max_size,
+        tell=progress or silent,
+    )
+    return found, under_graph(found, gathered), findings
+
+
+def check_graph(
+    recipe: Recipe,
+    network: Network,
+    gathered: Gathered,
+    options: Options,
+    result: SearchResult,
+    progress: Progress | None,
+) -> GraphFindings | None:
+    """Say what the rows would change in a graph that is fixed.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    network : Network
+    gathered : Gathered
+    options : Options
+    result : SearchResult
+        The mixture under it.
+    progress : callable, optional
+
+    Returns
+    -------
+    GraphFindings or None
+        None where no control rows are at hand, or the rows may not teach the network.
+    """
+    control = network.control
+    if recipe.method != "likelihood" or not recipe.refine or control is None:
+        return None
+    if control.rows is None or control.n_rows < LEAST_CONTROL_ROWS:
+        return None
+    return check(
+        network,
+        _rows(recipe, network, gathered, options, progress, result),
+        options.constraints or Constraints.none(network.cardinalities),
+        _edge_constraints(recipe, network),
+        result,
+        max_size=options.max_size,
+        tell=progress or silent,
+    )
+
+
+def averaged_over_graphs(
+    recipe: Recipe,
+    network: Network,
+    gathered: Gathered,
+    options: Options,
+    findings: GraphFindings,
+    result: SearchResult,
+    posterior: Posterior,
+) -> Posterior:
+    """Average the posterior of the weights over the graphs that the rows leave possible.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    network : Network
+        With the graph chosen.
+    gathered : Gathered
+    options : Options
+    findings : GraphFindings
+    result : SearchResult
+        Under that graph.
+    posterior : Posterior
+        Likewise.
+
+    Returns
+    -------
+    Posterior
+        The same where rows are not held, and where only one graph is possible.
+    """
+    if gathered.evidence.held is None or len(findings.members) < 2:
+        return posterior
+    targets, posteriors = [result.targets], [posterior]
+    shares = [findings.members[0][1]]
+    for graph, share in findings.members[1:]:
+        other = relearned(network, graph)
+        under = under_graph(other, gathered)
+        found, _ = find(recipe, other, under, options)
+        own = posterior_of_fit(
+            under.evidence.pooled,
+            found.network,
+            found.targets,
+            found.weights,
+            found.undecided,
+            recipe.refine,
+            as_generator(recipe.random_state),
+        )
+        if own is not None:
+            targets.append(found.targets)
+            posteriors.append(own)
+            shares.append(share)
+    return averaged(targets, posteriors, shares)
+
+
+def under_graph(network: Network, gathered: Gathered) -> Gathered:
+    """Return the same rows, with the families of another graph counted."""
+    evidence = gathered.evidence
+    if evidence.held is not None:
+        assert isinstance(evidence.rows, MemoryBlocks)
+        return replace(
+            gathered, evidence=Evidence.held_rows(network, evidence.rows, evidence.labels)
+        )
+    return replace(
+        gathered, evidence=Evidence.of_rows(network, evidence.rows, None, evidence.labels)
+    )
+
+
+def _rows(
+    recipe: Recipe,
+    network: Network,
+    gathered: Gathered,
+    options: Options,
+    progress: Progress | None,
+    result: SearchResult | None = None,
+) -> Configurations:
+    evidence, sample = gathered.evidence, gathered.sample
+
+    def explained() -> SearchResult:
+        if result is not None:
+            return result
+        return find(recipe, network, under_graph(network, gathered), options, progress)[0]
+
+    rows = rows_for_graphs(network, evidence, sample, explained)
+    return sampled_rows(evidence, sample, rows)
+
+
+def _edge_constraints(recipe: Recipe, network: Network) -> EdgeConstraints:
+    known = recipe.edge_knowledge or EdgeKnowledge()
+    allowed, required = known.matrices(network.names)
+    return EdgeConstraints(allowed, required, known.max_parents)
+
+
+def _check_control(network: Network) -> None:
+    control = network.control
+    if control is None or control.rows is None:
+        raise InputError(
+            "the graph can only be repaired with control rows at hand: give control=, or a network "
+            "from learn_network (whose control rows are kept if they are not too many)"
+        )
+    if control.n_rows < LEAST_CONTROL_ROWS:
+        raise InputError(
+            f"there are {control.n_rows:g} control row(s), too few to say anything of a graph; "
+            f"give at least {LEAST_CONTROL_ROWS}, or a graph with edges='fixed'"
+        )

@@ -1,0 +1,76 @@
+"""What was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dosift.data.blocks import RowBlocks
+from dosift.learning.edge_knowledge import EdgeKnowledge
+from dosift.likelihood.weights import DEFAULT_GAP
+from dosift.methods import DEFAULT_EPSILON, Options
+from dosift.methods.prior_knowledge import PriorKnowledge
+from dosift.model.network import Network
+from dosift.model.simulate import RandomState
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What was asked for.
+
+    Attributes
+    ----------
+    method : {"likelihood", "moments", "em", "brute-force"}
+    max_size : int or None
+    refine : bool
+    gap : float
+    epsilon : float
+    delta : float or None
+    prior_knowledge : PriorKnowledge or None
+    interventions : {"hard", "stochastic", "any"}
+    random_labels : bool
+        Whether labelled rows are a random sample of all rows, and so tell about the weights.
+    random_state : int, Generator or None
+        Seed of the draws behind intervals, probabilities and checks.
+    edges : {"fixed", "repair", "learn"}
+        What rows may do to the graph of the network: nothing; add, remove and reverse edges; or
+        make it, where it is not known.
+    edge_knowledge : EdgeKnowledge or None
+        What is known of edges, which holds whatever rows may do.
+
+    Notes
+    -----
+    What the others mean, :class:`~dosift.estimator.InterventionMixture` says.
+    """
+
+    method: str = "likelihood"
+    max_size: int | None = None
+    refine: bool = True
+    gap: float = DEFAULT_GAP
+    epsilon: float = DEFAULT_EPSILON
+    delta: float | None = None
+    prior_knowledge: PriorKnowledge | None = None
+    interventions: str = "hard"
+    random_labels: bool = False
+    random_state: RandomState = 0
+    edges: str = "fixed"
+    edge_knowledge: EdgeKnowledge | None = None
+
+    def options(self, network: Network, known: PriorKnowledge | None) -> Options:
+        """Return what the method is told."""
+        constraints = (known or PriorKnowledge()).constraints(network, self.max_size)
+        return Options(self.max_size, self.refine, self.gap, self.epsilon, self.delta, constraints)
+
+
+_KINDS = {"stochastic": "stochastic interventions", "any": "changed mechanisms"}
+
+
+def features_of(recipe: Recipe, rows: RowBlocks) -> set[str]:
+    """Name what a recipe and rows ask for, as far as it is known before the rows are visited."""
+    named = {recipe.method}
+    if recipe.interventions in _KINDS:
+        named.add(_KINDS[recipe.interventions])
+    if rows.beside.batches:
+        named.add("batches")
+    if rows.beside.labels:
+        named.add("labels")
+    return named
