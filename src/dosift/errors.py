@@ -110,6 +110,10 @@ class MisfitWarning(DosiftWarning):
     """The fitted mixture does not describe the rows."""
 
 
+class GraphWarning(DosiftWarning):
+    """The rows ask for another causal graph, and the answer would be another with it."""
+
+
 class MissingValuesWarning(DosiftWarning):
     """Values are missing in a way that may bias the answer."""
 

@@ -23,7 +23,13 @@ from dosift.checks.surprisal import FALSE_SHARE, SurprisalScale, unexplained
 from dosift.data import to_native
 from dosift.data.blocks import MemoryBlocks
 from dosift.data.load import checked_weight, load
-from dosift.errors import ConvergenceWarning, InputError, MisfitWarning, MissingValuesWarning
+from dosift.errors import (
+    ConvergenceWarning,
+    GraphWarning,
+    InputError,
+    MisfitWarning,
+    MissingValuesWarning,
+)
 from dosift.inference import Posterior
 from dosift.learning.edge_knowledge import MOST_PARENTS, EdgeKnowledge
 from dosift.learning.learn import learn_network
@@ -43,6 +49,7 @@ from dosift.model import Mixture, Target
 from dosift.model.network import Network
 from dosift.model.simulate import RandomState, simulate
 from dosift.pipeline import Fitted, Recipe, fit, fitted_batches
+from dosift.results.graphs import objection_in_words, objects_to_the_graph
 from dosift.results.summary import Tables, diagnostics_of
 from dosift.results.words import misfit_in_words
 from dosift.search.certificate import Certificate
@@ -185,6 +192,11 @@ class InterventionMixture(Conventions):
         The surprise of simulated rows.
     missing_values_ : MissingValues
         How many values are missing, and whether completely at random.
+    graph_ : polars.DataFrame or None
+        What control and mixture rows say of each edge of the graph: `parent`, `child`,
+        `probability` over graphs, and `status`: "given" where the graph was fixed, else "kept",
+        "added", "reversed", "removed", or "open" where the rows leave its direction open. None
+        without control rows.
     fitted_ : Fitted
         Everything that came of the fit, as arrays: what the bootstrap, held-out rows, the report
         and the command take.
@@ -222,6 +234,7 @@ class InterventionMixture(Conventions):
     unexplained_rows_: float
     posterior_: Posterior | None
     batches_: pl.DataFrame | None
+    graph_: pl.DataFrame | None
 
     def __init__(
         self,
@@ -412,6 +425,7 @@ class InterventionMixture(Conventions):
         self.interventions_ = tables.interventions
         self.mechanisms_ = tables.mechanisms
         self.batches_ = tables.batches
+        self.graph_ = tables.graph
 
     def _warn(self) -> None:
         if self.missing_values_.dependent:
@@ -424,6 +438,8 @@ class InterventionMixture(Conventions):
                 ConvergenceWarning,
                 stacklevel=3,
             )
+        if objects_to_the_graph(self.fitted_):
+            warnings.warn(objection_in_words(self.fitted_), GraphWarning, stacklevel=3)
         if not self.fit_check_.fits:
             words = misfit_in_words(self.fit_check_, self.network_, self.method)
             warnings.warn(words, MisfitWarning, stacklevel=3)

@@ -36,7 +36,7 @@ from dosift.cli.prior import (
     prior_knowledge,
 )
 from dosift.cli.summary import print_summary
-from dosift.errors import ConvergenceWarning, InputError, MisfitWarning
+from dosift.errors import ConvergenceWarning, GraphWarning, InputError, MisfitWarning
 
 if TYPE_CHECKING:
     from dosift.cli.estimates import Forecast
@@ -256,6 +256,7 @@ def fit_files(
             # The summary says the same on the same screen.
             warnings.simplefilter("ignore", ConvergenceWarning)
             warnings.simplefilter("ignore", MisfitWarning)
+            warnings.simplefilter("ignore", GraphWarning)
         kind = settings.get("bootstrap") or "nonparametric"
         tell = Forecast(reporter, processes=settings.get("processes", 1), kind=kind)
         begin = time.perf_counter()

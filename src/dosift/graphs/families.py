@@ -16,6 +16,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import gammaincc
 
 from dosift.data.configurations import Configurations
 from dosift.graphs.dag import Parents
@@ -27,6 +28,8 @@ Ints = NDArray[np.integer]
 
 #: Families whose cells are remembered, in bytes; beyond that they are counted again.
 _MOST_BYTES = 2**28
+#: Rows for each cell that a stratum needs for a test of independence.
+_ROWS_A_CELL = 5
 #: Least probability of a cell, so that logarithms stay finite without a prior.
 _TINY = 1e-300
 
@@ -86,6 +89,15 @@ class Families(Protocol):
 
     def control_score(self, i: int, parents: tuple[int, ...]) -> float:
         """Score a family by control rows alone: their log-likelihood less BIC's cost, in nats."""
+
+    def dependence(self, i: int, j: int, parents: tuple[int, ...]) -> float:
+        """Test whether control rows show two variables to be independent given the parents of one.
+
+        Returns
+        -------
+        float
+            P-value.
+        """
 
     def network(self, graph: Parents, learned: tuple[Family, ...] | None = None) -> Network:
         """Return the network with a graph, learned from control rows.
@@ -162,6 +174,21 @@ class TableFamilies:
         share = np.divide(counts, totals, out=np.ones_like(counts), where=used)
         cost = 0.5 * np.log(max(self._n_control, 2.0)) * self.n_free(i, parents)
         return float(counts[used] @ np.log(share[used])) - float(cost)
+
+    def dependence(self, i: int, j: int, parents: tuple[int, ...]) -> float:
+        """Test independence by the likelihood ratio in each stratum that has rows enough."""
+        _, counts = self._counted(i, (*parents, j))
+        k, m = int(self._sizes[i]), int(self._sizes[j])
+        strata = counts.reshape(-1, m, k)
+        strata = strata[strata.sum(axis=(1, 2)) >= _ROWS_A_CELL * k * m]
+        rows, columns = strata.sum(axis=2), strata.sum(axis=1)
+        total = np.maximum(rows.sum(axis=1), _TINY)
+        expected = rows[:, :, None] * columns[:, None, :] / total[:, None, None]
+        used = strata > 0
+        statistic = 2.0 * float(strata[used] @ np.log(strata[used] / expected[used]))
+        seen = np.maximum((rows > 0).sum(axis=1) - 1, 0)
+        freedom = int((seen * np.maximum((columns > 0).sum(axis=1) - 1, 0)).sum())
+        return float(gammaincc(freedom / 2, statistic / 2)) if freedom else 1.0
 
     def network(self, graph: Parents, learned: tuple[Family, ...] | None = None) -> Network:
         """Return a network; see :meth:`Families.network`."""

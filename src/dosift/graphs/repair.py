@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dosift.data.configurations import Configurations, systematic_sample
 from dosift.graphs.climb import GraphClimber, GraphScore, from_control_rows
+from dosift.graphs.common_causes import common_causes
 from dosift.graphs.dag import EdgeConstraints, Edit, Parents, edges_of, graph_of, is_acyclic
 from dosift.graphs.families import TableFamilies
 from dosift.graphs.findings import (
@@ -95,6 +96,7 @@ def repair(
         False,
         found_edges(graph, before, False, probability),
         averaged_over(shares, graph),
+        common_causes=common_causes(fitter.families, graph, climber.constraints),
     )
     return fitter.families.network(graph), findings
 
@@ -164,6 +166,7 @@ def check(
         tuple(asked),
         None if now is begun else now.targets,
         None if now is begun else now.weights,
+        common_causes(fitter.families, now.graph, climber.constraints),
     )
 
 

@@ -54,6 +54,7 @@ class FittedModel(Protocol):
     interventions_: pl.DataFrame
     mechanisms_: pl.DataFrame
     batches_: pl.DataFrame | None
+    graph_: pl.DataFrame | None
 
     def diagnostics(self) -> dict[str, Any]:
         """Return the numbers that tell how far the fit can be trusted."""

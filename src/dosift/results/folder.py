@@ -24,6 +24,11 @@ from dosift.errors import DosiftWarning, InputError
 from dosift.identifiability import verdict
 from dosift.io import read_network, write_network
 from dosift.model import Mixture, Network
+from dosift.results.graphs import (
+    graph_findings_content,
+    objection_in_words,
+    objects_to_the_graph,
+)
 from dosift.results.rows import RowParts
 from dosift.results.words import misfit_in_words
 from dosift.utils.atomic_write import check_absent, whole_folder
@@ -134,6 +139,7 @@ def result_content(
         ),
         **missing_content(model),
         "graph": graph_content(model.network_),
+        **graph_findings_content(model.fitted_),
         "certainty": finite(certainty_content(model)),
         "diagnostics": finite(model.diagnostics()),
         "identifiability": verdict(model.network_, model.mixture_),
@@ -253,6 +259,8 @@ def distrust(model: FittedModel) -> list[str]:
     if not model.fit_check_.fits:
         words = misfit_in_words(model.fit_check_, model.network_, model.method)
         reasons.append(f"{words} Single components may be inventions.")
+    if objects_to_the_graph(model.fitted_):
+        reasons.append(objection_in_words(model.fitted_))
     if model.impossible_rows_:
         reasons.append(
             f"{model.impossible_rows_:g} row(s) have probability zero under every component."
@@ -314,6 +322,8 @@ def write_result(
         escape_formulas(model.components_).write_csv(draft / "components.csv")
         escape_formulas(model.variables_).write_csv(draft / "variables.csv")
         escape_formulas(model.pairs_).write_csv(draft / "pairs.csv")
+        if model.graph_ is not None:
+            escape_formulas(model.graph_).write_csv(draft / "graph.csv")
         if model.batches_ is not None:
             escape_formulas(model.batches_).write_csv(draft / "batches.csv")
         for name, table in (extra or {}).items():

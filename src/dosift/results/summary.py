@@ -9,6 +9,7 @@ import numpy as np
 
 from dosift.model import Mixture, Target
 from dosift.pipeline import Fitted
+from dosift.results.graphs import graph_table
 from dosift.results.tables import (
     component_table,
     family_table,
@@ -36,7 +37,7 @@ class Tables:
         By descending weight.
     components, variables, pairs, families, confusable, undecided : polars.DataFrame
     interventions, mechanisms : polars.DataFrame
-    batches : polars.DataFrame or None
+    batches, graph : polars.DataFrame or None
         What they hold, :class:`~dosift.estimator.InterventionMixture` says.
     """
 
@@ -50,6 +51,7 @@ class Tables:
     interventions: pl.DataFrame
     mechanisms: pl.DataFrame
     batches: pl.DataFrame | None
+    graph: pl.DataFrame | None
 
     @classmethod
     def of_fit(cls, fitted: Fitted, level: float) -> Tables:
@@ -82,6 +84,7 @@ class Tables:
             intervention_table(result.network, codes, weights, posterior, level),
             mechanism_table(result.network, fitted.changed),
             _batch_table(fitted, targets, level),
+            graph_table(fitted.network, fitted.graph),
         )
 
 
