@@ -448,3 +448,101 @@ def test_levels_that_no_control_cell_shows_become_states() -> None:
         dosift.fit_anndata(cells, [("x", "y")], control=control, states={"y": [0, 1]})
     with pytest.raises(InputError, match="names no variable"):
         dosift.fit_anndata(cells, [], control=control)
+
+
+class Reached(Exception):  # noqa: N818
+    """The pipeline was reached."""
+
+
+def ask(
+    monkeypatch: pytest.MonkeyPatch, adata: Any, *network: Any, **arguments: Any
+) -> tuple[Any, Any, Any]:
+    """Return the recipe, the network and the rows that the pipeline is given."""
+    found: list[Any] = []
+
+    def reached(*given: Any) -> None:
+        found.extend(given)
+        raise Reached
+
+    monkeypatch.setattr("dosift.estimator.fit", reached)
+    with pytest.raises(Reached):
+        fit_anndata(adata, *network, **arguments)
+    assert "dosift" not in adata.uns
+    return found[0], found[1], found[2]
+
+
+def test_a_graph_that_is_not_known_is_learned(adata: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    genes = adata[:, GENES].copy()
+    more = {"required_edges": [("G1", "G3")], "tiers": [["G1"], ["G2"]], "max_parents": 2}
+    recipe, network, loaded = ask(
+        monkeypatch, genes, control="condition == 'ctrl'", batch="condition", **more
+    )
+    assert recipe.edges == "learn"
+    assert recipe.edge_knowledge.required == (("G1", "G3"),)
+    assert recipe.edge_knowledge.tiers == (("G1",), ("G2",))
+    assert recipe.edge_knowledge.max_parents == 2
+    assert sorted(network.names) == GENES
+    assert network.edges == []
+    assert network.control.rows.counts.sum() == 1000
+    assert loaded.rows.n_rows == 2000
+    cut = {"layer": "counts", "discretizer": dosift.Discretizer(n_states=2)}
+    recipe, network, _ = ask(monkeypatch, genes, control="is_control", edges="repair", **cut)
+    assert (recipe.edges, network.control.rows.counts.sum()) == ("learn", 1000)
+    apart = genes[genes.obs["is_control"]].copy()
+    pert = genes[~genes.obs["is_control"]].copy()
+    recipe, network, loaded = ask(monkeypatch, pert, control=apart)
+    assert (recipe.edges, network.control.rows.counts.sum()) == ("learn", 1000)
+
+
+@pytest.mark.parametrize("edges", [None, "fixed", "repair"])
+@pytest.mark.parametrize("named", [False, True])
+def test_a_graph_may_be_repaired(
+    edges: str | None, named: bool, adata: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = () if named else (GRAPH,)
+    given = {"graph": GRAPH} if named else {}
+    recipe, network, _ = ask(
+        monkeypatch, adata, *network, control="is_control", edges=edges, **given
+    )
+    assert recipe.edges == (edges or "fixed")
+    assert network.edges == GRAPH
+
+
+def test_a_known_network_is_worth_control_cells(
+    adata: Any, network: dosift.Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe, found, _ = ask(monkeypatch, adata, network, edges="repair", control_rows=50)
+    assert recipe.edges == "repair"
+    assert found.control.n_rows == 50
+
+
+@pytest.mark.filterwarnings("ignore::dosift.errors.DosiftWarning")
+def test_what_was_asked_of_edges_is_stored(adata: Any, tmp_path: Path) -> None:
+    fit_anndata(adata, graph=GRAPH, control='condition == "ctrl"', tiers=[["G1"], ["G3"]])
+    adata.write_h5ad(tmp_path / "a.h5ad")
+    stored = ad.read_h5ad(tmp_path / "a.h5ad").uns["dosift"]["params"]
+    assert stored["edges"] == "fixed"
+    assert stored["tiers"] == "[['G1'], ['G3']]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({}, "give a network, or control="),
+        ({"graph": GRAPH}, "control cells"),
+        ({"graph": [], "control": "is_control"}, "leave the graph out"),
+        ({"graph": GRAPH, "network": GRAPH, "control": "is_control"}, "leave one of them out"),
+        ({"control": "is_control", "edges": "fixed"}, "edges='fixed' keeps a graph"),
+        ({"control": "condition == 'control'"}, "no cell has the value 'control'"),
+        ({"control": "cond == 'ctrl'"}, "obs has no column 'cond'"),
+        ({"graph": GRAPH, "control": "is_control", "edges": "magic"}, "fixed, repair, learn"),
+        (
+            {"graph": GRAPH, "control": "is_control", "forbidden_edges": [("G1", "G2")]},
+            "which is forbidden",
+        ),
+    ],
+)
+def test_graphs_that_are_refused(adata: Any, arguments: dict[str, Any], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        fit_anndata(adata, **arguments)
+    assert "dosift" not in adata.uns

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -20,6 +21,7 @@ from dosift.io.bif import format_bif
 from dosift.io.graph import Graph, read_graph
 from dosift.learning.learn import DEFAULT_PRIOR, learn_network
 from dosift.learning.states import with_new_states, with_states_of
+from dosift.methods.parameters import edges_asked
 from dosift.model.network import Network
 from dosift.results.folder import distrust
 
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     import polars as pl
     from anndata import AnnData
 
+#: A column of obs and its value, as one writes it in pandas.
+_EQUATION = re.compile(r"\s*(?P<column>.*?)\s*==\s*(?P<quote>['\"])(?P<value>.*)(?P=quote)\s*")
+
 Mask = NDArray[np.bool_]
 States = Mapping[str, Sequence[Any]]
 
@@ -35,9 +40,11 @@ States = Mapping[str, Sequence[Any]]
 @overload
 def fit_anndata(
     adata: AnnData,
-    network: Any,
+    network: Any = None,
     *,
     control: Any = None,
+    graph: Any = None,
+    edges: str | None = None,
     layer: str | None = None,
     discretizer: Discretizer | None = None,
     key_added: str = "dosift",
@@ -52,9 +59,11 @@ def fit_anndata(
 @overload
 def fit_anndata(
     adata: AnnData,
-    network: Any,
+    network: Any = None,
     *,
     control: Any = None,
+    graph: Any = None,
+    edges: str | None = None,
     layer: str | None = None,
     discretizer: Discretizer | None = None,
     key_added: str = "dosift",
@@ -68,9 +77,11 @@ def fit_anndata(
 
 def fit_anndata(
     adata: AnnData,
-    network: Any,
+    network: Any = None,
     *,
     control: Any = None,
+    graph: Any = None,
+    edges: str | None = None,
     layer: str | None = None,
     discretizer: Discretizer | None = None,
     key_added: str = "dosift",
@@ -89,14 +100,19 @@ def fit_anndata(
     ----------
     adata : AnnData
         Cells by variables. ``X`` and the layers are not changed.
-    network : Network, or a graph
+    network : Network, or a graph, optional
         The undisturbed network, or a graph as :func:`~dosift.learn_network` takes it, whose
         tables are then learned from the control cells. Its variables are looked for in
-        ``var_names`` and then among the columns of ``obs``.
+        ``var_names`` and then among the columns of ``obs``. Without either, all ``var_names`` are
+        variables, and the graph is learned from control cells and the others together.
     control : mask, str, (column, value), or AnnData, optional
         Cells without any intervention: a boolean array with one entry for each cell, the name of
-        a boolean column of ``obs``, a column of ``obs`` and its value for control cells, or
-        another AnnData with the same variables.
+        a boolean column of ``obs``, a column of ``obs`` and its value for control cells (also as
+        text, ``"condition == 'ctrl'"``), or another AnnData with the same variables.
+    graph : graph, optional
+        The graph, under the name that it has elsewhere.
+    edges : {"fixed", "repair", "learn"}, optional
+        What the cells may do to the graph, as in :meth:`dosift.InterventionMixture.fit`.
     layer : str, optional
         Layer to take values from; ``X`` if left out.
     discretizer : Discretizer, optional
@@ -117,7 +133,8 @@ def fit_anndata(
         Column of ``obs`` that holds the batch of each cell, such as its guide: batches have targets
         in common, and weights of their own, by which their cells are judged.
     **parameters
-        Of :class:`~dosift.InterventionMixture`, such as `max_size`.
+        Of :class:`~dosift.InterventionMixture`, such as `max_size`, `tiers`, `required_edges`,
+        or `control_rows`.
 
     Returns
     -------
@@ -152,14 +169,19 @@ def fit_anndata(
     _check_arguments(adata, network, key_added)
     if copy:
         adata = adata.copy()
-    graph = None if isinstance(network, Network) else read_graph(network)
-    if graph is None and states is not None:
+    is_known = isinstance(network, Network)
+    graph = _graph(network, graph)
+    if is_known and states is not None:
         raise InputError("states are for a network that is learned; leave them out")
-    if graph is not None and not graph.nodes:
-        raise InputError("the graph names no variable; list those without edges too")
-    names = network.names if graph is None else graph.nodes
+    if network is None and graph is None and control is None:
+        raise InputError("give a network, or control= to learn one, and graph= if it is known")
+    edges = edges_asked("fixed", edges, not is_known, graph is not None)
+    names = network.names if is_known else None if graph is None else graph.nodes
     cells = cells_of(adata, names, layer)
     mask, apart = _control(adata, control)
+    if not is_known and graph is None:
+        names = cells.names
+        graph = Graph(names, ())
     if mask.all():
         raise InputError("all cells are control cells; there are none to explain")
     control_cells = _chosen(cells, mask) if apart is None else cells_of(apart, names, layer)
@@ -177,8 +199,9 @@ def fit_anndata(
         network = _learned(graph, control_cells, fitted_cells, discretizer, prior, states)
     network, rows = _states(fitted_cells, network, discretizer)
     beside = None if batch is None else _batches(adata, batch, ~mask)
-    model = InterventionMixture(network, **parameters).fit(rows, batch=beside)
-    used = {"layer": layer, "control": _described(control), "prior": prior, **parameters}
+    model = InterventionMixture(network, edges=edges, **parameters).fit(rows, batch=beside)
+    used = {"layer": layer, "control": _described(control), "prior": prior, "edges": edges}
+    used |= parameters
     if batch is not None:
         used["batch"] = batch
     _store(adata, ~mask, rows, model, key_added, used, discretizer, beside)
@@ -195,10 +218,24 @@ def _check_arguments(adata: Any, network: Any, key_added: object) -> None:
             f"adata is {type(adata).__name__}, not an AnnData; for a dataframe use "
             "dosift.InterventionMixture(network).fit(rows)"
         )
-    if network is None:
-        raise InputError("give a network, or a graph together with control=")
     if not isinstance(key_added, str) or not key_added or "/" in key_added:
         raise InputError(f"key_added is {key_added!r}; give a text without '/'")
+
+
+def _graph(network: Any, graph: Any) -> Graph | None:
+    """Read the graph, which may stand in the place of a network; None if there is none."""
+    if network is not None and graph is not None:
+        raise InputError("a network (or graph) and graph= are given; leave one of them out")
+    given = graph if network is None else network
+    if given is None or isinstance(given, Network):
+        return None
+    read = read_graph(given)
+    if not read.nodes:
+        raise InputError(
+            "the graph names no variable; list those without edges too, or leave the graph out, "
+            "and it is learned"
+        )
+    return read
 
 
 # -- which cells --------------------------------------------------------------------------------
@@ -217,6 +254,8 @@ def _control(adata: AnnData, control: Any) -> tuple[Mask, AnnData | None]:
         return nothing, control
     if isinstance(control, tuple) and len(control) == 2 and isinstance(control[0], str):
         mask = _equal(adata, *control)
+    elif isinstance(control, str) and (equation := _equation(adata, control)):
+        mask = _equal(adata, *equation)
     elif isinstance(control, str):
         mask = _boolean(_obs_column(adata, control), f"obs[{control!r}]")
     else:
@@ -226,6 +265,14 @@ def _control(adata: AnnData, control: Any) -> tuple[Mask, AnnData | None]:
     if not mask.any():
         raise InputError("control chooses no cell at all")
     return mask, None
+
+
+def _equation(adata: AnnData, text: str) -> tuple[str, str] | None:
+    """Split "column == 'value'" into its parts; None if it is no such text."""
+    found = _EQUATION.fullmatch(text)
+    if found is None or text in adata.obs.columns:
+        return None
+    return found["column"], found["value"]
 
 
 def _meant(adata: AnnData, name: str, role: str) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from dosift.data.discretizer import METHODS as CUTS
 from dosift.methods import METHODS
+from dosift.methods.parameters import EDGES
 from dosift.methods.soft import KINDS as INTERVENTIONS
 from dosift.resampling.bootstrap import KINDS as RESAMPLES
 from dosift.study import PRESETS
@@ -52,6 +53,7 @@ def test_zsh_completes_commands_and_values() -> None:
         ("fit --method", METHODS),
         ("fit --interventions", INTERVENTIONS),
         ("fit --bootstrap", RESAMPLES),
+        ("fit --edges", tuple(name for name in EDGES if name != "learn")),
         ("study --preset", tuple(PRESETS)),
         ("discretize --method", CUTS),
         ("discretize --labels", ("words", "numbers")),

@@ -11,6 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dosift.cli.edges import (
+    ControlRows,
+    Edges,
+    Forbidden,
+    MaxParents,
+    Required,
+    Tiers,
+    edges_of,
+    tiers_of,
+)
 from dosift.cli.inputs import Format, Inputs
 from dosift.cli.options import (
     Force,
@@ -62,8 +72,17 @@ def fit(
         Path | None, typer.Option(help="Graph of a network to learn (edge CSV, DOT, GraphML).")
     ] = None,
     control: Annotated[
-        Path | None, typer.Option(help="Control rows to learn the network from.")
+        Path | None,
+        typer.Option(
+            help="Control rows to learn the network from; without --graph, its graph as well."
+        ),
     ] = None,
+    edges: Edges = None,
+    required: Required = None,
+    forbidden: Forbidden = None,
+    tiers: Tiers = None,
+    max_parents: MaxParents = 4,
+    control_rows: ControlRows = None,
     states: Annotated[
         Path | None,
         typer.Option(
@@ -159,6 +178,9 @@ def fit(
 
     Learned network:  dosift fit rows.csv --graph edges.csv --control control.csv -o result
 
+    Without --graph, the graph is learned from control rows and rows together; with
+    --edges repair, they may change the one that is given.
+
     Rows may come through a pipe: give - in their place.
     """
     from dosift.utils.atomic_write import check_absent
@@ -167,6 +189,7 @@ def fit(
     known = prior_knowledge(
         knowledge, candidate, forbid, exclude, non_manipulable, require, known_weight
     )
+    check_inputs(inputs, graph, control, states)
     settings = {
         "method": method,
         "max_size": max_size,
@@ -190,9 +213,16 @@ def fit(
         "labels": labels,
         "random_labels": random_labels,
         "prior_knowledge": None if known is None else known.to_dict(),
+        "edges": edges_of(
+            edges, control_rows, has_control=control is not None, has_graph=graph is not None
+        ),
+        "required": None if required is None else str(required),
+        "forbidden": None if forbidden is None else str(forbidden),
+        "tiers": tiers_of(tiers),
+        "max_parents": max_parents,
+        "control_rows": control_rows,
     }
     check_absent(output, force)
-    check_inputs(inputs, graph, control, states)
     with Inputs(format) as pipes:
         inputs = [
             *(pipes.network(path) for path in inputs[:-1]),
@@ -200,8 +230,10 @@ def fit(
         ]
         graph = pipes.other(graph, ".csv")
         states = pipes.other(states, ".csv")
+        required, forbidden = (pipes.other(path, ".csv") for path in (required, forbidden))
         control = None if control is None else pipes.rows(control, is_named=True)
-        files = [*inputs, *(p for p in (graph, control, states, knowledge) if p is not None)]
+        others = (graph, control, states, knowledge, required, forbidden)
+        files = [*inputs, *(path for path in others if path is not None)]
         content, _ = fit_files(
             inputs,
             graph,
@@ -213,6 +245,8 @@ def fit(
             force,
             quiet or json,
             states=states,
+            required=required,
+            forbidden=forbidden,
             shown=pipes.shown,
         )
     if json:
@@ -234,12 +268,16 @@ def fit_files(
     quiet: bool,
     *,
     states: Path | None = None,
+    required: Path | None = None,
+    forbidden: Path | None = None,
     shown: Mapping[Path, str] | None = None,
 ) -> tuple[dict[str, Any], InterventionMixture]:
     """Read, fit, and write the result folder."""
     from dosift.cli.estimates import Forecast
     from dosift.estimator import InterventionMixture
+    from dosift.learning.edge_knowledge import MOST_PARENTS, EdgeKnowledge
     from dosift.learning.states import with_new_states
+    from dosift.methods.parameters import starting_network
     from dosift.methods.prior_knowledge import PriorKnowledge
     from dosift.results.folder import check_absent, result_content, write_result
     from dosift.utils.progress import ProgressReporter
@@ -261,7 +299,13 @@ def fit_files(
         tell = Forecast(reporter, processes=settings.get("processes", 1), kind=kind)
         begin = time.perf_counter()
         tell("reading", 0, None)
-        network, rows_path = _network(inputs, graph, control, states, settings.get("layer"))
+        edges = settings.get("edges", "fixed")
+        of_edges = EdgeKnowledge.of(
+            required, forbidden, settings.get("tiers"), settings.get("max_parents", MOST_PARENTS)
+        )
+        network, rows_path = _network(inputs, graph, control, states, settings)
+        # Said before many rows are read.
+        network = starting_network(network, edges, of_edges, settings.get("control_rows"))
         layer = settings.get("layer") if _is_h5ad(rows_path) else None
         network, loaded = with_new_states(
             network,
@@ -283,6 +327,11 @@ def fit_files(
             interventions=settings.get("interventions", "hard"),
             level=settings.get("level", 0.95),
             random_state=settings["seed"],
+            edges=edges,
+            required_edges=of_edges.required,
+            forbidden_edges=of_edges.forbidden,
+            tiers=of_edges.tiers,
+            max_parents=of_edges.max_parents,
         ).fit(
             loaded,
             random_labels=settings.get("random_labels", False),
@@ -401,18 +450,18 @@ def check_inputs(
     inputs: list[Path], graph: Path | None, control: Path | None, states: Path | None
 ) -> None:
     """Refuse files that do not go together, before any is read."""
-    if graph is None and control is None:
+    if control is None:
+        if graph is not None:
+            raise InputError("--graph goes with --control, which teaches its tables; give both")
         if states is not None:
-            raise InputError("--states goes with --graph and --control: a network has its own")
+            raise InputError("--states goes with --control: a network has states of its own")
         if len(inputs) != 2:
             raise InputError(
-                f"{len(inputs)} file(s) given; 'fit' needs NETWORK ROWS, or ROWS with --graph and "
-                "--control"
+                f"{len(inputs)} file(s) given; 'fit' needs NETWORK ROWS, or ROWS with --control "
+                "(and --graph where it is known)"
             )
-    elif graph is None or control is None:
-        raise InputError("--graph and --control belong together; give both")
     elif len(inputs) != 1:
-        raise InputError("with --graph and --control give one file only, the rows")
+        raise InputError("with --control give one file only, the rows")
 
 
 def _network(
@@ -420,14 +469,21 @@ def _network(
     graph: Path | None,
     control: Path | None,
     states: Path | None,
-    layer: str | None,
+    settings: dict[str, Any],
 ) -> tuple[Network, Path]:
     from dosift.io import read_network
     from dosift.learning.learn import learn_network
 
+    layer = settings.get("layer")
     if layer is not None and not any(map(_is_h5ad, [*inputs, control])):
         raise InputError(f"--layer {layer} chooses a layer of a .h5ad file, and none is given")
-    if graph is None or control is None:
+    if control is None:
         return read_network(inputs[0]), inputs[1]
-    of_control = layer if _is_h5ad(control) else None
-    return learn_network(graph, control, states=states, layer=of_control), inputs[0]
+    network = learn_network(
+        [] if graph is None else graph,
+        control,
+        states=states,
+        layer=layer if _is_h5ad(control) else None,
+        ignore=[settings[role] for role in ("batch", "labels") if settings.get(role)],
+    )
+    return network, inputs[0]
