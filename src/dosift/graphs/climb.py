@@ -176,7 +176,7 @@ class GraphClimber:
         """Fit a graph from one splitting of the rows, once."""
         if graph not in self._cold:
             self._cold.add(graph)
-            self._keep(self.fitter.cold(graph))
+            self.keep(self.fitter.cold(graph))
         return self._best[graph]
 
     def from_neighbour(self, graph: Parents, near: GraphFit) -> GraphFit:
@@ -184,10 +184,11 @@ class GraphClimber:
         key = (graph, near.graph)
         if self._warm.get(key, -np.inf) < near.score:
             self._warm[key] = near.score
-            self._keep(self.fitter.warm(graph, near))
+            self.keep(self.fitter.warm(graph, near))
         return self._best[graph]
 
-    def _keep(self, fit: GraphFit) -> None:
+    def keep(self, fit: GraphFit) -> None:
+        """Remember a fit if it is the best of its graph."""
         known = self._best.get(fit.graph)
         if known is None or fit.score > known.score:
             self._best[fit.graph] = fit
@@ -208,7 +209,7 @@ class GraphClimber:
             )
             self._full[graph] = found
             taught = fitter.of_network(found.network)
-            self._keep(fitter.between(graph, found.targets, found.weights, taught))
+            self.keep(fitter.between(graph, found.targets, found.weights, taught))
         return self._best[graph]
 
     def finished(self) -> GraphFit:

@@ -53,7 +53,8 @@ class AskedEdit:
     parent, child : int
         Of the edge as it is before it is removed or reversed.
     gain : float
-        Rise of the joint penalised log-likelihood, in nats, after the edits before it.
+        What the joint penalised log-likelihood would lose (nats, by estimate) if of all edits
+        this one was not made; NaN where it cannot be undone alone.
     """
 
     kind: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from dosift.data.configurations import Configurations, systematic_sample
 from dosift.graphs.climb import GraphClimber, GraphScore, from_control_rows
 from dosift.graphs.common_causes import common_causes
-from dosift.graphs.dag import EdgeConstraints, Edit, Parents, edges_of, graph_of, is_acyclic
+from dosift.graphs.dag import EdgeConstraints, Edit, Parents, edges_of, edits, graph_of, is_acyclic
 from dosift.graphs.families import TableFamilies
 from dosift.graphs.findings import (
     AskedEdit,
@@ -34,9 +35,9 @@ Progress = Callable[[str, int, "int | None"], None]
 _MOST_VALUES, _MOST_ROWS = 2**21, (2**12, 2**15)
 #: Variables from which only the most dependent pairs are tried as new edges, and partners of each.
 _WIDE, _PARTNERS = 30, 8
-#: Rise of the score (nats) from which an edit of a fixed graph is asked for, edits that are fitted
-#: for it in each round, the quick gain from which they are, and edits that are named.
-_ASKED, _TRIED, _LEAST_PROMISE, _MOST_ASKED = 8.0, 3, -15.0, 6
+#: Rise of the score (nats) beyond chance from which an edit of a fixed graph is asked for, edits
+#: that are fitted for it, and the quick gain from which they are.
+_ASKED, _TRIED, _LEAST_PROMISE = 8.0, 3, -15.0
 
 
 def repair(
@@ -135,20 +136,16 @@ def check(
     graph = graph_of(network.parents)
     taught = fitter.of_network(result.network)
     begun = now = fitter.between(graph, result.targets, result.weights, taught)
-    asked: list[AskedEdit] = []
+    climber.keep(begun)
     tell("checking the graph", 0, None)
     ranked = climber.ranked(now)
     shares = probabilities(
         with_neighbours([GraphScore(graph, now.score)], GraphScore(graph, now.score), ranked)
     )
-    while len(asked) < _MOST_ASKED:
-        better = _best_edit(climber, now, ranked)
-        if better is None:
-            break
-        edit, fit = better
-        asked.append(AskedEdit(edit.kind, edit.parent, edit.child, fit.score - now.score))
-        now = fit
-        ranked = climber.ranked(now)
+    if _is_clear(climber, now, ranked):
+        # One edit may only be a detour for others: what is named is what a whole repair would do.
+        now = climber.climb(graph)
+    asked = _differences(climber, graph, now)
     probability = edge_probabilities(shares, network.n_variables)
     for one in asked:
         if one.kind != "add" and one.parent in graph[one.child]:
@@ -189,21 +186,41 @@ def guessed(network: Network, edges: EdgeConstraints) -> Network:
     return families.network(from_control_rows(families, edges, _required(edges)))
 
 
-def _best_edit(
-    climber: GraphClimber, now: GraphFit, ranked: list[tuple[Edit, float]]
-) -> tuple[Edit, GraphFit] | None:
-    """Fit the most promising edits; return the best if it gains more than chance would."""
-    trials = [
-        (edit, climber.from_neighbour(edit.graph, now))
+def _is_clear(climber: GraphClimber, now: GraphFit, ranked: list[tuple[Edit, float]]) -> bool:
+    """Whether some edit of one edge gains more than the best of many does by chance."""
+    needed = _ASKED + np.log(max(len(ranked), 1))
+    return any(
+        climber.from_neighbour(edit.graph, now).score - now.score > needed
         for edit, gain in ranked[:_TRIED]
         if gain > _LEAST_PROMISE
+    )
+
+
+def _differences(climber: GraphClimber, before: Parents, fit: GraphFit) -> list[AskedEdit]:
+    """List what a repair did, with what the score would lose if each was undone."""
+    old, new = edges_of(before), edges_of(fit.graph)
+    undo: dict[tuple[str, int, int], AskedEdit] = {}
+    for p, i in new - old:
+        if (i, p) in old:
+            undo["reverse", p, i] = AskedEdit("reverse", i, p, np.nan)
+        else:
+            undo["remove", p, i] = AskedEdit("add", p, i, np.nan)
+    for p, i in old - new:
+        if (i, p) not in new:
+            undo["add", p, i] = AskedEdit("remove", p, i, np.nan)
+    some = [
+        edit
+        for edit in edits(fit.graph, EdgeConstraints.none(len(before)))
+        if (edit.kind, edit.parent, edit.child) in undo
     ]
-    if not trials:
-        return None
-    best = max(trials, key=lambda trial: trial[1].score)
-    # The best of many edits gains something by chance.
-    needed = _ASKED + np.log(max(len(ranked), 1))
-    return best if best[1].score - now.score > needed else None
+    for edit, gain in zip(some, climber.fitter.quick_gains(fit, some), strict=True):
+        key = (edit.kind, edit.parent, edit.child)
+        undo[key] = replace(undo[key], gain=-float(gain))
+    known = sorted(
+        undo.values(),
+        key=lambda one: (-np.nan_to_num(one.gain, nan=-np.inf), one.parent, one.child),
+    )
+    return known
 
 
 def _climber(

@@ -69,6 +69,8 @@ def features_of(recipe: Recipe, rows: RowBlocks) -> set[str]:
     named = {recipe.method}
     if recipe.interventions in _KINDS:
         named.add(_KINDS[recipe.interventions])
+    if recipe.edges != "fixed":
+        named.add("repaired graph")
     if rows.beside.batches:
         named.add("batches")
     if rows.beside.labels:

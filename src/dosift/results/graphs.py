@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from dosift.graphs.findings import AskedEdit, GraphFindings
 from dosift.model.network import Network
 from dosift.pipeline import Fitted
@@ -91,7 +93,7 @@ def graph_findings_content(fitted: Fitted) -> dict[str, Any]:
                     "kind": one.kind,
                     "parent": names[one.parent],
                     "child": names[one.child],
-                    "gain": one.gain,
+                    "gain": None if np.isnan(one.gain) else one.gain,
                 }
                 for one in found.asked
             ],
@@ -152,4 +154,5 @@ def common_causes_in_words(fitted: Fitted) -> str | None:
 def _edit_in_words(edit: AskedEdit, names: tuple[str, ...]) -> str:
     arrow = f"{names[edit.parent]} -> {names[edit.child]}"
     verb = {"add": "add", "remove": "remove", "reverse": "reverse"}[edit.kind]
-    return f"{verb} {arrow} (gains {edit.gain:,.0f} nats)"
+    worth = "" if np.isnan(edit.gain) else f" (worth {edit.gain:,.0f} nats)"
+    return f"{verb} {arrow}{worth}"
