@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.io.graph import Graph, read_graph
+from dosift.model.orientation import shared_arrows
 
 
 def open_edges(graph: Any) -> list[tuple[str, str]]:
     """Edges whose direction no amount of observational rows can tell.
 
     An edge is open if some graph with the same independences has it the other way round: the
-    edges without direction in the completed partially directed graph, found from the colliders
-    by Meek's rules (Meek 1995, UAI; rules 1 to 3 suffice here).
+    edges without direction in the completed partially directed graph.
 
     Parameters
     ----------
@@ -39,35 +39,8 @@ def open_edges(graph: Any) -> list[tuple[str, str]]:
     arrow = np.zeros((len(nodes), len(nodes)), dtype=bool)
     for parent, child in edges:
         arrow[at[parent], at[child]] = True
-    linked = arrow | arrow.T
-    apart = ~linked & ~np.eye(len(nodes), dtype=bool)
-    known = np.zeros_like(arrow)
-    for i in range(len(nodes)):
-        parents = np.flatnonzero(arrow[:, i])
-        known[parents[apart[np.ix_(parents, parents)].any(axis=1)], i] = True
-    while True:
-        loose = linked & ~known & ~known.T
-        # Products of counts: is there a third (or a pair of third and fourth) node of the kind?
-        number = known.astype(np.int64)
-        first = loose & (number.T @ apart > 0)  # a -> b - c, a apart from c: b -> c
-        second = loose & (number @ number > 0)  # a -> b -> c, a - c: a -> c
-        third = _between_spouses(loose, known, apart)
-        found = first | second | third
-        if not found.any():
-            break
-        known |= found & arrow
+    known = shared_arrows(arrow)
     return [edge for edge in edges if not known[at[edge[0]], at[edge[1]]]]
-
-
-def _between_spouses(
-    loose: NDArray[np.bool_], known: NDArray[np.bool_], apart: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
-    """Meek's third rule: a - b -> d, a - c -> d, b apart from c: a -> d."""
-    out = np.zeros_like(loose)
-    for a, d in np.argwhere(loose):
-        middle = np.flatnonzero(loose[a] & known[:, d])
-        out[a, d] = bool(apart[np.ix_(middle, middle)].any())
-    return out
 
 
 def random_equivalent(
