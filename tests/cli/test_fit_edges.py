@@ -156,7 +156,7 @@ def test_a_result_records_what_was_asked(folder: Path) -> None:
         ("rows.csv --control control.csv --edges fixed", "--edges fixed keeps a graph"),
         (f"{GIVEN} --control-rows 9", "leave one of them out"),
         ("net.bif rows.csv --control-rows 9 --edges repair", "9 control rows are too few"),
-        ("rows.csv --graph edges.csv", "--graph goes with --control"),
+        ("rows.csv --graph edges.csv", "--graph and --control belong together"),
         ("net.bif rows.csv --control control.csv", "one file only"),
         ("rows.csv", "ROWS with --control"),
         ("rows.csv --control few.csv", "9 control rows are too few"),

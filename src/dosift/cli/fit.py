@@ -452,7 +452,9 @@ def check_inputs(
     """Refuse files that do not go together, before any is read."""
     if control is None:
         if graph is not None:
-            raise InputError("--graph goes with --control, which teaches its tables; give both")
+            raise InputError(
+                "--graph and --control belong together: control rows teach its tables; give both"
+            )
         if states is not None:
             raise InputError("--states goes with --control: a network has states of its own")
         if len(inputs) != 2:
