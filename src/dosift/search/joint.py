@@ -37,6 +37,9 @@ _LEAST_RISE = 1e-3
 #: Estimated loss beyond its cost (nats) up to which dropping a component is tried. The estimate
 #: holds the tables; with many rows those can take over far more than that lets expect.
 _DROP_SLACK = 100.0
+#: How many times the rise of the last step of EM all further steps may bring: a trial that would
+#: need more is given up.
+_MORE_STEPS = 25
 #: Passes over the rows for the weights in one step of EM: where rows are held these cost little.
 _HELD_PASSES, _PASSES = 50, 2
 
@@ -97,7 +100,12 @@ class JointFitter:
         self._score = score.of_changes(network.libraries)
 
     def fit(
-        self, network: Network, targets: Ints, weights: Floats, rise: float = _EM_RISE
+        self,
+        network: Network,
+        targets: Ints,
+        weights: Floats,
+        rise: float = _EM_RISE,
+        needed: float = -np.inf,
     ) -> JointFit:
         """Raise the joint objective from a start until a step of EM hardly helps.
 
@@ -109,6 +117,8 @@ class JointFitter:
         weights : ndarray, shape (n_batches, n_targets) or (n_targets,)
         rise : float
             Rise (nats, all rows) in one step of EM at which it ends.
+        needed : float
+            Score below which the fit is of no use: it ends where that looks out of reach.
 
         Returns
         -------
@@ -116,15 +126,25 @@ class JointFitter:
         """
         weights = np.atleast_2d(weights)
         now = self._at(network, targets, weights)
+        more = float(np.finfo(np.float64).max)  # but rows that are impossible stay so
         for _ in range(_EM_STEPS):
+            if needed > -np.inf and now.value + more - self._cost(now, targets) < needed:
+                break
             before = now.value
             now = self._at(self._taught(now, targets), targets, now.weights)
             if now.value - before < rise:
                 break
-        kept = (now.weights > 0).any(axis=0) | self._constraints.protects(targets)
-        score = now.value - self._score.total(targets[kept])
+            more = _MORE_STEPS * (now.value - before)
+        kept = self._kept(now, targets)
+        score = now.value - self._cost(now, targets)
         sums = now.sums.some(np.flatnonzero(kept))
         return JointFit(now.network, targets[kept], now.weights[:, kept], score, sums)
+
+    def _kept(self, now: _State, targets: Ints) -> NDArray[np.bool_]:
+        return (now.weights > 0).any(axis=0) | self._constraints.protects(targets)
+
+    def _cost(self, now: _State, targets: Ints) -> float:
+        return self._score.total(targets[self._kept(now, targets)])
 
     def _at(self, network: Network, targets: Ints, start: Floats) -> _State:
         """Best weights at given tables, the joint objective there, and expected families."""
@@ -136,7 +156,7 @@ class JointFitter:
         )
         sums, families = found.sums, None
         if isinstance(network, Network):
-            sums, families = self._evidence.teach(network, targets, found.weights, self._learners)
+            families = self._evidence.teach(network, targets, found.weights, self._learners)
         value = float(sums.log_density.sum()) + self._evidence.reference(network)
         if sums.n_impossible.any():
             value = -np.inf
@@ -156,7 +176,7 @@ class JointFitter:
         for i, family in zip(self._learners, now.families, strict=True):
             counted = network.control.counts[i] + family
             tables[i] = network.mechanisms[i].fitted(counted).table
-        return network.with_tables(tables)
+        return network.with_own_tables(tables)
 
     def simplify(self, fit: JointFit) -> JointFit:
         """Drop and merge components while that raises the joint score.
@@ -185,6 +205,7 @@ class JointFitter:
                 fit.network,
                 np.concatenate([fit.targets[keep], move.added]),
                 np.hstack([fit.weights[:, keep], np.repeat(lost, len(move.added), axis=1)]),
+                needed=fit.score + _LEAST_RISE,
             )
             if trial.score > fit.score + _LEAST_RISE:
                 return trial
@@ -195,9 +216,10 @@ class JointFitter:
         return eliminate(_Droppable(self, fit), slack=_DROP_SLACK).fit
 
     def without(self, fit: JointFit, component: int) -> JointFit:
-        """Fit again without one component."""
+        """Fit again without one component, as far as that may raise the score."""
         keep = np.arange(len(fit.targets)) != component
-        return self.fit(fit.network, fit.targets[keep], fit.weights[:, keep])
+        needed = fit.score + _LEAST_RISE
+        return self.fit(fit.network, fit.targets[keep], fit.weights[:, keep], needed=needed)
 
     def costs(self, fit: JointFit) -> Floats:
         """Cost that each component saves if it alone is dropped, in nats."""

@@ -239,7 +239,7 @@ def _is_no_mixture_of_dos(part: _Part, trial: SearchResult, n_entries: int) -> b
     Do's on several values may cost more than a table that says the same.
     """
     i = part.variable
-    _, (family,) = part.evidence.teach(trial.network, trial.targets, trial.weights, (i,))
+    (family,) = part.evidence.teach(trial.network, trial.targets, trial.weights, (i,))
     mixed = _mixed_with_dos(part.network.tables[i], family)
     used = family > 0
     after = family / np.maximum(family.sum(axis=1, keepdims=True), 1e-300)
