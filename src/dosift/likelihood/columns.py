@@ -272,14 +272,26 @@ class RowLikelihoods:
             return self._last[1]
         out = np.zeros((len(self.block), len(targets)), order="F")
         for t, target in enumerate(np.asarray(targets, dtype=np.int16)):
-            rows, values = self._column(target)
+            rows, values = self.column(target)
             out[rows, t] = values
         if self._memory is not None:
             self._last = (key, out)
         return out
 
-    def _column(self, target: Ints) -> tuple[Rows, Floats]:
-        """Rows that a target can produce, and its likelihood there."""
+    def column(self, target: Ints) -> tuple[Rows, Floats]:
+        """Likelihood of one target, where it is not zero.
+
+        Parameters
+        ----------
+        target : ndarray of int16, shape (n_variables,)
+
+        Returns
+        -------
+        rows : ndarray of int64 or slice
+            Positions of the rows.
+        values : ndarray
+            Not to be written to.
+        """
         return _remembered(self._memory, target.tobytes(), self._most, self._compute, target)
 
     def _compute(self, target: Ints) -> tuple[Rows, Floats]:
@@ -299,7 +311,7 @@ class RowLikelihoods:
     def _plain_column(self, target: Ints) -> tuple[Rows, Floats]:
         # Which rows a target can produce does not depend on the tables.
         rows = _remembered(self._matching, target.tobytes(), self._most, self._matches, target)
-        is_set = np.flatnonzero(target >= 0).tolist()
+        is_set = (target >= 0).nonzero()[0].tolist()
         if not is_set:
             return rows, np.ones(len(self.block))
         values = self._of(is_set[0])[rows]
@@ -308,7 +320,7 @@ class RowLikelihoods:
         return rows, values
 
     def _matches(self, target: Ints) -> Rows:
-        is_set = np.flatnonzero(target >= 0).tolist()
+        is_set = (target >= 0).nonzero()[0].tolist()
         if not is_set:
             return slice(None)
         rows = np.flatnonzero(self.block.values[:, is_set[0]] == target[is_set[0]])

@@ -195,6 +195,16 @@ class _Compare:
         for b, at in rows.groups:
             own[b] = weighted[at].sum(axis=0)
             information[b] = weighted[at].T @ relative[at]
+        if rows.block.batch is None:
+            # Most targets can produce few of the rows.
+            by_row, counts = np.ascontiguousarray(weighted), rows.block.counts
+            for k, target in enumerate(np.asarray(self.others, dtype=np.int16)):
+                some, values = rows.column(target)
+                added = values * ratio[some]
+                gradient[0, k] = counts[some] @ added
+                curvature[0, k] = counts[some] @ np.square(added)
+                cross[0, k] = added @ by_row[some]
+            return own, information, gradient, curvature, cross
         for start in range(0, len(self.others), _AT_A_TIME):
             part = slice(start, start + _AT_A_TIME)
             added = rows.columns(self.others[part]) * ratio[:, None]
@@ -277,6 +287,7 @@ class Evidence:
         self._counted = counted
         self._pooled = pooled
         self._under: RowLikelihoods | None = None
+        self._asked: Ints | None = None
 
     @classmethod
     def of_rows(
@@ -402,8 +413,10 @@ class Evidence:
         """
         assert self.held is not None
         now = self._under
-        if now is not None and now.network is network and not now.plain:
+        known = now is not None and (not now.plain or self._asked is targets)
+        if now is not None and now.network is network and known:
             return now
+        self._asked = targets
         plain = is_plain(network, targets)
         if now is None or now.network is not network or (now.plain and not plain):
             new = RowLikelihoods(

@@ -232,11 +232,11 @@ class MechanismFactors:
         ndarray of int64
             Positions of the configurations with positive likelihood, ascending.
         """
-        changed = np.flatnonzero(target >= 0)
+        changed = (target >= 0).nonzero()[0]
         rows: NDArray[np.int64] | None = None
         for j in changed:
             fits = self.ratios[j].fits(target[j], rows)
-            rows = np.flatnonzero(fits) if rows is None else rows[fits]
+            rows = fits.nonzero()[0] if rows is None else rows[fits]
         if rows is None:
             rows = np.arange(self.n_configurations)
         if self._has_zeros:
@@ -255,7 +255,7 @@ class MechanismFactors:
             Their likelihoods.
         """
         rows = self.matching(target)
-        changed = np.flatnonzero(target >= 0)
+        changed = (target >= 0).nonzero()[0]
         if self._is_scaled:
             # The scale alone may underflow; only together with the ratio is it in range.
             logs = -self.log_scale[rows]

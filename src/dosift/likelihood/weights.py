@@ -180,7 +180,7 @@ def _newton_step(
     only ``w >= 0`` is left. The working set holds the targets that carry weight or whose
     gradient says that they want to.
     """
-    working = np.flatnonzero((weights > 0) | (gradient > 1.0))
+    working = ((weights > 0) | (gradient > 1.0)).nonzero()[0]
     inside = likelihoods if working.size == weights.size else likelihoods[:, working]
     scaled = inside * (np.sqrt(shares) / mixture)[:, None]
     hessian = scaled.T @ scaled
