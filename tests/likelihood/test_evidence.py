@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import pickle
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -143,11 +144,7 @@ def test_teaching(rows: PlainRows, held: bool) -> None:
     """Each row counts for a family as far as it was left alone, labelled rows not at all."""
     network, weights = rows.network, toy_weights(rows.n_batches, 2)
     learners = (0, 2, 3)
-    sums, families = rows.evidence(held).teach(network, TARGETS, weights, learners)
-    weighed = rows.evidence(held).weigh(network, TARGETS, weights)
-    np.testing.assert_allclose(sums.gradient, weighed.gradient)
-    np.testing.assert_allclose(sums.information, weighed.information)
-    np.testing.assert_allclose(sums.log_density, weighed.log_density)
+    families = rows.evidence(held).teach(network, TARGETS, weights, learners)
     mixture = rows.mixture(TARGETS, weights)
     assert len(families) == len(learners)
     for i, family in zip(learners, families, strict=True):
@@ -231,9 +228,9 @@ def test_columns_are_remembered_and_the_oldest_forgotten(monkeypatch: pytest.Mon
     asked: list[bytes] = []
     compute = RowLikelihoods._compute
 
-    def counted(self: RowLikelihoods, target: np.ndarray, out: np.ndarray) -> None:
+    def counted(self: RowLikelihoods, target: np.ndarray) -> Any:
         asked.append(target.tobytes())
-        compute(self, target, out)
+        return compute(self, target)
 
     monkeypatch.setattr(RowLikelihoods, "_compute", counted)
     block = Block(rows.codes, rows.counts)

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import IO, Any, TypeVar
 
@@ -76,7 +77,7 @@ class Block:
         label = None if self.label is None else self.label[rows]
         return Block(self.values[rows], self.counts[rows], batch, label)
 
-    @property
+    @cached_property
     def has_missing(self) -> bool:
         """Whether any value is missing."""
         return has_missing(self.values)

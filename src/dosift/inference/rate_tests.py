@@ -29,6 +29,8 @@ Pair = tuple[tuple[int, int], tuple[int, int]]
 
 #: Pairs of do's that are tested, at most.
 _MOST_PAIRS = 200
+#: Rows whose part in each do is held at a time.
+_ROWS_AT_A_TIME = 2**16
 #: Rows with the excluded state below which the spread is taken from the table.
 _FEW_ROWS = 30.0
 #: Distance from the least mean, in standard errors, at which a state may still be the excluded one.
@@ -193,10 +195,46 @@ class _SumPairs:
     pairs: Sequence[Pair]
 
     def __call__(self, block: Block) -> tuple[Floats, ...]:
-        return tuple(
-            pair_moments(self.network, block.values, block.counts, self.rates, pair)
-            for pair in self.pairs
-        )
+        starts = range(0, max(len(block), 1), _ROWS_AT_A_TIME)
+        parts = [self._of_part(block.part(slice(s, s + _ROWS_AT_A_TIME))) for s in starts]
+        return tuple(np.sum(each, axis=0) for each in zip(*parts, strict=True))
+
+    def _of_part(self, block: Block) -> tuple[Floats, ...]:
+        dos = {do for pair in self.pairs for do in pair}
+        each = {do: self._moments_of(do, block.values) for do in dos}
+        return tuple(_product(block, each[one], each[other]) for one, other in self.pairs)
+
+    def _moments_of(self, do: tuple[int, int], codes: NDArray[np.integer]) -> Floats | None:
+        """``phi_{i,a}`` of each row, NaN where a value that it needs is missing."""
+        i, a = do
+        x = self.rates[i].excluded
+        if a == x or np.isnan(self.rates[i].std_error):
+            return None
+        family = [i, *self.network.parents[i]]
+        seen: slice | NDArray[np.bool_] = slice(None)
+        if codes.size and codes[:, family].min() < 0:
+            seen = np.asarray((codes[:, family] >= 0).all(axis=1))
+        some = codes[seen]
+        table, rows = self.network.tables[i], self.network.parent_rows(i, some)
+        of_x = table[rows, x]
+        g = np.divide(some[:, i] == x, of_x, out=np.zeros(len(some)), where=of_x > 0)
+        phi = np.full(len(codes), np.nan)
+        phi[seen] = (some[:, i] == a) - table[rows, a] * g
+        return phi
+
+
+def _product(block: Block, one: Floats | None, other: Floats | None) -> Floats:
+    """Sum what the p-value of a pair needs: the counts, the product, and its square.
+
+    NaN if one of the values looks excluded.
+    """
+    if one is None or other is None:
+        return np.full(3, np.nan)
+    product, counts = one * other, block.counts
+    if block.has_missing:
+        seen = ~np.isnan(product)
+        product, counts = product[seen], counts[seen]
+    return np.array([counts.sum(), counts @ product, counts @ product**2])
 
 
 def pair_p_values(
@@ -228,51 +266,13 @@ def pair_p_values(
     return [p_value_of_pair(m, rates, pair) for m, pair in zip(moments, pairs, strict=True)]
 
 
-def pair_moments(
-    network: Network,
-    codes: NDArray[np.integer],
-    counts: Floats,
-    rates: Sequence[RateWithTest],
-    pair: Pair,
-) -> Floats:
-    """Sum what the p-value of a pair needs: the counts, the product, and its square.
-
-    Parameters
-    ----------
-    network : Network
-    codes : ndarray of int, shape (n_rows, n_variables)
-    counts : ndarray, shape (n_rows,)
-    rates, pair
-        As for :func:`pair_p_values`.
-
-    Returns
-    -------
-    ndarray, shape (3,)
-        NaN if one of the values looks excluded.
-    """
-    family = sorted({j for i, _ in pair for j in (i, *network.parents[i])})
-    if codes.size and codes[:, family].min() < 0:
-        seen = (codes[:, family] >= 0).all(axis=1)
-        codes, counts = codes[seen], counts[seen]
-    product = np.ones(counts.size)
-    for i, a in pair:
-        x = rates[i].excluded
-        if a == x or np.isnan(rates[i].std_error):
-            return np.full(3, np.nan)
-        table, rows = network.tables[i], network.parent_rows(i, codes)
-        of_x = table[rows, x]
-        g = np.divide(codes[:, i] == x, of_x, out=np.zeros(counts.size), where=of_x > 0)
-        product *= (codes[:, i] == a) - table[rows, a] * g
-    return np.array([counts.sum(), counts @ product, counts @ product**2])
-
-
 def p_value_of_pair(moments: Floats, rates: Sequence[RateWithTest], pair: Pair) -> float:
     """P-value of "no component sets both", from the sums over the rows.
 
     Parameters
     ----------
     moments : ndarray, shape (3,)
-        From :func:`pair_moments`, added up.
+        Sums over the rows of their counts, the product, and its square.
     rates : sequence of RateWithTest
     pair : two pairs of int
 

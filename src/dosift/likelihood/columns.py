@@ -7,9 +7,10 @@ its own target only.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,10 @@ from dosift.model.network import Network
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
+#: Positions of some rows, or all of them.
+Rows = NDArray[np.int64] | slice
+
+Made = TypeVar("Made")
 
 #: Largest logarithm of a likelihood ratio up to which rows need no scale of their own.
 _LARGEST_LOG = 600.0
@@ -88,7 +93,21 @@ def is_plain(network: Network, targets: Ints) -> bool:
     if not isinstance(network, Network) or not network.is_positive:
         return False
     is_set = np.flatnonzero((targets >= 0).any(axis=0))
-    return sum(-float(np.log(network.tables[i].min())) for i in is_set) < _LARGEST_LOG
+    return float(network.largest_log_ratios[is_set].sum()) < _LARGEST_LOG
+
+
+def _remembered(
+    memory: dict[bytes, Made] | None, key: bytes, most: int, make: Callable[[Ints], Made], of: Ints
+) -> Made:
+    """Return what was made before, or make it and forget the oldest."""
+    found = None if memory is None else memory.get(key)
+    if found is None:
+        found = make(of)
+        if memory is not None:
+            if len(memory) >= most:
+                memory.pop(next(iter(memory)))
+            memory[key] = found
+    return found
 
 
 @dataclass(frozen=True)
@@ -155,7 +174,9 @@ class RowLikelihoods:
         self.absolute = absolute
         self._labels = labels if block.label is not None else None
         self._inverse: dict[int, Floats] = {}
-        self._memory: dict[bytes, Floats] | None = {} if remember else None
+        self._cells: dict[int, Ints] | None = {} if remember else None
+        self._matching: dict[bytes, Rows] | None = {} if remember else None
+        self._memory: dict[bytes, tuple[Rows, Floats]] | None = {} if remember else None
         self._most = max(64, _MOST_BYTES // (8 * max(len(block), 1)))
         self._last: tuple[bytes, Floats] | None = None
 
@@ -173,12 +194,15 @@ class RowLikelihoods:
             self.__dict__["_row"] = other._row
             return
         self.__dict__["groups"] = other.groups
+        self._cells, self._matching = other._cells, other._matching
         if not (self.plain and other.plain) or self._memory is None or other._memory is None:
             return
         # A column depends on the tables of the variables that its target sets, and on no others.
         pairs = zip(self.network.tables, other.network.tables, strict=True)
         same = np.array([one is two or np.array_equal(one, two) for one, two in pairs])
         self._inverse = {i: value for i, value in other._inverse.items() if same[i]}
+        if not same.any():
+            return
         for key, column in other._memory.items():
             if same[np.frombuffer(key, dtype=np.int16) >= 0].all():
                 self._memory[key] = column
@@ -246,62 +270,108 @@ class RowLikelihoods:
         key = np.asarray(targets, dtype=np.int16).tobytes()
         if self._last is not None and self._last[0] == key:
             return self._last[1]
-        out = np.empty((len(self.block), len(targets)), order="F")
+        out = np.zeros((len(self.block), len(targets)), order="F")
         for t, target in enumerate(np.asarray(targets, dtype=np.int16)):
-            self._put(target, out[:, t])
+            rows, values = self.column(target)
+            out[rows, t] = values
         if self._memory is not None:
             self._last = (key, out)
         return out
 
-    def _put(self, target: Ints, out: Floats) -> None:
-        """Write the column of one target."""
-        if self._memory is None:
-            return self._compute(target, out)
-        key = target.tobytes()
-        found = self._memory.get(key)
-        if found is None:
-            self._compute(target, out)
-            if len(self._memory) >= self._most:
-                self._memory.pop(next(iter(self._memory)))
-            self._memory[key] = out.copy()
-        else:
-            out[:] = found
-        return None
+    def column(self, target: Ints) -> tuple[Rows, Floats]:
+        """Likelihood of one target, where it is not zero.
 
-    def _compute(self, target: Ints, out: Floats) -> None:
+        Parameters
+        ----------
+        target : ndarray of int16, shape (n_variables,)
+
+        Returns
+        -------
+        rows : ndarray of int64 or slice
+            Positions of the rows.
+        values : ndarray
+            Not to be written to.
+        """
+        return _remembered(self._memory, target.tobytes(), self._most, self._compute, target)
+
+    def _compute(self, target: Ints) -> tuple[Rows, Floats]:
         if self.plain:
-            self._plain_column(target, out)
+            rows, values = self._plain_column(target)
         elif self._row is None:
-            out[:] = self._factors.column(target)
+            rows, values = self._factors.sparse_column(target)
         else:
             parts = self._factors.column(target) * self._scale[1]
-            np.add.reduceat(parts, self._completions.first, out=out)
+            rows, values = slice(None), np.add.reduceat(parts, self._completions.first)
         if self._labels is not None and self.block.label is not None:
             # Label -1, a row without one, picks the last entry.
             own = np.append((self._labels == target).all(axis=1), True)
-            out *= own[self.block.label]
+            values = values * own[self.block.label[rows]]
+        return rows, values
 
-    def _plain_column(self, target: Ints, out: Floats) -> None:
-        values = self.block.values
-        is_set = np.flatnonzero(target >= 0)
-        if not is_set.size:
-            out[:] = 1.0
-            return
-        matches = values[:, is_set[0]] == target[is_set[0]]
+    def _plain_column(self, target: Ints) -> tuple[Rows, Floats]:
+        # Which rows a target can produce does not depend on the tables.
+        rows = _remembered(self._matching, target.tobytes(), self._most, self._matches, target)
+        is_set = (target >= 0).nonzero()[0].tolist()
+        if not is_set:
+            return rows, np.ones(len(self.block))
+        values = self._of(is_set[0])[rows]
         for i in is_set[1:]:
-            matches &= values[:, i] == target[i]
-        np.multiply(self._of(int(is_set[0])), matches, out=out)
+            values *= self._of(i)[rows]
+        return rows, values
+
+    def _matches(self, target: Ints) -> Rows:
+        is_set = (target >= 0).nonzero()[0].tolist()
+        if not is_set:
+            return slice(None)
+        rows = np.flatnonzero(self.block.values[:, is_set[0]] == target[is_set[0]])
         for i in is_set[1:]:
-            out *= self._of(int(i))
+            rows = rows[self.block.values[rows, i] == target[i]]
+        return rows
 
     def _of(self, i: int) -> Floats:
         """Inverse probability of a variable's value in each row."""
         found = self._inverse.get(i)
         if found is None:
-            cells = family_cells(self.network, i, self.block.values)
-            found = np.take(inverse_table(self.network.tables[i]).ravel(), cells)
+            found = np.take(inverse_table(self.network.tables[i]).ravel(), self.cells(i))
             self._inverse[i] = found
         return found
+
+    def cells(self, i: int) -> Ints:
+        """Position of each row in a variable's table; only where no value is missing.
+
+        Parameters
+        ----------
+        i : int
+            Position of the variable.
+
+        Returns
+        -------
+        ndarray of int, shape (n_rows,)
+            Small integers.
+        """
+        found = None if self._cells is None else self._cells.get(i)
+        if found is None:
+            found = family_cells(self.network, i, self.block.values)
+            if self._cells is not None:
+                self._cells[i] = found
+        return found
+
+    def family(self, i: int, counts: Floats) -> Floats:
+        """Count a variable with its parents; only where no value is missing.
+
+        Parameters
+        ----------
+        i : int
+            Position of the variable.
+        counts : ndarray, shape (n_rows,)
+
+        Returns
+        -------
+        ndarray, shape of the variable's table
+        """
+        table = self.network.tables[i]
+        family = np.bincount(self.cells(i), counts, table.size).astype(np.float64)
+        return family.reshape(table.shape)
 
     def expanded(self, targets: Ints) -> Expanded:
         """Take rows apart into completions, where values are missing.

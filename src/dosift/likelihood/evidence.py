@@ -119,15 +119,15 @@ class SumWeights:
         numbers = np.zeros((3, n_batches))
         columns = rows.columns(self.targets)
         every = mixture_of(rows, columns, self.weights)
-        log_scale = np.broadcast_to(np.asarray(rows.log_scale), every.shape)
+        log_scale = rows.log_scale
         for b, at in rows.groups:
-            some, mixture = columns[at], every[at]
-            counts, scale = rows.block.counts[at], log_scale[at]
+            some, mixture, counts = columns[at], every[at], rows.block.counts[at]
+            scale = log_scale[at] if isinstance(log_scale, np.ndarray) else log_scale
             possible = mixture > 0
             if not possible.all():
                 numbers[2, b] = counts[~possible].sum()
-                some, mixture = some[possible], mixture[possible]
-                counts, scale = counts[possible], scale[possible]
+                some, mixture, counts = some[possible], mixture[possible], counts[possible]
+                scale = scale[possible] if isinstance(scale, np.ndarray) else scale
             # Scaled by the root of the counts, so that the product is symmetric.
             root = np.sqrt(counts)
             scaled = some * (root / mixture)[:, None]
@@ -195,6 +195,16 @@ class _Compare:
         for b, at in rows.groups:
             own[b] = weighted[at].sum(axis=0)
             information[b] = weighted[at].T @ relative[at]
+        if rows.block.batch is None:
+            # Most targets can produce few of the rows.
+            by_row, counts = np.ascontiguousarray(weighted), rows.block.counts
+            for k, target in enumerate(np.asarray(self.others, dtype=np.int16)):
+                some, values = rows.column(target)
+                added = values * ratio[some]
+                gradient[0, k] = counts[some] @ added
+                curvature[0, k] = counts[some] @ np.square(added)
+                cross[0, k] = added @ by_row[some]
+            return own, information, gradient, curvature, cross
         for start in range(0, len(self.others), _AT_A_TIME):
             part = slice(start, start + _AT_A_TIME)
             added = rows.columns(self.others[part]) * ratio[:, None]
@@ -207,33 +217,32 @@ class _Compare:
 
 @dataclass(frozen=True)
 class _TeachFamilies:
-    """Work that also counts families, each row as far as it was left alone."""
+    """Work that counts families, each row as far as it was left alone."""
 
     targets: Ints
     weights: Floats
     learners: tuple[int, ...]
 
     def __call__(self, rows: RowLikelihoods) -> tuple[Floats, ...]:
-        sums = SumWeights(self.targets, self.weights)(rows)
         every = mixture_of(rows, rows.columns(self.targets), self.weights)
         share = np.divide(rows.block.counts, every, out=np.zeros_like(every), where=every > 0)
         if rows.block.label is not None:  # labelled rows have taught already
             share = np.where(rows.block.label < 0, share, 0.0)
         found = rows.expanded(self.targets)
-        share = found.of_rows(share)
+        # A row counts as much as the posterior of the targets that leave the variable alone.
+        left = (self.targets[:, self.learners] < 0).astype(np.float64)
         batch = rows.block.batch
-        weights = self.weights[0] if batch is None else found.of_rows(self.weights[batch])
-        joint = found.columns * weights * share[:, None]
-        total = joint.sum(axis=1)
-        families = []
-        for i in self.learners:
-            sets = self.targets[:, i] >= 0
-            alone = total
-            if sets.any():
-                # A row counts as much as the posterior of the targets that leave the variable.
-                alone = np.maximum(total - joint[:, sets].sum(axis=1), 0.0)
-            families.append(family_counts(rows.network, i, found.codes, alone))
-        return *sums, *families
+        if batch is None:
+            alone = found.columns @ (self.weights[0][:, None] * left)
+        else:
+            alone = (found.columns * found.of_rows(self.weights[batch])) @ left
+        alone *= found.of_rows(share)[:, None]
+        if found.row is None:
+            return tuple(rows.family(i, alone[:, k]) for k, i in enumerate(self.learners))
+        return tuple(
+            family_counts(rows.network, i, found.codes, alone[:, k])
+            for k, i in enumerate(self.learners)
+        )
 
 
 class Evidence:
@@ -278,6 +287,7 @@ class Evidence:
         self._counted = counted
         self._pooled = pooled
         self._under: RowLikelihoods | None = None
+        self._asked: Ints | None = None
 
     @classmethod
     def of_rows(
@@ -402,8 +412,12 @@ class Evidence:
         RowLikelihoods
         """
         assert self.held is not None
-        plain = is_plain(network, targets)
         now = self._under
+        known = now is not None and (not now.plain or self._asked is targets)
+        if now is not None and now.network is network and known:
+            return now
+        self._asked = targets
+        plain = is_plain(network, targets)
         if now is None or now.network is not network or (now.plain and not plain):
             new = RowLikelihoods(
                 network, self.held, plain, self.labels, self.absolute, remember=True
@@ -483,8 +497,8 @@ class Evidence:
 
     def teach(
         self, network: Network, targets: Ints, weights: Floats, learners: Sequence[int]
-    ) -> tuple[WeightSums, list[Floats]]:
-        """Do the E step of EM for the tables, next to the sums for the weights.
+    ) -> list[Floats]:
+        """Do the E step of EM for the tables.
 
         Parameters
         ----------
@@ -496,10 +510,8 @@ class Evidence:
 
         Returns
         -------
-        sums : WeightSums
-        families : list of ndarray
+        list of ndarray
             Expected counts of each learner with its parents, in rows that left it alone.
         """
         work = _TeachFamilies(targets, np.atleast_2d(weights), tuple(learners))
-        gradient, information, numbers, *families = self.sum(network, targets, work)
-        return WeightSums(gradient, information, *numbers), list(families)
+        return list(self.sum(network, targets, work))

@@ -12,6 +12,8 @@ measure, and only targets that change the variable keep the configuration possib
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,6 +25,8 @@ Ints = NDArray[np.integer]
 
 #: Largest logarithm of a likelihood ratio in a column; rows that can exceed it are scaled down.
 _LARGEST_LOG = 600.0
+#: Entries (rows times variables) up to which all changes are summed at once, which takes a copy.
+_MOST_AT_ONCE = 2**22
 
 
 class MechanismFactors:
@@ -172,6 +176,49 @@ class MechanismFactors:
         """Whether a row fits one change of each variable at most."""
         return not self._dense
 
+    @cached_property
+    def changes(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Variable and position of every change, those of the first kept variable first."""
+        numbers = np.array(self._n_changes, dtype=np.int64)
+        variable = np.repeat(np.arange(numbers.size), numbers)
+        return variable, np.arange(variable.size) - np.repeat(self._first_change, numbers)
+
+    @cached_property
+    def _first_change(self) -> NDArray[np.int64]:
+        return np.cumsum([0, *self._n_changes[:-1]], dtype=np.int64)
+
+    @cached_property
+    def _places(self) -> tuple[NDArray[np.int64], Floats]:
+        """Place among all changes of the one that each row fits, and its ratio, by rows."""
+        places = np.ascontiguousarray(self.codes + self._first_change)
+        return places, np.ascontiguousarray(self._inverse)
+
+    def sums(self, rows: NDArray[np.int64], first: Floats, second: Floats) -> tuple[Floats, Floats]:
+        """Sum over rows, times the ratio of every change, and times its square.
+
+        Parameters
+        ----------
+        rows : ndarray of int64
+            Complete ones.
+        first, second : ndarray, shape (n_rows,)
+
+        Returns
+        -------
+        first, second : ndarray, shape (n_changes_in_all,)
+            In the order of :attr:`changes`.
+        """
+        if not self.is_exclusive or self.codes.size > _MOST_AT_ONCE:
+            each = [one.sums(rows, first, second) for one in self.ratios]
+            return np.concatenate([a for a, _ in each]), np.concatenate([b for _, b in each])
+        places, ratios = (part[rows] for part in self._places)
+        n_changes = self.changes[0].size
+        at, once = places.ravel(), ratios * first[:, None]
+        sums = np.bincount(at, once.ravel(), n_changes)
+        ratios *= ratios
+        ratios *= second[:, None]
+        squares = np.bincount(at, ratios.ravel(), n_changes)
+        return sums.astype(np.float64), squares.astype(np.float64)
+
     def matching(self, target: Ints) -> NDArray[np.int64]:
         """Find the configurations that a target can produce.
 
@@ -185,11 +232,11 @@ class MechanismFactors:
         ndarray of int64
             Positions of the configurations with positive likelihood, ascending.
         """
-        changed = np.flatnonzero(target >= 0)
+        changed = (target >= 0).nonzero()[0]
         rows: NDArray[np.int64] | None = None
         for j in changed:
             fits = self.ratios[j].fits(target[j], rows)
-            rows = np.flatnonzero(fits) if rows is None else rows[fits]
+            rows = fits.nonzero()[0] if rows is None else rows[fits]
         if rows is None:
             rows = np.arange(self.n_configurations)
         if self._has_zeros:
@@ -208,7 +255,7 @@ class MechanismFactors:
             Their likelihoods.
         """
         rows = self.matching(target)
-        changed = np.flatnonzero(target >= 0)
+        changed = (target >= 0).nonzero()[0]
         if self._is_scaled:
             # The scale alone may underflow; only together with the ratio is it in range.
             logs = -self.log_scale[rows]

@@ -99,6 +99,7 @@ def solve(
     allowed: Bools | None = None,
     fixed: Floats | None = None,
     max_passes: int = _MAX_PASSES,
+    all_possible: bool = False,
 ) -> Solution:
     """Maximise the likelihood of each batch over the weights of given targets.
 
@@ -117,6 +118,8 @@ def solve(
         Known weights, NaN where the weight is to be found.
     max_passes : int
         Bound on the passes over the rows.
+    all_possible : bool
+        Whether weights are of use only if they make all rows possible; otherwise any are returned.
 
     Returns
     -------
@@ -132,6 +135,8 @@ def solve(
     steps = np.ones(len(free))
     directions: list[Floats | None] = [None] * len(free)
     active = np.array([u.size > 1 for u in points])
+    if all_possible and sums.n_impossible.any():
+        active[:] = False
     for _ in range(max_passes - 1):
         for b in np.flatnonzero(active).tolist():
             if directions[b] is None:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg.lapack import dposv
 
 Floats = NDArray[np.float64]
 
@@ -179,7 +180,7 @@ def _newton_step(
     only ``w >= 0`` is left. The working set holds the targets that carry weight or whose
     gradient says that they want to.
     """
-    working = np.flatnonzero((weights > 0) | (gradient > 1.0))
+    working = ((weights > 0) | (gradient > 1.0)).nonzero()[0]
     inside = likelihoods if working.size == weights.size else likelihoods[:, working]
     scaled = inside * (np.sqrt(shares) / mixture)[:, None]
     hessian = scaled.T @ scaled
@@ -249,6 +250,8 @@ def nonnegative_quadratic(hessian: Floats, linear: Floats, start: Floats) -> Flo
     tolerance = 1e-12 * max(1.0, float(np.abs(linear).max()))
     for _ in range(3 * m + 10):
         y = _descend_on_support(h, linear, y, passive)
+        if passive.all():
+            break
         dual = linear - h @ y
         dual[passive] = -np.inf
         worst = int(dual.argmax())
@@ -261,12 +264,12 @@ def nonnegative_quadratic(hessian: Floats, linear: Floats, start: Floats) -> Flo
 def _descend_on_support(h: Floats, linear: Floats, y: Floats, passive: NDArray[np.bool_]) -> Floats:
     """Go to the minimum on the support, leaving behind whatever reaches zero on the way."""
     y = np.where(passive, y, 0.0)
-    while passive.any():
-        index = np.flatnonzero(passive)
-        try:
-            aim = np.linalg.solve(h[np.ix_(index, index)], linear[index])
-        except np.linalg.LinAlgError:
-            aim = np.linalg.lstsq(h[np.ix_(index, index)], linear[index], rcond=None)[0]
+    while True:
+        index = passive.nonzero()[0]
+        if not index.size:
+            return y
+        part = h if index.size == len(h) else h[index[:, None], index]
+        aim = _solved(part, linear[index])
         if aim.min() > 0:
             y[index] = aim
             return y
@@ -280,4 +283,14 @@ def _descend_on_support(h: Floats, linear: Floats, y: Floats, passive: NDArray[n
             moved[np.flatnonzero(falling)[moved[falling].argmin()]] = 0.0
         y[index] = moved
         passive[index[moved == 0.0]] = False
-    return y
+
+
+def _solved(h: Floats, linear: Floats) -> Floats:
+    """Solve a positive definite system, or, where rounding makes it none, as well as may be."""
+    _, solution, info = dposv(h, linear)
+    if info == 0:
+        return np.asarray(solution)
+    try:
+        return np.asarray(np.linalg.solve(h, linear))
+    except np.linalg.LinAlgError:
+        return np.asarray(np.linalg.lstsq(h, linear, rcond=None)[0])

@@ -23,6 +23,9 @@ ROW_SUM_TOLERANCE = 1e-6
 EXACT_SUM = 1e-12
 
 
+#: What the network remembers that does not depend on its tables.
+_OF_THE_GRAPH = ("order", "names", "positions", "cardinalities")
+
 #: Probabilities below this are taken for zero in a fit: no number of rows could ever show them, and
 #: the squares of their likelihood ratios are out of the range of double precision.
 NEGLIGIBLE = 1e-50
@@ -329,6 +332,12 @@ class Network:
         """Whether every table entry is positive (the paper's positivity)."""
         return all(bool((t > 0).all()) for t in self.tables)
 
+    @cached_property
+    def largest_log_ratios(self) -> NDArray[np.float64]:
+        """Largest logarithm of the likelihood ratio of a do, for each variable."""
+        with np.errstate(divide="ignore"):
+            return np.asarray(-np.log([table.min() for table in self.tables]))
+
     def parent_rows(self, i: int, codes: NDArray[np.integer]) -> NDArray[np.int64]:
         """Row of variable `i`'s table that each row of codes selects.
 
@@ -388,11 +397,21 @@ class Network:
         for i in learners:
             alone = self.mechanisms[i].statistics(values, posterior @ (targets[:, i] < 0))
             tables[i] = self.mechanisms[i].fitted(self.control.counts[i] + alone).table
-        return self.with_tables(tables)
+        return self.with_own_tables(tables)
 
     def with_tables(self, tables: Sequence[ArrayLike]) -> Network:
         """Return the same variables and graph (and control counts) with other tables."""
         return Network(self.variables, self.parents, tables, self.control)
+
+    def with_own_tables(self, tables: Iterable[NDArray[np.float64]]) -> Network:
+        """Return the same with other tables that its own mechanisms made: nothing is checked."""
+        out = Network.__new__(Network)
+        for name in ("variables", "parents", "control", *_OF_THE_GRAPH):
+            setattr(out, name, getattr(self, name))
+        out.tables = tuple(tables)
+        for table in out.tables:
+            table.setflags(write=False)
+        return out
 
     def __repr__(self) -> str:
         return f"Network({self.n_variables} variables, {len(self.edges)} edges)"

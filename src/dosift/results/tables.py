@@ -12,7 +12,7 @@ from dosift.inference import FALSE_SHARE, LEAST_PROBABILITY, Posterior
 from dosift.inference.component_groups import component_groups
 from dosift.inference.intervals import normal_interval
 from dosift.inference.rate_tests import Pair, RateWithTest
-from dosift.model import Mixture, Target
+from dosift.model import Target, do
 from dosift.model.network import Network
 from dosift.search.mechanisms import ChangedMechanism
 from dosift.search.near_equivalent import NearEquivalent
@@ -362,7 +362,8 @@ def name_of(network: Network, target: Ints) -> str:
     -------
     str
     """
-    return str(next(iter(Mixture.from_codes(network, target[None, :], np.ones(1)))))
+    variables = ((network.variables[i], target[i]) for i in np.flatnonzero(target >= 0))
+    return str(do({variable.name: variable.states[state] for variable, state in variables}))
 
 
 def intervention_table(

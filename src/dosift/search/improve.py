@@ -117,8 +117,9 @@ class Improver:
         for move in merges(fit.targets):
             if not self.problem.constraints.permits(move.added).all():
                 continue
-            trial = self._apply(fit, move)
-            if trial.score > fit.score + _LEAST_RISE:
+            needed = fit.score + _LEAST_RISE
+            trial = self._apply(fit, move, needed)
+            if trial.score > needed:
                 return trial
         return None
 
@@ -160,8 +161,9 @@ class Improver:
         for move in splits(self.problem, fit, self.max_size)[:_SPLITS]:
             if move.promise < _LEAST_SPLIT:
                 break
-            trial = self._apply(fit, move)
-            if trial.score > fit.score + _LEAST_RISE:
+            needed = fit.score + _LEAST_RISE
+            trial = self._apply(fit, move, needed)
+            if trial.score > needed:
                 return trial
         return None
 
@@ -172,8 +174,9 @@ class Improver:
         for move in extensions(self.problem, fit, self.max_size)[:_EXTENSIONS]:
             if move.promise < _LEAST_EXTENSION:
                 break
-            trial = self._apply(fit, move)
-            if trial.score > fit.score + _LEAST_RISE:
+            needed = fit.score + _LEAST_RISE
+            trial = self._apply(fit, move, needed)
+            if trial.score > needed:
                 return trial
         return None
 
@@ -186,12 +189,14 @@ class Improver:
         for move in self._ranked(start, candidates)[:trials]:
             if move.promise < deficit + least_promise:
                 return None
-            trial = self._apply(start, move)
-            if trial.score > reference.score + _LEAST_RISE:
+            needed = reference.score + _LEAST_RISE
+            trial = self._apply(start, move, needed)
+            if trial.score > needed:
                 return trial
         return None
 
-    def _apply(self, fit: Fit, move: Move) -> Fit:
+    def _apply(self, fit: Fit, move: Move, needed: float) -> Fit:
+        """Make a move exactly, as far as that may reach the score needed."""
         keep = np.ones(fit.weights.size, dtype=bool)
         keep[list(move.dropped)] = False
         keep |= self.problem.constraints.protects(fit.targets)
@@ -200,4 +205,4 @@ class Improver:
         start = np.append(
             fit.weights[keep], np.full(len(move.added), freed / max(len(move.added), 1))
         )
-        return prune(self.problem, self.problem.fit(targets, start))
+        return prune(self.problem, self.problem.fit(targets, start), needed=needed)

@@ -14,7 +14,7 @@ step of the weights.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,12 @@ _LEAST_RISE = 1e-3
 #: Estimated loss beyond its cost (nats) up to which dropping a component is tried. The estimate
 #: holds the tables; with many rows those can take over far more than that lets expect.
 _DROP_SLACK = 100.0
+#: How many times what a step of EM is sure to bring all steps from there on may bring: a trial that
+#: would need more is given up.
+_MORE_STEPS = 25
+#: Nats by which the drop of a component must have fallen short not to be tried again while others
+#: are dropped: without these, it is missed all the more.
+_FAR_SHORT = 20.0
 #: Passes over the rows for the weights in one step of EM: where rows are held these cost little.
 _HELD_PASSES, _PASSES = 50, 2
 
@@ -97,7 +103,12 @@ class JointFitter:
         self._score = score.of_changes(network.libraries)
 
     def fit(
-        self, network: Network, targets: Ints, weights: Floats, rise: float = _EM_RISE
+        self,
+        network: Network,
+        targets: Ints,
+        weights: Floats,
+        rise: float = _EM_RISE,
+        needed: float = -np.inf,
     ) -> JointFit:
         """Raise the joint objective from a start until a step of EM hardly helps.
 
@@ -109,34 +120,56 @@ class JointFitter:
         weights : ndarray, shape (n_batches, n_targets) or (n_targets,)
         rise : float
             Rise (nats, all rows) in one step of EM at which it ends.
+        needed : float
+            Score below which the fit is of no use: it ends where that looks out of reach.
 
         Returns
         -------
         JointFit
         """
         weights = np.atleast_2d(weights)
-        now = self._at(network, targets, weights)
+        is_trial = needed > -np.inf
+        now = self._at(network, targets, weights, is_trial)
         for _ in range(_EM_STEPS):
-            before = now.value
-            now = self._at(self._taught(now, targets), targets, now.weights)
+            if is_trial and np.isneginf(now.value):
+                break  # rows that are impossible stay so
+            before, taught = now.value, self._taught(now, targets)
+            if is_trial:
+                most = before + _MORE_STEPS * self._sure_rise(now, taught)
+                if most - self._cost(now, targets) < needed:
+                    break
+            now = self._at(taught, targets, now.weights)
             if now.value - before < rise:
                 break
-        kept = (now.weights > 0).any(axis=0) | self._constraints.protects(targets)
-        score = now.value - self._score.total(targets[kept])
+        kept = self._kept(now, targets)
+        score = now.value - self._cost(now, targets)
         sums = now.sums.some(np.flatnonzero(kept))
         return JointFit(now.network, targets[kept], now.weights[:, kept], score, sums)
 
-    def _at(self, network: Network, targets: Ints, start: Floats) -> _State:
+    def _kept(self, now: _State, targets: Ints) -> NDArray[np.bool_]:
+        return (now.weights > 0).any(axis=0) | self._constraints.protects(targets)
+
+    def _cost(self, now: _State, targets: Ints) -> float:
+        return self._score.total(targets[self._kept(now, targets)])
+
+    def _at(self, network: Network, targets: Ints, start: Floats, is_trial: bool = False) -> _State:
         """Best weights at given tables, the joint objective there, and expected families."""
         fixed = self._constraints.fixed(targets)
         accuracy = _EM_RISE / 10 / self._evidence.total
         passes = _HELD_PASSES if self._evidence.held is not None else _PASSES
         found = solve(
-            self._evidence, network, targets, start, accuracy, fixed=fixed, max_passes=passes
+            self._evidence,
+            network,
+            targets,
+            start,
+            accuracy,
+            fixed=fixed,
+            max_passes=passes,
+            all_possible=is_trial,
         )
         sums, families = found.sums, None
-        if isinstance(network, Network):
-            sums, families = self._evidence.teach(network, targets, found.weights, self._learners)
+        if isinstance(network, Network) and not (is_trial and sums.n_impossible.any()):
+            families = self._evidence.teach(network, targets, found.weights, self._learners)
         value = float(sums.log_density.sum()) + self._evidence.reference(network)
         if sums.n_impossible.any():
             value = -np.inf
@@ -156,7 +189,18 @@ class JointFitter:
         for i, family in zip(self._learners, now.families, strict=True):
             counted = network.control.counts[i] + family
             tables[i] = network.mechanisms[i].fitted(counted).table
-        return network.with_tables(tables)
+        return network.with_own_tables(tables)
+
+    def _sure_rise(self, now: _State, taught: Network) -> float:
+        """Rise of the joint objective that the M step alone brings, in nats."""
+        if now.families is None:
+            return np.inf
+        rise = taught.log_prior() - now.network.log_prior()
+        for i, family in zip(self._learners, now.families, strict=True):
+            used = family > 0
+            ratio = taught.tables[i][used] / now.network.tables[i][used]
+            rise += float(family[used] @ np.log(ratio))
+        return rise
 
     def simplify(self, fit: JointFit) -> JointFit:
         """Drop and merge components while that raises the joint score.
@@ -185,6 +229,7 @@ class JointFitter:
                 fit.network,
                 np.concatenate([fit.targets[keep], move.added]),
                 np.hstack([fit.weights[:, keep], np.repeat(lost, len(move.added), axis=1)]),
+                needed=fit.score + _LEAST_RISE,
             )
             if trial.score > fit.score + _LEAST_RISE:
                 return trial
@@ -195,9 +240,10 @@ class JointFitter:
         return eliminate(_Droppable(self, fit), slack=_DROP_SLACK).fit
 
     def without(self, fit: JointFit, component: int) -> JointFit:
-        """Fit again without one component."""
+        """Fit again without one component, as far as that may raise the score."""
         keep = np.arange(len(fit.targets)) != component
-        return self.fit(fit.network, fit.targets[keep], fit.weights[:, keep])
+        needed = fit.score + _LEAST_RISE
+        return self.fit(fit.network, fit.targets[keep], fit.weights[:, keep], needed=needed)
 
     def costs(self, fit: JointFit) -> Floats:
         """Cost that each component saves if it alone is dropped, in nats."""
@@ -223,12 +269,21 @@ class _Droppable:
 
     fitter: JointFitter
     fit: JointFit
+    #: Targets that others before and this one missed far too much.
+    missed: frozenset[bytes] = frozenset()
+    also_missed: set[bytes] = field(default_factory=set)
 
     def margins(self) -> Floats:
-        return self.fitter.margins(self.fit)[None]
+        net = self.fitter.margins(self.fit)
+        net[[target.tobytes() in self.missed for target in self.fit.targets]] = np.inf
+        return net[None]
 
     def without(self, tried: NDArray[np.int64]) -> _Droppable:
-        return _Droppable(self.fitter, self.fitter.without(self.fit, int(tried[0])))
+        component = int(tried[0])
+        trial = self.fitter.without(self.fit, component)
+        if trial.score < self.fit.score - _FAR_SHORT:
+            self.also_missed.add(self.fit.targets[component].tobytes())
+        return _Droppable(self.fitter, trial, self.missed | self.also_missed)
 
     def gains(self, trial: _Droppable, tried: NDArray[np.int64]) -> NDArray[np.bool_]:
         return np.array([trial.fit.score > self.fit.score + _LEAST_RISE])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -173,20 +174,25 @@ def suspect_mechanism(
     n_setting = (result.targets >= 0).sum(axis=0)
     n_tests = sum(len(parents) > 0 for parents in network.parents)
     found: list[ChangedMechanism] = []
-    for i in _suspects(network, evidence, (), n_setting >= _LEAST_SETTING):
-        part = _around(network, evidence.configurations, result, i)
-        n_entries = _entries(part.network, part.evidence, part.variable)
+    parts: dict[frozenset[int], _Part] = {}
+    for variable in _suspects(network, evidence, (), n_setting >= _LEAST_SETTING):
+        is_set = frozenset({*np.flatnonzero(n_setting).tolist(), variable})
+        if is_set not in parts:
+            parts[is_set] = _around(network, evidence.configurations, result, is_set)
+        part = parts[is_set]
+        i = part.kept.index(variable)
+        n_entries = _entries(part.network, part.evidence, i)
         # The quantile of chi-square that the gain must reach, and what a component costs.
         needed = float(gammainccinv(n_entries / 2, min(_LEVEL / n_tests, 1.0)))
-        freed = _freed(part, needed + _one_component(part))
+        freed = _freed(part, i, needed + _one_component(part))
         if freed is None:
             continue
         trial, gain = freed
         beyond_chance = max(gain - _one_component(part), 0.0)
         p_value = min(float(gammaincc(n_entries / 2, beyond_chance)) * n_tests, 1.0)
-        if p_value < _LEVEL and _is_no_mixture_of_dos(part, trial, n_entries):
-            changed = _evaluate(part.network, part.evidence, trial, part.variable, gain)
-            found.append(replace(changed, variable=i, p_value=p_value))
+        if p_value < _LEVEL and _is_no_mixture_of_dos(part, i, trial, n_entries):
+            changed = _evaluate(part.network, part.evidence, trial, i, gain)
+            found.append(replace(changed, variable=variable, p_value=p_value))
     return min(found, key=lambda one: (one.p_value, -one.gain, one.variable), default=None)
 
 
@@ -198,18 +204,27 @@ class _Part:
     evidence: Evidence
     targets: Ints
     weights: Floats
-    variable: int
+    kept: tuple[int, ...]
+
+    @cached_property
+    def before(self) -> float:
+        """Objective with all tables as they are, or taught as a freed one would be."""
+        network, targets, weights = self.network, self.targets, self.weights
+        if network.control is not None:
+            joint = JointFitter(network, self.evidence).fit(network, targets, weights)
+            network, targets, weights = joint.network, joint.targets, joint.weights[0]
+        found = ranked(self.evidence, network, targets, weights)
+        return _objective(self.network, found, ())
 
 
 def _around(
-    network: Network, configurations: Configurations, result: SearchResult, i: int
+    network: Network, configurations: Configurations, result: SearchResult, is_set: frozenset[int]
 ) -> _Part:
-    """Keep the variables that targets set, one more, and their parents; and not too many rows.
+    """Keep variables that may be set and their parents, and not too many rows.
 
     A parent that is there only to be looked up has a likelihood that no target changes; it gets a
     table of its own that says nothing.
     """
-    is_set = {int(j) for j in np.flatnonzero((result.targets >= 0).any(axis=0))} | {i}
     kept = sorted(is_set.union(*(network.parents[j] for j in is_set)))
     place = {j: k for k, j in enumerate(kept)}
     if len(kept) == network.n_variables:
@@ -230,16 +245,15 @@ def _around(
     if rows.counts.size > _MOST_CONFIGURATIONS:
         rows = systematic_sample(rows, _MOST_CONFIGURATIONS)
     evidence = Evidence.of_configurations(part, rows)
-    return _Part(part, evidence, result.targets[:, kept], result.weights, place[i])
+    return _Part(part, evidence, result.targets[:, kept], result.weights, tuple(kept))
 
 
-def _is_no_mixture_of_dos(part: _Part, trial: SearchResult, n_entries: int) -> bool:
+def _is_no_mixture_of_dos(part: _Part, i: int, trial: SearchResult, n_entries: int) -> bool:
     """Test whether a freed table is other than the old one mixed with do's on its variable.
 
     Do's on several values may cost more than a table that says the same.
     """
-    i = part.variable
-    _, (family,) = part.evidence.teach(trial.network, trial.targets, trial.weights, (i,))
+    (family,) = part.evidence.teach(trial.network, trial.targets, trial.weights, (i,))
     mixed = _mixed_with_dos(part.network.tables[i], family)
     used = family > 0
     after = family / np.maximum(family.sum(axis=1, keepdims=True), 1e-300)
@@ -270,20 +284,15 @@ def _one_component(part: _Part) -> float:
     return float(score.costs(part.targets).max())
 
 
-def _freed(part: _Part, needed: float) -> tuple[SearchResult, float] | None:
-    """Fit a part anew with the variable's table freed; return also the gain.
+def _freed(part: _Part, i: int, needed: float) -> tuple[SearchResult, float] | None:
+    """Fit a part anew with a variable's table freed; return also the gain.
 
     None where the gain falls short of what is needed, whatever is dropped: then the long work of
     dropping components is left undone.
     """
-    i, rows = part.variable, part.evidence
+    rows, before = part.evidence, part.before
+    # The tables of a learned network are all taught, with this one as without it.
     is_learned = part.network.control is not None
-    network, targets, weights = part.network, part.targets, part.weights
-    if is_learned:
-        # Its tables are taught as well, or the comparison would not be fair.
-        joint = JointFitter(network, rows).fit(network, targets, weights)
-        network, targets, weights = joint.network, joint.targets, joint.weights[0]
-    before = _objective(part.network, ranked(rows, network, targets, weights), ())
     free = _with_free_tables(part.network, rows, (i,))
     fitter = JointFitter(free, rows, learners=None if is_learned else (i,))
     joint = fitter.fit(free, *_with_and_without(part.targets, part.weights, i), rise=_ROUGHLY)

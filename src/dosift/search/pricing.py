@@ -93,13 +93,11 @@ def merge_priced(parts: list[Priced], exclude: frozenset[bytes], n_variables: in
     targets = np.concatenate([p.targets for p in parts])
     gradient = np.concatenate([p.gradient for p in parts])
     curvature = np.concatenate([p.curvature for p in parts])
-    seen = set(exclude)
-    kept = []
-    for k, target in enumerate(targets):
-        key = target.tobytes()
-        if key not in seen:
-            seen.add(key)
-            kept.append(k)
+    raw, width = targets.tobytes(), targets.itemsize * n_variables
+    keys = [raw[at : at + width] for at in range(0, len(raw), width)]
+    # Of equal ones the first stays: it is the last to be written here.
+    first = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
+    kept = sorted(place for key, place in first.items() if key not in exclude)
     return Priced(targets[kept], gradient[kept], curvature[kept])
 
 
@@ -204,14 +202,14 @@ class NeighbourPricer:
                 key = target.tobytes()
                 if key not in opened_before:
                     opened_before.add(key)
-                    parts.append(self._extensions(target, np.flatnonzero(free), ratio))
+                    parts.append(self._extensions(target, ratio))
             for j in np.flatnonzero(~free):
                 base = target.copy()
                 base[j] = -1
                 key = base.tobytes()
                 if key not in opened_before:
                     opened_before.add(key)
-                    parts.append(self._extensions(base, np.flatnonzero(base < 0), ratio))
+                    parts.append(self._extensions(base, ratio))
         found = merge_priced(parts, fit.keys, fit.targets.shape[1])
         # A target that no row at hand can come from says nothing.
         some = (found.gradient > 0) & self.problem.constraints.reaches(found.targets)
@@ -219,29 +217,27 @@ class NeighbourPricer:
         gradient, curvature = self.problem.adjusted(found.gradient, found.curvature, fit.mixture)
         return Priced(found.targets, gradient, curvature)
 
-    def _extensions(self, base: Ints, free: NDArray[np.int64], ratio: Floats) -> Priced:
+    def _extensions(self, base: Ints, ratio: Floats) -> Priced:
         """Price a target and all its extensions by one variable."""
         factors = self.problem.factors
         if factors.n_zeros.any():
-            return self._extensions_with_zeros(base, free, ratio)
+            return self._extensions_with_zeros(base, np.flatnonzero(base < 0), ratio)
         counts, n_rows = self.problem.counts, self.problem.n_rows
-        rows, values = factors.sparse_column(base)
+        rows, values = self.problem.sparse_column(base)
         relative = values * ratio[rows]
         weighted = counts[rows] * relative
         squared = weighted * relative
-        targets = [base]
-        gradient = [weighted.sum() / n_rows]
-        curvature = [squared.sum()]
-        for j in free:
-            first, second = factors.ratios[j].sums(rows, weighted, squared)
-            first /= n_rows
-            for a in np.flatnonzero(first > 0):
-                extended = base.copy()
-                extended[j] = a
-                targets.append(extended)
-                gradient.append(first[a])
-                curvature.append(second[a])
-        return Priced(np.array(targets), np.array(gradient), np.array(curvature))
+        variable, change = factors.changes
+        first, second = factors.sums(rows, weighted, squared)
+        first /= n_rows
+        added = np.flatnonzero((first > 0) & (base[variable] < 0))
+        targets = np.repeat(base[None], added.size + 1, axis=0)
+        targets[np.arange(1, added.size + 1), variable[added]] = change[added]
+        return Priced(
+            targets,
+            np.append(weighted.sum() / n_rows, first[added]),
+            np.append(squared.sum(), second[added]),
+        )
 
     def _extensions_with_zeros(self, base: Ints, free: NDArray[np.int64], ratio: Floats) -> Priced:
         """Do the same where structural zeros make a row possible only with more variables set."""

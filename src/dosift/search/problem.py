@@ -122,6 +122,7 @@ class SearchProblem:
         self.score = score
         self.n_rows = float(counts.sum())
         self._cache: dict[bytes, Floats] = {}
+        self._sparse: dict[bytes, tuple[NDArray[np.int64], Floats]] = {}
         self._remembered: dict[Hashable, object] = {}
         self._capacity = max(64, _CACHE_BYTES // (8 * max(factors.n_configurations, 1)))
 
@@ -130,7 +131,7 @@ class SearchProblem:
         other = SearchProblem(
             self.factors, counts, self.score, self._dense_tables, self.constraints
         )
-        other._cache = self._cache
+        other._cache, other._sparse = self._cache, self._sparse
         return other
 
     def remembered(self, key: Hashable, make: Callable[[], Made]) -> Made:
@@ -186,6 +187,16 @@ class SearchProblem:
                 column = self.constraints.rest * column + self._known_density
             self._cache[key] = column
         return column
+
+    def sparse_column(self, target: Ints) -> tuple[NDArray[np.int64], Floats]:
+        """Plain likelihood of a target where it is positive, remembered."""
+        key = key_of(target)
+        found = self._sparse.get(key)
+        if found is None:
+            if len(self._sparse) >= self._capacity:
+                self._sparse.pop(next(iter(self._sparse)))
+            found = self._sparse[key] = self.factors.sparse_column(target)
+        return found
 
     @property
     def has_known(self) -> bool:
@@ -298,7 +309,7 @@ class SearchProblem:
         weighted = self.counts * ratio
         gradient, curvature = np.empty(len(targets)), np.empty(len(targets))
         for k, target in enumerate(targets):
-            rows, values = self.factors.sparse_column(target)
+            rows, values = self.sparse_column(target)
             terms = weighted[rows] * values
             gradient[k] = terms.sum() / self.n_rows
             curvature[k] = (terms * values) @ ratio[rows]

@@ -71,7 +71,9 @@ class _Priced:
         return trial
 
 
-def prune(problem: SearchProblem, fit: Fit, costs: Floats | None = None) -> Fit:
+def prune(
+    problem: SearchProblem, fit: Fit, costs: Floats | None = None, needed: float = -np.inf
+) -> Fit:
     """Drop components while that raises the score.
 
     Parameters
@@ -81,6 +83,8 @@ def prune(problem: SearchProblem, fit: Fit, costs: Floats | None = None) -> Fit:
         Where to start.
     costs : ndarray, shape (n_targets,), optional
         What each component must earn, in nats; by default its cost in the score.
+    needed : float
+        Score below which the fit is of no use: it is left as it is where that is out of reach.
 
     Returns
     -------
@@ -94,6 +98,11 @@ def prune(problem: SearchProblem, fit: Fit, costs: Floats | None = None) -> Fit:
     if costs is not None:
         price = dict(zip((t.tobytes() for t in fit.targets), map(float, costs), strict=True))
     now = _Priced(problem, fit, price)
+    if now.score < needed:
+        # A drop brings no more than it would if its loss were less than estimated by the slack.
+        most = np.maximum(_SLACK - now.margins(), 0.0).sum()
+        if now.score + most < needed:
+            return fit
     protected = problem.constraints.protects(fit.targets)
     kept = survivors(fit.weights, fit.inverse_hessian, now.costs, protected)
     if kept.size < fit.weights.size:
