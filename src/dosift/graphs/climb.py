@@ -162,6 +162,15 @@ class GraphClimber:
         gains = self.fitter.quick_gains(fit, some)
         return [(some[k], float(gains[k])) for k in np.argsort(-gains, kind="stable")]
 
+    def ranked_equivalents(self, fit: GraphFit, most: int = _EQUIVALENT) -> list[Parents]:
+        """Graphs that control rows cannot tell from a fit's, the most promising first."""
+        some = equivalent(fit.graph, self.constraints, most)
+        gains = []
+        for graph in some:
+            changed = [i for i, own in enumerate(graph) if own != fit.graph[i]]
+            gains.append(self.fitter.quick_gain(fit, graph, changed, _FEW_STEPS))
+        return [some[k] for k in np.argsort(-np.array(gains), kind="stable")]
+
     def _better(
         self, now: GraphFit, graphs: Iterable[Parents], how: Callable[[Parents], GraphFit]
     ) -> GraphFit | None:

@@ -252,10 +252,27 @@ class GraphFitter:
         ndarray, shape (n_edits,)
             In nats.
         """
-        return np.array([self._quick_gain(fit, edit, steps) for edit in some])
+        return np.array([self.quick_gain(fit, edit.graph, edit.changed, steps) for edit in some])
 
-    def _quick_gain(self, fit: GraphFit, edit: Edit, n_steps: int) -> float:
-        graph, changed = edit.graph, edit.changed
+    def quick_gain(
+        self, fit: GraphFit, graph: Parents, changed: Sequence[int], n_steps: int = _QUICK_STEPS
+    ) -> float:
+        """Estimate the rise of the score under any other graph; see :meth:`quick_gains`.
+
+        Parameters
+        ----------
+        fit : GraphFit
+        graph : Parents
+        changed : sequence of int
+            Positions of the variables whose parents differ.
+        n_steps : int
+            Of EM.
+
+        Returns
+        -------
+        float
+            In nats.
+        """
         counts = self._counts
         sets = fit.targets[:, list(changed)] >= 0
         patterns, of = np.unique(sets, axis=0, return_inverse=True)

@@ -187,12 +187,17 @@ def guessed(network: Network, edges: EdgeConstraints) -> Network:
 
 
 def _is_clear(climber: GraphClimber, now: GraphFit, ranked: list[tuple[Edit, float]]) -> bool:
-    """Whether some edit of one edge gains more than the best of many does by chance."""
+    """Whether some other graph gains more than the best of many does by chance.
+
+    Those that differ by one edge are tried, and those that control rows cannot tell from the given
+    one: two edges that are reversed together may each be as good alone.
+    """
     needed = _ASKED + np.log(max(len(ranked), 1))
+    near = [edit.graph for edit, gain in ranked[:_TRIED] if gain > _LEAST_PROMISE]
+    near += climber.ranked_equivalents(now)[:_TRIED]
     return any(
-        climber.from_neighbour(edit.graph, now).score - now.score > needed
-        for edit, gain in ranked[:_TRIED]
-        if gain > _LEAST_PROMISE
+        climber.from_neighbour(graph, now).score - now.score > needed
+        for graph in dict.fromkeys(near)
     )
 
 
