@@ -1,0 +1,126 @@
+"""Small problems whose graph is known, for the tests of the search over graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import combinations, product
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+import dosift
+from dosift.graphs.dag import Parents
+from dosift.identifiability.essential import same_essential
+
+Edge = tuple[str, str]
+NOTHING = dosift.Mixture({dosift.do(): 1.0})
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A network and a mixture, with control rows and mixture rows of them."""
+
+    network: dosift.Network
+    mixture: dosift.Mixture
+    control: pl.DataFrame
+    rows: pl.DataFrame
+
+    @property
+    def edges(self) -> list[Edge]:
+        return list(self.network.edges)
+
+    @property
+    def parents(self) -> Parents:
+        return parents_of(self.network)
+
+    def reversed(self, n: int = 1) -> list[Edge]:
+        """The edges with some turned round, so that no cycle comes of it."""
+        out, turned = self.edges, 0
+        for k, (a, b) in enumerate(self.edges):
+            trial = [*out[:k], (b, a), *out[k + 1 :]]
+            if turned < n and is_acyclic_by_name(trial):
+                out, turned = trial, turned + 1
+        return out
+
+    def dropped(self, n: int = 1) -> list[Edge]:
+        """The edges without the last ones."""
+        return self.edges[:-n]
+
+    def added(self, n: int = 1) -> list[Edge]:
+        """The edges with some more."""
+        out = self.edges
+        for a, b in combinations(self.network.names, 2):
+            linked = {frozenset(e) for e in out}
+            for edge in ((a, b), (b, a)):
+                more = len(out) < len(self.edges) + n and frozenset(edge) not in linked
+                if more and is_acyclic_by_name([*out, edge]):
+                    out = [*out, edge]
+                    break
+        return out
+
+    def is_found(self, network: dosift.Network, targets: Iterable[Any]) -> bool:
+        """Whether a network has the true graph, as far as control rows and targets can tell."""
+        at = self.network.positions
+        sets = [[at[name] for name in dict(target)] for target in targets]
+        own = [[at[network.names[p]] for p in row] for row in network.parents]
+        back = {name: own[i] for i, name in enumerate(network.names)}
+        return same_essential(self.network.parents, [back[n] for n in self.network.names], sets)
+
+
+def problem(
+    seed: int,
+    n: int = 5,
+    n_rows: int = 3_000,
+    n_control: int | None = None,
+    n_edges: int | None = None,
+    n_targets: int = 5,
+    max_size: int = 2,
+) -> Problem:
+    """Draw a problem; about 1.2 edges a variable, three states, at most two parents."""
+    rng = np.random.default_rng([seed, n, 5])
+    network = dosift.random_network(
+        n,
+        n_edges=n + 1 if n_edges is None else n_edges,
+        max_parents=2,
+        shuffle=True,
+        concentration=1.0,
+        random_state=rng,
+    )
+    mixture = dosift.random_mixture(network, n_targets, max_size=max_size, random_state=rng)
+    control = dosift.simulate(network, NOTHING, n_control or n_rows, rng)
+    return Problem(network, mixture, control, dosift.simulate(network, mixture, n_rows, rng))
+
+
+def parents_of(network: dosift.Network) -> Parents:
+    return tuple(tuple(sorted(row)) for row in network.parents)
+
+
+def is_acyclic_by_name(edges: Sequence[Edge]) -> bool:
+    """By taking off variables that nothing leads to."""
+    left, nodes = set(edges), {v for edge in edges for v in edge}
+    while nodes:
+        free = nodes - {b for _, b in left}
+        if not free:
+            return False
+        nodes -= free
+        left = {(a, b) for a, b in left if a in nodes}
+    return True
+
+
+@cache
+def all_graphs(n: int) -> tuple[Parents, ...]:
+    """All graphs without cycles."""
+    pairs = list(combinations(range(n), 2))
+    found = []
+    for ways in product((None, False, True), repeat=len(pairs)):
+        edges = [
+            (pair if way else pair[::-1])
+            for pair, way in zip(pairs, ways, strict=True)
+            if way is not None
+        ]
+        if is_acyclic_by_name([(str(a), str(b)) for a, b in edges]):
+            found.append(tuple(tuple(sorted(a for a, b in edges if b == i)) for i in range(n)))
+    return tuple(found)
