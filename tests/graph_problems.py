@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import combinations, product
 from typing import Any
@@ -12,8 +12,11 @@ import numpy as np
 import polars as pl
 
 import dosift
+from dosift.data.configurations import collapse
 from dosift.graphs.dag import Parents
+from dosift.graphs.families import TableFamilies
 from dosift.identifiability.essential import same_essential
+from dosift.io.graph import Graph
 
 Edge = tuple[str, str]
 NOTHING = dosift.Mixture({dosift.do(): 1.0})
@@ -35,6 +38,14 @@ class Problem:
     @property
     def parents(self) -> Parents:
         return parents_of(self.network)
+
+    def few(self, n_rows: int) -> Problem:
+        """The same with fewer rows of both kinds."""
+        return replace(self, control=self.control.head(n_rows), rows=self.rows.head(n_rows))
+
+    def graph(self, edges: Iterable[Edge]) -> Graph:
+        """A graph over all variables, also those without edges."""
+        return Graph(self.network.names, tuple(edges))
 
     def reversed(self, n: int = 1) -> list[Edge]:
         """The edges with some turned round, so that no cycle comes of it."""
@@ -74,24 +85,40 @@ def problem(
     seed: int,
     n: int = 5,
     n_rows: int = 3_000,
-    n_control: int | None = None,
     n_edges: int | None = None,
     n_targets: int = 5,
     max_size: int = 2,
 ) -> Problem:
-    """Draw a problem; about 1.2 edges a variable, three states, at most two parents."""
+    """Draw a problem of three states, at most two parents, and edges that control rows show."""
     rng = np.random.default_rng([seed, n, 5])
-    network = dosift.random_network(
-        n,
-        n_edges=n + 1 if n_edges is None else n_edges,
-        max_parents=2,
-        shuffle=True,
-        concentration=1.0,
-        random_state=rng,
-    )
+    while True:
+        network = dosift.random_network(
+            n,
+            n_edges=n + 1 if n_edges is None else n_edges,
+            max_parents=2,
+            shuffle=True,
+            concentration=0.8,
+            random_state=rng,
+        )
+        control = dosift.simulate(network, NOTHING, n_rows, rng)
+        if shows_its_edges(network, control):
+            break
     mixture = dosift.random_mixture(network, n_targets, max_size=max_size, random_state=rng)
-    control = dosift.simulate(network, NOTHING, n_control or n_rows, rng)
     return Problem(network, mixture, control, dosift.simulate(network, mixture, n_rows, rng))
+
+
+def shows_its_edges(network: dosift.Network, control: pl.DataFrame) -> bool:
+    """Whether each edge pays, so that a search that leaves one out is wrong."""
+    states = {v.name: v.states for v in network.variables}
+    learned = dosift.learn_network(Graph(network.names, ()), control, states=states)
+    nothing = collapse(np.zeros((0, len(network.names)), np.int16), learned.cardinalities)
+    families = TableFamilies(learned, nothing)
+    return all(
+        families.control_score(i, row)
+        > families.control_score(i, tuple(q for q in row if q != p)) + 20.0
+        for i, row in enumerate(parents_of(network))
+        for p in row
+    )
 
 
 def parents_of(network: dosift.Network) -> Parents:
