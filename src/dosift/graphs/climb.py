@@ -39,8 +39,8 @@ _MANY_EDITS, _FEW_STEPS, _RANKED = 300, 3, 60
 _CLEAR = 10.0
 #: Graphs within so many nats of the best that are fitted in full, and how many.
 _NEAR, _IN_FULL = 25.0, 3
-#: Quick gain (nats) from which a neighbour of the best graph is fitted in full, how many in each
-#: round, and rounds.
+#: Quick gain (nats) from which a neighbour of the best of them is fitted from its mixture, how many
+#: in each round, and rounds.
 _LEAST_PROMISE, _PROMISING, _ROUNDS = -15.0, 3, 3
 
 
@@ -223,21 +223,20 @@ class GraphClimber:
 
     def finished(self) -> GraphFit:
         """Fit the best few graphs in full, and their most promising neighbours; return the best."""
-        best: GraphFit | None = None
         for done in range(_ROUNDS):
             self._tell("fitting the best graphs", done, _ROUNDS)
             leading = self.visited
             near = [g.graph for g in leading if g.score > leading[0].score - _NEAR][:_IN_FULL]
             best = max((self.in_full(graph) for graph in near), key=lambda fit: fit.score)
-            before = best.score
-            for edit, gain in self.ranked(best)[:_PROMISING]:
-                if gain > _LEAST_PROMISE and edit.graph not in self._full:
-                    trial = self.in_full(edit.graph)
-                    best = trial if trial.score > best.score else best
-            if best.score <= before + _LEAST_RISE:
+            # A full fit may have found what makes a neighbour better still.
+            tried = [
+                self.from_neighbour(edit.graph, best)
+                for edit, gain in self.ranked(best)[:_PROMISING]
+                if gain > _LEAST_PROMISE
+            ]
+            if all(fit.score <= best.score + _LEAST_RISE for fit in tried):
                 break
-        assert best is not None
-        return best
+        return max((self._best[graph] for graph in self._full), key=lambda fit: fit.score)
 
 
 def from_control_rows(
