@@ -137,7 +137,7 @@ def with_pairs(parents: Parents, pairs: Sequence[tuple[int, int]]) -> list[list[
     Examples
     --------
     >>> with_pairs([[], [0], []], [(1, 0), (2, 1)])
-    [[], [0], [1]]
+    [[], [0, 2], []]
     """
     place = {node: k for k, node in enumerate(_topological(parents))}
     out = [list(row) for row in parents]
