@@ -127,6 +127,14 @@ class GraphClimber:
         return max(trials, key=lambda fit: fit.score) if trials else None
 
     def _step(self, now: GraphFit) -> GraphFit | None:
+        # What a better mixture alone would gain is no merit of an edit.
+        grown = self.from_neighbour(now.graph, now)
+        better = self._edited(grown)
+        if better is None and grown.score > now.score + _LEAST_RISE:
+            return grown
+        return better
+
+    def _edited(self, now: GraphFit) -> GraphFit | None:
         ranked = self.ranked(now)
         some = [edit.graph for edit, _ in ranked]
         rest = [edit.graph for edit, _ in ranked[_FITTED:] if edit.kind == "reverse"]
