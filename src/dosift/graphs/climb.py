@@ -40,8 +40,9 @@ _HIGHER = 1.0
 _MANY_EDITS, _FEW_STEPS, _RANKED = 300, 3, 60
 #: Edits of which the quick gain promises this much (nats) are also tried all together.
 _CLEAR = 10.0
-#: Graphs within so many nats of the best that are fitted in full, and how many.
-_NEAR, _IN_FULL = 25.0, 3
+#: Graphs within so many nats of the best that are fitted in full: so many likelihoods in all, but
+#: at least and at most so many graphs.
+_NEAR, _FULL_WORK, _IN_FULL = 25.0, 2**17, (1, 3)
 #: Quick gain (nats) from which a neighbour of the best of them is fitted from its mixture, how many
 #: in each round, and rounds.
 _LEAST_PROMISE, _PROMISING, _ROUNDS = -15.0, 3, 3
@@ -244,7 +245,8 @@ class GraphClimber:
         for done in range(_ROUNDS):
             self._tell("fitting the best graphs", done, _ROUNDS)
             leading = self.visited
-            near = [g.graph for g in leading if g.score > leading[0].score - _NEAR][:_IN_FULL]
+            most = _times(_FULL_WORK, self._best[leading[0].graph], _IN_FULL)
+            near = [g.graph for g in leading if g.score > leading[0].score - _NEAR][:most]
             best = max((self.in_full(graph) for graph in near), key=lambda fit: fit.score)
             # A full fit may have found what makes a neighbour better still.
             tried = [
