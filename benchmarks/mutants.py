@@ -46,7 +46,7 @@ TESTS = {
     "checks": ("tests/checks", "tests/test_estimator.py"),
     "data": ("tests/data", "tests/methods/test_block_fit.py", "tests/test_single_cell.py"),
     "methods": ("tests/methods", "tests/test_estimator.py"),
-    "pipeline.py": ("tests/test_pipeline_table.py", "tests/methods", "tests/test_estimator.py"),
+    "pipeline": ("tests/test_pipeline_table.py", "tests/methods", "tests/test_estimator.py"),
 }
 CONTRACT = "tests/contract"
 #: Left out: its tests need clusters, and are no quick ones.

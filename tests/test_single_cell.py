@@ -546,3 +546,25 @@ def test_graphs_that_are_refused(adata: Any, arguments: dict[str, Any], words: s
     with pytest.raises(InputError, match=words):
         fit_anndata(adata, **arguments)
     assert "dosift" not in adata.uns
+
+
+@pytest.mark.filterwarnings("ignore::dosift.errors.DosiftWarning")
+@pytest.mark.parametrize("notices", [(), ((0, 2, 1e-5),)])
+def test_what_the_cells_say_of_the_graph_survives_a_file(
+    notices: Any, adata: Any, network: dosift.Network, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("dosift.graphs.repair.common_causes", lambda *_: notices)
+    model = fit_anndata(adata, graph=GRAPH, control="is_control")
+    adata.write_h5ad(tmp_path / "a.h5ad")
+    stored = ad.read_h5ad(tmp_path / "a.h5ad").uns["dosift"]
+    assert model.graph_ is not None
+    assert stored["graph"].columns.tolist() == ["parent", "child", "probability", "status"]
+    assert stored["graph"]["status"].tolist() == ["given"] * len(GRAPH)
+    assert stored["graph"]["probability"].to_numpy() == pytest.approx(
+        model.graph_["probability"].to_numpy()
+    )
+    assert len(stored["notices"]) == len(notices)
+    assert all("hidden common cause" in text for text in stored["notices"])
+    fit_anndata(adata, network)
+    assert "graph" not in adata.uns["dosift"]

@@ -24,6 +24,7 @@ from dosift.learning.states import with_new_states, with_states_of
 from dosift.methods.parameters import edges_asked
 from dosift.model.network import Network
 from dosift.results.folder import distrust
+from dosift.results.graphs import graph_findings_content
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -153,7 +154,8 @@ def fit_anndata(
             columns in the order of ``uns[key_added]["targets"]``.
         ``uns[key_added]``
             ``targets``; the tables ``components``, ``variables`` and, with a discretizer,
-            ``thresholds``, with a batch ``batches``; ``mixture`` (JSON for
+            ``thresholds``, with a batch ``batches``, with control cells ``graph`` (each edge with
+            its probability and status) and ``notices``, sentences on it; ``mixture`` (JSON for
             :meth:`dosift.Mixture.from_dict`) and ``network`` (BIF) as text;
             ``params``, ``trusted``, ``reasons`` and ``version``.
 
@@ -457,6 +459,10 @@ def _store(
     }
     if model.batches_ is not None:
         content["batches"] = _pandas(model.batches_)
+    if model.graph_ is not None:
+        content["graph"] = _pandas(model.graph_)
+        found = graph_findings_content(model.fitted_)["graph_found"]
+        content["notices"] = np.array(found["notices"], dtype=object)
     if discretizer is not None:
         content["thresholds"] = _pandas(discretizer.summary())
     with warnings.catch_warnings():

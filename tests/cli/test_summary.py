@@ -127,3 +127,33 @@ def test_what_the_rows_object_is_said_once_on_a_screen_and_on_both_streams(tmp_p
     os.close(outer)
     assert process.wait() == 3
     assert len(re.findall(rb"does\s+not\s+describe", shown)) == 1
+
+
+def with_graph(trusted: bool = True, **found: Any) -> dict[str, Any]:
+    edges = [
+        {"parent": "V1", "child": "V2", "probability": 1.0, "status": "kept"},
+        {"parent": "V4", "child": "V3", "probability": 1.0, "status": "added"},
+        {"parent": "[b]", "child": "\x1b[2J", "probability": 0.5, "status": "open"},
+    ]
+    return content(2, trusted) | {"graph_found": {"edges": edges, **found}}
+
+
+def test_what_became_of_the_graph_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = printed(monkeypatch, with_graph(notices=["A hidden common cause."]), 200, terminal=False)
+    assert "Graph: 1 edge kept, 1 added (V4 -> V3), 1 open ([b] - " in text
+    assert "\x1b" not in text
+    assert "; see out/graph.csv\nA hidden common cause.\n" in text
+    assert "Graph" not in printed(monkeypatch, content(2), 200, terminal=False)
+
+
+def test_what_rows_ask_of_a_graph_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = [{"kind": "add", "parent": "V2", "child": "V3", "gain": 20.0}]
+    found = {"fixed": True, "asked": asked, "change": 0.01, "objects": False}
+    text = printed(monkeypatch, with_graph(**found), 200, terminal=True)
+    assert "add V2 -> V3 (worth 20 nats). With that, 1 % of the rows" in text
+    assert "--edges repair" not in text
+    found |= {"change": 0.3, "objects": True}
+    text = printed(monkeypatch, with_graph(trusted=False, **found), 200, terminal=True)
+    assert "add V2 -> V3" not in text  # a reason, which stands above
+    assert "--edges repair" in text
+    assert "--interventions any" not in text

@@ -19,6 +19,7 @@ PAGES = [
     "soft-interventions",
     "when-it-fails",
     "which-method",
+    "wrong-graphs",
 ]
 FOLDER = Path(__file__).parents[2] / "docs" / "how-to"
 

@@ -10,7 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dosift.model.random_problems import random_network
-from dosift.results.graph_layout import _increasing, induced, layered_layout, vicinity
+from dosift.results.graph_layout import (
+    _increasing,
+    induced,
+    layered_layout,
+    vicinity,
+    with_pairs,
+)
 
 
 @st.composite
@@ -95,3 +101,17 @@ def test_the_nearest_increasing_sequence(values: list[float]) -> None:
     assert found.mean() == pytest.approx(np.mean(values), abs=1e-9)
     if values == sorted(values):
         assert found.tolist() == pytest.approx(values)
+
+
+@settings(max_examples=60, deadline=None)
+@given(graphs(), st.data())
+def test_further_edges_run_down_too(parents: list[list[int]], data: st.DataObject) -> None:
+    n = len(parents)
+    ends = st.tuples(st.integers(0, n - 1), st.integers(0, n - 1)).filter(lambda e: e[0] != e[1])
+    pairs = data.draw(st.lists(ends, max_size=4)) if n > 1 else []
+    more = with_pairs(parents, pairs)
+    assert all(set(old) <= set(new) for old, new in zip(parents, more, strict=True))
+    for a, b in pairs:
+        assert (a in more[b]) != (b in more[a])
+    layout = layered_layout(more)  # refuses cycles
+    assert len(layout.routes) == sum(map(len, more))

@@ -148,3 +148,46 @@ def test_an_unfitted_model_and_a_missing_library_are_said(
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(MissingDependencyError, match=r"dosift\[plot\]"):
         dosift.plot.components(model)
+
+
+def test_the_graph_shows_what_became_of_edges(model: dosift.InterventionMixture) -> None:
+    import copy
+    from dataclasses import replace
+
+    import polars as pl
+
+    from dosift.graphs.findings import GraphFindings
+
+    network = model.network_
+    kinds = ["kept", "added", "reversed", "open", "kept", "kept"]
+    lines = [
+        {"parent": p, "child": c, "probability": 0.6 if k in {3, 5} else 1.0, "status": kinds[k]}
+        for k, (p, c) in enumerate(network.edges)
+    ]
+    there = {frozenset(edge) for edge in network.edges}
+    names = network.names
+    # From an effect to a cause: the last variable that is no neighbour of an earlier one.
+    gone = next(
+        (c, p) for c in names[::-1] for p in names if c != p and frozenset((c, p)) not in there
+    )
+    lines.append({"parent": gone[0], "child": gone[1], "probability": 0.1, "status": "removed"})
+    other = copy.copy(model)
+    other.graph_ = pl.DataFrame(lines)
+    other.fitted_ = replace(model.fitted_, graph=GraphFindings((), (), False, (), ()))
+    ax = dosift.plot.graph(other)
+    legend = ax.get_legend()
+    assert legend is not None
+    shown = {text.get_text() for text in legend.get_texts()}
+    assert shown == {"added", "reversed", "direction open", "removed"}
+    texts = [t.get_text() for t in ax.texts]
+    assert texts.count("?") == 1
+    assert texts.count("60 %") == 1
+    assert len(ax.lines) == len(network.edges) + 1
+    styles = {line.get_linestyle() for line in ax.lines}
+    assert {"-", "-.", ":"} <= styles
+    # In a graph that was learned nothing was added to anything.
+    other.fitted_ = replace(model.fitted_, graph=GraphFindings((), None, False, (), ()))
+    legend = dosift.plot.graph(other).get_legend()
+    assert legend is not None
+    assert "added" not in {text.get_text() for text in legend.get_texts()}
+    assert dosift.plot.graph(model).get_legend() is None

@@ -281,3 +281,151 @@ def test_resamples_and_changed_mechanisms_are_told() -> None:
     assert "Rows were drawn anew 200 times" in words
     assert "do(a=1) 50.0 % [41.0, 58.0] 98.5 %" in words
     assert "The mechanism of a changed as well." in words
+
+
+def found_edge(parent: str, child: str, status: str, probability: float = 1.0) -> dict[str, Any]:
+    return {"parent": parent, "child": child, "probability": probability, "status": status}
+
+
+def with_graph(*edges: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Make a result whose graph is a -> b -> c -> d, with what the rows say of it."""
+    result = copy.deepcopy(RESULT)
+    result["graph"] = {"a": [], "b": ["a"], "c": ["b"], "d": ["c"]}
+    result["graph_found"] = {
+        "edges": list(edges),
+        "fixed": False,
+        "learned": False,
+        "asked": [],
+        "change": 0.0,
+        "objects": False,
+        "graphs": 1,
+        "common_causes": [],
+        "notices": [],
+        **more,
+    }
+    return result
+
+
+REPAIRED = (
+    found_edge("a", "b", "reversed"),
+    found_edge("b", "c", "open", 0.52),
+    found_edge("c", "d", "added", 0.81),
+    found_edge("d", "a", "removed", 0.01),
+)
+
+
+def section_of_the_graph(result: dict[str, Any]) -> str:
+    html = body(result)
+    return html[html.index('<section id="graph"') : html.index('<section id="rates"')]
+
+
+def drawn_paths(html: str) -> dict[str, str]:
+    """Edges that carry a remark, by their classes; without those of the legend."""
+    drawing = html.split("class='legend'", maxsplit=1)[0]
+    return dict(re.findall(r'<path class="([a-z ]+)" ([^>]*)>', drawing))
+
+
+def test_edges_are_drawn_by_what_became_of_them() -> None:
+    html = section_of_the_graph(with_graph(*REPAIRED, graphs=3))
+    paths = drawn_paths(html)
+    assert 'data-e="0 1"' in paths["reversed"]
+    assert 'data-e="1 2"' in paths["open"]
+    assert 'data-e="2 3"' in paths["added unsure"]
+    # One that is gone is cut by no intervention, and points up, from an effect to a cause.
+    assert "data-e" not in paths["removed"]
+    assert re.search(r"M[\d.]+ [\d.]+l4-6 4 6", paths["removed"])
+    assert len(re.findall(r"l4-?[ ]?6 4-? ?6", paths["open"])) == 2
+    words = words_of(html)
+    assert "1 edge added (c -&gt; d), 1 reversed (now a -&gt; b), 1 removed (d -&gt; a)" in words
+    assert "averaged over 3 graphs" in words
+    assert ">?</text>" in html
+    assert ">81\N{NO-BREAK SPACE}%</text>" in html
+    assert 'aria-label="b - c: direction open; b -&gt; c with probability 52.0' in html.replace(
+        "\xa0", " "
+    )
+
+
+def test_the_table_of_edges_is_folded_and_whole() -> None:
+    html = section_of_the_graph(with_graph(*REPAIRED))
+    table = html[html.index("How sure each edge is") :]
+    assert "<details><summary>How sure each edge is" in html
+    for line in ("a b 100.0 % reversed", "b c 52.0 % open", "d a 1.0 % removed"):
+        assert line in words_of(table)
+
+
+def test_the_legend_explains_what_occurs_and_no_more() -> None:
+    html = section_of_the_graph(with_graph(*REPAIRED[:1]))
+    legend = words_of(html[html.index("Edges: ") :].split("</p>")[0])
+    assert legend.split() == ["Edges:", "kept", "reversed"]
+    plain = with_graph(*(found_edge(*e, "kept") for e in ("ab", "bc", "cd")))
+    assert "class='legend'" not in section_of_the_graph(plain)
+    assert "<path class" not in section_of_the_graph(plain)
+
+
+def test_in_a_learned_graph_edges_are_plain() -> None:
+    edges = (found_edge("a", "b", "added"), found_edge("b", "c", "open", 0.5))
+    html = section_of_the_graph(with_graph(*edges, learned=True))
+    assert 'class="added"' not in html
+    assert 'class="open"' in html
+    assert "Graph, learned: 2 edges, of which 1 open (b - c)" in words_of(html)
+    assert "a -&gt; b: learned" in html
+
+
+def test_what_the_rows_ask_of_a_fixed_graph_is_said_and_drawn() -> None:
+    asked = [
+        {"kind": "reverse", "parent": "b", "child": "c", "gain": 41.7},
+        {"kind": "add", "parent": "d", "child": "a", "gain": None},
+    ]
+    edges = [found_edge(*e, "given") for e in ("ab", "bc", "cd")]
+    edges[1]["probability"] = 1e-9
+    html = section_of_the_graph(with_graph(*edges, fixed=True, asked=asked, change=0.31))
+    words = words_of(html)
+    assert (
+        "The rows ask for another graph: reverse b -&gt; c (worth 42 nats); add d -&gt; a." in words
+    )
+    assert "With that, 31 % of the rows are explained otherwise." in words
+    paths = drawn_paths(html)
+    assert 'data-e="1 2"' in paths["doubted"]
+    assert "data-e" not in paths["asked"]
+    assert "the rows ask to reverse it" in html
+
+
+def test_notices_on_the_graph_are_shown_and_escaped() -> None:
+    result = with_graph(found_edge("a", "b", "added"), notices=[f"Behind {EVIL}."])
+    html = section_of_the_graph(result)
+    assert "&lt;script&gt;" in html
+    assert "<script" not in html
+    assert "Do not trust" not in body(result)
+
+
+def test_hostile_names_of_edges_stay_text() -> None:
+    result = with_graph(found_edge(EVIL, "b", "removed", 0.5), found_edge(EVIL, "d", "kept", 0.5))
+    result["graph"] = {EVIL: [], "b": [], "c": ["b"], "d": [EVIL]}
+    result["graph_found"]["asked"] = [{"kind": "add", "parent": EVIL, "child": "c", "gain": 1.0}]
+    html = section_of_the_graph(result)
+    assert "<script" not in html
+    tags = Tags()
+    tags.feed(render_report(result))
+    assert tags.names.count("script") == 1
+
+
+@pytest.mark.parametrize("probability", [None, float("nan"), "mostly"])
+def test_an_edge_of_unknown_probability_is_drawn(probability: Any) -> None:
+    html = section_of_the_graph(with_graph(found_edge("a", "b", "kept", probability)))
+    assert not re.search(r"\b(nan|None|mostly)\b", html)
+    assert "a b – kept" in words_of(html)
+
+
+def test_edges_of_variables_that_are_not_there_are_left_out_of_the_drawing() -> None:
+    html = section_of_the_graph(with_graph(found_edge("a", "x", "removed")))
+    assert "<path class" not in html.split("class='legend'")[0]
+
+
+def test_changed_edges_are_drawn_in_a_large_graph() -> None:
+    result = with_graph(found_edge("v80", "v81", "added"), found_edge("v5", "v9", "removed"))
+    result["graph"] = {"a": []} | {f"v{k}": [f"v{k - 1}"] if k else [] for k in range(100)}
+    html = section_of_the_graph(result)
+    first = html[html.index('class="graph"') : html.index("</svg>")]
+    assert 'class="added"' in first
+    assert 'class="removed"' in first
+    assert "and the ends of edges that changed" in html

@@ -116,12 +116,36 @@ def crowded() -> dict[str, Any]:
     return result
 
 
+def repaired() -> dict[str, Any]:
+    """Edges of every status, and what is said of them."""
+    result = chain()
+    statuses = {("a", "b"): ("open", 0.52), ("b", "c"): ("reversed", 0.81)}
+    edges = [
+        {"parent": parent, "child": child, "probability": probability, "status": status}
+        for (parent, child), (status, probability) in statuses.items()
+    ]
+    edges.append({"parent": "c", "child": "a", "probability": 0.01, "status": "removed"})
+    result["graph_found"] = {
+        "edges": edges,
+        "fixed": False,
+        "learned": False,
+        "asked": [],
+        "change": 0.0,
+        "objects": False,
+        "graphs": 2,
+        "common_causes": [{"variables": ["a", "c"], "p_value": 1e-9}],
+        "notices": ["A hidden common cause seems to be behind a and c."],
+    }
+    return result
+
+
 RESULTS = {
     "chain": chain,
     "hostile": hostile,
     "large": large,
     "misfit": misfit,
     "crowded": crowded,
+    "repaired": repaired,
 }
 
 
@@ -301,6 +325,28 @@ def test_where_the_model_fails_is_shown_in_the_graph(browser: Any, pages: dict[s
     page.get_by_role("button", name="a with b").click()
     assert visit.counted(".node.set") == 2
     assert visit.counted("path.near") == 1
+    visit.check()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_edges_stand_out_by_what_became_of_them(
+    browser: Any, pages: dict[str, Path], scheme: str
+) -> None:
+    visit = Visit(browser, pages["repaired"], color_scheme=scheme)
+    look = """kind => {
+      const s = getComputedStyle(document.querySelector(`.graph path.${kind}`));
+      return [s.stroke, s.strokeDasharray, s.strokeWidth];
+    }"""
+    looks = [tuple(visit.page.evaluate(look, k)) for k in ("open", "reversed", "removed")]
+    assert len(set(looks)) == 3
+    assert len({dashes for _, dashes, _ in looks}) == 3  # without colours, too
+    assert visit.counted(".legend .key-edge") == 5
+    # An edge that is no longer there is cut by nothing.
+    visit.page.locator("#choice").select_option(label="do(a=0, c=1)")
+    assert visit.counted(".graph path.removed.cut") == 0
+    assert visit.counted(".graph path.cut") == 1
+    visit.page.get_by_text("How sure each edge is").click()
+    assert visit.page.get_by_role("row", name="c a 1.0 % removed").is_visible()
     visit.check()
 
 

@@ -178,8 +178,12 @@ def fit(
 
     Learned network:  dosift fit rows.csv --graph edges.csv --control control.csv -o result
 
+    Graph not known:  dosift fit rows.csv --control control.csv -o result
+
+    Rough graph:  dosift fit rows.csv --graph edges.csv --control control.csv --edges repair -o out
+
     Without --graph, the graph is learned from control rows and rows together; with
-    --edges repair, they may change the one that is given.
+    --edges repair, they may change the one that is given; otherwise it is kept and checked.
 
     Rows may come through a pipe: give - in their place.
     """

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dosift.cli.options import printable
+from dosift.results.graph_words import asked_in_words, graph_in_words
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -46,16 +47,30 @@ def print_summary(content: dict[str, Any], output: Path) -> None:
         console.print(
             "Undecided: too few rows to tell whether this intervention, or one like it, was there."
         )
+    for line in _of_the_graph(content, output):
+        console.print(escape(printable(line)), soft_wrap=True)
     console.print(
         f"Report: {escape(str(output / 'report.html'))}\n"
         f"Each row's intervention: {escape(str(output / 'rows.parquet'))}",
         soft_wrap=True,
     )
     if console.is_terminal:
-        console.print(escape(next_steps(content["trusted"], output)), soft_wrap=True)
+        objects = bool((content.get("graph_found") or {}).get("objects"))
+        steps = next_steps(content["trusted"], output, objects)
+        console.print(escape(steps), soft_wrap=True)
 
 
-def next_steps(trusted: bool, output: Path) -> str:
+def _of_the_graph(content: dict[str, Any], output: Path) -> list[str]:
+    """Say what the rows say of the graph, as far as the reasons do not say it."""
+    found = content.get("graph_found")
+    if not found:
+        return []
+    asked = None if found.get("objects") else asked_in_words(found)
+    lines = [f"{graph_in_words(found)}; see {output / 'graph.csv'}"]
+    return [*lines, *([asked] if asked else []), *(found.get("notices") or ())]
+
+
+def next_steps(trusted: bool, output: Path, objects: bool = False) -> str:
     """Say what one would do next.
 
     Parameters
@@ -64,6 +79,8 @@ def next_steps(trusted: bool, output: Path) -> str:
         Whether nothing speaks against the fit.
     output : Path
         The result folder.
+    objects : bool, default=False
+        Whether the rows ask for another graph than the one that was given.
 
     Returns
     -------
@@ -80,6 +97,13 @@ def next_steps(trusted: bool, output: Path) -> str:
         return (
             "Next: open the report in a browser, or assign new rows with\n"
             f"  dosift assign {output} NEW_ROWS.csv -o assigned.csv"
+        )
+    if objects:
+        return (
+            "Next: let the rows repair the graph, with\n"
+            "  --edges repair\n"
+            "and open the report in a browser. Otherwise correct the graph, or believe totals "
+            "(variables.csv) rather than single interventions."
         )
     return (
         "Next: open the report in a browser and read what its first lines object to. If a "

@@ -28,19 +28,23 @@ _LEAST_RISE = 0.1
 #: Edits that are fitted in each round, and reversals and equivalent graphs where none of those
 #: helps.
 _FITTED, _REVERSALS, _EQUIVALENT = 4, 10, 24
-#: Equivalent graphs that are fitted from scratch in the end: so many distinct rows in all, but
-#: at least and at most so many graphs.
-_SPLIT_ROWS, _SPLIT = 2**16, (6, 24)
-#: Steps downhill before the climb ends: so many distinct rows in all, within bounds.
-_PATIENT_ROWS, _PATIENCE = 2**13, (1, 6)
+#: Quick gain (nats) from which those are.
+_HOPELESS = -60.0
+#: Equivalent graphs that are fitted from scratch in the end, and steps downhill before the climb
+#: ends: so many likelihoods (distinct rows times components) in all, within bounds.
+_SPLIT_WORK, _SPLIT = 2**19, (4, 24)
+_PATIENT_WORK, _PATIENCE = 2**16, (1, 4)
+#: Rise of the score (nats) after which the climb is patient anew.
+_HIGHER = 1.0
 #: Edits from which the ranking begins with few steps of EM; those that are ranked thoroughly.
 _MANY_EDITS, _FEW_STEPS, _RANKED = 300, 3, 60
 #: Edits of which the quick gain promises this much (nats) are also tried all together.
 _CLEAR = 10.0
-#: Graphs within so many nats of the best that are fitted in full, and how many.
-_NEAR, _IN_FULL = 25.0, 3
-#: Quick gain (nats) from which a neighbour of the best graph is fitted in full, how many in each
-#: round, and rounds.
+#: Graphs within so many nats of the best that are fitted in full: so many likelihoods in all, but
+#: at least and at most so many graphs.
+_NEAR, _FULL_WORK, _IN_FULL = 25.0, 2**17, (1, 3)
+#: Quick gain (nats) from which a neighbour of the best of them is fitted from its mixture, how many
+#: in each round, and rounds.
 _LEAST_PROMISE, _PROMISING, _ROUNDS = -15.0, 3, 3
 
 
@@ -78,9 +82,6 @@ class GraphClimber:
         self._cold: set[Parents] = set()
         self._warm: dict[tuple[Parents, Parents], float] = {}
         self._full: dict[Parents, SearchResult] = {}
-        n_distinct = fitter.families.rows.counts.size
-        self._patience = int(np.clip(_PATIENT_ROWS // max(n_distinct, 1), *_PATIENCE))
-        self._most = int(np.clip(_SPLIT_ROWS // max(n_distinct, 1), *_SPLIT))
 
     @property
     def visited(self) -> list[GraphScore]:
@@ -104,8 +105,8 @@ class GraphClimber:
         GraphFit
         """
         now = best = self.by_splitting(start)
-        been, waited = {start}, 0
-        while waited < self._patience:
+        been, waited, height = {start}, 0, best.score
+        while waited < _times(_PATIENT_WORK, best, _PATIENCE):
             self._tell("repairing the graph", len(self._best), None)
             better = self._step(now)
             if better is None:
@@ -116,8 +117,9 @@ class GraphClimber:
                     break
             now = better
             been.add(now.graph)
-            if now.score > best.score + _LEAST_RISE:
-                best, waited = now, 0
+            best = max(best, now, key=lambda fit: fit.score)
+            if best.score > height + _HIGHER:
+                waited, height = 0, best.score
         return best
 
     def _least_loss(self, now: GraphFit, been: set[Parents]) -> GraphFit | None:
@@ -127,24 +129,41 @@ class GraphClimber:
         return max(trials, key=lambda fit: fit.score) if trials else None
 
     def _step(self, now: GraphFit) -> GraphFit | None:
+        # What a better mixture alone would gain is no merit of an edit.
+        grown = self.from_neighbour(now.graph, now)
+        better = self._edited(grown)
+        if better is None and grown.score > now.score + _LEAST_RISE:
+            return grown
+        return better
+
+    def _edited(self, now: GraphFit) -> GraphFit | None:
         ranked = self.ranked(now)
         some = [edit.graph for edit, _ in ranked]
-        rest = [edit.graph for edit, _ in ranked[_FITTED:] if edit.kind == "reverse"]
         clear = [edit for edit, gain in ranked if gain > _CLEAR]
+        reversals = [
+            edit.graph
+            for edit, gain in ranked[_FITTED:]
+            if edit.kind == "reverse" and gain > _HOPELESS
+        ]
 
         def warm(graph: Parents) -> GraphFit:
             return self.from_neighbour(graph, now)
 
-        return (
+        better = (
             self._better(now, self._first(now, clear), warm)
             or self._better(now, some[:_FITTED], warm)
             or self._better(now, [now.graph], self.by_splitting)
-            or self._better(now, rest[:_REVERSALS], warm)
-            or self._better(now, equivalent(now.graph, self.constraints, _EQUIVALENT), warm)
+            or self._better(now, reversals[:_REVERSALS], warm)
+        )
+        if better is not None:
+            return better
+        alike = self.ranked_equivalents(now)
+        near = [graph for graph, gain in alike if gain > _HOPELESS]
+        anew = [graph for graph, _ in alike[: _times(_SPLIT_WORK, now, _SPLIT)]]
+        return (
+            self._better(now, near, warm)
             or self._better(now, some[:2], self.by_splitting)
-            or self._better(
-                now, equivalent(now.graph, self.constraints, self._most), self.by_splitting
-            )
+            or self._better(now, anew, self.by_splitting)
         )
 
     def _first(self, now: GraphFit, clear: list[Edit]) -> list[Parents]:
@@ -162,14 +181,14 @@ class GraphClimber:
         gains = self.fitter.quick_gains(fit, some)
         return [(some[k], float(gains[k])) for k in np.argsort(-gains, kind="stable")]
 
-    def ranked_equivalents(self, fit: GraphFit, most: int = _EQUIVALENT) -> list[Parents]:
-        """Graphs that control rows cannot tell from a fit's, the most promising first."""
-        some = equivalent(fit.graph, self.constraints, most)
-        gains = []
-        for graph in some:
+    def ranked_equivalents(self, fit: GraphFit) -> list[tuple[Parents, float]]:
+        """Graphs that control rows cannot tell from a fit's, with their quick gains, best first."""
+        some = equivalent(fit.graph, self.constraints, _EQUIVALENT)
+        gains = np.zeros(len(some))
+        for k, graph in enumerate(some):
             changed = [i for i, own in enumerate(graph) if own != fit.graph[i]]
-            gains.append(self.fitter.quick_gain(fit, graph, changed, _FEW_STEPS))
-        return [some[k] for k in np.argsort(-np.array(gains), kind="stable")]
+            gains[k] = self.fitter.quick_gain(fit, graph, changed)
+        return [(some[k], float(gains[k])) for k in np.argsort(-gains, kind="stable")]
 
     def _better(
         self, now: GraphFit, graphs: Iterable[Parents], how: Callable[[Parents], GraphFit]
@@ -223,21 +242,26 @@ class GraphClimber:
 
     def finished(self) -> GraphFit:
         """Fit the best few graphs in full, and their most promising neighbours; return the best."""
-        best: GraphFit | None = None
         for done in range(_ROUNDS):
             self._tell("fitting the best graphs", done, _ROUNDS)
             leading = self.visited
-            near = [g.graph for g in leading if g.score > leading[0].score - _NEAR][:_IN_FULL]
+            most = _times(_FULL_WORK, self._best[leading[0].graph], _IN_FULL)
+            near = [g.graph for g in leading if g.score > leading[0].score - _NEAR][:most]
             best = max((self.in_full(graph) for graph in near), key=lambda fit: fit.score)
-            before = best.score
-            for edit, gain in self.ranked(best)[:_PROMISING]:
-                if gain > _LEAST_PROMISE and edit.graph not in self._full:
-                    trial = self.in_full(edit.graph)
-                    best = trial if trial.score > best.score else best
-            if best.score <= before + _LEAST_RISE:
+            # A full fit may have found what makes a neighbour better still.
+            tried = [
+                self.from_neighbour(edit.graph, best)
+                for edit, gain in self.ranked(best)[:_PROMISING]
+                if gain > _LEAST_PROMISE
+            ]
+            if all(fit.score <= best.score + _LEAST_RISE for fit in tried):
                 break
-        assert best is not None
-        return best
+        return max((self._best[graph] for graph in self._full), key=lambda fit: fit.score)
+
+
+def _times(work: int, fit: GraphFit, bounds: tuple[int, int]) -> int:
+    """How often something can be done for so much work."""
+    return int(np.clip(work // max(fit.ratios.size, 1), *bounds))
 
 
 def from_control_rows(

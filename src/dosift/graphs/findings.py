@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.graphs.climb import GraphScore
-from dosift.graphs.dag import Edit, Parents, edges_of
+from dosift.graphs.dag import Parents, edges_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -147,28 +147,29 @@ def probabilities(scores: Sequence[GraphScore]) -> list[tuple[Parents, float]]:
 
 
 def with_neighbours(
-    visited: Sequence[GraphScore], best: GraphScore, ranked: Sequence[tuple[Edit, float]]
+    visited: Sequence[GraphScore], best: GraphScore, near: Sequence[tuple[Parents, float]]
 ) -> list[GraphScore]:
-    """Add the neighbours of the best graph that were only estimated, the highest score first.
+    """Add what is estimated of graphs near the best one, the highest score first.
 
     Parameters
     ----------
     visited : sequence of GraphScore
+        A graph that was fitted on its own may have got stuck below what it is worth.
     best : GraphScore
-    ranked : sequence of (Edit, float)
-        Edits of the best graph, and the rise that each brings by estimate.
+    near : sequence of (Parents, float)
+        Graphs, and the rise from the best that each brings by estimate.
 
     Returns
     -------
     list of GraphScore
     """
-    known = {one.graph for one in visited}
-    further = [
-        GraphScore(edit.graph, best.score + min(gain, 0.0))
-        for edit, gain in ranked
-        if edit.graph not in known and gain > -_WINDOW
-    ]
-    return sorted([*visited, *further], key=lambda one: (-one.score, one.graph))
+    scores = {one.graph: one.score for one in visited}
+    for graph, gain in near:
+        if gain > -_WINDOW:
+            estimate = best.score + min(gain, 0.0)
+            scores[graph] = max(scores.get(graph, -np.inf), estimate)
+    listed = [GraphScore(graph, score) for graph, score in scores.items()]
+    return sorted(listed, key=lambda one: (-one.score, one.graph))
 
 
 def nearest_of_the_best(scores: Sequence[GraphScore], given: Parents | None) -> Parents:

@@ -139,9 +139,7 @@ def check(
     climber.keep(begun)
     tell("checking the graph", 0, None)
     ranked = climber.ranked(now)
-    shares = probabilities(
-        with_neighbours([GraphScore(graph, now.score)], GraphScore(graph, now.score), ranked)
-    )
+    shares = _shares(climber, now)
     if _is_clear(climber, now, ranked):
         # One edit may only be a detour for others: what is named is what a whole repair would do.
         now = climber.climb(graph)
@@ -194,7 +192,9 @@ def _is_clear(climber: GraphClimber, now: GraphFit, ranked: list[tuple[Edit, flo
     """
     needed = _ASKED + np.log(max(len(ranked), 1))
     near = [edit.graph for edit, gain in ranked[:_TRIED] if gain > _LEAST_PROMISE]
-    near += climber.ranked_equivalents(now)[:_TRIED]
+    near += [
+        graph for graph, gain in climber.ranked_equivalents(now)[:_TRIED] if gain > _LEAST_PROMISE
+    ]
     return any(
         climber.from_neighbour(graph, now).score - now.score > needed
         for graph in dict.fromkeys(near)
@@ -271,4 +271,6 @@ def _permitted(graph: Parents, edges: EdgeConstraints) -> Parents:
 
 def _shares(climber: GraphClimber, fit: GraphFit) -> list[tuple[Parents, float]]:
     best = GraphScore(fit.graph, fit.score)
-    return probabilities(with_neighbours(climber.visited, best, climber.ranked(fit)))
+    near = [(edit.graph, gain) for edit, gain in climber.ranked(fit)]
+    near += climber.ranked_equivalents(fit)
+    return probabilities(with_neighbours(climber.visited, best, near))

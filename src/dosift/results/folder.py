@@ -256,11 +256,12 @@ def distrust(model: FittedModel) -> list[str]:
             f"The weights did not converge: the optimality gap is {model.optimality_gap_:.1e} "
             "nats a row."
         )
+    if objects_to_the_graph(model.fitted_):
+        # Said first: a wrong graph makes mechanisms look changed, and components misfit.
+        reasons.append(objection_in_words(model.fitted_))
     if not model.fit_check_.fits:
         words = misfit_in_words(model.fit_check_, model.network_, model.method)
         reasons.append(f"{words} Single components may be inventions.")
-    if objects_to_the_graph(model.fitted_):
-        reasons.append(objection_in_words(model.fitted_))
     if model.impossible_rows_:
         reasons.append(
             f"{model.impossible_rows_:g} row(s) have probability zero under every component."

@@ -118,6 +118,36 @@ def induced(parents: Parents, nodes: Sequence[int]) -> list[list[int]]:
     return [[place[p] for p in parents[node] if p in place] for node in nodes]
 
 
+def with_pairs(parents: Parents, pairs: Sequence[tuple[int, int]]) -> list[list[int]]:
+    """Add edges that are drawn though the graph has them not, or has them the other way round.
+
+    Parameters
+    ----------
+    parents : sequence of sequence of int
+        The parents of each node; no cycles.
+    pairs : sequence of (int, int)
+        Ends of the edges, in either order.
+
+    Returns
+    -------
+    list of list of int
+        The parents with these edges, each from the node that comes first among causes and effects
+        to the other, so that there are still no cycles.
+
+    Examples
+    --------
+    >>> with_pairs([[], [0], []], [(1, 0), (2, 1)])
+    [[], [0, 2], []]
+    """
+    place = {node: k for k, node in enumerate(_topological(parents))}
+    out = [list(row) for row in parents]
+    for a, b in pairs:
+        first, last = sorted((a, b), key=lambda node: place[node])
+        if first not in out[last]:
+            out[last].append(first)
+    return out
+
+
 def layered_layout(parents: Parents, max_width: int = 7) -> GraphLayout:
     """Lay out an acyclic graph in layers.
 

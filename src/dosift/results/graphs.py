@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dosift.graphs.findings import AskedEdit, GraphFindings
+from dosift.graphs.findings import GraphFindings
 from dosift.model.network import Network
 from dosift.pipeline import Fitted
+from dosift.results.graph_words import asked_in_words
 
 if TYPE_CHECKING:
     import polars as pl
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 #: Share of the rows (total variation) that must be explained otherwise before a graph that the rows
 #: object to makes a fit unfit to be trusted.
 CHANGES = 0.02
-#: Edits that a sentence names.
+#: Pairs of variables that a sentence names.
 _NAMED = 4
 
 
@@ -74,11 +75,13 @@ def graph_findings_content(fitted: Fitted) -> dict[str, Any]:
     Returns
     -------
     dict
-        `graph_found`: ``edges`` (the lines of ``graph.csv``), ``fixed``, ``asked`` (what the rows
-        would change in a fixed graph: ``kind``, ``parent``, ``child``, ``gain`` in nats),
-        ``change`` (share of the rows that would then be explained otherwise), ``graphs`` (number
-        of graphs averaged over), ``common_causes`` (pairs of variables that a hidden cause seems
-        to have in common).
+        `graph_found`: ``edges`` (the lines of ``graph.csv``), ``fixed``, ``learned`` (whether no
+        graph was given), ``asked`` (what the rows would change in a fixed graph: ``kind``,
+        ``parent``, ``child``, ``gain`` in nats), ``change`` (share of the rows that would then be
+        explained otherwise), ``objects`` (whether that is enough for the fit not to be trusted),
+        ``graphs`` (number of graphs averaged over), ``common_causes`` (pairs of variables that a
+        hidden cause seems to have in common), and ``notices`` (sentences on what is no reason
+        against the fit).
     """
     found, names = fitted.graph, fitted.network.names
     table = graph_table(fitted.network, found)
@@ -88,6 +91,7 @@ def graph_findings_content(fitted: Fitted) -> dict[str, Any]:
         "graph_found": {
             "edges": table.to_dicts(),
             "fixed": found.fixed,
+            "learned": found.given is None,
             "asked": [
                 {
                     "kind": one.kind,
@@ -98,10 +102,12 @@ def graph_findings_content(fitted: Fitted) -> dict[str, Any]:
                 for one in found.asked
             ],
             "change": found.change(fitted.result.targets, fitted.result.weights),
+            "objects": objects_to_the_graph(fitted),
             "graphs": len(found.members),
             "common_causes": [
                 {"variables": [names[i], names[j]], "p_value": p} for i, j, p in found.common_causes
             ],
+            "notices": [words for words in (common_causes_in_words(fitted),) if words],
         }
     }
 
@@ -126,16 +132,8 @@ def objection_in_words(fitted: Fitted) -> str:
     -------
     str
     """
-    found, names = fitted.graph, fitted.network.names
-    assert found is not None
-    listed = "; ".join(_edit_in_words(one, names) for one in found.asked[:_NAMED])
-    more = f"; and {len(found.asked) - _NAMED} more" if len(found.asked) > _NAMED else ""
-    change = found.change(fitted.result.targets, fitted.result.weights)
-    return (
-        f"The rows ask for another graph: {listed}{more}. With that, {100 * change:.0f} % of the "
-        "rows are explained otherwise. Let the rows repair it (--edges repair, edges='repair'), or "
-        "correct it."
-    )
+    words = asked_in_words(graph_findings_content(fitted)["graph_found"])
+    return f"{words} Let the rows repair it (--edges repair, edges='repair'), or correct it."
 
 
 def common_causes_in_words(fitted: Fitted) -> str | None:
@@ -144,15 +142,11 @@ def common_causes_in_words(fitted: Fitted) -> str | None:
     if found is None or not found.common_causes:
         return None
     pairs = "; ".join(f"{names[i]} and {names[j]}" for i, j, _ in found.common_causes[:_NAMED])
+    more = len(found.common_causes) - _NAMED
+    if more > 0:
+        pairs += f" (and {more} more pairs)"
     return (
         f"A hidden common cause seems to be behind {pairs}: they depend on each other in the "
         "control rows, and no edge explains it. It is not repaired; components that set one of "
         "them may be inventions."
     )
-
-
-def _edit_in_words(edit: AskedEdit, names: tuple[str, ...]) -> str:
-    arrow = f"{names[edit.parent]} -> {names[edit.child]}"
-    verb = {"add": "add", "remove": "remove", "reverse": "reverse"}[edit.kind]
-    worth = "" if np.isnan(edit.gain) else f" (worth {edit.gain:,.0f} nats)"
-    return f"{verb} {arrow}{worth}"

@@ -12,6 +12,7 @@ import numpy as np
 
 from dosift.checks.assignment_confidence import SURE
 from dosift.errors import InputError, MissingDependencyError, NotFittedError
+from dosift.results.graph_words import SURE_EDGE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,9 +20,18 @@ if TYPE_CHECKING:
     from dosift.model import Target
     from dosift.model.network import Network
     from dosift.results.fitted_model import FittedModel
+    from dosift.results.graph_layout import GraphLayout
 
 #: Colours that differ in lightness too, after Okabe and Ito.
 _BLUE, _ORANGE, _GREY = "#0072b2", "#d55e00", "#8a8a8a"
+_GREEN, _PURPLE = "#1a7f37", "#7a3fb0"
+#: Colour, width, style and name in the legend of edges that are not as they were given.
+_EDGES: dict[str, tuple[str, float, str, str]] = {
+    "added": (_GREEN, 2.0, "-", "added"),
+    "reversed": (_PURPLE, 1.7, "-.", "reversed"),
+    "removed": (_GREY, 0.9, ":", "removed"),
+    "open": ("black", 0.9, "-", "direction open"),
+}
 #: Height of a line of a chart, and width of a chart, in inches.
 _LINE, _WIDTH = 0.28, 6.4
 #: Distance of the variables of one layer of the graph, in inches, and letters that fit there.
@@ -194,6 +204,10 @@ def graph(
 ) -> Axes:  # fmt: skip
     """Draw the causal graph in layers, with how often each variable is set.
 
+    Where control and mixture rows say something of the graph, edges that were added, reversed or
+    removed, or whose direction is open, are drawn so; an edge that is less than 95 % probable
+    carries its probability.
+
     Parameters
     ----------
     model : InterventionMixture
@@ -218,7 +232,7 @@ def graph(
     MissingDependencyError
         Without matplotlib.
     """
-    from dosift.results.graph_layout import induced, layered_layout, vicinity
+    from dosift.results.graph_layout import induced, layered_layout, vicinity, with_pairs
 
     network = _fitted(model).network_
     chosen = dict(target.items()) if target is not None else {}
@@ -230,7 +244,9 @@ def graph(
     }
     is_set = [i for i, name in enumerate(network.names) if totals[name] > 0 or name in chosen]
     nodes, _ = vicinity(network.parents, is_set, most)
-    layout = layered_layout(induced(network.parents, nodes))
+    found = _edges_found(model, nodes)
+    pairs = [edge for edge, (status, _) in found.items() if status == "removed"]
+    layout = layered_layout(with_pairs(induced(network.parents, nodes), pairs))
     ax = _axes(ax, 0.9 + 0.85 * layout.n_layers, max(_WIDTH, _COLUMN * (layout.width + 1.4)))
     boxes: list[Any] = []
     for k, i in enumerate(nodes):
@@ -252,17 +268,68 @@ def graph(
             },
         )  # fmt: skip
         boxes.append(drawn.get_bbox_patch())
-    for (parent, child), route in layout.routes.items():
-        points = route * (1, -1)
-        ax.plot(points[:-1, 0], points[:-1, 1], color=_GREY, lw=0.9, zorder=1)
-        # The head ends at the box of the child, which has its size when it is drawn: before.
-        style = {"arrowstyle": "-|>", "color": _GREY, "lw": 0.9, "shrinkA": 0, "shrinkB": 1}
-        style |= {"patchB": boxes[child], "patchA": boxes[parent] if len(points) == 2 else None}
-        ax.annotate("", xy=points[-1], xytext=points[-2], arrowprops=style, zorder=3)
+    _draw_edges(ax, layout, boxes, found)
     ax.set_xlim(-0.7, layout.width + 0.7)
     ax.set_ylim(-layout.n_layers + 0.4, 0.6)
     ax.set_axis_off()
     return ax
+
+
+def _draw_edges(
+    ax: Axes,
+    layout: GraphLayout,
+    boxes: list[Any],
+    found: dict[tuple[int, int], tuple[str, float]],
+) -> None:
+    """Draw edges, and explain in a legend those that are not as they were given."""
+    keys: dict[str, Any] = {}
+    for (upper, lower), route in layout.routes.items():
+        points, (parent, child) = route * (1, -1), (upper, lower)
+        if (lower, upper) in found and (upper, lower) not in found:  # removed, from an effect
+            points, (parent, child) = points[::-1], (lower, upper)
+        status, probability = found.get((parent, child), ("", 1.0))
+        colour, width, dashes, label = _EDGES.get(status, (_GREY, 0.9, "-", ""))
+        look: dict[str, Any] = {"color": colour, "lw": width, "ls": dashes}
+        (line,) = ax.plot(points[:-1, 0], points[:-1, 1], zorder=1, **look)
+        keys |= {label: line} if label else {}
+        # The head ends at the box of the child, which has its size when it is drawn: before.
+        look |= {"arrowstyle": "-|>", "shrinkA": 0, "shrinkB": 1}
+        ends = [(points, boxes[parent], boxes[child])]
+        ends += [(points[::-1], boxes[child], boxes[parent])] if status == "open" else []
+        for way, begin, end in ends:
+            style = look | {"patchB": end, "patchA": begin if len(points) == 2 else None}
+            ax.annotate("", xy=way[-1], xytext=way[-2], arrowprops=style, zorder=3)
+        if status == "open" or (status != "removed" and probability < SURE_EDGE):
+            k = (len(points) - 1) // 2
+            x, y = points[k : k + 2].mean(axis=0).tolist()
+            words = "?" if status == "open" else f"{100 * probability:.0f} %"
+            ax.text(
+                x, y, words, ha="center", va="center", fontsize=7, zorder=4,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
+            )  # fmt: skip
+    if keys:
+        lines = list(keys.values())
+        ax.legend(lines, list(keys), title="edges", title_fontsize=7, fontsize=7, frameon=False)
+
+
+def _edges_found(model: FittedModel, nodes: list[int]) -> dict[tuple[int, int], tuple[str, float]]:
+    """Status and probability of the edges between some nodes, by their places in the list.
+
+    Of a graph that was learned, all edges are new, so that nothing is said of them.
+    """
+    table, found = model.graph_, model.fitted_.graph
+    if table is None or found is None:
+        return {}
+    place = {model.network_.names[i]: k for k, i in enumerate(nodes)}
+    learned = {"added"} if found.given is None else set()
+    return {
+        (place[line["parent"]], place[line["child"]]): (
+            "" if line["status"] in learned else line["status"],
+            line["probability"],
+        )
+        for line in table.to_dicts()
+        if line["parent"] in place and line["child"] in place
+    }
 
 
 def fit_check(model: FittedModel, *, ax: Axes | None = None) -> Axes:

@@ -84,6 +84,29 @@ class Content:
             return None
         return [[self.positions[p] for p in graph.get(name, ())] for name in self.names]
 
+    @property
+    def graph_found(self) -> Line:
+        """What rows say of the graph; empty without control rows."""
+        return dict(self.result.get("graph_found") or {})
+
+    @cached_property
+    def found_edges(self) -> dict[tuple[int, int], Line]:
+        """What rows say of each edge, by the positions of parent and child."""
+        return {
+            (self.positions[e["parent"]], self.positions[e["child"]]): e
+            for e in self.graph_found.get("edges") or ()
+            if {e["parent"], e["child"]} <= self.positions.keys()
+        }
+
+    @cached_property
+    def asked_edges(self) -> dict[tuple[int, int], str]:
+        """Edits that the rows ask for in a fixed graph, by the positions of the edge."""
+        return {
+            (self.positions[e["parent"]], self.positions[e["child"]]): str(e["kind"])
+            for e in self.graph_found.get("asked") or ()
+            if {e["parent"], e["child"]} <= self.positions.keys()
+        }
+
     @cached_property
     def totals(self) -> dict[str, Line]:
         """The line of each variable's total, by name."""

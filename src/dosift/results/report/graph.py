@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.results.graph_layout import induced, layered_layout, vicinity
+from dosift.results.graph_layout import induced, layered_layout, vicinity, with_pairs
 from dosift.results.report.content import Content
+from dosift.results.report.edges import (
+    Point,
+    beside_the_graph,
+    drawn_edge,
+    edge_svg,
+    edges_table,
+    legend,
+    words_of_the_graph,
+)
 from dosift.results.report.words import clipped, counted, known, percent, share, shown
 
 #: Size of a node, and distances of nodes, in pixels.
@@ -43,7 +51,8 @@ def graph_section(content: Content) -> str:
     parents = content.parents
     if parents is None:
         return "<p class='soft'>This result holds no graph.</p>"
-    nodes, kind = vicinity(parents, content.set_variables, _DRAWN)
+    changed = _ends_of_changes(content)
+    nodes, kind = vicinity(parents, [*content.set_variables, *changed], _DRAWN)
     drawn = graph_svg(content, nodes, _WIDE, "graph") if nodes else ""
     rest = ""
     if kind != "all":
@@ -53,11 +62,27 @@ def graph_section(content: Content) -> str:
             f"{counted(len(parents), 'variable', 'variables')}</summary>{everything}</details>"
         )
     words = _DRAWN_WORDS[kind] if nodes else "No intervention was found, so nothing is drawn here."
+    if changed and kind != "all":
+        words = words.replace("set,", "set, and the ends of edges that changed,", 1)
+    edges = [(p, i) for i in nodes for p in parents[i] if p in set(nodes)]
+    every = [drawn_edge(content, *edge) for edge in (*edges, *beside_the_graph(content, nodes))]
     return (
+        f"{words_of_the_graph(content)}"
         f"{_choice(content)}<p id='note' class='note' aria-live='polite'></p>{drawn}"
+        f"{legend(content, every)}"
         f"<p class='soft'>Causes stand above effects. The number in a variable, and its tint, say "
-        f"how often it is set. {words}</p>{rest}"
+        f"how often it is set. {words}</p>{rest}{edges_table(content)}"
     )
+
+
+def _ends_of_changes(content: Content) -> list[int]:
+    """Variables at whose edges something changed, or would."""
+    changed = {"added", "reversed", "removed", "open"} - (
+        {"added"} if content.graph_found.get("learned") else set()
+    )
+    ends = [edge for edge, e in content.found_edges.items() if e.get("status") in changed]
+    some = dict.fromkeys(i for edge in (*ends, *content.asked_edges) for i in edge)
+    return [i for i in some if i not in set(content.set_variables)]
 
 
 def _choice(content: Content) -> str:
@@ -94,12 +119,18 @@ def graph_svg(content: Content, nodes: Sequence[int], widest: int, name: str) ->
     str
         An SVG element; elements carry positions of variables, never names, as identifiers.
     """
-    layout = layered_layout(induced(content.parents or [], nodes), widest)
+    inside = induced(content.parents or [], nodes)
+    place = {node: k for k, node in enumerate(nodes)}
+    beside = {
+        frozenset((place[p], place[i])): (place[p], place[i])
+        for p, i in beside_the_graph(content, nodes)
+    }
+    layout = layered_layout(with_pairs(inside, list(beside.values())), widest)
     width = round(layout.width * _COLUMN) + _WIDTH + 2 * _MARGIN
     height = max(layout.n_layers - 1, 0) * _LAYER + _HEIGHT + 2 * _MARGIN
     edges = "\n".join(
-        f'<path data-e="{nodes[p]} {nodes[i]}" d="{_path(route)}"/>'
-        for (p, i), route in layout.routes.items()
+        _edge(content, nodes, beside.get(frozenset(ends), ends), ends, route)
+        for ends, route in layout.routes.items()
     )
     places = zip(layout.columns.tolist(), layout.layers.tolist(), strict=True)
     largest = max((known(line.get("rate")) or 0.0 for line in content.totals.values()), default=0.0)
@@ -123,17 +154,21 @@ def _centre(column: float, layer: float) -> tuple[float, float]:
     return round(x, 1), round(_MARGIN + _HEIGHT / 2 + layer * _LAYER, 1)
 
 
-def _path(route: NDArray[np.float64]) -> str:
-    """Draw an edge from the foot of the parent to the head of the child."""
-    points = [_centre(x, y) for x, y in route.tolist()]
+def _edge(
+    content: Content,
+    nodes: Sequence[int],
+    edge: tuple[int, int],
+    ends: tuple[int, int],
+    route: NDArray[np.float64],
+) -> str:
+    """Draw an edge along its route, from the foot of the upper box to the head of the lower."""
+    points: list[Point] = [_centre(x, y) for x, y in route.tolist()]
     first, last = points[0], points[-1]
     points[0] = (first[0], first[1] + _HEIGHT / 2)
-    points[-1] = (last[0], last[1] - _HEIGHT / 2 - 6)
-    parts = [f"M{points[0][0]:g} {points[0][1]:g}"]
-    for (x0, y0), (x1, y1) in itertools.pairwise(points):
-        middle = (y0 + y1) / 2
-        parts.append(f"C{x0:g} {middle:g} {x1:g} {middle:g} {x1:g} {y1:g}")
-    return f"{''.join(parts)}m-4 0l4 6 4-6"
+    points[-1] = (last[0], last[1] - _HEIGHT / 2)
+    parent, child = nodes[edge[0]], nodes[edge[1]]
+    drawn = drawn_edge(content, parent, child)
+    return edge_svg(drawn, points, f"{parent} {child}", edge != ends)
 
 
 def _alarms(content: Content) -> set[str]:
