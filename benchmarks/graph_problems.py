@@ -19,6 +19,7 @@ import dosift
 from dosift.errors import DosiftWarning
 from dosift.graphs.dag import Parents, edges_of, graph_of, is_acyclic
 from dosift.identifiability.essential import essential_graph, same_essential
+from dosift.io.graph import Graph
 
 Ints = NDArray[np.integer]
 
@@ -50,9 +51,10 @@ class Problem:
         targets, _ = self.mixture.to_codes(self.network)
         return [np.flatnonzero(target >= 0).tolist() for target in targets]
 
-    def edges(self, graph: Parents) -> list[tuple[str, str]]:
+    def named(self, graph: Parents) -> Graph:
+        """Return a graph with names, also those of variables without edges."""
         names = self.network.names
-        return [(names[p], names[i]) for p, i in sorted(edges_of(graph))]
+        return Graph(names, tuple((names[p], names[i]) for p, i in sorted(edges_of(graph))))
 
     def graph_of(self, network: dosift.Network) -> Parents:
         """Return the graph of another network of these variables, whatever their order."""
@@ -145,7 +147,7 @@ def start_of(problem: Problem, start: str, n_wrong: int, seed: int) -> Parents |
 
 def fitted(problem: Problem, graph: Parents | None, edges: str) -> dosift.InterventionMixture:
     """Fit with a graph that is given, "fixed" or to "repair", or with none."""
-    given = {} if graph is None else {"graph": problem.edges(graph), "edges": edges}
+    given = {} if graph is None else {"graph": problem.named(graph), "edges": edges}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DosiftWarning)
         return dosift.InterventionMixture().fit(
