@@ -30,12 +30,16 @@ STARTS = ("none", "reversed", "dropped", "added", "mixed")
 
 @dataclass(frozen=True)
 class Problem:
-    """A network, a mixture, and rows of both; positions are those of the network."""
+    """A network, a mixture, and rows of both; positions are those of the network.
+
+    Labels are the texts of the rows' true targets.
+    """
 
     network: dosift.Network
     mixture: dosift.Mixture
     control: Any
     rows: Any
+    labels: list[str]
 
     @property
     def graph(self) -> Parents:
@@ -96,7 +100,8 @@ def with_rows(network: dosift.Network, n_rows: int, rng: np.random.Generator) ->
     mixture = dosift.Mixture.from_codes(network, np.array(targets), weights)
     nothing = dosift.Mixture({dosift.do(): 1.0})
     control = dosift.simulate(network, nothing, n_rows, rng)
-    return Problem(network, mixture, control, dosift.simulate(network, mixture, n_rows, rng))
+    rows, labels = dosift.simulate(network, mixture, n_rows, rng, return_targets=True)
+    return Problem(network, mixture, control, rows, labels.to_list())
 
 
 def wrong_graph(graph: Parents, start: str, n_wrong: int, seed: int) -> Parents:
