@@ -24,6 +24,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -437,17 +438,23 @@ def measured(task: tuple[Setting, int]) -> list[Record]:
         return COMMANDS[setting.command].measure(setting, seed)
 
 
-def run(setting: Setting, seeds: Sequence[int], processes: int = 1) -> dict[str, list[Record]]:
-    """Measure every problem; the records by kind."""
+def run(
+    setting: Setting,
+    seeds: Sequence[int],
+    processes: int = 1,
+    after: Callable[[list[Record]], None] = lambda records: None,
+) -> dict[str, list[Record]]:
+    """Measure every problem; the records by kind. What comes of each is told as it comes."""
     tasks = [(setting, seed) for seed in seeds]
-    if processes == 1:
-        found = [measured(task) for task in tasks]
-    else:
-        with ProcessPoolExecutor(processes) as pool:
-            found = list(pool.map(measured, tasks))
     kinds: dict[str, list[Record]] = {}
-    for record in (one for some in found for one in some):
-        kinds.setdefault(record["kind"], []).append(record)
+    with ExitStack() as stack:
+        found = map(measured, tasks)
+        if processes > 1:
+            found = stack.enter_context(ProcessPoolExecutor(processes)).map(measured, tasks)
+        for records in found:
+            after(records)
+            for record in records:
+                kinds.setdefault(record["kind"], []).append(record)
     return kinds
 
 
@@ -466,7 +473,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
         one.add_argument("--starts", default=",".join(command.starts), help="with commas")
         one.add_argument("--wrong", type=float, default=command.wrong, help="wrong edges, or share")
         one.add_argument("--processes", type=int, default=1)
-        one.add_argument("--save", type=Path, help="write records as JSON")
+        one.add_argument("--save", type=Path, help="append records to a file of JSON lines")
     return parser.parse_args(arguments)
 
 
@@ -482,17 +489,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f"left out, because they are not installed: {', '.join(missing)}")
     networks = options.networks.split(",") if options.command == "published" else [None]
     seeds = range(options.first_seed, options.first_seed + options.problems)
-    saved: list[Record] = []
     for network in networks:
         n = options.n if network is None else named_network(network).n_variables
         setting = Setting(options.command, n, options.rows, starts, options.wrong, network)
-        for kind, records in run(setting, seeds, options.processes).items():
-            what = network or f"n={n}"
+
+        def save(records: list[Record], setting: Setting = setting) -> None:
+            if options.save:
+                with options.save.open("a") as file:
+                    file.writelines(json.dumps(asdict(setting) | r) + "\n" for r in records)
+
+        for kind, records in run(setting, seeds, options.processes, save).items():
             line = COMMANDS[options.command].report(kind, records)
-            print(f"{what} rows={options.rows:,} {line}", flush=True)
-            saved.append({"setting": asdict(setting), "kind": kind, "records": records})
-    if options.save:
-        options.save.write_text(json.dumps(saved, indent=1) + "\n")
+            print(f"{network or f'n={n}'} rows={options.rows:,} {line}", flush=True)
 
 
 if __name__ == "__main__":
