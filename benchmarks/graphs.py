@@ -47,6 +47,7 @@ from dosift.data import collapse, encode
 from dosift.graphs.climb import GraphClimber
 from dosift.graphs.dag import EdgeConstraints, Parents, edges_of, graph_of
 from dosift.graphs.families import TableFamilies
+from dosift.graphs.findings import AskedEdit
 from dosift.graphs.fits import GraphFitter
 from dosift.results.graphs import objects_to_the_graph
 from dosift.search.constraints import Constraints
@@ -126,7 +127,7 @@ def put_right(problem: Problem, given: Parents | None, found: Parents) -> Record
     still = {frozenset(edge) for edge in true ^ after}
     right = true & before
     return {
-        "wrong": len(wrong),
+        "wrong pairs": len(wrong),
         "put right": len(wrong - still),
         "right": len(right),
         "harmed": len(right - after),
@@ -169,8 +170,8 @@ def report_repaired(kind: str, records: Sequence[Record]) -> str:
     if "deficit" in records[0]:
         failed = [float(x > FAILED) for x in each(records, "deficit")]
         parts.append(f"search failed {share(failed)}")
-    if "wrong" in records[0]:
-        right, wrong = total(records, "put right"), total(records, "wrong")
+    if "put right" in records[0]:
+        right, wrong = total(records, "put right"), total(records, "wrong pairs")
         harmed, all_right = total(records, "harmed"), total(records, "right")
         parts.append(f"put right {right}/{wrong} = {right / max(wrong, 1):.3f}")
         parts.append(f"harmed {harmed}/{all_right} = {harmed / max(all_right, 1):.4f}")
@@ -193,30 +194,34 @@ def _nats(record: Record) -> str:
 def checked(setting: Setting, seed: int) -> list[Record]:
     """Check graphs that have to stay: wrong ones, and the right one."""
     problem = setting.draw(seed)
-    names = problem.network.names
     out = []
     for start in setting.starts:
         given = start_of(problem, start, setting.n_wrong(problem), seed)
         model, seconds = timed(problem, given, "fixed")
-        own = model.fitted_.network.names
-        wrong = {frozenset(edge) for edge in edges_of(problem.graph) ^ edges_of(given or ())}
-        pairs = [
-            frozenset((names.index(own[one.parent]), names.index(own[one.child])))
-            for one in model.fitted_.graph.asked
-        ]
-        record = {"kind": start, "seed": seed, "seconds": seconds, "asked": float(bool(pairs))}
+        helps = [is_right(problem, model, one) for one in model.fitted_.graph.asked]
+        record = {"kind": start, "seed": seed, "seconds": seconds, "asked": float(bool(helps))}
         record["objected"] = float(objects_to_the_graph(model.fitted_))
-        record["named"] = float(any(pair in wrong for pair in pairs))
-        record["first named"] = float(pairs[0] in wrong) if pairs else 0.0
+        record["named"] = float(any(helps))
+        record["first named"] = float(bool(helps) and helps[0])
         out.append(record | scores_of_targets(problem, model))
     return out
+
+
+def is_right(problem: Problem, model: Any, edit: AskedEdit) -> bool:
+    """Whether an edit leads to what the true graph says of the two variables."""
+    place, own = problem.network.names.index, model.fitted_.network.names
+    edge = place(own[edit.parent]), place(own[edit.child])
+    true = edges_of(problem.graph)
+    if edit.kind == "remove":
+        return edge not in true and edge[::-1] not in true
+    return (edge if edit.kind == "add" else edge[::-1]) in true
 
 
 def report_checked(kind: str, records: Sequence[Record]) -> str:
     parts = [f"given {kind}: asked {share(each(records, 'asked'))}"]
     parts.append(f"objected {share(each(records, 'objected'))}")
     if kind != "true":
-        parts.append(f"a wrong edge named {share(each(records, 'named'))}")
+        parts.append(f"a right edit named {share(each(records, 'named'))}")
         parts.append(f"named first {share(each(records, 'first named'))}")
     parts.append(f"recall {mean(records, 'recall'):.3f} precision {mean(records, 'precision'):.3f}")
     parts.append(seconds_of(records))
