@@ -279,6 +279,32 @@ def the_truth_is_found(view: View) -> None:
 
 
 @promise
+def the_graph_is_found(view: View) -> None:
+    """The right one, whatever the rows had to find out; and what is said of it agrees."""
+    world, model = view.world, view.model
+    names = model.network_.names
+    edges = {(names[p], names[i]) for i, row in enumerate(model.network_.parents) for p in row}
+    assert edges == set(world.given.edges)
+    if world.given.control is None or world.method != "likelihood" or world.has("any"):
+        assert model.graph_ is None
+        return
+    table = model.graph_
+    assert {(a, b) for a, b, *_ in table.iter_rows()} == edges
+    _between_0_and_1(table["probability"])
+    if world.start is None:
+        assert set(table["status"]) == {"given"}
+        assert model.fitted_.graph.asked == ()
+        return
+    before = set(world.start.edges)
+    for a, b, probability, status in table.iter_rows():
+        assert status in ("open", "kept" if (a, b) in before else "added")
+        assert probability > 0.5
+    shares = [share for _, share in model.fitted_.graph.members]
+    assert sum(shares) <= 1.0 + SAME
+    assert min(shares) >= 0.01 or len(shares) == 1
+
+
+@promise
 def what_is_known_is_heeded(view: View) -> None:
     world = view.world
     for key in world.required:
@@ -648,14 +674,27 @@ def renamed(world: World, order: list[int], states: list[list[int]]) -> World:
     for k, (i, kept) in enumerate(zip(order, states, strict=True)):
         place = np.append(np.argsort(kept), -1)
         codes[:, k] = place[world.codes[:, i]]
-    given = permuted(old, variables, parents, order, states)
-    if old.control is not None:
-        tables = permuted_counts(old, order, states)
-        control = replace(old.control, counts=tuple(tables))
-        given = dosift.Network(given.variables, given.parents, given.tables, control)
+
+    def network(given: dosift.Network) -> dosift.Network:
+        parents = [[at[p] for p in given.parents[i]] for i in order]
+        out = permuted(given, variables, parents, order, states)
+        if given.control is None:
+            return out
+        tables = permuted_counts(given, order, states)
+        rows = given.control.rows
+        if rows is not None:
+            places = [
+                np.argsort(kept)[rows.values[:, i]] for i, kept in zip(order, states, strict=True)
+            ]
+            assert rows.targets is None
+            rows = replace(rows, values=np.column_stack(places).astype(rows.values.dtype))
+        control = replace(given.control, counts=tuple(tables), rows=rows)
+        return dosift.Network(out.variables, out.parents, out.tables, control)
+
     return replace(
         world,
-        given=given,
+        given=network(old),
+        start=None if world.start is None else network(world.start),
         real=permuted(world.real, variables, parents, order, states),
         targets=tuple(map(key, world.targets)),
         codes=codes,
@@ -805,15 +844,15 @@ def write_inputs(world: World, folder: Path) -> list[Any]:
         out: list[Any] = [folder / "network.bif", folder / "rows.csv"]
     else:
         world.control.write_csv(folder / "control.csv")
-        edges = "".join(f"{a},{b}\n" for a, b in world.given.edges)
+        edges = "".join(f"{a},{b}\n" for a, b in (world.start or world.given).edges)
         (folder / "edges.csv").write_text(f"parent,child\n{edges}")
-        out = [folder / "rows.csv", "--graph", folder / "edges.csv"]
-        out += ["--control", folder / "control.csv"]
+        out = [folder / "rows.csv", "--control", folder / "control.csv"]
+        out += ["--graph", folder / "edges.csv"] if edges else []
     for name in world.beside:
         out += [f"--{'batch' if name == 'batch' else 'labels'}", f"its {name}"]
     out += ["--random-labels"] if world.random_labels else []
     for name, value in world.settings:
-        out += [f"--{name}", value]
+        out += [] if (name, value) == ("edges", "learn") else [f"--{name}", value]
     for target in world.required:
         out += ["--require", world.text(target)]
     for target, weight in world.known:
@@ -834,7 +873,7 @@ def run(*arguments: object) -> int:
 
 SLOW_SEEDS = (1, 2, 3)
 #: Features whose fits take so long that only the slow tests have them.
-LONG = ("any",)
+LONG = ("any", "learned graph")
 
 
 @cache

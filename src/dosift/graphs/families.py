@@ -30,6 +30,8 @@ Ints = NDArray[np.integer]
 _MOST_BYTES = 2**28
 #: Rows for each cell that a stratum needs for a test of independence.
 _ROWS_A_CELL = 5
+#: Cells beyond which hardly a stratum has them, and no test is made.
+_MOST_CELLS = 2**22
 #: Least probability of a cell, so that logarithms stay finite without a prior.
 _TINY = 1e-300
 
@@ -177,6 +179,8 @@ class TableFamilies:
 
     def dependence(self, i: int, j: int, parents: tuple[int, ...]) -> float:
         """Test independence by the likelihood ratio in each stratum that has rows enough."""
+        if np.prod(self._sizes[[*parents, j, i]], dtype=np.float64) > _MOST_CELLS:
+            return 1.0
         _, counts = self._counted(i, (*parents, j))
         k, m = int(self._sizes[i]), int(self._sizes[j])
         strata = counts.reshape(-1, m, k)
@@ -248,12 +252,13 @@ class TableFamilies:
             own, counts = own[alone], counts[alone]
         control = np.bincount(_cells(own, columns, sizes), weights=counts, minlength=size)
         table = np.asarray(control.reshape(-1, int(self._sizes[i])), dtype=np.float64)
-        found: tuple[Ints, Floats] = (cells.astype(np.int32), table)
+        cells = cells.astype(np.int32)
+        found: tuple[Ints, Floats] = (cells, table)
         if self._bytes > _MOST_BYTES:
             self._cells.clear()
             self._bytes = 0
         self._cells[key] = found
-        self._bytes += found[0].nbytes
+        self._bytes += cells.nbytes + table.nbytes
         return found
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from dosift.data.blocks import MemoryBlocks
 from dosift.data.configurations import Configurations
 from dosift.errors import InputError
@@ -157,6 +159,7 @@ def averaged_over_graphs(
     """
     if gathered.evidence.held is None or len(findings.members) < 2:
         return posterior
+    known = options.constraints or Constraints.none(network.cardinalities)
     targets, posteriors = [result.targets], [posterior]
     shares = [findings.members[0][1]]
     for graph, share in findings.members[1:]:
@@ -171,6 +174,7 @@ def averaged_over_graphs(
             found.undecided,
             recipe.refine,
             as_generator(recipe.random_state),
+            ~np.isnan(known.fixed(found.targets)),
         )
         if own is not None:
             targets.append(found.targets)

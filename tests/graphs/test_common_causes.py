@@ -1,0 +1,107 @@
+"""Hidden common causes: one that is there is named, and none where the graph is right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import dosift
+from dosift.data.configurations import collapse
+from dosift.graphs.common_causes import common_causes
+from dosift.graphs.dag import EdgeConstraints, Parents
+from dosift.graphs.families import TableFamilies
+from graph_problems import NOTHING, parents_of, problem
+
+
+def families(control: Any) -> TableFamilies:
+    learned = dosift.learn_network([], control)
+    nothing = collapse(np.zeros((0, learned.n_variables), np.int16), learned.cardinalities)
+    return TableFamilies(learned, nothing)
+
+
+def hidden(seed: int, n_rows: int = 5_000) -> Any:
+    """Rows of a -> b -> d, c, where b and c have a hidden cause."""
+    rng = np.random.default_rng(seed)
+    names = ("a", "b", "c", "d", "hidden")
+    parents = {"b": ["a", "hidden"], "c": ["hidden"], "d": ["b"]}
+    tables = {
+        name: rng.dirichlet(np.ones(3), size=3 ** len(parents.get(name, ()))).tolist()
+        for name in names
+    }
+    network = dosift.Network.from_tables({n: ["0", "1", "2"] for n in names}, parents, tables)
+    return dosift.simulate(network, NOTHING, n_rows, seed).drop("hidden")
+
+
+# Over a, b, c, d.
+WITHOUT: Parents = ((), (0,), (), (1,))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 3, 4, 5, 6])  # of 2, the tables hardly depend on it
+def test_a_hidden_common_cause_is_named(seed: int) -> None:
+    found = common_causes(families(hidden(seed)), WITHOUT, EdgeConstraints.none(4))
+    assert (1, 2) in [(i, j) for i, j, _ in found]
+    p_values = [p for _, _, p in found]
+    assert p_values == sorted(p_values)
+    assert all(i < j and 0 <= p < 1e-3 for i, j, p in found)
+    # d depends on c through b alone.
+    assert (2, 3) not in [(i, j) for i, j, _ in found]
+
+
+def test_the_order_of_variables_does_not_matter() -> None:
+    """Given its cause, b shows the hidden one far better than c does."""
+    rows = hidden(4)
+    one = common_causes(families(rows), WITHOUT, EdgeConstraints.none(4))
+    other = common_causes(
+        families(rows.select("d", "c", "b", "a")), ((2,), (), (3,), ()), EdgeConstraints.none(4)
+    )
+    back = sorted((min(3 - i, 3 - j), max(3 - i, 3 - j), p) for i, j, p in other)
+    assert [p[:2] for p in back] == [p[:2] for p in sorted(one)] == [(1, 2)]
+    assert back[0][2] == pytest.approx(one[0][2])
+
+
+def test_pairs_that_may_have_no_edge_are_not_looked_at() -> None:
+    allowed = ~np.eye(4, dtype=bool)
+    allowed[1, 2] = allowed[2, 1] = False
+    edges = EdgeConstraints(allowed, np.zeros((4, 4), dtype=bool))
+    found = common_causes(families(hidden(0)), WITHOUT, edges)
+    assert (1, 2) not in [(i, j) for i, j, _ in found]
+    # One direction is enough.
+    allowed[1, 2] = True
+    found = common_causes(families(hidden(0)), WITHOUT, edges)
+    assert (1, 2) in [(i, j) for i, j, _ in found]
+
+
+def test_an_edge_explains_a_pair() -> None:
+    found = common_causes(families(hidden(0)), ((), (0, 2), (), (1,)), EdgeConstraints.none(4))
+    assert (1, 2) not in [(i, j) for i, j, _ in found]
+
+
+def test_none_is_named_where_the_graph_is_right() -> None:
+    for seed in range(20):
+        made = problem(seed, n=6, n_rows=5_000)
+        found = common_causes(
+            families(made.control), parents_of(made.network), EdgeConstraints.none(6)
+        )
+        assert found == ()
+
+
+@pytest.mark.slow
+def test_few_are_named_where_the_graph_is_right() -> None:
+    named = 0
+    for seed in range(20, 420):
+        made = problem(seed, n=8, n_rows=1_000)
+        found = common_causes(
+            families(made.control), parents_of(made.network), EdgeConstraints.none(8)
+        )
+        named += bool(found)
+    assert named <= 4  # one in a thousand is expected
+
+
+def test_no_more_are_named_than_can_be_read() -> None:
+    rng = np.random.default_rng(0)
+    same = rng.integers(2, size=2_000)
+    control = {f"x{k}": np.where(rng.random(2_000) < 0.8, same, 1 - same) for k in range(9)}
+    found = common_causes(families(control), ((),) * 9, EdgeConstraints.none(9))
+    assert len(found) == 20
