@@ -200,7 +200,10 @@ def test_equivalents_are_ranked() -> None:
     made = problem(0, n=N, n_rows=1_000)
     found = climber(made, FREE)
     fit = found.by_splitting(made.parents)
-    some = found.ranked_equivalents(fit)
+    ranked = found.ranked_equivalents(fit)
+    some = [graph for graph, _ in ranked]
     assert all(same_essential(graph, made.parents, []) for graph in some)
     assert made.parents not in some
+    gains = [gain for _, gain in ranked]
+    assert gains == sorted(gains, reverse=True)
     assert found.ranked_equivalents(found.by_splitting(EMPTY)) == []
