@@ -198,7 +198,7 @@ def call(line: str) -> int:
 
 
 #: Every variable is on some edge.
-SMALL = problem(1, n=4, n_rows=2_000, n_edges=4, n_targets=3)
+SMALL = problem(6, n=4, n_rows=2_000, n_edges=4, n_targets=3)
 
 
 def test_the_command_repairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -327,7 +327,7 @@ def test_a_wrong_required_edge_stays() -> None:
     assert (b, a) in model.network_.edges
 
 
-@pytest.mark.parametrize("most", [1, 2])
+@pytest.mark.parametrize("most", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_the_limit_on_parents_holds(most: int) -> None:
     made = problem(5, n=3, n_rows=1_500, n_edges=3, n_targets=3)
     assert max(map(len, made.network.parents)) == 2

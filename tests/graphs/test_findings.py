@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dosift.graphs.climb import GraphScore
-from dosift.graphs.dag import Parents, edges_of
+from dosift.graphs.dag import EdgeConstraints, Parents, edges_of, edits
 from dosift.graphs.findings import (
     GraphFindings,
     averaged_over,
@@ -53,24 +53,26 @@ def test_an_edge_has_the_share_of_the_graphs_with_it(scores: list[float]) -> Non
     assert (found + found.T).max() <= 1.0 + 1e-9
 
 
-def test_neighbours_are_estimated() -> None:
-    """None is better than the best by estimate alone; those far below play no part."""
+def test_neighbours_that_were_not_visited_are_estimated() -> None:
     best = GraphScore(FORTH, -50.0)
-    visited = [best, GraphScore(BACK, -52.0), GraphScore(NONE, -90.0)]
-    others = [graph for graph in GRAPHS if graph not in (FORTH, BACK, NONE)]
-    near = [*zip(others, [3.0, -1.0, -30.0, -2.0, -19.9], strict=False), (BACK, -9.0), (NONE, -4.0)]
-    found = with_neighbours(visited, best, near)
-    expected = {
-        FORTH: -50.0,
-        BACK: -52.0,  # the fit is better than the estimate
-        NONE: -54.0,  # a fit that got stuck
-        **dict(zip(others, [-50.0, -51.0, None, -52.0, -69.9], strict=False)),
-    }
-    assert {one.graph: one.score for one in found} == {
-        graph: pytest.approx(score) for graph, score in expected.items() if score is not None
-    }
-    scores = [one.score for one in found]
-    assert scores == sorted(scores, reverse=True)
+    visited = [best, GraphScore(BACK, -52.0)]
+    some = edits(FORTH, EdgeConstraints.none(3))
+    gains = dict(zip([e.graph for e in some], [3.0, -1.0, -30.0, -2.0, -40.0], strict=False))
+    ranked = list(gains.items())
+    found = {one.graph: one.score for one in with_neighbours(visited, best, ranked)}
+    assert found[FORTH] == -50.0
+    assert found[BACK] == -52.0
+    for graph, gain in gains.items():
+        # None is better than the best by estimate alone; those far below play no part.
+        assert found.get(graph) == (None if gain <= -20.0 else -50.0 + min(gain, 0.0))
+    listed = with_neighbours(visited, best, ranked)
+    assert [one.score for one in listed] == sorted(found.values(), reverse=True)
+    again = [(graph, gain - 1.0) for graph, gain in ranked]
+    twice = with_neighbours(listed, best, again)
+    assert {one.graph: one.score for one in twice} == found
+    # A graph that was fitted and got stuck counts by the estimate where that is higher.
+    stuck = with_neighbours(visited, best, [(BACK, -0.5)])
+    assert {one.graph: one.score for one in stuck}[BACK] == -50.5
 
 
 def status(

@@ -30,10 +30,12 @@ _LEAST_RISE = 0.1
 _FITTED, _REVERSALS, _EQUIVALENT = 4, 10, 24
 #: Quick gain (nats) from which those are.
 _HOPELESS = -60.0
+#: Reversals after which another edit is tried, and how many.
+_FOLLOWED, _FOLLOWING = 3, 2
 #: Equivalent graphs that are fitted from scratch in the end, and steps downhill before the climb
 #: ends: so many likelihoods (distinct rows times components) in all, within bounds.
 _SPLIT_WORK, _SPLIT = 2**19, (4, 24)
-_PATIENT_WORK, _PATIENCE = 2**16, (1, 4)
+_PATIENT_WORK, _PATIENCE = 2**17, (1, 4)
 #: Rise of the score (nats) after which the climb is patient anew.
 _HIGHER = 1.0
 #: Edits from which the ranking begins with few steps of EM; those that are ranked thoroughly.
@@ -154,6 +156,7 @@ class GraphClimber:
             or self._better(now, some[:_FITTED], warm)
             or self._better(now, [now.graph], self.by_splitting)
             or self._better(now, reversals[:_REVERSALS], warm)
+            or self._behind(now, reversals[:_REVERSALS])
         )
         if better is not None:
             return better
@@ -165,6 +168,17 @@ class GraphClimber:
             or self._better(now, some[:2], self.by_splitting)
             or self._better(now, anew, self.by_splitting)
         )
+
+    def _behind(self, now: GraphFit, reversals: list[Parents]) -> GraphFit | None:
+        """Let one more edit follow the best reversals: an edge may have stood in for two."""
+        fits = [self.from_neighbour(graph, now) for graph in reversals]
+        fits = sorted((f for f in fits if f.score > now.score + _HOPELESS), key=lambda f: -f.score)
+        found = now
+        for fit in fits[:_FOLLOWED]:
+            for edit, _ in self.ranked(fit)[:_FOLLOWING]:
+                trial = self.from_neighbour(edit.graph, fit)
+                found = trial if trial.score > found.score else found
+        return found if found.score > now.score + _LEAST_RISE else None
 
     def _first(self, now: GraphFit, clear: list[Edit]) -> list[Parents]:
         """Make several clear edits at once, where families do not meet."""

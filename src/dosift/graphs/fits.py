@@ -87,6 +87,7 @@ class GraphFitter:
         every = np.arange(families.n_variables)
         self._cost = constraints.score(families.rows.total, network.n_changes, every)
         self._half_log = 0.5 * float(np.log(families.n_rows))
+        self._settled: dict[tuple[int, tuple[int, ...]], float] = {}
 
     # One graph.
 
@@ -275,12 +276,16 @@ class GraphFitter:
         """
         counts = self._counts
         sets = fit.targets[:, list(changed)] >= 0
+        if not sets.any():
+            # Every row teaches these families: no mixture comes between.
+            return sum(self._worth(i, graph[i]) - self._worth(i, fit.graph[i]) for i in changed)
         patterns, of = np.unique(sets, axis=0, return_inverse=True)
         of = of.ravel()
         members = [np.flatnonzero(of == k) for k in range(len(patterns))]
         old = [fit.families[i] for i in changed]
         weights = fit.weights.copy()
-        mass = [fit.ratios[:, m] @ weights[m] for m in members]
+        ratios = [fit.ratios[:, m] for m in members]
+        mass = [part @ weights[m] for part, m in zip(ratios, members, strict=True)]
         factors = np.ones((len(counts), len(patterns)))
         density = fit.density
         for _ in range(n_steps):
@@ -294,8 +299,8 @@ class GraphFitter:
             ]
             for g, pattern in enumerate(patterns):
                 own = members[g]
-                weights[own] *= fit.ratios[:, own].T @ (counts * factors[:, g] / density)
-                mass[g] = fit.ratios[:, own] @ weights[own]
+                weights[own] *= ratios[g].T @ (counts * factors[:, g] / density)
+                mass[g] = ratios[g] @ weights[own]
                 factors[:, g] = 1.0
                 for step, is_set in zip(steps, pattern, strict=True):
                     if not is_set:
@@ -309,6 +314,14 @@ class GraphFitter:
         rise = float(counts @ (np.log(density) - np.log(fit.density)))
         rise += sum(one.control for one in new) - sum(one.control for one in old)
         return rise - self._price(new) + self._price(old)
+
+    def _worth(self, i: int, parents: tuple[int, ...]) -> float:
+        """Score a family that no target touches, once."""
+        if (i, parents) not in self._settled:
+            family = self.families.learned(i, parents, self._counts)
+            value = float(self._counts @ family.log_density) + family.control
+            self._settled[i, parents] = value - self._price([family])
+        return self._settled[i, parents]
 
 
 def _silent(stage: str, done: int, total: int | None) -> None:
