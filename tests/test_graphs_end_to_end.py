@@ -16,7 +16,7 @@ import dosift
 from dosift.cli.app import app
 from dosift.errors import DosiftWarning, GraphWarning
 from dosift.graphs.dag import Parents, edges_of
-from graph_problems import Edge, Problem, problem
+from known_graphs import Edge, Problem, problem
 
 STARTS = ("none", "reversed", "dropped", "added")
 

@@ -20,6 +20,7 @@ def modules() -> Any:
     try:
         import graph_problems
         import graph_tools
+
         import graphs
     finally:
         sys.path.remove(str(_FOLDER))

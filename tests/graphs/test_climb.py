@@ -18,7 +18,7 @@ from dosift.graphs.fits import GraphFitter
 from dosift.identifiability.essential import same_essential
 from dosift.model.network import Network
 from dosift.search.constraints import Constraints
-from graph_problems import NOTHING, Problem, all_graphs, parents_of, problem
+from known_graphs import NOTHING, Problem, all_graphs, parents_of, problem
 
 N = 4
 FREE = EdgeConstraints.none(N)

@@ -12,7 +12,7 @@ from dosift.data.configurations import collapse
 from dosift.graphs.common_causes import common_causes
 from dosift.graphs.dag import EdgeConstraints, Parents
 from dosift.graphs.families import TableFamilies
-from graph_problems import NOTHING, parents_of, problem
+from known_graphs import NOTHING, parents_of, problem
 
 
 def families(control: Any) -> TableFamilies:

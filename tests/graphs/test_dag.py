@@ -19,7 +19,7 @@ from dosift.graphs.dag import (
     together,
 )
 from dosift.identifiability.essential import same_essential
-from graph_problems import all_graphs
+from known_graphs import all_graphs
 
 N = 4
 FREE = EdgeConstraints.none(N)

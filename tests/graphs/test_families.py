@@ -12,7 +12,7 @@ from dosift.data.configurations import collapse
 from dosift.graphs.families import TableFamilies, relearned
 from dosift.learning.tables import as_if_learned, learn_from_codes, remembered_rows
 from dosift.model.network import ControlCounts, Network, Variable
-from graph_problems import all_graphs
+from known_graphs import all_graphs
 
 SIZES = (2, 3, 2, 4)
 N = len(SIZES)

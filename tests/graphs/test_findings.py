@@ -18,7 +18,7 @@ from dosift.graphs.findings import (
     probabilities,
     with_neighbours,
 )
-from graph_problems import all_graphs
+from known_graphs import all_graphs
 
 GRAPHS = all_graphs(3)
 FORTH: Parents = ((), (0,), (1,))

@@ -16,7 +16,7 @@ from dosift.graphs.dag import EdgeConstraints, Edit, Parents, edits
 from dosift.graphs.families import TableFamilies
 from dosift.graphs.fits import GraphFit, GraphFitter
 from dosift.search.constraints import Constraints
-from graph_problems import Problem, parents_of, problem
+from known_graphs import Problem, parents_of, problem
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
