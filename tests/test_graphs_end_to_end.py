@@ -198,7 +198,7 @@ def call(line: str) -> int:
 
 
 #: Every variable is on some edge.
-SMALL = problem(6, n=4, n_rows=2_000, n_edges=4, n_targets=3)
+SMALL = problem(6, n=3, n_rows=1_500, n_edges=2, n_targets=3)
 
 
 def test_the_command_repairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,7 +291,7 @@ def test_an_interruption_in_progress_leaves_no_fit() -> None:
 
 @cache
 def tiny() -> Problem:
-    """Three variables in a chain."""
+    """Three variables in a chain or fork: control rows tell no direction."""
     return problem(2, n=3, n_rows=1_500, n_edges=2, n_targets=3)
 
 
@@ -445,7 +445,14 @@ def check_answer(made: Problem, model: Any, kind: str) -> None:
         assert set(model.batches_["batch"]) == {"a", "b", "c"}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+#: Kinds that the quick draw of the contract test has as well.
+ELSEWHERE = ("batches", "random_labels", "weights", "required", "forbidden")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(k, marks=pytest.mark.slow if k in ELSEWHERE else ()) for k in KINDS],
+)
 def test_rows_of_every_kind(kind: str) -> None:
     """With a graph that has an edge too few, or none, by turns."""
     made = tiny()
@@ -465,11 +472,11 @@ def test_rows_of_every_kind_from_every_start(kind: str, start: str) -> None:
     assert found >= 2
 
 
-@pytest.mark.parametrize("edges", ["repair", "learn"])
+@pytest.mark.parametrize("edges", ["repair", pytest.param("learn", marks=pytest.mark.slow)])
 def test_rows_in_blocks(edges: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The search for the graph sees a sample: 30 rows here, and so control rows decide."""
+    """The search for the graph sees a sample: 15 rows here, and so control rows decide."""
     made = SMALL
-    monkeypatch.setattr("dosift.data.sample.MOST_CONFIGURATIONS", 30)
+    monkeypatch.setattr("dosift.data.sample.MOST_CONFIGURATIONS", 15)
     model = fit(made, **start_of(made, "dropped" if edges == "repair" else "none"))
     assert model.n_configurations_ is None
     found = {frozenset(edge) for edge in model.network_.edges}
@@ -482,7 +489,7 @@ def test_rows_in_blocks(edges: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_fixed_graph_is_checked_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     made = SMALL
-    monkeypatch.setattr("dosift.data.sample.MOST_CONFIGURATIONS", 30)
+    monkeypatch.setattr("dosift.data.sample.MOST_CONFIGURATIONS", 15)
     model = fit(made, graph=made.graph(made.edges))
     assert model.fitted_.graph.asked == ()
     gone = set(made.edges) - set(made.dropped())
@@ -491,19 +498,17 @@ def test_a_fixed_graph_is_checked_in_blocks(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_few_rows_leave_edges_uncertain() -> None:
-    sure = []
-    for seed in range(3):
-        made = problem(seed, n=3, n_rows=1_500, n_edges=2, n_targets=3).few(300)
-        model = fit(made)
-        check_table(model, None)
-        sure.append(model.graph_["probability"].min())
-        members = model.fitted_.graph.members
-        assert members[0][0] == model.fitted_.graph.graph
-        assert sum(share for _, share in members) <= 1.0 + 1e-9
-    assert min(sure) < 0.99
+    made = problem(1, n=3, n_rows=1_500, n_edges=2, n_targets=3).few(300)
+    model = fit(made)
+    check_table(model, None)
+    assert model.graph_["probability"].min() < 0.99
+    members = model.fitted_.graph.members
+    assert members[0][0] == model.fitted_.graph.graph
+    assert len(members) > 1
+    assert sum(share for _, share in members) <= 1.0 + 1e-9
 
 
-@pytest.mark.parametrize("edges", ["repair", "learn"])
+@pytest.mark.parametrize("edges", ["learn", pytest.param("repair", marks=pytest.mark.slow)])
 def test_hardly_any_rows(edges: str) -> None:
     made = tiny().few(30)
     model = fit(made, **start_of(made, "added" if edges == "repair" else "none"))
@@ -533,8 +538,8 @@ def test_the_same_rows_give_the_same_graph() -> None:
 
 
 def test_a_known_network_is_repaired() -> None:
-    """Its tables are worth rows, and one edge of it is turned round."""
-    made = SMALL
+    """Its tables are worth rows, and one edge of it is turned round, to an equivalent graph."""
+    made = tiny()
     edges = made.reversed()
     wrong = dosift.learn_network(made.graph(edges), made.control)
     wrong = dosift.Network(wrong.variables, wrong.parents, wrong.tables)
@@ -545,8 +550,6 @@ def test_a_known_network_is_repaired() -> None:
         check_table(model, edges)
         fixed = dosift.InterventionMixture(wrong, control_rows=3_000).fit(made.rows)
     assert asked_of(fixed) & wanted(made, edges)
-    right = dosift.InterventionMixture(made.network, control_rows=3_000, edges="repair")
-    assert set(right.fit(made.rows).graph_["status"]) <= {"kept", "open"}
 
 
 def test_a_network_that_is_certain_is_not_checked() -> None:
