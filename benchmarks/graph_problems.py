@@ -168,6 +168,18 @@ def distance(a: Parents, b: Parents) -> int:
     return len({frozenset(edge) for edge in edges_of(a) ^ edges_of(b)})
 
 
+def wrong_pairs(problem: Problem, graph: Parents) -> set[frozenset[int]]:
+    """Pairs of variables that a graph links otherwise than the true one, as far as rows can tell.
+
+    The direction of an edge that the true interventional essential graph leaves open is not wrong.
+    """
+    differing = edges_of(graph) ^ edges_of(problem.graph)
+    _, undirected = essential_graph(problem.graph, problem.sets)
+    linked = {frozenset(edge) for edge in edges_of(graph)}
+    open_pairs = {frozenset(edge) for edge in undirected} & linked
+    return {frozenset(edge) for edge in differing} - open_pairs
+
+
 def essential_distance(a: Parents, b: Parents, sets: Iterable[Sequence[int]]) -> int:
     """Structural Hamming distance of the interventional essential graphs."""
     sets = list(sets)

@@ -40,6 +40,7 @@ from graph_problems import (
     share,
     start_of,
     with_rows,
+    wrong_pairs,
 )
 from threadpoolctl import threadpool_limits
 
@@ -118,20 +119,19 @@ def repaired(setting: Setting, seed: int) -> list[Record]:
 def put_right(problem: Problem, given: Parents | None, found: Parents) -> Record:
     """Count the wrong pairs of variables that became right, and the right edges that did not stay.
 
-    A pair is wrong where the given graph links it otherwise than the true one.
+    A pair is wrong where a graph links it otherwise than the true one, in a way that the rows can
+    tell.
     """
     if given is None:
         return {}
-    true, before, after = edges_of(problem.graph), edges_of(given), edges_of(found)
-    wrong = {frozenset(edge) for edge in true ^ before}
-    still = {frozenset(edge) for edge in true ^ after}
-    right = true & before
+    before, after = wrong_pairs(problem, given), wrong_pairs(problem, found)
+    right = {frozenset(edge) for edge in edges_of(problem.graph)} - before
     return {
-        "wrong pairs": len(wrong),
-        "put right": len(wrong - still),
+        "wrong pairs": len(before),
+        "put right": len(before - after),
         "right": len(right),
-        "harmed": len(right - after),
-        "invented": len(still - wrong - {frozenset(edge) for edge in right}),
+        "harmed": len(right & after),
+        "invented": len(after - before - right),
     }
 
 

@@ -54,8 +54,10 @@ def test_a_start_has_as_many_wrong_edges_as_asked(modules: Any, start: str) -> N
         assert problems.distance(wrong, problem.graph) == 2
         more = len([p for row in wrong for p in row]) - len(problem.network.edges)
         assert {"reversed": more == 0, "dropped": more == -2, "added": more == 2}.get(start, True)
+        n_wrong = len(problems.wrong_pairs(problem, wrong))
+        assert n_wrong == 2 or (start in {"reversed", "mixed"} and n_wrong < 2)
         figures = graphs.put_right(problem, wrong, problem.graph)
-        assert (figures["put right"], figures["harmed"], figures["invented"]) == (2, 0, 0)
+        assert (figures["put right"], figures["harmed"], figures["invented"]) == (n_wrong, 0, 0)
         nothing = graphs.put_right(problem, wrong, wrong)
         assert (nothing["put right"], nothing["harmed"], nothing["invented"]) == (0, 0, 0)
 
