@@ -116,7 +116,9 @@ def wanted(made: Problem, graph: list[Edge]) -> set[tuple[str, str, str]]:
     return out | {("add", a, b) for a, b in true - before if (b, a) not in before}
 
 
-@pytest.mark.parametrize(("seed", "start"), [(1, "reversed"), (2, "dropped")])
+@pytest.mark.parametrize(
+    ("seed", "start"), [(1, "reversed"), pytest.param(2, "dropped", marks=pytest.mark.slow)]
+)
 def test_a_fixed_wrong_graph_is_noticed(seed: int, start: str) -> None:
     made = problem(seed)
     edges = list(start_of(made, start)["graph"].edges)
@@ -528,13 +530,12 @@ def test_no_edges_where_nothing_depends() -> None:
 
 
 def test_the_same_rows_give_the_same_graph() -> None:
+    """In whatever order."""
     made = tiny()
-    one, other = (fit(made, own={"random_state": 3}) for _ in range(2))
+    order = np.random.default_rng(1).permutation(made.rows.height).tolist()
+    one, other = (fit(made, rows, own={"random_state": 3}) for rows in (None, made.rows[order]))
     assert one.graph_.equals(other.graph_)
     assert one.components_.equals(other.components_)
-    order = np.random.default_rng(1).permutation(made.rows.height)
-    shuffled = fit(made, made.rows[order.tolist()], own={"random_state": 3})
-    assert one.graph_.equals(shuffled.graph_)
 
 
 def test_a_known_network_is_repaired() -> None:
