@@ -16,7 +16,7 @@ import dosift
 from dosift.cli.app import app
 from dosift.errors import DosiftWarning, GraphWarning
 from dosift.graphs.dag import Parents, edges_of
-from known_graphs import Edge, Problem, problem
+from known_graphs import NOTHING, Edge, Problem, problem
 
 STARTS = ("none", "reversed", "dropped", "added")
 
@@ -153,6 +153,21 @@ def test_a_right_graph_is_not_refused(seed: int) -> None:
     assert found.common_causes == ()
     check_table(model, made.edges, fixed=True)
     assert model.graph_["probability"].min() > 0.5
+
+
+def test_an_edge_too_weak_to_pay_changes_nothing() -> None:
+    """The score would do without it, and the mixture is the same: no reason to refuse the fit."""
+    rng = np.random.default_rng([2, 5, 5])
+    network = dosift.random_network(
+        5, n_edges=6, max_parents=2, shuffle=True, concentration=1.0, random_state=rng
+    )
+    mixture = dosift.random_mixture(network, 5, max_size=2, random_state=rng)
+    control = dosift.simulate(network, NOTHING, 3_000, rng)
+    made = Problem(network, mixture, control, dosift.simulate(network, mixture, 3_000, rng))
+    model = fit(made, graph=made.graph(made.edges))
+    found = model.fitted_.graph
+    assert [edit.kind for edit in found.asked] == ["remove"]
+    assert found.change(model.fitted_.result.targets, model.weights_) < 0.02
 
 
 @pytest.mark.slow
