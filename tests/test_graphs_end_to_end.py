@@ -16,7 +16,7 @@ import dosift
 from dosift.cli.app import app
 from dosift.errors import DosiftWarning, GraphWarning
 from dosift.graphs.dag import Parents, edges_of
-from known_graphs import Edge, Problem, problem
+from known_graphs import NOTHING, Edge, Problem, problem
 
 STARTS = ("none", "reversed", "dropped", "added")
 
@@ -116,7 +116,9 @@ def wanted(made: Problem, graph: list[Edge]) -> set[tuple[str, str, str]]:
     return out | {("add", a, b) for a, b in true - before if (b, a) not in before}
 
 
-@pytest.mark.parametrize(("seed", "start"), [(1, "reversed"), (2, "dropped")])
+@pytest.mark.parametrize(
+    ("seed", "start"), [(1, "reversed"), pytest.param(2, "dropped", marks=pytest.mark.slow)]
+)
 def test_a_fixed_wrong_graph_is_noticed(seed: int, start: str) -> None:
     made = problem(seed)
     edges = list(start_of(made, start)["graph"].edges)
@@ -151,6 +153,21 @@ def test_a_right_graph_is_not_refused(seed: int) -> None:
     assert found.common_causes == ()
     check_table(model, made.edges, fixed=True)
     assert model.graph_["probability"].min() > 0.5
+
+
+def test_an_edge_too_weak_to_pay_changes_nothing() -> None:
+    """The score would do without it, and the mixture is the same: no reason to refuse the fit."""
+    rng = np.random.default_rng([2, 5, 5])
+    network = dosift.random_network(
+        5, n_edges=6, max_parents=2, shuffle=True, concentration=1.0, random_state=rng
+    )
+    mixture = dosift.random_mixture(network, 5, max_size=2, random_state=rng)
+    control = dosift.simulate(network, NOTHING, 3_000, rng)
+    made = Problem(network, mixture, control, dosift.simulate(network, mixture, 3_000, rng))
+    model = fit(made, graph=made.graph(made.edges))
+    found = model.fitted_.graph
+    assert [edit.kind for edit in found.asked] == ["remove"]
+    assert found.change(model.fitted_.result.targets, model.weights_) < 0.02
 
 
 @pytest.mark.slow
@@ -198,7 +215,7 @@ def call(line: str) -> int:
 
 
 #: Every variable is on some edge.
-SMALL = problem(6, n=4, n_rows=2_000, n_edges=4, n_targets=3)
+SMALL = problem(6, n=3, n_rows=1_500, n_edges=2, n_targets=3)
 
 
 def test_the_command_repairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,7 +308,7 @@ def test_an_interruption_in_progress_leaves_no_fit() -> None:
 
 @cache
 def tiny() -> Problem:
-    """Three variables in a chain."""
+    """Three variables in a chain or fork: control rows tell no direction."""
     return problem(2, n=3, n_rows=1_500, n_edges=2, n_targets=3)
 
 
@@ -445,7 +462,14 @@ def check_answer(made: Problem, model: Any, kind: str) -> None:
         assert set(model.batches_["batch"]) == {"a", "b", "c"}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+#: Kinds that the quick draw of the contract test has as well.
+ELSEWHERE = ("batches", "random_labels", "weights", "required", "forbidden")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(k, marks=pytest.mark.slow if k in ELSEWHERE else ()) for k in KINDS],
+)
 def test_rows_of_every_kind(kind: str) -> None:
     """With a graph that has an edge too few, or none, by turns."""
     made = tiny()
@@ -465,11 +489,11 @@ def test_rows_of_every_kind_from_every_start(kind: str, start: str) -> None:
     assert found >= 2
 
 
-@pytest.mark.parametrize("edges", ["repair", "learn"])
+@pytest.mark.parametrize("edges", ["repair", pytest.param("learn", marks=pytest.mark.slow)])
 def test_rows_in_blocks(edges: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The search for the graph sees a sample: 30 rows here, and so control rows decide."""
+    """The search for the graph sees a sample: 15 rows here, and so control rows decide."""
     made = SMALL
-    monkeypatch.setattr("dosift.data.sample.MOST_CONFIGURATIONS", 30)
+    monkeypatch.setattr("dosift.data.sample.MOST_CONFIGURATIONS", 15)
     model = fit(made, **start_of(made, "dropped" if edges == "repair" else "none"))
     assert model.n_configurations_ is None
     found = {frozenset(edge) for edge in model.network_.edges}
@@ -482,7 +506,7 @@ def test_rows_in_blocks(edges: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_fixed_graph_is_checked_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     made = SMALL
-    monkeypatch.setattr("dosift.data.sample.MOST_CONFIGURATIONS", 30)
+    monkeypatch.setattr("dosift.data.sample.MOST_CONFIGURATIONS", 15)
     model = fit(made, graph=made.graph(made.edges))
     assert model.fitted_.graph.asked == ()
     gone = set(made.edges) - set(made.dropped())
@@ -491,19 +515,17 @@ def test_a_fixed_graph_is_checked_in_blocks(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_few_rows_leave_edges_uncertain() -> None:
-    sure = []
-    for seed in range(3):
-        made = problem(seed, n=3, n_rows=1_500, n_edges=2, n_targets=3).few(300)
-        model = fit(made)
-        check_table(model, None)
-        sure.append(model.graph_["probability"].min())
-        members = model.fitted_.graph.members
-        assert members[0][0] == model.fitted_.graph.graph
-        assert sum(share for _, share in members) <= 1.0 + 1e-9
-    assert min(sure) < 0.99
+    made = problem(1, n=3, n_rows=1_500, n_edges=2, n_targets=3).few(300)
+    model = fit(made)
+    check_table(model, None)
+    assert model.graph_["probability"].min() < 0.99
+    members = model.fitted_.graph.members
+    assert members[0][0] == model.fitted_.graph.graph
+    assert len(members) > 1
+    assert sum(share for _, share in members) <= 1.0 + 1e-9
 
 
-@pytest.mark.parametrize("edges", ["repair", "learn"])
+@pytest.mark.parametrize("edges", ["learn", pytest.param("repair", marks=pytest.mark.slow)])
 def test_hardly_any_rows(edges: str) -> None:
     made = tiny().few(30)
     model = fit(made, **start_of(made, "added" if edges == "repair" else "none"))
@@ -523,18 +545,17 @@ def test_no_edges_where_nothing_depends() -> None:
 
 
 def test_the_same_rows_give_the_same_graph() -> None:
+    """In whatever order."""
     made = tiny()
-    one, other = (fit(made, own={"random_state": 3}) for _ in range(2))
+    order = np.random.default_rng(1).permutation(made.rows.height).tolist()
+    one, other = (fit(made, rows, own={"random_state": 3}) for rows in (None, made.rows[order]))
     assert one.graph_.equals(other.graph_)
     assert one.components_.equals(other.components_)
-    order = np.random.default_rng(1).permutation(made.rows.height)
-    shuffled = fit(made, made.rows[order.tolist()], own={"random_state": 3})
-    assert one.graph_.equals(shuffled.graph_)
 
 
 def test_a_known_network_is_repaired() -> None:
-    """Its tables are worth rows, and one edge of it is turned round."""
-    made = SMALL
+    """Its tables are worth rows, and one edge of it is turned round, to an equivalent graph."""
+    made = tiny()
     edges = made.reversed()
     wrong = dosift.learn_network(made.graph(edges), made.control)
     wrong = dosift.Network(wrong.variables, wrong.parents, wrong.tables)
@@ -545,8 +566,6 @@ def test_a_known_network_is_repaired() -> None:
         check_table(model, edges)
         fixed = dosift.InterventionMixture(wrong, control_rows=3_000).fit(made.rows)
     assert asked_of(fixed) & wanted(made, edges)
-    right = dosift.InterventionMixture(made.network, control_rows=3_000, edges="repair")
-    assert set(right.fit(made.rows).graph_["status"]) <= {"kept", "open"}
 
 
 def test_a_network_that_is_certain_is_not_checked() -> None:

@@ -298,7 +298,8 @@ def the_graph_is_found(view: View) -> None:
     before = set(world.start.edges)
     for a, b, probability, status in table.iter_rows():
         assert status in ("open", "kept" if (a, b) in before else "added")
-        assert probability > 0.5
+        # A sample of 64 rows leaves directions open.
+        assert probability > (0.5 if world.storage == "memory" else 0.1)
     shares = [share for _, share in model.fitted_.graph.members]
     assert sum(shares) <= 1.0 + SAME
     assert min(shares) >= 0.01 or len(shares) == 1
@@ -647,12 +648,16 @@ def names_and_their_order_do_not_matter(view: View) -> None:
             out[i] = -1 if a < 0 else kept[a]
         return tuple(out)
 
+    # EM for learned tables ends where a step brings 0.02 nats, and begins from values filled in, or
+    # from a sample by hash.
+    begun_elsewhere = world.storage != "memory" or world.has("missing values")
+    tolerance = 1e-3 if world.given.control is not None and begun_elsewhere else SAME
     keys = {*view.weights, *map(back, again.weights)}
     found = {back(key): weight for key, weight in again.weights.items()}
     for key in keys:
-        assert view.weights.get(key, 0.0) == pytest.approx(found.get(key, 0.0), abs=SAME)
+        assert view.weights.get(key, 0.0) == pytest.approx(found.get(key, 0.0), abs=tolerance)
     assert view.model.log_likelihood_ == pytest.approx(
-        again.model.log_likelihood_, abs=SAME * view.n_rows
+        again.model.log_likelihood_, abs=tolerance * view.n_rows
     )
 
 
@@ -774,7 +779,8 @@ def held_out_rows_are_predicted(view: View) -> None:
         return  # they drop what is rare
     assert found.impossible == 0
     assert found.gain > 0.01
-    assert found.gain == pytest.approx(found.mixture - found.network, abs=SAME)
+    if not world.random_labels:  # without interventions no label can be
+        assert found.gain == pytest.approx(found.mixture - found.network, abs=SAME)
     if world.label is not None or world.batch is not None:
         return
     nothing = likelihoods(world.given, [(-1,) * 4], view.rows.codes)[:, 0]

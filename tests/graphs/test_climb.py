@@ -131,7 +131,7 @@ def targets_of(made: Problem) -> list[list[int]]:
     return [[at[name] for name in dict(target)] for target in made.mixture]
 
 
-@pytest.mark.parametrize("seed", [0, 2])
+@pytest.mark.parametrize("seed", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_climb_ends_at_the_true_graph(seed: int) -> None:
     made = problem(seed, n=N, n_rows=3_000, n_edges=4, n_targets=3)
     found = climber(made, FREE)
@@ -167,6 +167,7 @@ def test_a_climb_keeps_to_what_is_known() -> None:
         assert max(map(len, one.graph)) <= 2
 
 
+@pytest.mark.slow
 def test_a_climb_does_not_depend_on_the_order_of_variables() -> None:
     made = problem(2, n=N, n_rows=1_500, n_edges=4, n_targets=3)
     names = list(made.network.names)

@@ -238,12 +238,16 @@ class GraphClimber:
     # In full.
 
     def in_full(self, graph: Parents) -> GraphFit:
-        """Fit a graph in full, once."""
+        """Fit a graph in full, once; return its best fit of all."""
+        self.searched(graph)
+        return self._best[graph]
+
+    def searched(self, graph: Parents) -> SearchResult:
+        """Search for the targets under a graph as in any other network, once."""
         if graph not in self._full:
             fitter = self.fitter
-            network = fitter.families.network(graph)
             found = find_targets(
-                network,
+                fitter.families.network(graph),
                 fitter.families.rows,
                 max_size=fitter.max_size,
                 constraints=fitter.constraints,
@@ -252,7 +256,7 @@ class GraphClimber:
             self._full[graph] = found
             taught = fitter.of_network(found.network)
             self.keep(fitter.between(graph, found.targets, found.weights, taught))
-        return self._best[graph]
+        return self._full[graph]
 
     def finished(self) -> GraphFit:
         """Fit the best few graphs in full, and their most promising neighbours; return the best."""

@@ -135,14 +135,16 @@ def check(
     fitter = climber.fitter
     graph = graph_of(network.parents)
     taught = fitter.of_network(result.network)
-    begun = now = fitter.between(graph, result.targets, result.weights, taught)
-    climber.keep(begun)
+    now = fitter.between(graph, result.targets, result.weights, taught)
+    climber.keep(now)
     tell("checking the graph", 0, None)
     ranked = climber.ranked(now)
     shares = _shares(climber, now)
     if _is_clear(climber, now, ranked):
         # One edit may only be a detour for others: what is named is what a whole repair would do.
         now = climber.climb(graph)
+    # Two mixtures are compared that the same search found: rough fits differ by themselves.
+    found = climber.searched(now.graph) if now.graph != graph else None
     asked = _differences(climber, graph, now)
     probability = edge_probabilities(shares, network.n_variables)
     for one in asked:
@@ -159,8 +161,8 @@ def check(
         found_edges(graph, graph, True, probability),
         ((graph, 1.0),),
         tuple(asked),
-        None if now is begun else now.targets,
-        None if now is begun else now.weights,
+        None if found is None else found.targets,
+        None if found is None else found.weights,
         common_causes(fitter.families, now.graph, climber.constraints),
     )
 
