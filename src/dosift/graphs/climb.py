@@ -182,7 +182,7 @@ class GraphClimber:
 
     def _first(self, now: GraphFit, clear: list[Edit]) -> list[Parents]:
         """Make several clear edits at once, where families do not meet."""
-        graph = together(now.graph, clear, self.constraints)
+        graph = together(now.graph, clear)
         differing = sum(a != b for a, b in zip(graph, now.graph, strict=True))
         return [graph] if differing > 2 else []
 
@@ -283,7 +283,7 @@ def _times(work: int, fit: GraphFit, bounds: tuple[int, int]) -> int:
 
 
 def from_control_rows(
-    families: Families, constraints: EdgeConstraints, start: Parents, patience: int = 15
+    families: Families, constraints: EdgeConstraints, start: Parents, patience: int = 40
 ) -> Parents:
     """Guess a graph from control rows alone: hill climbing by BIC that passes through valleys.
 

@@ -164,7 +164,7 @@ def edits(graph: Parents, constraints: EdgeConstraints) -> list[Edit]:
     return out
 
 
-def together(graph: Parents, some: Sequence[Edit], constraints: EdgeConstraints) -> Parents:
+def together(graph: Parents, some: Sequence[Edit]) -> Parents:
     """Make edits one after the other, leaving out those that others make impossible.
 
     Parameters
@@ -172,7 +172,6 @@ def together(graph: Parents, some: Sequence[Edit], constraints: EdgeConstraints)
     graph : Parents
     some : sequence of Edit
         Of this graph, the most wanted first.
-    constraints : EdgeConstraints
 
     Returns
     -------

@@ -94,15 +94,27 @@ class GraphFitter:
     def cold(self, graph: Parents) -> GraphFit:
         """Fit from one splitting of the rows."""
         learned = self._learned(graph)
+        listed = self.constraints.candidates
+        start = self._split(graph, learned) if listed is None else self._listed(listed)
+        fit = self.between(graph, np.unique(start, axis=0), None, learned)
+        return self._grown(self._pruned(fit), _COLD_ROUNDS)
+
+    def _split(self, graph: Parents, learned: tuple[Family, ...]) -> Ints:
+        """Return the targets that one splitting of the rows gives, and "no intervention"."""
         prepared, begun = self._search(graph, learned).begun()
         n = self.families.n_variables
         nothing: Ints = np.full((1, n), -1, dtype=np.int16)
         if not self.constraints.permits(nothing).all():
             nothing = nothing[:0]
         whole, _ = prepared.problem.whole(begun)
-        start = np.concatenate([prepared.to_network(whole, n), nothing])
-        fit = self.between(graph, np.unique(start, axis=0), None, learned)
-        return self._grown(self._pruned(fit), _COLD_ROUNDS)
+        return np.concatenate([prepared.to_network(whole, n), nothing])
+
+    def _listed(self, candidates: Ints) -> Ints:
+        """Return all targets that may be, where they are listed."""
+        sizes = (candidates >= 0).sum(axis=1)
+        some = candidates if self.max_size is None else candidates[sizes <= self.max_size]
+        known = self.constraints
+        return np.concatenate([some, known.required, known.known]).astype(np.int16)
 
     def warm(self, graph: Parents, near: GraphFit) -> GraphFit:
         """Fit from the mixture of another graph."""

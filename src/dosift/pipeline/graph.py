@@ -110,11 +110,14 @@ def check_graph(
     Returns
     -------
     GraphFindings or None
-        None where no control rows are at hand, or the rows may not teach the network.
+        None where no control rows are at hand, the rows may not teach the network, or some are
+        impossible.
     """
     control = network.control
     if recipe.method != "likelihood" or not recipe.refine or control is None:
         return None
+    if np.isneginf(result.log_likelihood):
+        return None  # some rows can come from no target that is permitted, whatever the graph
     if control.rows is None or control.n_rows < LEAST_CONTROL_ROWS:
         return None
     return check(
