@@ -532,6 +532,21 @@ def test_hardly_any_rows(edges: str) -> None:
     assert model.weights_.sum() == pytest.approx(1.0)
 
 
+def test_a_constant_column_gets_no_edges() -> None:
+    """With or without them a graph is worth the same; those that were given stay."""
+    made = tiny()
+    control, rows = (table.with_columns(same=pl.lit("x")) for table in (made.control, made.rows))
+    model = dosift.InterventionMixture().fit(rows, control=control)
+    assert "same" in model.network_.names
+    assert not any("same" in edge for edge in model.network_.edges)
+    given = [*made.edges, ("same", made.edges[0][1])]
+    for edges in ("repair", "fixed"):
+        model = dosift.InterventionMixture(edges=edges).fit(rows, control=control, graph=given)
+        of_same = model.graph_.filter(pl.col("parent") == "same")
+        assert of_same["status"].to_list() == ["kept" if edges == "repair" else "given"]
+        assert of_same["probability"].to_list() == [pytest.approx(1.0)]
+
+
 def test_no_edges_where_nothing_depends() -> None:
     made = problem(0, n=3, n_rows=1_000, n_edges=0, n_targets=2)
     model = fit(made)

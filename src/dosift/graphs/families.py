@@ -135,6 +135,12 @@ class TableFamilies:
         self._bytes = 0
         self._n_control = float(network.control.n_rows)
 
+    @classmethod
+    def of_control(cls, network: Network) -> TableFamilies:
+        """Take the control rows alone."""
+        nothing = np.empty((0, network.n_variables), dtype=np.int16, order="F")
+        return cls(network, Configurations(nothing, np.empty(0), np.empty(0, dtype=np.int64)))
+
     @property
     def n_variables(self) -> int:
         """Number of variables."""
@@ -275,9 +281,7 @@ def relearned(network: Network, graph: Parents) -> Network:
     -------
     Network
     """
-    nothing = np.empty((0, network.n_variables), dtype=np.int16, order="F")
-    rows = Configurations(nothing, np.empty(0), np.empty(0, dtype=np.int64))
-    return TableFamilies(network, rows).network(graph)
+    return TableFamilies.of_control(network).network(graph)
 
 
 def _cells(values: Ints, columns: tuple[int, ...], sizes: Ints) -> Ints:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from dosift.data.configurations import Configurations, systematic_sample
 from dosift.graphs.climb import GraphClimber, GraphScore, from_control_rows
@@ -75,9 +76,9 @@ def repair(
         With the graph found, learned from control rows.
     findings : GraphFindings
     """
-    climber = _climber(network, rows, targets, edges, max_size, tell)
-    fitter = climber.fitter
     before = graph_of(network.parents) if given else None
+    climber = _climber(network, rows, targets, edges, before or (), max_size, tell)
+    fitter = climber.fitter
     tell("repairing the graph" if given else "learning the graph", 0, None)
     starts = [
         from_control_rows(fitter.families, climber.constraints, _required(climber.constraints))
@@ -131,9 +132,9 @@ def check(
     -------
     GraphFindings
     """
-    climber = _climber(network, rows, targets, edges, max_size, tell)
-    fitter = climber.fitter
     graph = graph_of(network.parents)
+    climber = _climber(network, rows, targets, edges, graph, max_size, tell)
+    fitter = climber.fitter
     taught = fitter.of_network(result.network)
     now = fitter.between(graph, result.targets, result.weights, taught)
     climber.keep(now)
@@ -148,12 +149,10 @@ def check(
     asked = _differences(climber, graph, now)
     probability = edge_probabilities(shares, network.n_variables)
     for one in asked:
-        if one.kind != "add" and one.parent in graph[one.child]:
+        if one.kind != "add" and not np.isnan(one.gain):
             # The rows say so after all components were fitted anew.
-            odds = np.exp(-min(one.gain, 700.0))
-            probability[one.parent, one.child] = min(
-                probability[one.parent, one.child], odds / (1.0 + odds)
-            )
+            most = float(expit(-one.gain))
+            probability[one.parent, one.child] = min(probability[one.parent, one.child], most)
     return GraphFindings(
         graph,
         graph,
@@ -180,9 +179,8 @@ def guessed(network: Network, edges: EdgeConstraints) -> Network:
     -------
     Network
     """
-    nothing = np.zeros((0, network.n_variables), dtype=np.int16, order="F")
-    families = TableFamilies(network, Configurations(nothing, np.zeros(0), np.zeros(0, np.int64)))
-    edges = _narrowed(families, graph_of(network.parents), edges)
+    families = TableFamilies.of_control(network)
+    edges = _narrowed(network, families, (), edges)
     return families.network(from_control_rows(families, edges, _required(edges)))
 
 
@@ -235,25 +233,37 @@ def _climber(
     rows: Configurations,
     targets: Constraints,
     edges: EdgeConstraints,
+    graph: Parents,
     max_size: int | None,
     tell: Progress,
 ) -> GraphClimber:
     few = int(np.clip(_MOST_VALUES // network.n_variables, *_MOST_ROWS))
     families = TableFamilies(network, systematic_sample(rows, few))
-    edges = _narrowed(families, graph_of(network.parents), edges)
+    edges = _narrowed(network, families, graph, edges)
     return GraphClimber(GraphFitter(families, targets, max_size), edges, tell)
 
 
-def _narrowed(families: TableFamilies, graph: Parents, edges: EdgeConstraints) -> EdgeConstraints:
-    """Leave out edges between variables that are hardly dependent, where there are many."""
-    if families.n_variables <= _WIDE:
-        return edges
-    near = families.dependent_pairs(_PARTNERS)
-    for p, i in edges_of(graph):
-        near[p, i] = near[i, p] = True
-    return EdgeConstraints(
-        edges.allowed & (near | edges.required), edges.required, edges.max_parents
-    )
+def _narrowed(
+    network: Network, families: TableFamilies, graph: Parents, edges: EdgeConstraints
+) -> EdgeConstraints:
+    """Leave out edges of which rows say nothing, or hardly anything where there are many.
+
+    A variable with one state depends on nothing, and its edges cost nothing: with or without them
+    a graph is worth the same. Those that were given stay.
+    """
+    allowed, required = edges.allowed.copy(), edges.required.copy()
+    known = edges_of(graph)
+    constant = np.ones(network.n_variables, dtype=bool)
+    constant[list(network.changeable)] = False
+    for p, i in known:
+        required[p, i] |= allowed[p, i] and (constant[p] or constant[i])
+    allowed &= required | ~(constant[:, None] | constant)
+    if network.n_variables > _WIDE:
+        near = families.dependent_pairs(_PARTNERS)
+        for p, i in known:
+            near[p, i] = near[i, p] = True
+        allowed &= near | required
+    return EdgeConstraints(allowed, required, edges.max_parents)
 
 
 def _required(edges: EdgeConstraints) -> Parents:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
 from dosift.data.blocks import Block
 from dosift.data.configurations import Configurations, collapse
 from dosift.likelihood.evidence import Evidence
@@ -41,17 +39,12 @@ def rows_for_graphs(
     assert block is not None
     if block.label is not None:
         block = block.part(block.label < 0)  # labelled rows teach, as control rows do
-    rows = collapse(block.values, network.cardinalities, block.counts)
+    counts = block.counts
+    if sample is not None:
+        # A sample counts for as many rows as it holds, not for all that it stands for.
+        counts = counts * min(len(block) / max(float(counts.sum()), 1.0), 1.0)
+    rows = collapse(block.values, network.cardinalities, counts)
     if not block.has_missing:
         return rows
     found = explained()
     return filled_in(found.network, found.targets, found.weights, rows)
-
-
-def sampled_rows(evidence: Evidence, sample: Block | None, rows: Configurations) -> Configurations:
-    """Let a sample count for as many rows as it holds, not for all that it stands for."""
-    if sample is None:
-        return rows
-    kept = float(len(sample))
-    scale = min(kept / max(rows.total, 1.0), 1.0)
-    return Configurations(rows.codes, rows.counts * scale, np.empty(0, dtype=np.int64))

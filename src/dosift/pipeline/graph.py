@@ -13,7 +13,7 @@ from dosift.graphs.dag import EdgeConstraints
 from dosift.graphs.families import relearned
 from dosift.graphs.findings import GraphFindings
 from dosift.graphs.repair import check, guessed, repair
-from dosift.graphs.rows import rows_for_graphs, sampled_rows
+from dosift.graphs.rows import rows_for_graphs
 from dosift.inference import Posterior
 from dosift.inference.averaged import averaged
 from dosift.inference.posterior import posterior_of_fit
@@ -214,8 +214,7 @@ def _rows(
             return result
         return find(recipe, network, under_graph(network, gathered), options, progress)[0]
 
-    rows = rows_for_graphs(network, evidence, sample, explained)
-    return sampled_rows(evidence, sample, rows)
+    return rows_for_graphs(network, evidence, sample, explained)
 
 
 def _edge_constraints(recipe: Recipe, network: Network) -> EdgeConstraints:
