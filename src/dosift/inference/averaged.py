@@ -71,6 +71,11 @@ class AveragedWeights(WeightPosterior):
         self.z = np.zeros(n)
         self.z[first.known] = first.weights.z[first.own[first.known]]
 
+    @property
+    def shares(self) -> list[float]:
+        """Probability of each graph, the chosen one first."""
+        return [part.share for part in self._parts]
+
     def sums(self, members: Bools, level: float = 0.95) -> Summary:
         """Summarise sums of weights, whatever graph and targets hold."""
         spreads = [part.weights.spread(part.members(members), part.share) for part in self._parts]
