@@ -12,7 +12,7 @@ import dosift
 from dosift.data.configurations import collapse
 from dosift.data.load import load
 from dosift.graphs.climb import GraphClimber, from_control_rows
-from dosift.graphs.dag import EdgeConstraints, Parents, edges_of, edits
+from dosift.graphs.dag import EdgeConstraints, Parents, edges_of, edits, equivalent
 from dosift.graphs.families import TableFamilies
 from dosift.graphs.fits import GraphFitter
 from dosift.identifiability.essential import same_essential
@@ -195,6 +195,18 @@ def test_edits_are_ranked_by_their_quick_gain(monkeypatch: pytest.MonkeyPatch) -
     few = found.ranked(fit)
     assert len(few) == 4
     assert few[0][0] == ranked[0][0]
+
+
+def test_a_start_is_chosen_among_equivalent_graphs() -> None:
+    """Splitting under the true graph scores higher than under graphs of the same class."""
+    made = problem(0, n=N, n_rows=1_000)
+    found = climber(made, FREE)
+    others = equivalent(made.parents, FREE, 60)
+    starts = found.starts(others[-1])
+    assert len(others) > 1
+    assert len(starts) == 2
+    scores = [found.fit_of(graph).score for graph in [made.parents, *others]]
+    assert [found.fit_of(graph).score for graph in starts] == sorted(scores, reverse=True)[:2]
 
 
 def test_equivalents_are_ranked() -> None:

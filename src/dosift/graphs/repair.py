@@ -80,11 +80,11 @@ def repair(
     climber = _climber(network, rows, targets, edges, before or (), max_size, tell)
     fitter = climber.fitter
     tell("repairing the graph" if given else "learning the graph", 0, None)
-    starts = [
-        from_control_rows(fitter.families, climber.constraints, _required(climber.constraints))
-    ]
-    if before is not None:
-        starts.insert(0, _permitted(before, climber.constraints))
+    guess = from_control_rows(fitter.families, climber.constraints, _required(climber.constraints))
+    if before is None:
+        starts = climber.starts(guess)
+    else:
+        starts = [_permitted(before, climber.constraints), guess]
     for start in dict.fromkeys(starts):
         climber.climb(start)
     climber.finished()
