@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from heapq import heappop, heappush
-from typing import Any, Protocol, Self, overload
+from typing import Any, Protocol, Self, overload, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,6 +124,28 @@ class Mechanism(Protocol):
         -------
         ndarray, shape (n_rows, n_free)
         """
+
+
+@runtime_checkable
+class HasPrior(Protocol):
+    """A mechanism that is fitted with a prior says what it is, so that fits can be compared."""
+
+    def log_prior(self) -> float:
+        """Logarithm of the prior at the mechanism's parameters, up to a constant."""
+
+
+def log_prior(mechanism: Mechanism) -> float:
+    """Logarithm of the prior that a mechanism is fitted with; 0 if it has none.
+
+    Parameters
+    ----------
+    mechanism : Mechanism
+
+    Returns
+    -------
+    float
+    """
+    return mechanism.log_prior() if isinstance(mechanism, HasPrior) else 0.0
 
 
 class Change(Protocol):

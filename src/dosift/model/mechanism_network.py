@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.model.categorical import CategoricalMechanism
+from dosift.model.categorical import HasStates
 from dosift.model.mechanism import (
     Changes,
     Floats,
@@ -19,6 +19,7 @@ from dosift.model.mechanism import (
     Mechanism,
     System,
     Values,
+    log_prior,
     topological_order,
 )
 from dosift.model.network import Variable
@@ -133,10 +134,7 @@ class MechanismNetwork:
     @cached_property
     def cardinalities(self) -> NDArray[np.int64]:
         """Number of states of each variable; 0 where its values are numbers."""
-        sizes = [
-            one.table.shape[1] if isinstance(one, CategoricalMechanism) else 0
-            for one in self.mechanisms
-        ]
+        sizes = [one.n_states if isinstance(one, HasStates) else 0 for one in self.mechanisms]
         return np.array(sizes, dtype=np.int64)
 
     @cached_property
@@ -161,11 +159,14 @@ class MechanismNetwork:
         return free or self.control is not None
 
     def log_prior(self) -> float:
-        """Log-likelihood of the control rows."""
+        """Log-likelihood of the control rows, and the logarithm of the mechanisms' priors."""
         if self.control is None:
             return 0.0
-        logs = (mechanism.log_density(self.control.values) for mechanism in self.mechanisms)
-        return float(sum(float(self.control.weights @ log) for log in logs))
+        values, weights = self.control.values, self.control.weights
+        return sum(
+            float(weights @ mechanism.log_density(values)) + log_prior(mechanism)
+            for mechanism in self.mechanisms
+        )
 
     def taught(
         self, values: Values, targets: Ints, posterior: Floats, learners: Iterable[int]
