@@ -318,9 +318,7 @@ def test_scores_vanish_at_the_maximum_and_show_the_way_there(name: str) -> None:
     scores = case.mechanism.scores(rows)
     assert scores.shape == (_ROWS, case.mechanism.n_free)
     fitted = at_rest(case.mechanism, rows, weights, case.rounds)
-    check_scores_vanish(
-        fitted.scores(rows), isinstance(fitted, HasPrior) and log_prior(fitted) != 0
-    )
+    check_scores_vanish(fitted.scores(rows), log_prior(fitted) != 0)
     # The likelihood gained is half of U' I^-1 U, U the scores' sum and I that of their squares.
     total = scores.sum(axis=0)
     promised = 0.5 * float(total @ np.linalg.solve(scores.T @ scores, total))

@@ -152,6 +152,21 @@ class LinearMechanism:
         out: Floats = design(self.features, values) @ self.coefficients
         return out + self.offset
 
+    def residuals(self, values: Values) -> Floats:
+        """Values less the mean of the regression, in units of the noise's width.
+
+        Parameters
+        ----------
+        values : ndarray, shape (n_rows, n_variables)
+
+        Returns
+        -------
+        ndarray, shape (n_rows,)
+        """
+        x = design(self.features, values)
+        own = np.asarray(values[:, self.variable], dtype=np.float64)
+        return np.asarray((own - x @ self.coefficients - self.offset) / self._width(x))
+
     @cached_property
     def _root(self) -> Floats | None:
         """Root of the coefficients' covariance."""
@@ -331,7 +346,7 @@ class LinearMechanism:
         return by_offset, np.where(is_open, 0.0, stretch)
 
     def _pulls(self, rows: _Rows, parts: Floats) -> tuple[Floats, Floats, Floats]:
-        """Return derivatives by each part's mean, its deviation, and by the logarithm of the width."""
+        """Return derivatives by each part's mean and deviation, and by the width's logarithm."""
         away = rows.residual[:, None] - self.noise.means
         pull = parts * away / (np.square(self.noise.sds) * rows.wide[:, None])
         width = (pull * away - parts) / self.noise.sds
