@@ -75,6 +75,7 @@ class Fold:
     factor: float
     is_free: bool = False
     keeps_mechanism = True
+    kind = "fold"
 
     @property
     def n_free(self) -> int:
