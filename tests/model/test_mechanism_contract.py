@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from dosift.model.categorical import CategoricalMechanism, SetState, States
+from dosift.model.counts import Fold as FoldOfCounts
+from dosift.model.counts import NegativeBinomialMechanism, SetCount
 from dosift.model.mechanism import Change, Changes, Library, Mechanism, has_missing, missing
+from dosift.model.regressors import Regressor
 from poisson_counts import Fold, PoissonMechanism
 
 #: Every mechanism here is of variable 2 of three; others are its parents, or not.
@@ -33,6 +36,20 @@ def counts(n: int, rng: np.random.Generator) -> NDArray[Any]:
     return rng.poisson(6.0, size=(n, 3)).astype(float)
 
 
+def sized_counts(n: int, rng: np.random.Generator) -> NDArray[Any]:
+    """Make rows of a count, the logarithm of a size, and a count."""
+    rows = counts(n, rng)
+    rows[:, 1] = rng.normal(7.0, 0.4, size=n)
+    return rows
+
+
+def mixed(n: int, rng: np.random.Generator) -> NDArray[Any]:
+    """Make rows of a number, a state of three, and a count."""
+    rows = counts(n, rng)
+    rows[:, 0], rows[:, 1] = rng.normal(50.0, 10.0, size=n), rng.integers(3, size=n)
+    return rows
+
+
 @dataclass(frozen=True)
 class Case:
     """A mechanism, rows for its parents, and all values that its variable may have."""
@@ -46,6 +63,7 @@ class Case:
 _TABLE = np.random.default_rng(0).dirichlet(np.full(3, 5.0), size=6)
 _WITH_ZEROS = np.array([[0.0, 0.4, 0.6], [1.0, 0.0, 0.0]])
 _DOS = tuple(States(("a", "b", "c")))
+_COUNT_CHANGES = (FoldOfCounts(0.4), FoldOfCounts(3.0, is_free=False), SetCount(2.0, 0.7))
 _FOLDS = (Fold(0.3), Fold(2.5), Fold(0.5, is_free=True))
 
 CASES = {
@@ -70,6 +88,47 @@ CASES = {
     "counts": Case(PoissonMechanism(2, (), (1.5,)), counts, np.arange(200.0), _FOLDS),
     "counts with parents": Case(
         PoissonMechanism(2, (0, 1), (1.0, 0.6, -0.3)), counts, np.arange(400.0), _FOLDS
+    ),
+    "overdispersed counts": Case(
+        NegativeBinomialMechanism(2, (Regressor(0), Regressor(1)), (1.0, 0.6, -0.3), 0.4),
+        counts,
+        np.arange(1500.0),
+        _COUNT_CHANGES,
+    ),
+    "counts of a size": Case(
+        NegativeBinomialMechanism(
+            2,
+            (Regressor(0, size=1, size_centre=7.0),),
+            (1.0, 0.4),
+            0.5,
+            offset=1,
+            offset_centre=7.0,
+        ),
+        sized_counts,
+        np.arange(2500.0),
+        _COUNT_CHANGES,
+    ),
+    "counts with structural zeros": Case(
+        NegativeBinomialMechanism(2, (Regressor(0),), (1.0, 0.4), 0.3, zeros=0.3),
+        counts,
+        np.arange(1000.0),
+        _COUNT_CHANGES,
+    ),
+    "Poisson counts of other kinds": Case(
+        NegativeBinomialMechanism(
+            2,
+            (Regressor(0, "number", centre=50.0, scale=10.0), Regressor(1, "states", 3)),
+            (1.5, 0.3, -0.5, 0.4),
+        ),
+        mixed,
+        np.arange(500.0),
+        _COUNT_CHANGES,
+    ),
+    "counts with a prior": Case(
+        NegativeBinomialMechanism(2, (Regressor(0),), (1.0, 0.4), 0.3, zeros=0.3, prior=1.0),
+        counts,
+        np.arange(1000.0),
+        _COUNT_CHANGES,
     ),
 }
 #: Those that are fitted by likelihood alone.
