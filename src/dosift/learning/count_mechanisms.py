@@ -21,8 +21,8 @@ _HALVINGS = 20
 #: Poisson distribution is tried.
 _LEAST_START, _LARGEST_START = 0.01, 5.0
 _NEARLY_POISSON = 0.1
-#: Share of structural zeros that a fit starts from, at least.
-_LEAST_ZEROS = 0.02
+#: Range of the share of structural zeros that a fit starts from.
+_ZEROS = 0.02, 0.9
 
 
 def learn_counts(
@@ -112,7 +112,7 @@ def learn_counts(
     nil = float(np.average(values[:, variable] == 0, weights=weights)) if weights.any() else 0.0
     expected = fitter.expected_zeros(best)
     if nil > expected:
-        zeros = max(_LEAST_ZEROS, (nil - expected) / (1.0 - expected))
+        zeros = float(np.clip((nil - expected) / (1.0 - expected), *_ZEROS))
         best = fitter.better(best, replace(best, zeros=zeros))
     if best.dispersion * fitter.average(best.means(values)) < _NEARLY_POISSON:
         best = fitter.better(best, replace(best, dispersion=0.0))

@@ -24,6 +24,8 @@ _LARGEST_LOGIT = 15.0
 #: Range of folds, and of means of their own.
 _LEAST_FOLD, _LARGEST_FOLD = 1e-6, 1e6
 _LEAST_MEAN, _LARGEST_MEAN = 1e-6, 1e12
+#: Information on the intercept below which rows say nothing.
+_LEAST_INFORMATION = 1e-100
 #: Folds that a search starts from.
 _FOLDS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 1.4, 2.0, 3.0, 5.0)
 #: Quantiles of the counts at which a search starts means of their own, and the least such mean.
@@ -167,7 +169,7 @@ class NegativeBinomialMechanism:
         step = ascent(gradient, information)
         # No further than the mean of a typical row changes by e, or the other parameters by that.
         moved = float(step[:k] @ information[:k, :k] @ step[:k])
-        length = np.sqrt(max(moved, 0.0) / max(information[0, 0], 1e-300))
+        length = np.sqrt(max(moved, 0.0) / max(information[0, 0], _LEAST_INFORMATION))
         step /= max(1.0, length, *np.abs(step[k:]))
         coefficients = np.array(self.coefficients) + step[:k]
         coefficients[0] = np.clip(coefficients[0], nb.LEAST_LOG_MEAN, nb.LARGEST_LOG_MEAN)

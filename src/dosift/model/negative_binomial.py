@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.polynomial.polynomial import polyval
 from numpy.typing import NDArray
 from scipy.special import digamma, gammaln, polygamma
 
@@ -24,8 +25,9 @@ Counts = NDArray[np.int64]
 _TABLED = 2**14
 _LOG_FACTORIALS = gammaln(np.arange(_TABLED) + 1.0)
 #: Product of dispersion and mean below which a power series stands in for a difference of nearly
-#: equal numbers, and the terms of that series: an error below 1e-17.
-_SMALL, _TERMS = 0.01, 9
+#: equal numbers, and the powers in that series: an error below 1e-17.
+_SMALL, _POWERS = 0.01, np.arange(9.0)
+_SIGNS = (-1.0) ** _POWERS
 #: Inverse dispersion from which on Stirling's series is exact: an error below 1e-13.
 _STIRLING = 100.0
 #: Logarithms of the mean that densities are computed at; outside the nearest is taken.
@@ -127,11 +129,9 @@ def _remainder(t: Floats) -> tuple[Floats, Floats]:
     h = (np.log1p(safe) - safe / (1.0 + safe)) / (safe * safe)
     slope = 1.0 / (safe * (1.0 + safe) ** 2) - 2.0 * h / safe
     if small.any():
-        powers = np.arange(_TERMS)
-        series = (-1.0) ** powers * (powers + 1.0) / (powers + 2.0)
         near = t[small]
-        h[small] = np.polynomial.polynomial.polyval(near, series)
-        slope[small] = np.polynomial.polynomial.polyval(near, (powers * series)[1:])
+        h[small] = polyval(near, _SIGNS * (_POWERS + 1.0) / (_POWERS + 2.0))
+        slope[small] = -polyval(near, _SIGNS * (_POWERS + 1.0) * (_POWERS + 2.0) / (_POWERS + 3.0))
     return h, slope
 
 
@@ -166,9 +166,32 @@ def _rising_derivatives(counts: Counts, a: float) -> tuple[Floats, Floats]:
     first, second = _tabled(counts, terms), _tabled(counts, terms * terms)
     if most > _TABLED:
         large = counts > _TABLED
-        y, r = counts[large].astype(np.float64), 1.0 / a
-        psi = digamma(y + r) - digamma(r)
-        psi_1 = polygamma(1, y + r) - polygamma(1, r)
-        first[large] = r * (y - r * psi)
-        second[large] = r * r * (y - 2.0 * r * psi - r * r * psi_1)
+        y = counts[large].astype(np.float64)
+        exact = _by_gamma if a > 1.0 / _STIRLING else _by_integral
+        first[large], second[large] = exact(y, a)
+    return first, second
+
+
+def _by_gamma(y: Floats, a: float) -> tuple[Floats, Floats]:
+    """Return the sums of :func:`_rising_derivatives` by derivatives of the gamma function."""
+    r = 1.0 / a
+    psi = digamma(y + r) - digamma(r)
+    psi_1 = polygamma(1, y + r) - polygamma(1, r)
+    return r * (y - r * psi), r * r * (y - 2.0 * r * psi - r * r * psi_1)
+
+
+def _by_integral(y: Floats, a: float) -> tuple[Floats, Floats]:
+    """Return the same by Euler and Maclaurin's formula, where the dispersion is small."""
+    t = a * y
+    small = t < _SMALL
+    safe = np.where(small, 1.0, t)
+    log = np.log1p(safe)
+    g = (safe - log) / safe**2
+    k = (safe - 2.0 * log + safe / (1.0 + safe)) / safe**3
+    if small.any():
+        g[small] = polyval(t[small], _SIGNS / (_POWERS + 2.0))
+        k[small] = polyval(t[small], _SIGNS * (_POWERS + 1.0) / (_POWERS + 3.0))
+    end = y / (1.0 + t)
+    first = y * y * g - 0.5 * end + ((1.0 + t) ** -2 - 1.0) / 12.0
+    second = y**3 * k - 0.5 * end * end + y / (1.0 + t) ** 3 / 6.0
     return first, second
