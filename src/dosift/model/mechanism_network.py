@@ -21,6 +21,8 @@ from dosift.model.mechanism import (
     Values,
     topological_order,
 )
+from dosift.model.network import Variable
+from dosift.model.scale import Scale
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,11 +52,68 @@ class MechanismNetwork:
     control : ControlRows, optional
         The control rows that its mechanisms were learned from, if mixture rows are to teach them
         too.
+    variables : tuple of Variable, optional
+        Names and kinds.
+    scales : tuple of Scale, optional
+        The working scale of each variable; the identity for states and counts.
     """
 
     mechanisms: tuple[Mechanism, ...]
     libraries: tuple[Library, ...]
     control: ControlRows | None = None
+    variables: tuple[Variable, ...] = ()
+    scales: tuple[Scale, ...] = ()
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names of the variables; x0, x1, ... where none were given."""
+        if self.variables:
+            return tuple(variable.name for variable in self.variables)
+        return tuple(f"x{i}" for i in range(self.n_variables))
+
+    @cached_property
+    def positions(self) -> dict[str, int]:
+        """Position of each variable by its name."""
+        return {name: i for i, name in enumerate(self.names)}
+
+    @property
+    def edges(self) -> list[tuple[str, str]]:
+        """Edges as (parent, child) names, child by child."""
+        names = self.names
+        return [(names[p], names[i]) for i, parents in enumerate(self.parents) for p in parents]
+
+    def working(self, values: Values) -> Floats:
+        """Bring values in the users' units to the working scales.
+
+        Parameters
+        ----------
+        values : ndarray, shape (n_rows, n_variables)
+            State codes as numbers where a variable is discrete; NaN where missing.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_rows, n_variables), column-major
+        """
+        out = np.array(values, dtype=np.float64, order="F")
+        for i, scale in enumerate(self.scales):
+            out[:, i] = scale.working(out[:, i])
+        return out
+
+    def user(self, values: Values) -> Floats:
+        """Bring values on the working scales back to the users' units.
+
+        Parameters
+        ----------
+        values : ndarray, shape (n_rows, n_variables)
+
+        Returns
+        -------
+        ndarray of float64, shape (n_rows, n_variables), column-major
+        """
+        out = np.array(values, dtype=np.float64, order="F")
+        for i, scale in enumerate(self.scales):
+            out[:, i] = scale.user(out[:, i])
+        return out
 
     @property
     def n_variables(self) -> int:
