@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.learning.count_mechanisms import learn_counts
+from dosift.model.count_features import LogRate, Scaled
 from dosift.model.counts import Fold, NegativeBinomialMechanism
 from dosift.model.covariate import CovariateMechanism
 from dosift.model.mechanism import Changes, Mechanism
 from dosift.model.mechanism_network import ControlRows, MechanismNetwork
-from dosift.model.regressors import Regressor
 
 Floats = NDArray[np.float64]
 
@@ -26,9 +26,8 @@ def gene(
     centre = float(np.log1p(mean))
     return NegativeBinomialMechanism(
         variable,
-        tuple(
-            Regressor(p, size=offset, size_centre=SIZE, centre=centre, scale=1.0) for p in parents
-        ),
+        (*parents, offset),
+        tuple(Scaled(LogRate(p, offset, SIZE), centre, 1.0) for p in parents),
         (float(np.log(mean * rng.uniform(0.7, 1.4))), *map(float, slopes)),
         dispersion=float(rng.uniform(0.05, 0.3)),
         offset=offset,

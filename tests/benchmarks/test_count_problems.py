@@ -63,8 +63,8 @@ def test_control_rows_follow_the_mechanisms_and_folds_lower(problems: Any, per_d
             break
     i, columns = names.index(child), [names.index(parent) for parent in mothers]
     found = learn_counts(rows, np.ones(len(rows)), i, columns, 20)
-    assert (found.regressors[0].size == 20) == per_depth
-    slopes = [found.coefficients[k + 1] / found.regressors[k].scale for k in range(len(columns))]
+    assert (found.features[0].feature.size == 20) == per_depth
+    slopes = [found.coefficients[k + 1] / found.features[k].spread for k in range(len(columns))]
     assert all(0.1 < abs(slope) < 0.75 for slope in slopes)
     for k, target in enumerate(problem.targets):
         for name, factor in target.items():

@@ -12,8 +12,9 @@ from scipy.stats import nbinom, norm
 
 from dosift.errors import InputError
 from dosift.learning.count_mechanisms import learn_counts
+from dosift.model.count_features import LogRate, Scaled
 from dosift.model.counts import NegativeBinomialMechanism
-from dosift.model.regressors import Regressor
+from dosift.model.features import Indicator, Plain, Product
 
 Floats = NDArray[np.float64]
 
@@ -37,10 +38,12 @@ def truth(dispersion: float = 0.3, zeros: float = 0.0) -> NegativeBinomialMechan
     """A count with a parent of each kind; counts act for their size."""
     return NegativeBinomialMechanism(
         _OWN,
+        (0, 2, 3, _SIZE),
         (
-            Regressor(0, size=_SIZE, size_centre=8.0),
-            Regressor(2, "number", centre=100.0, scale=15.0),
-            Regressor(3, "states", 3),
+            LogRate(0, size=_SIZE, size_centre=8.0),
+            Scaled(Plain(2), 100.0, 15.0),
+            Indicator(3, 1),
+            Indicator(3, 2),
         ),
         (1.0, 0.4, -0.3, 0.5, -0.4),
         dispersion,
@@ -64,7 +67,7 @@ def learned(values: Floats, weights: Floats | None = None) -> NegativeBinomialMe
 
 def in_units_of_the_truth(found: NegativeBinomialMechanism) -> Floats:
     """Coefficients of the parents, and the logarithm of the dispersion."""
-    scales = np.array([found.regressors[0].scale, found.regressors[1].scale / 15.0, 1.0, 1.0])
+    scales = np.array([found.features[0].spread, found.features[1].spread / 15.0, 1.0, 1.0])
     return np.append(np.array(found.coefficients[1:5]) / scales, np.log(found.dispersion))
 
 
@@ -75,7 +78,7 @@ def test_parameters_are_recovered_as_closely_as_their_information_allows() -> No
     for seed in range(60):
         values = drawn(own, 1500, seed)
         found = learned(values)
-        assert found.regressors[0].size == _SIZE
+        assert found.features[0].feature.size == _SIZE
         if len(found.coefficients) > 5 or found.zeros > 0:
             continue  # asked for by chance
         information = own.statistics(values, np.ones(1500))[:, 1:]
@@ -126,24 +129,35 @@ def test_the_poisson_limit_is_taken_where_nothing_speaks_for_more() -> None:
 
 
 def test_parents_act_by_raw_counts_or_for_their_size_as_rows_say() -> None:
-    raw = replace(truth(), regressors=(Regressor(0), *truth().regressors[1:]))
+    raw = replace(truth(), features=(LogRate(0), *truth().features[1:]))
     for seed in range(10):
-        assert learned(drawn(truth(), 2000, seed)).regressors[0].size == _SIZE
-        assert learned(drawn(raw, 2000, seed)).regressors[0].size is None
+        assert learned(drawn(truth(), 2000, seed)).features[0].feature.size == _SIZE
+        assert learned(drawn(raw, 2000, seed)).features[0].feature.size is None
 
 
 def test_the_size_has_a_slope_of_its_own_where_rows_say_so() -> None:
     own = truth()
     half = replace(
         own,
-        regressors=(*own.regressors, Regressor(_SIZE, "number", centre=8.0)),
+        features=(*own.features, Scaled(Plain(_SIZE), 8.0, 1.0)),
         coefficients=(*own.coefficients, -0.5),
     )
     found = learned(drawn(half, 3000, 0))
-    assert found.regressors[-1].column == _SIZE
-    slope = found.coefficients[-1] / found.regressors[-1].scale
+    assert found.features[-1].columns == (_SIZE,)
+    slope = found.coefficients[-1] / found.features[-1].spread
     assert slope == pytest.approx(-0.5, abs=0.12)
-    assert found.parents == (0, _SIZE, 2, 3)
+    assert found.parents == (0, 2, 3, _SIZE)
+
+
+def test_features_that_a_user_names() -> None:
+    rng = np.random.default_rng(0)
+    values = np.zeros((3000, 2))
+    values[:, 0] = rng.normal(0.0, 2.0, 3000)
+    own = NegativeBinomialMechanism(1, (0,), (Product((Plain(0), Plain(0))),), (1.0, 0.2), 0.2)
+    values[:, 1] = own.draw(values, rng)
+    found = learn_counts(values, np.ones(3000), 1, numbers={0}, features=own.features)
+    assert found.parents == (0,)
+    assert found.coefficients[1] / found.features[0].spread == pytest.approx(0.2, abs=0.02)
 
 
 def test_weights_are_repeated_rows() -> None:

@@ -11,11 +11,12 @@ from scipy.stats import nbinom, poisson
 
 from dosift.model import negative_binomial as nb
 from dosift.model.categorical import CategoricalMechanism
+from dosift.model.count_features import LogRate, is_complete, standardised
 from dosift.model.counts import Fold, NegativeBinomialMechanism, SetCount
 from dosift.model.covariate import CovariateMechanism
+from dosift.model.features import Indicator, Plain
 from dosift.model.mechanism import Change, Changes
 from dosift.model.mechanism_network import MechanismNetwork
-from dosift.model.regressors import Regressor, design
 
 Floats = NDArray[np.float64]
 
@@ -90,16 +91,16 @@ def test_structural_zeros_and_sizes_are_the_formula() -> None:
     rng = np.random.default_rng(0)
     values = np.stack([rng.poisson(5.0, 300), rng.normal(7.0, 0.5, 300), rng.poisson(3.0, 300)], 1)
     mechanism = NegativeBinomialMechanism(
-        2, (Regressor(0),), (0.5, 0.3), 0.4, 0.2, offset=1, offset_centre=7.0
+        2, (0, 1), (LogRate(0),), (0.5, 0.3), 0.4, 0.2, offset=1, offset_centre=7.0
     )
     mean = np.exp(0.5 + 0.3 * np.log1p(values[:, 0]) + values[:, 1] - 7.0)
     own = 0.8 * nbinom.pmf(values[:, 2], 2.5, 2.5 / (2.5 + mean)) + 0.2 * (values[:, 2] == 0)
     assert mechanism.log_density(values) == pytest.approx(np.log(own), abs=1e-10)
-    assert mechanism.parents == (0, 1)
     assert mechanism.n_free == 4
     folded = Fold(0.1).applied(mechanism)
     assert folded.means(values) == pytest.approx(0.1 * mean)
     hard = SetCount(8.0, 0.3).applied(mechanism)
+    assert hard.parents == (1,)
     assert hard.means(values) == pytest.approx(8.0 * np.exp(values[:, 1] - 7.0))
 
 
@@ -119,7 +120,7 @@ def moved(mechanism: NegativeBinomialMechanism, k: int, h: float) -> NegativeBin
 @pytest.mark.parametrize("dispersion", [0.0, 0.4])
 @pytest.mark.parametrize("zeros", [0.0, 0.25])
 def test_statistics_are_gradient_and_information(dispersion: float, zeros: float) -> None:
-    mechanism = NegativeBinomialMechanism(1, (Regressor(0),), (0.2, 0.4), dispersion, zeros)
+    mechanism = NegativeBinomialMechanism(1, (0,), (LogRate(0),), (0.2, 0.4), dispersion, zeros)
     rng = np.random.default_rng(0)
     values = np.stack([rng.poisson(5.0, 400), np.zeros(400)], axis=1).astype(float)
     values[:, 1] = mechanism.draw(values, rng)
@@ -142,7 +143,7 @@ def test_statistics_are_gradient_and_information(dispersion: float, zeros: float
 def test_steps_from_far_away_reach_the_maximum(prior: float) -> None:
     """The rows ask for the same wherever the steps begin, and each start is reached from others."""
     rng = np.random.default_rng(0)
-    truth = NegativeBinomialMechanism(1, (Regressor(0),), (2.0, 0.5), 0.3, 0.1, prior=prior)
+    truth = NegativeBinomialMechanism(1, (0,), (LogRate(0),), (2.0, 0.5), 0.3, 0.1, prior=prior)
     values = np.zeros((2000, 2))
     values[:, 0] = rng.poisson(20.0, 2000)
     values[:, 1] = truth.draw(values, rng)
@@ -192,7 +193,7 @@ def test_em_rises_and_finds_folds_and_means(seed: int) -> None:
     rng = np.random.default_rng(seed)
     n = 6000
     truth = NegativeBinomialMechanism(
-        1, (Regressor(0),), (2.0, 0.4), 0.15, 0.05 * (seed % 2), prior=1.0
+        1, (0,), (LogRate(0),), (2.0, 0.4), 0.15, 0.05 * (seed % 2), prior=1.0
     )
     changes: list[Change] = [Fold(0.15), SetCount(400.0, 0.05)]
     values = np.zeros((2 * n, 2))
@@ -217,7 +218,7 @@ def test_em_rises_and_finds_folds_and_means(seed: int) -> None:
 
 
 def test_folds_that_may_only_lower_stay_below_one() -> None:
-    mechanism = NegativeBinomialMechanism(0, (), (2.0,), 0.3)
+    mechanism = NegativeBinomialMechanism(0, (), (), (2.0,), 0.3)
     values = (
         Fold(3.0).applied(mechanism).draw(np.zeros((500, 1)), np.random.default_rng(0))[:, None]
     )
@@ -240,7 +241,7 @@ def test_folds_that_may_only_lower_stay_below_one() -> None:
 
 @pytest.mark.parametrize("values", [np.zeros((50, 1)), np.full((50, 1), 1e9), np.zeros((0, 1))])
 def test_changes_of_rows_that_say_nothing_stay_finite(values: Floats) -> None:
-    mechanism = NegativeBinomialMechanism(0, (), (2.0,), 0.3, 0.1, prior=1.0)
+    mechanism = NegativeBinomialMechanism(0, (), (), (2.0,), 0.3, 0.1, prior=1.0)
     changes: list[Change] = [Fold(0.5), SetCount(3.0, 0.3)]
     for weights in (np.ones(len(values)), np.zeros(len(values)), np.full(len(values), 1e-300)):
         for change in changes:
@@ -256,7 +257,7 @@ def test_changes_of_rows_that_say_nothing_stay_finite(values: Floats) -> None:
 
 
 def test_suggested_changes_are_of_the_kinds_that_are_wanted() -> None:
-    mechanism = NegativeBinomialMechanism(0, (), (2.0,), 0.3, offset=1, offset_centre=7.0)
+    mechanism = NegativeBinomialMechanism(0, (1,), (), (2.0,), 0.3, offset=1, offset_centre=7.0)
     rng = np.random.default_rng(0)
     values = np.stack([np.zeros(1000), rng.normal(7.0, 0.3, 1000)], axis=1)
     values[:, 0] = mechanism.draw(values, rng)
@@ -283,7 +284,7 @@ def test_suggested_changes_are_of_the_kinds_that_are_wanted() -> None:
 
 
 def test_what_is_no_count_is_refused() -> None:
-    mechanism = NegativeBinomialMechanism(0, (), (2.0,))
+    mechanism = NegativeBinomialMechanism(0, (), (), (2.0,))
     for wrong in (2.5, -1.0):
         with pytest.raises(ValueError, match="whole numbers"):
             mechanism.log_density(np.array([[wrong]]))
@@ -295,30 +296,26 @@ def test_what_is_no_count_is_refused() -> None:
             change.applied(table)
 
 
-def test_regressors_are_columns_of_the_design() -> None:
-    values = np.array([[3.0, 2.0, 7.0], [8.0, 0.0, 8.0], [np.nan, np.nan, 7.0]])
-    regressors = (
-        Regressor(0, size=2, size_centre=7.0),
-        Regressor(1, "states", 3),
-        Regressor(2, "number"),
-    )
-    found = design(regressors, values)
-    sized = np.log1p(8.0 * np.exp(-1.0))
-    assert found[0].tolist() == [1.0, np.log(4.0), 0.0, 1.0, 7.0]
-    assert found[1] == pytest.approx(np.array([1.0, sized, 0.0, 0.0, 8.0]))
-    assert found[2].tolist() == [1.0, 0.0, 0.0, 0.0, 7.0]
-    standardised = Regressor(2, "number").standardised(values, np.array([1.0, 1.0, 0.0]))
-    feature = standardised.features(values)[:2, 0]
-    assert feature == pytest.approx(np.array([-1.0, 1.0]))
-    constant = Regressor(2, "number").standardised(values[[0, 2]], np.ones(2))
-    assert (constant.centre, constant.scale) == (7.0, 1.0)
-    assert Regressor(2, "number").standardised(values, np.zeros(3)).scale == 1.0
+def test_features_of_counts() -> None:
+    values = np.array([[3.0, 2.0, 7.0], [8.0, 0.0, 8.0]])
+    rate = LogRate(0, size=2, size_centre=7.0)
+    assert rate.columns == (0, 2)
+    assert rate(values) == pytest.approx(np.log1p([3.0, 8.0 / np.e]))
+    assert LogRate(0).columns == (0,)
+    found = standardised(Plain(2), values, np.ones(2))
+    assert found.columns == (2,)
+    assert found(values) == pytest.approx(np.array([-1.0, 1.0]))
+    constant = standardised(Plain(2), values[[0, 0]], np.ones(2))
+    assert (constant.centre, constant.spread) == (7.0, 1.0)
+    assert standardised(Indicator(1, 2), values, np.zeros(2)).spread == 1.0
+    values[1, 2] = np.nan
+    assert is_complete(values, (0, 2)).tolist() == [True, False]
 
 
 def test_a_covariate_is_only_conditioned_on() -> None:
     rng = np.random.default_rng(0)
     depth = CovariateMechanism.of_column(1, rng.normal(7.0, 0.4, 5000))
-    gene = NegativeBinomialMechanism(0, (), (3.0,), 0.2, offset=1, offset_centre=7.0)
+    gene = NegativeBinomialMechanism(0, (1,), (), (3.0,), 0.2, offset=1, offset_centre=7.0)
     network = MechanismNetwork((gene, depth), (Changes((Fold(0.1),)), Changes(())))
     assert network.order == (1, 0)
     assert network.changeable == (0,)

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from dosift.model.categorical import CategoricalMechanism, SetState, States
+from dosift.model.count_features import LogRate, Scaled
 from dosift.model.counts import Fold as FoldOfCounts
 from dosift.model.counts import NegativeBinomialMechanism, SetCount
+from dosift.model.features import Indicator, Plain
 from dosift.model.mechanism import Change, Changes, Library, Mechanism, has_missing, missing
-from dosift.model.regressors import Regressor
 from poisson_counts import Fold, PoissonMechanism
 
 #: Every mechanism here is of variable 2 of three; others are its parents, or not.
@@ -90,7 +91,7 @@ CASES = {
         PoissonMechanism(2, (0, 1), (1.0, 0.6, -0.3)), counts, np.arange(400.0), _FOLDS
     ),
     "overdispersed counts": Case(
-        NegativeBinomialMechanism(2, (Regressor(0), Regressor(1)), (1.0, 0.6, -0.3), 0.4),
+        NegativeBinomialMechanism(2, (0, 1), (LogRate(0), LogRate(1)), (1.0, 0.6, -0.3), 0.4),
         counts,
         np.arange(1500.0),
         _COUNT_CHANGES,
@@ -98,7 +99,8 @@ CASES = {
     "counts of a size": Case(
         NegativeBinomialMechanism(
             2,
-            (Regressor(0, size=1, size_centre=7.0),),
+            (0, 1),
+            (LogRate(0, size=1, size_centre=7.0),),
             (1.0, 0.4),
             0.5,
             offset=1,
@@ -109,7 +111,7 @@ CASES = {
         _COUNT_CHANGES,
     ),
     "counts with structural zeros": Case(
-        NegativeBinomialMechanism(2, (Regressor(0),), (1.0, 0.4), 0.3, zeros=0.3),
+        NegativeBinomialMechanism(2, (0,), (LogRate(0),), (1.0, 0.4), 0.3, zeros=0.3),
         counts,
         np.arange(1000.0),
         _COUNT_CHANGES,
@@ -117,7 +119,8 @@ CASES = {
     "Poisson counts of other kinds": Case(
         NegativeBinomialMechanism(
             2,
-            (Regressor(0, "number", centre=50.0, scale=10.0), Regressor(1, "states", 3)),
+            (0, 1),
+            (Scaled(Plain(0), 50.0, 10.0), Indicator(1, 1), Indicator(1, 2)),
             (1.5, 0.3, -0.5, 0.4),
         ),
         mixed,
@@ -125,7 +128,7 @@ CASES = {
         _COUNT_CHANGES,
     ),
     "counts with a prior": Case(
-        NegativeBinomialMechanism(2, (Regressor(0),), (1.0, 0.4), 0.3, zeros=0.3, prior=1.0),
+        NegativeBinomialMechanism(2, (0,), (LogRate(0),), (1.0, 0.4), 0.3, zeros=0.3, prior=1.0),
         counts,
         np.arange(1000.0),
         _COUNT_CHANGES,

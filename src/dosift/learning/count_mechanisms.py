@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.errors import InputError
+from dosift.model.count_features import LogRate, is_complete, standardised
 from dosift.model.counts import NegativeBinomialMechanism
+from dosift.model.features import Feature, Indicator, Plain
 from dosift.model.mechanism import Floats, Values, missing
-from dosift.model.regressors import Regressor, is_complete
 
 #: Rise of log-likelihood and prior (nats, all rows) in one step that ends a fit, and most steps.
 _RISE, _STEPS = 1e-7, 200
@@ -34,6 +35,7 @@ def learn_counts(
     *,
     cardinalities: Sequence[int] | NDArray[np.integer] | None = None,
     numbers: Collection[int] = (),
+    features: Sequence[Feature] = (),
     name: str | None = None,
 ) -> NegativeBinomialMechanism:
     """Fit negative binomial counts to control rows, by penalised likelihood until convergence.
@@ -51,13 +53,15 @@ def learn_counts(
     variable : int
         Column of the count.
     parents : sequence of int
-        Columns of its parents, without that of the size.
+        Columns of its parents; that of the size, if it is among them, counts as the size.
     offset : int, optional
         Column of the logarithm of the size (depth, exposure, total count).
     cardinalities : sequence of int, optional
         Number of states of each column; 0 for a count or number. All 0 by default.
     numbers : collection of int
         Columns of parents that are continuous. Other parents without states are counts.
+    features : sequence of Feature, optional
+        Further features, of any columns.
     name : str, optional
         Name of the variable, for messages.
 
@@ -77,38 +81,39 @@ def learn_counts(
     >>> child = rng.negative_binomial(2.0, 2.0 / (2.0 + 3.0 * np.sqrt(1.0 + parent)))
     >>> rows = np.stack([parent, child], axis=1).astype(float)
     >>> found = learn_counts(rows, np.ones(50_000), 1, (0,))
-    >>> round(found.coefficients[1] / found.regressors[0].scale, 1), round(found.dispersion, 1)
+    >>> round(found.coefficients[1] / found.features[0].spread, 1), round(found.dispersion, 1)
     (0.5, 0.5)
     """
     _check(values, variable, offset, name)
-    columns = list(dict.fromkeys(parents))
-    complete = is_complete(values, [variable, *columns, *([] if offset is None else [offset])])
+    columns = [column for column in dict.fromkeys(parents) if column != offset]
+    read = [*columns, *(column for one in features for column in one.columns)]
+    read += [] if offset is None else [offset]
+    read = list(dict.fromkeys(read))
+    complete = is_complete(values, [variable, *read])
     values, weights = values[complete], np.asarray(weights, dtype=np.float64)[complete]
     sizes = None if offset is None else np.asarray(values[:, offset], dtype=np.float64)
     centre = 0.0 if sizes is None or not sizes.size else float(np.median(sizes))
-    plain = []
+    counted: list[int] = []
+    others: list[Feature] = [*features]
     for column in columns:
         n_states = 0 if cardinalities is None else int(cardinalities[column])
         if n_states:
-            plain.append(Regressor(column, "states", n_states))
+            others += [Indicator(column, state) for state in range(1, n_states)]
+        elif column in numbers:
+            others.append(Plain(column))
         else:
-            plain.append(Regressor(column, "number" if column in numbers else "count"))
+            counted.append(column)
+    empty = NegativeBinomialMechanism(
+        variable, tuple(read), (), (0.0,), offset=offset, offset_centre=centre, prior=1.0
+    )
     fitter = _Fitter(values, weights)
-    best = fitter.fit(_start(values, weights, variable, plain, offset, centre))
+    start = _by_moments(empty, values, weights)
+    best = fitter.fit(fitter.with_features(start, [*map(LogRate, counted), *others]))
     if offset is not None:
-        sized = [
-            replace(one, size=offset, size_centre=centre) if one.kind == "count" else one
-            for one in plain
-        ]
-        if sized != plain:
-            best = fitter.better(best, _start(values, weights, variable, sized, offset, centre))
-        slope = Regressor(offset, "number").standardised(values, weights)
-        free = replace(
-            best,
-            regressors=(*best.regressors, slope),
-            coefficients=(*best.coefficients, 0.0),
-        )
-        best = fitter.better(best, free)
+        if counted:
+            rates = [LogRate(column, offset, centre) for column in counted]
+            best = fitter.better(best, fitter.with_features(start, [*rates, *others]))
+        best = fitter.better(best, fitter.with_features(best, [Plain(offset)]))
     nil = float(np.average(values[:, variable] == 0, weights=weights)) if weights.any() else 0.0
     expected = fitter.expected_zeros(best)
     if nil > expected:
@@ -125,6 +130,17 @@ class _Fitter:
     def __init__(self, values: Values, weights: Floats) -> None:
         self._values, self._weights = values, weights
         self._each = 0.5 * float(np.log(max(weights.sum(), 1.0)))
+
+    def with_features(
+        self, mechanism: NegativeBinomialMechanism, features: Sequence[Feature]
+    ) -> NegativeBinomialMechanism:
+        """Add features, of the mean 0 and the standard deviation 1, that do nothing yet."""
+        added = [_scaled(one, self._values, self._weights) for one in features]
+        return replace(
+            mechanism,
+            features=(*mechanism.features, *added),
+            coefficients=(*mechanism.coefficients, *[0.0] * len(added)),
+        )
 
     def fit(self, mechanism: NegativeBinomialMechanism) -> NegativeBinomialMechanism:
         """Take steps until the objective hardly rises."""
@@ -191,31 +207,25 @@ def _between(
     )
 
 
-def _start(
-    values: Values,
-    weights: Floats,
-    variable: int,
-    regressors: Sequence[Regressor],
-    offset: int | None,
-    centre: float,
+def _scaled(feature: Feature, values: Values, weights: Floats) -> Feature:
+    """Standardise a feature that is no indicator."""
+    return feature if isinstance(feature, Indicator) else standardised(feature, values, weights)
+
+
+def _by_moments(
+    mechanism: NegativeBinomialMechanism, values: Values, weights: Floats
 ) -> NegativeBinomialMechanism:
-    """Return a mechanism that does not depend on the parents, with the moments of the rows."""
-    counts = values[:, variable]
-    sizes = np.ones(len(values)) if offset is None else np.exp(values[:, offset] - centre)
+    """Give a mechanism without features the mean and the variance of the rows."""
+    counts = values[:, mechanism.variable]
+    sizes = mechanism.sizes(values)
     mean = (float(weights @ counts) + 0.5) / (float(weights @ sizes) + 0.5)
     expected = mean * sizes
     excess = float(weights @ (np.square(counts - expected) - expected))
     dispersion = excess / max(float(weights @ np.square(expected)), 1e-300)
-    standardised = tuple(one.standardised(values, weights) for one in regressors)
-    n_features = sum(one.n_features for one in standardised)
-    return NegativeBinomialMechanism(
-        variable,
-        standardised,
-        (float(np.log(mean)), *[0.0] * n_features),
+    return replace(
+        mechanism,
+        coefficients=(float(np.log(mean)),),
         dispersion=float(np.clip(dispersion, _LEAST_START, _LARGEST_START)),
-        offset=offset,
-        offset_centre=centre,
-        prior=1.0,
     )
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dosift.model import negative_binomial as nb
+from dosift.model.count_features import is_complete
+from dosift.model.features import Feature, design
 from dosift.model.mechanism import Change, Floats, Mechanism, Values, missing
 from dosift.model.newton import ascent
-from dosift.model.regressors import Regressor, columns_of, design, is_complete
 
 #: The weak prior: half a count; slopes of one standard deviation of a feature normal around 0;
 #: logarithm of the dispersion normal around that of 0.3; logit of the structural zeros around -2.
@@ -45,8 +46,10 @@ class NegativeBinomialMechanism:
     ----------
     variable : int
         Position of the variable.
-    regressors : tuple of Regressor
-        How each parent enters.
+    parents : tuple of int
+        Positions of all columns that are read besides its own: parents, and the size.
+    features : tuple of Feature
+        What the log-mean is linear in.
     coefficients : tuple of float
         The intercept, then one for each feature.
     dispersion : float
@@ -64,7 +67,8 @@ class NegativeBinomialMechanism:
 
     Examples
     --------
-    >>> mechanism = NegativeBinomialMechanism(1, (Regressor(0),), (0.0, 1.0), dispersion=0.5)
+    >>> from dosift.model.count_features import LogRate
+    >>> mechanism = NegativeBinomialMechanism(1, (0,), (LogRate(0),), (0.0, 1.0), dispersion=0.5)
     >>> mechanism.means(np.array([[1.0, 0.0], [9.0, 0.0]])).round(6).tolist()
     [2.0, 10.0]
     >>> mechanism.log_density(np.array([[1.0, 0.0], [1.0, np.nan]])).round(4)  # 0: missing
@@ -72,7 +76,8 @@ class NegativeBinomialMechanism:
     """
 
     variable: int
-    regressors: tuple[Regressor, ...]
+    parents: tuple[int, ...]
+    features: tuple[Feature, ...]
     coefficients: tuple[float, ...]
     dispersion: float = 0.0
     zeros: float = 0.0
@@ -80,12 +85,7 @@ class NegativeBinomialMechanism:
     offset_centre: float = 0.0
     log_fold: float = 0.0
     prior: float = 0.0
-    is_positive = True
-
-    @property
-    def parents(self) -> tuple[int, ...]:
-        """Positions of all columns that are read besides its own: of parents, and the size."""
-        return columns_of(self.regressors, self.offset)
+    is_positive: ClassVar[bool] = True
 
     @property
     def n_free(self) -> int:
@@ -93,8 +93,16 @@ class NegativeBinomialMechanism:
         return len(self.coefficients) + (self.dispersion > 0.0) + (self.zeros > 0.0)
 
     def log_means(self, values: Values) -> Floats:
-        """Logarithm of the mean of the counts that are no structural zeros."""
-        return self._log_means(design(self.regressors, values), values)
+        """Logarithm of the mean of the counts that are no structural zeros.
+
+        Unlike in a matrix product, that of one row hangs on no other.
+        """
+        out = np.full(len(values), self.coefficients[0] + self.log_fold)
+        for feature, coefficient in zip(self.features, self.coefficients[1:], strict=True):
+            out += coefficient * feature(values)
+        if self.offset is not None:
+            out += values[:, self.offset] - self.offset_centre
+        return out
 
     def means(self, values: Values) -> Floats:
         """Mean of the counts that are no structural zeros, shape (n_rows,)."""
@@ -185,17 +193,24 @@ class NegativeBinomialMechanism:
         return out
 
     def scores(self, values: Values) -> Floats:
-        """Return derivatives by coefficients, log-dispersion and logit of structural zeros."""
-        seen = is_complete(values, (self.variable, *self.parents))
+        """Return derivatives by coefficients, log-dispersion and logit of structural zeros.
+
+        0 where the count or a parent is missing.
+        """
+        complete = is_complete(values, (self.variable, *self.parents))
+        if not complete.all():
+            scores = np.zeros((len(values), self.n_free))
+            scores[complete] = self.scores(values[complete])
+            return scores
         x, z, d = self._derivatives(values)
-        present = (1.0 - z) * seen
+        present = 1.0 - z
         out = np.empty((len(values), self.n_free))
         k = len(self.coefficients)
         out[:, :k] = x * (present * d.e)[:, None]
         if self.dispersion > 0.0:
             out[:, k] = present * d.t
         if self.zeros > 0.0:
-            out[:, -1] = (z - self.zeros) * seen
+            out[:, -1] = z - self.zeros
         return out
 
     def log_prior(self) -> float:
@@ -228,7 +243,7 @@ class NegativeBinomialMechanism:
             seen, counts = self._counts(values)
             seen &= weights > 0.0
             if seen.any():
-                typical = counts / self._sizes(values)
+                typical = counts / self.sizes(values)
                 most = np.inf
                 if lowers:
                     most = float(np.average(self.means(values)[seen], weights=weights[seen]))
@@ -240,17 +255,8 @@ class NegativeBinomialMechanism:
                 out += [SetCount(float(m), dispersion, most) for m in means if m < most]
         return out
 
-    def _log_means(self, x: Floats, values: Values) -> Floats:
-        """Log-means from features; unlike in a matrix product, one row's hangs on no other."""
-        out = np.full(len(values), self.coefficients[0] + self.log_fold)
-        for j, coefficient in enumerate(self.coefficients[1:], start=1):
-            out += coefficient * x[:, j]
-        if self.offset is not None:
-            out += values[:, self.offset] - self.offset_centre
-        return out
-
-    def _sizes(self, values: Values) -> Floats:
-        """Sizes relative to the typical one."""
+    def sizes(self, values: Values) -> Floats:
+        """Return the size of each row, relative to the typical one, shape (n_rows,)."""
         if self.offset is None:
             return np.ones(len(values))
         return np.asarray(np.exp(values[:, self.offset] - self.offset_centre))
@@ -269,8 +275,7 @@ class NegativeBinomialMechanism:
     def _derivatives(self, values: Values) -> tuple[Floats, Floats, nb.Derivatives]:
         """Features, how likely each count is a structural zero, and derivatives if it is not."""
         _, counts = self._counts(values)
-        x = design(self.regressors, values)
-        log_mean = self._log_means(x, values)
+        x, log_mean = design(self.features, values), self.log_means(values)
         z = np.zeros(len(values))
         if self.zeros > 0.0:
             nil = counts == 0
@@ -323,8 +328,8 @@ class Fold:
     factor: float
     is_free: bool = True
     at_most: float = np.inf
-    kind = "fold"
-    keeps_mechanism = True
+    kind: ClassVar[str] = "fold"
+    keeps_mechanism: ClassVar[bool] = True
 
     @property
     def n_free(self) -> int:
@@ -378,15 +383,17 @@ class SetCount:
     mean: float
     dispersion: float
     at_most: float = np.inf
-    kind = "set"
-    keeps_mechanism = False
-    n_free = 2
+    kind: ClassVar[str] = "set"
+    keeps_mechanism: ClassVar[bool] = False
+    n_free: ClassVar[int] = 2
 
     def applied(self, mechanism: Mechanism) -> NegativeBinomialMechanism:
         """Return a mechanism with the mean and without parents, but for the size."""
+        counts = _of_counts(mechanism)
         return replace(
-            _of_counts(mechanism),
-            regressors=(),
+            counts,
+            parents=() if counts.offset is None else (counts.offset,),
+            features=(),
             coefficients=(float(np.log(self.mean)),),
             dispersion=self.dispersion,
             zeros=0.0,
