@@ -170,8 +170,11 @@ def find_kinds(
         for name in wanted:
             if name not in passed:
                 look = looks.setdefault(name, _Look(name))
-                if name not in known and name not in fixed and part.n_rows:
+                look.is_settled = look.is_settled or name in known or name in fixed
+                if not look.is_settled and part.n_rows:
                     look.add(part)
+        if looks and all(look.is_settled for look in looks.values()):
+            break
     _check_names(known, looks, table.path)
     of = {
         name: known.get(name) or ("discrete" if name in fixed else look.kind())
@@ -211,6 +214,9 @@ class _Look:
         Whether all of these mark missing values in other programs.
     has_codes : bool
         Whether there are numbers such as 007.
+    is_settled : bool
+        Whether the rest of the rows changes nothing. Texts that follow many decimal numbers are
+        told by who encodes them.
     """
 
     name: str
@@ -221,6 +227,7 @@ class _Look:
     odd: tuple[str, int, Any] | None = None
     only_marks: bool = True
     has_codes: bool = False
+    is_settled: bool = False
 
     def add(self, part: Part) -> None:
         """Look at a part of the rows."""
@@ -234,6 +241,7 @@ class _Look:
             self.has_codes = self.has_codes or _holds_codes(found)
         if found.others.size:
             self._add_others(found, part)
+        self.is_settled = self._is_many and not self.is_whole and self.odd is None
 
     def _add_others(self, found: Parsed, part: Part) -> None:
         self.n_others += found.others.size

@@ -190,10 +190,14 @@ def parse(column: Any) -> Parsed:
         values = column.cast(nw.Float64).to_numpy()
         return Parsed(np.asarray(values, dtype=np.float64), _NONE)
     texts = _texts(column)
-    stripped = texts.str.strip_chars()
-    values = stripped.cast(_float64(), strict=False)
-    is_other = values.is_null() & stripped.is_not_null() & (stripped != "")
-    others = np.flatnonzero(is_other.fill_null(False).to_numpy())
+    values = texts.cast(_float64(), strict=False)
+    if (values.is_null() & texts.is_not_null() & (texts != "")).any():
+        stripped = texts.str.strip_chars()
+        values = stripped.cast(_float64(), strict=False)
+        is_other = values.is_null() & stripped.is_not_null() & (stripped != "")
+        others = np.flatnonzero(is_other.fill_null(False).to_numpy())
+    else:
+        others = _NONE
     return Parsed(values.fill_null(np.nan).to_numpy(), others, texts)
 
 
