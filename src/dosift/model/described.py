@@ -56,7 +56,8 @@ def described(network: Network | MechanismNetwork, i: int, position: int) -> Ent
     Returns
     -------
     str, float or Altered
-        A state, an exact number, or a change. A shift of a logarithm is a gain, one of log odds
+        A state, an exact number, or a change, with as many digits in its text as tell it from the
+        others of the library. A shift of a logarithm is a gain, one of log odds
         stays a shift of them; what a logarithm is set to has the moments of a log-normal
         distribution.
 
@@ -78,6 +79,18 @@ def described(network: Network | MechanismNetwork, i: int, position: int) -> Ent
     >>> [described(network, 0, k).text("x") for k in range(2)]
     ['x~110±1', 'x+5']
     """
+    own = _described(network, i, position)
+    if not isinstance(own, Altered):
+        return own
+    name = network.names[i]
+    for other in range(len(network.libraries[i])):
+        entry = own if other == position else _described(network, i, other)
+        if entry != own and isinstance(entry, Altered) and entry.text(name) == own.text(name):
+            return own.exact()
+    return own
+
+
+def _described(network: Network | MechanismNetwork, i: int, position: int) -> Entry:
     library = network.libraries[i]
     change = library[position]
     if isinstance(change, SetState):
