@@ -12,14 +12,13 @@ child that must extrapolate gives little evidence.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dosift.model.features import Feature, design
-from dosift.model.mechanism import Floats, Values
+from dosift.model.mechanism import Change, Floats, Values
 
 #: Least standard deviation, in units of the working scale: what is exact to so much is a tie.
 LEAST_SD = 1e-3
@@ -162,19 +161,11 @@ class LinearMechanism:
         out: Floats = design(self.features, values) @ self.coefficients
         return out + self.offset
 
-    @cached_property
-    def _root(self) -> Floats | None:
-        """Root of the coefficients' covariance."""
-        if self.covariance is None:
-            return None
-        values, vectors = np.linalg.eigh(self.covariance)
-        return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
-
     def _widening(self, x: Floats) -> Floats | float:
         """Factor by which the coefficients' error widens the variance of each row."""
-        if self._root is None:
+        if self.covariance is None:
             return 1.0
-        return np.asarray(1.0 + np.square(x @ self._root).sum(axis=1))
+        return np.asarray(1.0 + np.einsum("ij,ij->i", x @ self.covariance, x))
 
     def _log_parts(self, x: Floats, own: Floats) -> tuple[Floats, Floats | float]:
         """Log-density of each part of the noise, and the widening; the own value not missing."""
@@ -213,27 +204,54 @@ class LinearMechanism:
         -------
         ndarray, shape (n_parts, 3 + n_features, 2 + n_features)
             The products, of rows weighted by the part's posterior over the widening; in the last
-            line the expected number of rows.
+            line the expected number of rows, and its sum of the logarithms of the widening.
         """
         own = values[:, self.variable]
         seen = ~np.isnan(own) & (weights > 0)
         if not seen.all():
             values, own, weights = values[seen], own[seen], weights[seen]
-        x = design(self.features, values)
-        parts, wide = self._log_parts(x, own)
-        size = x.shape[1] + 1
-        together = np.concatenate([x, (own - self.offset)[:, None]], axis=1)
+        together = np.empty((own.size, self.coefficients.size + 1), order="F")
+        together[:, :-1] = x = design(self.features, values)
+        together[:, -1] = own - self.offset
+        size = together.shape[1]
         out = np.zeros((self.noise.n_parts, size + 1, size))
-        if parts.shape[1] > 1:
-            parts = np.exp(parts - np.logaddexp.reduce(parts, axis=1, keepdims=True))
+        if self.has_fixed_statistics:
+            wide, parts = self._widening(x), None
         else:
-            parts = np.ones_like(parts)
+            logs, wide = self._log_parts(x, own)
+            parts = np.exp(logs - np.logaddexp.reduce(logs, axis=1, keepdims=True))
         for k in range(self.noise.n_parts):
-            own_weights = weights * parts[:, k]
+            own_weights = weights if parts is None else weights * parts[:, k]
             scaled = together * (own_weights / (wide * self.factor**2))[:, None]
             out[k, :-1] = together.T @ scaled
             out[k, -1, 0] = own_weights.sum()
+            out[k, -1, 1] = own_weights @ np.log(wide) if self.covariance is not None else 0.0
         return out
+
+    def log_likelihood(self, statistics: Floats) -> float:
+        """Log-likelihood of rows by their statistics; for normal noise alone.
+
+        Parameters
+        ----------
+        statistics : ndarray
+            From :meth:`statistics`, if they are fixed.
+
+        Returns
+        -------
+        float
+            In nats.
+        """
+        own, (number, log_wide) = statistics[0, :-1], statistics[0, -1, :2]
+        sd = float(self.noise.sds[0])
+        away = np.append(-self.coefficients, 1.0)
+        squares = max(float(away @ own @ away), 0.0) / sd**2
+        constant = _LOG_2PI + 2.0 * np.log(sd * self.factor)
+        return -0.5 * float(number * constant + log_wide + squares)
+
+    @property
+    def has_fixed_statistics(self) -> bool:
+        """Whether the statistics of rows do not depend on coefficients and noise."""
+        return self.noise.n_parts == 1
 
     def fitted(self, statistics: Floats) -> LinearMechanism:
         """Return the regression that the rows ask for: one step of EM over the noise's parts."""
@@ -249,14 +267,13 @@ class LinearMechanism:
         inverse = np.linalg.inv(xx + np.diag(ridge))
         coefficients = inverse @ xy
         noise = self._noise(products, numbers, coefficients)
-        covariance = inverse * precision.max() * np.square(noise.sds.min())
-        covariance /= float(noise.shares @ np.square(noise.sds)) or 1.0
-        return replace(
-            self,
-            coefficients=coefficients,
-            noise=noise,
-            covariance=0.5 * (covariance + covariance.T),
-        )
+        covariance = self.covariance
+        if covariance is None:
+            # How sure coefficients are stays as it is while rows and mechanism are fitted by turns;
+            # what an uncertain regression widens would otherwise change under its own feet.
+            covariance = inverse * precision.max()
+            covariance = 0.5 * (covariance + covariance.T)
+        return replace(self, coefficients=coefficients, noise=noise, covariance=covariance)
 
     def _noise(self, products: Floats, numbers: Floats, coefficients: Floats) -> Noise:
         k = coefficients.size
@@ -274,6 +291,18 @@ class LinearMechanism:
         shares = numbers + _PRIOR_SHARE
         sds = np.sqrt(np.maximum(variance, LEAST_SD**2))
         return replace(self.noise, shares=shares / shares.sum(), means=means, sds=sds)
+
+    def suggested(self, values: Values, weights: Floats, kinds: frozenset[str]) -> list[Change]:
+        """Suggest rough changes for the rows at hand; see :mod:`dosift.model.suggested`."""
+        from dosift.model.suggested import changes_of_a_regression
+
+        return changes_of_a_regression(self, values, weights, kinds)
+
+    def neutral(self, kind: str) -> Change | None:
+        """Return a change of a kind that rows may be fitted by; None if there is none."""
+        from dosift.model.suggested import neutral_change
+
+        return neutral_change(self, kind)
 
     def scores(self, values: Values) -> Floats:
         """Return derivatives by coefficients, and the noise's shares, means and deviations."""
