@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.checks.densities import Density
 from dosift.inference import Posterior
 from dosift.inference.change_error import ChangeError
 from dosift.inference.intervals import normal_interval
@@ -18,6 +19,7 @@ from dosift.model.categorical import States
 from dosift.model.described import described, scale_of
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.target import Entry, state_text
+from dosift.pipeline import Fitted
 from dosift.results.tables import totals
 
 if TYPE_CHECKING:
@@ -136,6 +138,30 @@ def _numbers(entry: Entry, error: ChangeError | None, level: float) -> dict[str,
     return found
 
 
+def numbers_content(fitted: Fitted, level: float = 0.95) -> dict[str, Any]:
+    """Return what there is to say of numbers; nothing of a network of tables.
+
+    Parameters
+    ----------
+    fitted : Fitted
+    level : float, default=0.95
+        Of the intervals.
+
+    Returns
+    -------
+    dict
+        ``columns``, ``changes`` and ``densities``, ready for JSON.
+    """
+    network = fitted.network
+    if not isinstance(network, MechanismNetwork):
+        return {}
+    return {
+        "columns": columns_content(network),
+        "changes": changes_content(network, fitted.change_errors, level),
+        "densities": densities_content(network, fitted.densities),
+    }
+
+
 def changes_content(
     network: MechanismNetwork, errors: Sequence[ChangeError], level: float = 0.95
 ) -> list[dict[str, Any]]:
@@ -152,7 +178,7 @@ def changes_content(
     -------
     list of dict
         ``variable``, ``change`` (its text), and ``numbers``: a list of ``what``, ``estimate``,
-        ``std_error``, ``ci_low``, ``ci_high`` (NaN where rows say nothing).
+        ``std_error``, ``ci_low``, ``ci_high`` (None where rows say nothing).
     """
     lines = []
     for one in errors:
@@ -161,12 +187,16 @@ def changes_content(
         columns = zip(one.names, one.estimate, one.std_error, low, high, strict=True)
         keys = ("estimate", "std_error", "ci_low", "ci_high")
         numbers = [
-            {"what": what, **dict(zip(keys, map(float, own), strict=True))}
+            {"what": what, **dict(zip(keys, map(_known, own), strict=True))}
             for what, *own in columns
         ]
         text = _value(name, described(network, one.variable, one.position))
         lines.append({"variable": name, "change": text, "numbers": numbers})
     return lines
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def columns_content(network: MechanismNetwork) -> list[dict[str, Any]]:
@@ -190,3 +220,37 @@ def columns_content(network: MechanismNetwork) -> list[dict[str, Any]]:
         }
         for i, variable in enumerate(network.variables)
     ]
+
+
+def densities_content(network: MechanismNetwork, found: Sequence[Density]) -> list[dict[str, Any]]:
+    """Return histograms of the numbers that components touch.
+
+    Parameters
+    ----------
+    network : MechanismNetwork
+    found : sequence of Density
+
+    Returns
+    -------
+    list of dict
+        ``variable``, ``scale``, ``edges`` of the bins in the units of the column, and ``curves``: a
+        list of ``of`` ("control", "pool", or the text of a change) and ``shares`` of the bins.
+    """
+    lines = []
+    for one in found:
+        name = network.names[one.variable]
+        curves = [("pool", one.pool)]
+        if one.control is not None:
+            curves.insert(0, ("control", one.control))
+        for position, shares in one.changes.items():
+            entry = described(network, one.variable, position)
+            curves.append((str(Target({name: entry})), shares))
+        lines.append(
+            {
+                "variable": name,
+                "scale": scale_of(network, one.variable).form,
+                "edges": one.edges.tolist(),
+                "curves": [{"of": of, "shares": shares.tolist()} for of, shares in curves],
+            }
+        )
+    return lines
