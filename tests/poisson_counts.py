@@ -74,6 +74,7 @@ class Fold:
 
     factor: float
     is_free: bool = False
+    kind = "fold"
     keeps_mechanism = True
     kind = "fold"
 
