@@ -256,10 +256,11 @@ class LinearMechanism:
             out[k, :-1] = together.T @ (together * (shared / rows.wide)[:, None])
             out[k, -1, 0] = shared.sum()
             if self.axis is not None:
-                z = (rows.residual - self.noise.means[k]) / self.noise.sds[k]
-                pull = z * rows.residual / (self.noise.sds[k] * rows.wide) - 1.0
-                square = shared * np.square(z) / rows.wide * along
-                out[k, -1, 1:4] = (shared * pull) @ along, square.sum(), square @ along
+                whole = rows.residual / self.noise.sds[k]
+                z = whole - self.noise.means[k] / self.noise.sds[k]
+                cross = shared * z * whole / rows.wide
+                bend = shared * (np.square(z) + np.square(whole)) / rows.wide
+                out[k, -1, 1:4] = (cross - shared) @ along, cross @ along, bend @ np.square(along)
         return out
 
     def fitted(self, statistics: Floats) -> LinearMechanism:
@@ -298,7 +299,7 @@ class LinearMechanism:
         number, gradient, cross, curvature = last[:, :4].T
         ratio = cross / squares
         pull = float(gradient.sum() - ratio @ (squares - number)) - _SLOPE_RIDGE * self.slope
-        bend = 2.0 * float(curvature.sum() - ratio @ cross) + _SLOPE_RIDGE
+        bend = float(curvature.sum() - 2.0 * ratio @ cross) + _SLOPE_RIDGE
         step = float(np.clip(pull / max(bend, _SLOPE_RIDGE), -_MOST_STEP, _MOST_STEP))
         return step, np.exp(-ratio * step)
 
