@@ -112,13 +112,13 @@ class Content:
         """The line of each variable's total, by name."""
         return {str(v["variable"]): v for v in self.variables if v["value"] in {"", None}}
 
-    def sets(self, component: Line) -> list[tuple[int, str]]:
+    def sets(self, component: Line) -> list[tuple[int, str | float]]:
         """Return what a component sets: positions of variables, and states."""
         try:
             target = parse_target(component["target"])
         except InputError:
             return []
-        return [(self.positions[n], s) for n, s in target.items() if n in self.positions]
+        return [(self.positions[n], s) for n, s in target.dos.items() if n in self.positions]
 
     @cached_property
     def set_variables(self) -> list[int]:
