@@ -76,6 +76,7 @@ class Fold:
     is_free: bool = False
     kind = "fold"
     keeps_mechanism = True
+    kind = "fold"
 
     @property
     def n_free(self) -> int:

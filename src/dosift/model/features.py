@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Protocol
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.model.mechanism import Floats, Values
+from dosift.model.scale import Scale
 
 
 class Feature(Protocol):
@@ -118,12 +119,72 @@ class Function:
         return (np.asarray(found, dtype=np.float64) - self.centre) / self.spread
 
 
+@dataclass(frozen=True)
+class LogCount:
+    """The logarithm of a count and one, centred and scaled."""
+
+    column: int
+    centre: float = 0.0
+    spread: float = 1.0
+
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """Position of the variable."""
+        return (self.column,)
+
+    def __call__(self, values: Values) -> Floats:
+        """Return ``log(1 + count)``."""
+        counts = np.asarray(values[:, self.column], dtype=np.float64)
+        return np.asarray((np.log1p(counts) - self.centre) / self.spread)
+
+
+@dataclass(frozen=True)
+class InUnits:
+    """A feature of values in the users' units, on rows whose values are on working scales.
+
+    Attributes
+    ----------
+    feature : Feature
+        Of values in the users' units.
+    scales : tuple of Scale
+        Those of ``feature.columns``, in the same order.
+    centre, spread : float
+        Subtracted from what it gives, and divided by.
+
+    Examples
+    --------
+    >>> squared = InUnits(Product((Plain(0), Plain(0))), (Scale(centre=3.0, spread=2.0),))
+    >>> squared(np.array([[0.0], [1.0]])).tolist()
+    [9.0, 25.0]
+    """
+
+    feature: Feature
+    scales: tuple[Scale, ...]
+    centre: float = 0.0
+    spread: float = 1.0
+
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """Positions of the variables."""
+        return self.feature.columns
+
+    def __call__(self, values: Values) -> Floats:
+        """Evaluate the feature."""
+        own = np.zeros(values.shape, order="F")
+        for column, scale in zip(self.columns, self.scales, strict=True):
+            own[:, column] = scale.user(values[:, column])
+        return np.asarray((self.feature(own) - self.centre) / self.spread)
+
+
 #: Coefficients up to which every configuration of discrete parents gets a regression of its own.
 _MOST_COEFFICIENTS = 64
 
 
 def features_of(
-    parents: Sequence[int], cardinalities: NDArray[np.int64], extra: Sequence[Feature] = ()
+    parents: Sequence[int],
+    cardinalities: NDArray[np.int64],
+    extra: Sequence[Feature] = (),
+    counts: Mapping[int, LogCount] | None = None,
 ) -> tuple[Feature, ...]:
     """List what a regression on parents is linear in, beside the intercept.
 
@@ -138,6 +199,8 @@ def features_of(
         Number of states of each variable, 0 where its values are numbers.
     extra : sequence of Feature, optional
         Features that the user named.
+    counts : mapping of int to LogCount, optional
+        Parents that enter by the logarithm of a count.
 
     Returns
     -------
@@ -149,7 +212,8 @@ def features_of(
     (Plain(column=0), Indicator(column=1, state=1), Product(factors=(Indicator(column=1, state=1),\
  Plain(column=0))))
     """
-    plain: list[Feature] = [Plain(p) for p in parents if cardinalities[p] == 0]
+    special = counts or {}
+    plain: list[Feature] = [special.get(p, Plain(p)) for p in parents if cardinalities[p] == 0]
     states: list[list[Feature]] = [
         [Indicator(p, state) for state in range(1, int(cardinalities[p]))]
         for p in parents

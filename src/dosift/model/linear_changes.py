@@ -8,14 +8,16 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.model.linear import LEAST_SD, LinearMechanism, Noise
+from dosift.model.features import design
+from dosift.model.linear import LinearMechanism
 from dosift.model.mechanism import Floats, Mechanism, Values
+from dosift.model.noise import LEAST_SD, Noise
 
 #: Least standard deviation of what a change sets a variable to: narrower is an exact value, and
 #: a normal distribution whose variance goes to zero would explain any single row.
 LEAST_SPREAD = 0.03
 #: A standard deviation is expected to be near this, by so many rows' worth.
-_PRIOR_SD, _PRIOR_ROWS = 0.5, 1.0
+_PRIOR_SD, _PRIOR_ROWS = 0.5, 0.2
 #: Range of the factor by which a change may multiply noise.
 _LEAST_FACTOR, _MOST_FACTOR = 0.1, 10.0
 
@@ -26,9 +28,35 @@ def _linear(mechanism: Mechanism) -> LinearMechanism:
     return mechanism
 
 
-def _bounded_sd(square_sum: float, number: float, least: float) -> float:
-    total = max(square_sum, 0.0) + _PRIOR_ROWS * _PRIOR_SD**2
+def _bounded_sd(
+    square_sum: float, number: float, least: float = LEAST_SPREAD, expected: float = _PRIOR_SD
+) -> float:
+    total = max(square_sum, 0.0) + _PRIOR_ROWS * expected**2
     return float(max(np.sqrt(total / (number + _PRIOR_ROWS)), least))
+
+
+def _refitted_factor(factor: float, number: float, cross: float, square: float) -> float:
+    """Factor of the noise from residuals in units of the present one.
+
+    Parameters
+    ----------
+    factor : float
+        The present one.
+    number : float
+        Rows.
+    cross, square : float
+        Sums, over rows and parts of the noise and relative to its variances, of residual times
+        mean, and of the squared residual.
+
+    Returns
+    -------
+    float
+        The maximum of the likelihood, drawn towards one as by a row's worth.
+    """
+    # Of -n log g - square / (2 g^2) + cross / g, g the new factor over the present one.
+    number, square = number + _PRIOR_ROWS, square + _PRIOR_ROWS / factor**2
+    root = np.sqrt(cross**2 + 4.0 * number * max(square, 0.0))
+    return float(np.clip(factor * (root - cross) / (2.0 * number), _LEAST_FACTOR, _MOST_FACTOR))
 
 
 @dataclass(frozen=True)
@@ -59,13 +87,12 @@ class SetNormal:
 
     def fitted(self, mechanism: Mechanism, statistics: Floats) -> SetNormal:
         """Return mean and standard deviation of the rows."""
-        ((one, first), (_, second), (number, _)) = statistics[0]
+        (one, first), (_, second) = statistics[0, :2, :2]
+        number = statistics[0, -1, 0]
         if one <= 0:
             return self
         mean = first / one
-        return SetNormal(
-            float(mean), _bounded_sd(second - one * mean**2, float(number), LEAST_SPREAD)
-        )
+        return SetNormal(float(mean), _bounded_sd(second - one * mean**2, float(number)))
 
     def scores(self, mechanism: Mechanism, values: Values) -> Floats:
         """Return derivatives by mean and standard deviation."""
@@ -105,39 +132,48 @@ class Shift:
 
     def applied(self, mechanism: Mechanism) -> LinearMechanism:
         """Return the regression, moved."""
-        old = _linear(mechanism)
-        return replace(old, offset=old.offset + self.by, factor=old.factor * self.factor)
+        old, covariance = _linear(mechanism), _linear(mechanism).covariance
+        if covariance is not None:
+            # The error of the coefficients is not multiplied.
+            covariance = covariance / self.factor**2
+        return replace(
+            old,
+            offset=old.offset + self.by,
+            factor=old.factor * self.factor,
+            covariance=covariance,
+        )
 
     def fitted(self, mechanism: Mechanism, statistics: Floats) -> Shift:
         """Return the shift of the rows' residuals."""
         old = _linear(mechanism)
         products, numbers = statistics[:, :-1], statistics[:, -1, 0]
         k, precision = old.coefficients.size, 1.0 / np.square(old.noise.sds)
-        ones = products[:, 0, 0]
-        away = products[:, 0, k] - products[:, 0, :k] @ old.coefficients
-        means = old.noise.means * self.factor
-        if precision @ ones <= 0:
+        turn = np.zeros((3, k + 2))
+        turn[0, 0], turn[1, :k], turn[1, k], turn[2, k + 1] = 1.0, -old.coefficients, 1.0, 1.0
+        # Products of the intercept, the residual and one.
+        own = np.asarray(turn @ products @ turn.T)
+        weight = float(precision @ own[:, 0, 0])
+        if weight <= 0:
             return self
-        more = float(precision @ (away - means * ones) / (precision @ ones))
+        means = old.noise.means
+        more = float(precision @ (own[:, 0, 1] - means * own[:, 0, 2])) / weight
         found = replace(self, by=self.by + more)
         if not self.has_factor:
             return found
-        b = np.append(-old.coefficients, 1.0)
-        squares = np.einsum("i,kij,j->k", b, products, b)
-        squares += np.square(more + means) * ones - 2.0 * (more + means) * away
-        total = float(precision @ squares) + _PRIOR_ROWS
-        ratio = np.sqrt(max(total, 0.0) / (numbers.sum() + _PRIOR_ROWS)) * self.factor
-        return replace(found, factor=float(np.clip(ratio, _LEAST_FACTOR, _MOST_FACTOR)))
+        square = own[:, 1, 1] - 2.0 * more * own[:, 0, 1] + more**2 * own[:, 0, 0]
+        cross = own[:, 1, 2] - more * own[:, 0, 2]
+        factor = _refitted_factor(
+            self.factor,
+            float(numbers.sum()),
+            float((precision * means) @ cross),
+            float(precision @ square),
+        )
+        return replace(found, factor=factor)
 
     def scores(self, mechanism: Mechanism, values: Values) -> Floats:
         """Return derivatives by what is added, and by the factor if it is free."""
-        changed = self.applied(mechanism)
-        own = changed.scores(values)
-        parts = [own[:, :1]]  # as by the intercept
-        if self.has_factor:
-            n = changed.noise.n_parts
-            parts.append(own[:, -n:] @ changed.noise.sds[:, None] / self.factor)
-        return np.concatenate(parts, axis=1)
+        by, factor = self.applied(mechanism).scores_of_change(values)
+        return np.stack([by, factor / self.factor][: self.n_free], axis=1)
 
     def text(self, variable: str) -> str:
         """Write the change."""
@@ -182,45 +218,38 @@ class Gain:
             old,
             coefficients=coefficients,
             covariance=covariance,
-            noise=old.noise.scaled(self.factor),
+            factor=old.factor * self.factor,
         )
 
     def fitted(self, mechanism: Mechanism, statistics: Floats) -> Gain:
         """Return the regression of the rows on the old mean."""
         old = _linear(mechanism)
-        precision = 1.0 / np.square(old.noise.sds * self.factor)
-        k, b = old.coefficients.size, old.coefficients
-        sums = np.tensordot(precision, statistics[:, :-1], 1)
-        inner = np.array([[sums[0, 0], sums[0, :k] @ b], [sums[:k, 0] @ b, b @ sums[:k, :k] @ b]])
-        noise = np.tensordot(precision * old.noise.means * self.factor, statistics[:, :-1], 1)
-        outer = np.array([sums[0, k] - noise[0, 0], b @ sums[:k, k] - b @ noise[:k, 0]])
-        number = float(statistics[:, -1, 0].sum())
+        products, number = statistics[:, :-1], float(statistics[:, -1, 0].sum())
+        k, precision = old.coefficients.size, 1.0 / np.square(old.noise.sds)
+        turn = np.zeros((4, k + 2))
+        turn[0, 0], turn[1, :k], turn[2, k], turn[3, k + 1] = 1.0, old.coefficients, 1.0, 1.0
+        # Products of the intercept, the old mean, the own value and one.
+        own = np.asarray(turn @ products @ turn.T)
+        sums = np.tensordot(precision, own, 1)
+        aim = sums[:2, 2] - np.tensordot(precision * old.noise.means, own[:, :2, 3], 1)
         if number <= 0 or sums[0, 0] <= 0:
             return self
-        # A gain near one is expected, by a row's worth.
-        prior = np.diag([0.0, 1.0]) * sums[0, 0] / number
-        found = np.linalg.solve(inner + prior, outer + prior @ np.array([0.0, 1.0]))
-        offset, gain = float(found[0]), float(found[1])
-        means = old.noise.means * self.factor
-        total = 0.0
-        for weight, mean, own in zip(precision, means, statistics[:, :-1], strict=True):
-            c = np.append(-gain * b, 1.0)
-            c[0] -= offset + mean
-            total += weight * float(c @ own @ c)
-        ratio = np.sqrt((max(total, 0.0) + _PRIOR_ROWS) / (number + _PRIOR_ROWS)) * self.factor
-        return Gain(gain, offset, float(np.clip(ratio, _LEAST_FACTOR, _MOST_FACTOR)))
+        # A gain near one is expected, as by part of a row in which the mean is one.
+        prior = _PRIOR_ROWS * sums[0, 0] / number
+        inner = sums[:2, :2] + np.diag([1e-12 * sums[0, 0], prior])
+        offset, gain = np.linalg.solve(inner, aim + np.array([0.0, prior]))
+        c = np.array([-offset, -gain, 1.0])
+        square = float(c @ sums[:3, :3] @ c)
+        cross = float(np.tensordot(precision * old.noise.means, own[:, :3, 3], 1) @ c)
+        factor = _refitted_factor(self.factor, number, cross, square)
+        return Gain(float(gain), float(offset), factor)
 
     def scores(self, mechanism: Mechanism, values: Values) -> Floats:
         """Return derivatives by gain, offset and factor."""
         old = _linear(mechanism)
-        changed = self.applied(mechanism)
-        own = changed.scores(values)
-        by_coefficient = own[:, : old.coefficients.size]
-        n = changed.noise.n_parts
-        by_factor = own[:, -n:] @ changed.noise.sds[:, None] / self.factor
-        return np.concatenate(
-            [by_coefficient @ old.coefficients[:, None], by_coefficient[:, :1], by_factor], axis=1
-        )
+        by_offset, factor = self.applied(mechanism).scores_of_change(values)
+        mean = design(old.features, values) @ old.coefficients
+        return np.stack([by_offset * mean, by_offset, factor / self.factor], axis=1)
 
     def text(self, variable: str) -> str:
         """Write the change."""
@@ -254,6 +283,8 @@ class FreeRegression:
             coefficients=self.coefficients,
             noise=Noise.normal(self.sd),
             covariance=None,
+            axis=None,
+            slope=0.0,
         )
 
     def fitted(self, mechanism: Mechanism, statistics: Floats) -> FreeRegression:
@@ -262,12 +293,16 @@ class FreeRegression:
         if number <= 0:
             return self
         k = self.coefficients.size
-        own = statistics[0, :-1]
-        ridge = np.eye(k)
+        own = statistics[0, : k + 1, : k + 1]
+        # Drawn to the old ones, as by part of a row along each.
+        ridge = _PRIOR_ROWS * np.eye(k)
         aim = own[:k, k] + ridge @ old.coefficients
         found = np.asarray(np.linalg.solve(own[:k, :k] + ridge, aim), dtype=np.float64)
         c = np.append(-found, 1.0)
-        return FreeRegression(found, _bounded_sd(float(c @ own @ c), number, LEAST_SPREAD))
+        least = min(LEAST_SPREAD, _LEAST_FACTOR * old.noise.sd)
+        return FreeRegression(
+            found, _bounded_sd(float(c @ own @ c), number, least, expected=old.noise.sd)
+        )
 
     def scores(self, mechanism: Mechanism, values: Values) -> Floats:
         """Return derivatives by coefficients and standard deviation."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.model.categorical import CategoricalMechanism
+from dosift.model.categorical import HasStates
 from dosift.model.mechanism import (
     Changes,
     Floats,
@@ -19,6 +19,7 @@ from dosift.model.mechanism import (
     Mechanism,
     System,
     Values,
+    log_prior,
     topological_order,
 )
 from dosift.model.network import Variable
@@ -150,10 +151,7 @@ class MechanismNetwork:
     @cached_property
     def cardinalities(self) -> NDArray[np.int64]:
         """Number of states of each variable; 0 where its values are numbers."""
-        sizes = [
-            one.table.shape[1] if isinstance(one, CategoricalMechanism) else 0
-            for one in self.mechanisms
-        ]
+        sizes = [one.n_states if isinstance(one, HasStates) else 0 for one in self.mechanisms]
         return np.array(sizes, dtype=np.int64)
 
     @cached_property
@@ -178,10 +176,13 @@ class MechanismNetwork:
         return free or self.control is not None
 
     def log_prior(self) -> float:
-        """Log-likelihood of the control rows."""
+        """Log-likelihood of the control rows, and the logarithm of the mechanisms' priors."""
         if self.control is None:
             return 0.0
-        return float(sum(map(self.control.log_likelihood, self.mechanisms)))
+        return sum(
+            self.control.log_likelihood(mechanism) + log_prior(mechanism)
+            for mechanism in self.mechanisms
+        )
 
     def taught(
         self, values: Values, targets: Ints, posterior: Floats, learners: Iterable[int]
@@ -222,7 +223,9 @@ class MechanismNetwork:
             if change.keeps_mechanism:
                 weights = posterior @ (targets[:, i] == position)
                 statistics = statistics + change.applied(old).statistics(values, weights)
-        return old.fitted(statistics)
+        taught = old.fitted(statistics)
+        keep = getattr(taught, "with_error_of", None)
+        return taught if keep is None else keep(old)
 
     def draw(
         self, targets: Ints, weights: Floats, n_rows: int, rng: np.random.Generator

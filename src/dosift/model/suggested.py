@@ -2,85 +2,90 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from dosift.model.linear import LinearMechanism
 from dosift.model.linear_changes import FreeRegression, Gain, SetNormal, SetPoint, Shift
-from dosift.model.mechanism import Change, Floats, Values
+from dosift.model.mechanism import Change, Changes, Floats, Mechanism, Values
 
 #: Means that are tried for a variable that is set, and their standard deviations.
 _MEANS, _SDS = 20, (0.1, 0.35, 1.0)
 #: Shifts that are tried.
 _SHIFTS = 20
-#: Gains that are tried, and factors of the noise without a shift.
-_GAINS, _FACTORS = (0.25, 0.5, 0.7, 1.4, 2.0, 4.0), (0.4, 2.5)
+#: Gains that are tried.
+_GAINS = (0.25, 0.5, 0.7, 1.4, 2.0, 4.0)
 #: Rows that must share an exact value to make it a tie, and their share.
 _TIES, _TIE_SHARE = 8.0, 0.005
 
 
-def changes_of_a_regression(
-    mechanism: LinearMechanism, values: Values, weights: Floats, kinds: frozenset[str]
-) -> list[Change]:
-    """Suggest changes.
+@dataclass(frozen=True)
+class RegressionChanges(Changes):
+    """Changes of a continuous variable; it can suggest more."""
 
-    Parameters
-    ----------
-    mechanism : LinearMechanism
-    values : ndarray, shape (n_rows, n_variables)
-        Those of the variable not missing.
-    weights : ndarray, shape (n_rows,)
-    kinds : frozenset of str
-        Among "do", "set", "shift", "gain", "free".
+    def suggested(
+        self, mechanism: Mechanism, values: Values, weights: Floats, kinds: frozenset[str]
+    ) -> list[Change]:
+        """Suggest values that the variable was set to, shifts, gains, and other regressions.
 
-    Returns
-    -------
-    list of Change
-    """
-    own = values[:, mechanism.variable]
-    out: list[Change] = []
-    if "do" in kinds:
-        out += ties(own, weights)
-    if "set" in kinds:
-        out += [SetNormal(float(m), sd) for sd in _SDS for m in _grid(own, _MEANS)]
-    mean = mechanism.mean(values) + mechanism.noise.mean
-    if "shift" in kinds:
-        out += [Shift(float(by)) for by in _grid(own - mean, _SHIFTS)]
-    has_parents = bool(mechanism.features)
-    if "gain" in kinds and has_parents:
-        centre = float(weights @ mean / weights.sum())
-        out += [Gain(g, (1.0 - g) * centre) for g in _GAINS]
-    if "free" in kinds and has_parents:
-        sd = mechanism.noise.sd
-        moved = [mechanism.coefficients * f for f in (-1.0, 0.0, 2.0)]
-        for one in moved:
-            one[0] = mechanism.coefficients[0]
-        out += [FreeRegression(one, sd) for one in moved]
-    return out
+        Parameters
+        ----------
+        mechanism : LinearMechanism
+        values : ndarray, shape (n_rows, n_variables)
+            Those of the variable not missing.
+        weights : ndarray, shape (n_rows,)
+        kinds : frozenset of str
+            Among "do", "set", "shift", "gain", "free".
 
+        Returns
+        -------
+        list of Change
+        """
+        assert isinstance(mechanism, LinearMechanism)
+        own = values[:, mechanism.variable]
+        out: list[Change] = []
+        if "do" in kinds:
+            out += ties(own, weights)
+        if "set" in kinds:
+            out += [SetNormal(float(m), sd) for sd in _SDS for m in _grid(own, _MEANS)]
+        mean = mechanism.mean(values) + mechanism.noise.mean
+        if "shift" in kinds:
+            out += [Shift(float(by)) for by in _grid(own - mean, _SHIFTS)]
+        if "gain" in kinds and mechanism.features:
+            centre = float(weights @ mean / weights.sum())
+            out += [Gain(g, (1.0 - g) * centre) for g in _GAINS]
+        if "free" in kinds and mechanism.features:
+            for factor in (-1.0, 0.0, 2.0):
+                moved = mechanism.coefficients * factor
+                moved[0] = mechanism.coefficients[0]
+                out.append(FreeRegression(moved, mechanism.noise.sd))
+        return out
 
-def neutral_change(mechanism: LinearMechanism, kind: str) -> Change | None:
-    """Return a change of a kind from which :meth:`fitted` gets anywhere.
+    def neutral(self, mechanism: Mechanism, kind: str) -> Change | None:
+        """Return a change of a kind from which rows may be fitted.
 
-    Parameters
-    ----------
-    mechanism : LinearMechanism
-    kind : str
+        Parameters
+        ----------
+        mechanism : LinearMechanism
+        kind : str
 
-    Returns
-    -------
-    Change or None
-        None for exact values, which are no matter of fitting, and for gains and other regressions
-        of a variable without parents.
-    """
-    if kind == "set":
-        return SetNormal(float(mechanism.coefficients[0]), 1.0)
-    if kind == "shift":
-        return Shift(0.0)
-    if kind == "gain" and mechanism.features:
-        return Gain(1.0, 0.0)
-    if kind == "free" and mechanism.features:
-        return FreeRegression(mechanism.coefficients, mechanism.noise.sd)
-    return None
+        Returns
+        -------
+        Change or None
+            None for exact values, which are no matter of fitting, and for gains and other
+            regressions of a variable without parents.
+        """
+        assert isinstance(mechanism, LinearMechanism)
+        if kind == "set":
+            return SetNormal(float(mechanism.coefficients[0]), 1.0)
+        if kind == "shift":
+            return Shift(0.0)
+        if kind == "gain" and mechanism.features:
+            return Gain(1.0, 0.0)
+        if kind == "free" and mechanism.features:
+            return FreeRegression(mechanism.coefficients, mechanism.noise.sd)
+        return None
 
 
 def _grid(values: Floats, n: int) -> Floats:

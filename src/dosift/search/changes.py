@@ -1,9 +1,9 @@
-"""Which changes of one variable rows may hold: the library that the search for targets begins with.
+"""Which changes of one variable rows may hold: the library that a search for targets begins with.
 
-A variable's values in the rows of the pool are a mixture of its mechanism and of changes of it, each
-row with its own parents. Changes are brought in one after the other: whichever of a grid of rough
-ones gains most is refitted by EM together with those that are there, and stays if the likelihood
-pays for its parameters.
+A variable's values in the rows of the pool are a mixture of its mechanism and of changes of it,
+each row with its own parents. Changes are brought in one after the other: whichever of a grid of
+rough ones gains most is refitted by EM together with those that are there, and stays if the
+likelihood pays for its parameters.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.likelihood.weights import solve_weights
-from dosift.model.mechanism import Change, Mechanism, Values
+from dosift.model.mechanism import Change, Changes, Mechanism, Values
 
 Floats = NDArray[np.float64]
 
@@ -64,6 +63,8 @@ class ChangeFinder:
     Parameters
     ----------
     mechanism : Mechanism
+    library : Changes
+        Suggests changes.
     values : ndarray, shape (n_rows, n_variables)
     weights : ndarray, shape (n_rows,)
         Of the rows, such as the posterior of a component.
@@ -76,12 +77,13 @@ class ChangeFinder:
     def __init__(
         self,
         mechanism: Mechanism,
+        library: Changes,
         values: Values,
         weights: Floats,
         kinds: frozenset[str],
         log_choices: float = 0.0,
     ) -> None:
-        self._mechanism = mechanism
+        self._mechanism, self._library = mechanism, library
         used = (weights > 1e-4) & ~np.isnan(values[:, mechanism.variable])
         self._values, self._weights = values[used], weights[used]
         self._kinds = kinds
@@ -119,8 +121,10 @@ class ChangeFinder:
         return np.append(0.8, np.full(n_changes, 0.2 / n_changes)) if n_changes else np.ones(1)
 
     def _rough(self) -> list[tuple[Change, Floats]]:
-        """A grid of changes, with the log-density of each row under them."""
-        suggested = self._mechanism.suggested(self._values, self._weights, self._kinds)  # type: ignore[attr-defined]
+        """Make a grid of changes, with the log-density of each row under them."""
+        suggested = self._library.suggested(
+            self._mechanism, self._values, self._weights, self._kinds
+        )
         return [(one, self._log_density(one)) for one in suggested]
 
     def _log_density(self, change: Change) -> Floats:
@@ -138,7 +142,7 @@ class ChangeFinder:
         )
         best: ChangeMixture | None = None
         best_net = 0.0
-        kinds = np.array([change.kind for change, _ in rough])  # type: ignore[attr-defined]
+        kinds = np.array([change.kind for change, _ in rough])
         for kind in sorted(set(kinds)):
             of_kind = np.flatnonzero(kinds == kind)
             order = of_kind[np.argsort(-gains[of_kind].max(axis=1), kind="stable")][:_TRIED]

@@ -8,8 +8,9 @@ to the variable does not hide them, for as long as that raises the score.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from dosift.data.configurations import Configurations, systematic_sample
 from dosift.likelihood.evidence import Evidence
 from dosift.model.mechanism import Change, Changes
 from dosift.model.mechanism_network import MechanismNetwork
+from dosift.model.network import Network
 from dosift.search.changes import ChangeFinder
 from dosift.search.constraints import Constraints
 from dosift.search.engine import find_targets
@@ -70,7 +72,7 @@ def find_changes(
 
     def search(given: MechanismNetwork, begun: SearchResult | None, look: bool) -> SearchResult:
         return find_targets(
-            given,  # type: ignore[arg-type]
+            as_network(given),
             configurations,
             max_size=max_size,
             refine=refine,
@@ -85,27 +87,38 @@ def find_changes(
         tell("looking for changes inside components", k, _ROUNDS)
         posterior = _posterior(best, few)
         begun = _regrouped(best, few, posterior, kinds)
-        grown = _with_changes(begun.network, few, np.ascontiguousarray(posterior.T), kinds)
-        if grown is best.network:
+        grown = _with_changes(of(begun), few, np.ascontiguousarray(posterior.T), kinds)
+        if grown is of(best):
             break
         better = tidied(search(grown, begun, False))
         if score_of(better) <= score_of(best) + _LEAST_RISE:
             break
         best = better
-    return search(best.network, best, True)
+    return search(of(best), best, True)
 
 
 def _regrouped(
     result: SearchResult, few: Configurations, posterior: Floats, kinds: frozenset[str]
 ) -> SearchResult:
     """Let components share changes where that is better, and have their own where not."""
-    found = regrouped(result.network, few.codes, result.targets, posterior, kinds)
+    found = regrouped(of(result), few.codes, result.targets, posterior, kinds)
     if found is None:
         return result
     network, targets = found
     targets, inverse = np.unique(targets, axis=0, return_inverse=True)
-    weights = np.bincount(inverse, result.weights)
-    return replace(result, network=network, targets=targets, weights=weights)
+    weights = np.bincount(inverse, result.weights).astype(np.float64)
+    return replace(result, network=as_network(network), targets=targets, weights=weights)
+
+
+def of(result: SearchResult) -> MechanismNetwork:
+    """Return the network of mechanisms that a result holds."""
+    assert isinstance(result.network, MechanismNetwork)
+    return result.network
+
+
+def as_network(network: MechanismNetwork) -> Network:
+    """Pass a network of mechanisms on to what says that it takes tables, and takes any system."""
+    return cast(Network, network)
 
 
 def score_of(result: SearchResult) -> float:
@@ -115,18 +128,19 @@ def score_of(result: SearchResult) -> float:
 
 def tidied(result: SearchResult) -> SearchResult:
     """Keep those changes of numbers that targets make, and no others."""
-    network = result.network
+    network = of(result)
     libraries, targets = list(network.libraries), result.targets.copy()
     for i, library in enumerate(libraries):
-        if library.is_exclusive:
+        if not isinstance(library, Changes):
             continue
         used = np.unique(targets[:, i])
         used = used[used >= 0]
-        libraries[i] = Changes(tuple(library[int(k)] for k in used))
+        libraries[i] = replace(library, changes=tuple(library[int(k)] for k in used))
         position = np.full(len(library) + 1, -1)
         position[used] = np.arange(used.size)
         targets[:, i] = position[targets[:, i]]  # position -1 stays -1, the last entry
-    return replace(result, network=replace(network, libraries=tuple(libraries)), targets=targets)
+    network = replace(network, libraries=tuple(libraries))
+    return replace(result, network=as_network(network), targets=targets)
 
 
 def _posterior(result: SearchResult, few: Configurations) -> Floats:
@@ -143,25 +157,19 @@ def _with_changes(
     libraries = list(network.libraries)
     for i in range(network.n_variables):
         library = libraries[i]
-        if library.is_exclusive:
+        if not isinstance(library, Changes):
             continue
         new: list[Change] = []
         for weights in posterior:
             if few.counts @ (weights > 0) and weights.sum() >= _LEAST_ROWS:
                 present = (*library[:], *new)
                 rows = weights * few.counts if len(posterior) == 1 else weights
-                finder = ChangeFinder(network.mechanisms[i], few.codes, rows, kinds, log_choices)
+                finder = ChangeFinder(
+                    network.mechanisms[i], library, few.codes, rows, kinds, log_choices
+                )
                 new += finder.found(present, fixed=True)
         if new:
-            libraries[i] = Changes((*library[:], *new))
+            libraries[i] = replace(library, changes=(*library[:], *new))
     if all(one is two for one, two in zip(libraries, network.libraries, strict=True)):
         return network
     return replace(network, libraries=tuple(libraries))
-
-
-def used_changes(network: MechanismNetwork) -> Iterator[tuple[int, int, Change]]:
-    """List the changes of numbers: variable, position and change."""
-    for i, library in enumerate(network.libraries):
-        if not library.is_exclusive:
-            for k, change in enumerate(library[:]):
-                yield i, k, change

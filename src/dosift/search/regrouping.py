@@ -41,9 +41,14 @@ class _Variable:
     """The changes of one variable, with the posterior of components held."""
 
     def __init__(
-        self, mechanism: Mechanism, values: Floats, posterior: Floats, kinds: frozenset[str]
+        self,
+        mechanism: Mechanism,
+        library: Changes,
+        values: Floats,
+        posterior: Floats,
+        kinds: frozenset[str],
     ) -> None:
-        self._mechanism = mechanism
+        self._mechanism, self._library = mechanism, library
         self._values = values
         self._posterior = posterior
         self._kinds = sorted(kinds)
@@ -51,12 +56,12 @@ class _Variable:
         self._half_log = 0.5 * np.log(max(float(posterior.sum()), 2.0))
 
     def value(self, change: Change, group: Group) -> float:
-        """Expected log-likelihood of the rows of some components under a change, less its cost."""
+        """Sum what a change gives the rows of some components, in nats less its own cost."""
         weights = self._posterior[:, list(group)].sum(axis=1)
         used = weights > 0
         log = change.applied(self._mechanism).log_density(self._values[used])
         value = float(weights[used] @ np.maximum(log, -1e6))
-        return value - self._half_log * change.n_free
+        return float(value - self._half_log * change.n_free)
 
     def best(self, group: Group) -> _Use | None:
         """Fit the best change of any kind to the rows of some components."""
@@ -68,7 +73,7 @@ class _Variable:
     def _fits(self, group: Group) -> Iterator[Change]:
         weights = self._posterior[:, list(group)].sum(axis=1)
         for kind in self._kinds:
-            change = self._mechanism.neutral(kind)  # type: ignore[attr-defined]
+            change = self._library.neutral(self._mechanism, kind)
             if change is None:
                 continue
             for _ in range(_STEPS):
@@ -107,9 +112,9 @@ def regrouped(
     libraries, new, found = list(network.libraries), targets.copy(), False
     for i, library in enumerate(libraries):
         changed = np.flatnonzero(targets[:, i] >= 0)
-        if library.is_exclusive or not changed.size:
+        if not isinstance(library, Changes) or not changed.size:
             continue
-        of = _Variable(network.mechanisms[i], values, posterior, kinds)
+        of = _Variable(network.mechanisms[i], library, values, posterior, kinds)
         uses = [
             _Use(library[int(k)], group, of.value(library[int(k)], group))
             for k in np.unique(targets[changed, i])
@@ -119,7 +124,7 @@ def regrouped(
         if better is None:
             continue
         found = True
-        libraries[i] = Changes(tuple(use.change for use in better))
+        libraries[i] = replace(library, changes=tuple(use.change for use in better))
         for k, use in enumerate(better):
             new[list(use.group), i] = k
     return (replace(network, libraries=tuple(libraries)), new) if found else None
