@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from dosift.graphs.dag import EdgeConstraints, Edit, Parents, edits, equivalent, together
 from dosift.graphs.families import Families
 from dosift.graphs.fits import GraphFit, GraphFitter
-from dosift.search.engine import find_targets
 from dosift.search.result import SearchResult
 
 Floats = NDArray[np.float64]
@@ -269,16 +268,10 @@ class GraphClimber:
         """Search for the targets under a graph as in any other network, once."""
         if graph not in self._full:
             fitter = self.fitter
-            found = find_targets(
-                fitter.families.network(graph),
-                fitter.families.rows,
-                max_size=fitter.max_size,
-                constraints=fitter.constraints,
-                look_around=False,
-            )
+            network = fitter.families.network(graph)
+            found = fitter.families.search(network, fitter.constraints, fitter.max_size)
             self._full[graph] = found
-            taught = fitter.of_network(found.network)
-            self.keep(fitter.between(graph, found.targets, found.weights, taught))
+            self.keep(fitter.of_result(graph, found))
         return self._full[graph]
 
     def finished(self) -> GraphFit:

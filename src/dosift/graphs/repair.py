@@ -13,7 +13,7 @@ from dosift.data.configurations import Configurations, systematic_sample
 from dosift.graphs.climb import GraphClimber, GraphScore, from_control_rows
 from dosift.graphs.common_causes import common_causes
 from dosift.graphs.dag import EdgeConstraints, Edit, Parents, edges_of, edits, graph_of, is_acyclic
-from dosift.graphs.families import TableFamilies
+from dosift.graphs.families import Families
 from dosift.graphs.findings import (
     AskedEdit,
     GraphFindings,
@@ -25,15 +25,17 @@ from dosift.graphs.findings import (
     with_neighbours,
 )
 from dosift.graphs.fits import GraphFit, GraphFitter
-from dosift.model.network import Network
+from dosift.graphs.number_families import families_of, families_of_control
+from dosift.model.mechanism import System
 from dosift.search.constraints import Constraints
 from dosift.search.result import SearchResult
 
 Floats = NDArray[np.float64]
 Progress = Callable[[str, int, "int | None"], None]
 
-#: Values of mixture rows that the search over graphs looks at, and least and most rows.
-_MOST_VALUES, _MOST_ROWS = 2**21, (2**12, 2**15)
+#: Values of mixture rows that the search over graphs looks at, and least and most rows; rows of
+#: numbers, which are all distinct.
+_MOST_VALUES, _MOST_ROWS, _MOST_NUMBERS = 2**21, (2**12, 2**15), 2**13
 #: Variables from which only the most dependent pairs are tried as new edges, and partners of each.
 _WIDE, _PARTNERS = 30, 8
 #: Rise of the score (nats) beyond chance from which an edit of a fixed graph is asked for, edits
@@ -42,7 +44,7 @@ _ASKED, _TRIED, _LEAST_PROMISE = 8.0, 3, -15.0
 
 
 def repair(
-    network: Network,
+    network: System,
     rows: Configurations,
     targets: Constraints,
     edges: EdgeConstraints,
@@ -50,12 +52,12 @@ def repair(
     given: bool,
     max_size: int | None = None,
     tell: Progress,
-) -> tuple[Network, GraphFindings]:
+) -> tuple[System, GraphFindings]:
     """Find the graph that control and mixture rows ask for.
 
     Parameters
     ----------
-    network : Network
+    network : System
         Learned; it remembers its control rows.
     rows : Configurations
         Mixture rows, complete.
@@ -72,7 +74,7 @@ def repair(
 
     Returns
     -------
-    network : Network
+    network : System
         With the graph found, learned from control rows.
     findings : GraphFindings
     """
@@ -104,7 +106,7 @@ def repair(
 
 
 def check(
-    network: Network,
+    network: System,
     rows: Configurations,
     targets: Constraints,
     edges: EdgeConstraints,
@@ -117,7 +119,7 @@ def check(
 
     Parameters
     ----------
-    network : Network
+    network : System
         Learned; it remembers its control rows.
     rows : Configurations
         Mixture rows, complete.
@@ -135,8 +137,7 @@ def check(
     graph = graph_of(network.parents)
     climber = _climber(network, rows, targets, edges, graph, max_size, tell)
     fitter = climber.fitter
-    taught = fitter.of_network(result.network)
-    now = fitter.between(graph, result.targets, result.weights, taught)
+    now = fitter.of_result(graph, result)
     climber.keep(now)
     tell("checking the graph", 0, None)
     ranked = climber.ranked(now)
@@ -166,20 +167,20 @@ def check(
     )
 
 
-def guessed(network: Network, edges: EdgeConstraints) -> Network:
+def guessed(network: System, edges: EdgeConstraints) -> System:
     """Return a learned network with the graph that its control rows alone make most plausible.
 
     Parameters
     ----------
-    network : Network
+    network : System
         Learned; it remembers its control rows.
     edges : EdgeConstraints
 
     Returns
     -------
-    Network
+    System
     """
-    families = TableFamilies.of_control(network)
+    families = families_of_control(network)
     edges = _narrowed(network, families, (), edges)
     return families.network(from_control_rows(families, edges, _required(edges)))
 
@@ -229,7 +230,7 @@ def _differences(climber: GraphClimber, before: Parents, fit: GraphFit) -> list[
 
 
 def _climber(
-    network: Network,
+    network: System,
     rows: Configurations,
     targets: Constraints,
     edges: EdgeConstraints,
@@ -238,23 +239,24 @@ def _climber(
     tell: Progress,
 ) -> GraphClimber:
     few = int(np.clip(_MOST_VALUES // network.n_variables, *_MOST_ROWS))
-    families = TableFamilies(network, systematic_sample(rows, few))
+    if (network.cardinalities == 0).any():
+        few = min(few, _MOST_NUMBERS)
+    families = families_of(network, systematic_sample(rows, few))
     edges = _narrowed(network, families, graph, edges)
     return GraphClimber(GraphFitter(families, targets, max_size), edges, tell)
 
 
 def _narrowed(
-    network: Network, families: TableFamilies, graph: Parents, edges: EdgeConstraints
+    network: System, families: Families, graph: Parents, edges: EdgeConstraints
 ) -> EdgeConstraints:
     """Leave out edges of which rows say nothing, or hardly anything where there are many.
 
-    A variable with one state depends on nothing, and its edges cost nothing: with or without them
+    A variable with one value depends on nothing, and its edges cost nothing: with or without them
     a graph is worth the same. Those that were given stay.
     """
     allowed, required = edges.allowed.copy(), edges.required.copy()
     known = edges_of(graph)
-    constant = np.ones(network.n_variables, dtype=bool)
-    constant[list(network.changeable)] = False
+    constant = families.constant
     for p, i in known:
         required[p, i] |= allowed[p, i] and (constant[p] or constant[i])
     allowed &= required | ~(constant[:, None] | constant)

@@ -129,6 +129,45 @@ def learn_mechanisms(
     )
 
 
+def relearned_mechanism(network: MechanismNetwork, i: int, parents: Sequence[int]) -> Mechanism:
+    """Learn the mechanism of one variable given other parents, from the same control rows.
+
+    Parameters
+    ----------
+    network : MechanismNetwork
+        Learned; it remembers its control rows, and has names, kinds and scales, which stay.
+    i : int
+        Position of the variable.
+    parents : sequence of int
+
+    Returns
+    -------
+    Mechanism
+        With those features that a user named whose variables are all among the parents.
+    """
+    control = network.control
+    assert control is not None
+    old = network.mechanisms[i]
+    prior = next((float(one.prior) for one in network.mechanisms if hasattr(one, "prior")), 0.5)
+    n_more = control.values.shape[1] - network.n_variables
+    learner = _Learner(
+        variables=network.variables,
+        values=control.values,
+        weights=control.weights,
+        offset=getattr(old, "offset", None) if network.variables[i].kind == "count" else None,
+        prior=prior,
+        sizes=np.array([len(one.states) for one in network.variables] + [0] * n_more),
+    )
+    family = tuple(int(p) for p in parents)
+    named = tuple(
+        one
+        for one in getattr(old, "features", ())
+        if isinstance(one, InUnits) and set(one.columns) <= set(family)
+    )
+    own = learner.features(family, named)
+    return learner.mechanism(i, control.values, family, own, bool(named))
+
+
 def _library(variable: Variable) -> Library:
     if variable.kind == "discrete":
         return States(variable.states)
