@@ -112,7 +112,7 @@ class GraphClimber:
         list of Parents
             The most promising first.
         """
-        most = _times(_START_WORK, self.by_splitting(graph), _STARTS)
+        most = self.fitter.times(_START_WORK, self.by_splitting(graph), _STARTS)
         some = [graph, *equivalent(graph, self.constraints, most)]
         fits = sorted(map(self.by_splitting, some), key=lambda fit: -fit.score)
         return [fit.graph for fit in fits[:_BEGUN]]
@@ -130,7 +130,7 @@ class GraphClimber:
         """
         now = best = self.by_splitting(start)
         been, waited, height = {start}, 0, best.score
-        while waited < _times(_PATIENT_WORK, best, _PATIENCE):
+        while waited < self.fitter.times(_PATIENT_WORK, best, _PATIENCE):
             self._tell("repairing the graph", len(self._best), None)
             better = self._step(now)
             if better is None:
@@ -184,7 +184,7 @@ class GraphClimber:
             return better
         alike = self.ranked_equivalents(now)
         near = [graph for graph, gain in alike if gain > _HOPELESS]
-        anew = [graph for graph, _ in alike[: _times(_SPLIT_WORK, now, _SPLIT)]]
+        anew = [graph for graph, _ in alike[: self.fitter.times(_SPLIT_WORK, now, _SPLIT)]]
         return (
             self._better(now, near, warm)
             or self._better(now, some[:2], self.by_splitting)
@@ -279,7 +279,7 @@ class GraphClimber:
         for done in range(_ROUNDS):
             self._tell("fitting the best graphs", done, _ROUNDS)
             leading = self.visited
-            most = _times(_FULL_WORK, self._best[leading[0].graph], _IN_FULL)
+            most = self.fitter.times(_FULL_WORK, self._best[leading[0].graph], _IN_FULL)
             near = [g.graph for g in leading if g.score > leading[0].score - _NEAR][:most]
             best = max((self.in_full(graph) for graph in near), key=lambda fit: fit.score)
             # A full fit may have found what makes a neighbour better still.
@@ -291,11 +291,6 @@ class GraphClimber:
             if all(fit.score <= best.score + _LEAST_RISE for fit in tried):
                 break
         return max((self._best[graph] for graph in self._full), key=lambda fit: fit.score)
-
-
-def _times(work: int, fit: GraphFit, bounds: tuple[int, int]) -> int:
-    """How often something can be done for so much work."""
-    return int(np.clip(work // max(fit.ratios.size, 1), *bounds))
 
 
 def from_control_rows(

@@ -38,8 +38,13 @@ _EM_STEPS, _EM_RISE = 40, 0.3
 _QUICK_STEPS = 15
 #: Rounds of the search for further targets, from one splitting and from a neighbour's mixture.
 _COLD_ROUNDS, _WARM_ROUNDS = 2, 1
+#: How much longer a fit takes where changes have to be looked for.
+_LONGER = 4
 #: How often components are looked into for new changes, where libraries may grow.
 _LOOKS = 6
+#: How many times what one look brought all further ones may bring: a fit that would need more to
+#: become the best of all graphs is left as it is.
+_MORE_RISES = 3.0
 _TINY = 1e-300
 #: What a target does to a mechanism: nothing, or another takes its place; from here on, the changes
 #: that keep its parameters, in the order of the library.
@@ -105,7 +110,23 @@ class GraphFitter:
         self._cost_at_first = self._cost_of(families.libraries)
         self._half_log = 0.5 * float(np.log(families.n_rows))
         self._grows = any(isinstance(one, Changes) and one.kinds for one in families.libraries)
+        self._highest = -np.inf
         self._settled: dict[tuple[int, tuple[int, ...]], float] = {}
+
+    def times(self, work: int, fit: GraphFit, bounds: tuple[int, int]) -> int:
+        """How often something can be done for so much work.
+
+        Parameters
+        ----------
+        work : int
+            Likelihoods (distinct rows times components) in all, of tables.
+        fit : GraphFit
+            What the size of a fit is taken from.
+        bounds : tuple of int
+            Least and most.
+        """
+        size = max(fit.ratios.size * (_LONGER if self._grows else 1), 1)
+        return int(np.clip(work // size, *bounds))
 
     # One graph.
 
@@ -305,10 +326,10 @@ class GraphFitter:
             trial = self._pruned(trial)
             if trial.score <= fit.score:
                 break
-            is_enough = trial.score < fit.score + _EM_RISE
-            fit = trial
-            if is_enough:
+            rise, fit = trial.score - fit.score, trial
+            if rise < _EM_RISE or fit.score + _MORE_RISES * rise < self._highest:
                 break
+        self._highest = max(self._highest, fit.score)
         return fit
 
     def _looked(self, fit: GraphFit) -> tuple[tuple[Library, ...], Ints, Floats]:

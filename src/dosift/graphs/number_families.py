@@ -55,7 +55,7 @@ Ints = NDArray[np.integer]
 Key = tuple[int, tuple[int, ...]]
 
 #: Rows by which changes are looked for.
-_ROWS = 5000
+_ROWS = 2500
 #: Steps by which a family without a closed form is raised.
 _STEPS = 3
 #: Nats by which the likeliest of a variable's mechanisms may be ahead, as in the search.
