@@ -192,7 +192,7 @@ def _learn_numbers(
         control.rows, start, is_control=True, grows=grows, ignore=beside, layer=control.layer
     )
     seen = seen.recoded([_in_order(one, given) for one in seen.variables])
-    warnings.warn(_notice(kinds, seen), KindsWarning, stacklevel=4)
+    warnings.warn(_notice(kinds, seen), KindsWarning, stacklevel=5)
     found = read_numbers(
         rows, seen.variables, grows=grows, free=kinds.named, beside=beside, layer=layer
     )
@@ -273,7 +273,7 @@ def _warn_of_states(old: Iterable[Variable], new: Iterable[Variable]) -> None:
             known[before.name] = before.states
             added[before.name] = set(after.states) - set(before.states)
     if added:
-        warnings.warn(new_states_in_words(known, added), NewStatesWarning, stacklevel=5)
+        warnings.warn(new_states_in_words(known, added), NewStatesWarning, stacklevel=6)
 
 
 def _warn_of_no_graph(source: Any, graph: Graph, n_columns: int) -> None:
