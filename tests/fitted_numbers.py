@@ -115,7 +115,7 @@ def assembled(given: Any, rows: Any, result: SearchResult) -> Fitted:
         rates=[],
         pairs=[],
         pair_p_values=[],
-        missing=MissingValues(0.0, np.zeros(n), ()),
+        missing=MissingValues(np.zeros(n), 0.0, ()),
         check=check,
         change_errors=change_errors(evidence, network, result.targets, result.weights),
         densities=densities(evidence, network, result.targets, result.weights),

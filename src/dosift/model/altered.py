@@ -213,6 +213,21 @@ class Altered:
             own += f" noise*{number_text(self.noise, self.digits)}"
         return own
 
+    def effect(self) -> str:
+        """Write what the change does, without the name of its variable.
+
+        Returns
+        -------
+        str
+
+        Examples
+        --------
+        >>> Altered("set", (812.0, 35.1)).effect(), Altered("shift", (0.8,), on="logit").effect()
+        ('~812±35', 'logit +0.8')
+        """
+        own = replace(self, on="").text("x").removeprefix("x")
+        return " ".join(part for part in (self.on, own or "free") if part)
+
     def _digits(self, fewest: int) -> int:
         return self.digits if self.shows_all else fewest
 

@@ -79,7 +79,7 @@ class Tables:
                 network, codes, weights, posterior, fitted.pairs, fitted.pair_p_values, level
             ),
             family_table(network, codes, weights, posterior, level),
-            near_equivalent_table(network, codes, result.near_equivalent),
+            near_equivalent_table(network, codes, result.near_equivalent, _names(fitted, targets)),
             undecided_table(network, posterior, level),
             intervention_table(network, codes, weights, posterior, level),
             mechanism_table(network, fitted.changed),
@@ -95,6 +95,13 @@ def _components(fitted: Fitted, targets: list[Target], level: float) -> pl.DataF
         merged = Merged.of(fitted.network, result.targets, result.weights)
         return merged_table(merged, *common)
     return component_table(*common)
+
+
+def _names(fitted: Fitted, targets: list[Target]) -> list[str]:
+    """Text of the line in which each component stands."""
+    merged = Merged.of(fitted.network, fitted.result.targets, fitted.result.weights)
+    texts = merged.texts(targets)
+    return [texts[k] for k in merged.place]
 
 
 def _variables(fitted: Fitted, level: float) -> pl.DataFrame:

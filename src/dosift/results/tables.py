@@ -292,7 +292,10 @@ def family_table(
 
 
 def near_equivalent_table(
-    network: Network, targets: Ints, near: Sequence[NearEquivalent]
+    network: Network,
+    targets: Ints,
+    near: Sequence[NearEquivalent],
+    texts: Sequence[str] | None = None,
 ) -> pl.DataFrame:
     """Targets that could stand in the place of a component.
 
@@ -301,6 +304,8 @@ def near_equivalent_table(
     network : Network
     targets : ndarray of int, shape (n_targets, n_variables)
     near : sequence of NearEquivalent
+    texts : sequence of str, optional
+        Names of the components, if these are not their own.
 
     Returns
     -------
@@ -311,7 +316,10 @@ def near_equivalent_table(
     import polars as pl
 
     frame = {
-        "component": [name_of(network, targets[one.component]) for one in near],
+        "component": [
+            texts[one.component] if texts else name_of(network, targets[one.component])
+            for one in near
+        ],
         "target": [name_of(network, one.target) for one in near],
         "loss": [one.loss for one in near],
     }
