@@ -184,14 +184,23 @@ def test_the_notice_says_what_was_chosen() -> None:
     control = CONTROL.with_columns(load=pl.lit(3.5))
     with pytest.warns(KindsWarning) as caught:
         learn_from_control(ControlTable(control, EDGES, kinds={"errors": "count"}), ROWS)
-    words = next(str(w.message) for w in caught if w.category is KindsWarning)
+    kinds, mechanisms = (str(w.message) for w in caught if w.category is KindsWarning)
     assert (
-        "2 are continuous ('load', 'latency'), 1 is a count ('errors') and 1 is discrete" in words
+        "2 are continuous ('load', 'latency'), 1 is a count ('errors') and 1 is discrete" in kinds
     )
-    assert "--continuous" in words
-    assert words.endswith(
-        "The same in all control rows, so that any other value is a change: 'load'"
-    )
+    assert "--continuous" in kinds
+    assert "'load' has the same value in all control rows" in mechanisms
+    assert "'latency' is taken by its logarithm" in mechanisms
+
+
+def test_the_notice_of_many_mechanisms_is_short() -> None:
+    rng = np.random.default_rng(0)
+    wide = {f"x{k}": np.exp(rng.normal(size=200)) for k in range(60)}
+    with pytest.warns(KindsWarning) as caught:
+        learn_from_control(ControlTable(wide), wide)
+    words = [str(w.message) for w in caught]
+    assert max(map(len, words)) < 1000
+    assert "and 50 more" in words[1]
 
 
 BAD: list[tuple[str, list[Any], str, str]] = [
