@@ -118,7 +118,7 @@ def test_states_go_the_old_way(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert network.names == ("load", "latency", "day")
 
 
-@pytest.mark.filterwarnings("ignore::dosift.errors.ExtraColumnsWarning")
+@pytest.mark.filterwarnings("ignore::dosift.errors.DosiftWarning")
 def test_what_was_chosen_is_printed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = r"2 are continuous \('load', 'latency'\) and 1 is a count"
     with pytest.warns(KindsWarning, match=words):
