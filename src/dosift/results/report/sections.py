@@ -254,13 +254,15 @@ def _rate_row(line: Line, axis: Axis, has_numbers: bool) -> str:
         f"<b>{name}</b> <span class='soft'>at all</span>" if is_total else _what(line, 200, " = ")
     )
     last = two(percent(line.get("screen_rate")), interval(line, "screen_ci_low", "screen_ci_high"))
+    drawn = bar_and_screen(axis, dict(line))
     if has_numbers:
         last = _estimate(line)
+        drawn = bar(axis, *(line.get(key) for key in ("rate", "ci_low", "ci_high")))
     return row(
         [
             cell(name, "name"),
             cell(two(percent(line["rate"]), interval(line)), "number"),
-            cell(bar_and_screen(axis, dict(line)), "bars"),
+            cell(drawn, "bars"),
             cell(last, "number second"),
         ],
         " class='total'" if is_total else "",
