@@ -224,3 +224,30 @@ def test_without_errors_and_rows_in_memory_the_rest_is_said() -> None:
     assert model.variables_["estimate_std_error"].null_count() == len(model.variables_)
     html = render_report(result_content(model, settings={}, inputs=[], timings={}))
     assert "class='histogram density'" not in html
+
+
+def test_pictures_of_numbers(model: Model) -> None:
+    pytest.importorskip("matplotlib").use("Agg")
+    import matplotlib.pyplot as plt
+
+    import dosift
+
+    for name in ("ir_1", "latency", "rate", "RIPK2"):
+        ax = dosift.plot.densities(model, name)
+        texts = [text.get_text() for text in ax.get_legend().get_texts()]
+        assert texts[:2] == ["mixture rows", "control rows"]
+        assert all(name in text for text in texts[2:])
+        assert ax.get_xlabel() == name
+        ax.figure.canvas.draw()
+    ax = dosift.plot.rates(model)
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert any(label.startswith("fold(RIPK2*") for label in labels)
+    assert ax.get_legend() is None
+    target = next(t for t in model.targets_ if "latency" in t)
+    texts = [text.get_text() for text in dosift.plot.graph(model, target=target).texts]
+    assert any("= on" in text for text in texts)
+    assert any("gain(" in text for text in texts)
+    dosift.plot.components(model)
+    with pytest.raises(dosift.InputError, match="'latenzy' is no number.*did you mean 'latency'"):
+        dosift.plot.densities(model, "latenzy")
+    plt.close("all")

@@ -76,7 +76,8 @@ def _largest_totals(content: Content) -> str:
     if not lines:
         return ""
     parts = "; ".join(f"{_what(v, 40, '=')} {share(v, 'rate')}" for v in lines[:3])
-    return f"<p>Summed over all interventions that set them: {parts}.</p>"
+    they = "do so" if content.has_numbers else "set them"
+    return f"<p>Summed over all interventions that {they}: {parts}.</p>"
 
 
 def _what(line: Line, width: int, equals: str) -> str:
@@ -239,7 +240,8 @@ def _rate_table(content: Content, groups: Sequence[Sequence[Line]], axis: Axis) 
         for group in groups
         for line in _without_repetition(group)
     ]
-    return table("Totals for each variable and value", headings, rows, "shares rates")
+    kind = "shares rates changed" if content.has_numbers else "shares rates"
+    return table("Totals for each variable and value", headings, rows, kind)
 
 
 def _without_repetition(group: Sequence[Line]) -> Sequence[Line]:
