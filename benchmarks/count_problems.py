@@ -5,7 +5,10 @@ plus the logarithm of the depth of the cell. Everything follows from a generator
 
     python benchmarks/count_problems.py draw --seed 0
     python benchmarks/count_problems.py compare --folder ../shared/data/tapseq
+    python benchmarks/count_problems.py recover --problems 10
 
+`recover` learns the genes from control rows with the true graph, and finds targets among folds that
+may only lower and whose factors are fitted: the search's part, with the rest given.
 `compare` prints control cells of a screen beside the cells of TAP-seq (Schraivogel et al., Nature
 Methods 2020) that hold one non-targeting guide.
 """
@@ -13,12 +16,21 @@ Methods 2020) that hold one non-targeting guide.
 from __future__ import annotations
 
 import argparse
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from dosift.data import collapse
+from dosift.learning.count_mechanisms import learn_counts
+from dosift.model.counts import Fold
+from dosift.model.covariate import CovariateMechanism
+from dosift.model.mechanism import Changes
+from dosift.model.mechanism_network import ControlRows, MechanismNetwork
+from dosift.search.engine import find_targets
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -269,14 +281,64 @@ def beside_tapseq(folder: Path, seed: int = 0, least_mean: float = 0.5) -> pd.Da
     return pd.DataFrame(parts)
 
 
+def rows_of(counts: pd.DataFrame, total: Ints) -> Floats:
+    """Return counts as numbers, and the logarithm of the total as the last column."""
+    return np.asfortranarray(np.column_stack([counts.to_numpy(float), np.log(total)]))
+
+
+def learned(problem: CountProblem, factors: tuple[float, ...]) -> MechanismNetwork:
+    """Learn the genes with the true graph; the library of each starts from some factors."""
+    names, n = list(problem.control), problem.control.shape[1]
+    control = rows_of(problem.control, problem.control_total)
+    weights = np.ones(len(control))
+    mechanisms = [
+        learn_counts(
+            control, weights, i, [names.index(p) for p, child in problem.edges if child == name], n
+        )
+        for i, name in enumerate(names)
+    ]
+    library = Changes(tuple(Fold(factor, at_most=1.0) for factor in factors))
+    return MechanismNetwork(
+        (*mechanisms, CovariateMechanism.of_column(n, control[:, n])),
+        (*(library,) * n, Changes(())),
+        ControlRows(control, weights),
+    )
+
+
+def recovered(problem: CountProblem, factors: tuple[float, ...]) -> tuple[int, int, int, float]:
+    """Count targets (sets of genes): found and right, found, true; and seconds."""
+    begun = time.perf_counter()
+    network = learned(problem, factors)
+    rows = collapse(rows_of(problem.pool, problem.pool_total), network.cardinalities)
+    result = find_targets(network, rows, max_size=2)
+    names = list(problem.control)
+    found = {frozenset(names[i] for i in np.flatnonzero(t >= 0)) for t in result.targets}
+    found.discard(frozenset())
+    true = {frozenset(target) for target in problem.targets[1:]}
+    return len(found & true), len(found), len(true), time.perf_counter() - begun
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["draw", "compare"])
+    parser.add_argument("what", choices=["draw", "compare", "recover"])
+    parser.add_argument("--problems", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, default=Path("../shared/data/tapseq"))
     arguments = parser.parse_args()
     if arguments.what == "compare":
         print(beside_tapseq(arguments.folder, arguments.seed).round(3).to_string())
+        return
+    if arguments.what == "recover":
+        for make, factors in ((count_problem, (0.1, 0.4)), (screen, (0.05,))):
+            seeds = range(arguments.seed, arguments.seed + arguments.problems)
+            each = [recovered(make(np.random.default_rng(seed)), factors) for seed in seeds]
+            right, found, true, seconds = np.array(each).sum(axis=0)
+            print(
+                f"{make.__name__}: recall {right / true:.2f}, "
+                f"precision {right / max(found, 1):.2f}, "
+                f"{seconds / len(each):.1f} s a problem; right, found, true:",
+                [tuple(int(k) for k in one[:3]) for one in each],
+            )
         return
     for make in (count_problem, screen):
         problem = make(np.random.default_rng(arguments.seed))

@@ -91,3 +91,12 @@ def test_a_screen_is_like_real_cells(problems: Any) -> None:
         assert 0.4 < ratio[f"{what} of {'genes' if what[0] == 'm' else 'cells'}"] < 2.5
     assert 0.7 < ratio["dispersion, 50% of genes"] < 1.4
     assert abs(table.diff(axis=1)["screen"]["zeros, 50% of genes"]) < 0.1
+
+
+def test_targets_of_a_small_problem_are_recovered(problems: Any) -> None:
+    problem = problems.count_problem(
+        np.random.default_rng(0), n=6, n_control=2000, n_pool=2000, n_targets=3
+    )
+    right, found, true, seconds = problems.recovered(problem, (0.1, 0.4))
+    assert (right, found, true) == (3, 3, 3)
+    assert seconds > 0.0

@@ -264,7 +264,7 @@ class _States:
 
     def _is_alike(self, name: str) -> bool:
         """Whether a new state is no measurement beside states that are none."""
-        return self.free or not _is_decimal(name) or any(map(_is_decimal, self._known))
+        return self.free or not is_decimal(name) or any(map(is_decimal, self._known))
 
     def _check_kind(
         self,
@@ -366,8 +366,14 @@ def _name_of(value: Any, known: Sequence[str]) -> str:
     return whole_number(text) or text
 
 
-def _is_decimal(text: str) -> bool:
-    """Whether a text is a number that is not whole."""
+def is_decimal(text: str) -> bool:
+    """Tell whether a text is a number that is not whole.
+
+    Examples
+    --------
+    >>> is_decimal("0.5"), is_decimal("1.0"), is_decimal("low")
+    (True, False, False)
+    """
     try:
         number = float(text)
     except ValueError:

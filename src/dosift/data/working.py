@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 
 from dosift.data.numbers import Numbers
 from dosift.errors import InputError
-from dosift.model.features import Function
-from dosift.model.linear import LinearMechanism
+from dosift.model.features import Feature, Indicator, Plain, Product
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.scale import Scale
 
@@ -45,10 +44,9 @@ def to_working(rows: Numbers, network: MechanismNetwork) -> Floats:
         for i, scale in enumerate(network.scales):
             _check_scale(rows, i, scale, values[:, i])
         for mechanism in network.mechanisms:
-            if isinstance(mechanism, LinearMechanism):
-                for feature in mechanism.features:
-                    if isinstance(feature, Function):
-                        _check_function(rows, feature, values)
+            for feature in getattr(mechanism, "features", ()):
+                if not isinstance(feature, Plain | Indicator | Product):
+                    _check_function(rows, feature, values)
     return values
 
 
@@ -66,17 +64,20 @@ def _check_scale(rows: Numbers, i: int, scale: Scale, working: Floats) -> None:
         )
 
 
-def _check_function(rows: Numbers, feature: Function, values: Floats) -> None:
-    arguments = list(feature.arguments)
+def _check_function(rows: Numbers, feature: Feature, values: Floats) -> None:
+    """Refuse rows where a function that a user named has no value."""
+    arguments = list(feature.columns)
     known = ~np.isnan(rows.values[:, arguments]).any(axis=1)
     lost = known & ~np.isfinite(feature(values))
     if lost.any():
         row = int(lost.argmax())
+        # A function may be wrapped, to take values on working scales.
+        text = getattr(getattr(feature, "feature", feature), "text", repr(feature))
         given = ", ".join(
             f"{rows.variables[j].name} = {rows.values[row, j]:.12g}" for j in arguments
         )
         raise InputError(
-            f"the feature {feature.text!r} has no value in data row {row + 1} ({given}; "
+            f"the feature {text!r} has no value in data row {row + 1} ({given}; "
             f"{int(lost.sum())} such row(s)); leave these rows out, or write it so that it has",
             path=rows.path,
         )

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from dosift.learning.noise import log_likelihood_of_residuals
 from dosift.model.features import Feature, design
 from dosift.model.mechanism import Floats
-from dosift.model.scale import Scale
+from dosift.model.scale import LEAST_SHARE, Scale
 
 #: Spread up to which a column is constant, relative to its size.
 _LEAST_SPREAD = 1e-12
@@ -92,7 +92,8 @@ def forms_of(lowest: float, highest: float) -> tuple[str, ...]:
     """
     if not lowest > 0.0:
         return ("raw",)
-    return ("raw", "log", "logit") if highest < 1.0 else ("raw", "log")
+    is_share = lowest >= LEAST_SHARE and highest <= 1.0 - LEAST_SHARE
+    return ("raw", "log", "logit") if is_share else ("raw", "log")
 
 
 def choose_scale(
@@ -138,9 +139,13 @@ def choose_scale(
     if len(forms) == 1:
         return raw
     found = [standardised(column, weights, Scale(form)) for form in forms]
-    scores = [_score(column, weights, x, scale) for scale in found]
-    scores[0] += _CLEARLY
-    return found[int(np.argmax(scores))]
+    best, most = found[0], _score(column, weights, x, found[0])
+    for scale in found[1:]:
+        # Small shares have the same logarithm as log odds: those too have to be clearly better.
+        score = _score(column, weights, x, scale)
+        if score > most + _CLEARLY:
+            best, most = scale, score
+    return best
 
 
 def _score(column: Floats, weights: Floats, x: Floats, scale: Scale) -> float:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dosift.model import negative_binomial as nb
 from dosift.model.count_features import is_complete
 from dosift.model.features import Feature, design
-from dosift.model.mechanism import Change, Floats, Mechanism, Values, missing
+from dosift.model.mechanism import Change, Changes, Floats, Mechanism, Values, missing
 from dosift.model.newton import ascent
 
 #: The weak prior: half a count; slopes of one standard deviation of a feature normal around 0;
@@ -111,7 +111,7 @@ class NegativeBinomialMechanism:
 
     def log_density(self, values: Values) -> Floats:
         """Logarithm of the probability of each row's count."""
-        seen, counts = self._counts(values)
+        seen, counts = self.counts(values)
         log_mean = self.log_means(values)
         out = nb.log_density(counts, log_mean, self.dispersion)
         if self.zeros > 0.0:
@@ -219,49 +219,13 @@ class NegativeBinomialMechanism:
         out = _PRIOR_COUNT * self.coefficients[0] - 0.5 * float(precision @ np.square(away))
         return self.prior * out
 
-    def suggested(self, values: Values, weights: Floats, kinds: frozenset[str]) -> list[Change]:
-        """Return changes that a search may start from.
-
-        Parameters
-        ----------
-        values : ndarray, shape (n_rows, n_variables)
-            Rows of the mixture.
-        weights : ndarray, shape (n_rows,)
-        kinds : frozenset of str
-            Of the changes that are wanted: "fold", "set"; with "knock" those that lower the count.
-
-        Returns
-        -------
-        list of Change
-        """
-        lowers = "knock" in kinds
-        out: list[Change] = []
-        if kinds & {"fold", "knock"}:
-            most = 1.0 if lowers else np.inf
-            out += [Fold(factor, at_most=most) for factor in _FOLDS if factor < most]
-        if "set" in kinds:
-            seen, counts = self._counts(values)
-            seen &= weights > 0.0
-            if seen.any():
-                typical = counts / self.sizes(values)
-                most = np.inf
-                if lowers:
-                    most = float(np.average(self.means(values)[seen], weights=weights[seen]))
-                levels = np.quantile(
-                    typical[seen], _LEVELS, weights=weights[seen], method="inverted_cdf"
-                )
-                means = np.unique(np.maximum(levels, _LEAST_START).round(3))
-                dispersion = max(self.dispersion, LEAST_DISPERSION)
-                out += [SetCount(float(m), dispersion, most) for m in means if m < most]
-        return out
-
     def sizes(self, values: Values) -> Floats:
         """Return the size of each row, relative to the typical one, shape (n_rows,)."""
         if self.offset is None:
             return np.ones(len(values))
         return np.asarray(np.exp(values[:, self.offset] - self.offset_centre))
 
-    def _counts(self, values: Values) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    def counts(self, values: Values) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         """Tell which counts are there, and return all as integers, 0 for a missing one."""
         own = values[:, self.variable]
         lacks = missing(own)
@@ -274,7 +238,7 @@ class NegativeBinomialMechanism:
 
     def _derivatives(self, values: Values) -> tuple[Floats, Floats, nb.Derivatives]:
         """Features, how likely each count is a structural zero, and derivatives if it is not."""
-        _, counts = self._counts(values)
+        _, counts = self.counts(values)
         x, log_mean = design(self.features, values), self.log_means(values)
         z = np.zeros(len(values))
         if self.zeros > 0.0:
@@ -434,3 +398,73 @@ if TYPE_CHECKING:
     _: type[Mechanism] = NegativeBinomialMechanism
     _fold: type[Change] = Fold
     _set: type[Change] = SetCount
+
+
+@dataclass(frozen=True)
+class CountChanges(Changes):
+    """Changes of a count; it can suggest more.
+
+    Attributes
+    ----------
+    changes : tuple of Change
+    kinds : frozenset of str
+        Among "fold" and "set".
+    lowers : bool
+        Whether changes can only lower the count.
+    """
+
+    changes: tuple[Change, ...] = ()
+    kinds: frozenset[str] = frozenset({"fold"})
+    lowers: bool = False
+
+    def suggested(self, mechanism: Mechanism, values: Values, weights: Floats) -> list[Change]:
+        """Suggest folds, and means that the count was set to.
+
+        Parameters
+        ----------
+        mechanism : NegativeBinomialMechanism
+        values : ndarray, shape (n_rows, n_variables)
+            Those of the count not missing.
+        weights : ndarray, shape (n_rows,)
+
+        Returns
+        -------
+        list of Change
+        """
+        assert isinstance(mechanism, NegativeBinomialMechanism)
+        out: list[Change] = []
+        if "fold" in self.kinds:
+            most = 1.0 if self.lowers else np.inf
+            out += [Fold(factor, at_most=most) for factor in _FOLDS if factor < most]
+        seen, counts = mechanism.counts(values)
+        seen &= weights > 0.0
+        if "set" not in self.kinds or not seen.any():
+            return out
+        typical, most = counts / mechanism.sizes(values), np.inf
+        if self.lowers:
+            most = float(np.average(mechanism.means(values)[seen], weights=weights[seen]))
+        levels = np.quantile(typical[seen], _LEVELS, weights=weights[seen], method="inverted_cdf")
+        means = np.unique(np.maximum(levels, _LEAST_START).round(3))
+        dispersion = max(mechanism.dispersion, LEAST_DISPERSION)
+        return out + [SetCount(float(m), dispersion, most) for m in means if m < most]
+
+    def neutral(self, mechanism: Mechanism, kind: str) -> Change | None:
+        """Return a change of a kind from which rows may be fitted.
+
+        Parameters
+        ----------
+        mechanism : NegativeBinomialMechanism
+        kind : str
+
+        Returns
+        -------
+        Change or None
+        """
+        assert isinstance(mechanism, NegativeBinomialMechanism)
+        most = 1.0 if self.lowers else np.inf
+        if kind == "fold":
+            return Fold(0.9, at_most=most)
+        if kind == "set":
+            mean = float(np.exp(mechanism.coefficients[0]))
+            return SetCount(mean, max(mechanism.dispersion, LEAST_DISPERSION), most)
+        return None

@@ -250,10 +250,11 @@ class LinearMechanism:
             if self.axis is None:
                 out[k, -1, 1] = shared @ np.log(rows.wide)
             else:
-                z = (rows.residual - self.noise.means[k]) / self.noise.sds[k]
-                pull = z * rows.residual / (self.noise.sds[k] * rows.wide) - 1.0
-                square = shared * np.square(z) / rows.wide * along
-                out[k, -1, 1:4] = (shared * pull) @ along, square.sum(), square @ along
+                whole = rows.residual / self.noise.sds[k]
+                z = whole - self.noise.means[k] / self.noise.sds[k]
+                cross = shared * z * whole / rows.wide
+                bend = shared * (np.square(z) + np.square(whole)) / rows.wide
+                out[k, -1, 1:4] = (cross - shared) @ along, cross @ along, bend @ np.square(along)
         return out
 
     @property
@@ -324,7 +325,7 @@ class LinearMechanism:
         number, gradient, cross, curvature = last[:, :4].T
         ratio = cross / squares
         pull = float(gradient.sum() - ratio @ (squares - number)) - _SLOPE_RIDGE * self.slope
-        bend = 2.0 * float(curvature.sum() - ratio @ cross) + _SLOPE_RIDGE
+        bend = float(curvature.sum() - 2.0 * ratio @ cross) + _SLOPE_RIDGE
         step = float(np.clip(pull / max(bend, _SLOPE_RIDGE), -_MOST_STEP, _MOST_STEP))
         return step, np.exp(-ratio * step)
 

@@ -233,9 +233,12 @@ class Changes:
     Attributes
     ----------
     changes : tuple of Change
+    kinds : frozenset of str
+        Kinds of change that the library may grow by, if it can suggest any.
     """
 
     changes: tuple[Change, ...]
+    kinds: frozenset[str] = frozenset()
     is_exclusive = False
 
     def __len__(self) -> int:
@@ -255,9 +258,7 @@ class Changes:
         """Raise: a value says nothing certain about the change."""
         raise ValueError("several changes may produce the same value")
 
-    def suggested(
-        self, mechanism: Mechanism, values: Values, weights: Floats, kinds: frozenset[str]
-    ) -> list[Change]:
+    def suggested(self, mechanism: Mechanism, values: Values, weights: Floats) -> list[Change]:
         """Suggest rough changes that rows may hold, for the search for changes to begin with.
 
         Parameters
@@ -267,8 +268,6 @@ class Changes:
         values : ndarray, shape (n_rows, n_variables)
             Those of the variable not missing.
         weights : ndarray, shape (n_rows,)
-        kinds : frozenset of str
-            Kinds of change that are wanted.
 
         Returns
         -------

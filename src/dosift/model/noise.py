@@ -14,6 +14,8 @@ LEAST_SD = 1e-3
 _PRIOR_ROWS = 0.5
 #: Prior rows of each part.
 _PRIOR_SHARE = 0.5
+#: Share of the rows that coefficients can use up at most.
+_MOST_SPENT = 0.8
 #: Standard deviation of the prior of the parts' means, in units of the expected one.
 _PRIOR_MEAN = 3.0
 
@@ -109,7 +111,7 @@ class Noise:
         sums = np.maximum(square - 2.0 * means * first + np.square(means) * ones, 0.0)
         rows = numbers + _PRIOR_ROWS
         if self.n_parts == 1:
-            rows = rows - min(self.spent, 0.5 * float(numbers[0]))
+            rows = rows - min(self.spent, _MOST_SPENT * float(numbers[0]))
         variance = (sums + _PRIOR_ROWS * self.expected**2) / rows
         shares = numbers + _PRIOR_SHARE
         return replace(

@@ -13,7 +13,7 @@ import numpy as np
 from dosift.model.mechanism import Floats
 
 #: The least and largest share whose log odds are taken, from 0 and 1.
-_LEAST_SHARE = 1e-6
+LEAST_SHARE = 1e-6
 #: Points of Gauss-Hermite quadrature.
 _POINTS = 40
 
@@ -48,7 +48,7 @@ class Scale:
         if self.form == "log":
             return np.asarray(np.log(values + self.added))
         if self.form == "logit":
-            inside = np.clip(values, _LEAST_SHARE, 1.0 - _LEAST_SHARE)
+            inside = np.clip(values, LEAST_SHARE, 1.0 - LEAST_SHARE)
             return np.asarray(np.log(inside) - np.log1p(-inside))
         return np.asarray(values, dtype=np.float64)
 
@@ -84,7 +84,7 @@ class Scale:
         if self.form == "log":
             out -= np.log(values + self.added)
         if self.form == "logit":
-            inside = np.clip(values, _LEAST_SHARE, 1.0 - _LEAST_SHARE)
+            inside = np.clip(values, LEAST_SHARE, 1.0 - LEAST_SHARE)
             out -= np.log(inside) + np.log1p(-inside)
         return out
 

@@ -22,11 +22,19 @@ _TIES, _TIE_SHARE = 8.0, 0.005
 
 @dataclass(frozen=True)
 class RegressionChanges(Changes):
-    """Changes of a continuous variable; it can suggest more."""
+    """Changes of a continuous variable; it can suggest more.
 
-    def suggested(
-        self, mechanism: Mechanism, values: Values, weights: Floats, kinds: frozenset[str]
-    ) -> list[Change]:
+    Attributes
+    ----------
+    changes : tuple of Change
+    kinds : frozenset of str
+        Among "do", "set", "shift", "gain", "free".
+    """
+
+    changes: tuple[Change, ...] = ()
+    kinds: frozenset[str] = frozenset({"do", "set", "shift"})
+
+    def suggested(self, mechanism: Mechanism, values: Values, weights: Floats) -> list[Change]:
         """Suggest values that the variable was set to, shifts, gains, and other regressions.
 
         Parameters
@@ -35,15 +43,13 @@ class RegressionChanges(Changes):
         values : ndarray, shape (n_rows, n_variables)
             Those of the variable not missing.
         weights : ndarray, shape (n_rows,)
-        kinds : frozenset of str
-            Among "do", "set", "shift", "gain", "free".
 
         Returns
         -------
         list of Change
         """
         assert isinstance(mechanism, LinearMechanism)
-        own = values[:, mechanism.variable]
+        own, kinds = values[:, mechanism.variable], self.kinds
         out: list[Change] = []
         if "do" in kinds:
             out += ties(own, weights)

@@ -64,12 +64,10 @@ class ChangeFinder:
     ----------
     mechanism : Mechanism
     library : Changes
-        Suggests changes.
+        Suggests changes, of the kinds that it may grow by.
     values : ndarray, shape (n_rows, n_variables)
     weights : ndarray, shape (n_rows,)
         Of the rows, such as the posterior of a component.
-    kinds : frozenset of str
-        The kinds of change that are tried.
     log_choices : float
         Logarithm of the number of things that each change is one of, which it has to pay for.
     """
@@ -80,13 +78,11 @@ class ChangeFinder:
         library: Changes,
         values: Values,
         weights: Floats,
-        kinds: frozenset[str],
         log_choices: float = 0.0,
     ) -> None:
         self._mechanism, self._library = mechanism, library
         used = (weights > 1e-4) & ~np.isnan(values[:, mechanism.variable])
         self._values, self._weights = values[used], weights[used]
-        self._kinds = kinds
         self._total = float(self._weights.sum())
         self._log_choices = log_choices
         self._own = mechanism.log_density(self._values)
@@ -122,9 +118,7 @@ class ChangeFinder:
 
     def _rough(self) -> list[tuple[Change, Floats]]:
         """Make a grid of changes, with the log-density of each row under them."""
-        suggested = self._library.suggested(
-            self._mechanism, self._values, self._weights, self._kinds
-        )
+        suggested = self._library.suggested(self._mechanism, self._values, self._weights)
         return [(one, self._log_density(one)) for one in suggested]
 
     def _log_density(self, change: Change) -> Floats:

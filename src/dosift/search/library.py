@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from dosift.data.configurations import Configurations, systematic_sample
 from dosift.likelihood.evidence import Evidence
+from dosift.likelihood.weights import DEFAULT_GAP
 from dosift.model.mechanism import Change, Changes
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.search.changes import ChangeFinder
-from dosift.search.constraints import Constraints
 from dosift.search.engine import find_targets
 from dosift.search.regrouping import regrouped
 from dosift.search.result import SearchResult
@@ -40,24 +40,23 @@ _LEAST_ROWS = 25.0
 def find_changes(
     network: MechanismNetwork,
     configurations: Configurations,
-    kinds: frozenset[str],
     *,
     max_size: int | None = None,
     refine: bool = True,
+    gap: float = DEFAULT_GAP,
     progress: Progress | None = None,
-    constraints: Constraints | None = None,
+    look_around: bool = True,
 ) -> SearchResult:
     """Find targets, and the changes of numbers that they are made of.
 
     Parameters
     ----------
     network : MechanismNetwork
-        Changes that its libraries hold already are where the search begins.
+        Changes that its libraries hold already are where the search begins; they grow by the kinds
+        of change that they may.
     configurations : Configurations
         The mixture rows, without missing values.
-    kinds : frozenset of str
-        The kinds of change that are tried.
-    max_size, refine, progress, constraints
+    max_size, refine, gap, progress, look_around
         As for :func:`~dosift.search.engine.find_targets`.
 
     Returns
@@ -68,7 +67,7 @@ def find_changes(
     tell = progress or (lambda stage, done, total: None)
     few = systematic_sample(configurations, _ROWS)
     tell("looking for changes", 0, None)
-    start = _with_changes(network, few, np.ones((1, len(few.counts))), kinds)
+    start = _with_changes(network, few, np.ones((1, len(few.counts))))
 
     def search(given: MechanismNetwork, begun: SearchResult | None, look: bool) -> SearchResult:
         return find_targets(
@@ -76,8 +75,8 @@ def find_changes(
             configurations,
             max_size=max_size,
             refine=refine,
+            gap=gap,
             progress=progress,
-            constraints=constraints,
             look_around=look,
             start=begun,
         )
@@ -86,28 +85,33 @@ def find_changes(
     for k in range(_ROUNDS):
         tell("looking for changes inside components", k, _ROUNDS)
         posterior = _posterior(best, few)
-        begun = _regrouped(best, few, posterior, kinds)
-        grown = _with_changes(of(begun), few, np.ascontiguousarray(posterior.T), kinds)
+        begun = _regrouped(best, few, posterior)
+        grown = _with_changes(of(begun), few, np.ascontiguousarray(posterior.T))
         if grown is of(best):
             break
         better = tidied(search(grown, begun, False))
         if score_of(better) <= score_of(best) + _LEAST_RISE:
             break
         best = better
-    return search(of(best), best, True)
+    return search(of(best), best, look_around)
 
 
-def _regrouped(
-    result: SearchResult, few: Configurations, posterior: Floats, kinds: frozenset[str]
-) -> SearchResult:
+def _regrouped(result: SearchResult, few: Configurations, posterior: Floats) -> SearchResult:
     """Let components share changes where that is better, and have their own where not."""
-    found = regrouped(of(result), few.codes, result.targets, posterior, kinds)
+    found = regrouped(of(result), few.codes, result.targets, posterior)
     if found is None:
         return result
     network, targets = found
     targets, inverse = np.unique(targets, axis=0, return_inverse=True)
     weights = np.bincount(inverse, result.weights).astype(np.float64)
     return replace(result, network=as_network(network), targets=targets, weights=weights)
+
+
+def grows(network: Network | MechanismNetwork) -> bool:
+    """Whether libraries of a network may grow, as its variables are numbers."""
+    if not isinstance(network, MechanismNetwork):
+        return False
+    return any(isinstance(one, Changes) and one.kinds for one in network.libraries)
 
 
 def of(result: SearchResult) -> MechanismNetwork:
@@ -150,23 +154,21 @@ def _posterior(result: SearchResult, few: Configurations) -> Floats:
 
 
 def _with_changes(
-    network: MechanismNetwork, few: Configurations, posterior: Floats, kinds: frozenset[str]
+    network: MechanismNetwork, few: Configurations, posterior: Floats
 ) -> MechanismNetwork:
     """Add changes that rows, weighted in several ways, speak for."""
     log_choices = float(np.log(max(network.n_variables, 1)))
     libraries = list(network.libraries)
     for i in range(network.n_variables):
         library = libraries[i]
-        if not isinstance(library, Changes):
+        if not isinstance(library, Changes) or not library.kinds:
             continue
         new: list[Change] = []
         for weights in posterior:
             if few.counts @ (weights > 0) and weights.sum() >= _LEAST_ROWS:
                 present = (*library[:], *new)
                 rows = weights * few.counts if len(posterior) == 1 else weights
-                finder = ChangeFinder(
-                    network.mechanisms[i], library, few.codes, rows, kinds, log_choices
-                )
+                finder = ChangeFinder(network.mechanisms[i], library, few.codes, rows, log_choices)
                 new += finder.found(present, fixed=True)
         if new:
             libraries[i] = replace(library, changes=(*library[:], *new))

@@ -46,12 +46,10 @@ class _Variable:
         library: Changes,
         values: Floats,
         posterior: Floats,
-        kinds: frozenset[str],
     ) -> None:
         self._mechanism, self._library = mechanism, library
         self._values = values
         self._posterior = posterior
-        self._kinds = sorted(kinds)
         self._known: dict[Group, _Use | None] = {}
         self._half_log = 0.5 * np.log(max(float(posterior.sum()), 2.0))
 
@@ -72,7 +70,7 @@ class _Variable:
 
     def _fits(self, group: Group) -> Iterator[Change]:
         weights = self._posterior[:, list(group)].sum(axis=1)
-        for kind in self._kinds:
+        for kind in sorted(self._library.kinds):
             change = self._library.neutral(self._mechanism, kind)
             if change is None:
                 continue
@@ -87,7 +85,6 @@ def regrouped(
     values: Floats,
     targets: Ints,
     posterior: Floats,
-    kinds: frozenset[str],
 ) -> tuple[MechanismNetwork, Ints] | None:
     """Give components other changes of the same variables, where that is sure to pay.
 
@@ -98,8 +95,6 @@ def regrouped(
     targets : ndarray of int, shape (n_targets, n_variables)
     posterior : ndarray, shape (n_rows, n_targets)
         Weight of each row times the posterior of its targets.
-    kinds : frozenset of str
-        Kinds of change.
 
     Returns
     -------
@@ -114,7 +109,7 @@ def regrouped(
         changed = np.flatnonzero(targets[:, i] >= 0)
         if not isinstance(library, Changes) or not changed.size:
             continue
-        of = _Variable(network.mechanisms[i], library, values, posterior, kinds)
+        of = _Variable(network.mechanisms[i], library, values, posterior)
         uses = [
             _Use(library[int(k)], group, of.value(library[int(k)], group))
             for k in np.unique(targets[changed, i])
