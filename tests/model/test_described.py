@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 
+import dosift
 from dosift import Altered, InputError, Mixture, Target, change, do
 from dosift.model.described import described, named_targets
 from dosift.model.linear_changes import SetNormal, Shift
@@ -143,3 +145,25 @@ def test_what_a_network_cannot_do_is_said(target: Target, message: str) -> None:
 def test_a_change_that_is_in_no_library_is_said() -> None:
     with pytest.raises(InputError, match=r"none of the 4 changes of 'ir_1'"):
         Mixture({change(shift={"ir_1": -41}): 1.0}).to_codes(mixed_network())
+
+
+def test_rows_are_drawn_in_the_units_of_their_columns() -> None:
+    network = mixed_network()
+    mixture = Mixture(
+        {do(): 0.5, change(do={"gene": "off"}, set={"ir_1": (812, 3)}): 0.3,
+         change(fold={"RIPK2": 0.1}): 0.2}
+    )  # fmt: skip
+    rows, targets = dosift.simulate(network, mixture, 4000, random_state=0, return_targets=True)
+    assert dict(rows.schema) == {
+        "gene": pl.String, "ir_1": pl.Float64, "latency": pl.Float64, "rate": pl.Float64,
+        "RIPK2": pl.Int64,
+    }  # fmt: skip
+    own = rows.filter(targets.str.contains("ir_1"))
+    assert set(own["gene"]) == {"off"}
+    assert own["ir_1"].mean() == pytest.approx(812, abs=0.5)
+    assert own["ir_1"].std() == pytest.approx(3, rel=0.1)
+    low = rows.filter(targets.str.contains("RIPK2"))["RIPK2"].mean()
+    assert low == pytest.approx(0.1 * np.exp(3.0), rel=0.1)
+    assert rows.equals(dosift.simulate(network, mixture, 4000, random_state=0))
+    with pytest.raises(InputError, match="does not say what the other mechanism is"):
+        dosift.simulate(network, Mixture({change(free=["ir_1"]): 1.0}), 10)

@@ -248,6 +248,6 @@ def test_pictures_of_numbers(model: Model) -> None:
     assert any("= on" in text for text in texts)
     assert any("gain(" in text for text in texts)
     dosift.plot.components(model)
-    with pytest.raises(dosift.InputError, match="'latenzy' is no number.*did you mean 'latency'"):
+    with pytest.raises(dosift.InputError, match=r"'latenzy' is no number.*did you mean 'latency'"):
         dosift.plot.densities(model, "latenzy")
     plt.close("all")
