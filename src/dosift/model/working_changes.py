@@ -14,6 +14,7 @@ from dosift.errors import InputError
 from dosift.model.altered import Altered, checked_number
 from dosift.model.categorical import States
 from dosift.model.counts import Fold, NegativeBinomialMechanism, SetCount
+from dosift.model.covariate import CovariateMechanism
 from dosift.model.described import position_of, scale_of, state_position
 from dosift.model.linear_changes import Gain, SetNormal, SetPoint, Shift
 from dosift.model.mechanism import Change, Changes, Ints, Library
@@ -88,8 +89,11 @@ def _change(network: MechanismNetwork, i: int, target: Target) -> Change:
     """Bring what a target does to a number to its working scale."""
     name = network.names[i]
     entry, scale = target[name], scale_of(network, i)
-    is_count = isinstance(network.mechanisms[i], NegativeBinomialMechanism)
+    mechanism = network.mechanisms[i]
+    is_count = isinstance(mechanism, NegativeBinomialMechanism)
     try:
+        if isinstance(mechanism, CovariateMechanism):
+            raise InputError("it is only conditioned on")
         if not isinstance(entry, Altered):
             return SetPoint(float(scale.working(np.array(_number(entry)))), _RESOLUTION)
         if entry.kind == "free":

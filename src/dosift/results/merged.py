@@ -90,6 +90,19 @@ class Merged:
             out[k, list(own)] = True
         return out
 
+    def summed(self, posterior: Floats) -> Floats:
+        """Add up what components have.
+
+        Parameters
+        ----------
+        posterior : ndarray, shape (n_rows, n_components)
+
+        Returns
+        -------
+        ndarray, shape (n_rows, n_groups)
+        """
+        return np.stack([posterior[:, list(own)].sum(axis=1) for own in self.groups], axis=1)
+
     def texts(self, targets: Sequence[Target]) -> tuple[str, ...]:
         """Text of each group: that of its heaviest component.
 
