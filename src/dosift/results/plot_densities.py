@@ -71,7 +71,7 @@ def densities(model: FittedModel, variable: str, *, ax: Axes | None = None) -> A
         colour, style = _CURVES[k % len(_CURVES)]
         text = str(Target({variable: described(network, one.variable, position)}))
         ax.stairs(shares, one.edges, color=colour, ls=style, lw=1.4, label=literal(text))
-    bend(ax, scale_of(network, one.variable))
+    _bend(ax, scale_of(network, one.variable), float(one.edges[0]))
     ax.set_xlim(float(one.edges[0]), float(one.edges[-1]))
     ax.set_ylim(bottom=0.0)
     ax.set_xlabel(literal(variable))
@@ -81,21 +81,14 @@ def densities(model: FittedModel, variable: str, *, ax: Axes | None = None) -> A
     return ax
 
 
-def bend(ax: Axes, scale: Scale) -> None:
-    """Give the horizontal axis a working scale.
-
-    Parameters
-    ----------
-    ax : matplotlib.axes.Axes
-    scale : Scale
-    """
+def _bend(ax: Axes, scale: Scale, least: float) -> None:
+    """Give the horizontal axis a working scale; what lies below `least` is not drawn."""
     if scale.form == "raw":
         return
-    if scale.form == "count":
-        ax.set_xscale("function", functions=(_log_of_count, np.expm1))
-        return
-    ax.set_xscale("function", functions=(scale.working, scale.user))
 
+    def forward(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        above = np.maximum(values, least)
+        return np.asarray(np.log1p(above) if scale.form == "count" else scale.working(above))
 
-def _log_of_count(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(np.log1p(np.maximum(values, -0.9)))
+    backward = np.expm1 if scale.form == "count" else scale.user
+    ax.set_xscale("function", functions=(forward, backward))
