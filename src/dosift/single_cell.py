@@ -440,10 +440,8 @@ def _store(
     found, inverse = model.assign(rows, batch=batch)
     merged = Merged.of(model.network_, model.fitted_.result.targets, model.weights_)
     texts = [*merged.texts(model.targets_)]
-    posterior, best = found.posterior[inverse], found.best[inverse]
-    if isinstance(model.network_, MechanismNetwork):
-        posterior = merged.summed(posterior)
-        best = np.where(best < 0, -1, posterior.argmax(axis=1))
+    best = merged.best(found.best, found.posterior)[inverse]
+    posterior = merged.summed(found.posterior)[inverse]
     codes = np.full(adata.n_obs, -1, dtype=np.int64)
     codes[is_fitted] = best
     probability, surprise = np.full((2, adata.n_obs), np.nan)

@@ -167,3 +167,16 @@ def test_rows_are_drawn_in_the_units_of_their_columns() -> None:
     assert rows.equals(dosift.simulate(network, mixture, 4000, random_state=0))
     with pytest.raises(InputError, match="does not say what the other mechanism is"):
         dosift.simulate(network, Mixture({change(free=["ir_1"]): 1.0}), 10)
+
+
+def test_changes_that_a_network_has_are_drawn_as_they_are() -> None:
+    network = with_free_changes(mixed_network())
+    codes = np.full((2, 5), -1)
+    codes[0, 1], codes[1, 1] = 4, 5
+    mixture = Mixture.from_codes(network, codes, np.array([0.5, 0.5]))
+    rows, targets = dosift.simulate(network, mixture, 2000, random_state=0, return_targets=True)
+    first, second = (
+        rows.filter(targets == t)["ir_1"].mean() for t in ("free(ir_1)", "free(ir_1#2)")
+    )
+    # Intercepts 0 and 1, at a spread of 20.
+    assert second - first == pytest.approx(20.0, abs=3.0)

@@ -214,7 +214,7 @@ def simulate(
     rng = as_generator(random_state)
     values: NDArray[Any]
     if isinstance(network, MechanismNetwork):
-        changed, targets = with_changes(network, mixture)
+        changed, targets = _with_changes(network, mixture)
         values, component = changed.draw(targets, mixture.weights, int(n_rows), rng)
         values = changed.user(values)
     else:
@@ -225,6 +225,17 @@ def simulate(
         return rows
     texts = pl.Series("target", [str(t) for t in mixture.targets], dtype=pl.String)
     return rows, texts.gather(component)
+
+
+def _with_changes(
+    network: MechanismNetwork, mixture: Mixture
+) -> tuple[MechanismNetwork, NDArray[np.int64]]:
+    """Return a network whose libraries hold the changes of a mixture, and its targets in them."""
+    try:
+        return network, mixture.to_codes(network)[0]  # as after a fit, free changes among them
+    except InputError:
+        changed, targets = with_changes(network, mixture)
+        return changed, targets.astype(np.int64)
 
 
 def _column(variable: Variable, values: NDArray[Any]) -> pl.Series:

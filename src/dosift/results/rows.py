@@ -164,8 +164,8 @@ class RowJudge:
         found = self.assignment(block)
         best, posterior = found.best, found.posterior
         if self.together is not None:
+            best = self.together.best(best, posterior)
             posterior = self.together.summed(posterior)
-            best = np.where(best < 0, -1, posterior.argmax(axis=1))
         probability = posterior[np.arange(best.size), best]
         probability[best < 0] = np.nan
         p_values = self.scale.p_values(found.log_probability)
