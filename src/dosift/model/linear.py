@@ -50,21 +50,12 @@ class _Rows:
         Factor by which the coefficients' error widens the variance.
     residual : ndarray, shape (n_rows,)
         Less the mean, in units of the width.
-    log : ndarray, shape (n_rows, n_parts)
-        Log-density of each part of the noise.
     """
 
     x: Floats
     width: Floats
     wide: Floats
     residual: Floats
-    log: Floats
-
-    def posterior(self) -> Floats:
-        """Probability of each part of the noise, shape (n_rows, n_parts)."""
-        if self.log.shape[1] == 1:
-            return np.ones_like(self.log)
-        return np.exp(self.log - np.logaddexp.reduce(self.log, axis=1, keepdims=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,18 +188,29 @@ class LinearMechanism:
         """See rows, the own value not missing."""
         width, wide = self._width(x), self._widening(x)
         residual = (own - x @ self.coefficients - self.offset) / width
-        constant = -np.log(width) - 0.5 * np.log(wide) - 0.5 * _LOG_2PI
-        out = np.empty((residual.size, self.noise.n_parts))
+        return _Rows(x, width, wide, residual)
+
+    def _log_parts(self, rows: _Rows) -> Floats:
+        """Log-density of each part of the noise, shape (n_rows, n_parts)."""
+        constant = -np.log(rows.width) - 0.5 * np.log(rows.wide) - 0.5 * _LOG_2PI
+        out = np.empty((rows.residual.size, self.noise.n_parts))
         for k in range(self.noise.n_parts):
             sd = self.noise.sds[k]
-            z = np.square((residual - self.noise.means[k]) / sd)
-            out[:, k] = constant - 0.5 * z / wide + np.log(self.noise.shares[k] / sd)
-        return _Rows(x, width, wide, residual, out)
+            z = np.square((rows.residual - self.noise.means[k]) / sd)
+            out[:, k] = constant - 0.5 * z / rows.wide + np.log(self.noise.shares[k] / sd)
+        return out
+
+    def _posterior(self, rows: _Rows) -> Floats:
+        """Probability of each part of the noise, shape (n_rows, n_parts)."""
+        if self.noise.n_parts == 1:
+            return np.ones((rows.residual.size, 1))
+        log = self._log_parts(rows)
+        return np.exp(log - np.logaddexp.reduce(log, axis=1, keepdims=True))
 
     def log_density(self, values: Values) -> Floats:
         """Logarithm of the density, 0 where the own value is missing."""
         own, is_open = self._own(values)
-        parts = self._rows(design(self.features, values), own).log
+        parts = self._log_parts(self._rows(design(self.features, values), own))
         log = parts[:, 0] if parts.shape[1] == 1 else np.logaddexp.reduce(parts, axis=1)
         return np.asarray(np.where(is_open, 0.0, log))
 
@@ -250,7 +252,7 @@ class LinearMechanism:
         together[:, -2] = (own - self.offset) / rows.width
         together[:, -1] = 1.0
         out = np.zeros((self.noise.n_parts, size + 1, size))
-        parts, along = rows.posterior(), self._along(x)
+        parts, along = self._posterior(rows), self._along(x)
         for k in range(self.noise.n_parts):
             shared = weights * parts[:, k]
             out[k, :-1] = together.T @ (together * (shared / rows.wide)[:, None])
@@ -314,7 +316,7 @@ class LinearMechanism:
         x = design(self.features, values)
         own, is_open = self._own(values)
         rows = self._rows(x, own)
-        parts = rows.posterior()
+        parts = self._posterior(rows)
         pull, width, stretch = self._pulls(rows, parts)
         out = [x * (pull.sum(axis=1) / rows.width)[:, None]]
         if parts.shape[1] > 1:
@@ -342,7 +344,7 @@ class LinearMechanism:
         """
         own, is_open = self._own(values)
         rows = self._rows(design(self.features, values), own)
-        pull, _, stretch = self._pulls(rows, rows.posterior())
+        pull, _, stretch = self._pulls(rows, self._posterior(rows))
         by_offset = np.where(is_open, 0.0, pull.sum(axis=1) / rows.width)
         return by_offset, np.where(is_open, 0.0, stretch)
 
