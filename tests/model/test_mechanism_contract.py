@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from dosift.model.categorical import CategoricalMechanism, SetState, States
-from dosift.model.features import Plain, features_of
+from dosift.model.count_features import LogRate, Scaled
+from dosift.model.counts import Fold as FoldOfCounts
+from dosift.model.counts import NegativeBinomialMechanism, SetCount
+from dosift.model.features import Indicator, Plain, features_of
 from dosift.model.linear import LinearMechanism, Noise
 from dosift.model.linear_changes import FreeRegression, Gain, SetNormal, SetPoint, Shift
 from dosift.model.logistic import LogisticMechanism
@@ -53,6 +56,20 @@ def numbers(n: int, rng: np.random.Generator) -> NDArray[Any]:
 def mixed(n: int, rng: np.random.Generator) -> NDArray[Any]:
     """Make rows of a number, a state of three, and zeros."""
     return np.stack([rng.normal(size=n), rng.integers(3, size=n), np.zeros(n)], axis=1)
+
+
+def sized_counts(n: int, rng: np.random.Generator) -> NDArray[Any]:
+    """Make rows of a count, the logarithm of a size, and a count."""
+    rows = counts(n, rng)
+    rows[:, 1] = rng.normal(7.0, 0.4, size=n)
+    return rows
+
+
+def counts_of_mixed(n: int, rng: np.random.Generator) -> NDArray[Any]:
+    """Make rows of a number, a state of three, and a count."""
+    rows = counts(n, rng)
+    rows[:, 0], rows[:, 1] = rng.normal(50.0, 10.0, size=n), rng.integers(3, size=n)
+    return rows
 
 
 @dataclass(frozen=True)
@@ -122,6 +139,7 @@ def regression(noise: Noise, **kwargs: Any) -> LinearMechanism:
 _TABLE = np.random.default_rng(0).dirichlet(np.full(3, 5.0), size=6)
 _WITH_ZEROS = np.array([[0.0, 0.4, 0.6], [1.0, 0.0, 0.0]])
 _DOS = tuple(States(("a", "b", "c")))
+_COUNT_CHANGES = (FoldOfCounts(0.4), FoldOfCounts(3.0, is_free=False), SetCount(2.0, 0.7))
 _FOLDS = (Fold(0.3), Fold(2.5), Fold(0.5, is_free=True))
 
 CASES = {
@@ -184,6 +202,49 @@ CASES = {
         mixed,
         np.arange(2),
         tuple(States(("no", "yes"))),
+    ),
+    "overdispersed counts": Case(
+        NegativeBinomialMechanism(2, (0, 1), (LogRate(0), LogRate(1)), (1.0, 0.6, -0.3), 0.4),
+        counts,
+        np.arange(1500.0),
+        _COUNT_CHANGES,
+    ),
+    "counts of a size": Case(
+        NegativeBinomialMechanism(
+            2,
+            (0, 1),
+            (LogRate(0, size=1, size_centre=7.0),),
+            (1.0, 0.4),
+            0.5,
+            offset=1,
+            offset_centre=7.0,
+        ),
+        sized_counts,
+        np.arange(2500.0),
+        _COUNT_CHANGES,
+    ),
+    "counts with structural zeros": Case(
+        NegativeBinomialMechanism(2, (0,), (LogRate(0),), (1.0, 0.4), 0.3, zeros=0.3),
+        counts,
+        np.arange(1000.0),
+        _COUNT_CHANGES,
+    ),
+    "Poisson counts of other kinds": Case(
+        NegativeBinomialMechanism(
+            2,
+            (0, 1),
+            (Scaled(Plain(0), 50.0, 10.0), Indicator(1, 1), Indicator(1, 2)),
+            (1.5, 0.3, -0.5, 0.4),
+        ),
+        counts_of_mixed,
+        np.arange(500.0),
+        _COUNT_CHANGES,
+    ),
+    "counts with a prior": Case(
+        NegativeBinomialMechanism(2, (0,), (LogRate(0),), (1.0, 0.4), 0.3, zeros=0.3, prior=1.0),
+        counts,
+        np.arange(1000.0),
+        _COUNT_CHANGES,
     ),
 }
 #: Those whose fit is likeliest, given the prior if they say what it is.

@@ -15,12 +15,14 @@ from dosift.learning.regressions import at_rest, learn_logistic, learn_regressio
 from dosift.learning.scales import bounds, choose_scale, standardised
 from dosift.learning.tables import checked_weights
 from dosift.model.categorical import CategoricalMechanism, States
+from dosift.model.counts import CountChanges
 from dosift.model.features import Feature, InUnits, LogCount, features_of
 from dosift.model.logistic import LogisticMechanism
-from dosift.model.mechanism import Changes, Floats, Mechanism, topological_order
+from dosift.model.mechanism import Floats, Library, Mechanism, topological_order
 from dosift.model.mechanism_network import ControlRows, MechanismNetwork
 from dosift.model.network import Variable
 from dosift.model.scale import Scale
+from dosift.model.suggested import RegressionChanges
 
 #: Rows on which scales are chosen; with more, a sample.
 _SCALE_ROWS = 20_000
@@ -119,11 +121,17 @@ def learn_mechanisms(
         mechanisms[i] = learner.mechanism(i, working, family, own, bool(named))
     return MechanismNetwork(
         tuple(mechanisms[i] for i in range(len(variables))),
-        tuple(States(one.states) if one.kind == "discrete" else Changes(()) for one in variables),
+        tuple(map(_library, variables)),
         ControlRows(working, rows),
         tuple(variables),
         tuple(scales[i] for i in range(len(variables))),
     )
+
+
+def _library(variable: Variable) -> Library:
+    if variable.kind == "discrete":
+        return States(variable.states)
+    return CountChanges() if variable.kind == "count" else RegressionChanges()
 
 
 def _checked(

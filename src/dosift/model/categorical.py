@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, overload, runtime_checkable
+from typing import Any, ClassVar, Protocol, overload, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -182,6 +182,7 @@ class SetState:
 
     position: int
     state: str
+    kind: ClassVar[str] = "do"
     n_free = 0
     keeps_mechanism = False
 

@@ -249,7 +249,7 @@ def design(features: Sequence[Feature], values: Values) -> Floats:
     -------
     ndarray, shape (n_rows, 1 + n_features)
     """
-    out = np.empty((len(values), 1 + len(features)))
+    out = np.empty((len(values), 1 + len(features)), order="F")
     out[:, 0] = 1.0
     for k, feature in enumerate(features, start=1):
         out[:, k] = feature(values)

@@ -13,7 +13,6 @@ child that must extrapolate gives little evidence.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -158,19 +157,11 @@ class LinearMechanism:
         own = np.asarray(values[:, self.variable], dtype=np.float64)
         return np.asarray((own - x @ self.coefficients - self.offset) / self._width(x))
 
-    @cached_property
-    def _root(self) -> Floats | None:
-        """Root of the coefficients' covariance."""
-        if self.covariance is None:
-            return None
-        values, vectors = np.linalg.eigh(self.covariance)
-        return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
-
     def _widening(self, x: Floats) -> Floats:
         """Factor by which the coefficients' error widens the variance of each row."""
-        if self._root is None:
+        if self.covariance is None:
             return np.ones(len(x))
-        return np.asarray(1.0 + np.square(x @ self._root).sum(axis=1))
+        return np.asarray(1.0 + np.einsum("ij,ij->i", x @ self.covariance, x))
 
     def _along(self, x: Floats) -> Floats:
         """Position of each row along the axis of the noise."""
@@ -238,7 +229,8 @@ class LinearMechanism:
         ndarray, shape (n_parts, 4 + n_features, 3 + n_features)
             The products, all but the one in units of the noise's width, of rows weighted by the
             part's posterior over the widening. In the last line the expected number of rows and,
-            where the width has a slope, the gradient by it and the curvature.
+            where the width has a slope, the gradient by it and the curvature; otherwise the sum of
+            the logarithms of the widening.
         """
         own = np.asarray(values[:, self.variable], dtype=np.float64)
         x = design(self.features, values)
@@ -247,7 +239,7 @@ class LinearMechanism:
             own, weights, x = own[seen], weights[seen], x[seen]
         rows = self._rows(x, own)
         size = x.shape[1] + 2
-        together = np.empty((own.size, size))
+        together = np.empty((own.size, size), order="F")
         together[:, :-2] = x / rows.width[:, None]
         together[:, -2] = (own - self.offset) / rows.width
         together[:, -1] = 1.0
@@ -257,13 +249,47 @@ class LinearMechanism:
             shared = weights * parts[:, k]
             out[k, :-1] = together.T @ (together * (shared / rows.wide)[:, None])
             out[k, -1, 0] = shared.sum()
-            if self.axis is not None:
+            if self.axis is None:
+                out[k, -1, 1] = shared @ np.log(rows.wide)
+            else:
                 whole = rows.residual / self.noise.sds[k]
                 z = whole - self.noise.means[k] / self.noise.sds[k]
                 cross = shared * z * whole / rows.wide
                 bend = shared * (np.square(z) + np.square(whole)) / rows.wide
                 out[k, -1, 1:4] = (cross - shared) @ along, cross @ along, bend @ np.square(along)
         return out
+
+    @property
+    def has_fixed_statistics(self) -> bool:
+        """Whether the statistics of rows do not depend on coefficients and noise."""
+        return self.noise.n_parts == 1 and self.axis is None
+
+    def log_likelihood(self, statistics: Floats) -> float:
+        """Log-likelihood of rows by their statistics, where these are fixed.
+
+        Parameters
+        ----------
+        statistics : ndarray
+            From :meth:`statistics`.
+
+        Returns
+        -------
+        float
+            In nats.
+        """
+        number, log_wide = statistics[0, -1, :2]
+        sd = float(self.noise.sds[0])
+        squares = float(_of_residuals(statistics[:, :-1], self.coefficients)[0, 0, 0])
+        constant = _LOG_2PI + 2.0 * np.log(sd * self.factor)
+        return -0.5 * float(number * constant + log_wide + max(squares, 0.0) / sd**2)
+
+    def with_error_of(self, other: LinearMechanism) -> LinearMechanism:
+        """Return the same, its coefficients as uncertain as those of another.
+
+        How sure coefficients are stays as it is while rows and mechanism are fitted by turns; what
+        an uncertain regression widens would otherwise change under its own feet.
+        """
+        return replace(self, covariance=other.covariance)
 
     def fitted(self, statistics: Floats) -> LinearMechanism:
         """Return the regression that the rows ask for: one step of EM over the noise's parts."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -38,6 +38,23 @@ class ControlRows:
 
     values: Values
     weights: Floats
+    _remembered: dict[tuple[int, bytes], Floats] = field(default_factory=dict, repr=False)
+
+    def statistics(self, mechanism: Mechanism) -> Floats:
+        """Sum the statistics of a mechanism; those that its parameters do not change only once."""
+        if not getattr(mechanism, "has_fixed_statistics", False):
+            return mechanism.statistics(self.values, self.weights)
+        covariance = getattr(mechanism, "covariance", None)
+        key = (mechanism.variable, b"" if covariance is None else covariance.tobytes())
+        if key not in self._remembered:
+            self._remembered[key] = mechanism.statistics(self.values, self.weights)
+        return self._remembered[key]
+
+    def log_likelihood(self, mechanism: Mechanism) -> float:
+        """Log-likelihood of a mechanism, in nats."""
+        if getattr(mechanism, "has_fixed_statistics", False):
+            return float(mechanism.log_likelihood(self.statistics(mechanism)))  # type: ignore[attr-defined]
+        return float(self.weights @ mechanism.log_density(self.values))
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,9 +179,8 @@ class MechanismNetwork:
         """Log-likelihood of the control rows, and the logarithm of the mechanisms' priors."""
         if self.control is None:
             return 0.0
-        values, weights = self.control.values, self.control.weights
         return sum(
-            float(weights @ mechanism.log_density(values)) + log_prior(mechanism)
+            self.control.log_likelihood(mechanism) + log_prior(mechanism)
             for mechanism in self.mechanisms
         )
 
@@ -200,14 +216,16 @@ class MechanismNetwork:
         self, i: int, values: Values, targets: Ints, posterior: Floats, control: ControlRows
     ) -> Mechanism:
         old = self.mechanisms[i]
-        statistics = old.statistics(control.values, control.weights)
+        statistics = control.statistics(old)
         statistics = statistics + old.statistics(values, posterior @ (targets[:, i] < 0))
         for position in _used(targets[:, i]):
             change = self.libraries[i][position]
             if change.keeps_mechanism:
                 weights = posterior @ (targets[:, i] == position)
                 statistics = statistics + change.applied(old).statistics(values, weights)
-        return old.fitted(statistics)
+        taught = old.fitted(statistics)
+        keep = getattr(taught, "with_error_of", None)
+        return taught if keep is None else keep(old)
 
     def draw(
         self, targets: Ints, weights: Floats, n_rows: int, rng: np.random.Generator

@@ -104,7 +104,7 @@ def prepare(
     labels : Labels or None
     """
     rows, labels, known = loaded.rows, None, recipe.prior_knowledge
-    refuse(features_of(recipe, rows))
+    refuse(features_of(recipe, rows, bool((network.cardinalities == 0).any())))
     if recipe.random_labels and loaded.labels is None and not rows.beside.labels:
         raise InputError("random_labels says how rows were labelled, and no labels are given")
     network = without_negligible(network)

@@ -1,0 +1,279 @@
+"""Continuous data: dosift beside the oracle, Gaussian mixtures and the successor's pipeline.
+
+    python benchmarks/continuous.py table --problems 15
+    python benchmarks/continuous.py successor --nodes 4 6 8 --rows 4096 --no-graph
+    python benchmarks/continuous.py known --networks ecoli70 magic-irri arth150
+    python benchmarks/continuous.py mixed
+    python benchmarks/continuous.py telemetry
+    python benchmarks/continuous.py wide --variables 50 --rows 20000
+    python benchmarks/continuous.py wide --variables 20 --rows 1000000 --control 20000
+    python benchmarks/continuous.py chamber --data ../shared/data/chamber --sensors ir vis angle
+
+Each prints one line for each kind of problem and method: mean over problems, and after a slash the
+median where it differs. Measures are explained in ``continuous_baselines.scores``; ``fails`` is the
+share of fits whose penalised log-likelihood of the pool is below that of the truth. Seconds are of
+the processor, for the fit alone. ``cutoff`` is the mixture of the successor's pipeline, named
+generously as all mixtures are; ``utigsp`` the pipeline as published, where causaldag is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import product
+from pathlib import Path
+
+import continuous_successor
+import numpy as np
+from continuous_baselines import (
+    THRESHOLDS,
+    Answer,
+    dosift_fit,
+    gaussian_mixture,
+    oracle,
+    penalty,
+    published_scores,
+    scores,
+)
+from continuous_mixed import SENSORS, chamber, mixed, telemetry
+from continuous_problems import LINES, Problem, known, successor, table, wide
+
+MIXTURES = ("bic", "true", "bayes", "cutoff")
+METHODS = ("oracle", "dosift", *MIXTURES, "utigsp")
+MEASURES = (
+    *("recall", "precision", "jaccard", "ari", "tv", "components", "invented", "fails"),
+    *("seconds", "mib"),
+)
+PUBLISHED_MEASURES = ("matched jaccard", "parameter error", "shd")
+#: Jaccard, structural Hamming distance and parameter error as printed in the successor's paper, by
+#: variables and the logarithm of the number of rows: one do for each node.
+PUBLISHED = {
+    (4, 12): (0.867, 0.9, 3.2),
+    (6, 12): (0.473, 8.3, 18.0),
+    (8, 12): (0.375, 14.8, 84.0),
+    (8, 14): (0.315, 15.5, 54.0),
+}
+#: Fits of which a log-likelihood below the truth's is due to rounding.
+_SLACK = 1e-6
+
+#: A kind of problem: its label, and the problem of a seed.
+Case = tuple[str, Callable[..., Problem]]
+Record = dict[str, float]
+
+
+def _table(chosen: argparse.Namespace) -> Iterator[Case]:
+    for line in chosen.lines:
+        yield line, partial(table, line)
+
+
+def _successor(chosen: argparse.Namespace) -> Iterator[Case]:
+    for n, rows in product(chosen.nodes, chosen.rows):
+        label = f"n={n} M={rows} {chosen.targets} {chosen.kind}"
+        yield label, partial(successor, n, rows, nodes=chosen.targets, kind=chosen.kind)
+
+
+def _known(chosen: argparse.Namespace) -> Iterator[Case]:
+    for name in chosen.networks:
+        yield name, partial(known, chosen.folder / f"{name}.json", n_rows=chosen.rows)
+
+
+def _mixed(chosen: argparse.Namespace) -> Iterator[Case]:
+    for kinds in chosen.kinds:
+        yield kinds, partial(mixed, kinds=kinds)
+
+
+def _telemetry(chosen: argparse.Namespace) -> Iterator[Case]:
+    yield "telemetry", telemetry
+
+
+def _wide(chosen: argparse.Namespace) -> Iterator[Case]:
+    n, rows, control = chosen.variables, chosen.rows, chosen.control
+    make = partial(wide, n=n, n_rows=rows, n_control=control, n_targets=chosen.targets)
+    yield f"{n} variables, {rows} rows", make
+
+
+def _chamber(chosen: argparse.Namespace) -> Iterator[Case]:
+    for sensors in chosen.sensors:
+        yield sensors, partial(chamber, chosen.data, sensors)
+
+
+#: The kinds of problems that each command asks for; all take the seed as an argument.
+CASES = {
+    "table": _table,
+    "successor": _successor,
+    "known": _known,
+    "mixed": _mixed,
+    "telemetry": _telemetry,
+    "wide": _wide,
+    "chamber": _chamber,
+}
+
+
+def judged(problem: Problem, answer: Answer) -> Record:
+    """All measures of an answer."""
+    found = {**published_scores(problem, answer), **scores(problem, answer)}
+    if answer.score is not None and problem.parts:
+        n, n_rows = len(problem.names), len(problem.component)
+        ours = answer.score - penalty(n, answer.merged().sets, n_rows)
+        truth = problem.log_likelihood() - penalty(n, problem.sets, n_rows)
+        found["fails"] = float(ours < truth - _SLACK * abs(truth))
+    return found
+
+
+def run(case: Case, methods: Sequence[str], chosen: argparse.Namespace) -> dict[str, list[Record]]:
+    """Records of each method on the problems of a kind."""
+    label, make = case
+    records: dict[str, list[Record]] = {}
+    at_thresholds: dict[str, list[list[Record]]] = {}
+    for seed in range(chosen.seed, chosen.seed + chosen.problems):
+        problem = make(seed=seed)
+        for method in methods:
+            if method == "oracle":
+                if problem.parts:
+                    records.setdefault(method, []).append(judged(problem, oracle(problem)))
+                continue
+            if method in MIXTURES:
+                named = gaussian_mixture(problem, method, seed)
+                some = [judged(problem, named(threshold)) for threshold in THRESHOLDS]
+                at_thresholds.setdefault(method, []).append(some)
+                continue
+            if method == "utigsp":
+                if continuous_successor.is_installed():
+                    found = judged(problem, continuous_successor.pipeline(problem, seed))
+                    records.setdefault(method, []).append(found)
+                continue
+            graph = method == "dosift"
+            before = _peak()
+            answer = dosift_fit(problem, graph, chosen.features)
+            found = {**judged(problem, answer), "mib": _peak() - before}
+            records.setdefault(method, []).append(found)
+            print(f"# {label}, seed {seed}, {method}: {_brief(found)}", file=sys.stderr, flush=True)
+    for method, some in at_thresholds.items():
+        by_threshold = list(zip(*some, strict=True))
+        best = max(by_threshold, key=lambda one: _mean([r["jaccard"] for r in one]))
+        records[method] = list(best)
+    return {method: records[method] for method in methods if method in records}
+
+
+def _peak() -> float:
+    """Largest memory of the process so far, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _brief(record: Record) -> str:
+    shown = ("recall", "precision", "ari", "seconds")
+    return ", ".join(f"{key} {record[key]:.3g}" for key in shown)
+
+
+def _mean(values: Sequence[float]) -> float:
+    kept = [value for value in values if not np.isnan(value)]
+    return float(np.mean(kept)) if kept else float("nan")
+
+
+def cell(values: Sequence[float]) -> str:
+    """Mean, and after a slash the median where it differs."""
+    kept = [value for value in values if not np.isnan(value)]
+    if not kept:
+        return "-"
+    mean, median = _number(float(np.mean(kept))), _number(float(np.median(kept)))
+    return mean if mean == median else f"{mean} / {median}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}" if abs(value) < 1.5 else f"{value:.3g}"
+
+
+def report(label: str, records: dict[str, list[Record]], measures: Sequence[str]) -> None:
+    """Print a line for each method."""
+    for method, some in records.items():
+        cells = [cell([r[key] for r in some if key in r]) for key in measures]
+        print(f"| {label} | {method} | {len(some)} | {' | '.join(cells)} |", flush=True)
+
+
+def pgmpy_folder() -> Path:
+    """Find the networks that the pgmpy wheel carries."""
+    from importlib.util import find_spec
+
+    found = find_spec("pgmpy")
+    origin = found.origin if found and found.origin else "pgmpy/__init__.py"
+    return Path(origin).parent / "utils" / "example_models"
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command's parser."""
+    top = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = top.add_subparsers(dest="command", required=True)
+
+    def command(name: str, problems: int, methods: Sequence[str]) -> argparse.ArgumentParser:
+        one = commands.add_parser(name)
+        one.add_argument("--problems", type=int, default=problems)
+        one.add_argument("--seed", type=int, default=0, help="of the first problem")
+        one.add_argument("--methods", nargs="+", default=list(methods), choices=METHODS)
+        one.add_argument("--features", nargs="+", default=[], help="features that dosift is told")
+        one.add_argument("--json", type=Path, help="where to write all records")
+        return one
+
+    table_ = command("table", 15, METHODS[:-1])
+    lines = [*LINES, "null"]
+    table_.add_argument("--lines", nargs="+", choices=lines, default=list(LINES))
+    one = command("successor", 10, ("oracle", "dosift", "cutoff", "utigsp"))
+    one.add_argument("--nodes", type=int, nargs="+", default=[4, 6, 8])
+    one.add_argument("--rows", type=int, nargs="+", default=[2**12])
+    one.add_argument("--targets", choices=["all", "half"], default="all")
+    one.add_argument("--kind", choices=["do", "hard", "soft"], default="do")
+    one.add_argument("--no-graph", action="store_true", help="fit dosift without a graph, too")
+    one = command("known", 3, ("oracle", "dosift", "bic"))
+    one.add_argument("--networks", nargs="+", default=["ecoli70", "magic-irri", "arth150"])
+    one.add_argument("--folder", type=Path, default=pgmpy_folder())
+    one.add_argument("--rows", type=int, default=10_000)
+    one = command("mixed", 15, ("oracle", "dosift"))
+    kinds = ["mixed", "discrete", "continuous"]
+    one.add_argument("--kinds", nargs="+", choices=kinds, default=kinds)
+    command("telemetry", 15, ("oracle", "dosift", "bic", "true"))
+    one = command("wide", 1, ("oracle", "dosift"))
+    one.add_argument("--variables", type=int, default=50)
+    one.add_argument("--rows", type=int, default=20_000)
+    one.add_argument("--control", type=int, default=20_000)
+    one.add_argument("--targets", type=int, default=12)
+    one = command("chamber", 1, ("dosift", "bic", "true"))
+    one.add_argument("--data", type=Path, default=Path("../shared/data/chamber"))
+    one.add_argument("--sensors", nargs="+", choices=list(SENSORS), default=["ir"])
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    chosen = parser().parse_args(arguments)
+    methods, measures = list(chosen.methods), list(MEASURES)
+    if chosen.command == "successor":
+        measures = [*PUBLISHED_MEASURES, *MEASURES]
+        if chosen.no_graph:
+            methods.insert(methods.index("dosift") + 1, "dosift without graph")
+    print(f"| problems | method | number | {' | '.join(measures)} |")
+    print("|" + "---|" * (len(measures) + 3))
+    everything = {}
+    for case in CASES[chosen.command](chosen):
+        records = run(case, methods, chosen)
+        report(case[0], records, measures)
+        everything[case[0]] = records
+        if chosen.command == "successor":
+            _print_published(case[0])
+    if chosen.json:
+        chosen.json.write_text(json.dumps(everything, indent=1), encoding="utf-8")
+
+
+def _print_published(label: str) -> None:
+    for (n, power), (jaccard, distance, error) in PUBLISHED.items():
+        if label == f"n={n} M={2**power} all do":
+            empty = " | -" * len(MEASURES)
+            print(f"| {label} | published | 10 | {jaccard} | {error} | {distance}{empty} |")
+
+
+if __name__ == "__main__":
+    main()
