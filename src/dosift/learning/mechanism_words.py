@@ -101,8 +101,8 @@ def _of_noise(mechanism: LinearMechanism, name: str) -> Iterator[str]:
         apart = float(np.abs(noise.means[1])) / max(float(noise.sds.min()), LEAST_SD)
         share = float(noise.shares.min())
         yield (
-            f"the noise of {name} has two states, {apart:.2g} standard deviations of the narrower "
-            f"apart, the rarer in {share:.2g} of the rows"
+            f"the noise of {name} is two normal distributions, {apart:.2g} standard deviations of "
+            f"the narrower apart, the rarer in {share:.2g} of the rows"
         )
     elif noise.n_parts > 1:
         order = np.argsort(noise.sds)
@@ -134,14 +134,19 @@ def _of_rows(
             "do not settle these, the parents say little about it"
         )
         return
-    x = design(mechanism.features, network.control.values)[:, 1:]
+    # Of constant columns it has been said that they are.
+    constant = set(constant_columns(network))
+    features = [one for one in mechanism.features if not constant.intersection(one.columns)]
+    if not features:
+        return
+    x = design(features, network.control.values)[:, 1:]
     x = x - weights @ x / number
     square = x.T @ (x * weights[:, None]) / number
     spread = np.sqrt(np.diag(square))
     if (spread <= 0).any():
         yield (
-            f"some of what {name} may depend on does not vary in the control rows; there its "
-            "parents say little about it"
+            f"some combinations of the states of the parents of {name} do not occur in the "
+            "control rows; there they say little about it"
         )
         return
     least = float(np.linalg.eigvalsh(square / np.outer(spread, spread))[0])

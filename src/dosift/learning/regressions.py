@@ -8,9 +8,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from dosift.learning.noise import choose_noise
+from dosift.learning.noise import LEAST_AXIS, choose_noise, slope_of_width
 from dosift.model.features import Feature, design
-from dosift.model.linear import LinearMechanism
+from dosift.model.linear import MOST_AXIS, LinearMechanism
 from dosift.model.logistic import LogisticMechanism
 from dosift.model.mechanism import Floats, Mechanism, Values, log_prior
 from dosift.model.noise import LEAST_SD
@@ -18,14 +18,11 @@ from dosift.model.noise import LEAST_SD
 #: Rows on which noise is chosen and fits come to rest; with more, all rows then refine the fit.
 MOST_ROWS = 20_000
 #: Steps of a fit at most, the rise that ends it, and steps on all rows after a sample.
-_STEPS, _RISE, _LAST_STEPS = 60, 1e-4, 2
+_STEPS, _RISE, _LAST_STEPS = 60, 1e-2, 2
 #: What the noise's variance is expected to be before any row, and rows that this is worth.
 _PRIOR_VARIANCE, _PRIOR_ROWS = 0.1, 1.0
 #: Nats beyond the criterion by which a width that changes has to be better.
 _CLEARLY = 2.0
-#: Spread of the mean, in standard deviations of the column, below which no width follows it.
-_LEAST_AXIS = 0.02
-
 _M = TypeVar("_M", bound=Mechanism)
 
 
@@ -185,17 +182,15 @@ def _with_slope(
     mean = x @ plain.coefficients
     centre = float(weights @ mean) / number
     spread = float(np.sqrt(weights @ np.square(mean - centre) / number))
-    if not plain.features or spread < _LEAST_AXIS:
+    if not plain.features or spread < LEAST_AXIS:
         return ()
     axis = plain.coefficients / spread
     axis[0] -= centre / spread
-    away = np.square((values[:, plain.variable] - mean) / plain.noise.sds[0]) - 1.0
-    pull = weights * away * (x @ axis)
-    # The score test of no slope, whatever the fourth moment.
-    evidence = float(pull.sum()) ** 2 / max(float((pull * away) @ (x @ axis)), 1e-300)
-    if evidence < np.log(max(number, 2.0)) + 2.0 * _CLEARLY:
+    along = np.clip(x @ axis, -MOST_AXIS, MOST_AXIS)
+    slope = slope_of_width(values[:, plain.variable] - mean, along, weights)
+    if slope == 0.0:
         return ()
-    return (at_rest(replace(plain, axis=axis), values, weights),)
+    return (at_rest(replace(plain, axis=axis, slope=slope), values, weights),)
 
 
 def _with_noise(mechanism: LinearMechanism, values: Values, weights: Floats) -> LinearMechanism:

@@ -22,7 +22,7 @@ from dosift.model.features import Feature, design
 from dosift.model.mechanism import Bools, Floats, Values
 from dosift.model.noise import LEAST_SD, Noise
 
-__all__ = ["LEAST_SD", "LinearMechanism", "Noise"]
+__all__ = ["LEAST_SD", "MOST_AXIS", "LinearMechanism", "Noise"]
 
 #: Prior precision of coefficients, and of the intercept. On the working scales a coefficient is
 #: not expected to be above ten before rows say so; with collinear parents none is.
@@ -30,7 +30,7 @@ _RIDGE, _INTERCEPT_RIDGE = 1e-2, 1e-4
 #: Least share of the ridge in the largest sum of squares, so that the inverse is one.
 _LEAST_RIDGE = 1e-13
 #: Positions along the axis of the noise, in standard deviations, beyond which its width stays.
-_MOST_AXIS = 3.0
+MOST_AXIS = 3.0
 #: Prior precision of the slope of the noise's width, and the largest change in one step.
 _SLOPE_RIDGE, _MOST_STEP = 1.0, 0.3
 _LOG_2PI = float(np.log(2.0 * np.pi))
@@ -167,7 +167,7 @@ class LinearMechanism:
         """Position of each row along the axis of the noise."""
         if self.axis is None:
             return np.zeros(len(x))
-        return np.clip(x @ self.axis, -_MOST_AXIS, _MOST_AXIS)
+        return np.clip(x @ self.axis, -MOST_AXIS, MOST_AXIS)
 
     def _width(self, x: Floats) -> Floats:
         """By which the noise of each row is multiplied."""
