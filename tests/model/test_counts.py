@@ -12,7 +12,7 @@ from scipy.stats import nbinom, poisson
 from dosift.model import negative_binomial as nb
 from dosift.model.categorical import CategoricalMechanism
 from dosift.model.count_features import LogRate, is_complete, standardised
-from dosift.model.counts import Fold, NegativeBinomialMechanism, SetCount
+from dosift.model.counts import CountChanges, Fold, NegativeBinomialMechanism, SetCount
 from dosift.model.covariate import CovariateMechanism
 from dosift.model.features import Indicator, Plain
 from dosift.model.mechanism import Change, Changes
@@ -262,21 +262,21 @@ def test_suggested_changes_are_of_the_kinds_that_are_wanted() -> None:
     values = np.stack([np.zeros(1000), rng.normal(7.0, 0.3, 1000)], axis=1)
     values[:, 0] = mechanism.draw(values, rng)
 
-    def of(*kinds: str) -> list[Change]:
-        return mechanism.suggested(values, np.ones(1000), frozenset(kinds))
+    def of(*kinds: str, lowers: bool = False) -> list[Change]:
+        library = CountChanges(kinds=frozenset(kinds), lowers=lowers)
+        return library.suggested(mechanism, values, np.ones(1000))
 
     assert of("shift", "do") == []
     folds = [change.factor for change in of("fold") if isinstance(change, Fold)]
     assert min(folds) < 0.05
     assert max(folds) > 3.0
-    lowering = of("fold", "knock")
-    assert lowering == of("knock")
+    lowering = of("fold", lowers=True)
     assert all(isinstance(one, Fold) and one.factor < one.at_most == 1.0 for one in lowering)
     means = [change.mean for change in of("set") if isinstance(change, SetCount)]
     assert means == sorted(set(means))
     assert means[0] < 3.0
     assert means[-1] > 15.0
-    lower = [change for change in of("set", "knock") if isinstance(change, SetCount)]
+    lower = [change for change in of("set", lowers=True) if isinstance(change, SetCount)]
     assert all(change.mean < change.at_most < 9.0 for change in lower)
     assert {change.kind for change in of("set", "fold")} == {"set", "fold"}
     values[:, 0] = np.nan

@@ -17,9 +17,10 @@ from dosift.learning.scales import bounds, choose_scale, standardised
 from dosift.learning.tables import checked_weights
 from dosift.model.categorical import CategoricalMechanism, States
 from dosift.model.counts import CountChanges
+from dosift.model.covariate import CovariateMechanism
 from dosift.model.features import Feature, InUnits, LogCount, features_of
 from dosift.model.logistic import LogisticMechanism
-from dosift.model.mechanism import Floats, Library, Mechanism, topological_order
+from dosift.model.mechanism import Changes, Floats, Library, Mechanism, topological_order
 from dosift.model.mechanism_network import ControlRows, MechanismNetwork
 from dosift.model.network import Variable
 from dosift.model.scale import Scale
@@ -122,7 +123,7 @@ def learn_mechanisms(
         mechanisms[i] = learner.mechanism(i, working, family, own, bool(named))
     return MechanismNetwork(
         tuple(mechanisms[i] for i in range(len(variables))),
-        tuple(map(_library, variables)),
+        tuple(Changes(()) if i == offset else _library(one) for i, one in enumerate(variables)),
         ControlRows(working, rows),
         tuple(variables),
         tuple(scales[i] for i in range(len(variables))),
@@ -243,6 +244,8 @@ class _Learner:
     ) -> Mechanism:
         """Learn the mechanism of a variable."""
         kind = self._kind(i)
+        if i == self.offset:
+            return CovariateMechanism.of_column(i, working[:, i])
         if kind == "count":
             return self._counts(i, working, family)
         if kind == "continuous":

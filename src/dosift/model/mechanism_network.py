@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from dosift.model.mechanism import (
     log_prior,
     topological_order,
 )
-from dosift.model.network import Variable
+from dosift.model.network import Network, Variable
 from dosift.model.scale import Scale
 
 
@@ -281,3 +281,8 @@ def _taught_library(
 def _used(column: Ints) -> list[int]:
     """Positions of the changes of a variable that targets make."""
     return [int(position) for position in np.unique(column) if position >= 0]
+
+
+def as_network(network: MechanismNetwork) -> Network:
+    """Pass a network of mechanisms on to what says that it takes tables, and takes any system."""
+    return cast(Network, network)

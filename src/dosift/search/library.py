@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,7 @@ from dosift.data.configurations import Configurations, systematic_sample
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.weights import DEFAULT_GAP
 from dosift.model.mechanism import Change, Changes
-from dosift.model.mechanism_network import MechanismNetwork
+from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Network
 from dosift.search.changes import ChangeFinder
 from dosift.search.engine import find_targets
@@ -86,19 +85,19 @@ def find_changes(
         tell("looking for changes inside components", k, _ROUNDS)
         posterior = _posterior(best, few)
         begun = _regrouped(best, few, posterior)
-        grown = _with_changes(of(begun), few, np.ascontiguousarray(posterior.T))
-        if grown is of(best):
+        grown = _with_changes(of(begun.network), few, np.ascontiguousarray(posterior.T))
+        if grown is of(best.network):
             break
         better = tidied(search(grown, begun, False))
         if score_of(better) <= score_of(best) + _LEAST_RISE:
             break
         best = better
-    return search(of(best), best, look_around)
+    return search(of(best.network), best, look_around)
 
 
 def _regrouped(result: SearchResult, few: Configurations, posterior: Floats) -> SearchResult:
     """Let components share changes where that is better, and have their own where not."""
-    found = regrouped(of(result), few.codes, result.targets, posterior)
+    found = regrouped(of(result.network), few.codes, result.targets, posterior)
     if found is None:
         return result
     network, targets = found
@@ -114,15 +113,10 @@ def grows(network: Network | MechanismNetwork) -> bool:
     return any(isinstance(one, Changes) and one.kinds for one in network.libraries)
 
 
-def of(result: SearchResult) -> MechanismNetwork:
-    """Return the network of mechanisms that a result holds."""
-    assert isinstance(result.network, MechanismNetwork)
-    return result.network
-
-
-def as_network(network: MechanismNetwork) -> Network:
-    """Pass a network of mechanisms on to what says that it takes tables, and takes any system."""
-    return cast(Network, network)
+def of(network: object) -> MechanismNetwork:
+    """Return a network that is known to be one of mechanisms."""
+    assert isinstance(network, MechanismNetwork)
+    return network
 
 
 def score_of(result: SearchResult) -> float:
@@ -132,7 +126,7 @@ def score_of(result: SearchResult) -> float:
 
 def tidied(result: SearchResult) -> SearchResult:
     """Keep those changes of numbers that targets make, and no others."""
-    network = of(result)
+    network = of(result.network)
     libraries, targets = list(network.libraries), result.targets.copy()
     for i, library in enumerate(libraries):
         if not isinstance(library, Changes):
