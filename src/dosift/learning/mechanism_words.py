@@ -32,7 +32,7 @@ def constant_columns(network: MechanismNetwork) -> tuple[int, ...]:
     Returns
     -------
     tuple of int
-        Nothing is known of how they vary, so a regression cannot tell that they were changed.
+        Nothing is known of how they vary by themselves.
     """
     if network.control is None:
         return ()
@@ -79,8 +79,8 @@ def _of_variable(network: MechanismNetwork, i: int) -> Iterator[str]:
         return
     if i in constant_columns(network):
         yield (
-            f"{name} has the same value in all control rows: how it varies is not known, so it is "
-            "no target and says nothing about its parents"
+            f"{name} has the same value in all control rows: how it varies by itself is not known, "
+            "so any other value reads as a change of it, and it says nothing about its parents"
         )
         return
     form = network.scales[i].form if network.scales else "raw"
