@@ -249,8 +249,13 @@ def gaussian_mixture(problem: Problem, how: str, seed: int = 0) -> Named:
     seconds = time.process_time() - start
     moments = (model.means_[keep], model.covariances_[keep])
 
+    gains = gains_of(problem.parents, rows, control, posterior)
+
     def named(threshold: float) -> Answer:
-        sets = names_of(problem, rows, control, posterior, threshold)
+        touched = gains > threshold
+        sets = [
+            frozenset(n for n, t in zip(problem.names, row, strict=True) if t) for row in touched
+        ]
         return Answer(sets, posterior.mean(axis=0), posterior, seconds, moments)
 
     return named
@@ -280,12 +285,16 @@ def _chosen(rows: Floats, how: str, n_true: int, seed: int):  # type: ignore[no-
     return models[int(large[-1]) + 1 if large.size else 0]
 
 
-def names_of(
-    problem: Problem, rows: Floats, control: Floats, posterior: Floats, threshold: float
-) -> list[frozenset[str]]:
-    """Name the variables whose regression on their true parents differs from control rows."""
-    sets: list[set[str]] = [set() for _ in range(posterior.shape[1])]
-    for i, given in enumerate(problem.parents):
+def gains_of(
+    parents: Sequence[Sequence[int]], rows: Floats, control: Floats, posterior: Floats
+) -> Floats:
+    """Nats a row by which a line of its own describes a variable in a component better.
+
+    Better than the line of control rows does; shape (n_components, n_variables). Minus infinity
+    where the gain is less than half the logarithm of the component's rows for each parameter.
+    """
+    gains = np.full((posterior.shape[1], rows.shape[1]), -np.inf)
+    for i, given in enumerate(parents):
         design = _design(rows, given)
         line, sd = _regression(_design(control, given), control[:, i], np.ones(len(control)))
         usual = _log_normal(rows[:, i] - design @ line, sd)
@@ -295,10 +304,9 @@ def names_of(
                 continue
             own, own_sd = _regression(design, rows[:, i], weights)
             gain = weights @ (_log_normal(rows[:, i] - design @ own, own_sd) - usual)
-            price = 0.5 * (design.shape[1] + 1) * np.log(size)
-            if gain > price and gain / size > threshold:
-                sets[k].add(problem.names[i])
-    return [frozenset(one) for one in sets]
+            if gain > 0.5 * (design.shape[1] + 1) * np.log(size):
+                gains[k, i] = gain / size
+    return gains
 
 
 def _design(rows: Floats, given: Sequence[int]) -> Floats:
