@@ -74,7 +74,9 @@ class Fold:
 
     factor: float
     is_free: bool = False
+    kind = "fold"
     keeps_mechanism = True
+    kind = "fold"
 
     @property
     def n_free(self) -> int:

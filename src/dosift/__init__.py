@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dosift.learning.learn import learn_network
     from dosift.methods import recover_mixture
     from dosift.methods.prior_knowledge import PriorKnowledge
-    from dosift.model import Mixture, Network, Target, do, parse_target
+    from dosift.model import Altered, Mixture, Network, Target, change, do, parse_target
     from dosift.model.evaluation import evaluate
     from dosift.model.random_problems import random_mixture, random_network
     from dosift.model.simulate import simulate
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 #: Where each public name lives; imported on first use, so that the command starts fast.
 _HOMES = {
+    "Altered": "dosift.model",
     "Discretizer": "dosift.data.discretizer",
     "DosiftError": "dosift.errors",
     "InputError": "dosift.errors",
@@ -41,6 +42,7 @@ _HOMES = {
     "Network": "dosift.model",
     "PriorKnowledge": "dosift.methods.prior_knowledge",
     "Target": "dosift.model",
+    "change": "dosift.model",
     "discretize": "dosift.data.discretize",
     "do": "dosift.model",
     "annotate": "dosift.results.annotate",
@@ -69,6 +71,7 @@ _MODULES = {
 }
 
 __all__ = [
+    "Altered",
     "Discretizer",
     "DosiftError",
     "InputError",
@@ -80,6 +83,7 @@ __all__ = [
     "__version__",
     "annotate",
     "bootstrap",
+    "change",
     "discretize",
     "do",
     "evaluate",

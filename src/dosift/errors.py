@@ -98,6 +98,10 @@ class NewStatesWarning(DosiftWarning):
     """The rows show states that no control row shows; the learned network got them."""
 
 
+class KindsWarning(DosiftWarning):
+    """Columns of control rows were taken for measurements or counts, by what they hold."""
+
+
 class EmptyGraphWarning(DosiftWarning):
     """A graph file names no variable: all columns of the control rows became variables."""
 

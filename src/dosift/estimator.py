@@ -32,7 +32,7 @@ from dosift.errors import (
 )
 from dosift.inference import Posterior
 from dosift.learning.edge_knowledge import MOST_PARENTS, EdgeKnowledge
-from dosift.learning.learn import learn_network
+from dosift.learning.mixed import ControlTable, learn_from_control
 from dosift.learning.states import with_new_states
 from dosift.likelihood.assignment import Assignment
 from dosift.likelihood.weights import DEFAULT_GAP
@@ -67,8 +67,8 @@ class InterventionMixture(Conventions):
 
     Parameters
     ----------
-    network : Network, optional
-        The undisturbed causal Bayesian network. Without it, `fit` learns one from control rows.
+    network : Network or MechanismNetwork, optional
+        The undisturbed causal network. Without it, `fit` learns one from control rows.
     method : {"likelihood", "moments", "em", "brute-force"}, default="likelihood"
         How targets and weights are estimated. ``"likelihood"`` is penalised maximum likelihood
         with a search for the targets; ``"moments"`` the finite-sample algorithm of Kumar and
@@ -118,6 +118,13 @@ class InterventionMixture(Conventions):
     control_rows : float or None, default=None
         For a network that is known: how many control rows its tables are worth (the equivalent
         sample size). Rows may then teach its tables, and its graph can be checked and repaired.
+    changes : sequence of str or None, default=None
+        What may have happened to measurements and counts: ``"do"`` (one exact value), ``"set"``
+        (a distribution of its own), ``"shift"``, ``"gain"`` (multiplied, and an offset), ``"fold"``
+        (a count's mean multiplied), ``"free"`` (another regression). None for those that suit each
+        kind of column.
+    knockouts : bool, default=False
+        Whether changes of counts only lower them.
 
     Attributes
     ----------
@@ -256,6 +263,8 @@ class InterventionMixture(Conventions):
         tiers: Sequence[Sequence[str]] | None = None,
         max_parents: int | None = MOST_PARENTS,
         control_rows: float | None = None,
+        changes: Sequence[str] | None = None,
+        knockouts: bool = False,
     ) -> None:
         self.network = network
         self.method = method
@@ -274,6 +283,8 @@ class InterventionMixture(Conventions):
         self.tiers = tiers
         self.max_parents = max_parents
         self.control_rows = control_rows
+        self.changes = changes
+        self.knockouts = knockouts
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "mixture_")
@@ -293,6 +304,8 @@ class InterventionMixture(Conventions):
         graph: Any = None,
         edges: str | None = None,
         states: Mapping[str, Sequence[Any]] | str | Path | None = None,
+        kinds: Mapping[str, str] | None = None,
+        features: Any = None,
         progress: Progress | None = None,
     ) -> Self:
         """Find the interventions and their weights.
@@ -330,6 +343,13 @@ class InterventionMixture(Conventions):
             What may become of the graph; goes before that of the constructor.
         states : mapping of str to sequence, str or Path, optional
             States of that network, as :func:`~dosift.learn_network` takes them.
+        kinds : mapping of str to {"continuous", "counts", "discrete"}, optional
+            What columns of the control rows hold, where that is not what it looks like: texts,
+            booleans, and whole numbers of at most 20 distinct values are taken for states, other
+            numbers for measurements.
+        features : mapping of str to str or sequence of str, optional
+            Functions of its parents that the mean of a measurement or count is linear in, such as
+            ``{"light": "cos(angle_1 - angle_2)**2"}``, or texts ``"light: cos(angle)**2"``.
         progress : callable, optional
             Called with a stage's name, the steps done, and the steps in all (or None).
 
@@ -362,9 +382,12 @@ class InterventionMixture(Conventions):
             random_state=self.random_state,
             edges=edges,
             edge_knowledge=known,
+            changes=None if self.changes is None else tuple(self.changes),
+            knockouts=bool(self.knockouts),
         )
-        beside = [name for name in (batch, labels) if isinstance(name, str)]
-        network = self._network(control, graph, states, beside)
+        beside = tuple(name for name in (batch, labels) if isinstance(name, str))
+        table = ControlTable(control, graph, states, kinds, features, beside)
+        network, rows = self._network(table, rows)
         network = starting_network(network, edges, known, self.control_rows)
         encode = partial(load, rows, batch=batch, labels=labels, sample_weight=sample_weight)
         network, loaded = with_new_states(network, rows, encode)
@@ -373,22 +396,17 @@ class InterventionMixture(Conventions):
         self._warn()
         return self
 
-    def _network(self, control: Any, graph: Any, states: Any, beside: Sequence[str]) -> Network:
-        """Return the network that was given, or learn it from control rows."""
-        if control is None:
-            if states is not None:
-                raise InputError(
-                    "states are those of a network that is learned, and there are no control rows; "
-                    "give control= too, or leave states out"
-                )
-            return checked_network(self.network)
+    def _network(self, control: ControlTable, rows: Any) -> tuple[Any, Any]:
+        """Return the network that was given, or learn it from control rows, and the rows."""
+        if control.rows is None:
+            control.refuse_settings()
+            return checked_network(self.network), rows
         if self.network is not None:
             raise InputError(
                 "a network is given, and control rows to learn one from; leave out the network, "
                 "or control= and graph="
             )
-        edges = [] if graph is None else graph
-        return learn_network(edges, control, states=states, ignore=beside)
+        return learn_from_control(control, rows)
 
     def _store(self, fitted: Fitted) -> None:
         """Set the attributes that a fit has."""

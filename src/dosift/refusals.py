@@ -28,6 +28,10 @@ class Refusal:
     why: str
 
 
+#: Variables whose values are numbers, as a feature.
+NUMBERS = "measurements and counts"
+
+
 def _only_likelihood(what: str) -> tuple[Refusal, ...]:
     return tuple(
         Refusal(method, what, f"method {method!r} knows no {what}; use method 'likelihood'")
@@ -53,6 +57,13 @@ REFUSALS: tuple[Refusal, ...] = (
     *_only_likelihood("labels"),
     *_only_likelihood("stochastic interventions"),
     *_only_likelihood("changed mechanisms"),
+    *_only_likelihood(NUMBERS),
+    Refusal(
+        "labels",
+        NUMBERS,
+        "labels name do's on states, and what was done to a number is found from the rows; leave "
+        "the labels out, and hold what is found against them afterwards",
+    ),
     *(
         Refusal(
             method,

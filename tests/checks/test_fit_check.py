@@ -33,7 +33,7 @@ def check_fit(
     pairs, families = compared(network)
     collapsed = collapse(rows, sizes, counts)
     observed = [joint_counts(network, group, collapsed) for group in (*pairs, *families)]
-    return check_counts(network, observed, collapse(simulated, sizes))
+    return check_counts(network, observed, collapse(simulated, sizes), compared(network))
 
 
 def test_the_p_value_is_that_of_the_contingency_table() -> None:

@@ -47,7 +47,7 @@ from worlds import (
 
 import dosift
 from dosift.errors import DosiftWarning, InputError
-from dosift.model.target import parse_target
+from dosift.model.target_text import parse_target
 from dosift.results.folder import read_result
 
 Floats = NDArray[np.float64]

@@ -30,7 +30,7 @@ from dosift.data.blocks import StoredBlocks
 from dosift.errors import DosiftWarning, InputError
 from dosift.graphs.families import relearned
 from dosift.model.network import Network, Variable
-from dosift.model.target import parse_target
+from dosift.model.target_text import parse_target
 from dosift.refusals import REFUSALS
 
 Floats = NDArray[np.float64]

@@ -25,7 +25,7 @@ from dosift.errors import DosiftError, InputError
 from dosift.io import read_network, write_network
 from dosift.io.graph import read_graph
 from dosift.model import Mixture, Network
-from dosift.model.target import parse_target
+from dosift.model.target_text import parse_target
 
 #: A network whose names are as hostile as names may be.
 HOSTILE = Network.from_tables(

@@ -15,7 +15,7 @@ import pytest
 
 from dosift.io import read_network, write_network
 from dosift.model import Mixture, Network
-from dosift.model.target import parse_target
+from dosift.model.target_text import parse_target
 
 NAMES = [
     "<script>alert(1)</script>",

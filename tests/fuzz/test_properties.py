@@ -16,7 +16,7 @@ from dosift.errors import InputError
 from dosift.io.dot import parse_dot
 from dosift.io.graph import Graph, read_graph
 from dosift.model import Mixture, Target
-from dosift.model.target import parse_target
+from dosift.model.target_text import parse_target
 
 NAMES = st.one_of(
     st.text(

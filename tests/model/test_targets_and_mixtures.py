@@ -57,7 +57,7 @@ class TestTarget:
         assert not small.extends(large)
         assert not large.extends(do(x=2))
 
-    @pytest.mark.parametrize("state", [None, 1.0, float("nan"), True, ["a"], b"a"])
+    @pytest.mark.parametrize("state", [None, float("nan"), float("inf"), True, ["a"], b"a", 1j])
     def test_refuses_states_that_are_not_names(self, state):
         with pytest.raises(InputError, match="the state of 'x'"):
             do(x=state)
@@ -296,7 +296,7 @@ class TestFile:
             ('{"components": [{"do": [], "weight": 1}]}', r"components\[0\]\.do is a list"),
             ('{"components": [{"do": {"x": null}, "weight": 1}]}', r"components\[0\]\.do: .*'x'"),
             ('{"components": [{"do": {"x": true}, "weight": 1}]}', r"\.do: .*'x', True"),
-            ('{"components": [{"do": {"x": 1.5}, "weight": 1}]}', r"\.do: .*'x', 1\.5"),
+            ('{"components": [{"do": {"x": 1e999}, "weight": 1}]}', r"\.do: .*'x' is not finite"),
             ('{"components": [{"do": {"x": "1", "x": "2"}, "weight": 1}]}', r"\.do .*'x' twice"),
             (r'{"components": [{"do": {"x": "\ud800"}, "weight": 1}]}', "not valid Unicode"),
             ('{"components": [{"do": {}, "weight": true}]}', "weight is true or false"),

@@ -14,13 +14,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaincc
 
 from dosift.data.configurations import Configurations
-from dosift.model.network import Network
 from dosift.search.mechanisms import ChangedMechanism
 
 Floats = NDArray[np.float64]
@@ -100,18 +100,34 @@ class FitCheck:
         return tuple(dict.fromkeys((*changed, *mechanisms, *pairs)))
 
 
+class Cells(Protocol):
+    """What has states: a network of tables, or numbers in bins."""
+
+    @property
+    def n_variables(self) -> int:
+        """Number of variables."""
+
+    @property
+    def cardinalities(self) -> NDArray[np.int64]:
+        """Number of states of each variable."""
+
+    @property
+    def parents(self) -> tuple[tuple[int, ...], ...]:
+        """Positions of the parents of each variable."""
+
+
 #: Cells of a joint distribution that occur, and how often.
 JointCounts = tuple[NDArray[np.int64], Floats]
 
 
 def compared(
-    network: Network, skipped: frozenset[int] = frozenset()
+    network: Cells, skipped: frozenset[int] = frozenset()
 ) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
     """Choose the variables whose joint distributions are compared.
 
     Parameters
     ----------
-    network : Network
+    network : Cells
     skipped : frozenset of int, optional
         Variables that are not looked at.
 
@@ -134,12 +150,12 @@ def compared(
     )
 
 
-def joint_counts(network: Network, variables: tuple[int, ...], rows: Configurations) -> JointCounts:
+def joint_counts(network: Cells, variables: tuple[int, ...], rows: Configurations) -> JointCounts:
     """Count the states of some variables together, in the rows that lack none of them.
 
     Parameters
     ----------
-    network : Network
+    network : Cells
     variables : tuple of int
     rows : Configurations
 
@@ -167,31 +183,31 @@ def joint_counts(network: Network, variables: tuple[int, ...], rows: Configurati
 
 
 def check_counts(
-    network: Network,
+    network: Cells,
     observed: Sequence[JointCounts],
     drawn: Configurations,
+    chosen: tuple[list[tuple[int, ...]], list[tuple[int, ...]]],
     changed: ChangedMechanism | None = None,
-    skipped: frozenset[int] = frozenset(),
 ) -> FitCheck:
     """Compare counts of rows with rows that were simulated from the fitted mixture.
 
     Parameters
     ----------
-    network : Network
+    network : Cells
     observed : sequence of JointCounts
-        Of the pairs and then the families that :func:`compared` chooses.
+        Of the pairs and then the families.
     drawn : Configurations
         Independent rows from the fitted mixture.
+    chosen : tuple of list
+        Pairs and families, as :func:`compared` chooses them.
     changed : ChangedMechanism, optional
         What a comparison with freed tables found.
-    skipped : frozenset of int, optional
-        Variables that are not looked at, since they are not missing completely at random.
 
     Returns
     -------
     FitCheck
     """
-    pairs, families = compared(network, skipped)
+    pairs, families = chosen
     groups = [(pair, False) for pair in pairs] + [(family, True) for family in families]
     deviations = [
         _compare(network, variables, counts, drawn, len(groups), conditional)
@@ -208,7 +224,7 @@ def _worst(deviations: list[Deviation]) -> tuple[Deviation, ...]:
 
 
 def _compare(
-    network: Network,
+    network: Cells,
     variables: tuple[int, ...],
     rows: JointCounts,
     drawn: Configurations,

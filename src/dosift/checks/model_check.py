@@ -5,12 +5,14 @@ One pass over the rows, whatever holds them, gives what the checks need of them.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dosift.checks.assignment_confidence import Certainty, certainty_of_sums, certainty_sums
+from dosift.checks.bins import Bins
 from dosift.checks.fit_check import FitCheck, check_counts, compared
 from dosift.checks.pair_counts import PairCounts
 from dosift.checks.surprisal import SurprisalScale, largest_unexplained
@@ -18,6 +20,7 @@ from dosift.data.configurations import Configurations, collapse
 from dosift.likelihood.assignment import assign, judge
 from dosift.likelihood.columns import RowLikelihoods
 from dosift.likelihood.evidence import Evidence
+from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.model.simulate import RandomState, as_generator, sample_codes
 from dosift.search.mechanisms import suspect_mechanism
@@ -32,6 +35,8 @@ _LEAST, _FACTOR, _MOST = 100_000, 5, 300_000
 _VALUES, _FEWEST = 60_000_000, 20_000
 #: Cells of the joint distribution up to which counts are drawn rather than rows.
 _MOST_CELLS = 2**14
+#: Cells of a family of binned numbers that is compared.
+_MOST_FAMILY_CELLS = 2**11
 #: Values of simulated rows whose probability is worked out, for the scale of surprise.
 _SCALE_VALUES = 10_000_000
 
@@ -113,12 +118,23 @@ class _SumChecks:
 
     surprise: CountSurprisal
     pairs: PairCounts
+    bins: Bins
+    #: Families that are counted here, as nobody else has.
+    families: tuple[tuple[int, ...], ...]
 
     def __call__(self, rows: RowLikelihoods) -> tuple[Floats, ...]:
         found = judge(rows, self.surprise.targets, self.surprise.weights)
         counts = rows.block.counts
         surprise = self.surprise.count(found.log_probability, counts)
-        return *certainty_sums(found, counts), surprise, *self.pairs(rows.block.values, counts)
+        codes = self.bins(rows.block.values)
+        families = [self._family(family, codes, counts) for family in self.families]
+        return *certainty_sums(found, counts), surprise, *families, *self.pairs(codes, counts)
+
+    def _family(self, family: tuple[int, ...], codes: Ints, counts: Floats) -> Floats:
+        seen = (codes[:, list(family)] >= 0).all(axis=1)
+        sizes = tuple(int(self.bins.cardinalities[i]) for i in family)
+        place = np.ravel_multi_index(tuple(codes[seen][:, list(family)].T), sizes)
+        return np.bincount(place, counts[seen], math.prod(sizes)).astype(np.float64)
 
 
 def check_model(
@@ -156,16 +172,32 @@ def check_model(
     changed = None
     if sample is not None:
         changed = suspect_mechanism(given, sample, result)
-    pairs, families = compared(network, skipped)
+    bins = Bins.of(network, drawn.codes)
+    pairs, families = compared(bins, skipped)
+    families = [f for f in families if _n_cells(bins, f) <= _MOST_FAMILY_CELLS or is_tabular(bins)]
     surprise = CountSurprisal(targets, weights, scale)
-    counter = PairCounts(network.cardinalities, tuple(pairs), evidence.incomplete > 0)
-    sums = evidence.sum(network, targets, _SumChecks(surprise, counter))
+    counter = PairCounts(bins.cardinalities, tuple(pairs), evidence.incomplete > 0)
+    here = () if is_tabular(bins) else tuple(families)
+    sums = evidence.sum(network, targets, _SumChecks(surprise, counter, bins, here))
     (by_place, *counted), sums = sums[4:], sums[:4]
-    tables = [*counter.tables(counted), *(evidence.families[f[-1]].ravel() for f in families)]
+    own, counted = counted[: len(here)], counted[len(here) :]
+    if is_tabular(bins):
+        own = [evidence.families[f[-1]].ravel() for f in families]
+    tables = [*counter.tables(counted), *own]
     observed = [(np.flatnonzero(table), table[table > 0]) for table in tables]
     bound, n_unexplained = unexplained_bound(scale, by_place)
-    fit = check_counts(network, observed, drawn, changed, skipped)
+    binned = Configurations(bins(drawn.codes), drawn.counts, drawn.inverse)
+    fit = check_counts(bins, observed, binned, (pairs, families), changed)
     return ModelCheck(fit, certainty_of_sums(sums), scale, bound, n_unexplained)
+
+
+def is_tabular(bins: Bins) -> bool:
+    """Whether all variables are discrete, so that families were counted already."""
+    return all(cut is None for cut in bins.cuts)
+
+
+def _n_cells(bins: Bins, family: tuple[int, ...]) -> int:
+    return math.prod(int(bins.cardinalities[i]) for i in family)
 
 
 def draw(
@@ -251,6 +283,9 @@ class _Simulated:
     weights: Floats
 
     def draw(self, n_rows: int, rng: np.random.Generator) -> Configurations:
+        if isinstance(self.network, MechanismNetwork):
+            values, _ = self.network.draw(self.targets, self.weights, n_rows, rng)
+            return Configurations(values, np.ones(n_rows), np.empty(0, dtype=np.int64))
         codes, _ = sample_codes(self.network, self.targets, self.weights, n_rows, rng)
         return collapse(codes, self.network.cardinalities)
 
@@ -261,6 +296,8 @@ class _Simulated:
     def join(self, one: Configurations, other: Configurations) -> Configurations:
         codes = np.concatenate([one.codes, other.codes])
         counts = np.concatenate([one.counts, other.counts])
+        if isinstance(self.network, MechanismNetwork):
+            return Configurations(codes, counts, np.empty(0, dtype=np.int64))
         return collapse(codes, self.network.cardinalities, counts)
 
 
@@ -285,7 +322,7 @@ class _Tabulated:
 
 def _source(network: Network, targets: Ints, weights: Floats) -> _Simulated | _Tabulated:
     sizes = network.cardinalities
-    if float(np.prod(sizes.astype(np.float64))) > _MOST_CELLS:
+    if not sizes.all() or float(np.prod(sizes.astype(np.float64))) > _MOST_CELLS:
         return _Simulated(network, targets, weights)
     codes = np.asfortranarray(np.indices(tuple(sizes)).reshape(sizes.size, -1).T)
     return _Tabulated(codes, assign(network, targets, weights, codes).log_probability)

@@ -93,7 +93,8 @@ def _assign(
 
     fitted = read_result(result)
     network = fitted.network
-    targets, weights = fitted.mixture.to_codes(network)
+    targets, pooled = fitted.mixture.to_codes(network)
+    weights = pooled
     texts = tuple(str(target) for target in fitted.mixture.targets)
     # The seed of the fit: the same rows get the same p-values.
     scale = surprisal_scale(network, targets, weights, fitted.content.get("seed") or 0)
@@ -101,6 +102,8 @@ def _assign(
     if batch is not None:
         names, weights = fitted.batches()
     judge = RowJudge(network, targets, weights, texts, scale, all_probabilities=all_probabilities)
+    judge = judge.merged(pooled)
+    texts = judge.texts
     files = RowFiles.at(rows)
     with ProgressReporter(quiet) as tell:
         if files.is_large:

@@ -22,6 +22,16 @@ from dosift.cli.edges import (
     tiers_of,
 )
 from dosift.cli.inputs import Format, Inputs
+from dosift.cli.kinds import (
+    Changes,
+    Continuous,
+    Counts,
+    Discrete,
+    Features,
+    Knockouts,
+    changes_of,
+    kinds_of,
+)
 from dosift.cli.options import (
     Force,
     Json,
@@ -51,8 +61,8 @@ from dosift.errors import ConvergenceWarning, GraphWarning, InputError, MisfitWa
 if TYPE_CHECKING:
     from dosift.cli.estimates import Forecast
     from dosift.data.load import Loaded
+    from dosift.data.numbers import Numbers
     from dosift.estimator import InterventionMixture
-    from dosift.model import Network
 
 EXIT_UNTRUSTED = 3
 #: Names of the methods, written out so that completion in a shell need not load them.
@@ -83,6 +93,12 @@ def fit(
     tiers: Tiers = None,
     max_parents: MaxParents = 4,
     control_rows: ControlRows = None,
+    continuous: Continuous = None,
+    counts: Counts = None,
+    discrete: Discrete = None,
+    changes: Changes = None,
+    features: Features = None,
+    knockouts: Knockouts = False,
     states: Annotated[
         Path | None,
         typer.Option(
@@ -194,6 +210,9 @@ def fit(
         knowledge, candidate, forbid, exclude, non_manipulable, require, known_weight
     )
     check_inputs(inputs, graph, control, states)
+    kinds = kinds_of(continuous, counts, discrete, has_control=control is not None)
+    if features and control is None:
+        raise InputError("--features go with --control: the network is learned with them")
     settings = {
         "method": method,
         "max_size": max_size,
@@ -225,6 +244,10 @@ def fit(
         "tiers": tiers_of(tiers),
         "max_parents": max_parents,
         "control_rows": control_rows,
+        "kinds": kinds,
+        "changes": changes_of(changes),
+        "features": features or None,
+        "knockouts": knockouts,
     }
     check_absent(output, force)
     with Inputs(format) as pipes:
@@ -307,16 +330,14 @@ def fit_files(
         of_edges = EdgeKnowledge.of(
             required, forbidden, settings.get("tiers"), settings.get("max_parents", MOST_PARENTS)
         )
-        network, rows_path = _network(inputs, graph, control, states, settings)
+        network, rows = _network(inputs, graph, control, states, settings)
         # Said before many rows are read.
         network = starting_network(network, edges, of_edges, settings.get("control_rows"))
-        layer = settings.get("layer") if _is_h5ad(rows_path) else None
+        layer = settings.get("layer") if _is_h5ad(inputs[-1]) else None
         network, loaded = with_new_states(
-            network,
-            rows_path,
-            lambda known: _rows(rows_path, known, settings, tell),
-            layer=layer,
+            network, rows, lambda known: _rows(rows, known, settings, tell), layer=layer
         )
+        rows = None  # as large as what was loaded
         timings["read"] = time.perf_counter() - begin
         prior = settings.get("prior_knowledge")
         begin = time.perf_counter()
@@ -336,6 +357,8 @@ def fit_files(
             forbidden_edges=of_edges.forbidden,
             tiers=of_edges.tiers,
             max_parents=of_edges.max_parents,
+            changes=settings.get("changes"),
+            knockouts=settings.get("knockouts", False),
         ).fit(
             loaded,
             random_labels=settings.get("random_labels", False),
@@ -359,21 +382,25 @@ def fit_files(
     return content, model
 
 
-def _rows(path: Path, network: Network, settings: dict[str, Any], tell: Any) -> Loaded:
-    """Read the rows, and what stands beside them; in parts where they are many."""
+def _rows(rows: Path | Numbers, network: Any, settings: dict[str, Any], tell: Any) -> Loaded:
+    """Read the rows, and what stands beside them; in parts where they are many states."""
     from dosift.data.load import Loaded, load
+    from dosift.data.numbers import Numbers
     from dosift.data.read import RowFiles
     from dosift.data.stream import needs, store_rows
+    from dosift.model.network import Network
 
     named = {role: settings.get(role) for role in ("batch", "labels")}
-    files = RowFiles.at(path)
+    layer = None if isinstance(rows, Numbers) or not _is_h5ad(rows) else settings.get("layer")
+    if isinstance(rows, Numbers) or not isinstance(network, Network):
+        return load(rows, network, layer=layer, **named)
+    files = RowFiles.at(rows)
     if files.is_large and settings["method"] != "moments":
         threads = settings.get("threads") or 1
         tell.say(f"{needs(files.n_rows(), network, threads)}.")
         stored = store_rows(files, network, threads=threads, progress=tell, **named)
         return Loaded(stored, None, stored.library)
-    layer = settings.get("layer") if _is_h5ad(path) else None
-    return load(path, network, layer=layer, **named)
+    return load(rows, network, layer=layer, **named)
 
 
 def _row_table(model: InterventionMixture, loaded: Loaded, all_probabilities: bool) -> Any:
@@ -476,20 +503,23 @@ def _network(
     control: Path | None,
     states: Path | None,
     settings: dict[str, Any],
-) -> tuple[Network, Path]:
+) -> tuple[Any, Any]:
+    """Read or learn the network; the rows as their file, or read already."""
     from dosift.io import read_network
-    from dosift.learning.learn import learn_network
+    from dosift.learning.mixed import ControlTable, learn_from_control
 
     layer = settings.get("layer")
     if layer is not None and not any(map(_is_h5ad, [*inputs, control])):
         raise InputError(f"--layer {layer} chooses a layer of a .h5ad file, and none is given")
     if control is None:
         return read_network(inputs[0]), inputs[1]
-    network = learn_network(
-        [] if graph is None else graph,
+    table = ControlTable(
         control,
-        states=states,
-        layer=layer if _is_h5ad(control) else None,
-        ignore=[settings[role] for role in ("batch", "labels") if settings.get(role)],
+        graph,
+        states,
+        settings.get("kinds"),
+        settings.get("features"),
+        tuple(settings[role] for role in ("batch", "labels") if settings.get(role)),
+        layer if _is_h5ad(control) else None,
     )
-    return network, inputs[0]
+    return learn_from_control(table, inputs[0], layer=layer if _is_h5ad(inputs[0]) else None)

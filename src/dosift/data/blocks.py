@@ -121,8 +121,8 @@ class Beside:
         counts : ndarray, shape (n_rows,)
         """
         n = wide.shape[1] - self.n_columns
-        batch = wide[:, n] if self.batches else None
-        label = wide[:, -1] if self.labels else None
+        batch = _positions(wide[:, n]) if self.batches else None
+        label = _positions(wide[:, -1]) if self.labels else None
         return Block(wide[:, :n], counts, batch, label)
 
     def wide(self, block: Block) -> Ints:
@@ -136,6 +136,11 @@ class Beside:
         for j, column in enumerate(columns):
             whole[:, block.values.shape[1] + j] = column
         return whole
+
+
+def _positions(column: NDArray[Any]) -> Ints:
+    """Return a column of positions that is held with numbers as integers."""
+    return column.astype(np.int32) if np.issubdtype(column.dtype, np.floating) else column
 
 
 #: For rows without batches and labels.

@@ -150,9 +150,13 @@ def _row_keys(
         if size * radix >= _LARGEST_KEY:
             ranks, key = np.unique(key, return_inverse=True)
             size = int(ranks.size)
+            if size == key.size:
+                break  # all rows differ already, and their order is settled
         key *= radix
         key += column
         if lowest:
             key -= lowest
         size *= radix
+        if n_states == key.size and not k:
+            break
     return key, size

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +20,7 @@ from dosift.data.factorise import (
     text_of,
     text_series,
 )
+from dosift.data.messages import check_columns, hint, listed, notice_of_extra, shortened
 from dosift.errors import ExtraColumnsWarning, InputError
 from dosift.model.network import Network, Variable
 
@@ -28,16 +28,12 @@ if TYPE_CHECKING:
     import polars as pl
 
 #: Stands for a value that is no state while a column is encoded.
-_UNKNOWN = -2
+UNKNOWN = -2
 _WHOLE = re.compile(r"(-?[0-9]+)(?:\.0*)?")
 #: Texts by which other programs mark a missing value.
 _MISSING_MARKS = frozenset({"na", "n/a", "nan", "null", "none", "<na>", "?"})
 #: A column with more unknown values than this is taken for a continuous measurement.
 _MEASUREMENT = 100
-#: Characters that separate columns in files of other programs.
-_OTHER_SEPARATORS = ";\t|,"
-#: Characters of a name or value that a message shows.
-_LONGEST_SHOWN = 60
 
 
 @dataclass(frozen=True)
@@ -219,40 +215,6 @@ def _frame_of_columns(data: Mapping[Any, Any], path: str | Path | None) -> pl.Da
         ) from None
 
 
-def notice_of_extra(extra: Sequence[str]) -> str:
-    """Say that some columns were ignored."""
-    return f"{len(extra)} column(s) are not in the network and were ignored: {_listed(extra, 5)}"
-
-
-def check_columns(columns: Sequence[str], network: Network, path: str | Path | None) -> None:
-    """Refuse a table that lacks a variable's column."""
-    present = set(columns)
-    missing = [name for name in network.names if name not in present]
-    if not missing:
-        return
-    others = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-    separators = [c for c in _OTHER_SEPARATORS if len(columns) == 1 and c in columns[0]]
-    if separators:
-        raise InputError(
-            f"the header is the single name {_shortened(columns[0])}: the columns seem to be "
-            f"separated by {separators[0]!r}; save the table with commas (.csv) or tabs (.tsv)",
-            path=path,
-        )
-    unknown = [name for name in columns if name not in network.positions]
-    without_graph = ""
-    if network.control is not None and not network.edges:
-        without_graph = (
-            " (where there is no graph, every column of the control rows is a variable: drop it "
-            "there, or give a graph that leaves it out)"
-        )
-    raise InputError(
-        f"column {missing[0]!r} is missing{others}; every variable of the network needs a column"
-        f"{without_graph}. "
-        f"The columns are: {_listed(columns, 12) or 'none'}{_hint(missing[0], unknown)}",
-        path=path,
-    )
-
-
 def _checked_codes(
     data: NDArray[Any], network: Network, allow_missing: bool, path: str | Path | None
 ) -> NDArray[np.integer]:
@@ -301,10 +263,10 @@ def _encode_column(
             f"column {variable.name!r} holds {error}, which are no names of states", path=path
         ) from None
     # The last entry is what index -1, a missing value, picks.
-    table = np.array([*_codes_of(values, variable.states), MISSING], dtype=np.int64)
+    table = np.array([*codes_of(values, variable.states), MISSING], dtype=np.int64)
     codes = table[index]
-    if (table == _UNKNOWN).any():
-        raise _unknown_state(codes == _UNKNOWN, index, values, variable, path, first_row)
+    if (table == UNKNOWN).any():
+        raise unknown_state(codes == UNKNOWN, index, values, variable, path, first_row)
     if not allow_missing and (table[:-1].min(initial=0) < 0 or index.min() < 0):
         missing = codes == MISSING
         if missing.any():
@@ -317,15 +279,15 @@ def _encode_column(
     return codes
 
 
-def _codes_of(values: Sequence[Any], states: Sequence[str]) -> list[int]:
-    """Code of each value; MISSING for a missing one, _UNKNOWN if it is no state."""
+def codes_of(values: Sequence[Any], states: Sequence[str]) -> list[int]:
+    """Return the code of each value; MISSING for a missing one, UNKNOWN if it is no state."""
     exact = {state: a for a, state in enumerate(states)}
     whole: dict[str, int] = {}
     for a, state in enumerate(states):
         number = whole_number(state)
         if number is not None:
             # Two states with the same number (1 and 1.0) are matched by their exact text only.
-            whole[number] = _UNKNOWN if number in whole else a
+            whole[number] = UNKNOWN if number in whole else a
 
     def code(value: Any) -> int:
         if is_missing(value):
@@ -337,7 +299,7 @@ def _codes_of(values: Sequence[Any], states: Sequence[str]) -> list[int]:
         if value == "":
             return MISSING
         number = whole_number(texts[-1])
-        return _UNKNOWN if number is None else whole.get(number, _UNKNOWN)
+        return UNKNOWN if number is None else whole.get(number, UNKNOWN)
 
     return [code(value) for value in values]
 
@@ -353,8 +315,8 @@ def _texts(value: Any) -> list[str]:
 
 def unknown_values(values: Sequence[Any], states: Sequence[str]) -> list[Any]:
     """Return those of some distinct values that are neither a state nor missing."""
-    codes = _codes_of(values, states)
-    return [value for value, code in zip(values, codes, strict=True) if code == _UNKNOWN]
+    codes = codes_of(values, states)
+    return [value for value, code in zip(values, codes, strict=True) if code == UNKNOWN]
 
 
 def is_missing_mark(text: str) -> bool:
@@ -368,7 +330,7 @@ def whole_number(text: str) -> str | None:
     return None if match is None else "0" if match[1] == "-0" else match[1]
 
 
-def _unknown_state(
+def unknown_state(
     is_unknown: NDArray[np.bool_],
     index: NDArray[np.int64],
     values: Sequence[Any],
@@ -376,16 +338,17 @@ def _unknown_state(
     path: str | Path | None,
     first_row: int,
 ) -> InputError:
+    """Say which value is no state, and where it stands first."""
     row = int(is_unknown.argmax())
     value = text_of(values[index[row]])
     n_rows = int(is_unknown.sum())
     n_values = np.unique(index[is_unknown]).size
     count = f"{n_rows} row(s) hold {n_values} such value(s)" if n_rows > 1 else "the only such row"
     return InputError(
-        f"column {variable.name!r} has the value {_shortened(value)} in data row "
+        f"column {variable.name!r} has the value {shortened(value)} in data row "
         f"{row + first_row} "
         f"({count}), which is not a state of the variable; its states are: "
-        f"{_listed(variable.states, 12)}"
+        f"{listed(variable.states, 12)}"
         f"{_advice(value, n_values, variable.states)}",
         path=path,
     )
@@ -398,19 +361,4 @@ def _advice(value: str, n_values: int, states: Sequence[str]) -> str:
         return ". The column looks like a measurement: cut it into the states first"
     if value.isdecimal() and int(value) < len(states):
         return ". If these are state codes, give them as an integer numpy array"
-    return _hint(value, states)
-
-
-def _listed(names: Sequence[str], most: int) -> str:
-    more = f", ... ({len(names)} in all)" if len(names) > most else ""
-    return ", ".join(map(_shortened, names[:most])) + more
-
-
-def _shortened(text: str) -> str:
-    return repr(text) if len(text) <= _LONGEST_SHOWN else repr(text[:_LONGEST_SHOWN]) + "..."
-
-
-def _hint(name: str, known: Sequence[str]) -> str:
-    folded = {other.strip().casefold(): other for other in known}
-    close = difflib.get_close_matches(name.strip().casefold(), list(folded), n=1, cutoff=0.6)
-    return f". Did you mean {folded[close[0]]!r}?" if close else ""
+    return hint(value, states)

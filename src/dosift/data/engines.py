@@ -27,7 +27,8 @@ from dosift.data.blocks import (
     available_threads,
     block_rows,
 )
-from dosift.data.encode import check_columns, codes_dtype, encode
+from dosift.data.encode import codes_dtype, encode
+from dosift.data.messages import check_columns
 from dosift.data.side_columns import check_named, side_column
 from dosift.errors import InputError
 from dosift.model.network import Network

@@ -12,11 +12,14 @@ from dosift.data.blocks import Beside, Block, MemoryBlocks, RowBlocks, available
 from dosift.data.configurations import collapse
 from dosift.data.encode import Encoded
 from dosift.data.engines import engine_blocks, engine_of, named_columns
+from dosift.data.numbers import Numbers, read_numbers
 from dosift.data.read import load_rows
 from dosift.data.side_columns import SideColumn, load_with_columns, side_column
+from dosift.data.working import to_working
 from dosift.errors import InputError
+from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
-from dosift.refusals import refuse
+from dosift.refusals import NUMBERS, refuse
 from dosift.utils.sklearn_api import as_codes
 
 Floats = NDArray[np.float64]
@@ -63,7 +66,7 @@ class Loaded:
 
 def load(
     source: Any,
-    network: Network,
+    network: Network | MechanismNetwork,
     *,
     batch: Any = None,
     labels: Any = None,
@@ -75,9 +78,11 @@ def load(
 
     Parameters
     ----------
-    source : dataframe, mapping of columns, ndarray of int, path, Encoded, RowBlocks or Loaded
-        Rows that were loaded, rows in blocks, and tables that an engine holds, stay where they are.
-    network : Network
+    source : dataframe, mapping of columns, ndarray, path, Encoded, Numbers, RowBlocks or Loaded
+        Rows that were loaded, rows in blocks, and tables that an engine holds, stay where they are;
+        but where variables of the network are numbers, such a table is read whole.
+    network : Network or MechanismNetwork
+        Numbers are brought to the working scales of the latter.
     batch, labels : str or array-like, shape (n_rows,), optional
         One value for each row, or the name of the column that holds it.
     sample_weight : array-like, shape (n_rows,), optional
@@ -103,6 +108,8 @@ def load(
         refuse({"sample weights", "rows in blocks"})
     if isinstance(source, Loaded | RowBlocks):
         return _blocks(source, network, beside)
+    if isinstance(network, MechanismNetwork):
+        return _load_numbers(source, network, beside, batches, layer)
     if engine_of(source) is not None:
         for name, value in beside.items():
             if value is not None and not isinstance(value, str):
@@ -111,8 +118,23 @@ def load(
                 )
         rows = engine_blocks(source, named_columns(source, network, batch, labels))
         return Loaded(rows, None, rows.library, owned=True)
-    encoded, (of_batch, of_label) = _encoded(source, network, batch, labels, layer)
+    encoded, columns = _encoded(source, network, batch, labels, layer)
     weight = checked_weight(sample_weight, encoded.codes.shape[0])
+    return _collapsed(
+        encoded.codes, network.cardinalities, columns, weight, batches, encoded.library
+    )
+
+
+def _collapsed(
+    values: NDArray[Any],
+    cardinalities: NDArray[np.int64],
+    columns: tuple[SideColumn | None, SideColumn | None],
+    weight: Floats | None,
+    batches: tuple[str, ...] | None,
+    library: str,
+) -> Loaded:
+    """Collapse rows in memory, with their batches and labels, to the distinct ones."""
+    of_batch, of_label = columns
     names: tuple[str, ...] = ()
     place = None
     if of_batch is not None:
@@ -120,20 +142,46 @@ def load(
         names = of_batch.texts if batches is None else batches
         place = of_batch.positions(names)
     own = Beside(names, () if of_label is None else of_label.texts)
-    block = Block(
-        encoded.codes,
-        np.empty(0),
-        place,
-        of_label.index if of_label is not None and own.labels else None,
-    )
-    sizes = np.concatenate([network.cardinalities, own.cardinalities])
-    found = collapse(own.wide(block), sizes, weight)
+    label = of_label.index if of_label is not None and own.labels else None
+    sizes = np.concatenate([cardinalities, own.cardinalities])
+    found = collapse(own.wide(Block(values, np.empty(0), place, label)), sizes, weight)
     rows = MemoryBlocks(found.codes, found.counts, available_threads(), own)
-    rows.library = encoded.library
-    return Loaded(rows, found.inverse, encoded.library, of_batch, of_label)
+    rows.library = library
+    return Loaded(rows, found.inverse, library, of_batch, of_label)
 
 
-def _blocks(source: RowBlocks | Loaded, network: Network, beside: dict[str, Any]) -> Loaded:
+def _load_numbers(
+    source: Any,
+    network: MechanismNetwork,
+    beside: dict[str, Any],
+    batches: tuple[str, ...] | None,
+    layer: str | None,
+) -> Loaded:
+    """Read rows of numbers, and bring them to the working scales of a network."""
+    if beside["labels"] is not None:
+        refuse({"labels", NUMBERS})
+    named = beside["batch"] if isinstance(beside["batch"], str) else None
+    if isinstance(source, Encoded):
+        raise InputError("the rows were read for another network")
+    if not isinstance(source, Numbers):
+        names = () if named is None else (named,)
+        source = read_numbers(source, network.variables, beside=names, layer=layer)
+    elif source.variables != network.variables:
+        raise InputError("the rows were read for another network")
+    n_rows = len(source.values)
+    of_batch = None
+    if beside["batch"] is not None:
+        own = source.beside.get(named) if named is not None else beside["batch"]
+        of_batch = side_column(own, n_rows, "batch")
+    weight = checked_weight(beside["sample_weight"], n_rows)
+    values, library = to_working(source, network), source.library
+    del source  # as large as the working values
+    return _collapsed(values, network.cardinalities, (of_batch, None), weight, batches, library)
+
+
+def _blocks(
+    source: RowBlocks | Loaded, network: Network | MechanismNetwork, beside: dict[str, Any]
+) -> Loaded:
     for name, value in beside.items():
         if value is not None:
             raise InputError(

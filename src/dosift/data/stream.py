@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dosift.data.blocks import StoredBlocks, available_threads, in_threads
-from dosift.data.encode import check_columns, codes_dtype, encode, notice_of_extra
+from dosift.data.encode import codes_dtype, encode
+from dosift.data.messages import check_columns, notice_of_extra
 from dosift.data.read import RowFiles
 from dosift.data.side_columns import SideColumn, TextCodes, check_named, side_column
 from dosift.errors import ExtraColumnsWarning, InputError

@@ -61,12 +61,31 @@ class Posterior:
     @property
     def q_values(self) -> Floats:
         """Expected share of false components among each one and those that are more certain."""
-        absent = self.of_weights.absent[: self.n_components]
-        order = np.argsort(absent, kind="stable")
-        share = np.cumsum(absent[order]) / np.arange(1, absent.size + 1)
-        out = np.empty(absent.size)
-        out[order] = share
-        return out
+        return false_shares(self.of_weights.absent[: self.n_components])
+
+
+def false_shares(absent: Floats) -> Floats:
+    """Return the expected share of false ones among each one and those that are more certain.
+
+    Parameters
+    ----------
+    absent : ndarray
+        Probability that each is false.
+
+    Returns
+    -------
+    ndarray
+
+    Examples
+    --------
+    >>> false_shares(np.array([0.2, 0.0])).tolist()
+    [0.1, 0.0]
+    """
+    order = np.argsort(absent, kind="stable")
+    share = np.cumsum(absent[order]) / np.arange(1, absent.size + 1)
+    out = np.empty(absent.size)
+    out[order] = share
+    return out
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,7 @@ def learn_network(
         nodes = _all_columns(frame, graph, path)
     if isinstance(states, (str, Path)):
         states = read_states(states)
-    given = _given_states(states or {}, nodes)
+    given = given_states(states or {}, nodes)
     _check_columns(frame.columns, nodes, path)
     if len(frame) == 0:
         raise InputError("there are no control rows", path=path)
@@ -165,9 +165,31 @@ def _all_columns(frame: Any, graph: Any, path: str | Path | None) -> tuple[str, 
     return names
 
 
-def _given_states(
+def given_states(
     states: Mapping[str, Sequence[Any]], nodes: Iterable[str]
 ) -> dict[str, tuple[str, ...]]:
+    """Check the states that a user gives, and name them.
+
+    Parameters
+    ----------
+    states : mapping of str to sequence
+    nodes : iterable of str
+        The variables.
+
+    Returns
+    -------
+    dict of str to tuple of str
+
+    Raises
+    ------
+    InputError
+        If they are of no variable, none, repeat, or one is empty.
+
+    Examples
+    --------
+    >>> given_states({"a": [1, 2.0]}, ["a", "b"])
+    {'a': ('1', '2')}
+    """
     given = {}
     known = set(nodes)
     for name, values in states.items():
@@ -231,9 +253,10 @@ def _encoded(
         )
     if given is None and len(found) > MAX_STATES:
         raise InputError(
-            f"column {name!r} has {len(found):,} distinct values, which looks like a measurement; "
-            "cut it into a few levels first (dosift.discretize, or dosift.fit_anndata with a "
-            "discretizer), or give its states",
+            f"column {name!r} has {len(found):,} distinct values, which looks like a measurement, "
+            "and this network is of states: fit(rows, control=...) takes numbers as they are "
+            "(kinds=, --continuous, --counts); or cut it into a few levels first "
+            "(dosift.discretize), give its states, or leave it out",
             path=path,
         )
     labels = sorted_states(set(found)) if given is None else given

@@ -19,10 +19,11 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.data.anndata import Cells, holds_levels, names_numbers, read_cells
+from dosift.data.anndata import MOST_LEVELS, Cells, holds_levels, names_numbers, read_cells
 from dosift.data.encode import Encoded, as_frame, is_missing_mark, unknown_values, whole_number
 from dosift.data.engines import engine_of
 from dosift.data.factorise import UnusableColumnError, factorise
+from dosift.data.numbers import is_decimal
 from dosift.errors import InputError, NewStatesWarning
 from dosift.learning.learn import sorted_states, state_name
 from dosift.learning.tables import check_sizes, learn_from_counts
@@ -99,13 +100,15 @@ def with_new_states(
     try:
         return network, encode(network)
     except InputError as error:
-        if not open_variables(network):
+        if not isinstance(network, Network) or not open_variables(network):
             raise
         try:
-            new = _new_states_of(network, rows, layer)
+            found = _all_new(network, rows, layer)
+            new = _few_new(network, found)
             extended = _extended(network, new) if new else network
         except InputError:
             raise error from None  # what is wrong with the rows was said there
+        _check_kinds(network, found, error)
         if not new:
             raise
     encoded = encode(extended)
@@ -154,7 +157,7 @@ def with_states_of(network: Network, rows: Any, *, layer: str | None = None) -> 
     >>> network.variables[0].states, network.control.counts[0]
     (('1', '2', '3'), array([[1., 0., 2.]]))
     """
-    new = _new_states_of(network, rows, layer)
+    new = _few_new(network, _all_new(network, rows, layer))
     if not new:
         return network
     extended = _extended(network, new)
@@ -218,14 +221,36 @@ def new_in_table(table: Any, variables: Sequence[Variable]) -> Found:
     return found
 
 
-def _new_states_of(network: Network, rows: Any, layer: str | None) -> Found:
-    """Find what can be added to a network; nothing for one that was not learned."""
+def _all_new(network: Network, rows: Any, layer: str | None) -> Found:
+    """Find the states of rows that a network lacks; nothing for one that was not learned."""
     variables = open_variables(network)
-    if not variables:
-        return {}
-    found = _new_in(rows, variables, layer)
-    few = {name for name, states in found.items() if 0 < len(states) <= MOST_NEW}
-    return {variable.name: found[variable.name] for variable in variables if variable.name in few}
+    return _new_in(rows, variables, layer) if variables else {}
+
+
+def _few_new(network: Network, found: Found) -> Found:
+    """Leave out what is too much to be states."""
+    return {
+        variable.name: found[variable.name]
+        for variable in network.variables
+        if 0 < len(found.get(variable.name, ())) <= MOST_NEW
+    }
+
+
+def _check_kinds(network: Network, found: Found, error: InputError) -> None:
+    """Refuse measurements where control rows hold states."""
+    for name, new in found.items():
+        known = network.variables[network.positions[name]].states
+        decimals = [state for state in new if is_decimal(state)]
+        if len(decimals) > MOST_LEVELS and not any(map(is_decimal, known)):
+            where = error.message
+            if repr(name) not in where:
+                where = f"column {name!r} holds measurements such as {min(decimals)!r}"
+            raise InputError(
+                f"{where}. The control rows hold states there, and both tables must hold the same "
+                "kind: correct one of them, or say which it is (--continuous, --counts, "
+                "--discrete, kinds=)",
+                path=error.path,
+            ) from None
 
 
 def _new_in(rows: Any, variables: Sequence[Variable], layer: str | None) -> Found:
@@ -403,8 +428,20 @@ def _moved_rows(rows: ControlRows, places: Sequence[NDArray[np.int64]]) -> Contr
 
 
 def _notice(network: Network, new: Mapping[str, set[str]]) -> str:
+    known = {name: network.variables[network.positions[name]].states for name in new}
+    return new_states_in_words(known, new)
+
+
+def new_states_in_words(known: Mapping[str, Sequence[str]], new: Mapping[str, set[str]]) -> str:
+    """Say which variables got states that no control row shows.
+
+    Parameters
+    ----------
+    known, new : mapping of str to states
+        By variable.
+    """
     listed = [
-        f"{name}: {_shown(states, network.variables[network.positions[name]].states)}"
+        f"{name}: {_shown(states, known[name])}"
         for name, states in list(new.items())[:_LISTED_VARIABLES]
     ]
     if len(new) > _LISTED_VARIABLES:

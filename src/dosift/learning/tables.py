@@ -182,7 +182,7 @@ def learn_from_codes(
         raise InputError(f"the prior is {prior}; give a finite pseudo-count of at least 0")
     if codes.shape[0] == 0:
         raise InputError("there are no control rows; the tables cannot be learned")
-    weights = None if sample_weight is None else _checked_weights(sample_weight, codes.shape[0])
+    weights = None if sample_weight is None else checked_weights(sample_weight, codes.shape[0])
     check_sizes(variables, parents)
     cardinalities = [len(variable.states) for variable in variables]
     counts = counts_of(cardinalities, parents, codes, weights)
@@ -302,7 +302,23 @@ def _joint(network: Network) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     return codes, probability
 
 
-def _checked_weights(sample_weight: ArrayLike, n_rows: int) -> NDArray[np.float64]:
+def checked_weights(sample_weight: ArrayLike, n_rows: int) -> NDArray[np.float64]:
+    """Return weights of rows as numbers.
+
+    Parameters
+    ----------
+    sample_weight : array-like, shape (n_rows,)
+    n_rows : int
+
+    Returns
+    -------
+    ndarray of float64, shape (n_rows,)
+
+    Raises
+    ------
+    InputError
+        If one is no finite number or negative, or all are 0, or there are not as many as rows.
+    """
     try:
         weights = np.asarray(sample_weight, dtype=np.float64)
     except (TypeError, ValueError):

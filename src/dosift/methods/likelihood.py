@@ -20,6 +20,7 @@ from dosift.model.network import Network
 from dosift.search.constraints import NOTHING_LEFT, Constraints
 from dosift.search.engine import find_targets
 from dosift.search.joint import JointFitter
+from dosift.search.library import find_changes, grows, of
 from dosift.search.neighbourhood import survey
 from dosift.search.result import SearchResult, ranked
 from dosift.search.screening import SCREEN_FROM, screen_families
@@ -58,7 +59,16 @@ def estimate_likelihood(
     -------
     SearchResult
     """
-    constraints = options.constraints or Constraints.none(network.cardinalities)
+    constraints = options.constraints or Constraints.none(network.n_changes)
+    if evidence.is_plain and grows(network):
+        return find_changes(
+            of(network),
+            evidence.configurations,
+            max_size=options.max_size,
+            refine=options.refine,
+            gap=options.gap,
+            progress=tell,
+        )
     if evidence.is_plain:
         return find_targets(
             network,
@@ -78,6 +88,9 @@ def estimate_likelihood(
         held = held.part(held.label < 0)
     proposer = Proposer(network, constraints, options.max_size, options.refine, tell)
     found = _explaining_all(proposer, evidence, held)
+    if grows(network):
+        network = found.network  # whose libraries have grown
+        constraints = Constraints.none(network.n_changes)
     pool = _pool(evidence, constraints, found.targets)
     targets, weights, start = found.pooled.targets, found.pooled.weights, None
     teaches = _teaches(network, evidence, options)
@@ -188,7 +201,9 @@ def _variables(evidence: Evidence, network: Network, targets: Ints) -> tuple[int
     """Variables that the targets set, and those that the counts of their families point to."""
     is_set = set(np.flatnonzero((targets >= 0).any(axis=0)).tolist())
     if network.n_variables <= SCREEN_FROM:
-        return tuple(np.flatnonzero(network.cardinalities > 1).tolist()) or (0,)
+        return network.changeable or (0,)
+    if not isinstance(network, Network):
+        return tuple(sorted(is_set)) or (0,)
     return tuple(sorted(is_set | set(screen_families(network, evidence.families)))) or (0,)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -12,11 +12,14 @@ from dosift.learning.edge_knowledge import EdgeKnowledge
 from dosift.learning.tables import as_if_learned
 from dosift.methods import METHODS
 from dosift.methods.prior_knowledge import PriorKnowledge
+from dosift.model.mechanism_network import ControlRows, MechanismNetwork
 from dosift.model.network import MOST_CONTROL_VALUES, ControlCounts, Network
 from dosift.refusals import refuse
 
+AnyNetwork = TypeVar("AnyNetwork", Network, MechanismNetwork)
 
-def checked_network(network: object) -> Network:
+
+def checked_network(network: object) -> Network | MechanismNetwork:
     """Return the network.
 
     Raises
@@ -24,7 +27,7 @@ def checked_network(network: object) -> Network:
     InputError
         If it is none.
     """
-    if not isinstance(network, Network):
+    if not isinstance(network, Network | MechanismNetwork):
         raise InputError(
             f"network is {type(network).__name__}, not a dosift Network; read one with "
             "dosift.read_network(path), learn one with dosift.learn_network(graph, control), or "
@@ -33,6 +36,8 @@ def checked_network(network: object) -> Network:
     return network
 
 
+#: Kinds of change of measurements and counts.
+CHANGES = ("do", "set", "shift", "gain", "fold", "free")
 #: What rows may do to the graph.
 EDGES = ("fixed", "repair", "learn")
 #: Control rows below which no graph is learned or repaired.
@@ -84,13 +89,13 @@ def edges_asked(own: str, edges: str | None, has_control: bool, has_graph: bool)
 
 
 def starting_network(
-    network: Network, edges: str, knowledge: EdgeKnowledge, control_rows: float | None
-) -> Network:
+    network: AnyNetwork, edges: str, knowledge: EdgeKnowledge, control_rows: float | None
+) -> AnyNetwork:
     """Return the network that a fit begins with, with control rows where its graph may change.
 
     Parameters
     ----------
-    network : Network
+    network : Network or MechanismNetwork
     edges : {"fixed", "repair", "learn"}
         What rows may do to its graph.
     knowledge : EdgeKnowledge
@@ -100,7 +105,7 @@ def starting_network(
 
     Returns
     -------
-    Network
+    Network or MechanismNetwork
 
     Raises
     ------
@@ -114,6 +119,11 @@ def starting_network(
                 "control_rows says how many control rows a known network is worth, and this one "
                 "was learned from control rows; leave control_rows out"
             )
+        if isinstance(network, MechanismNetwork):
+            raise InputError(
+                "control_rows is for networks of states: tables have a number of rows that they "
+                "are worth, and this network has measurements or counts; leave control_rows out"
+            )
         network = as_if_learned(network, control_rows)
     if edges == "learn":
         knowledge.matrices(network.names)  # refuses names that are no variables
@@ -124,19 +134,20 @@ def starting_network(
     return network
 
 
-def _check_control_rows(control: ControlCounts | None, edges: str) -> None:
+def _check_control_rows(control: ControlCounts | ControlRows | None, edges: str) -> None:
     """Refuse to change a graph without enough control rows."""
     if control is None:
         raise InputError(
             f"edges={edges!r} holds the graph against control rows, and this network is known "
             "without any; give control rows, or say how many the network is worth (control_rows)"
         )
-    if control.n_rows < LEAST_CONTROL_ROWS:
+    n_rows = control.n_rows if isinstance(control, ControlCounts) else control.weights.sum()
+    if n_rows < LEAST_CONTROL_ROWS:
         raise InputError(
-            f"{control.n_rows:g} control rows are too few to tell a graph; give at least "
+            f"{n_rows:g} control rows are too few to tell a graph; give at least "
             f"{LEAST_CONTROL_ROWS}, or give the graph and keep its edges fixed"
         )
-    if control.rows is None:
+    if isinstance(control, ControlCounts) and control.rows is None:
         raise InputError(
             f"the network does not remember its control rows, against which edges={edges!r} holds "
             f"the graph (more than {MOST_CONTROL_VALUES:,} values, or none were given); give a "
@@ -151,6 +162,13 @@ def _number(value: object) -> bool:
 def _size(value: Any) -> bool:
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
     return value is None or (whole and value >= 1)
+
+
+def _changes(value: Any) -> bool:
+    if value is None:
+        return True
+    listed = not isinstance(value, str) and isinstance(value, Sequence) and len(value) > 0
+    return listed and all(isinstance(one, str) and one in CHANGES for one in value)
 
 
 _KINDS = ("hard", "stochastic", "any")
@@ -168,6 +186,8 @@ _RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
         "give a positive number, or None",
         lambda v: v is None or (_number(v) and 0 < v < np.inf),
     ),
+    "changes": (f"give a list of some of {', '.join(CHANGES)}, or None", _changes),
+    "knockouts": ("give True or False", lambda v: isinstance(v, bool | np.bool_)),
     "prior_knowledge": (
         "give a dosift.PriorKnowledge or None",
         lambda v: v is None or isinstance(v, PriorKnowledge),

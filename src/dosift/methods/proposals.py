@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 
 from dosift.data.blocks import Block
 from dosift.data.configurations import Configurations, collapse
+from dosift.model.mechanism import has_missing, missing
 from dosift.model.network import Network
 from dosift.search.constraints import Constraints
 from dosift.search.engine import find_targets
 from dosift.search.filling import filled_in
+from dosift.search.library import find_changes, grows, of
 from dosift.search.moves import merges
 from dosift.search.result import SearchResult
 
@@ -116,9 +118,19 @@ class Proposer:
 
     def _pooled(self, rows: Configurations) -> tuple[SearchResult, list[Ints]]:
         """Search all rows together, filled in where values are missing."""
-        is_complete = (rows.codes >= 0).all(axis=1)
+        is_complete = ~missing(rows.codes).any(axis=1)
         if is_complete.all():
-            found = self._search(self.network, rows)
+            if grows(self.network):
+                found = find_changes(
+                    of(self.network),
+                    rows,
+                    max_size=self.max_size,
+                    refine=self.refine,
+                    progress=self.tell,
+                    look_around=False,
+                )
+            else:
+                found = self._search(self.network, rows)
             return found, [found.targets]
         nothing: Ints = np.full((1, self.network.n_variables), -1, dtype=np.int16)
         n_complete = float(rows.counts[is_complete].sum())
@@ -150,12 +162,14 @@ class Proposer:
             listed = np.concatenate([listed, self.constraints.required])
         # What is required may be absent from a batch.
         inside = replace(self.constraints, required=nothing, candidates=listed)
+        if grows(self.network):
+            inside = Constraints.none(pooled.network.n_changes)
         alone = replace(self, constraints=inside, refine=False)
         assert block.batch is not None
         names = np.unique(block.batch)
         for number, b in enumerate(names):
             self.tell("searching batches", number, len(names))
             rows = self._collapsed(block.part(block.batch == b))
-            if (rows.codes < 0).any():
+            if has_missing(rows.codes):
                 rows = filled_in(pooled.network, pooled.targets, pooled.weights, rows)
             yield alone._search(pooled.network, rows).targets

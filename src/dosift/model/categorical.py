@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, overload
+from typing import Any, ClassVar, Protocol, overload, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dosift.model.mechanism import Floats, Ints, Mechanism, Values, has_missing, missing
 from dosift.model.target import do
+
+
+@runtime_checkable
+class HasStates(Protocol):
+    """The mechanism of a discrete variable, whatever it is given."""
+
+    @property
+    def n_states(self) -> int:
+        """Number of states of the variable."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +54,11 @@ class CategoricalMechanism:
     sizes: tuple[int, ...]
     table: Floats
     prior: float = 0.0
+
+    @property
+    def n_states(self) -> int:
+        """Number of states of the variable."""
+        return int(self.table.shape[1])
 
     @property
     def n_free(self) -> int:
@@ -122,6 +136,10 @@ class CategoricalMechanism:
             table = smoothed / smoothed.sum(axis=1, keepdims=True)
         return replace(self, table=np.where(np.isnan(table), self.table, table))
 
+    def log_prior(self) -> float:
+        """Logarithm of the prior that :meth:`fitted` maximises with the likelihood."""
+        return self.prior * float(np.log(self.table).sum()) if self.prior else 0.0
+
     def scores(self, values: Values) -> Floats:
         """Return derivatives by the entries of the table; the last of each row makes up the sum."""
         n_rows, k = self.table.shape
@@ -164,14 +182,15 @@ class SetState:
 
     position: int
     state: str
+    kind: ClassVar[str] = "do"
     n_free = 0
     keeps_mechanism = False
 
     def applied(self, mechanism: Mechanism) -> CategoricalMechanism:
         """Return a table without parents that has the state for certain."""
-        if not isinstance(mechanism, CategoricalMechanism):
+        if not isinstance(mechanism, HasStates):
             raise ValueError("only the mechanism of a discrete variable can be set to a state")
-        table = np.zeros((1, mechanism.table.shape[1]))
+        table = np.zeros((1, mechanism.n_states))
         table[0, self.position] = 1.0
         return CategoricalMechanism(mechanism.variable, (), (), table)
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from heapq import heappop, heappush
-from typing import Any, Protocol, Self, overload
+from typing import Any, Protocol, Self, overload, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,8 +126,34 @@ class Mechanism(Protocol):
         """
 
 
+@runtime_checkable
+class HasPrior(Protocol):
+    """A mechanism that is fitted with a prior says what it is, so that fits can be compared."""
+
+    def log_prior(self) -> float:
+        """Logarithm of the prior at the mechanism's parameters, up to a constant."""
+
+
+def log_prior(mechanism: Mechanism) -> float:
+    """Logarithm of the prior that a mechanism is fitted with; 0 if it has none.
+
+    Parameters
+    ----------
+    mechanism : Mechanism
+
+    Returns
+    -------
+    float
+    """
+    return mechanism.log_prior() if isinstance(mechanism, HasPrior) else 0.0
+
+
 class Change(Protocol):
     """A change of a mechanism: do, shift, fold, ..."""
+
+    @property
+    def kind(self) -> str:
+        """Kind of change: "do", "set", "shift", "gain", "fold" or "free"."""
 
     @property
     def n_free(self) -> int:
@@ -207,9 +233,12 @@ class Changes:
     Attributes
     ----------
     changes : tuple of Change
+    kinds : frozenset of str
+        Kinds of change that the library may grow by, if it can suggest any.
     """
 
     changes: tuple[Change, ...]
+    kinds: frozenset[str] = frozenset()
     is_exclusive = False
 
     def __len__(self) -> int:
@@ -228,6 +257,35 @@ class Changes:
     def only(self, column: NDArray[Any]) -> Ints:
         """Raise: a value says nothing certain about the change."""
         raise ValueError("several changes may produce the same value")
+
+    def suggested(self, mechanism: Mechanism, values: Values, weights: Floats) -> list[Change]:
+        """Suggest rough changes that rows may hold, for the search for changes to begin with.
+
+        Parameters
+        ----------
+        mechanism : Mechanism
+            The unchanged one.
+        values : ndarray, shape (n_rows, n_variables)
+            Those of the variable not missing.
+        weights : ndarray, shape (n_rows,)
+
+        Returns
+        -------
+        list of Change
+            None here: what is in the library is all there is.
+        """
+        return []
+
+    def neutral(self, mechanism: Mechanism, kind: str) -> Change | None:
+        """Return a change of a kind from which rows may be fitted; None if there is none.
+
+        Parameters
+        ----------
+        mechanism : Mechanism
+            The unchanged one.
+        kind : str
+        """
+        return None
 
     def with_change(self, position: int, change: Change) -> Changes:
         """Return the same library with another change at a position."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.model.categorical import CategoricalMechanism
+from dosift.model.categorical import HasStates
 from dosift.model.mechanism import (
     Changes,
     Floats,
@@ -19,8 +19,11 @@ from dosift.model.mechanism import (
     Mechanism,
     System,
     Values,
+    log_prior,
     topological_order,
 )
+from dosift.model.network import Network, Variable
+from dosift.model.scale import Scale
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +38,23 @@ class ControlRows:
 
     values: Values
     weights: Floats
+    _remembered: dict[tuple[int, bytes], Floats] = field(default_factory=dict, repr=False)
+
+    def statistics(self, mechanism: Mechanism) -> Floats:
+        """Sum the statistics of a mechanism; those that its parameters do not change only once."""
+        if not getattr(mechanism, "has_fixed_statistics", False):
+            return mechanism.statistics(self.values, self.weights)
+        covariance = getattr(mechanism, "covariance", None)
+        key = (mechanism.variable, b"" if covariance is None else covariance.tobytes())
+        if key not in self._remembered:
+            self._remembered[key] = mechanism.statistics(self.values, self.weights)
+        return self._remembered[key]
+
+    def log_likelihood(self, mechanism: Mechanism) -> float:
+        """Log-likelihood of a mechanism, in nats."""
+        if getattr(mechanism, "has_fixed_statistics", False):
+            return float(mechanism.log_likelihood(self.statistics(mechanism)))  # type: ignore[attr-defined]
+        return float(self.weights @ mechanism.log_density(self.values))
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,11 +70,68 @@ class MechanismNetwork:
     control : ControlRows, optional
         The control rows that its mechanisms were learned from, if mixture rows are to teach them
         too.
+    variables : tuple of Variable, optional
+        Names and kinds.
+    scales : tuple of Scale, optional
+        The working scale of each variable; the identity for states and counts.
     """
 
     mechanisms: tuple[Mechanism, ...]
     libraries: tuple[Library, ...]
     control: ControlRows | None = None
+    variables: tuple[Variable, ...] = ()
+    scales: tuple[Scale, ...] = ()
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names of the variables; x0, x1, ... where none were given."""
+        if self.variables:
+            return tuple(variable.name for variable in self.variables)
+        return tuple(f"x{i}" for i in range(self.n_variables))
+
+    @cached_property
+    def positions(self) -> dict[str, int]:
+        """Position of each variable by its name."""
+        return {name: i for i, name in enumerate(self.names)}
+
+    @property
+    def edges(self) -> list[tuple[str, str]]:
+        """Edges as (parent, child) names, child by child."""
+        names = self.names
+        return [(names[p], names[i]) for i, parents in enumerate(self.parents) for p in parents]
+
+    def working(self, values: Values) -> Floats:
+        """Bring values in the users' units to the working scales.
+
+        Parameters
+        ----------
+        values : ndarray, shape (n_rows, n_variables)
+            State codes as numbers where a variable is discrete; NaN where missing.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_rows, n_variables), column-major
+        """
+        out = np.array(values, dtype=np.float64, order="F")
+        for i, scale in enumerate(self.scales):
+            out[:, i] = scale.working(out[:, i])
+        return out
+
+    def user(self, values: Values) -> Floats:
+        """Bring values on the working scales back to the users' units.
+
+        Parameters
+        ----------
+        values : ndarray, shape (n_rows, n_variables)
+
+        Returns
+        -------
+        ndarray of float64, shape (n_rows, n_variables), column-major
+        """
+        out = np.array(values, dtype=np.float64, order="F")
+        for i, scale in enumerate(self.scales):
+            out[:, i] = scale.user(out[:, i])
+        return out
 
     @property
     def n_variables(self) -> int:
@@ -74,10 +151,7 @@ class MechanismNetwork:
     @cached_property
     def cardinalities(self) -> NDArray[np.int64]:
         """Number of states of each variable; 0 where its values are numbers."""
-        sizes = [
-            one.table.shape[1] if isinstance(one, CategoricalMechanism) else 0
-            for one in self.mechanisms
-        ]
+        sizes = [one.n_states if isinstance(one, HasStates) else 0 for one in self.mechanisms]
         return np.array(sizes, dtype=np.int64)
 
     @cached_property
@@ -102,11 +176,13 @@ class MechanismNetwork:
         return free or self.control is not None
 
     def log_prior(self) -> float:
-        """Log-likelihood of the control rows."""
+        """Log-likelihood of the control rows, and the logarithm of the mechanisms' priors."""
         if self.control is None:
             return 0.0
-        logs = (mechanism.log_density(self.control.values) for mechanism in self.mechanisms)
-        return float(sum(float(self.control.weights @ log) for log in logs))
+        return sum(
+            self.control.log_likelihood(mechanism) + log_prior(mechanism)
+            for mechanism in self.mechanisms
+        )
 
     def taught(
         self, values: Values, targets: Ints, posterior: Floats, learners: Iterable[int]
@@ -140,14 +216,16 @@ class MechanismNetwork:
         self, i: int, values: Values, targets: Ints, posterior: Floats, control: ControlRows
     ) -> Mechanism:
         old = self.mechanisms[i]
-        statistics = old.statistics(control.values, control.weights)
+        statistics = control.statistics(old)
         statistics = statistics + old.statistics(values, posterior @ (targets[:, i] < 0))
         for position in _used(targets[:, i]):
             change = self.libraries[i][position]
             if change.keeps_mechanism:
                 weights = posterior @ (targets[:, i] == position)
                 statistics = statistics + change.applied(old).statistics(values, weights)
-        return old.fitted(statistics)
+        taught = old.fitted(statistics)
+        keep = getattr(taught, "with_error_of", None)
+        return taught if keep is None else keep(old)
 
     def draw(
         self, targets: Ints, weights: Floats, n_rows: int, rng: np.random.Generator
@@ -203,3 +281,8 @@ def _taught_library(
 def _used(column: Ints) -> list[int]:
     """Positions of the changes of a variable that targets make."""
     return [int(position) for position in np.unique(column) if position >= 0]
+
+
+def as_network(network: MechanismNetwork) -> Network:
+    """Pass a network of mechanisms on to what says that it takes tables, and takes any system."""
+    return cast(Network, network)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dosift.errors import InputError, nearest
+from dosift.errors import InputError
+from dosift.model.altered import NUMBERS
+from dosift.model.described import codes_of, named_targets
+from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.model.target import Target
 
 #: How far the weights of a mixture may be from summing to one.
 WEIGHT_SUM_TOLERANCE = 1e-6
-
-#: How many names an error message lists at most.
-_LISTED = 12
 
 
 class Mixture(Mapping[Target, float]):
@@ -74,6 +75,7 @@ class Mixture(Mapping[Target, float]):
         total = math.fsum(checked.values())
         if abs(total - 1) > WEIGHT_SUM_TOLERANCE:
             raise InputError(f"the weights sum to {total:.9g}, not 1; rescale them")
+        checked = _with_distinct_texts(checked)
         self._weights = dict(sorted(checked.items(), key=lambda item: (-item[1], str(item[0]))))
 
     def __getitem__(self, target: Target) -> float:
@@ -111,7 +113,9 @@ class Mixture(Mapping[Target, float]):
         Returns
         -------
         dict
-            ``{"components": [{"do": {variable: state, ...}, "weight": weight}, ...]}``.
+            ``{"components": [{"do": {variable: state, ...}, "weight": weight}, ...]}``, where a
+            component that changes variables in other ways holds ``set``, ``shift``, ``gain``,
+            ``fold`` or ``free`` as well.
 
         Examples
         --------
@@ -120,7 +124,8 @@ class Mixture(Mapping[Target, float]):
         """
         return {
             "components": [
-                {"do": dict(target), "weight": weight} for target, weight in self._weights.items()
+                {"do": target.dos, **_changes_by_kind(target), "weight": weight}
+                for target, weight in self._weights.items()
             ]
         }
 
@@ -192,55 +197,49 @@ class Mixture(Mapping[Target, float]):
         lines = (json.dumps(c, ensure_ascii=False) for c in self.to_dict()["components"])
         write_text(path, '{"components": [\n  ' + ",\n  ".join(lines) + "\n]}\n")
 
-    def to_codes(self, network: Network) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def to_codes(
+        self, network: Network | MechanismNetwork
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return the targets as state positions of a network, and the weights.
 
         Parameters
         ----------
-        network : Network
-            The network whose variables and states the targets name.
+        network : Network or MechanismNetwork
+            The network whose variables, states and changes the targets name.
 
         Returns
         -------
         targets : ndarray of int64, shape (n_targets, n_variables)
-            The state position that each target sets each variable to, -1 where the variable is
-            left alone.
+            The state that each target sets each variable to, or the position of the change in
+            the variable's library; -1 where the variable is left alone.
         weights : ndarray of float64, shape (n_targets,)
             The weights, in the same order.
 
         Raises
         ------
         InputError
-            If the network lacks a variable or state.
+            If the network lacks a variable, state or change.
+
+        See Also
+        --------
+        dosift.model.working_changes.with_changes : Give a network the changes that targets make.
         """
-        codes = np.full((len(self), network.n_variables), -1, dtype=np.int64)
-        for row, target in zip(codes, self._weights, strict=True):
-            for name, state in target.items():
-                if name not in network.positions:
-                    raise InputError(
-                        f"{target} sets the variable {name!r}, which the network does not have; "
-                        + _hint(name, network.names, "its variables are")
-                    )
-                position = network.positions[name]
-                states = network.variables[position].states
-                if state not in states:
-                    raise InputError(
-                        f"{target} sets {name!r} to {state!r}, which is not one of its states; "
-                        + _hint(state, states, "they are")
-                    )
-                row[position] = states.index(state)
+        codes = codes_of(network, self._weights)
         return codes, self.weights
 
     @classmethod
-    def from_codes(cls, network: Network, targets: ArrayLike, weights: ArrayLike) -> Mixture:
+    def from_codes(
+        cls, network: Network | MechanismNetwork, targets: ArrayLike, weights: ArrayLike
+    ) -> Mixture:
         """Make a mixture from state positions of a network.
 
         Parameters
         ----------
-        network : Network
-            The network whose variables and states are meant.
+        network : Network or MechanismNetwork
+            The network whose variables, states and changes are meant.
         targets : array-like of int, shape (n_targets, n_variables)
-            State positions, -1 where a variable is left alone. Rows are distinct.
+            Positions of states or changes, -1 where a variable is left alone. Rows are distinct;
+            where different changes do the same to a number, weights are added.
         weights : array-like of float, shape (n_targets,)
             The weights.
 
@@ -264,17 +263,17 @@ class Mixture(Mapping[Target, float]):
             raise InputError(f"targets are of type {codes.dtype}; they need integer codes")
         if values.shape != codes.shape[:1]:
             raise InputError(f"{codes.shape[0]} targets but weights of shape {values.shape}")
-        wrong = np.argwhere((codes < -1) | (codes >= network.cardinalities))
+        wrong = np.argwhere((codes < -1) | (codes >= network.n_changes))
         if wrong.size:
             t, i = (int(j) for j in wrong[0])
             raise InputError(
                 f"target {t} sets {network.names[i]!r} to code {codes[t, i]}; its codes are "
-                f"0 to {network.cardinalities[i] - 1}, and -1 leaves it alone"
+                f"0 to {network.n_changes[i] - 1}, and -1 leaves it alone"
             )
-        return cls(
-            (_named_target(network, row), float(weight))
-            for row, weight in zip(codes, values, strict=True)
-        )
+        named = named_targets(network, codes)
+        if isinstance(network, MechanismNetwork):
+            return cls(_added_up(named, values))
+        return cls(zip(named, map(float, values), strict=True))
 
 
 def _pairs(
@@ -289,9 +288,31 @@ def _pairs(
         yield pair
 
 
-def _named_target(network: Network, row: NDArray[np.integer]) -> Target:
-    set_here = [network.variables[i] for i in np.flatnonzero(row >= 0)]
-    return Target({v.name: v.states[code] for v, code in zip(set_here, row[row >= 0], strict=True)})
+def _changes_by_kind(target: Target) -> dict[str, dict[str, Any]]:
+    """Return the changes of a target as a mixture file has them."""
+    groups: dict[str, dict[str, Any]] = {kind: {} for kind in NUMBERS}
+    for name, change in target.changes.items():
+        groups[change.kind][name] = change.to_dict()
+    return {kind: group for kind, group in groups.items() if group}
+
+
+def _with_distinct_texts(weights: dict[Target, float]) -> dict[Target, float]:
+    """Give texts that hold all digits to targets that rounding would make look the same."""
+    if not any(target.changes for target in weights):
+        return weights
+    number = Counter(map(str, weights))
+    return {t.exact() if number[str(t)] > 1 else t: weight for t, weight in weights.items()}
+
+
+def _added_up(
+    targets: Iterable[Target], weights: NDArray[np.float64]
+) -> Iterator[tuple[Target, float]]:
+    """Add the weights of targets that are the same."""
+    found: dict[Target, float] = {}
+    for target, weight in zip(targets, weights, strict=True):
+        _checked_weight(float(weight), f"the weight of {target}")
+        found[target] = found.get(target, 0.0) + float(weight)
+    yield from found.items()
 
 
 def _checked_weight(weight: object, what: str) -> float:
@@ -303,12 +324,3 @@ def _checked_weight(weight: object, what: str) -> float:
     if not math.isfinite(value) or not 0 <= value <= 1 + WEIGHT_SUM_TOLERANCE:
         raise InputError(f"{what} is {value!r}; weights lie between 0 and 1")
     return value
-
-
-def _hint(name: str, known: Sequence[str], introduction: str) -> str:
-    """Suggest the nearest known name, or list the first ones."""
-    near = nearest(name, known)
-    if near is not None:
-        return f"did you mean {near!r}?"
-    listed = ", ".join(repr(k) for k in known[:_LISTED])
-    return f"{introduction} {listed}{', ...' if len(known) > _LISTED else ''}"

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from dosift.errors import InputError
-from dosift.model.target import Target
+from dosift.model.altered import NUMBERS, Altered
+from dosift.model.target import Entry, Target
 from dosift.utils.atomic_write import write_bytes
 from dosift.utils.storage import read_limited
 
@@ -104,12 +105,8 @@ def mixture_pairs(content: object) -> Iterator[tuple[Target, Any]]:
         raise InputError(f"'components' is {_kind(components)}; it must be a list")
     for i, component in enumerate(components):
         where = f"components[{i}]"
-        parts = _checked_object(component, where, ("do", "weight"))
-        assignments = _checked_object(parts["do"], f"{where}.do", None)
-        try:
-            target = Target(assignments)
-        except InputError as error:
-            raise InputError(f"{where}.do: {error.message}") from None
+        parts = _checked_object(component, where, ("do", "weight"), tuple(NUMBERS))
+        target = _target(parts, where)
         weight = parts["weight"]
         if isinstance(weight, bool) or not isinstance(weight, int | float):
             raise InputError(f"{where}.weight is {_kind(weight)}; it must be a number")
@@ -119,7 +116,31 @@ def mixture_pairs(content: object) -> Iterator[tuple[Target, Any]]:
         yield target, weight
 
 
-def _checked_object(value: object, where: str, keys: tuple[str, ...] | None) -> Mapping[str, Any]:
+def _target(parts: Mapping[str, Any], where: str) -> Target:
+    """Read what a component does to its variables."""
+    dos = _checked_object(parts["do"], f"{where}.do", None)
+    try:
+        entries: dict[str, Entry] = dict(Target(dos))
+    except InputError as error:
+        raise InputError(f"{where}.do: {error.message}") from None
+    for kind in NUMBERS:
+        group = _checked_object(parts.get(kind, {}), f"{where}.{kind}", None)
+        for name, content in group.items():
+            place = f"{where}.{kind}.{name}"
+            if name in entries:
+                raise InputError(f"{place}: the component does something else to {name!r}, too")
+            try:
+                change = Altered.of(kind, _checked_object(content, place, None))
+                entries |= Target({name: change})
+            except InputError as error:
+                own = error.message
+                raise InputError(own if own.startswith(place) else f"{place}: {own}") from None
+    return Target(entries)
+
+
+def _checked_object(
+    value: object, where: str, keys: tuple[str, ...] | None, optional: tuple[str, ...] = ()
+) -> Mapping[str, Any]:
     """Return an object that has exactly the keys asked for (any keys if None)."""
     if not isinstance(value, Mapping):
         raise InputError(f"{where} is {_kind(value)}; it must be an object")
@@ -130,8 +151,8 @@ def _checked_object(value: object, where: str, keys: tuple[str, ...] | None) -> 
         if key not in value:
             raise InputError(f"{where} has no key {key!r}")
     for key in value:
-        if keys is not None and key not in keys:
-            wanted = " and ".join(repr(k) for k in keys)
+        if keys is not None and key not in (*keys, *optional):
+            wanted = " and ".join(repr(k) for k in (*keys, *optional))
             raise InputError(f"{where} has an unknown key {key!r}; it may hold {wanted} only")
     return value
 

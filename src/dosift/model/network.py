@@ -61,10 +61,19 @@ def normalise_rows(table: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A discrete variable: its name and the names of its states, in order."""
+    """A variable: its name, and the names of its states in order if it is discrete.
+
+    Attributes
+    ----------
+    name : str
+    states : tuple of str
+        Empty where its values are numbers.
+    kind : {"discrete", "continuous", "count"}
+    """
 
     name: str
-    states: tuple[str, ...]
+    states: tuple[str, ...] = ()
+    kind: str = "discrete"
 
 
 @dataclass(frozen=True)

@@ -1,32 +1,43 @@
-"""Intervention targets, their canonical text and its parser."""
+"""Intervention targets: what was done to which variables."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping
-from numbers import Integral
+from collections.abc import Iterable, Iterator, Mapping
+from numbers import Integral, Real
+from typing import Final
 
 from dosift.errors import InputError
+from dosift.model.altered import NUMBERS, Altered, checked_number, escaped, number_text
 
-_PLAIN = re.compile(r"[A-Za-z0-9_.+\-]+")
-_SPACE = re.compile(r"\s*")
-_OPENING = re.compile(r"\s*do\s*\(\s*")
+#: What a target says of a variable: a state, an exact number, or a change.
+Entry = str | float | Altered
 
-
-def _escape(character: str) -> str:
-    """Return a character that cannot be printed as its JSON escape."""
-    return character if character.isprintable() else json.dumps(character)[1:-1]
+#: Names and states that need no quotes in a do.
+PLAIN_STATE: Final = re.compile(r"[A-Za-z0-9_.+\-]+")
 
 
 def _quote(text: str) -> str:
-    if _PLAIN.fullmatch(text):
-        return text
-    return "".join(map(_escape, json.dumps(text, ensure_ascii=False)))
+    return text if PLAIN_STATE.fullmatch(text) else escaped(text)
 
 
-def _checked_text(value: object, what: str) -> str:
-    """Return a variable or state name as text, or say why it is not one."""
+def checked_text(value: object, what: str) -> str:
+    """Return a variable or state name as text, or say why it is not one.
+
+    Parameters
+    ----------
+    value : object
+    what : str
+        Begins the message.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    InputError
+    """
     if isinstance(value, str):
         text = str.__str__(value)  # the text itself, also of an enumeration of texts
         try:
@@ -45,23 +56,51 @@ def _checked_text(value: object, what: str) -> str:
     )
 
 
-class Target(Mapping[str, str]):
-    """An intervention target: which variables are set, and to which states.
+def _entry(name: str, value: object) -> Entry:
+    if isinstance(value, Altered):
+        return value
+    if isinstance(value, Real) and not isinstance(value, Integral):
+        return checked_number(value, f"the state of {name!r}")
+    return checked_text(value, f"the state of {name!r},")
 
-    Immutable and hashable; equal to another target that sets the same variables to the same
-    states. The empty target is "no intervention". It is a mapping of variable names to states,
-    in the order of the names. Make one with :func:`do`.
+
+def state_text(entry: str | float) -> str:
+    """Return the text of a state or an exact number.
 
     Parameters
     ----------
-    assignments : mapping of str to str or int
-        Variable names and the states that they are set to. Integers stand for the states that
-        are written with the same digits.
+    entry : str or float
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> state_text("no"), state_text(3.0)
+    ('no', '3')
+    """
+    return entry if isinstance(entry, str) else number_text(entry)
+
+
+class Target(Mapping[str, Entry]):
+    """An intervention target: what is done to which variables.
+
+    A variable is set to a state or an exact number, or its mechanism is changed
+    (:class:`~dosift.model.altered.Altered`). Immutable and hashable; equal to another target that
+    does the same to the same variables. The empty target is "no intervention". It is a mapping of
+    variable names, in their order. Make one with :func:`do` or :func:`change`.
+
+    Parameters
+    ----------
+    assignments : mapping of str to str, int, float or Altered
+        Variable names, and the states or numbers that they are set to, or how they are changed.
+        Numbers stand for the states that are written with the same digits.
 
     Raises
     ------
     InputError
-        If a name or state is neither text nor an integer.
+        If a name is no text, or a state is neither text nor a number.
 
     Examples
     --------
@@ -70,6 +109,8 @@ class Target(Mapping[str, str]):
     do(lung=no, smoke=yes)
     >>> target["smoke"], target.size
     ('yes', 2)
+    >>> Target({"latency": Altered("shift", (1.2,)), "gene": "off"})
+    do(gene=off), shift(latency+1.2)
     """
 
     __slots__ = ("_items",)
@@ -80,15 +121,15 @@ class Target(Mapping[str, str]):
                 "a target is made from a mapping of variables to states, not from "
                 f"{type(assignments).__name__}; write for example do(smoke='yes')"
             )
-        items: dict[str, str] = {}
+        items: dict[str, Entry] = {}
         for key, value in assignments.items():
             if not isinstance(key, str):
                 raise InputError(f"the variable name {key!r} is not text")
-            name = _checked_text(key, "the variable name")
-            items[name] = _checked_text(value, f"the state of {name!r},")
+            name = checked_text(key, "the variable name")
+            items[name] = _entry(name, value)
         self._items = dict(sorted(items.items()))
 
-    def __getitem__(self, name: str) -> str:
+    def __getitem__(self, name: str) -> Entry:
         return self._items[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -97,19 +138,42 @@ class Target(Mapping[str, str]):
     def __len__(self) -> int:
         return len(self._items)
 
+    def _key(self) -> tuple[tuple[str, str | Altered], ...]:
+        """Return what makes it equal to another: a number is the same as its digits."""
+        return tuple(
+            (name, entry if isinstance(entry, Altered) else state_text(entry))
+            for name, entry in self._items.items()
+        )
+
     def __hash__(self) -> int:
-        return hash(tuple(self._items.items()))
+        return hash(self._key())
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Target) and self._items == other._items
+        return isinstance(other, Target) and self._key() == other._key()
 
     @property
     def size(self) -> int:
-        """Number of variables that are set."""
+        """Number of variables that are set or changed."""
         return len(self._items)
 
+    @property
+    def changes(self) -> dict[str, Altered]:
+        """Those variables that are changed, not set to a state or an exact number, and how."""
+        return {name: entry for name, entry in self._items.items() if isinstance(entry, Altered)}
+
+    @property
+    def dos(self) -> dict[str, str | float]:
+        """Those variables that are set to a state or an exact number, and to which."""
+        return {
+            name: entry for name, entry in self._items.items() if not isinstance(entry, Altered)
+        }
+
+    def exact(self) -> Target:
+        """Return the same target with a text that holds all numbers to the last digit."""
+        return Target(self._items | {name: one.exact() for name, one in self.changes.items()})
+
     def extends(self, other: Target) -> bool:
-        """Whether this target sets all that `other` sets, to the same states.
+        """Whether this target does all that `other` does, in the same way.
 
         Parameters
         ----------
@@ -128,10 +192,17 @@ class Target(Mapping[str, str]):
         >>> do(smoke="yes").extends(do(smoke="no"))
         False
         """
-        return other._items.items() <= self._items.items()
+        return set(other._key()) <= set(self._key())
 
     def __str__(self) -> str:
-        return f"do({', '.join(f'{_quote(n)}={_quote(s)}' for n, s in self._items.items())})"
+        groups: dict[str, list[str]] = {kind: [] for kind in NUMBERS}
+        for name, change in self.changes.items():
+            groups[change.kind].append(change.text(name))
+        parts = [f"{kind}({', '.join(texts)})" for kind, texts in groups.items() if texts]
+        if self.dos or not parts:
+            dos = (f"{_quote(name)}={_quote(state_text(s))}" for name, s in self.dos.items())
+            parts.insert(0, f"do({', '.join(dos)})")
+        return ", ".join(parts)
 
     __repr__ = __str__
 
@@ -141,9 +212,10 @@ def do(mapping: Mapping[str, object] | None = None, /, **states: object) -> Targ
 
     Parameters
     ----------
-    mapping : mapping of str to str or int, optional
-        Variables and the states that they are set to; for names that are not Python words.
-    **states : str or int
+    mapping : mapping of str to str, int or float, optional
+        Variables and the states or numbers that they are set to; for names that are not Python
+        words.
+    **states : str, int or float
         The same as keywords. With neither, the target is "no intervention".
 
     Returns
@@ -153,7 +225,11 @@ def do(mapping: Mapping[str, object] | None = None, /, **states: object) -> Targ
     Raises
     ------
     InputError
-        If a variable is given twice, or a state is neither text nor an integer.
+        If a variable is given twice, or a state is neither text nor a number.
+
+    See Also
+    --------
+    change : Make a target that sets, shifts or multiplies variables.
 
     Examples
     --------
@@ -161,6 +237,8 @@ def do(mapping: Mapping[str, object] | None = None, /, **states: object) -> Targ
     do(lung=no, smoke=yes)
     >>> do({"blood pressure": "high"}, age=2)
     do(age=2, "blood pressure"=high)
+    >>> do(current=3.2)
+    do(current=3.2)
     >>> do()
     do()
     """
@@ -171,16 +249,31 @@ def do(mapping: Mapping[str, object] | None = None, /, **states: object) -> Targ
     return Target({**given, **states})
 
 
-def parse_target(text: str) -> Target:
-    r"""Read a target from its text, the inverse of ``str(target)``.
-
-    Names and states that consist of letters, digits, ``_``, ``.``, ``+`` and ``-`` (ASCII) may
-    stand bare; all others are JSON strings. Spaces around the parts do not matter.
+def change(
+    *,
+    do: Mapping[str, object] | None = None,
+    set: Mapping[str, object] | None = None,
+    shift: Mapping[str, object] | None = None,
+    gain: Mapping[str, object] | None = None,
+    fold: Mapping[str, object] | None = None,
+    free: Mapping[str, object] | Iterable[str] | None = None,
+) -> Target:
+    """Make a target that sets, shifts or multiplies variables, in the units of their columns.
 
     Parameters
     ----------
-    text : str
-        For example ``do(lung=no, smoke=yes)``; ``do()`` is "no intervention".
+    do : mapping of str to str, int or float, optional
+        States and exact numbers, as in :func:`do`.
+    set : mapping of str to (mean, sd), optional
+        Distributions that variables are drawn from, whatever their parents are.
+    shift : mapping of str to float, optional
+        What is added.
+    gain : mapping of str to float or (factor, offset), optional
+        By what that which the parents make of a variable is multiplied, and what is added.
+    fold : mapping of str to float, optional
+        By what the mean is multiplied; for counts.
+    free : iterable of str, optional
+        Variables whose mechanism is another. What it is, a target does not say.
 
     Returns
     -------
@@ -189,64 +282,35 @@ def parse_target(text: str) -> Target:
     Raises
     ------
     InputError
-        If the text is malformed; the error holds the column, counted from 1.
+        If a variable is given twice, or a number is missing or out of range.
+
+    Notes
+    -----
+    A change may also be given by the names of its numbers, as in a mixture file:
+    ``set={"ir_1": {"mean": 812, "sd": 35}}``.
 
     Examples
     --------
-    >>> parse_target('do(smoke=yes, "blood pressure"="a \\"high\\" one")')["blood pressure"]
-    'a "high" one'
-    >>> parse_target("do(smoke)")
-    Traceback (most recent call last):
-    ...
-    dosift.errors.InputError: column 9: expected '=' and a state in the target 'do(smoke)'
+    >>> change(do={"gene": "off"}, set={"ir_1": (812, 35)}, shift={"latency": 1.2})
+    do(gene=off), set(ir_1~812±35), shift(latency+1.2)
+    >>> change(gain={"ir_2": 0.5}, fold={"RIPK2": 0.17}, free=["current"])
+    gain(ir_2*0.5), fold(RIPK2*0.17), free(current)
     """
-    if not isinstance(text, str):
-        raise InputError(f"a target's text is expected, not {type(text).__name__}")
-    opening = _OPENING.match(text)
-    if opening is None:
-        raise _malformed(text, 0, "expected 'do('")
-    at = opening.end()
-    items: dict[str, str] = {}
-    while not text.startswith(")", at) or items:
-        start = at
-        name, at = _read_name(text, at, "the name of a variable")
-        if name in items:
-            raise _malformed(text, start, f"variable {name!r} is set twice")
-        if not text.startswith("=", at):
-            raise _malformed(text, at, "expected '=' and a state")
-        items[name], at = _read_name(text, _skip(text, at + 1), "a state")
-        if text.startswith(")", at):
-            break
-        if not text.startswith(",", at):
-            raise _malformed(text, at, "expected ',' or ')'")
-        at = _skip(text, at + 1)
-    at = _skip(text, at + 1)
-    if at < len(text):
-        raise _malformed(text, at, "something follows the closing ')'")
+    if free is not None and not isinstance(free, Mapping):
+        free = {key: {} for key in ([free] if isinstance(free, str) else free)}
+    items: dict[str, object] = dict(Target({} if do is None else do))
+    groups = {"set": set, "shift": shift, "gain": gain, "fold": fold, "free": free}
+    for kind, group in groups.items():
+        if group is not None and not isinstance(group, Mapping):
+            raise InputError(
+                f"{kind} takes a mapping of variables, not {type(group).__name__}; "
+                "write for example shift={'latency': 1.2}"
+            )
+        for name, value in (group or {}).items():
+            if name in items:
+                raise InputError(f"variable {name!r} is set twice in one target; set it once")
+            try:
+                items[name] = Altered.of(kind, value)
+            except InputError as error:
+                raise InputError(f"the change {kind!r} of {name!r}: {error.message}") from None
     return Target(items)
-
-
-def _skip(text: str, at: int) -> int:
-    space = _SPACE.match(text, at)
-    return at if space is None else space.end()
-
-
-def _read_name(text: str, at: int, what: str) -> tuple[str, int]:
-    """Read a bare word or JSON string at `at`; return it and where the next part begins."""
-    if text.startswith('"', at):
-        try:
-            value, end = json.JSONDecoder().raw_decode(text, at)
-            return _checked_text(value, what), _skip(text, end)
-        except json.JSONDecodeError as error:
-            raise _malformed(text, error.pos, f"{what} is a broken JSON string") from None
-        except InputError:
-            raise _malformed(text, at, f"{what} is not valid Unicode text") from None
-    plain = _PLAIN.match(text, at)
-    if plain is None:
-        raise _malformed(text, at, f"expected {what} (in double quotes unless it is a plain word)")
-    return plain.group(), _skip(text, plain.end())
-
-
-def _malformed(text: str, at: int, problem: str) -> InputError:
-    shown = text if len(text) <= 80 else text[:77] + "..."
-    return InputError(f"{problem} in the target {shown!r}", column=at + 1)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from dosift.checks.densities import densities
 from dosift.checks.missing import look_at_missing
 from dosift.checks.model_check import check_model
 from dosift.data.configurations import collapse
 from dosift.data.load import Loaded
 from dosift.inference import Posterior
+from dosift.inference.change_error import change_errors
 from dosift.inference.posterior import posterior_of_fit, posteriors_of_batches
 from dosift.inference.rate_tests import (
     pair_p_values,
@@ -22,6 +25,7 @@ from dosift.inference.rate_tests import (
 from dosift.likelihood.evidence import Evidence
 from dosift.methods import OPTIMISING, Progress
 from dosift.methods.options import silent
+from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.model.simulate import as_generator
 from dosift.pipeline.find import find
@@ -77,7 +81,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
     tell = progress or silent
     tell("working out errors", 0, None)
     refined = recipe.refine and recipe.method == "likelihood"
-    known = options.constraints or Constraints.none(given.cardinalities)
+    known = options.constraints or Constraints.none(result.network.n_changes)
     is_known = ~np.isnan(known.fixed(result.targets))
     posterior = None
     if recipe.method in OPTIMISING and not is_known.all():
@@ -93,21 +97,26 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         )
     if posterior is not None and graph is not None:
         posterior = averaged_over_graphs(recipe, given, gathered, options, graph, result, posterior)
-    rates = rates_of_families(given, evidence.families)
-    pairs = pairs_of(result.targets, result.weights)
+    of_tables = isinstance(given, Network)
+    rates = rates_of_families(given, evidence.families) if of_tables else []
+    pairs = pairs_of(result.targets, result.weights) if of_tables else []
     p_values = pair_p_values(evidence, given, rates, pairs)
     in_batches = tuple(_batch_posteriors(evidence, result, refined))
     tell("checking the fit", 0, None)
     # Where targets or labels bind the search, components cannot stand in for a change.
-    bound = not known.is_free or changed or recipe.method != "likelihood"
-    plain = given if recipe.refine else Network(given.variables, given.parents, given.tables)
+    bound = not known.is_free or changed or recipe.method != "likelihood" or not of_tables
+    plain = given
+    if of_tables and not recipe.refine:
+        plain = Network(given.variables, given.parents, given.tables)
     sample = None if bound else _few(given, gathered, result)
     check = check_model(plain, evidence, result, recipe.random_state, sample, missing.suspicious)
-    if graph is None and not changed:
+    if graph is None and not changed and of_tables:
         graph = check_graph(recipe, given, gathered, options, result, progress)
     own = result.network
     # Freed tables come with control counts that only say how they were learned.
-    final = Network(own.variables, own.parents, own.tables, (given if changed else own).control)
+    final = own
+    if of_tables:
+        final = Network(own.variables, own.parents, own.tables, (given if changed else own).control)
     return Fitted(
         recipe=recipe,
         given=given,
@@ -130,7 +139,19 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         missing=missing,
         check=check,
         graph=graph,
+        **_of_numbers(evidence, result),
     )
+
+
+def _of_numbers(evidence: Evidence, result: SearchResult) -> dict[str, Any]:
+    """Say how sure the numbers of changes are, and what columns look like under them."""
+    network = result.network
+    if not isinstance(network, MechanismNetwork):
+        return {}
+    return {
+        "change_errors": change_errors(evidence.pooled, network, result.targets, result.weights),
+        "densities": densities(evidence.pooled, network, result.targets, result.weights),
+    }
 
 
 def _few(network: Network, gathered: Gathered, result: SearchResult) -> Evidence:

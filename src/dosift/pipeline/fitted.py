@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from dosift.checks.densities import Density
 from dosift.checks.missing import MissingValues
 from dosift.checks.model_check import ModelCheck, surprisal_scale
 from dosift.checks.surprisal import SurprisalScale
 from dosift.data.blocks import Block
 from dosift.graphs.findings import GraphFindings
 from dosift.inference import Posterior
+from dosift.inference.change_error import ChangeError
 from dosift.inference.rate_tests import Pair, RateWithTest
 from dosift.likelihood.assignment import Assignment, judge
 from dosift.likelihood.columns import RowLikelihoods, is_plain
@@ -69,6 +71,10 @@ class Fitted:
     check : ModelCheck
     graph : GraphFindings or None
         What control and mixture rows say about the graph; None without control rows.
+    change_errors : tuple of ChangeError
+        Of the numbers of changes, where variables are numbers.
+    densities : tuple of Density
+        Of the numbers that components touch.
     """
 
     recipe: Recipe
@@ -92,6 +98,8 @@ class Fitted:
     missing: MissingValues
     check: ModelCheck
     graph: GraphFindings | None = None
+    change_errors: tuple[ChangeError, ...] = ()
+    densities: tuple[Density, ...] = ()
 
     @cached_property
     def pooled_scale(self) -> SurprisalScale:

@@ -17,6 +17,9 @@ from dosift.likelihood.first_pass import CountFamilies, FirstPass, sampler_after
 from dosift.methods import Options, Progress
 from dosift.methods.labels import Labels, read_labels, taught, with_labels
 from dosift.methods.options import silent
+from dosift.model.counts import CountChanges
+from dosift.model.mechanism import Changes
+from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Network, without_negligible
 from dosift.pipeline.recipe import Recipe, features_of
 from dosift.refusals import refuse
@@ -104,6 +107,8 @@ def prepare(
     labels : Labels or None
     """
     rows, labels, known = loaded.rows, None, recipe.prior_knowledge
+    if isinstance(network, MechanismNetwork):
+        return _prepared_numbers(recipe, network, loaded)
     refuse(features_of(recipe, rows))
     if recipe.random_labels and loaded.labels is None and not rows.beside.labels:
         raise InputError("random_labels says how rows were labelled, and no labels are given")
@@ -121,6 +126,54 @@ def prepare(
     gathered = gather(network, rows, by_text, seed, progress or silent)
     _check_batches(gathered.evidence, loaded)
     return network, gathered, recipe.options(network, known), labels
+
+
+def _prepared_numbers(
+    recipe: Recipe, network: MechanismNetwork, loaded: Loaded
+) -> tuple[Network, Gathered, Options, Labels | None]:
+    """Gather rows of numbers, and let libraries grow by the kinds of change asked for."""
+    named = features_of(recipe, loaded.rows, has_numbers=True)
+    if recipe.prior_knowledge is not None:
+        named.add("prior knowledge")
+    refuse(named)
+    network = with_kinds(network, recipe.changes, recipe.knockouts)
+    rows = loaded.rows
+    assert isinstance(rows, MemoryBlocks)
+    system = as_network(network)
+    gathered = Gathered(Evidence.held_rows(system, rows, None), None)
+    if gathered.evidence.incomplete:
+        refuse(named | {"missing values"})
+    _check_batches(gathered.evidence, loaded)
+    options = Options(recipe.max_size, recipe.refine, recipe.gap, recipe.epsilon, recipe.delta)
+    return system, gathered, options, None
+
+
+def with_kinds(
+    network: MechanismNetwork, kinds: tuple[str, ...] | None, lowers: bool
+) -> MechanismNetwork:
+    """Say by which kinds of change libraries may grow.
+
+    Parameters
+    ----------
+    network : MechanismNetwork
+    kinds : tuple of str or None
+        None for those that suit each kind of variable.
+    lowers : bool
+        Whether changes of counts can only lower them.
+
+    Returns
+    -------
+    MechanismNetwork
+    """
+    libraries = []
+    for library in network.libraries:
+        if isinstance(library, Changes) and library.kinds:
+            if kinds is not None:
+                library = replace(library, kinds=frozenset(kinds))  # noqa: PLW2901
+            if isinstance(library, CountChanges):
+                library = replace(library, lowers=lowers)  # noqa: PLW2901
+        libraries.append(library)
+    return replace(network, libraries=tuple(libraries))
 
 
 def _no_labels(loaded: Loaded) -> Labels:

@@ -11,6 +11,7 @@ from dosift.methods import DEFAULT_EPSILON, Options
 from dosift.methods.prior_knowledge import PriorKnowledge
 from dosift.model.network import Network
 from dosift.model.simulate import RandomState
+from dosift.refusals import NUMBERS
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,10 @@ class Recipe:
         make it, where it is not known.
     edge_knowledge : EdgeKnowledge or None
         What is known of edges, which holds whatever rows may do.
+    changes : tuple of str or None
+        Kinds of change of measurements and counts that are tried; None for those that suit each.
+    knockouts : bool
+        Whether changes of counts only lower them.
 
     Notes
     -----
@@ -54,6 +59,8 @@ class Recipe:
     random_state: RandomState = 0
     edges: str = "fixed"
     edge_knowledge: EdgeKnowledge | None = None
+    changes: tuple[str, ...] | None = None
+    knockouts: bool = False
 
     def options(self, network: Network, known: PriorKnowledge | None) -> Options:
         """Return what the method is told."""
@@ -64,9 +71,11 @@ class Recipe:
 _KINDS = {"stochastic": "stochastic interventions", "any": "changed mechanisms"}
 
 
-def features_of(recipe: Recipe, rows: RowBlocks) -> set[str]:
+def features_of(recipe: Recipe, rows: RowBlocks, has_numbers: bool = False) -> set[str]:
     """Name what a recipe and rows ask for, as far as it is known before the rows are visited."""
     named = {recipe.method}
+    if has_numbers:
+        named.add(NUMBERS)
     if recipe.interventions in _KINDS:
         named.add(_KINDS[recipe.interventions])
     if recipe.edges != "fixed":

@@ -23,7 +23,10 @@ from dosift.checks.assignment_confidence import SURE
 from dosift.errors import DosiftWarning, InputError
 from dosift.identifiability import verdict
 from dosift.io import read_network, write_network
+from dosift.io.mechanism_file import format_mechanism_network, read_mechanism_network
 from dosift.model import Mixture, Network
+from dosift.model.mechanism_network import MechanismNetwork
+from dosift.results.changes import numbers_content
 from dosift.results.graphs import (
     graph_findings_content,
     objection_in_words,
@@ -51,6 +54,8 @@ __all__ = [
 
 #: Files of a result folder that reading it back needs.
 _NETWORK, _MIXTURE, _RESULT = "network.bif", "mixture.json", "result.json"
+#: In the place of the first, where variables are numbers.
+_MECHANISMS = "network.json"
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ class Result:
     Attributes
     ----------
     network : Network
-        The network that the mixture refers to.
+        The network that the mixture refers to; a MechanismNetwork where variables are numbers.
     mixture : Mixture
     content : dict
         What ``result.json`` holds.
@@ -121,6 +126,7 @@ def result_content(
         The content of ``result.json``.
     """
     reasons = distrust(model)
+    is_of_numbers = isinstance(model.network_, MechanismNetwork)
     return {
         "trusted": not reasons,
         "reasons": reasons,
@@ -142,7 +148,9 @@ def result_content(
         **graph_findings_content(model.fitted_),
         "certainty": finite(certainty_content(model)),
         "diagnostics": finite(model.diagnostics()),
-        "identifiability": verdict(model.network_, model.mixture_),
+        **numbers_content(model.fitted_, model.level),
+        # Of tables alone it is known which other mixtures have the same distribution.
+        "identifiability": {} if is_of_numbers else verdict(model.network_, model.mixture_),
         "settings": dict(settings),
         "seed": settings.get("seed"),
         "inputs": [{"path": _as_given(path), **checksum(path)} for path in inputs],
@@ -161,6 +169,8 @@ def components_content(model: FittedModel) -> list[dict[str, Any]]:
     """
     lines = [finite(row) for row in model.components_.to_dicts()]
     for line in lines:
+        if "also" in line and line["also"] is None:
+            del line["also"]
         others = model.confusable_.filter(model.confusable_["component"] == line["target"])
         line["confusable"] = others.drop("component").to_dicts()
     return lines
@@ -319,7 +329,7 @@ def write_result(
     aside = _kept_aside(folder)
     with whole_folder(folder, replace=force, aside=aside) as draft:
         model.mixture_.write(draft / _MIXTURE)
-        write_network(model.network_, draft / _NETWORK)
+        _write_network(model.network_, draft)
         escape_formulas(model.components_).write_csv(draft / "components.csv")
         escape_formulas(model.variables_).write_csv(draft / "variables.csv")
         escape_formulas(model.pairs_).write_csv(draft / "pairs.csv")
@@ -341,6 +351,14 @@ def write_result(
             DosiftWarning,
             stacklevel=2,
         )
+
+
+def _write_network(network: Network | MechanismNetwork, draft: Path) -> None:
+    if isinstance(network, MechanismNetwork):
+        text = format_mechanism_network(network)
+        (draft / _MECHANISMS).write_text(text + "\n", encoding="utf-8")
+    else:
+        write_network(network, draft / _NETWORK)
 
 
 def _kept_aside(folder: Path) -> Path | None:
@@ -401,7 +419,8 @@ def read_result(folder: str | Path) -> Result:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError("is not a result folder; give the folder that 'fit' wrote", path=folder)
-    for name in (_NETWORK, _MIXTURE, _RESULT):
+    of_mechanisms = (folder / _MECHANISMS).is_file()
+    for name in (_MECHANISMS if of_mechanisms else _NETWORK, _MIXTURE, _RESULT):
         if not (folder / name).is_file():
             raise InputError(f"has no {name}; give the folder that 'fit' wrote", path=folder)
     try:
@@ -413,7 +432,12 @@ def read_result(folder: str | Path) -> Result:
     seed = content.get("seed") or 0
     if not isinstance(seed, int) or seed < 0:
         raise InputError(f"seed {seed!r} is not a whole number", path=folder / _RESULT)
-    return Result(read_network(folder / _NETWORK), Mixture.read(folder / _MIXTURE), content)
+    network: Any
+    if of_mechanisms:
+        network = read_mechanism_network(folder / _MECHANISMS)
+    else:
+        network = read_network(folder / _NETWORK)
+    return Result(network, Mixture.read(folder / _MIXTURE), content)
 
 
 def checksum(path: Path) -> dict[str, Any]:

@@ -12,6 +12,8 @@ import numpy as np
 
 from dosift.checks.assignment_confidence import SURE
 from dosift.errors import InputError, MissingDependencyError, NotFittedError
+from dosift.model import Altered, Target
+from dosift.model.target import Entry, state_text
 from dosift.results.graph_words import SURE_EDGE
 
 if TYPE_CHECKING:
@@ -253,7 +255,7 @@ def graph(
         name = network.names[i]
         text = _short(name)
         if name in chosen:
-            text += f"\n= {_short(chosen[name])}"
+            text += f"\n{_short(_what(name, chosen[name]))}"
         elif totals[name] > 0:
             text += f"\n{100 * totals[name]:.1f} %"
         shade = 0.08 + 0.7 * totals[name] if totals[name] > 0 else 0.0
@@ -406,6 +408,13 @@ def _lines(labels: list[str], ax: Axes | None, what: str) -> Axes:
 def _literal(text: str) -> str:
     """Keep a dollar sign from beginning a formula."""
     return text.replace("$", r"\$")
+
+
+def _what(name: str, entry: Entry) -> str:
+    """Text of what is done to a variable, to stand below its name."""
+    if isinstance(entry, Altered):
+        return str(Target({name: entry}))
+    return f"= {state_text(entry)}"
 
 
 def _short(text: str) -> str:

@@ -25,7 +25,9 @@ from dosift.data.load import Loaded
 from dosift.data.write import write_parts
 from dosift.likelihood.assignment import Assignment, judge
 from dosift.likelihood.columns import RowLikelihoods, is_plain
+from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
+from dosift.results.merged import Merged
 
 if TYPE_CHECKING:
     import polars as pl
@@ -54,7 +56,9 @@ class RowJudge:
     labels : tuple of str
         For each text by which rows are labelled, that of its target.
     all_probabilities : bool
-        Whether there is one column for each target.
+        Whether there is one column for each text.
+    place : ndarray of int64, shape (n_targets,), optional
+        For each target the position of its text, where several have one in common.
     """
 
     network: Network
@@ -65,6 +69,7 @@ class RowJudge:
     bound: float | None = None
     labels: tuple[str, ...] = ()
     all_probabilities: bool = False
+    place: NDArray[np.int64] | None = None
 
     @classmethod
     def of_fit(
@@ -98,16 +103,30 @@ class RowJudge:
             named = tuple(str(labels.targets[k]) for k in labels.place[:-1])
         check = fitted.check
         bound = check.bound if own_rows and not named else None
-        return cls(
-            fitted.network,
-            result.targets,
-            weights,
-            texts,
-            check.scale if by_batch else fitted.pooled_scale,
-            bound,
-            named,
-            all_probabilities,
+        scale = check.scale if by_batch else fitted.pooled_scale
+        judge = cls(
+            fitted.network, result.targets, weights, texts, scale, bound, named, all_probabilities
         )
+        return judge.merged(result.weights)
+
+    def merged(self, weights: Floats) -> RowJudge:
+        """Judge rows by the sets of variables that are touched, where variables are numbers.
+
+        Parameters
+        ----------
+        weights : ndarray, shape (n_targets,)
+            Of the pool.
+
+        Returns
+        -------
+        RowJudge
+            With the texts of the table of components (:mod:`dosift.results.merged`).
+        """
+        if not isinstance(self.network, MechanismNetwork):
+            return self
+        found = Merged.of(self.network, self.targets, weights)
+        texts = tuple(self.texts[own[0]] for own in found.groups)
+        return replace(self, texts=texts, place=found.place)
 
     def assignment(self, block: Block) -> Assignment:
         """Likelihoods and posteriors of the rows of a block."""
@@ -144,6 +163,9 @@ class RowJudge:
 
         found = self.assignment(block)
         best, posterior = found.best, found.posterior
+        if self.place is not None:
+            posterior = posterior @ np.eye(len(self.texts))[self.place]
+            best = np.where(best < 0, -1, posterior.argmax(axis=1))
         probability = posterior[np.arange(best.size), best]
         probability[best < 0] = np.nan
         p_values = self.scale.p_values(found.log_probability)
@@ -261,7 +283,8 @@ class RowParts:
         beside = self.rows.beside
         label = np.full(1, -1, dtype=np.int64) if beside.labels else None
         batch = np.zeros(1, dtype=np.int64) if beside.batches else None
-        like = judge.table(Block(np.zeros((1, n), dtype=np.int8), np.ones(1), batch, label))
+        kind_of = np.float64 if isinstance(judge.network, MechanismNetwork) else np.int8
+        like = judge.table(Block(np.zeros((1, n), dtype=kind_of), np.ones(1), batch, label))
         with threadpool_limits(1):
             write_parts(parts(), like.schema, path, kind)
         return numbers

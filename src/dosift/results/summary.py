@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from dosift.model import Mixture, Target
+from dosift.model import Target
+from dosift.model.described import named_targets
+from dosift.model.mechanism_network import MechanismNetwork
 from dosift.pipeline import Fitted
+from dosift.results.changes import change_table
 from dosift.results.graphs import graph_table
+from dosift.results.interventions import intervention_table, mechanism_table
+from dosift.results.merged import Merged, merged_table
 from dosift.results.tables import (
     component_table,
     family_table,
-    intervention_table,
-    mechanism_table,
     name_of,
     near_equivalent_table,
     pair_table,
@@ -68,24 +69,47 @@ class Tables:
         Tables
         """
         result, posterior = fitted.result, fitted.posterior
-        codes, weights, given = result.targets, result.weights, fitted.given
-        targets = [
-            next(iter(Mixture.from_codes(fitted.network, row[None, :], np.ones(1))))
-            for row in codes
-        ]
+        codes, weights, network = result.targets, result.weights, fitted.network
+        targets = named_targets(network, codes)
         return cls(
             targets,
-            component_table(targets, weights, fitted.n_rows, posterior, level, fitted.is_known),
-            variable_table(given, codes, weights, posterior, fitted.rates, level),
-            pair_table(given, codes, weights, posterior, fitted.pairs, fitted.pair_p_values, level),
-            family_table(result.network, codes, weights, posterior, level),
-            near_equivalent_table(result.network, codes, result.near_equivalent),
-            undecided_table(result.network, posterior, level),
-            intervention_table(result.network, codes, weights, posterior, level),
-            mechanism_table(result.network, fitted.changed),
+            _components(fitted, targets, level),
+            _variables(fitted, level),
+            pair_table(
+                network, codes, weights, posterior, fitted.pairs, fitted.pair_p_values, level
+            ),
+            family_table(network, codes, weights, posterior, level),
+            near_equivalent_table(network, codes, result.near_equivalent, _names(fitted, targets)),
+            undecided_table(network, posterior, level),
+            intervention_table(network, codes, weights, posterior, level),
+            mechanism_table(network, fitted.changed),
             _batch_table(fitted, targets, level),
-            graph_table(fitted.network, fitted.graph),
+            graph_table(network, fitted.graph),
         )
+
+
+def _components(fitted: Fitted, targets: list[Target], level: float) -> pl.DataFrame:
+    result, posterior = fitted.result, fitted.posterior
+    common = (targets, result.weights, fitted.n_rows, posterior, level, fitted.is_known)
+    if isinstance(fitted.network, MechanismNetwork):
+        merged = Merged.of(fitted.network, result.targets, result.weights)
+        return merged_table(merged, *common)
+    return component_table(*common)
+
+
+def _names(fitted: Fitted, targets: list[Target]) -> list[str]:
+    """Text of the line in which each component stands."""
+    merged = Merged.of(fitted.network, fitted.result.targets, fitted.result.weights)
+    texts = merged.texts(targets)
+    return [texts[k] for k in merged.place]
+
+
+def _variables(fitted: Fitted, level: float) -> pl.DataFrame:
+    codes, weights, posterior = fitted.result.targets, fitted.result.weights, fitted.posterior
+    if isinstance(fitted.network, MechanismNetwork):
+        network, errors, rates = fitted.network, fitted.change_errors, fitted.rates
+        return change_table(network, codes, weights, posterior, errors, rates, level)
+    return variable_table(fitted.given, codes, weights, posterior, fitted.rates, level)
 
 
 def _batch_table(fitted: Fitted, targets: list[Target], level: float) -> pl.DataFrame | None:

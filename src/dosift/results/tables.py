@@ -12,11 +12,11 @@ from dosift.inference import FALSE_SHARE, LEAST_PROBABILITY, Posterior
 from dosift.inference.component_groups import component_groups
 from dosift.inference.intervals import normal_interval
 from dosift.inference.rate_tests import Pair, RateWithTest
-from dosift.model import Target, do
+from dosift.model import Target
+from dosift.model.described import named_targets
+from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
-from dosift.search.mechanisms import ChangedMechanism
 from dosift.search.near_equivalent import NearEquivalent
-from dosift.search.stochastic import stochastic_interventions
 
 if TYPE_CHECKING:
     import polars as pl
@@ -72,7 +72,7 @@ def component_table(
             std_error, low, high, p_value = (
                 np.where(is_known, np.nan, column) for column in (std_error, low, high, p_value)
             )
-    status = [None if np.isnan(q) else _status(q) for q in q_value]
+    status = [None if np.isnan(q) else status_of(q) for q in q_value]
     return pl.DataFrame(
         {
             "target": [str(t) for t in targets],
@@ -90,7 +90,17 @@ def component_table(
     ).with_columns(pl.col(pl.Float64).fill_nan(None))
 
 
-def _status(q_value: float) -> str:
+def status_of(q_value: float) -> str:
+    """Say whether a component is found, by the share of false ones among such.
+
+    Parameters
+    ----------
+    q_value : float
+
+    Returns
+    -------
+    str
+    """
     return "found" if q_value <= FALSE_SHARE else "undecided"
 
 
@@ -144,7 +154,7 @@ def variable_table(
     frame: dict[str, Any] = {
         "variable": [line[0] for line in lines],
         "value": [line[1] for line in lines],
-        **_totals(np.array(members), weights, posterior, level),
+        **totals(np.array(members), weights, posterior, level),
         "p_value": np.array([line[4] for line in lines]),
         "screen_rate": screen_rate,
         "screen_std_error": screen_error,
@@ -192,7 +202,7 @@ def pair_table(
     members = np.array([contain(np.concatenate([targets, undecided]), pair) for pair in some])
     frame: dict[str, Any] = {
         "target": [name_of(network, pair) for pair in some],
-        **_totals(members, weights, posterior, level),
+        **totals(members, weights, posterior, level),
     }
     values = pl.Series("p_value", list(p_values), dtype=pl.Float64)
     table = pl.DataFrame(frame).head(len(pairs)).with_columns(values)
@@ -262,7 +272,7 @@ def family_table(
     members = np.zeros((len(groups), len(targets) + n_others), dtype=bool)
     for k, group in enumerate(groups):
         members[k, list(group.members)] = True
-    found = _totals(members, weights, posterior, level)
+    found = totals(members, weights, posterior, level)
     texts = [name_of(network, target) for target in targets]
     frame = {
         "target": [name_of(network, group.common) for group in groups],
@@ -282,7 +292,10 @@ def family_table(
 
 
 def near_equivalent_table(
-    network: Network, targets: Ints, near: Sequence[NearEquivalent]
+    network: Network,
+    targets: Ints,
+    near: Sequence[NearEquivalent],
+    texts: Sequence[str] | None = None,
 ) -> pl.DataFrame:
     """Targets that could stand in the place of a component.
 
@@ -291,6 +304,8 @@ def near_equivalent_table(
     network : Network
     targets : ndarray of int, shape (n_targets, n_variables)
     near : sequence of NearEquivalent
+    texts : sequence of str, optional
+        Names of the components, if these are not their own.
 
     Returns
     -------
@@ -301,7 +316,10 @@ def near_equivalent_table(
     import polars as pl
 
     frame = {
-        "component": [name_of(network, targets[one.component]) for one in near],
+        "component": [
+            texts[one.component] if texts else name_of(network, targets[one.component])
+            for one in near
+        ],
         "target": [name_of(network, one.target) for one in near],
         "loss": [one.loss for one in near],
     }
@@ -309,10 +327,24 @@ def near_equivalent_table(
     return pl.DataFrame(frame, schema=types)
 
 
-def _totals(
+def totals(
     members: NDArray[np.bool_], weights: Floats, posterior: Posterior | None, level: float
 ) -> dict[str, Floats]:
-    """Sum weights; with errors, and the probability that any member is present."""
+    """Sum weights; with errors, and the probability that any member is present.
+
+    Parameters
+    ----------
+    members : ndarray of bool, shape (n_sums, n_targets)
+        Of components, then the undecided ones.
+    weights : ndarray, shape (n_components,)
+    posterior : Posterior or None
+    level : float
+
+    Returns
+    -------
+    dict of str to ndarray, shape (n_sums,)
+        ``rate``, ``std_error``, ``ci_low``, ``ci_high``, ``probability``.
+    """
     rate = members[:, : weights.size] @ weights
     if posterior is None:
         unknown = np.full(rate.size, np.nan)
@@ -350,119 +382,16 @@ def contain(targets: Ints, part: Ints) -> NDArray[np.bool_]:
     return out
 
 
-def name_of(network: Network, target: Ints) -> str:
+def name_of(network: Network | MechanismNetwork, target: Ints) -> str:
     """Text of a target, such as ``do(lung=no)``.
 
     Parameters
     ----------
-    network : Network
+    network : Network or MechanismNetwork
     target : ndarray of int, shape (n_variables,)
 
     Returns
     -------
     str
     """
-    variables = ((network.variables[i], target[i]) for i in np.flatnonzero(target >= 0))
-    return str(do({variable.name: variable.states[state] for variable, state in variables}))
-
-
-def intervention_table(
-    network: Network,
-    targets: Ints,
-    weights: Floats,
-    posterior: Posterior | None,
-    level: float = 0.95,
-) -> pl.DataFrame:
-    """Table of interventions, where do's on the same variables are one.
-
-    Parameters
-    ----------
-    network : Network
-    targets : ndarray of int, shape (n_targets, n_variables)
-    weights : ndarray, shape (n_targets,)
-    posterior : Posterior or None
-    level : float, default=0.95
-        Of the intervals.
-
-    Returns
-    -------
-    polars.DataFrame
-        Columns ``variables`` (a list of names), ``kind`` ("none", "hard", "stochastic"),
-        ``weight``, ``std_error``, ``ci_low``, ``ci_high``, and ``values``: a list of ``target``
-        and ``share`` of the intervention's weight.
-    """
-    import polars as pl
-
-    groups = stochastic_interventions(targets, weights)
-    n_others = 0 if posterior is None else len(posterior.undecided)
-    members = np.zeros((len(groups), len(targets) + n_others), dtype=bool)
-    for k, group in enumerate(groups):
-        members[k, list(group.members)] = True
-    found = None if posterior is None else posterior.of_weights.sums(members, level)
-    lines: list[dict[str, Any]] = []
-    for k, group in enumerate(groups):
-        index = list(group.members)
-        weight = float(weights[index].sum())
-        kind = "none" if not group.variables else "hard" if len(index) == 1 else "stochastic"
-        errors = dict.fromkeys(("std_error", "ci_low", "ci_high"))
-        if found is not None:
-            errors = {
-                "std_error": float(found.std_error[k]),
-                "ci_low": float(found.low[k]),
-                "ci_high": float(found.high[k]),
-            }
-        # A label's target may have no weight that could be shared.
-        values = [
-            {
-                "target": name_of(network, targets[m]),
-                "share": float(weights[m]) / weight if weight > 0 else None,
-            }
-            for m in index
-        ]
-        names = [network.names[i] for i in group.variables]
-        line = {"variables": names, "kind": kind, "weight": weight, **errors, "values": values}
-        lines.append(line)
-    number = pl.Float64()
-    types = pl.Schema(
-        {
-            "variables": pl.List(pl.String()),
-            "kind": pl.String(),
-            "weight": number,
-            "std_error": number,
-            "ci_low": number,
-            "ci_high": number,
-            "values": pl.List(pl.Struct({"target": pl.String(), "share": number})),
-        }
-    )
-    return pl.DataFrame(lines, schema=types)
-
-
-def mechanism_table(network: Network, changed: tuple[ChangedMechanism, ...]) -> pl.DataFrame:
-    """Table of the mechanisms that changed.
-
-    Parameters
-    ----------
-    network : Network
-    changed : tuple of ChangedMechanism
-
-    Returns
-    -------
-    polars.DataFrame
-        Columns ``variable``; ``gain``, the rise of the penalised log-likelihood in nats when its
-        table was learned from these rows; ``distance``, the total variation between the given and
-        the new table, averaged over the rows; ``least_share``, the least share of the rows in which
-        another mechanism must have been at work (an estimate without error).
-    """
-    import polars as pl
-
-    types = {
-        "variable": pl.String,
-        **dict.fromkeys(("gain", "distance", "least_share"), pl.Float64),
-    }
-    columns = {
-        "variable": [network.names[one.variable] for one in changed],
-        "gain": [one.gain for one in changed],
-        "distance": [one.distance for one in changed],
-        "least_share": [one.least_share for one in changed],
-    }
-    return pl.DataFrame(columns, schema=types)
+    return str(named_targets(network, target[None])[0])

@@ -130,6 +130,7 @@ class JointFitter:
         weights = np.atleast_2d(weights)
         is_trial = needed > -np.inf
         now = self._at(network, targets, weights, is_trial)
+        last = np.inf
         for _ in range(_EM_STEPS):
             if is_trial and np.isneginf(now.value):
                 break  # rows that are impossible stay so
@@ -141,6 +142,11 @@ class JointFitter:
             now = self._at(taught, targets, now.weights)
             if now.value - before < rise:
                 break
+            if is_trial and now.families is None:
+                most = now.value + _to_come(now.value - before, last)
+                if most - self._cost(now, targets) < needed:
+                    break
+            last = now.value - before
         kept = self._kept(now, targets)
         score = now.value - self._cost(now, targets)
         sums = now.sums.some(np.flatnonzero(kept))
@@ -261,6 +267,20 @@ class JointFitter:
     def _free(self, fit: JointFit) -> NDArray[np.bool_]:
         """Whether the weight of each target is estimated."""
         return np.isnan(self._constraints.fixed(fit.targets))
+
+
+def _to_come(rise: float, last: float) -> float:
+    """Estimate generously what all further steps of EM bring, as each brings a share of the last.
+
+    Parameters
+    ----------
+    rise, last : float
+        Of this step, and of the one before.
+    """
+    if not np.isfinite(last) or last <= 0:
+        return _MORE_STEPS * rise
+    share = min(max(rise / last, 0.0), _MORE_STEPS / (_MORE_STEPS + 1.0))
+    return 2.0 * rise * share / (1.0 - share)
 
 
 @dataclass(frozen=True)

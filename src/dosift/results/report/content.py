@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from dosift.errors import InputError
-from dosift.model import parse_target
+from dosift.model import Altered, parse_target
 from dosift.results.report.words import known, number
 
 Line = Mapping[str, Any]
@@ -112,13 +112,27 @@ class Content:
         """The line of each variable's total, by name."""
         return {str(v["variable"]): v for v in self.variables if v["value"] in {"", None}}
 
+    @property
+    def has_one_pass_rates(self) -> bool:
+        """Whether there are rates that need no search."""
+        return any(known(v.get("screen_rate")) is not None for v in self.variables)
+
+    @property
+    def has_numbers(self) -> bool:
+        """Whether variables are numbers, which can be changed and not only set."""
+        return any(v.get("what") for v in self.variables)
+
     def sets(self, component: Line) -> list[tuple[int, str]]:
-        """Return what a component sets: positions of variables, and states."""
+        """Return what a component does: positions of variables, and states or effects."""
         try:
             target = parse_target(component["target"])
         except InputError:
             return []
-        return [(self.positions[n], s) for n, s in target.items() if n in self.positions]
+        return [
+            (self.positions[name], entry.effect() if isinstance(entry, Altered) else str(entry))
+            for name, entry in target.items()
+            if name in self.positions
+        ]
 
     @cached_property
     def set_variables(self) -> list[int]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from dosift.results.report.batches import batches_section
 from dosift.results.report.content import Content
+from dosift.results.report.densities import densities_section
 from dosift.results.report.graph import graph_section
 from dosift.results.report.marks import cell, folded, row, table
 from dosift.results.report.posterior import (
@@ -60,6 +61,7 @@ def render_report(result: Mapping[str, Any]) -> str:
         ("soft", "Soft interventions", soft_section(content)),
         ("batches", "Batches", batches_section(content)),
         ("rates", "How often each variable is set", rates_section(content)),
+        ("densities", "What was done to numbers", densities_section(content)),
         ("certainty", "How sure the rows are", certainty_section(content)),
         ("fit", "Does the model fit?", fit_section(content)),
         ("missing", "Missing values", missing_section(content)),

@@ -75,11 +75,16 @@ def _largest_totals(content: Content) -> str:
     lines = [v for v in content.variables if v["value"] not in {"", None} and known(v["rate"])]
     if not lines:
         return ""
-    parts = "; ".join(
-        f"{shown(clipped(v['variable'], 40))}={shown(clipped(v['value'], 40))} {share(v, 'rate')}"
-        for v in lines[:3]
-    )
+    parts = "; ".join(f"{_what(v, 40, '=')} {share(v, 'rate')}" for v in lines[:3])
     return f"<p>Summed over all interventions that set them: {parts}.</p>"
+
+
+def _what(line: Line, width: int, equals: str) -> str:
+    """Name a variable with its value, or the change of it, which names it itself."""
+    value = shown(clipped(line["value"], width))
+    if line.get("kind") not in {None, "do"}:
+        return value
+    return f"{shown(clipped(line['variable'], width))}{equals}{value}"
 
 
 def components_section(content: Content) -> str:
@@ -130,6 +135,8 @@ def _component_row(content: Content, k: int, component: Line, axis: Axis) -> str
         name = f"<button type='button' class='pick' aria-pressed='false'>{target}</button>"
         note = f"{component['target']}: {share(component)} of the rows. Dashed arrows are cut."
         attributes = f' data-c="{k}" data-note="{shown(note)}"{_highlights(content, component)}'
+    if component.get("also"):
+        name += f"<br><span class='soft'>together: {shown(component['also'])}</span>"
     return row(
         [
             cell(name, "name"),
@@ -170,15 +177,7 @@ def rates_section(content: Content) -> str:
         for v in g
         for key in ("rate", "ci_high", "screen_rate", "screen_ci_high")
     )
-    parts = [
-        "<p class='soft'>How often each variable is set, and to what. Bars: the total weight of "
-        "all interventions that set it so; totals stay right when single interventions are hard "
-        "to tell apart. Rings: the one-pass estimate, which needs no search; where the two differ "
-        "by much, be careful.</p><p class='legend' aria-hidden='true'><span class='key-bar'></span>"
-        "total <span class='key-ring'></span> one pass; lines are "
-        f"{content.level} intervals</p>",
-        _rate_table(content, found[:_SHOWN_RATES], axis),
-    ]
+    parts = [_rates_in_words(content), _rate_table(content, found[:_SHOWN_RATES], axis)]
     if found[_SHOWN_RATES:]:
         more = counted(len(found) - _SHOWN_RATES, "more variable", "more variables")
         parts.append(folded(more, _rate_table(content, found[_SHOWN_RATES:], axis)))
@@ -192,6 +191,27 @@ def rates_section(content: Content) -> str:
             )
         )
     return "".join(parts) + "<p class='soft'>All others are in <code>variables.csv</code>.</p>"
+
+
+def _rates_in_words(content: Content) -> str:
+    what = "How often each variable is set, and to what."
+    if content.has_numbers:
+        what = "How often each variable is set or changed, and how."
+    words = (
+        f"{what} Bars: the total weight of all interventions that do so; totals stay right when "
+        "single interventions are hard to tell apart."
+    )
+    ring = ""
+    if content.has_one_pass_rates or not content.has_numbers:
+        words += (
+            " Rings: the one-pass estimate, which needs no search; where the two differ by much, "
+            "be careful."
+        )
+        ring = " <span class='key-ring'></span> one pass"
+    return (
+        f"<p class='soft'>{words}</p><p class='legend' aria-hidden='true'>"
+        f"<span class='key-bar'></span>total{ring}; lines are {content.level} intervals</p>"
+    )
 
 
 def _rate_groups(content: Content) -> list[list[Line]]:
@@ -212,9 +232,13 @@ def _rate_table(content: Content, groups: Sequence[Sequence[Line]], axis: Axis) 
         ("name", "variable"),
         ("number", f"total [{content.level}]"),
         ("bars", axis.head()),
-        ("number", f"one pass [{content.level}]"),
+        ("number", f"{'change' if content.has_numbers else 'one pass'} [{content.level}]"),
     ]
-    rows = [_rate_row(line, axis) for group in groups for line in _without_repetition(group)]
+    rows = [
+        _rate_row(line, axis, content.has_numbers)
+        for group in groups
+        for line in _without_repetition(group)
+    ]
     return table("Totals for each variable and value", headings, rows, "shares rates")
 
 
@@ -223,24 +247,33 @@ def _without_repetition(group: Sequence[Line]) -> Sequence[Line]:
     return group[1:] if len(group) == 2 and group[0]["value"] in {"", None} else group
 
 
-def _rate_row(line: Line, axis: Axis) -> str:
+def _rate_row(line: Line, axis: Axis, has_numbers: bool) -> str:
     is_total = line["value"] in {"", None}
     name = shown(line["variable"])
     name = (
-        f"<b>{name}</b> <span class='soft'>at all</span>"
-        if is_total
-        else f"{name} = " + shown(line["value"])
+        f"<b>{name}</b> <span class='soft'>at all</span>" if is_total else _what(line, 200, " = ")
     )
-    screen = interval(line, "screen_ci_low", "screen_ci_high")
+    last = two(percent(line.get("screen_rate")), interval(line, "screen_ci_low", "screen_ci_high"))
+    if has_numbers:
+        last = _estimate(line)
     return row(
         [
             cell(name, "name"),
             cell(two(percent(line["rate"]), interval(line)), "number"),
             cell(bar_and_screen(axis, dict(line)), "bars"),
-            cell(two(percent(line.get("screen_rate")), screen), "number second"),
+            cell(last, "number second"),
         ],
         " class='total'" if is_total else "",
     )
+
+
+def _estimate(line: Line) -> str:
+    """Write the number of a change, in the units of its column."""
+    if not line.get("what"):
+        return ""
+    low, high = (known(line.get(f"estimate_ci_{end}")) for end in ("low", "high"))
+    limits = "" if low is None or high is None else f"[{low:.4g}, {high:.4g}]"
+    return two(f"{shown(line['what'])} {number(line.get('estimate'), '.4g')}", limits)
 
 
 def certainty_section(content: Content) -> str:

@@ -1,0 +1,157 @@
+"""Options of ``dosift fit`` for measurements and counts: kinds of columns, and of change."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+import typer
+
+from dosift.cli.options import one_of
+from dosift.errors import InputError
+
+#: Kinds of change, written out so that completion in a shell need not load them.
+CHANGE_NAMES = ("do", "set", "shift", "gain", "fold", "free")
+_PANEL = "Measurements and counts"
+_NAMES = "A,B"
+_NAME = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^,"]*))\s*(,|$)')
+
+Continuous = Annotated[
+    str | None,
+    typer.Option(
+        metavar=_NAMES,
+        help="Columns that hold measurements, where that is not what it looks like. Texts, and "
+        "whole numbers of at most 20 distinct values, are taken for states; other numbers for "
+        "measurements.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Counts = Annotated[
+    str | None,
+    typer.Option(metavar=_NAMES, help="Columns that hold counts.", rich_help_panel=_PANEL),
+]
+Discrete = Annotated[
+    str | None,
+    typer.Option(metavar=_NAMES, help="Columns that hold states.", rich_help_panel=_PANEL),
+]
+Changes = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KINDS",
+        help="What may have happened to measurements and counts: some of do, set, shift, gain, "
+        "fold, free, with commas; by default what suits each column.",
+        autocompletion=one_of(*CHANGE_NAMES),
+        rich_help_panel=_PANEL,
+    ),
+]
+Features = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="CHILD:EXPRESSION",
+        help="A function of its parents that the mean of a column is linear in, such as 'light: "
+        "cos(angle_1-angle_2)**2'; repeat for each.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Knockouts = Annotated[
+    bool,
+    typer.Option("--knockouts", help="Changes of counts only lower them.", rich_help_panel=_PANEL),
+]
+
+
+def kinds_of(
+    continuous: str | None, counts: str | None, discrete: str | None, *, has_control: bool
+) -> dict[str, str] | None:
+    """Join the options that say what columns hold.
+
+    Parameters
+    ----------
+    continuous, counts, discrete : str or None
+        Such as ``A,B``; names in double quotes may hold anything, a quote twice.
+    has_control : bool
+        Whether there are control rows, whose columns these are.
+
+    Returns
+    -------
+    dict of str to str, or None
+        None if nothing is said.
+
+    Raises
+    ------
+    InputError
+        If a name is empty, stands in two options, or there are no control rows.
+
+    Examples
+    --------
+    >>> kinds_of('a,"b, c"', "d", None, has_control=True)
+    {'a': 'continuous', 'b, c': 'continuous', 'd': 'counts'}
+    """
+    kinds: dict[str, str] = {}
+    given = {"continuous": continuous, "counts": counts, "discrete": discrete}
+    for kind, text in given.items():
+        for name in _names(text, f"--{kind}"):
+            if kinds.setdefault(name, kind) != kind:
+                raise InputError(
+                    f"{name!r} stands in --{kinds[name]} and in --{kind}; leave it out of one"
+                )
+    if kinds and not has_control:
+        raise InputError(
+            "--continuous, --counts and --discrete go with --control: they are about columns of "
+            "control rows, and a network has kinds of its own"
+        )
+    return kinds or None
+
+
+def changes_of(text: str | None) -> list[str] | None:
+    """Read the kinds of change that are tried.
+
+    Parameters
+    ----------
+    text : str or None
+        Such as ``set,shift``.
+
+    Returns
+    -------
+    list of str, or None
+
+    Raises
+    ------
+    InputError
+        If one is unknown.
+
+    Examples
+    --------
+    >>> changes_of("set, shift")
+    ['set', 'shift']
+    """
+    if text is None:
+        return None
+    found = [name.strip() for name in text.split(",")]
+    for name in found:
+        if name not in CHANGE_NAMES:
+            raise InputError(
+                f"--changes {text!r} holds {name!r}; choose some of {', '.join(CHANGE_NAMES)}"
+            )
+    return found
+
+
+def _names(text: str | None, option: str) -> list[str]:
+    """Read names with commas between them."""
+    names: list[str] = []
+    at = 0
+    while text is not None:
+        match = _NAME.match(text, at)
+        if match is None:
+            raise InputError(
+                f"{option} {text!r} has a quote in the wrong place (character {at + 1}); write "
+                "A,B, and names with a comma in double quotes"
+            )
+        quoted, plain, end = match.groups()
+        name = plain.strip() if quoted is None else quoted.replace('""', '"')
+        if not name:
+            raise InputError(f"{option} {text!r} has an empty name (character {at + 1}); write A,B")
+        names.append(name)
+        if not end:
+            break
+        at = match.end()
+    return names

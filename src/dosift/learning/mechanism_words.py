@@ -1,0 +1,156 @@
+"""What was chosen for each mechanism, and what stands in where rows say too little, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from dosift.learning.scales import is_constant
+from dosift.model.features import design
+from dosift.model.linear import LinearMechanism
+from dosift.model.logistic import LogisticMechanism
+from dosift.model.mechanism_network import MechanismNetwork
+from dosift.model.noise import LEAST_SD
+
+#: Least standard deviation of a combination of features, each of one, that rows can be said to vary
+#: in: below it, what the single ones do is not known.
+_LEAST_APART = 1e-3
+#: Rows for each coefficient below which its prior is felt.
+_FEW_ROWS = 3
+_SCALES = {"log": "by its logarithm", "logit": "by its log odds"}
+
+
+def constant_columns(network: MechanismNetwork) -> tuple[int, ...]:
+    """Positions of continuous variables that have one value in all control rows.
+
+    Parameters
+    ----------
+    network : MechanismNetwork
+        Learned from control rows.
+
+    Returns
+    -------
+    tuple of int
+        Nothing is known of how they vary, so a regression cannot tell that they were changed.
+    """
+    if network.control is None:
+        return ()
+    used = network.control.values[network.control.weights > 0]
+    return tuple(
+        i
+        for i, one in enumerate(network.mechanisms)
+        if isinstance(one, LinearMechanism) and is_constant(used[:, i])
+    )
+
+
+def words_of_mechanisms(network: MechanismNetwork) -> list[str]:
+    """Say what control rows made of each mechanism of a number, or of a state given numbers.
+
+    Parameters
+    ----------
+    network : MechanismNetwork
+        Learned from control rows.
+
+    Returns
+    -------
+    list of str
+        A sentence for each choice that is not the plain one (the column as it is, normal noise of
+        one width), and for each fallback, in the order of the variables.
+
+    Examples
+    --------
+    >>> from dosift.learning.mechanisms import learn_mechanisms
+    >>> from dosift.model.network import Variable
+    >>> latency = np.exp(np.random.default_rng(0).normal(size=(500, 1)))
+    >>> network = learn_mechanisms([Variable("latency", kind="continuous")], latency, [[]])
+    >>> words_of_mechanisms(network)
+    ["'latency' is taken by its logarithm"]
+    """
+    return [word for i in range(network.n_variables) for word in _of_variable(network, i)]
+
+
+def _of_variable(network: MechanismNetwork, i: int) -> Iterator[str]:
+    mechanism, name = network.mechanisms[i], repr(network.names[i])
+    if isinstance(mechanism, LogisticMechanism):
+        yield f"{name} has a logistic regression on {_parents(network, i)}"
+        yield from _of_rows(network, i, mechanism)
+    if not isinstance(mechanism, LinearMechanism):
+        return
+    if i in constant_columns(network):
+        yield (
+            f"{name} has the same value in all control rows: how it varies is not known, so it is "
+            "no target and says nothing about its parents"
+        )
+        return
+    form = network.scales[i].form if network.scales else "raw"
+    if form in _SCALES:
+        yield f"{name} is taken {_SCALES[form]}"
+    yield from _of_noise(mechanism, name)
+    if mechanism.noise.sd <= 2.0 * LEAST_SD:
+        yield (
+            f"{name} follows from its parents exactly; its noise is taken to be a thousandth of "
+            "its standard deviation"
+        )
+    yield from _of_rows(network, i, mechanism)
+
+
+def _of_noise(mechanism: LinearMechanism, name: str) -> Iterator[str]:
+    noise = mechanism.noise
+    if noise.n_parts > 1 and noise.has_means:
+        apart = float(np.abs(noise.means[1])) / max(float(noise.sds.min()), LEAST_SD)
+        share = float(noise.shares.min())
+        yield (
+            f"the noise of {name} has two states, {apart:.2g} standard deviations of the narrower "
+            f"apart, the rarer in {share:.2g} of the rows"
+        )
+    elif noise.n_parts > 1:
+        order = np.argsort(noise.sds)
+        ratios = " and ".join(
+            f"{noise.sds[k] / noise.sds[order[0]]:.2g} times as wide in {noise.shares[k]:.2g}"
+            for k in order[1:]
+        )
+        yield f"the noise of {name} has heavy tails: {ratios} of the rows"
+    if mechanism.axis is not None:
+        by = float(np.exp(abs(mechanism.slope)))
+        word = "grows" if mechanism.slope > 0 else "shrinks"
+        yield (
+            f"the noise of {name} {word} with its mean: by a factor of {by:.2g} for each standard "
+            "deviation"
+        )
+
+
+def _of_rows(
+    network: MechanismNetwork, i: int, mechanism: LinearMechanism | LogisticMechanism
+) -> Iterator[str]:
+    """Say where rows do not settle the coefficients."""
+    if network.control is None or not mechanism.features:
+        return
+    name, weights = repr(network.names[i]), network.control.weights
+    number, size = float(weights.sum()), 1 + len(mechanism.features)
+    if number < _FEW_ROWS * size:
+        yield (
+            f"{number:.6g} control rows are few for the {size} coefficients of {name}; where they "
+            "do not settle these, the parents say little about it"
+        )
+        return
+    x = design(mechanism.features, network.control.values)[:, 1:]
+    x = x - weights @ x / number
+    square = x.T @ (x * weights[:, None]) / number
+    spread = np.sqrt(np.diag(square))
+    if (spread <= 0).any():
+        yield (
+            f"some of what {name} may depend on does not vary in the control rows; there its "
+            "parents say little about it"
+        )
+        return
+    least = float(np.linalg.eigvalsh(square / np.outer(spread, spread))[0])
+    if least < _LEAST_APART**2:
+        yield (
+            f"the parents of {name} ({_parents(network, i)}) do not vary apart in the control "
+            "rows; their single effects are not known, and where they part they say little about it"
+        )
+
+
+def _parents(network: MechanismNetwork, i: int) -> str:
+    return ", ".join(repr(network.names[p]) for p in network.parents[i])

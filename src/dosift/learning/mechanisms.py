@@ -1,0 +1,285 @@
+"""Mechanisms of a network of any kinds of variables, learned from control rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dosift.errors import InputError
+from dosift.io.assemble import table_size
+from dosift.learning.regressions import at_rest, learn_logistic, learn_regression
+from dosift.learning.scales import bounds, choose_scale, standardised
+from dosift.learning.tables import checked_weights
+from dosift.model.categorical import CategoricalMechanism, States
+from dosift.model.counts import CountChanges
+from dosift.model.covariate import CovariateMechanism
+from dosift.model.features import Feature, InUnits, LogCount, features_of
+from dosift.model.logistic import LogisticMechanism
+from dosift.model.mechanism import Changes, Floats, Library, Mechanism, topological_order
+from dosift.model.mechanism_network import ControlRows, MechanismNetwork
+from dosift.model.network import Variable
+from dosift.model.scale import Scale
+from dosift.model.suggested import RegressionChanges
+
+#: Rows on which scales are chosen; with more, a sample.
+_SCALE_ROWS = 20_000
+
+
+def learn_mechanisms(
+    variables: Sequence[Variable],
+    values: NDArray[np.float64],
+    parents: Sequence[Sequence[int]],
+    *,
+    weights: ArrayLike | None = None,
+    features: Mapping[int, Sequence[Feature]] | None = None,
+    offset: int | None = None,
+    prior: float = 0.5,
+    lowest: ArrayLike | None = None,
+    highest: ArrayLike | None = None,
+) -> MechanismNetwork:
+    """Learn the mechanism of each variable from control rows.
+
+    A number is regressed on its parents, on the working scale and with the noise that the rows ask
+    for (:func:`dosift.learning.scales.choose_scale`,
+    :func:`dosift.learning.regressions.learn_regression`); a discrete variable has a table, or a
+    logistic regression where a parent is a number or a count; a count has a negative binomial
+    regression.
+
+    Parameters
+    ----------
+    variables : sequence of Variable
+    values : ndarray of float64, shape (n_rows, n_variables)
+        In the users' units; state codes of discrete variables. Further columns are left as they
+        are.
+    parents : sequence of sequence of int
+        Positions of the parents of each variable.
+    weights : array-like, shape (n_rows,), optional
+        Weight of each row, not negative; 1 if left out.
+    features : mapping of int to sequence of Feature, optional
+        For some variables further features of their parents, whose values they take in the users'
+        units.
+    offset : int, optional
+        Column of the logarithm of the size (depth, exposure) that counts are relative to.
+    prior : float, default 0.5
+        Pseudo-count of each state of a discrete variable.
+    lowest, highest : array-like, shape (n_variables,), optional
+        Smallest and largest value of each variable in other rows, NaN if not known: a scale has
+        to hold these too.
+
+    Returns
+    -------
+    MechanismNetwork
+        With the control rows, names and scales. A discrete variable's library are its states, that
+        of numbers and counts is empty. What was chosen is said by
+        :func:`dosift.learning.mechanism_words.words_of_mechanisms`.
+
+    Raises
+    ------
+    InputError
+        If there are no rows, a value is missing or infinite, weights or prior are not as said, a
+        table would be too large, or a feature depends on what is no parent or is not finite.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> load = rng.normal(100.0, 10.0, size=2000)
+    >>> latency = np.exp(0.05 * load + 0.1 * rng.normal(size=2000))
+    >>> network = learn_mechanisms(
+    ...     [Variable("load", kind="continuous"), Variable("latency", kind="continuous")],
+    ...     np.stack([load, latency], axis=1),
+    ...     [[], [0]],
+    ... )
+    >>> [scale.form for scale in network.scales]
+    ['raw', 'log']
+    """
+    rows = _checked(variables, values, weights, prior)
+    learner = _Learner(
+        variables=tuple(variables),
+        values=np.asarray(values, dtype=np.float64),
+        weights=rows,
+        offset=offset,
+        prior=prior,
+        sizes=np.array(
+            [len(one.states) for one in variables] + [0] * (values.shape[1] - len(variables)),
+            dtype=np.int64,
+        ),
+    )
+    lows = bounds(lowest, len(variables), np.inf)
+    highs = bounds(highest, len(variables), -np.inf)
+    working = np.array(values, dtype=np.float64, order="F")
+    scales: dict[int, Scale] = {}
+    mechanisms: dict[int, Mechanism] = {}
+    for i in topological_order(parents):
+        family = tuple(int(p) for p in parents[i])
+        named = learner.named(i, family, (features or {}).get(i, ()), scales)
+        own = learner.features(family, named)
+        scales[i] = learner.scale(i, working, own, float(lows[i]), float(highs[i]))
+        working[:, i] = scales[i].working(working[:, i])
+        mechanisms[i] = learner.mechanism(i, working, family, own, bool(named))
+    return MechanismNetwork(
+        tuple(mechanisms[i] for i in range(len(variables))),
+        tuple(Changes(()) if i == offset else _library(one) for i, one in enumerate(variables)),
+        ControlRows(working, rows),
+        tuple(variables),
+        tuple(scales[i] for i in range(len(variables))),
+    )
+
+
+def _library(variable: Variable) -> Library:
+    if variable.kind == "discrete":
+        return States(variable.states)
+    return CountChanges() if variable.kind == "count" else RegressionChanges()
+
+
+def _checked(
+    variables: Sequence[Variable],
+    values: NDArray[np.float64],
+    weights: ArrayLike | None,
+    prior: float,
+) -> Floats:
+    """Refuse what no mechanism can be learned from, and return the weights."""
+    if values.ndim != 2 or values.shape[1] < len(variables):
+        raise ValueError(f"values of shape {values.shape} for {len(variables)} variables")
+    if not (math.isfinite(prior) and prior >= 0):
+        raise InputError(f"the prior is {prior}; give a finite pseudo-count of at least 0")
+    if not len(values):
+        raise InputError("there are no control rows; the mechanisms cannot be learned")
+    bad = ~np.isfinite(values)
+    if bad.any():
+        row, column = (int(at[0]) for at in np.nonzero(bad))
+        name = variables[column].name if column < len(variables) else f"column {column}"
+        what = "missing" if np.isnan(values[row, column]) else "infinite"
+        raise InputError(
+            f"the value of {name!r} is {what} in control row {row + 1}; mechanisms are learned "
+            "from complete rows: leave the row out, or fill the value in"
+        )
+    return np.ones(len(values)) if weights is None else checked_weights(weights, len(values))
+
+
+@dataclass(frozen=True)
+class _Learner:
+    """What is the same for all variables."""
+
+    variables: tuple[Variable, ...]
+    #: In the users' units.
+    values: Floats
+    weights: Floats
+    offset: int | None
+    prior: float
+    #: Number of states of each column, 0 of numbers and counts.
+    sizes: NDArray[np.int64]
+
+    def _kind(self, i: int) -> str:
+        return self.variables[i].kind
+
+    def named(
+        self,
+        i: int,
+        family: tuple[int, ...],
+        features: Iterable[Feature],
+        scales: Mapping[int, Scale],
+    ) -> tuple[Feature, ...]:
+        """Return features that the user named, as features of values on working scales."""
+        return tuple(self._named(i, family, one, scales) for one in features)
+
+    def _named(
+        self, i: int, family: tuple[int, ...], feature: Feature, scales: Mapping[int, Scale]
+    ) -> Feature:
+        name = self.variables[i].name
+        text = getattr(feature, "text", None) or repr(feature)
+        strange = [c for c in feature.columns if c not in family]
+        if strange:
+            raise InputError(
+                f"the feature {text} of {name!r} depends on {self.variables[strange[0]].name!r}, "
+                "which is no parent of it; add the edge, or leave the feature out"
+            )
+        found = np.asarray(feature(self.values), dtype=np.float64)
+        bad = np.flatnonzero(~np.isfinite(found))
+        if bad.size:
+            raise InputError(
+                f"the feature {text} of {name!r} is {found[bad[0]]} in control row {bad[0] + 1}; "
+                "give a function that is finite for all values of its variables"
+            )
+        unit = standardised(found, self.weights, Scale("raw"))
+        own = tuple(scales[c] for c in feature.columns)
+        return InUnits(feature, own, unit.centre, unit.spread)
+
+    def features(self, family: tuple[int, ...], named: tuple[Feature, ...]) -> tuple[Feature, ...]:
+        """Return what a regression on parents is linear in."""
+        counts = {}
+        for p in family:
+            if self._kind(p) == "count":
+                unit = standardised(np.log1p(self.values[:, p]), self.weights, Scale("raw"))
+                counts[p] = LogCount(p, unit.centre, unit.spread)
+        return features_of(family, self.sizes, named, counts)
+
+    def scale(
+        self, i: int, working: Floats, features: tuple[Feature, ...], lowest: float, highest: float
+    ) -> Scale:
+        """Choose the working scale of a variable."""
+        if self._kind(i) != "continuous":
+            return Scale("count")
+        if i == self.offset:
+            return Scale("raw")
+        column, weights = self.values[:, i], self.weights
+        some = np.arange(len(column))
+        if len(column) > _SCALE_ROWS:
+            some = np.linspace(0, len(column) - 1, _SCALE_ROWS).astype(np.int64)
+            lowest, highest = min(lowest, column.min()), max(highest, column.max())
+        found = choose_scale(column[some], weights[some], working[some], features, lowest, highest)
+        return standardised(column, weights, found)
+
+    def mechanism(
+        self,
+        i: int,
+        working: Floats,
+        family: tuple[int, ...],
+        features: tuple[Feature, ...],
+        has_named: bool,
+    ) -> Mechanism:
+        """Learn the mechanism of a variable."""
+        kind = self._kind(i)
+        if i == self.offset:
+            return CovariateMechanism.of_column(i, working[:, i])
+        if kind == "count":
+            return self._counts(i, working, family)
+        if kind == "continuous":
+            return learn_regression(working, self.weights, i, family, features)
+        if has_named or any(self._kind(p) != "discrete" for p in family):
+            start = LogisticMechanism.untaught(i, family, features, int(self.sizes[i]), self.prior)
+            return learn_logistic(working, self.weights, start)
+        return self._table(i, working, family)
+
+    def _counts(self, i: int, working: Floats, family: tuple[int, ...]) -> Mechanism:
+        from dosift.learning.count_mechanisms import (  # type: ignore[import-not-found, unused-ignore]
+            learn_counts,
+        )
+
+        numbers = [j for j, one in enumerate(self.variables) if one.kind == "continuous"]
+        found: Mechanism = learn_counts(
+            working,
+            self.weights,
+            i,
+            family,
+            self.offset,
+            cardinalities=self.sizes,
+            numbers=numbers,
+            name=self.variables[i].name,
+        )
+        return found
+
+    def _table(self, i: int, working: Floats, family: tuple[int, ...]) -> Mechanism:
+        states = {one.name: one.states for one in self.variables}
+        names = [self.variables[p].name for p in family]
+        n_rows, complaint = table_size(self.variables[i].name, states, names, 0)
+        if complaint is not None:
+            raise InputError(complaint)
+        n_states = int(self.sizes[i])
+        sizes = tuple(int(self.sizes[p]) for p in family)
+        even = np.full((n_rows, n_states), 1.0 / n_states)
+        start = CategoricalMechanism(i, family, sizes, even, self.prior)
+        return at_rest(start, working, self.weights, steps=1)

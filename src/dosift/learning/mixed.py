@@ -1,0 +1,286 @@
+"""Networks learned from control rows whose columns may be states, measurements or counts."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.data.blocks import RowBlocks
+from dosift.data.encode import Encoded
+from dosift.data.expressions import read_features
+from dosift.data.kinds import Kinds, checked_kinds, find_kinds
+from dosift.data.load import Loaded
+from dosift.data.messages import listed
+from dosift.data.numbers import Numbers, read_numbers
+from dosift.data.parts import Parts
+from dosift.errors import EmptyGraphWarning, InputError, KindsWarning, NewStatesWarning
+from dosift.io.graph import Graph, read_graph
+from dosift.io.states import read_states
+from dosift.learning.learn import given_states, learn_network, sorted_states
+from dosift.learning.states import new_states_in_words
+from dosift.model.features import Feature, Function
+from dosift.model.mechanism_network import MechanismNetwork
+from dosift.model.network import Network, Variable
+
+Floats = NDArray[np.float64]
+
+#: Names that a notice lists.
+_LISTED = 10
+
+
+@dataclass(frozen=True)
+class ControlTable:
+    """Control rows, and what is said of their columns.
+
+    Attributes
+    ----------
+    rows : dataframe, mapping of columns, str or Path
+    graph : graph, optional
+        As for :func:`~dosift.learn_network`; None where it is not known.
+    states : mapping of str to sequence, str or Path, optional
+        States of discrete variables, as for :func:`~dosift.learn_network`.
+    kinds : mapping of str to str, optional
+        ``"continuous"``, ``"counts"`` or ``"discrete"``, for columns whose content says otherwise.
+    features : mapping of str to str or sequence of str, or sequence of str, optional
+        Functions of parents that means are linear in
+        (:func:`~dosift.data.expressions.read_features`).
+    beside : tuple of str
+        Columns that are no variables, such as the batch.
+    layer : str, optional
+        Of a .h5ad file, the layer to read.
+    """
+
+    rows: Any
+    graph: Any = None
+    states: Mapping[str, Sequence[Any]] | str | Path | None = None
+    kinds: Mapping[str, str] | None = None
+    features: Any = None
+    beside: tuple[str, ...] = ()
+    layer: str | None = None
+
+    @property
+    def path(self) -> str | Path | None:
+        """The file, for messages."""
+        return self.rows if isinstance(self.rows, str | Path) else None
+
+    def refuse_settings(self) -> None:
+        """Refuse what is said of control rows where there are none.
+
+        Raises
+        ------
+        InputError
+        """
+        named = {"states": self.states, "kinds": self.kinds, "features": self.features}
+        for name, value in named.items():
+            if value is not None:
+                raise InputError(
+                    f"{name} are those of a network that is learned, and there are no control "
+                    f"rows; give control= too, or leave {name} out"
+                )
+
+
+def learn_from_control(
+    control: ControlTable, rows: Any, *, layer: str | None = None
+) -> tuple[Network | MechanismNetwork, Any]:
+    """Learn the network that rows are fitted with.
+
+    Where all columns are discrete this is :func:`~dosift.learn_network`. Else each variable gets
+    the mechanism that its kind has, and the rows are read as well, as their states are states of
+    the network, and its scales have to hold their values.
+
+    Parameters
+    ----------
+    control : ControlTable
+    rows : dataframe, mapping of columns, ndarray, str or Path
+        The rows to be explained.
+    layer : str, optional
+        Where these are a .h5ad file, the layer to read.
+
+    Returns
+    -------
+    network : Network or MechanismNetwork
+    rows : object
+        As they came, or :class:`~dosift.data.numbers.Numbers`, so that they are read once.
+
+    Raises
+    ------
+    InputError
+        If control rows, graph, kinds or features are not what they should be, or a column of the
+        rows does not hold what it holds in the control rows.
+
+    Warns
+    -----
+    KindsWarning
+        Which columns were taken for measurements and counts.
+    NewStatesWarning
+        Which discrete variables got states that no control row shows.
+    """
+    control = replace(control, kinds=checked_kinds(control.kinds))
+    if isinstance(control.graph, Iterator):
+        control = replace(control, graph=list(control.graph))
+    if not _is_table(control.rows):
+        return _learn_states(control), rows  # which says what is wrong
+    graph = Graph((), ()) if control.graph is None else read_graph(control.graph)
+    states = control.states
+    if isinstance(states, str | Path):
+        states = read_states(states)
+    kinds = find_kinds(
+        Parts(control.rows, graph.nodes or None, control.layer),
+        graph.nodes or None,
+        kinds=control.kinds,
+        discrete=states or (),
+        ignore=control.beside,
+    )
+    if kinds.has_numbers:
+        return _learn_numbers(control, rows, graph, states or {}, kinds, layer)
+    if control.features:
+        raise InputError(
+            "features are for the means of measurements and counts, and all variables are "
+            "discrete; leave the features out, or say which are not (--continuous, kinds=)",
+            path=control.path,
+        )
+    return _learn_states(control), rows
+
+
+def _is_table(rows: Any) -> bool:
+    import narwhals as nw
+
+    frame = nw.from_native(rows, pass_through=True)
+    return isinstance(rows, Mapping | str | Path) or isinstance(frame, nw.DataFrame | nw.LazyFrame)
+
+
+def _learn_states(control: ControlTable) -> Network:
+    return learn_network(
+        [] if control.graph is None else control.graph,
+        control.rows,
+        states=control.states,
+        layer=control.layer,
+        ignore=control.beside,
+    )
+
+
+def _learn_numbers(
+    control: ControlTable,
+    rows: Any,
+    graph: Graph,
+    states: Mapping[str, Sequence[Any]],
+    kinds: Kinds,
+    layer: str | None,
+) -> tuple[MechanismNetwork, Numbers]:
+    from dosift.learning.mechanisms import learn_mechanisms
+
+    if isinstance(rows, RowBlocks | Loaded | Encoded):
+        raise InputError(
+            "the rows were encoded for another network, and this one is to be learned from control "
+            "rows of measurements or counts; give the rows as a table or a file"
+        )
+    names = graph.nodes or tuple(kinds.of)
+    if not names:
+        raise InputError("there is no column in the control rows", path=control.path)
+    _warn_of_no_graph(control.graph, graph, len(names))
+    given = given_states(states, names)
+    start = [Variable(name, given.get(name, ()), kinds.of.get(name, "discrete")) for name in names]
+    grows = [one.name for one in start if one.kind == "discrete" and one.name not in given]
+    beside = control.beside
+    seen = read_numbers(
+        control.rows, start, is_control=True, grows=grows, ignore=beside, layer=control.layer
+    )
+    seen = seen.recoded([_in_order(one, given) for one in seen.variables])
+    warnings.warn(_notice(kinds, seen), KindsWarning, stacklevel=4)
+    found = read_numbers(
+        rows, seen.variables, grows=grows, free=kinds.named, beside=beside, layer=layer
+    )
+    variables = [
+        old if old.states == new.states else _in_order(new, given)
+        for old, new in zip(seen.variables, found.variables, strict=True)
+    ]
+    _warn_of_states(seen.variables, variables)
+    seen, found = seen.recoded(variables), found.recoded(variables)
+    parents = _parents(graph, names)
+    network = learn_mechanisms(
+        variables,
+        seen.values,
+        parents,
+        features=_features(control, names, variables),
+        lowest=np.fmin.reduce(found.values, axis=0),
+        highest=np.fmax.reduce(found.values, axis=0),
+    )
+    return network, found
+
+
+def _in_order(variable: Variable, given: Mapping[str, Sequence[str]]) -> Variable:
+    """Sort states, unless the user gave them."""
+    if variable.name in given:
+        return variable
+    return replace(variable, states=sorted_states(variable.states))
+
+
+def _parents(graph: Graph, names: Sequence[str]) -> list[list[int]]:
+    position = {name: i for i, name in enumerate(names)}
+    parents: list[list[int]] = [[] for _ in names]
+    for parent, child in graph.edges:
+        parents[position[child]].append(position[parent])
+    return parents
+
+
+def _features(
+    control: ControlTable, names: Sequence[str], variables: Sequence[Variable]
+) -> dict[int, list[Feature]]:
+    """Take the functions that the user named for features of values in the users' units."""
+    position = {name: i for i, name in enumerate(names)}
+    out: dict[int, list[Feature]] = {}
+    for child, expressions in read_features(control.features, names).items():
+        for expression in expressions:
+            states = [n for n in expression.names if variables[position[n]].kind == "discrete"]
+            if states:
+                raise InputError(
+                    f"the feature {expression.text!r} takes {states[0]!r} for a number, and that "
+                    "is discrete; leave it out: states choose the regression anyway"
+                )
+            columns = tuple(position[name] for name in expression.names)
+            out.setdefault(position[child], []).append(
+                Function(expression.text, columns, expression)
+            )
+    return out
+
+
+def _notice(kinds: Kinds, control: Numbers) -> str:
+    numbers = [i for i, one in enumerate(control.variables) if one.kind != "discrete"]
+    constant = [
+        control.variables[i].name
+        for i in numbers
+        if control.values[:, i].min() == control.values[:, i].max()
+    ]
+    if not constant:
+        return kinds.notice()
+    same = listed(constant, _LISTED)
+    return (
+        f"{kinds.notice()}. The same in all control rows, so that any other value is a change: "
+        f"{same}"
+    )
+
+
+def _warn_of_states(old: Iterable[Variable], new: Iterable[Variable]) -> None:
+    known, added = {}, {}
+    for before, after in zip(old, new, strict=True):
+        if len(after.states) > len(before.states):
+            known[before.name] = before.states
+            added[before.name] = set(after.states) - set(before.states)
+    if added:
+        warnings.warn(new_states_in_words(known, added), NewStatesWarning, stacklevel=5)
+
+
+def _warn_of_no_graph(source: Any, graph: Graph, n_columns: int) -> None:
+    if isinstance(source, str | Path) and not graph.nodes:
+        warnings.warn(
+            "the graph file names no variable: the network has no edges, and all "
+            f"{n_columns} columns of the control rows are its variables",
+            EmptyGraphWarning,
+            stacklevel=5,
+        )

@@ -1,0 +1,180 @@
+"""Working scales chosen by control rows.
+
+A column of numbers is taken as it is, by its logarithm where all values are positive, or by its
+log odds where all lie between 0 and 1: on the scale on which its regression on its parents makes
+the control rows likeliest, densities brought to the column's own units. A column is taken as it is
+unless another scale is clearly better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dosift.learning.noise import log_likelihood_of_residuals
+from dosift.model.features import Feature, design
+from dosift.model.mechanism import Floats
+from dosift.model.scale import LEAST_SHARE, Scale
+
+#: Spread up to which a column is constant, relative to its size.
+_LEAST_SPREAD = 1e-12
+#: Nats by which another scale has to be better.
+_CLEARLY = 6.0
+#: Least residual variance, in units of the column's.
+_LEAST_VARIANCE = 1e-12
+
+
+def is_constant(column: Floats) -> bool:
+    """Tell whether a column has one value only, but for rounding.
+
+    Parameters
+    ----------
+    column : ndarray, shape (n_rows,)
+
+    Returns
+    -------
+    bool
+    """
+    if not column.size:
+        return True
+    low, high = float(column.min()), float(column.max())
+    return high - low <= _LEAST_SPREAD * max(abs(low), abs(high))
+
+
+def standardised(column: Floats, weights: NDArray[np.float64], scale: Scale) -> Scale:
+    """Return a scale with the mean and standard deviation that a column has on it.
+
+    Parameters
+    ----------
+    column : ndarray, shape (n_rows,)
+        In the users' units.
+    weights : ndarray, shape (n_rows,)
+    scale : Scale
+        Of which the form is taken.
+
+    Returns
+    -------
+    Scale
+        With a spread of 1 where the column is constant.
+
+    Examples
+    --------
+    >>> standardised(np.array([1.0, 3.0]), np.ones(2), Scale("raw"))
+    Scale(form='raw', centre=2.0, spread=1.0, added=0.0)
+    """
+    used = weights > 0
+    bent, weights = scale.bent(column[used]), weights[used]
+    if is_constant(bent):
+        return Scale(scale.form, float(bent[0]) if bent.size else 0.0, 1.0, scale.added)
+    share = weights / weights.sum()
+    centre = float(share @ bent)
+    spread = float(np.sqrt(share @ np.square(bent - centre)))
+    return Scale(scale.form, centre, spread, scale.added)
+
+
+def forms_of(lowest: float, highest: float) -> tuple[str, ...]:
+    """Forms of scales that a column of numbers may have, by its smallest and largest value.
+
+    Parameters
+    ----------
+    lowest, highest : float
+
+    Returns
+    -------
+    tuple of str
+
+    Examples
+    --------
+    >>> forms_of(-1.0, 2.0), forms_of(0.5, 2.0), forms_of(0.1, 0.9)
+    (('raw',), ('raw', 'log'), ('raw', 'log', 'logit'))
+    """
+    if not lowest > 0.0:
+        return ("raw",)
+    is_share = lowest >= LEAST_SHARE and highest <= 1.0 - LEAST_SHARE
+    return ("raw", "log", "logit") if is_share else ("raw", "log")
+
+
+def choose_scale(
+    column: Floats,
+    weights: Floats,
+    working: Floats,
+    features: Sequence[Feature],
+    lowest: float = np.inf,
+    highest: float = -np.inf,
+) -> Scale:
+    """Choose the working scale of a column of numbers.
+
+    Parameters
+    ----------
+    column : ndarray, shape (n_rows,)
+        Control rows, in the users' units.
+    weights : ndarray, shape (n_rows,)
+    working : ndarray, shape (n_rows, n_variables)
+        Control rows on the working scales of the parents.
+    features : sequence of Feature
+        What the regression on the parents is linear in.
+    lowest, highest : float, optional
+        Smallest and largest value of the column in other rows that are to be on the scale.
+
+    Returns
+    -------
+    Scale
+        Centred and scaled by the control rows.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> latency = np.exp(rng.normal(size=500))
+    >>> choose_scale(latency, np.ones(500), np.empty((500, 0)), ()).form
+    'log'
+    """
+    used = weights > 0
+    column, weights, x = column[used], weights[used], design(features, working[used])
+    raw = standardised(column, weights, Scale("raw"))
+    if is_constant(column):
+        return raw
+    forms = forms_of(min(lowest, float(column.min())), max(highest, float(column.max())))
+    if len(forms) == 1:
+        return raw
+    found = [standardised(column, weights, Scale(form)) for form in forms]
+    best, most = found[0], _score(column, weights, x, found[0])
+    for scale in found[1:]:
+        # Small shares have the same logarithm as log odds: those too have to be clearly better.
+        score = _score(column, weights, x, scale)
+        if score > most + _CLEARLY:
+            best, most = scale, score
+    return best
+
+
+def _score(column: Floats, weights: Floats, x: Floats, scale: Scale) -> float:
+    """Log-likelihood of a column, in its own units, by a regression on a working scale."""
+    own = scale.working(column)
+    root = np.sqrt(weights)
+    found = np.linalg.lstsq(x * root[:, None], own * root, rcond=None)[0]
+    residual = own - x @ found
+    least = np.sqrt(_LEAST_VARIANCE)
+    spread = max(float(np.sqrt(weights @ np.square(residual) / weights.sum())), least)
+    log = log_likelihood_of_residuals(residual / spread, weights)
+    log -= float(weights.sum()) * float(np.log(spread))
+    return log + float(weights @ scale.log_slope(column))
+
+
+def bounds(values: ArrayLike | None, n_variables: int, fill: float) -> Floats:
+    """Return one bound for each variable, where none or a missing one is given a fill.
+
+    Parameters
+    ----------
+    values : array-like, shape (n_variables,), optional
+    n_variables : int
+    fill : float
+
+    Returns
+    -------
+    ndarray, shape (n_variables,)
+    """
+    if values is None:
+        return np.full(n_variables, fill)
+    own = np.asarray(values, dtype=np.float64)
+    return np.where(np.isnan(own), fill, own)

@@ -1,0 +1,125 @@
+"""Rough changes of a regression that rows suggest: where the search for changes begins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dosift.model.linear import LinearMechanism
+from dosift.model.linear_changes import FreeRegression, Gain, SetNormal, SetPoint, Shift
+from dosift.model.mechanism import Change, Changes, Floats, Mechanism, Values
+
+#: Means that are tried for a variable that is set, and their standard deviations.
+_MEANS, _SDS = 20, (0.1, 0.35, 1.0)
+#: Shifts that are tried.
+_SHIFTS = 20
+#: Gains that are tried.
+_GAINS = (0.25, 0.5, 0.7, 1.4, 2.0, 4.0)
+#: Rows that must share an exact value to make it a tie, and their share.
+_TIES, _TIE_SHARE = 8.0, 0.005
+
+
+@dataclass(frozen=True)
+class RegressionChanges(Changes):
+    """Changes of a continuous variable; it can suggest more.
+
+    Attributes
+    ----------
+    changes : tuple of Change
+    kinds : frozenset of str
+        Among "do", "set", "shift", "gain", "free".
+    """
+
+    changes: tuple[Change, ...] = ()
+    kinds: frozenset[str] = frozenset({"do", "set", "shift"})
+
+    def suggested(self, mechanism: Mechanism, values: Values, weights: Floats) -> list[Change]:
+        """Suggest values that the variable was set to, shifts, gains, and other regressions.
+
+        Parameters
+        ----------
+        mechanism : LinearMechanism
+        values : ndarray, shape (n_rows, n_variables)
+            Those of the variable not missing.
+        weights : ndarray, shape (n_rows,)
+
+        Returns
+        -------
+        list of Change
+        """
+        assert isinstance(mechanism, LinearMechanism)
+        own, kinds = values[:, mechanism.variable], self.kinds
+        out: list[Change] = []
+        if "do" in kinds:
+            out += ties(own, weights)
+        if "set" in kinds:
+            out += [SetNormal(float(m), sd) for sd in _SDS for m in _grid(own, _MEANS)]
+        mean = mechanism.mean(values) + mechanism.noise.mean
+        if "shift" in kinds:
+            out += [Shift(float(by)) for by in _grid(own - mean, _SHIFTS)]
+        if "gain" in kinds and mechanism.features:
+            centre = float(weights @ mean / weights.sum())
+            out += [Gain(g, (1.0 - g) * centre) for g in _GAINS]
+        if "free" in kinds and mechanism.features:
+            for factor in (-1.0, 0.0, 2.0):
+                moved = mechanism.coefficients * factor
+                moved[0] = mechanism.coefficients[0]
+                out.append(FreeRegression(moved, mechanism.noise.sd))
+        return out
+
+    def neutral(self, mechanism: Mechanism, kind: str) -> Change | None:
+        """Return a change of a kind from which rows may be fitted.
+
+        Parameters
+        ----------
+        mechanism : LinearMechanism
+        kind : str
+
+        Returns
+        -------
+        Change or None
+            None for exact values, which are no matter of fitting, and for gains and other
+            regressions of a variable without parents.
+        """
+        assert isinstance(mechanism, LinearMechanism)
+        if kind == "set":
+            return SetNormal(float(mechanism.coefficients[0]), 1.0)
+        if kind == "shift":
+            return Shift(0.0)
+        if kind == "gain" and mechanism.features:
+            return Gain(1.0, 0.0)
+        if kind == "free" and mechanism.features:
+            return FreeRegression(mechanism.coefficients, mechanism.noise.sd)
+        return None
+
+
+def _grid(values: Floats, n: int) -> Floats:
+    """Evenly spaced values over the range of most, and of all."""
+    low, high = np.quantile(values, [0.002, 0.998])
+    even = np.linspace(low, high, n)
+    ends = np.array([values.min(), values.max()])
+    return np.unique(np.concatenate([even, ends]))
+
+
+def ties(own: Floats, weights: Floats) -> list[SetPoint]:
+    """Exact values that many rows share.
+
+    Parameters
+    ----------
+    own : ndarray, shape (n_rows,)
+    weights : ndarray, shape (n_rows,)
+
+    Returns
+    -------
+    list of SetPoint
+    """
+    distinct, inverse = np.unique(own, return_inverse=True)
+    if distinct.size < 2:
+        return []
+    numbers = np.bincount(inverse, weights)
+    # Measurements that are coarse tie everywhere; only what stands out is an exact value.
+    usual = float(np.median(numbers))
+    least = max(_TIES, _TIE_SHARE * float(weights.sum()), 10.0 * usual)
+    resolution = float(np.median(np.diff(distinct)))
+    return [SetPoint(float(value), resolution) for value in distinct[numbers >= least]]

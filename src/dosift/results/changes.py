@@ -1,0 +1,256 @@
+"""Totals for each variable and change of a network with numbers, in the units of the columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.checks.densities import Density
+from dosift.inference import Posterior
+from dosift.inference.change_error import ChangeError
+from dosift.inference.intervals import normal_interval
+from dosift.inference.rate_tests import RateWithTest
+from dosift.model import Target
+from dosift.model.altered import NUMBERS, Altered
+from dosift.model.categorical import States
+from dosift.model.described import described, scale_of
+from dosift.model.mechanism_network import MechanismNetwork
+from dosift.model.target import Entry, state_text
+from dosift.pipeline import Fitted
+from dosift.results.tables import totals
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.integer]
+
+#: Columns of what a change does.
+_NUMBERS = ("estimate", "estimate_std_error", "estimate_ci_low", "estimate_ci_high")
+#: Columns of the one-pass rate.
+_SCREEN = ("p_value", "screen_rate", "screen_std_error")
+
+
+def change_table(
+    network: MechanismNetwork,
+    targets: Ints,
+    weights: Floats,
+    posterior: Posterior | None,
+    errors: Sequence[ChangeError] = (),
+    rates: Sequence[RateWithTest] = (),
+    level: float = 0.95,
+) -> pl.DataFrame:
+    """Totals of weight for each variable and change, by descending rate.
+
+    Parameters
+    ----------
+    network : MechanismNetwork
+        That the mixture refers to.
+    targets : ndarray of int, shape (n_targets, n_variables)
+    weights : ndarray, shape (n_targets,)
+    posterior : Posterior or None
+        What the rows say about the weights; None where nothing is known of their errors.
+    errors : sequence of ChangeError, optional
+        Of the numbers of changes.
+    rates : sequence of RateWithTest, optional
+        One-pass rates of all variables, if there are any.
+    level : float, default=0.95
+        Of the intervals.
+
+    Returns
+    -------
+    polars.DataFrame
+        The columns of ``variables.csv``: a line with an empty value for each variable, one for each
+        state of a discrete one, and one for each change that components make, its text the value.
+        ``kind`` is that of the change; ``what`` names its first number (mean, by, factor), and
+        ``estimate``, with error and interval, is that number in the units of the column.
+    """
+    import polars as pl
+
+    undecided = targets[:0] if posterior is None else posterior.undecided
+    every = np.concatenate([targets, undecided])
+    known = {(one.variable, one.position): one for one in errors}
+    members, lines = [], []
+    for i, name in enumerate(network.names):
+        members.append(every[:, i] >= 0)
+        lines.append(_line(name, "", None, rates[i] if rates else None))
+        library = network.libraries[i]
+        is_discrete = isinstance(library, States)
+        used = [int(k) for k in np.unique(every[:, i]) if k >= 0]
+        for k in range(len(library)) if is_discrete else used:
+            entry = described(network, i, k)
+            value = _value(name, entry)
+            line = _line(name, value, entry, rates[i] if rates else None, k if is_discrete else -1)
+            members.append(every[:, i] == k)
+            lines.append(line | _numbers(entry, known.get((i, k)), level))
+    screen = {key: np.array([line.pop(key) for line in lines]) for key in _SCREEN}
+    low, high = normal_interval(screen["screen_rate"], screen["screen_std_error"], level)
+    of_weights = totals(np.array(members), weights, posterior, level)
+    frame: dict[str, Any] = {
+        "variable": [line["variable"] for line in lines],
+        "value": [line["value"] for line in lines],
+        **of_weights,
+        **screen,
+        "screen_ci_low": low,
+        "screen_ci_high": high,
+        "kind": pl.Series([line["kind"] for line in lines], dtype=pl.String),
+        "what": pl.Series([line.get("what") for line in lines], dtype=pl.String),
+        **{key: [line.get(key, np.nan) for line in lines] for key in _NUMBERS},
+    }
+    table = pl.DataFrame(frame).sort("rate", descending=True, maintain_order=True)
+    return table.with_columns(pl.col(pl.Float64).fill_nan(None))
+
+
+def _value(name: str, entry: Entry) -> str:
+    return str(Target({name: entry})) if isinstance(entry, Altered) else state_text(entry)
+
+
+def _line(
+    name: str, value: str, entry: Entry | None, rate: RateWithTest | None, state: int = -1
+) -> dict[str, Any]:
+    kind = None if entry is None else entry.kind if isinstance(entry, Altered) else "do"
+    screen = (np.nan, np.nan, np.nan)
+    if rate is not None and entry is None:
+        screen = (rate.p_value, rate.rate, rate.std_error)
+    if rate is not None and state >= 0:
+        own = (rate.value_p_values, rate.value_rates, rate.value_std_errors)
+        screen = (float(own[0][state]), float(own[1][state]), float(own[2][state]))
+    return {
+        "variable": name,
+        "value": value,
+        "kind": kind,
+        **dict(zip(_SCREEN, screen, strict=True)),
+    }
+
+
+def _numbers(entry: Entry, error: ChangeError | None, level: float) -> dict[str, Any]:
+    """Return what is known of a change's first number."""
+    if not isinstance(entry, Altered) or entry.kind == "free":
+        return {}
+    found = {"what": next(iter(NUMBERS[entry.kind])), "estimate": entry.numbers[0]}
+    if error is not None:
+        low, high = error.interval(level)
+        more = (error.std_error[0], low[0], high[0])
+        found |= dict(zip(_NUMBERS[1:], map(float, more), strict=True))
+    return found
+
+
+def numbers_content(fitted: Fitted, level: float = 0.95) -> dict[str, Any]:
+    """Return what there is to say of numbers; nothing of a network of tables.
+
+    Parameters
+    ----------
+    fitted : Fitted
+    level : float, default=0.95
+        Of the intervals.
+
+    Returns
+    -------
+    dict
+        ``columns``, ``changes`` and ``densities``, ready for JSON.
+    """
+    network = fitted.network
+    if not isinstance(network, MechanismNetwork):
+        return {}
+    return {
+        "columns": columns_content(network),
+        "changes": changes_content(network, fitted.change_errors, level),
+        "densities": densities_content(network, fitted.densities),
+    }
+
+
+def changes_content(
+    network: MechanismNetwork, errors: Sequence[ChangeError], level: float = 0.95
+) -> list[dict[str, Any]]:
+    """Return all numbers of the changes, with their errors.
+
+    Parameters
+    ----------
+    network : MechanismNetwork
+    errors : sequence of ChangeError
+    level : float, default=0.95
+        Of the intervals.
+
+    Returns
+    -------
+    list of dict
+        ``variable``, ``change`` (its text), and ``numbers``: a list of ``what``, ``estimate``,
+        ``std_error``, ``ci_low``, ``ci_high`` (None where rows say nothing).
+    """
+    lines = []
+    for one in errors:
+        name = network.names[one.variable]
+        low, high = one.interval(level)
+        columns = zip(one.names, one.estimate, one.std_error, low, high, strict=True)
+        keys = ("estimate", "std_error", "ci_low", "ci_high")
+        numbers = [
+            {"what": what, **dict(zip(keys, map(_known, own), strict=True))}
+            for what, *own in columns
+        ]
+        text = _value(name, described(network, one.variable, one.position))
+        lines.append({"variable": name, "change": text, "numbers": numbers})
+    return lines
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def columns_content(network: MechanismNetwork) -> list[dict[str, Any]]:
+    """Say of each variable what kind it is, and on what scale it was modelled.
+
+    Parameters
+    ----------
+    network : MechanismNetwork
+        With variables.
+
+    Returns
+    -------
+    list of dict
+        ``name``, ``kind`` and ``scale`` ("states", "raw", "log", "logit" or "count").
+    """
+    return [
+        {
+            "name": variable.name,
+            "kind": variable.kind,
+            "scale": "states" if variable.kind == "discrete" else scale_of(network, i).form,
+        }
+        for i, variable in enumerate(network.variables)
+    ]
+
+
+def densities_content(network: MechanismNetwork, found: Sequence[Density]) -> list[dict[str, Any]]:
+    """Return histograms of the numbers that components touch.
+
+    Parameters
+    ----------
+    network : MechanismNetwork
+    found : sequence of Density
+
+    Returns
+    -------
+    list of dict
+        ``variable``, ``scale``, ``edges`` of the bins in the units of the column, and ``curves``: a
+        list of ``of`` ("control", "pool", or the text of a change) and ``shares`` of the bins.
+    """
+    lines = []
+    for one in found:
+        name = network.names[one.variable]
+        curves = [("pool", one.pool)]
+        if one.control is not None:
+            curves.insert(0, ("control", one.control))
+        for position, shares in one.changes.items():
+            entry = described(network, one.variable, position)
+            curves.append((str(Target({name: entry})), shares))
+        lines.append(
+            {
+                "variable": name,
+                "scale": scale_of(network, one.variable).form,
+                "edges": one.edges.tolist(),
+                "curves": [{"of": of, "shares": shares.tolist()} for of, shares in curves],
+            }
+        )
+    return lines

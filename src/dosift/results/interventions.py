@@ -1,0 +1,136 @@
+"""The tables of interventions by the variables they touch, and of mechanisms that changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.inference import Posterior
+from dosift.model.altered import Altered
+from dosift.model.described import described
+from dosift.model.mechanism_network import MechanismNetwork
+from dosift.model.network import Network
+from dosift.results.tables import name_of
+from dosift.search.mechanisms import ChangedMechanism
+from dosift.search.stochastic import stochastic_interventions
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.integer]
+
+
+def intervention_table(
+    network: Network | MechanismNetwork,
+    targets: Ints,
+    weights: Floats,
+    posterior: Posterior | None,
+    level: float = 0.95,
+) -> pl.DataFrame:
+    """Table of interventions, where do's on the same variables are one.
+
+    Parameters
+    ----------
+    network : Network
+    targets : ndarray of int, shape (n_targets, n_variables)
+    weights : ndarray, shape (n_targets,)
+    posterior : Posterior or None
+    level : float, default=0.95
+        Of the intervals.
+
+    Returns
+    -------
+    polars.DataFrame
+        Columns ``variables`` (a list of names), ``kind`` ("none", "hard", "stochastic"; "set",
+        "shift", "gain", "fold", "free" where all changes of numbers are so, else "mixed"),
+        ``weight``, ``std_error``, ``ci_low``, ``ci_high``, and ``values``: a list of ``target``
+        and ``share`` of the intervention's weight.
+    """
+    import polars as pl
+
+    groups = stochastic_interventions(targets, weights)
+    n_others = 0 if posterior is None else len(posterior.undecided)
+    members = np.zeros((len(groups), len(targets) + n_others), dtype=bool)
+    for k, group in enumerate(groups):
+        members[k, list(group.members)] = True
+    found = None if posterior is None else posterior.of_weights.sums(members, level)
+    lines: list[dict[str, Any]] = []
+    for k, group in enumerate(groups):
+        index = list(group.members)
+        weight = float(weights[index].sum())
+        kind = _kind(network, targets[index])
+        errors = dict.fromkeys(("std_error", "ci_low", "ci_high"))
+        if found is not None:
+            errors = {
+                "std_error": float(found.std_error[k]),
+                "ci_low": float(found.low[k]),
+                "ci_high": float(found.high[k]),
+            }
+        # A label's target may have no weight that could be shared.
+        values = [
+            {
+                "target": name_of(network, targets[m]),
+                "share": float(weights[m]) / weight if weight > 0 else None,
+            }
+            for m in index
+        ]
+        names = [network.names[i] for i in group.variables]
+        line = {"variables": names, "kind": kind, "weight": weight, **errors, "values": values}
+        lines.append(line)
+    number = pl.Float64()
+    types = pl.Schema(
+        {
+            "variables": pl.List(pl.String()),
+            "kind": pl.String(),
+            "weight": number,
+            "std_error": number,
+            "ci_low": number,
+            "ci_high": number,
+            "values": pl.List(pl.Struct({"target": pl.String(), "share": number})),
+        }
+    )
+    return pl.DataFrame(lines, schema=types)
+
+
+def _kind(network: Network | MechanismNetwork, targets: Ints) -> str:
+    """Name what targets on the same variables do."""
+    made = {(int(i), int(target[i])) for target in targets for i in np.flatnonzero(target >= 0)}
+    entries = [described(network, i, position) for i, position in made]
+    kinds = {entry.kind if isinstance(entry, Altered) else "do" for entry in entries}
+    if kinds <= {"do"}:
+        return "none" if not kinds else "hard" if len(targets) == 1 else "stochastic"
+    return kinds.pop() if len(kinds) == 1 else "mixed"
+
+
+def mechanism_table(network: Network, changed: tuple[ChangedMechanism, ...]) -> pl.DataFrame:
+    """Table of the mechanisms that changed.
+
+    Parameters
+    ----------
+    network : Network
+    changed : tuple of ChangedMechanism
+
+    Returns
+    -------
+    polars.DataFrame
+        Columns ``variable``; ``gain``, the rise of the penalised log-likelihood in nats when its
+        table was learned from these rows; ``distance``, the total variation between the given and
+        the new table, averaged over the rows; ``least_share``, the least share of the rows in which
+        another mechanism must have been at work (an estimate without error).
+    """
+    import polars as pl
+
+    types = {
+        "variable": pl.String,
+        **dict.fromkeys(("gain", "distance", "least_share"), pl.Float64),
+    }
+    columns = {
+        "variable": [network.names[one.variable] for one in changed],
+        "gain": [one.gain for one in changed],
+        "distance": [one.distance for one in changed],
+        "least_share": [one.least_share for one in changed],
+    }
+    return pl.DataFrame(columns, schema=types)

@@ -1,0 +1,176 @@
+"""Which changes of one variable rows may hold: the library that a search for targets begins with.
+
+A variable's values in the rows of the pool are a mixture of its mechanism and of changes of it,
+each row with its own parents. Changes are brought in one after the other: whichever of a grid of
+rough ones gains most is refitted by EM together with those that are there, and stays if the
+likelihood pays for its parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.model.mechanism import Change, Changes, Mechanism, Values
+
+Floats = NDArray[np.float64]
+
+#: Shares at which what a rough change gains is looked at.
+_SHARES = (0.01, 0.03, 0.1, 0.3)
+#: Steps of EM after a change was brought in, and the rise in nats at which they end.
+_EM_STEPS, _EM_RISE = 25, 0.05
+#: Rough changes of each kind that are refitted, and changes that a variable may get.
+_TRIED, _MOST_CHANGES = 2, 8
+#: A change of fewer expected rows is not kept.
+_LEAST_ROWS = 8.0
+#: Nats by which the likeliest of the mechanisms may be ahead, as in the search for targets.
+_MOST_EVIDENCE = 50.0
+
+
+@dataclass(frozen=True)
+class ChangeMixture:
+    """One variable's mechanism and changes of it, mixed.
+
+    Attributes
+    ----------
+    changes : tuple of Change
+    shares : ndarray, shape (1 + n_changes,)
+        That of the mechanism first; they sum to one.
+    logs : ndarray, shape (n_rows, 1 + n_changes)
+        Log-densities.
+    log_likelihood : float
+        In nats, over the weights of the rows.
+    """
+
+    changes: tuple[Change, ...]
+    shares: Floats
+    logs: Floats
+    log_likelihood: float
+
+    @property
+    def log_density(self) -> Floats:
+        """Log-density of the mixture at each row, shape (n_rows,)."""
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.logaddexp.reduce(self.logs + np.log(self.shares), axis=1))
+
+
+class ChangeFinder:
+    """Looks for changes of one variable.
+
+    Parameters
+    ----------
+    mechanism : Mechanism
+    library : Changes
+        Suggests changes, of the kinds that it may grow by.
+    values : ndarray, shape (n_rows, n_variables)
+    weights : ndarray, shape (n_rows,)
+        Of the rows, such as the posterior of a component.
+    log_choices : float
+        Logarithm of the number of things that each change is one of, which it has to pay for.
+    """
+
+    def __init__(
+        self,
+        mechanism: Mechanism,
+        library: Changes,
+        values: Values,
+        weights: Floats,
+        log_choices: float = 0.0,
+    ) -> None:
+        self._mechanism, self._library = mechanism, library
+        used = (weights > 1e-4) & ~np.isnan(values[:, mechanism.variable])
+        self._values, self._weights = values[used], weights[used]
+        self._total = float(self._weights.sum())
+        self._log_choices = log_choices
+        self._own = mechanism.log_density(self._values)
+
+    def found(self, present: Sequence[Change] = (), fixed: bool = False) -> list[Change]:
+        """Look for changes beside some that are there.
+
+        Parameters
+        ----------
+        present : sequence of Change
+        fixed : bool
+            Whether these keep their parameters.
+
+        Returns
+        -------
+        list of Change
+            New ones alone if `fixed`; otherwise all.
+        """
+        if self._total < 2 * _LEAST_ROWS:
+            return [] if fixed else list(present)
+        rough = self._rough()
+        held = len(present) if fixed else 0
+        now = self._refitted(tuple(present), self._begin(len(present)), held)
+        while len(now.changes) < _MOST_CHANGES + held and rough:
+            better = self._extended(now, rough, held)
+            if better is None:
+                break
+            now = better
+        return list(now.changes[held:])
+
+    def _begin(self, n_changes: int) -> Floats:
+        return np.append(0.8, np.full(n_changes, 0.2 / n_changes)) if n_changes else np.ones(1)
+
+    def _rough(self) -> list[tuple[Change, Floats]]:
+        """Make a grid of changes, with the log-density of each row under them."""
+        suggested = self._library.suggested(self._mechanism, self._values, self._weights)
+        return [(one, self._log_density(one)) for one in suggested]
+
+    def _log_density(self, change: Change) -> Floats:
+        return change.applied(self._mechanism).log_density(self._values)
+
+    def _extended(
+        self, now: ChangeMixture, rough: list[tuple[Change, Floats]], held: int
+    ) -> ChangeMixture | None:
+        """Bring in the change that gains most, if it pays."""
+        base = now.log_density
+        logs = np.stack([log for _, log in rough], axis=1) - base[:, None]
+        ratio = np.exp(np.minimum(logs, _MOST_EVIDENCE))
+        gains = np.stack(
+            [self._weights @ np.log1p(share * (ratio - 1.0)) for share in _SHARES], axis=1
+        )
+        best: ChangeMixture | None = None
+        best_net = 0.0
+        kinds = np.array([change.kind for change, _ in rough])
+        for kind in sorted(set(kinds)):
+            of_kind = np.flatnonzero(kinds == kind)
+            order = of_kind[np.argsort(-gains[of_kind].max(axis=1), kind="stable")][:_TRIED]
+            for k in order:
+                if gains[k].max() <= 0.0:
+                    continue
+                share = _SHARES[int(gains[k].argmax())]
+                shares = np.append(now.shares * (1.0 - share), share)
+                trial = self._refitted((*now.changes, rough[k][0]), shares, held)
+                cost = 0.5 * np.log(self._total) * (1 + trial.changes[-1].n_free)
+                net = trial.log_likelihood - now.log_likelihood - cost - self._log_choices
+                if net > best_net and trial.shares[-1] * self._total >= _LEAST_ROWS:
+                    best, best_net = trial, net
+        return best
+
+    def _refitted(self, changes: tuple[Change, ...], shares: Floats, held: int) -> ChangeMixture:
+        """Raise the likelihood by EM."""
+        logs = np.stack([self._own, *map(self._log_density, changes)], axis=1)
+        value = -np.inf
+        for _ in range(_EM_STEPS):
+            with np.errstate(divide="ignore"):
+                joint = logs + np.log(shares)
+            density = np.logaddexp.reduce(joint, axis=1)
+            new = float(self._weights @ density)
+            if new - value < _EM_RISE:
+                break
+            value = new
+            posterior = np.exp(joint - density[:, None]) * self._weights[:, None]
+            shares = posterior.sum(axis=0) / self._total
+            refitted = list(changes)
+            for k in range(held, len(changes)):
+                applied = changes[k].applied(self._mechanism)
+                statistics = applied.statistics(self._values, posterior[:, k + 1])
+                refitted[k] = changes[k].fitted(self._mechanism, statistics)
+                logs[:, k + 1] = self._log_density(refitted[k])
+            changes = tuple(refitted)
+        return ChangeMixture(changes, shares, logs, value)
