@@ -10,10 +10,9 @@ lines are lines. All of this is generous.
 
 from __future__ import annotations
 
-import inspect
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -178,17 +177,17 @@ def oracle(problem: Problem) -> Answer:
 
 
 def dosift_fit(
-    problem: Problem, graph: bool = True, features: Sequence[str] = (), **settings: object
+    problem: Problem,
+    graph: bool = True,
+    features: Mapping[str, Sequence[str]] | None = None,
+    **settings: object,
 ) -> Answer:
     """Fit dosift by its public interface."""
     import dosift
 
     given: dict[str, object] = {"graph": problem.edges} if graph else {}
-    where = inspect.signature(dosift.InterventionMixture.fit).parameters
-    if features and "features" in where:
-        given["features"] = list(features)
-    elif features:
-        settings = {**settings, "features": list(features)}
+    if features:
+        given["features"] = dict(features)
     start = time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -196,10 +195,6 @@ def dosift_fit(
         model.fit(problem.pool, control=problem.control, **given)
     seconds = time.process_time() - start
     posterior = np.nan_to_num(np.asarray(model.predict_proba(problem.pool)))
-    found = getattr(model, "graph_", None)
-    edges = None
-    if found is not None:
-        edges = set(model.network_.edges) if hasattr(model.network_, "edges") else None
     return Answer(
         [frozenset(target) for target in model.targets_],
         np.asarray(model.weights_, dtype=float),
@@ -207,7 +202,7 @@ def dosift_fit(
         seconds,
         _moments_of(problem.pool.to_numpy(), posterior) if _is_numeric(problem) else None,
         float(model.log_likelihood_),
-        edges,
+        None if graph else set(model.network_.edges),
     )
 
 
