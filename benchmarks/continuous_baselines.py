@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 from continuous_problems import Line, Problem
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
@@ -184,8 +185,12 @@ def dosift_fit(
 ) -> Answer:
     """Fit dosift by its public interface."""
     import dosift
+    from dosift.io.graph import Graph
 
-    given: dict[str, object] = {"graph": problem.edges} if graph else {}
+    # Edges alone would leave out variables that have none.
+    given: dict[str, object] = (
+        {"graph": Graph(problem.names, tuple(problem.edges))} if graph else {}
+    )
     if features:
         given["features"] = dict(features)
     start = time.process_time()
@@ -201,8 +206,21 @@ def dosift_fit(
         posterior,
         seconds,
         _moments_of(problem.pool.to_numpy(), posterior) if _is_numeric(problem) else None,
-        float(model.log_likelihood_),
+        float(model.log_likelihood_) + _log_slopes(model.network_, problem.pool),
         None if graph else set(model.network_.edges),
+    )
+
+
+def _log_slopes(network: object, pool: pl.DataFrame) -> float:
+    """Take a log-likelihood from the fit's working scales to the units of the columns."""
+    scales = getattr(network, "scales", ())
+    names = getattr(network, "names", ())
+    return float(
+        sum(
+            scale.log_slope(pool[name].to_numpy()).sum()
+            for name, scale in zip(names, scales, strict=False)
+            if pool[name].dtype.is_numeric()
+        )
     )
 
 
