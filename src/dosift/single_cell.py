@@ -26,6 +26,7 @@ from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.results.folder import distrust
 from dosift.results.graphs import graph_findings_content
+from dosift.results.merged import Merged
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -382,9 +383,10 @@ def _store(
     import pandas as pd
 
     found, inverse = model.assign(rows, batch=batch)
-    texts = [str(target) for target in model.targets_]
-    posterior = found.posterior[inverse]
-    best = found.best[inverse]
+    merged = Merged.of(model.network_, model.fitted_.result.targets, model.weights_)
+    texts = [*merged.texts(model.targets_)]
+    best = merged.best(found.best, found.posterior)[inverse]
+    posterior = merged.summed(found.posterior)[inverse]
     codes = np.full(adata.n_obs, -1, dtype=np.int64)
     codes[is_fitted] = best
     probability, surprise = np.full((2, adata.n_obs), np.nan)
