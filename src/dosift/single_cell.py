@@ -197,7 +197,7 @@ def fit_anndata(
     if (kinds or size) and not is_raw:
         raise InputError("a discretizer makes states, and kinds and size are for raw counts")
     names = network.names if is_known else None if graph is None else graph.nodes
-    further = _sizes(size) if is_raw and not is_known else ()
+    further = _sizes(size, adata, names) if is_raw and not is_known else ()
     cells = cells_of(adata, _with(names, adata, further), layer)
     mask, apart = control_mask(adata, control)
     if not is_known and graph is None:
@@ -231,7 +231,7 @@ def fit_anndata(
             graph=None if edges == "learn" else graph,
             states=states,
             kinds={**counts, **(kinds or {})},
-            size=further[0] if further else False,
+            size=further[0] if further else size is not False,
         )
         _store(adata, ~mask, rows, model, key_added, used, None, beside)
         return adata if copy else model
@@ -278,11 +278,12 @@ def _graph(network: Any, graph: Any) -> Graph | None:
 # -- which cells and columns --------------------------------------------------------------------
 
 
-def _sizes(size: str | bool | None) -> tuple[str, ...]:
-    """Name the column that raw counts are relative to, if any."""
-    if size is False:
-        return ()
-    return (size,) if isinstance(size, str) else (MATRIX_TOTAL,)
+def _sizes(size: object, adata: AnnData, names: Sequence[str] | None) -> tuple[str, ...]:
+    """Name the column that raw counts are relative to, unless it is the total of variables."""
+    if isinstance(size, str):
+        return (size,)
+    is_part = names is not None and not set(map(str, adata.var_names)) <= set(names)
+    return () if size is False or not is_part else (MATRIX_TOTAL,)
 
 
 def _with(

@@ -138,6 +138,29 @@ def read_cells(
         return _cells(matrix, obs, var, names, layer, path)
 
 
+def holds_only(path: str | Path, names: Sequence[str]) -> bool:
+    """Tell whether all columns of the matrix of a .h5ad file are among some names.
+
+    Parameters
+    ----------
+    path : str or Path
+    names : sequence of str
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    InputError
+        If the file is no .h5ad file.
+    MissingDependencyError
+        If anndata is not installed.
+    """
+    with _opened(Path(path)) as (stored, read_elem, _):
+        return set(map(str, read_elem(stored["var"]).index)) <= set(names)
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Any, Any, Any]]:
     """Open a .h5ad file; what anndata and h5py raise on a broken one becomes an InputError."""

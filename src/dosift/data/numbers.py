@@ -355,7 +355,11 @@ class _Sizes:
         if self.variable.total_of:
             counts = [Variable(name, kind="count") for name in self.variable.total_of]
             columns = (_Measurements(one, self.is_control).read(part) for one in counts)
-            return np.asarray(sum(columns), dtype=np.float64)
+            shares = self.variable.shares or (1.0,) * len(counts)
+            out = np.zeros(part.n_rows)
+            for share, column in zip(shares, columns, strict=True):
+                out += share * column
+            return out
         reader = _Measurements(replace(self.variable, kind="continuous"), self.is_control)
         values = reader.read(part)
         # Where it is missing there is nothing to relate counts to.

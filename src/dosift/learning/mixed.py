@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.data.anndata import holds_only
 from dosift.data.blocks import RowBlocks
 from dosift.data.encode import Encoded
 from dosift.data.expressions import read_features
@@ -22,7 +23,7 @@ from dosift.errors import EmptyGraphWarning, InputError, KindsWarning, NewStates
 from dosift.io.graph import Graph, read_graph
 from dosift.io.states import read_states
 from dosift.learning.learn import given_states, learn_network, sorted_states
-from dosift.learning.sizes import check_size, size_in_words, size_variable
+from dosift.learning.sizes import check_size, size_in_words, size_variable, weighed
 from dosift.learning.states import new_states_in_words
 from dosift.model.features import Feature, Function
 from dosift.model.mechanism_network import MechanismNetwork
@@ -204,9 +205,9 @@ def _learn_numbers(
     _warn_of_no_graph(control.graph, graph, len(names))
     given = given_states(states, names)
     start = [Variable(name, given.get(name, ()), kinds.of.get(name, "discrete")) for name in names]
-    is_matrix = str(control.path or "").lower().endswith(".h5ad")
+    in_matrix = _is_part_of_matrix(control, graph)
     of = Kinds({one.name: one.kind for one in start}, kinds.named)
-    size = size_variable(control.size, names, of, is_matrix, control.path)
+    size = size_variable(control.size, names, of, in_matrix, control.path)
     start += [] if size is None else [size]
     grows = [one.name for one in start if one.kind == "discrete" and one.name not in given]
     beside = control.beside
@@ -214,6 +215,7 @@ def _learn_numbers(
         control.rows, start, is_control=True, grows=grows, ignore=beside, layer=control.layer
     )
     seen = seen.recoded([_in_order(one, given) for one in seen.variables])
+    seen = seen if size is None else weighed(seen, size)
     notice = f"{kinds.notice()}{size_in_words(size, 'count' in of.of.values())}"
     warnings.warn(notice, KindsWarning, stacklevel=5)
     found = read_numbers(
@@ -236,6 +238,13 @@ def _learn_numbers(
     )
     _warn_of_mechanisms(network)
     return network, found
+
+
+def _is_part_of_matrix(control: ControlTable, graph: Graph) -> bool:
+    """Whether control rows are an annotated matrix with columns beside the variables."""
+    if not str(control.path or "").lower().endswith(".h5ad") or not graph.nodes:
+        return False
+    return not holds_only(str(control.path), graph.nodes)
 
 
 def _in_order(variable: Variable, given: Mapping[str, Sequence[str]]) -> Variable:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from dosift.data.anndata import MATRIX_TOTAL
 from dosift.data.kinds import Kinds
+from dosift.data.numbers import Numbers
 from dosift.errors import InputError
 from dosift.model.network import Variable
 
@@ -21,7 +23,7 @@ def size_variable(
     size: str | bool | None,
     names: Sequence[str],
     kinds: Kinds,
-    is_matrix: bool = False,
+    in_matrix: bool = False,
     path: str | Path | None = None,
 ) -> Variable | None:
     """Choose the size that counts are relative to.
@@ -34,8 +36,8 @@ def size_variable(
     names : sequence of str
         The variables.
     kinds : Kinds
-    is_matrix : bool
-        Whether the control rows are an annotated matrix, all of whose columns then count.
+    in_matrix : bool
+        Whether the variables are a part of an annotated matrix, all of whose columns then count.
     path : str or Path, optional
         Where the control rows came from, for messages.
 
@@ -58,7 +60,7 @@ def size_variable(
     """
     counts = tuple(name for name in names if kinds.of[name] == "count")
     if size is None:
-        size = len(counts) >= LEAST_COLUMNS or (is_matrix and bool(counts))
+        size = len(counts) >= LEAST_COLUMNS or (in_matrix and bool(counts))
     if size is False:
         return None
     if not counts:
@@ -71,7 +73,7 @@ def size_variable(
         name = MATRIX_TOTAL
         while name in names:
             name += "'"
-        return Variable(name, kind="size", total_of=() if is_matrix else counts)
+        return Variable(name, kind="size", total_of=() if in_matrix else counts)
     if size in names:
         raise InputError(
             f"the size {size!r} is a variable of the graph, and a size is only conditioned on; "
@@ -79,6 +81,38 @@ def size_variable(
             path=path,
         )
     return Variable(size, kind="size")
+
+
+def weighed(control: Numbers, size: Variable) -> Numbers:
+    """Weigh the counts that a total is of, so that none outweighs the others.
+
+    Each count is multiplied by its mean over its variance in the control rows, which makes the
+    total tell as much of the depth as a weighted sum of independent counts can: a Poisson count
+    weighs 1, one of large mean and dispersion next to nothing. The total of typical rows stays.
+
+    Parameters
+    ----------
+    control : Numbers
+        The control rows, with the size as their last column.
+    size : Variable
+
+    Returns
+    -------
+    Numbers
+        With the weights in its last variable; the same if that is a column.
+    """
+    if not size.total_of:
+        return control
+    names = [one.name for one in control.variables]
+    counts = control.values[:, [names.index(name) for name in size.total_of]]
+    mean, variance = counts.mean(axis=0), counts.var(axis=0)
+    shares = mean / np.maximum(np.maximum(variance, mean), np.finfo(float).tiny)
+    total = float(shares @ mean)
+    shares *= float(mean.sum()) / total if total > 0.0 else 1.0
+    values = control.values.copy(order="F")
+    values[:, -1] = counts @ shares
+    known = replace(size, shares=tuple(shares.tolist()))
+    return replace(control, variables=(*control.variables[:-1], known), values=values)
 
 
 def check_size(size: object) -> None:
@@ -119,7 +153,10 @@ def size_in_words(size: Variable | None, has_counts: bool) -> str:
         )
     what = f"column {size.name!r}"
     if size.total_of:
-        what = f"the total of the {len(size.total_of)} columns of counts"
+        what = (
+            f"the total of the {len(size.total_of)} columns of counts, each weighed by its mean "
+            "over its variance"
+        )
     elif size.name == MATRIX_TOTAL:
         what = "the total of each row of the matrix"
     return f". Counts are relative to {what} (--size, size=)"

@@ -73,12 +73,15 @@ class Variable:
         conditioned on.
     total_of : tuple of str
         Of a size that is no column of its own, the columns whose total it is.
+    shares : tuple of float
+        What each of these counts is multiplied by.
     """
 
     name: str
     states: tuple[str, ...] = ()
     kind: str = "discrete"
     total_of: tuple[str, ...] = ()
+    shares: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
