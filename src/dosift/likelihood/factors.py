@@ -89,7 +89,7 @@ class MechanismFactors:
                 zeros[:, j] = np.isneginf(log_factor)
                 log_factor[zeros[:, j]] = 0.0
             self.log_factor[:, j] = log_factor
-        if dense:
+        if dense or np.issubdtype(codes.dtype, np.floating):
             self.codes: Ints = np.full((n_rows, len(kept)), -1, dtype=np.int64, order="F")
             for j in set(range(len(kept))) - set(dense):
                 self.codes[:, j] = libraries[kept[j]].only(codes[:, kept[j]])
