@@ -50,6 +50,7 @@ from dosift.model.network import Network
 from dosift.model.simulate import RandomState, simulate
 from dosift.pipeline import Fitted, Recipe, fit, fitted_batches
 from dosift.results.graphs import objection_in_words, objects_to_the_graph
+from dosift.results.merged import Merged
 from dosift.results.summary import Tables, diagnostics_of
 from dosift.results.words import misfit_in_words
 from dosift.search.certificate import Certificate
@@ -522,12 +523,14 @@ class InterventionMixture(Conventions):
         Returns
         -------
         ndarray of str, shape (n_rows,)
-            Texts such as ``do(lung=no)``; None for a row that no component can produce.
+            Texts such as ``do(lung=no)``, as in :meth:`summary`; None for a row that no component
+            can produce.
         """
         found, inverse = self.assign(rows, batch=batch)
+        merged = Merged.of(self.network_, self.fitted_.result.targets, self.weights_)
         # Position -1, a row that no target can produce, picks the last entry.
-        texts = np.array([*(str(t) for t in self.targets_), None], dtype=object)
-        out: NDArray[np.object_] = texts[found.best][inverse]
+        texts = np.array([*merged.texts(self.targets_), None], dtype=object)
+        out: NDArray[np.object_] = texts[merged.best(found.best, found.posterior)][inverse]
         return out
 
     def surprise(self, rows: Any) -> Floats:

@@ -19,12 +19,15 @@ from dosift.errors import InputError, MissingDependencyError, nearest
 from dosift.estimator import InterventionMixture
 from dosift.io.bif import format_bif
 from dosift.io.graph import Graph, read_graph
+from dosift.io.mechanism_file import format_mechanism_network
 from dosift.learning.learn import DEFAULT_PRIOR, learn_network
 from dosift.learning.states import with_new_states, with_states_of
 from dosift.methods.parameters import edges_asked
+from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.results.folder import distrust
 from dosift.results.graphs import graph_findings_content
+from dosift.results.merged import Merged
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -435,9 +438,10 @@ def _store(
     import pandas as pd
 
     found, inverse = model.assign(rows, batch=batch)
-    texts = [str(target) for target in model.targets_]
-    posterior = found.posterior[inverse]
-    best = found.best[inverse]
+    merged = Merged.of(model.network_, model.fitted_.result.targets, model.weights_)
+    texts = [*merged.texts(model.targets_)]
+    best = merged.best(found.best, found.posterior)[inverse]
+    posterior = merged.summed(found.posterior)[inverse]
     codes = np.full(adata.n_obs, -1, dtype=np.int64)
     codes[is_fitted] = best
     probability, surprise = np.full((2, adata.n_obs), np.nan)
@@ -453,7 +457,9 @@ def _store(
         "components": _pandas(model.components_),
         "variables": _pandas(model.variables_),
         "mixture": json.dumps(model.mixture_.to_dict()),
-        "network": format_bif(model.network_),
+        "network": format_mechanism_network(model.network_)
+        if isinstance(model.network_, MechanismNetwork)
+        else format_bif(model.network_),
         "trusted": not reasons,
         "reasons": np.array(reasons, dtype=object),
     }

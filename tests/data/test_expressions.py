@@ -11,7 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dosift.data.expressions import FUNCTIONS, parse_expression, read_features, split_feature
+from dosift.data.expressions import (
+    FUNCTIONS,
+    Expression,
+    parse_expression,
+    read_features,
+    split_feature,
+)
 from dosift.errors import InputError
 
 NAMES = ["a", "b", "angle_1", "gene-2", "x.y", "cos", "größe", "my column", "a:b"]
@@ -146,6 +152,26 @@ def test_values_are_those_of_the_same_formula_in_python(text: str) -> None:
     with np.errstate(all="ignore"):
         expected = eval(text, {"__builtins__": {}}, {**FUNCTIONS, "a": A, "b": B})
     np.testing.assert_allclose(found(*(values[n] for n in found.names)), expected, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (),
+        (("column", 0), ("column", 0)),
+        (("column", 1),),
+        (("column", -1),),
+        (("call", "cos"), ("column", 0)),
+        (("column", 0), ("join", "+")),
+        (("column", 0), ("call", "system")),
+        (("column", 0), ("import", "os")),
+        (("number", "1"),),
+        (("column", 0), ("column", 0), ("join", "%")),
+    ],
+)
+def test_steps_of_a_file_that_cannot_be_taken(steps: Any) -> None:
+    with pytest.raises(ValueError, match="of an expression"):
+        Expression("a", ("a",), steps)
 
 
 def test_features_by_child() -> None:

@@ -140,3 +140,15 @@ def test_matching_rows_are_those_of_positive_likelihood() -> None:
     for target in all_rows(random_network(2, random_state=0)).astype(int) - 1:
         column = factors.column(target)
         assert factors.matching(target).tolist() == np.flatnonzero(column).tolist()
+
+
+def test_states_that_stand_among_numbers_are_codes() -> None:
+    from mixed_network import mixed_network
+
+    values, _ = mixed_network().draw(np.full((1, 5), -1), np.ones(1), 50, np.random.default_rng(0))
+    factors = MechanismFactors(mixed_network(), values, (0,))
+    assert np.issubdtype(factors.codes.dtype, np.integer)
+    first, second = factors.ratios[0].sums(np.arange(50), np.ones(50), np.ones(50))
+    shares = np.bincount(values[:, 0].astype(int)) / np.array([0.4, 0.6])
+    np.testing.assert_allclose(first, shares)
+    np.testing.assert_allclose(second, shares / np.array([0.4, 0.6]))

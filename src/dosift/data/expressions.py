@@ -72,6 +72,22 @@ class Expression:
     names: tuple[str, ...]
     steps: tuple[tuple[str, Any], ...]
 
+    def __post_init__(self) -> None:
+        """Refuse steps that cannot be taken, as a stranger's file may hold them."""
+        height = 0
+        for what, value in self.steps:
+            known = {
+                "number": isinstance(value, float),
+                "column": isinstance(value, int) and 0 <= value < len(self.names),
+                "call": value in FUNCTIONS and height >= 1,
+                "join": value in _OPERATORS and height >= 2,
+            }
+            if not known.get(what):
+                raise ValueError(f"the step {what} {value!r} of an expression cannot be taken")
+            height += {"call": 0, "join": -1}.get(what, 1)
+        if height != 1:
+            raise ValueError(f"the steps of an expression leave {height} values, not one")
+
     def __call__(self, *columns: Floats) -> Floats:
         """Evaluate the expression.
 

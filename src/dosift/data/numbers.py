@@ -63,6 +63,8 @@ class Numbers:
         -------
         Numbers
         """
+        if all(a.states == b.states for a, b in zip(self.variables, variables, strict=True)):
+            return replace(self, variables=tuple(variables))
         values = self.values.copy(order="F")
         for i, (old, new) in enumerate(zip(self.variables, variables, strict=True)):
             if old.states != new.states:

@@ -125,12 +125,14 @@ def _plain(value: Any) -> Any:
         name = f"{kind.__module__}.{kind.__qualname__}"
         own = {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.init}
         return {"type": name.removeprefix("dosift."), **own}
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, np.ndarray):
         return {"array": _plain(value.tolist()), "of": str(value.dtype)}
-    if isinstance(value, np.generic):
-        return _plain(value.item())
     if isinstance(value, float) and not math.isfinite(value):
         return {"number": repr(value)}
+    if isinstance(value, frozenset):
+        return {"set": [_plain(one) for one in sorted(value)]}
     if isinstance(value, tuple | list):
         return [_plain(one) for one in value]
     if isinstance(value, frozenset):
@@ -149,7 +151,12 @@ def _made(value: Any, depth: int) -> Any:
     if not isinstance(value, dict):
         return value
     if "array" in value:
-        return np.array(_made(value["array"], depth + 1), dtype=np.dtype(str(value["of"])))
+        kind = np.dtype(str(value["of"]))
+        if kind.kind not in "iufb":
+            raise ValueError(f"an array of {kind} is none of numbers")
+        return np.array(_made(value["array"], depth + 1), dtype=kind)
+    if "set" in value:
+        return frozenset(_made(value["set"], depth + 1))
     if "number" in value:
         return float(value["number"])
     if "set" in value:

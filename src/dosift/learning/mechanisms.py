@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dosift.errors import InputError
 from dosift.io.assemble import table_size
+from dosift.learning.count_mechanisms import learn_counts
 from dosift.learning.regressions import at_rest, learn_logistic, learn_regression
 from dosift.learning.scales import bounds, choose_scale, standardised
 from dosift.learning.tables import checked_weights
@@ -255,12 +256,8 @@ class _Learner:
         return self._table(i, working, family)
 
     def _counts(self, i: int, working: Floats, family: tuple[int, ...]) -> Mechanism:
-        from dosift.learning.count_mechanisms import (  # type: ignore[import-not-found, unused-ignore]
-            learn_counts,
-        )
-
         numbers = [j for j, one in enumerate(self.variables) if one.kind == "continuous"]
-        found: Mechanism = learn_counts(
+        return learn_counts(
             working,
             self.weights,
             i,
@@ -270,7 +267,6 @@ class _Learner:
             numbers=numbers,
             name=self.variables[i].name,
         )
-        return found
 
     def _table(self, i: int, working: Floats, family: tuple[int, ...]) -> Mechanism:
         states = {one.name: one.states for one in self.variables}

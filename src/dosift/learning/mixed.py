@@ -16,7 +16,6 @@ from dosift.data.encode import Encoded
 from dosift.data.expressions import read_features
 from dosift.data.kinds import Kinds, checked_kinds, find_kinds
 from dosift.data.load import Loaded
-from dosift.data.messages import listed
 from dosift.data.numbers import Numbers, read_numbers
 from dosift.data.parts import Parts
 from dosift.errors import EmptyGraphWarning, InputError, KindsWarning, NewStatesWarning
@@ -30,7 +29,7 @@ from dosift.model.network import Network, Variable
 
 Floats = NDArray[np.float64]
 
-#: Names that a notice lists.
+#: Sentences that a notice has.
 _LISTED = 10
 
 
@@ -117,7 +116,7 @@ def learn_from_control(
     Warns
     -----
     KindsWarning
-        Which columns were taken for measurements and counts.
+        Which columns were taken for measurements and counts, and what was made of them.
     NewStatesWarning
         Which discrete variables got states that no control row shows.
     """
@@ -173,6 +172,7 @@ def _learn_numbers(
     kinds: Kinds,
     layer: str | None,
 ) -> tuple[MechanismNetwork, Numbers]:
+    # It loads much that networks of states do not need.
     from dosift.learning.mechanisms import learn_mechanisms
 
     if isinstance(rows, RowBlocks | Loaded | Encoded):
@@ -192,7 +192,7 @@ def _learn_numbers(
         control.rows, start, is_control=True, grows=grows, ignore=beside, layer=control.layer
     )
     seen = seen.recoded([_in_order(one, given) for one in seen.variables])
-    warnings.warn(_notice(kinds, seen), KindsWarning, stacklevel=4)
+    warnings.warn(kinds.notice(), KindsWarning, stacklevel=5)
     found = read_numbers(
         rows, seen.variables, grows=grows, free=kinds.named, beside=beside, layer=layer
     )
@@ -211,6 +211,7 @@ def _learn_numbers(
         lowest=np.fmin.reduce(found.values, axis=0),
         highest=np.fmax.reduce(found.values, axis=0),
     )
+    _warn_of_mechanisms(network)
     return network, found
 
 
@@ -250,20 +251,15 @@ def _features(
     return out
 
 
-def _notice(kinds: Kinds, control: Numbers) -> str:
-    numbers = [i for i, one in enumerate(control.variables) if one.kind != "discrete"]
-    constant = [
-        control.variables[i].name
-        for i in numbers
-        if control.values[:, i].min() == control.values[:, i].max()
-    ]
-    if not constant:
-        return kinds.notice()
-    same = listed(constant, _LISTED)
-    return (
-        f"{kinds.notice()}. The same in all control rows, so that any other value is a change: "
-        f"{same}"
-    )
+def _warn_of_mechanisms(network: MechanismNetwork) -> None:
+    """Say what was made of the columns, as far as it is not the plainest."""
+    from dosift.learning.mechanism_words import words_of_mechanisms
+
+    words = words_of_mechanisms(network)
+    if words:
+        more = f"; and {len(words) - _LISTED} more" if len(words) > _LISTED else ""
+        told = "; ".join(words[:_LISTED])
+        warnings.warn(f"by the control rows, {told}{more}", KindsWarning, stacklevel=6)
 
 
 def _warn_of_states(old: Iterable[Variable], new: Iterable[Variable]) -> None:
@@ -273,7 +269,7 @@ def _warn_of_states(old: Iterable[Variable], new: Iterable[Variable]) -> None:
             known[before.name] = before.states
             added[before.name] = set(after.states) - set(before.states)
     if added:
-        warnings.warn(new_states_in_words(known, added), NewStatesWarning, stacklevel=5)
+        warnings.warn(new_states_in_words(known, added), NewStatesWarning, stacklevel=6)
 
 
 def _warn_of_no_graph(source: Any, graph: Graph, n_columns: int) -> None:
