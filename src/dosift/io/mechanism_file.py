@@ -135,8 +135,6 @@ def _plain(value: Any) -> Any:
         return {"set": [_plain(one) for one in sorted(value)]}
     if isinstance(value, tuple | list):
         return [_plain(one) for one in value]
-    if isinstance(value, frozenset):
-        return {"set": sorted(_plain(one) for one in value)}
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise TypeError(f"a {type(value).__name__} cannot be written")
@@ -159,8 +157,6 @@ def _made(value: Any, depth: int) -> Any:
         return frozenset(_made(value["set"], depth + 1))
     if "number" in value:
         return float(value["number"])
-    if "set" in value:
-        return frozenset(_made(value["set"], depth + 1))
     own = {key: _made(one, depth + 1) for key, one in value.items() if key != "type"}
     return _class(str(value["type"]))(**own)
 
