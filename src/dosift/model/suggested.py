@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,6 +76,36 @@ class RegressionChanges(Changes):
                 out.append(FreeRegression(moved, mechanism.noise.sd))
         return out
 
+    def log_densities(
+        self, mechanism: Mechanism, changes: Sequence[Change], values: Values
+    ) -> Floats:
+        """Logarithms of the densities of rows under many changes; values and shifts at once.
+
+        Parameters
+        ----------
+        mechanism : LinearMechanism
+        changes : sequence of Change
+        values : ndarray, shape (n_rows, n_variables)
+
+        Returns
+        -------
+        ndarray, shape (n_rows, n_changes)
+        """
+        assert isinstance(mechanism, LinearMechanism)
+        out = np.empty((len(values), len(changes)), order="F")
+        own = np.asarray(values[:, mechanism.variable], dtype=np.float64)
+        is_normal = mechanism.noise.n_parts == 1 and mechanism.axis is None
+        residual, sd = own - mechanism.mean(values), mechanism.noise.sd * mechanism.factor
+        for k, change in enumerate(changes):
+            if isinstance(change, SetNormal):
+                out[:, k] = _log_normal(own - change.mean, change.sd)
+            elif isinstance(change, Shift) and is_normal and not change.has_factor:
+                # The coefficients' own error is left out: what is suggested is rough.
+                out[:, k] = _log_normal(residual - change.by, sd)
+            else:
+                out[:, k] = change.applied(mechanism).log_density(values)
+        return out
+
     def neutral(self, mechanism: Mechanism, kind: str) -> Change | None:
         """Return a change of a kind from which rows may be fitted.
 
@@ -99,6 +130,13 @@ class RegressionChanges(Changes):
         if kind == "free" and mechanism.features:
             return FreeRegression(mechanism.coefficients, mechanism.noise.sd)
         return None
+
+
+def _log_normal(away: Floats, sd: float) -> Floats:
+    out = np.square(away)
+    out *= -0.5 / sd**2
+    out -= np.log(sd) + 0.5 * np.log(2.0 * np.pi)
+    return np.asarray(out)
 
 
 def _grid(values: Floats, n: int) -> Floats:
