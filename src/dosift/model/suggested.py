@@ -8,7 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from dosift.model.linear import LinearMechanism
-from dosift.model.linear_changes import FreeRegression, Gain, SetNormal, SetPoint, Shift
+from dosift.model.linear_changes import (
+    LEAST_SPREAD,
+    FreeRegression,
+    Gain,
+    SetNormal,
+    SetPoint,
+    Shift,
+)
 from dosift.model.mechanism import Change, Changes, Floats, Mechanism, Values
 
 #: Means that are tried for a variable that is set, and their standard deviations.
@@ -153,9 +160,10 @@ def ties(own: Floats, weights: Floats) -> list[SetPoint]:
     list of SetPoint
     """
     distinct, inverse = np.unique(own, return_inverse=True)
-    if distinct.size < 2:
-        return []
     numbers = np.bincount(inverse, weights)
+    if distinct.size < 2:
+        # How finely it was measured, nobody can tell.
+        return [SetPoint(float(one), LEAST_SPREAD) for one in distinct[numbers >= _TIES]]
     # Measurements that are coarse tie everywhere; only what stands out is an exact value.
     usual = float(np.median(numbers))
     least = max(_TIES, _TIE_SHARE * float(weights.sum()), 10.0 * usual)
