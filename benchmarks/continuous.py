@@ -39,7 +39,7 @@ from continuous_baselines import (
     published_scores,
     scores,
 )
-from continuous_mixed import SENSORS, chamber, mixed, telemetry
+from continuous_mixed import FEATURES, SENSORS, chamber, mixed, telemetry
 from continuous_problems import LINES, Problem, known, successor, table, wide
 
 MIXTURES = ("bic", "true", "bayes", "cutoff")
@@ -148,7 +148,7 @@ def run(case: Case, methods: Sequence[str], chosen: argparse.Namespace) -> dict[
                 continue
             graph = method == "dosift"
             before = _peak()
-            answer = dosift_fit(problem, graph, chosen.features)
+            answer = dosift_fit(problem, graph, _features(problem, chosen))
             found = {**judged(problem, answer), "mib": _peak() - before}
             records.setdefault(method, []).append(found)
             print(f"# {label}, seed {seed}, {method}: {_brief(found)}", file=sys.stderr, flush=True)
@@ -157,6 +157,11 @@ def run(case: Case, methods: Sequence[str], chosen: argparse.Namespace) -> dict[
         best = max(by_threshold, key=lambda one: _mean([r["jaccard"] for r in one]))
         records[method] = list(best)
     return {method: records[method] for method in methods if method in records}
+
+
+def _features(problem: Problem, chosen: argparse.Namespace) -> dict[str, list[str]]:
+    told = chosen.command == "chamber" and not chosen.no_features
+    return {name: FEATURES[name] for name in problem.names if told and name in FEATURES}
 
 
 def _peak() -> float:
@@ -215,7 +220,6 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument("--problems", type=int, default=problems)
         one.add_argument("--seed", type=int, default=0, help="of the first problem")
         one.add_argument("--methods", nargs="+", default=list(methods), choices=METHODS)
-        one.add_argument("--features", nargs="+", default=[], help="features that dosift is told")
         one.add_argument("--json", type=Path, help="where to write all records")
         return one
 
@@ -244,6 +248,7 @@ def parser() -> argparse.ArgumentParser:
     one = command("chamber", 1, ("dosift", "bic", "true"))
     one.add_argument("--data", type=Path, default=Path("../shared/data/chamber"))
     one.add_argument("--sensors", nargs="+", choices=list(SENSORS), default=["ir"])
+    one.add_argument("--no-features", action="store_true", help="do not tell dosift Malus' law")
     return top
 
 

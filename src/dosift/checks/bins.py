@@ -64,7 +64,7 @@ class Bins:
                 found = np.unique(np.quantile(drawn[:, i], inner, method="lower"))
                 cuts[i], sizes[i] = found, found.size + 1
         # What is only conditioned on is no part of the model.
-        hidden = getattr(system, "covariates", frozenset())
+        hidden: frozenset[int] = getattr(system, "covariates", frozenset())
         parents = tuple(tuple(p for p in own if p not in hidden) for own in system.parents)
         return cls(tuple(cuts), sizes, parents)
 
