@@ -21,6 +21,10 @@ from continuous_problems import Line, Problem
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from dosift.model.gaussian_network import GaussianNetwork
+from dosift.model.known_mechanisms import known_mechanisms
+from dosift.model.mechanism_network import MechanismNetwork
+
 Floats = NDArray[np.float64]
 
 #: Nats a row above which a component's line is another than that of control rows.
@@ -178,12 +182,20 @@ def oracle(problem: Problem) -> Answer:
 
 
 def dosift_fit(
-    problem: Problem, graph: bool = True, features: Sequence[str] = (), **settings: object
+    problem: Problem,
+    graph: bool = True,
+    features: Sequence[str] = (),
+    is_known: bool = False,
+    **settings: object,
 ) -> Answer:
-    """Fit dosift by its public interface."""
+    """Fit dosift by its public interface; the network may be known, without control rows."""
     import dosift
 
     given: dict[str, object] = {"graph": problem.edges} if graph else {}
+    if is_known:
+        given, settings = {}, {**settings, "network": known_network(problem)}
+    else:
+        given["control"] = problem.control
     where = inspect.signature(dosift.InterventionMixture.fit).parameters
     if features and "features" in where:
         given["features"] = list(features)
@@ -193,7 +205,7 @@ def dosift_fit(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = dosift.InterventionMixture(**settings)
-        model.fit(problem.pool, control=problem.control, **given)
+        model.fit(problem.pool, **given)
     seconds = time.process_time() - start
     posterior = np.nan_to_num(np.asarray(model.predict_proba(problem.pool)))
     found = getattr(model, "graph_", None)
@@ -208,6 +220,20 @@ def dosift_fit(
         _moments_of(problem.pool.to_numpy(), posterior) if _is_numeric(problem) else None,
         float(model.log_likelihood_),
         edges,
+    )
+
+
+def known_network(problem: Problem) -> MechanismNetwork:
+    """Return the true network of a problem of lines, as one that is known."""
+    lines = [part for part in problem.parts if isinstance(part, Line)]
+    return known_mechanisms(
+        GaussianNetwork(
+            problem.names,
+            problem.parents,
+            tuple(line.intercept for line in lines),
+            tuple(line.coefficients for line in lines),
+            tuple(line.sd for line in lines),
+        )
     )
 
 
