@@ -124,18 +124,23 @@ def change_errors(
     held = evidence.held
     if held is None:
         return ()
-    columns = evidence.under(cast(Network, network), targets).columns(targets)
-    mixture = columns @ weights
+    likelihoods = evidence.under(cast(Network, network), targets)
+    mixture = likelihoods.columns(targets) @ weights
     seen = (mixture > 0) & (held.counts > 0)
-    relative = columns[seen] / mixture[seen, None]
-    rows = _Rows(held.values[seen], held.counts[seen], targets, relative, relative * weights)
+    found = likelihoods.expanded(targets)
+    some = found.of_rows(seen)
+    relative = found.columns[some] / found.of_rows(mixture)[some, None]
+    row = None if found.row is None else (np.cumsum(seen) - 1)[found.row[some]]
+    rows = _Rows(
+        found.codes[some], held.counts[seen], targets, relative, relative * weights, row
+    )
     return tuple(_errors(network, rows, weights))
 
 
 def _errors(network: MechanismNetwork, rows: _Rows, weights: Floats) -> Iterator[ChangeError]:
     heaviest = int(np.argmax(weights))
     free = np.flatnonzero((weights > 0) & (np.arange(weights.size) != heaviest))
-    blocks = [rows.relative[:, free] - rows.relative[:, [heaviest]]]
+    blocks = [rows.summed(rows.relative[:, free] - rows.relative[:, [heaviest]])]
     control: list[tuple[int, Floats]] = []
     places: list[tuple[int, int, int]] = []
     end = free.size
@@ -172,7 +177,7 @@ def _mean(rows: _Rows, i: int, scores: dict[int, Floats], n_free: int) -> Floats
     mean = np.zeros((len(rows.values), n_free))
     for position, own in scores.items():
         mean += (rows.posterior @ (rows.targets[:, i] == position))[:, None] * own
-    return mean
+    return rows.summed(mean)
 
 
 def _inverse(information: Floats) -> Floats:

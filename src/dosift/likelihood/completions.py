@@ -25,7 +25,7 @@ Bools = NDArray[np.bool_]
 _MOST_CODES, _MOST_NUMBERS = 2**28, 2**26
 #: Values that stand for those of a column that is only conditioned on, and points that a missing
 #: number takes, about.
-_HELD, _POINTS = 16, 48
+_HELD, _POINTS = 16, 64
 
 
 @dataclass(frozen=True)

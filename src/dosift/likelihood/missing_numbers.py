@@ -30,9 +30,9 @@ Bools = NDArray[np.bool_]
 Rows = NDArray[np.int64]
 
 #: Points around the mode without changes, around that under each change, and of the broad one.
-_POINTS, _MORE_POINTS, _BROAD_POINTS = 16, 8, 8
+_POINTS, _MORE_POINTS, _BROAD_POINTS = 16, 12, 16
 #: Standard deviations of the broad one, in those of the first.
-_BROAD = 2.5
+_BROAD = 3.0
 #: Steps towards a mode at most; the step at which it is reached, in a number and in a count.
 _STEPS, _REACHED, _REACHED_COUNT = 15, 1e-5, 0.25
 #: Step of numerical derivatives in a number, and its relative size in a count.
