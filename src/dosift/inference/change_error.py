@@ -124,11 +124,14 @@ def change_errors(
     held = evidence.held
     if held is None:
         return ()
-    columns = evidence.under(cast(Network, network), targets).columns(targets)
-    mixture = columns @ weights
+    likelihoods = evidence.under(cast(Network, network), targets)
+    mixture = likelihoods.columns(targets) @ weights
     seen = (mixture > 0) & (held.counts > 0)
-    relative = columns[seen] / mixture[seen, None]
-    rows = _Rows(held.values[seen], held.counts[seen], targets, relative, relative * weights)
+    found = likelihoods.expanded(targets)
+    some = found.of_rows(seen)
+    relative = found.columns[some] / found.of_rows(mixture)[some, None]
+    row = None if found.row is None else (np.cumsum(seen) - 1)[found.row[some]]
+    rows = _Rows(found.codes[some], held.counts[seen], targets, relative, relative * weights, row)
     return tuple(_errors(network, rows, weights))
 
 
@@ -185,7 +188,8 @@ def _free(weights: Floats) -> NDArray[np.int64]:
 
 def _information(network: MechanismNetwork, rows: _Rows, weights: Floats) -> Floats:
     """Sum products of scores over rows: of weights, mechanisms and changes."""
-    blocks = [rows.relative[:, _free(weights)] - rows.relative[:, [int(np.argmax(weights))]]]
+    relative = rows.relative[:, _free(weights)] - rows.relative[:, [int(np.argmax(weights))]]
+    blocks = [rows.summed(relative)]
     for i, _ in _touched(network, rows.targets):
         scores, of_control = _scores(network, i, rows, True)
         blocks.append(_mean(rows, i, scores, len(of_control)))
@@ -198,7 +202,7 @@ def _mean(rows: _Rows, i: int, scores: dict[int, Floats], n_free: int) -> Floats
     mean = np.zeros((len(rows.values), n_free))
     for position, own in scores.items():
         mean += (rows.posterior @ (rows.targets[:, i] == position))[:, None] * own
-    return mean
+    return rows.summed(mean)
 
 
 def _inverse(information: Floats) -> Floats:

@@ -31,6 +31,7 @@ def information_by_scores(
     relative: Floats,
     weights: Floats,
     refined: bool,
+    row: NDArray[np.int64] | None = None,
 ) -> Floats:
     """Compute the observed information on the weights when mechanisms or changes were learned.
 
@@ -48,13 +49,17 @@ def information_by_scores(
     refined : bool
         Whether mechanisms and changes maximise the joint likelihood of control and mixture rows;
         otherwise mechanisms come from the control rows alone, and changes are as given.
+    row : ndarray of int64, shape (n_completions,), optional
+        Where values are missing: the row that each completion belongs to, ascending; then `values`
+        and `relative` are those of completions, whose likelihoods sum to the row's.
 
     Returns
     -------
     ndarray, shape (n_targets, n_targets)
     """
-    known = np.asarray((relative * counts[:, None]).T @ relative)
-    rows = _Rows(values, counts, targets, relative, relative[:, : weights.size] * weights)
+    rows = _Rows(values, counts, targets, relative, relative[:, : weights.size] * weights, row)
+    whole = rows.summed(relative)
+    known = np.asarray((whole * counts[:, None]).T @ whole)
     return _eliminated(network, rows, known, refined)
 
 
@@ -64,13 +69,15 @@ class _Rows:
 
     Attributes
     ----------
-    values : ndarray, shape (n_rows, n_variables)
+    values : ndarray, shape (n_completions, n_variables)
     counts : ndarray, shape (n_rows,)
     targets : ndarray of int, shape (n_targets, n_variables)
         Components, then candidates.
-    relative : ndarray, shape (n_rows, n_targets)
+    relative : ndarray, shape (n_completions, n_targets)
         Their likelihoods over the mixture's.
-    posterior : ndarray, shape (n_rows, n_components)
+    posterior : ndarray, shape (n_completions, n_components)
+    row : ndarray of int64, shape (n_completions,), or None
+        The row that each completion belongs to; None where each row is its own.
     """
 
     values: Values
@@ -78,9 +85,24 @@ class _Rows:
     targets: Ints
     relative: Floats
     posterior: Floats
+    row: NDArray[np.int64] | None = None
+
+    def summed(self, of_completions: Floats) -> Floats:
+        """Sum over the completions of each row, shape (n_rows, ...)."""
+        if self.row is None:
+            return of_completions
+        first = np.flatnonzero(np.diff(self.row, prepend=-1))
+        return np.asarray(np.add.reduceat(of_completions, first, axis=0))
+
+    def of_rows(self, values: Floats) -> Floats:
+        """Repeat values of rows for their completions."""
+        return values if self.row is None else values[self.row]
 
     def parts(self) -> Iterator[_Rows]:
-        """Return the rows in parts, whose scores fit in memory."""
+        """Return the rows in parts, whose scores fit in memory; rows with completions as one."""
+        if self.row is not None:
+            yield self
+            return
         for start in range(0, len(self.values), _AT_A_TIME):
             at = slice(start, start + _AT_A_TIME)
             yield _Rows(
@@ -123,8 +145,9 @@ def _crossed(
     for position, own in scores.items():
         share = rows.posterior @ (rows.targets[:m, i] == position)
         mean += share[:, None] * own
-    weighted = rows.relative * rows.counts[:, None]
-    cross = weighted.T @ mean
+    weighted = rows.relative * rows.of_rows(rows.counts)[:, None]
+    mean = rows.summed(mean)
+    cross = rows.summed(weighted).T @ mean
     for position, own in scores.items():
         makes = rows.targets[:, i] == position
         cross[makes] -= weighted[:, makes].T @ own

@@ -190,9 +190,11 @@ class RowLikelihoods:
             Of the same block, under a network with the same graph.
         """
         if self.block.has_missing:
-            # Which values are filled in depends on the graph alone.
-            self.__dict__["_completions"] = other._completions
-            self.__dict__["_row"] = other._row
+            # Which states are filled in depends on the graph alone, and points that numbers take
+            # serve while what they were laid for hardly moves: EM needs an objective that stays.
+            if np.array_equal(self.network.n_changes, other.network.n_changes):
+                self.__dict__["_completions"] = other._completions
+                self.__dict__["_row"] = other._row
             return
         self.__dict__["groups"] = other.groups
         self._before = other.__dict__.get("_factors")
@@ -238,6 +240,8 @@ class RowLikelihoods:
         base = self._factors.log_base()
         if self._row is None:
             return base, np.ones(base.size)
+        if self._completions.log_weight is not None:
+            base = base + self._completions.log_weight
         reference = np.maximum.reduceat(base, self._completions.first)
         return reference, np.exp(base - reference[self._row])
 

@@ -198,7 +198,7 @@ def _with_changes(
         for weights in posterior[_promising(network, few, posterior, result, i, log_choices)]:
             if few.counts @ (weights > 0) and weights.sum() >= _LEAST_ROWS:
                 present = (*library[:], *new)
-                rows = weights * few.counts if len(posterior) == 1 else weights
+                rows = weights * few.counts if result is None else weights
                 finder = ChangeFinder(network.mechanisms[i], library, few.codes, rows, log_choices)
                 new += finder.found(present, fixed=True)
         if new:
