@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dosift.model.categorical import CategoricalMechanism, States
+from dosift.model.counts import Fold, NegativeBinomialMechanism, SetCount
 from dosift.model.features import Indicator, Plain
 from dosift.model.linear import LinearMechanism, Noise
 from dosift.model.linear_changes import FreeRegression, Gain, SetNormal, SetPoint, Shift
@@ -12,7 +13,6 @@ from dosift.model.mechanism import Changes
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Variable
 from dosift.model.scale import Scale
-from poisson_counts import Fold, PoissonMechanism
 
 #: One variable on each scale.
 VARIABLES = (
@@ -43,14 +43,14 @@ def mixed_network() -> MechanismNetwork:
         _linear(1, (Indicator(0, 1),), [-0.5, 1.0], 0.8),
         _linear(2, (Plain(1),), [0.0, 0.7], 0.6),
         _linear(3, (Plain(2),), [0.0, -0.6], 0.7),
-        PoissonMechanism(4, (), (3.0,)),
+        NegativeBinomialMechanism(4, (), (), (3.0,), dispersion=0.1),
     )
     libraries = (
         States(("off", "on")),
         Changes((SetNormal(2.0, 0.3), Shift(-2.0), Gain(0.5, 0.3, 1.5), SetPoint(1.0, 0.01))),
         Changes((SetNormal(-2.0, 0.2), Shift(2.5, 1.3, has_factor=True), Gain(1.5, 0.5))),
         Changes((SetNormal(2.5, 0.3), Shift(2.0), SetPoint(-1.0, 0.01), Gain(0.5, 1.0))),
-        Changes((Fold(0.17, is_free=True), Fold(3.0, is_free=True))),
+        Changes((Fold(0.17), Fold(3.0), SetCount(90.0, 0.05))),
     )
     return MechanismNetwork(mechanisms, libraries, variables=VARIABLES, scales=SCALES)
 

@@ -13,7 +13,12 @@ import dosift
 from dosift.checks.surprisal import SurprisalScale
 from dosift.data.blocks import Beside, Block, MemoryBlocks
 from dosift.errors import DosiftWarning, InputError
-from dosift.refusals import REFUSALS, Refusal, refuse
+from dosift.model.linear import LinearMechanism
+from dosift.model.mechanism import Changes
+from dosift.model.mechanism_network import MechanismNetwork
+from dosift.model.network import Variable
+from dosift.model.scale import Scale
+from dosift.refusals import NUMBERS, REFUSALS, Refusal, refuse
 from dosift.results.rows import RowJudge
 from plain_sums import TARGETS, toy_rows, toy_weights
 
@@ -37,8 +42,9 @@ def test_each_row_is_refused_with_its_reason_and_nothing_else_is() -> None:
                 refuse(set(some))
     likelihood = set(FEATURES) - {"moments", "em", "brute-force"}
     for graph in ("changed mechanisms", "repaired graph"):
-        refuse(likelihood - {graph, "rows in blocks"})
-        refuse(likelihood - {graph, *AGAIN, "sample weights"})
+        for kind in ("labels", NUMBERS):
+            refuse(likelihood - {graph, kind, "rows in blocks"})
+            refuse(likelihood - {graph, kind, *AGAIN, "sample weights"})
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +59,17 @@ def rows() -> np.ndarray:
 
 def knowing(**known: Any) -> dict[str, Any]:
     return {"prior_knowledge": dosift.PriorKnowledge(**known)}
+
+
+def of_numbers() -> MechanismNetwork:
+    """Three measurements without edges."""
+    return MechanismNetwork(
+        tuple(LinearMechanism.untaught(i, (), ()) for i in range(3)),
+        (Changes(()),) * 3,
+        None,
+        tuple(Variable(f"V{i}", kind="continuous") for i in range(3)),
+        (Scale(),) * 3,
+    )
 
 
 def with_feature(name: str, rows: np.ndarray) -> tuple[dict[str, Any], dict[str, Any], np.ndarray]:
@@ -72,6 +89,7 @@ def with_feature(name: str, rows: np.ndarray) -> tuple[dict[str, Any], dict[str,
         "required": (knowing(required=[dosift.do(V1="1")]), {}, rows),
         "known weights": (knowing(known_weights={dosift.do(V1="1"): 0.4}), {}, rows),
         "rows in blocks": ({}, {}, rows),
+        NUMBERS: ({}, {}, rows + 0.5),
     }
     return ({"method": name}, {}, rows) if name in METHODS else found[name]
 
@@ -80,7 +98,9 @@ def with_feature(name: str, rows: np.ndarray) -> tuple[dict[str, Any], dict[str,
 def test_each_row_is_refused_by_what_a_user_calls(
     row: Refusal, rows: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    network = dosift.random_network(3, n_edges=2, random_state=1)
+    network: Any = dosift.random_network(3, n_edges=2, random_state=1)
+    if NUMBERS in (row.one, row.other):
+        network = of_numbers()
     if row.one not in AGAIN:
         settings, beside, _ = with_feature(row.one, rows)
         more, other, own = with_feature(row.other, rows)

@@ -99,7 +99,7 @@ class NewStatesWarning(DosiftWarning):
 
 
 class KindsWarning(DosiftWarning):
-    """Columns of control rows were taken for measurements or counts, by what they hold."""
+    """Columns were taken for measurements or counts, and what the control rows made of them."""
 
 
 class EmptyGraphWarning(DosiftWarning):

@@ -1,5 +1,6 @@
 """Pictures of a fitted mixture, under the name by which users know them."""
 
 from dosift.results.plot import certainty, components, fit_check, graph, rates, screen
+from dosift.results.plot_densities import densities
 
-__all__ = ["certainty", "components", "fit_check", "graph", "rates", "screen"]
+__all__ = ["certainty", "components", "densities", "fit_check", "graph", "rates", "screen"]

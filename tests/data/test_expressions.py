@@ -11,7 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dosift.data.expressions import FUNCTIONS, parse_expression, read_features, split_feature
+from dosift.data.expressions import (
+    FUNCTIONS,
+    Expression,
+    parse_expression,
+    read_features,
+    split_feature,
+)
 from dosift.errors import InputError
 
 NAMES = ["a", "b", "angle_1", "gene-2", "x.y", "cos", "größe", "my column", "a:b"]
@@ -148,6 +154,26 @@ def test_values_are_those_of_the_same_formula_in_python(text: str) -> None:
     np.testing.assert_allclose(found(*(values[n] for n in found.names)), expected, equal_nan=True)
 
 
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (),
+        (("column", 0), ("column", 0)),
+        (("column", 1),),
+        (("column", -1),),
+        (("call", "cos"), ("column", 0)),
+        (("column", 0), ("join", "+")),
+        (("column", 0), ("call", "system")),
+        (("column", 0), ("import", "os")),
+        (("number", "1"),),
+        (("column", 0), ("column", 0), ("join", "%")),
+    ],
+)
+def test_steps_of_a_file_that_cannot_be_taken(steps: Any) -> None:
+    with pytest.raises(ValueError, match="of an expression"):
+        Expression("a", ("a",), steps)
+
+
 def test_features_by_child() -> None:
     assert split_feature("a:b: a*2", NAMES) == ("a:b", "a*2")
     assert split_feature("b: `a:b`*2", NAMES) == ("b", "`a:b`*2")
@@ -177,3 +203,8 @@ def test_features_by_child() -> None:
 def test_features_that_are_none(features: Any, words: str) -> None:
     with pytest.raises(InputError, match=words):
         read_features(features, NAMES)
+
+
+def test_pi_is_a_number_unless_a_column_is_called_so() -> None:
+    assert parse_expression("a * cos(pi)", ["a"])(np.array([2.0])).tolist() == [-2.0]
+    assert parse_expression("2 * pi", ["pi"])(np.array([3.0])).tolist() == [6.0]

@@ -12,13 +12,13 @@ from dosift.inference.change_error import ChangeError, change_errors
 from dosift.likelihood.assignment import assign
 from dosift.likelihood.evidence import Evidence
 from dosift.model.altered import Altered
+from dosift.model.counts import Fold
 from dosift.model.described import described
 from dosift.model.linear import LinearMechanism
 from dosift.model.linear_changes import Gain, SetNormal, Shift
 from dosift.model.mechanism import Changes
 from dosift.model.mechanism_network import ControlRows, MechanismNetwork
 from mixed_network import mixed_network
-from poisson_counts import Fold
 
 #: Nothing; two changes at once; and one of each kind that has numbers.
 TARGETS = np.array(
@@ -116,7 +116,7 @@ def test_rows_that_are_sure_give_the_error_of_a_mean() -> None:
 def test_what_rows_say_nothing_of_has_no_error() -> None:
     network = mixed_network()
     libraries = [*network.libraries]
-    libraries[4] = Changes((Fold(0.2, is_free=True), Fold(1e6, is_free=True)))
+    libraries[4] = Changes((Fold(0.2), Fold(1e6)))
     network = replace(network, libraries=tuple(libraries))
     targets = np.full((3, 5), -1)
     targets[1:, 4] = [0, 1]

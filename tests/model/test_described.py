@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 
+import dosift
 from dosift import Altered, InputError, Mixture, Target, change, do
 from dosift.model.described import described, named_targets
 from dosift.model.linear_changes import SetNormal, Shift
@@ -14,7 +16,7 @@ from dosift.model.mechanism import Changes
 from dosift.model.working_changes import with_changes
 from mixed_network import mixed_network, with_free_changes
 
-N_ROWS = 200_000
+N_ROWS = 60_000
 
 
 def drawn(target: Target, seed: int = 0) -> np.ndarray:
@@ -37,9 +39,6 @@ def test_what_is_described_is_what_rows_do(i: int, k: int) -> None:
     codes = np.full((1, 5), -1)
     codes[0, i] = k
     values, _ = network.draw(codes, np.ones(1), N_ROWS, np.random.default_rng(1))
-    if network.names[i] == "RIPK2":
-        assert entry == Altered("fold", (network.libraries[i][k].factor,))
-        return
     own, named = network.user(values)[:, i], drawn(Target({network.names[i]: entry}))[:, i]
     assert named.mean() == pytest.approx(own.mean(), abs=5 * own.std() / np.sqrt(N_ROWS) + 1e-9)
     assert named.std() == pytest.approx(own.std(), rel=0.02, abs=1e-9)
@@ -82,6 +81,7 @@ def test_the_texts_of_a_network() -> None:
     assert texts[2, 2] == "gain(log(latency)*1.5)"
     assert texts[3, 1] == "shift(logit(rate)+1.4)"
     assert texts[4, 0] == "fold(RIPK2*0.17)"
+    assert texts[4, 2] == "set(RIPK2~90±22)"
 
 
 def test_codes_go_there_and_back_through_a_file(tmp_path) -> None:
@@ -132,6 +132,9 @@ def test_changes_that_do_the_same_are_one() -> None:
         (change(set={"rate": (0.5, 0.6)}), "a share cannot have mean 0.5 and standard deviation"),
         (Target({"ir_1": Altered("shift", (1,), "logit")}), "modelled as it is; give a shift"),
         (change(shift={"RIPK2": 2}), "it is a count; give a fold"),
+        (change(fold={"RIPK2": 0}), "a fold of 0 leaves nothing; give do"),
+        (change(set={"RIPK2": (9, 2)}), "a count of mean 9 has a standard deviation above 3"),
+        (change(set={"RIPK2": (-1, 2)}), "a count of mean -1 has a standard deviation above 0"),
     ],
 )  # fmt: skip
 def test_what_a_network_cannot_do_is_said(target: Target, message: str) -> None:
@@ -142,3 +145,38 @@ def test_what_a_network_cannot_do_is_said(target: Target, message: str) -> None:
 def test_a_change_that_is_in_no_library_is_said() -> None:
     with pytest.raises(InputError, match=r"none of the 4 changes of 'ir_1'"):
         Mixture({change(shift={"ir_1": -41}): 1.0}).to_codes(mixed_network())
+
+
+def test_rows_are_drawn_in_the_units_of_their_columns() -> None:
+    network = mixed_network()
+    mixture = Mixture(
+        {do(): 0.5, change(do={"gene": "off"}, set={"ir_1": (812, 3)}): 0.3,
+         change(fold={"RIPK2": 0.1}): 0.2}
+    )  # fmt: skip
+    rows, targets = dosift.simulate(network, mixture, 4000, random_state=0, return_targets=True)
+    assert dict(rows.schema) == {
+        "gene": pl.String, "ir_1": pl.Float64, "latency": pl.Float64, "rate": pl.Float64,
+        "RIPK2": pl.Int64,
+    }  # fmt: skip
+    own = rows.filter(targets.str.contains("ir_1"))
+    assert set(own["gene"]) == {"off"}
+    assert own["ir_1"].mean() == pytest.approx(812, abs=0.5)
+    assert own["ir_1"].std() == pytest.approx(3, rel=0.1)
+    low = rows.filter(targets.str.contains("RIPK2"))["RIPK2"].mean()
+    assert low == pytest.approx(0.1 * np.exp(3.0), rel=0.1)
+    assert rows.equals(dosift.simulate(network, mixture, 4000, random_state=0))
+    with pytest.raises(InputError, match="does not say what the other mechanism is"):
+        dosift.simulate(network, Mixture({change(free=["ir_1"]): 1.0}), 10)
+
+
+def test_changes_that_a_network_has_are_drawn_as_they_are() -> None:
+    network = with_free_changes(mixed_network())
+    codes = np.full((2, 5), -1)
+    codes[0, 1], codes[1, 1] = 4, 5
+    mixture = Mixture.from_codes(network, codes, np.array([0.5, 0.5]))
+    rows, targets = dosift.simulate(network, mixture, 2000, random_state=0, return_targets=True)
+    first, second = (
+        rows.filter(targets == t)["ir_1"].mean() for t in ("free(ir_1)", "free(ir_1#2)")
+    )
+    # Intercepts 0 and 1, at a spread of 20.
+    assert second - first == pytest.approx(20.0, abs=3.0)

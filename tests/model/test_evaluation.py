@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dosift.errors import InputError
-from dosift.model import Mixture, do
+from dosift.model import Mixture, change, do
 from dosift.model.evaluation import compare_codes, evaluate
 from dosift.model.random_problems import random_mixture, random_network
 
@@ -100,3 +100,54 @@ def test_equal_rows_are_added_up():
 def test_malformed_arrays_are_refused(found, weights, message):
     with pytest.raises(InputError, match=message):
         compare_codes([[0, 1]], [1.0], found, weights)
+
+
+def test_numbers_agree_if_they_are_touched():
+    true = Mixture(
+        {
+            do(): 0.4,
+            change(shift={"x": 1.0}): 0.2,
+            change(do={"g": "on"}, fold={"y": 0.2}): 0.2,
+            change(fold={"y": 0.2}, shift={"z": 1}): 0.2,
+        }
+    )
+    found = Mixture(
+        {
+            do(): 0.4,
+            change(set={"x": (1.0, 0.1)}): 0.1,
+            do(x=3.5): 0.08,
+            change(do={"g": "off"}, fold={"y": 0.2}): 0.22,
+            change(fold={"y": 0.3}): 0.2,
+        }
+    )
+    result = evaluate(true, found)
+    assert result.numbers == ("x", "y", "z")
+    assert (result.recall, result.precision) == (0.5, 0.5)
+    assert result.jaccard == pytest.approx(2 / 6)
+    assert result.tv == pytest.approx((0.02 + 0.2 + 0.2 + 0.22 + 0.2) / 2)
+    assert set(result.missed) == {
+        change(fold={"y": 0.2}, shift={"z": 1}),
+        change(do={"g": "on"}, fold={"y": 0.2}),
+    }
+    assert result.spurious == (
+        change(do={"g": "off"}, fold={"y": 0.2}),
+        change(fold={"y": 0.3}),
+    )
+    # x and g, y are found; of y, z one of two.
+    assert result.overlap == pytest.approx((1.0 + 1.0 + 0.5) / 3)
+    assert result.to_dict()["numbers"] == ["x", "y", "z"]
+    assert evaluate(true, true).overlap == evaluate(true, true).recall == 1.0
+
+
+def test_whole_numbers_in_one_mixture_are_those_of_the_other():
+    """A do on 820 in a file written by hand is a number where the other mixture changes it."""
+    true, found = Mixture({do(x=820): 1.0}), Mixture({do(x=820.0): 1.0})
+    assert evaluate(true, found).recall == 1.0
+    assert evaluate(true, Mixture({change(set={"x": (820, 3)}): 1.0})).recall == 1.0
+    assert evaluate(true, Mixture({do(x=821): 1.0})).recall == 0.0
+
+
+def test_states_are_compared_as_ever():
+    true = Mixture({do(): 0.5, do(x="a"): 0.5})
+    assert "numbers" not in evaluate(true, true).to_dict()
+    assert "overlap" not in evaluate(true, true).to_dict()

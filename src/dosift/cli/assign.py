@@ -87,6 +87,7 @@ def _assign(
     from dosift.data.load import Loaded, load
     from dosift.data.read import RowFiles
     from dosift.data.stream import needs, store_rows
+    from dosift.model.network import Network
     from dosift.results.folder import read_result
     from dosift.results.rows import RowJudge, RowParts, row_table
     from dosift.utils.progress import ProgressReporter
@@ -106,7 +107,7 @@ def _assign(
     texts = judge.texts
     files = RowFiles.at(rows)
     with ProgressReporter(quiet) as tell:
-        if files.is_large:
+        if files.is_large and isinstance(network, Network):
             tell.say(f"{needs(files.n_rows(), network, threads)}.")
             stored = store_rows(files, network, batch=batch, threads=threads, progress=tell)
             if names is not None:

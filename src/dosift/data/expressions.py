@@ -6,6 +6,7 @@ knows numbers, columns, ``+ - * / **`` and a few functions.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -72,6 +73,22 @@ class Expression:
     names: tuple[str, ...]
     steps: tuple[tuple[str, Any], ...]
 
+    def __post_init__(self) -> None:
+        """Refuse steps that cannot be taken, as a stranger's file may hold them."""
+        height = 0
+        for what, value in self.steps:
+            known = {
+                "number": isinstance(value, float),
+                "column": isinstance(value, int) and 0 <= value < len(self.names),
+                "call": value in FUNCTIONS and height >= 1,
+                "join": value in _OPERATORS and height >= 2,
+            }
+            if not known.get(what):
+                raise ValueError(f"the step {what} {value!r} of an expression cannot be taken")
+            height += {"call": 0, "join": -1}.get(what, 1)
+        if height != 1:
+            raise ValueError(f"the steps of an expression leave {height} values, not one")
+
     def __call__(self, *columns: Floats) -> Floats:
         """Evaluate the expression.
 
@@ -106,8 +123,8 @@ def parse_expression(text: str, names: Sequence[str]) -> Expression:
     Parameters
     ----------
     text : str
-        Names of columns, numbers, ``+ - * / **``, parentheses, and the functions abs, cos, exp,
-        log, sin, sqrt, tan. Names that are no words stand in backquotes or double quotes.
+        Names of columns, numbers, ``pi`` where no column has that name, ``+ - * / **``,
+        parentheses, and the functions abs, cos, exp, log, sin, sqrt, tan. Names that are no words stand in backquotes or double quotes.
     names : sequence of str
         The columns that there are.
 
@@ -325,6 +342,8 @@ class _Parser:
             self._steps.append(("call", name))
         elif name in self._known:
             self._steps.append(("column", self._used.setdefault(name, len(self._used))))
+        elif match["name"] == "pi":
+            self._steps.append(("number", math.pi))
         else:
             self._at = start
             near = nearest(name, self._names)

@@ -414,11 +414,10 @@ class MechanismFamilies:
 
     def _sums_of_squares(self, i: int, parents: tuple[int, ...]) -> tuple[float, int]:
         """Residual variance of a number on parents, and how many coefficients that takes."""
-        mechanism = self._start(i, parents).mechanism
-        assert isinstance(mechanism, LinearMechanism)
-        products = self._control_products(mechanism, mechanism.features)
-        _, sd = _line(products, self._n_control)
-        return sd**2, len(mechanism.features)
+        features = self._features(i, parents)
+        mechanism = LinearMechanism.untaught(i, parents, features)
+        _, sd = _line(self._control_products(mechanism, features), self._n_control)
+        return sd**2, len(features)
 
     def dependent_pairs(self, n_partners: int) -> NDArray[np.bool_]:
         """Tell dependent pairs by the largest correlation, of states by that of an indicator."""
@@ -495,14 +494,7 @@ class MechanismFamilies:
     def _started(self, i: int, parents: tuple[int, ...]) -> _Start:
         if self._like.variables[i].kind != "continuous":
             return _Start(_without_error(self._mechanism(i, parents)))
-        kinds = {self._like.variables[p].kind for p in parents}
-        features: tuple[Feature, ...]
-        if kinds <= {"continuous"} and not _has_named(self._like.mechanisms[i]):
-            features = tuple(Plain(p) for p in parents)
-        else:
-            learned = self._mechanism(i, parents)
-            assert isinstance(learned, LinearMechanism)
-            features = learned.features
+        features = self._features(i, parents)
         mechanism = LinearMechanism.untaught(i, parents, features)
         products = self._control_products(mechanism, features)
         line, sd = _line(products, self._n_control)
@@ -510,10 +502,16 @@ class MechanismFamilies:
         if has_plain_noise(plain, self._control.values, self._control.weights):
             return _Start(plain, features, products)
         learned = self._mechanism(i, parents)
-        assert isinstance(learned, LinearMechanism)
-        if learned.noise.n_parts == 1 and learned.axis is None:
+        if isinstance(learned, LinearMechanism) and learned.has_fixed_statistics:
             return _Start(plain, features, products)
         return _Start(_without_error(learned))
+
+    def _features(self, i: int, parents: tuple[int, ...]) -> tuple[Feature, ...]:
+        """What the mean of a number is linear in."""
+        kinds = {self._like.variables[p].kind for p in parents}
+        if kinds <= {"continuous"} and not _has_named(self._like.mechanisms[i]):
+            return tuple(Plain(p) for p in parents)
+        return tuple(getattr(self._mechanism(i, parents), "features", ()))
 
     def _control_products(self, mechanism: Mechanism, features: tuple[Feature, ...]) -> Floats:
         """Sums over control rows of products of intercept, features and own value."""

@@ -21,7 +21,7 @@ from dosift.model.mechanism_network import MechanismNetwork
 from dosift.utils.storage import read_limited
 
 #: What the file says it is.
-_TITLE: Final = "dosift mechanism network, version 1"
+TITLE: Final = "dosift mechanism network, version 1"
 #: Modules whose dataclasses a file may hold.
 _MODULES = re.compile(r"dosift\.(model\.[a-z_]+|data\.expressions)")
 #: Largest file that is read, in bytes, and how deep it may be nested.
@@ -53,7 +53,7 @@ def format_mechanism_network(network: MechanismNetwork) -> str:
         part: _plain(getattr(network, part))
         for part in ("variables", "scales", "mechanisms", "libraries")
     }
-    return json.dumps({"title": _TITLE, **content}, ensure_ascii=False, allow_nan=False, indent=1)
+    return json.dumps({"title": TITLE, **content}, ensure_ascii=False, allow_nan=False, indent=1)
 
 
 def parse_mechanism_network(text: str, path: str | Path | None = None) -> MechanismNetwork:
@@ -78,8 +78,8 @@ def parse_mechanism_network(text: str, path: str | Path | None = None) -> Mechan
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"is not JSON: {error}", path=path) from None
-    if not isinstance(content, dict) or content.get("title") != _TITLE:
-        raise InputError(f"is no {_TITLE}", path=path)
+    if not isinstance(content, dict) or content.get("title") != TITLE:
+        raise InputError(f"is no {TITLE}", path=path)
     parts = {}
     for part in ("variables", "scales", "mechanisms", "libraries"):
         try:
@@ -125,12 +125,14 @@ def _plain(value: Any) -> Any:
         name = f"{kind.__module__}.{kind.__qualname__}"
         own = {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.init}
         return {"type": name.removeprefix("dosift."), **own}
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, np.ndarray):
         return {"array": _plain(value.tolist()), "of": str(value.dtype)}
-    if isinstance(value, np.generic):
-        return _plain(value.item())
     if isinstance(value, float) and not math.isfinite(value):
         return {"number": repr(value)}
+    if isinstance(value, frozenset):
+        return {"set": [_plain(one) for one in sorted(value)]}
     if isinstance(value, tuple | list):
         return [_plain(one) for one in value]
     if value is None or isinstance(value, bool | int | float | str):
@@ -147,7 +149,12 @@ def _made(value: Any, depth: int) -> Any:
     if not isinstance(value, dict):
         return value
     if "array" in value:
-        return np.array(_made(value["array"], depth + 1), dtype=np.dtype(str(value["of"])))
+        kind = np.dtype(str(value["of"]))
+        if kind.kind not in "iufb":
+            raise ValueError(f"an array of {kind} is none of numbers")
+        return np.array(_made(value["array"], depth + 1), dtype=kind)
+    if "set" in value:
+        return frozenset(_made(value["set"], depth + 1))
     if "number" in value:
         return float(value["number"])
     own = {key: _made(one, depth + 1) for key, one in value.items() if key != "type"}

@@ -12,6 +12,7 @@ from dosift.model.linear import LinearMechanism
 from dosift.model.logistic import LogisticMechanism
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.noise import LEAST_SD
+from dosift.model.uniform import UniformMechanism
 
 #: Least standard deviation of a combination of features, each of one, that rows can be said to vary
 #: in: below it, what the single ones do is not known.
@@ -32,7 +33,7 @@ def constant_columns(network: MechanismNetwork) -> tuple[int, ...]:
     Returns
     -------
     tuple of int
-        Nothing is known of how they vary, so a regression cannot tell that they were changed.
+        Nothing is known of how they vary by themselves.
     """
     if network.control is None:
         return ()
@@ -75,12 +76,16 @@ def _of_variable(network: MechanismNetwork, i: int) -> Iterator[str]:
     if isinstance(mechanism, LogisticMechanism):
         yield f"{name} has a logistic regression on {_parents(network, i)}"
         yield from _of_rows(network, i, mechanism)
+    if isinstance(mechanism, UniformMechanism):
+        ends = np.array([mechanism.low, mechanism.high])
+        low, high = network.scales[i].user(ends) if network.scales else ends
+        yield f"{name} is uniform between {low:.4g} and {high:.4g}"
     if not isinstance(mechanism, LinearMechanism):
         return
     if i in constant_columns(network):
         yield (
-            f"{name} has the same value in all control rows: how it varies is not known, so it is "
-            "no target and says nothing about its parents"
+            f"{name} has the same value in all control rows: how it varies by itself is not known, "
+            "so any other value reads as a change of it, and it says nothing about its parents"
         )
         return
     form = network.scales[i].form if network.scales else "raw"
@@ -101,8 +106,8 @@ def _of_noise(mechanism: LinearMechanism, name: str) -> Iterator[str]:
         apart = float(np.abs(noise.means[1])) / max(float(noise.sds.min()), LEAST_SD)
         share = float(noise.shares.min())
         yield (
-            f"the noise of {name} has two states, {apart:.2g} standard deviations of the narrower "
-            f"apart, the rarer in {share:.2g} of the rows"
+            f"the noise of {name} is two normal distributions, {apart:.2g} standard deviations of "
+            f"the narrower apart, the rarer in {share:.2g} of the rows"
         )
     elif noise.n_parts > 1:
         order = np.argsort(noise.sds)
@@ -134,14 +139,19 @@ def _of_rows(
             "do not settle these, the parents say little about it"
         )
         return
-    x = design(mechanism.features, network.control.values)[:, 1:]
+    # Of constant columns it has been said that they are.
+    constant = set(constant_columns(network))
+    features = [one for one in mechanism.features if not constant.intersection(one.columns)]
+    if not features:
+        return
+    x = design(features, network.control.values)[:, 1:]
     x = x - weights @ x / number
     square = x.T @ (x * weights[:, None]) / number
     spread = np.sqrt(np.diag(square))
     if (spread <= 0).any():
         yield (
-            f"some of what {name} may depend on does not vary in the control rows; there its "
-            "parents say little about it"
+            f"some combinations of the states of the parents of {name} do not occur in the "
+            "control rows; there they say little about it"
         )
         return
     least = float(np.linalg.eigvalsh(square / np.outer(spread, spread))[0])

@@ -11,9 +11,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from dosift.errors import InputError
 from dosift.io.assemble import table_size
-from dosift.learning.regressions import at_rest, learn_logistic, learn_regression
+from dosift.learning.count_mechanisms import learn_counts
+from dosift.learning.regressions import (
+    at_rest,
+    criterion,
+    learn_logistic,
+    learn_regression,
+)
 from dosift.learning.scales import bounds, choose_scale, standardised
 from dosift.learning.tables import checked_weights
+from dosift.learning.uniform import is_clearly_uniform, learn_uniform
 from dosift.model.categorical import CategoricalMechanism, States
 from dosift.model.counts import CountChanges
 from dosift.model.covariate import CovariateMechanism
@@ -63,7 +70,8 @@ def learn_mechanisms(
         For some variables further features of their parents, whose values they take in the users'
         units.
     offset : int, optional
-        Column of the logarithm of the size (depth, exposure) that counts are relative to.
+        Column of the logarithm of the size (depth, exposure) that counts are relative to. By
+        default the variable whose kind is "size", whose values are in the users' units.
     prior : float, default 0.5
         Pseudo-count of each state of a discrete variable.
     lowest, highest : array-like, shape (n_variables,), optional
@@ -97,6 +105,8 @@ def learn_mechanisms(
     ['raw', 'log']
     """
     rows = _checked(variables, values, weights, prior)
+    if offset is None:
+        offset = next((i for i, one in enumerate(variables) if one.kind == "size"), None)
     learner = _Learner(
         variables=tuple(variables),
         values=np.asarray(values, dtype=np.float64),
@@ -113,7 +123,7 @@ def learn_mechanisms(
     working = np.array(values, dtype=np.float64, order="F")
     scales: dict[int, Scale] = {}
     mechanisms: dict[int, Mechanism] = {}
-    for i in topological_order(parents):
+    for i in _order(parents, offset):
         family = tuple(int(p) for p in parents[i])
         named = learner.named(i, family, (features or {}).get(i, ()), scales)
         own = learner.features(family, named)
@@ -154,7 +164,7 @@ def relearned_mechanism(network: MechanismNetwork, i: int, parents: Sequence[int
         variables=network.variables,
         values=control.values,
         weights=control.weights,
-        offset=getattr(old, "offset", None) if network.variables[i].kind == "count" else None,
+        offset=next((j for j, one in enumerate(network.variables) if one.kind == "size"), None),
         prior=prior,
         sizes=np.array([len(one.states) for one in network.variables] + [0] * n_more),
     )
@@ -166,6 +176,12 @@ def relearned_mechanism(network: MechanismNetwork, i: int, parents: Sequence[int
     )
     own = learner.features(family, named)
     return learner.mechanism(i, control.values, family, own, bool(named))
+
+
+def _order(parents: Sequence[Sequence[int]], offset: int | None) -> list[int]:
+    """Order variables so that those that others depend on come first, the size before all."""
+    order = list(topological_order(parents))
+    return order if offset not in order else [offset, *(i for i in order if i != offset)]
 
 
 def _library(variable: Variable) -> Library:
@@ -260,6 +276,9 @@ class _Learner:
         self, i: int, working: Floats, features: tuple[Feature, ...], lowest: float, highest: float
     ) -> Scale:
         """Choose the working scale of a variable."""
+        if self._kind(i) == "size":
+            # The total of a few counts may be 0.
+            return Scale("log", added=1.0 if self.variables[i].total_of else 0.0)
         if self._kind(i) != "continuous":
             return Scale("count")
         if i == self.offset:
@@ -287,19 +306,24 @@ class _Learner:
         if kind == "count":
             return self._counts(i, working, family)
         if kind == "continuous":
-            return learn_regression(working, self.weights, i, family, features)
+            found = learn_regression(working, self.weights, i, family, features)
+            return found if features else self._root(i, working, found)
         if has_named or any(self._kind(p) != "discrete" for p in family):
             start = LogisticMechanism.untaught(i, family, features, int(self.sizes[i]), self.prior)
             return learn_logistic(working, self.weights, start)
         return self._table(i, working, family)
 
-    def _counts(self, i: int, working: Floats, family: tuple[int, ...]) -> Mechanism:
-        from dosift.learning.count_mechanisms import (  # type: ignore[import-not-found, unused-ignore]
-            learn_counts,
-        )
+    def _root(self, i: int, working: Floats, found: Mechanism) -> Mechanism:
+        """Return what was found of a number without parents, or its range if it is uniform."""
+        even = learn_uniform(working[:, i], self.weights, i)
+        if even is None:
+            return found
+        other = criterion(found, working, self.weights)
+        return even if is_clearly_uniform(even, working, self.weights, other) else found
 
+    def _counts(self, i: int, working: Floats, family: tuple[int, ...]) -> Mechanism:
         numbers = [j for j, one in enumerate(self.variables) if one.kind == "continuous"]
-        found: Mechanism = learn_counts(
+        return learn_counts(
             working,
             self.weights,
             i,
@@ -309,7 +333,6 @@ class _Learner:
             numbers=numbers,
             name=self.variables[i].name,
         )
-        return found
 
     def _table(self, i: int, working: Floats, family: tuple[int, ...]) -> Mechanism:
         states = {one.name: one.states for one in self.variables}

@@ -19,6 +19,10 @@ _POINTS, _ENDS = 400, 60
 _NEARLY_NORMAL = 2.0
 #: Steps of EM, and the rise of the log-likelihood that ends it.
 _STEPS, _RISE = 150, 1e-3
+#: Spread of the mean, in standard deviations of the column, below which no width follows it.
+LEAST_AXIS = 0.02
+#: Steps of Newton's method for the slope of the width.
+_SLOPE_STEPS = 8
 #: Nats beyond the criterion by which more parts have to be better.
 _CLEARLY = 2.0
 
@@ -73,6 +77,51 @@ def log_likelihood_of_residuals(residuals: Floats, weights: Floats) -> float:
     -2.838
     """
     return _chosen(residuals, weights)[1]
+
+
+def slope_of_width(residuals: Floats, along: Floats, weights: Floats) -> float:
+    """Fit by how much the logarithm of the residuals' width rises along an axis.
+
+    Parameters
+    ----------
+    residuals : ndarray, shape (n_rows,)
+    along : ndarray, shape (n_rows,)
+        Position of each row, of mean 0 and standard deviation 1.
+    weights : ndarray, shape (n_rows,)
+
+    Returns
+    -------
+    float
+        0 unless it is clearly another one.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> along = rng.normal(size=4000)
+    >>> residuals = rng.normal(size=4000) * np.exp(0.3 * along)
+    >>> round(slope_of_width(residuals, along, np.ones(4000)), 1)
+    0.3
+    >>> slope_of_width(rng.normal(size=4000), along, np.ones(4000))
+    0.0
+    """
+    number, square = float(weights.sum()), np.square(residuals)
+    mean = float(weights @ square) / number if number > 0 else 0.0
+    if mean <= 0.0:
+        return 0.0
+    away = square / mean - 1.0
+    pull = weights * away * along
+    # The score test of no slope, whatever the fourth moment.
+    evidence = float(pull.sum()) ** 2 / max(float((pull * away) @ along), 1e-300)
+    if evidence < np.log(max(number, 2.0)) + 2.0 * _CLEARLY:
+        return 0.0
+    slope = 0.0
+    for _ in range(_SLOPE_STEPS):
+        shared = weights * square * np.exp(-2.0 * slope * along)
+        shared /= shared.sum()
+        first, second = float(shared @ along), float(shared @ np.square(along))
+        step = (number * first - float(weights @ along)) / number
+        slope += float(np.clip(step / max(2.0 * (second - first**2), 1.0), -0.3, 0.3))
+    return slope
 
 
 def choose_noise(residuals: Floats, weights: Floats) -> Noise:

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
 
-from dosift.learning.noise import choose_noise
+from dosift.learning.noise import LEAST_AXIS, choose_noise, slope_of_width
 from dosift.model.features import Feature, design
-from dosift.model.linear import LinearMechanism
+from dosift.model.linear import MOST_AXIS, LinearMechanism
 from dosift.model.logistic import LogisticMechanism
 from dosift.model.mechanism import Floats, Mechanism, Values, log_prior
 from dosift.model.noise import LEAST_SD
 
 #: Rows on which noise is chosen and fits come to rest; with more, all rows then refine the fit.
 MOST_ROWS = 20_000
-#: Steps of a fit at most, on a sample and on all rows, and the rise that ends it.
-_STEPS, _LAST_STEPS, _RISE = 60, 3, 1e-4
+#: Steps of a fit at most, the rise that ends it, and steps on all rows after a sample.
+_STEPS, _RISE, _LAST_STEPS = 60, 1e-2, 2
 #: What the noise's variance is expected to be before any row, and rows that this is worth.
 _PRIOR_VARIANCE, _PRIOR_ROWS = 0.1, 1.0
 #: Nats beyond the criterion by which a width that changes has to be better.
 _CLEARLY = 2.0
-#: Spread of the mean, in standard deviations of the column, below which no width follows it.
-_LEAST_AXIS = 0.02
 #: Score statistic of skewness and kurtosis up to which noise is normal at a glance: half of it is
 #: about what another noise could gain, and that costs more.
 _NORMAL = 12.0
@@ -63,13 +61,8 @@ def learn_regression(
     """
     some, their = _sample(values, weights)
     plain = at_rest(_start(variable, parents, tuple(features), some, their), some, their)
-    best, most = plain, _criterion(plain, some, their)
-    for candidate in (_with_slope(plain, some, their), plain):
-        found = _with_noise(candidate, some, their)
-        score = _criterion(found, some, their) - _CLEARLY * (found.n_free > plain.n_free)
-        if score > most:
-            best, most = found, score
-    return best if some is values else at_rest(best, values, weights, _LAST_STEPS)
+    best = _best([plain, *_alternatives(plain, some, their)], some, their)
+    return best if some is values else _refined(best, values, weights)
 
 
 def learn_logistic(
@@ -92,7 +85,7 @@ def learn_logistic(
     """
     some, their = _sample(values, weights)
     found = at_rest(start, some, their)
-    return found if some is values else at_rest(found, values, weights, _LAST_STEPS)
+    return found if some is values else _refined(found, values, weights)
 
 
 def has_plain_noise(mechanism: LinearMechanism, values: Values, weights: Floats) -> bool:
@@ -124,7 +117,7 @@ def has_plain_noise(mechanism: LinearMechanism, values: Values, weights: Floats)
     kurtosis = float(weights @ residual**4) / number - 3.0
     if number * (skewness**2 / 6.0 + kurtosis**2 / 24.0) > _NORMAL:
         return False
-    return _with_slope(mechanism, values, weights) is mechanism
+    return not _with_slope(mechanism, values, weights)
 
 
 def at_rest(mechanism: _M, values: Values, weights: Floats, steps: int = _STEPS) -> _M:
@@ -152,6 +145,13 @@ def at_rest(mechanism: _M, values: Values, weights: Floats, steps: int = _STEPS)
     return mechanism
 
 
+def _refined(mechanism: _M, values: Values, weights: Floats) -> _M:
+    """Fit a mechanism that is nearly at rest to all rows."""
+    for _ in range(_LAST_STEPS):
+        mechanism = mechanism.fitted(mechanism.statistics(values, weights))
+    return mechanism
+
+
 def _sample(values: Values, weights: Floats) -> tuple[Values, Floats]:
     """Return rows at equal distances if there are very many."""
     if len(values) <= MOST_ROWS:
@@ -160,8 +160,40 @@ def _sample(values: Values, weights: Floats) -> tuple[Values, Floats]:
     return values[rows], weights[rows]
 
 
-def _criterion(mechanism: LinearMechanism, values: Values, weights: Floats) -> float:
-    """Log-likelihood less what the parameters cost."""
+def _alternatives(
+    plain: LinearMechanism, values: Values, weights: Floats
+) -> Iterator[LinearMechanism]:
+    """Return regressions with other noise, as far as residuals hint at it."""
+    for base in (plain, *_with_slope(plain, values, weights)):
+        found = _with_noise(base, values, weights)
+        if found is not plain:
+            yield found
+
+
+def _best(
+    candidates: Sequence[LinearMechanism], values: Values, weights: Floats
+) -> LinearMechanism:
+    """Return the first unless others are clearly better by the criterion, or the best of these."""
+    if len(candidates) == 1:
+        return candidates[0]
+    scores = [criterion(one, values, weights) for one in candidates]
+    scores[0] += _CLEARLY
+    return candidates[int(np.argmax(scores))]
+
+
+def criterion(mechanism: Mechanism, values: Values, weights: Floats) -> float:
+    """Log-likelihood of rows under a mechanism, less what its parameters cost, in nats.
+
+    Parameters
+    ----------
+    mechanism : Mechanism
+    values : ndarray, shape (n_rows, n_variables)
+    weights : ndarray, shape (n_rows,)
+
+    Returns
+    -------
+    float
+    """
     log = float(weights @ mechanism.log_density(values))
     return log - 0.5 * mechanism.n_free * float(np.log(max(float(weights.sum()), 2.0)))
 
@@ -189,23 +221,23 @@ def _start(
     return replace(mechanism, noise=noise)
 
 
-def _with_slope(plain: LinearMechanism, values: Values, weights: Floats) -> LinearMechanism:
+def _with_slope(
+    plain: LinearMechanism, values: Values, weights: Floats
+) -> tuple[LinearMechanism, ...]:
     """Return a regression whose noise widens with the mean, if that is clearly so."""
     x, number = design(plain.features, values), float(weights.sum())
     mean = x @ plain.coefficients
     centre = float(weights @ mean) / number
     spread = float(np.sqrt(weights @ np.square(mean - centre) / number))
-    if not plain.features or spread < _LEAST_AXIS:
-        return plain
+    if not plain.features or spread < LEAST_AXIS:
+        return ()
     axis = plain.coefficients / spread
     axis[0] -= centre / spread
-    away = np.square((values[:, plain.variable] - mean) / plain.noise.sds[0]) - 1.0
-    pull = weights * away * (x @ axis)
-    # The score test of no slope, whatever the fourth moment.
-    evidence = float(pull.sum()) ** 2 / max(float((pull * away) @ (x @ axis)), 1e-300)
-    if evidence < np.log(max(number, 2.0)) + 2.0 * _CLEARLY:
-        return plain
-    return at_rest(replace(plain, axis=axis), values, weights)
+    along = np.clip(x @ axis, -MOST_AXIS, MOST_AXIS)
+    slope = slope_of_width(values[:, plain.variable] - mean, along, weights)
+    if slope == 0.0:
+        return ()
+    return (at_rest(replace(plain, axis=axis, slope=slope), values, weights),)
 
 
 def _with_noise(mechanism: LinearMechanism, values: Values, weights: Floats) -> LinearMechanism:

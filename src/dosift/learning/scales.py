@@ -13,15 +13,17 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dosift.learning.noise import log_likelihood_of_residuals
+from dosift.learning.noise import LEAST_AXIS, log_likelihood_of_residuals, slope_of_width
 from dosift.model.features import Feature, design
+from dosift.model.linear import MOST_AXIS
 from dosift.model.mechanism import Floats
 from dosift.model.scale import LEAST_SHARE, Scale
 
 #: Spread up to which a column is constant, relative to its size.
 _LEAST_SPREAD = 1e-12
-#: Nats by which another scale has to be better.
-_CLEARLY = 6.0
+#: Nats by which another scale has to be better, at least and for each row: many rows show that no
+#: scale is exact, and one that hardly differs extrapolates worse than the plain one.
+_CLEARLY, _CLEARLY_A_ROW = 6.0, 0.005
 #: Least residual variance, in units of the column's.
 _LEAST_VARIANCE = 1e-12
 
@@ -70,7 +72,9 @@ def standardised(column: Floats, weights: NDArray[np.float64], scale: Scale) -> 
         return Scale(scale.form, float(bent[0]) if bent.size else 0.0, 1.0, scale.added)
     share = weights / weights.sum()
     centre = float(share @ bent)
-    spread = float(np.sqrt(share @ np.square(bent - centre)))
+    away = bent - centre
+    unit = float(np.abs(away).max())  # the square of a tiny number would be 0
+    spread = unit * float(np.sqrt(share @ np.square(away / unit)))
     return Scale(scale.form, centre, spread, scale.added)
 
 
@@ -139,11 +143,12 @@ def choose_scale(
     if len(forms) == 1:
         return raw
     found = [standardised(column, weights, Scale(form)) for form in forms]
+    clearly = max(_CLEARLY, _CLEARLY_A_ROW * float(weights.sum()))
     best, most = found[0], _score(column, weights, x, found[0])
     for scale in found[1:]:
         # Small shares have the same logarithm as log odds: those too have to be clearly better.
         score = _score(column, weights, x, scale)
-        if score > most + _CLEARLY:
+        if score > most + clearly:
             best, most = scale, score
     return best
 
@@ -153,12 +158,22 @@ def _score(column: Floats, weights: Floats, x: Floats, scale: Scale) -> float:
     own = scale.working(column)
     root = np.sqrt(weights)
     found = np.linalg.lstsq(x * root[:, None], own * root, rcond=None)[0]
-    residual = own - x @ found
-    least = np.sqrt(_LEAST_VARIANCE)
-    spread = max(float(np.sqrt(weights @ np.square(residual) / weights.sum())), least)
+    mean = x @ found
+    residual = own - mean
+    number, least = float(weights.sum()), float(np.sqrt(_LEAST_VARIANCE))
+    spread = max(float(np.sqrt(weights @ np.square(residual) / number)), least)
     log = log_likelihood_of_residuals(residual / spread, weights)
-    log -= float(weights.sum()) * float(np.log(spread))
-    return log + float(weights @ scale.log_slope(column))
+    # Noise that grows is no reason by itself for another scale: a regression may have it.
+    along = mean - float(weights @ mean) / number
+    width = float(np.sqrt(weights @ np.square(along) / number))
+    if width > LEAST_AXIS:
+        along = np.clip(along / width, -MOST_AXIS, MOST_AXIS)
+        slope = slope_of_width(residual, along, weights)
+        if slope != 0.0:
+            even = residual * np.exp(-slope * along) / spread
+            other = log_likelihood_of_residuals(even, weights) - slope * float(weights @ along)
+            log = max(log, other - 0.5 * float(np.log(max(number, 2.0))))
+    return log - number * float(np.log(spread)) + float(weights @ scale.log_slope(column))
 
 
 def bounds(values: ArrayLike | None, n_variables: int, fill: float) -> Floats:

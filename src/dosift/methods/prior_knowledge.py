@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Ints = NDArray[np.integer]
 
-_OPENING = re.compile(r"\s*do\s*\(")
+_OPENING = re.compile(r"\s*(do|set|shift|gain|fold|free)\s*\(")
 #: How far beyond one the known weights may sum, for rounding.
 _SUM_TOLERANCE = 1e-9
 

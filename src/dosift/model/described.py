@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dosift.errors import InputError, nearest
 from dosift.model.altered import Altered
 from dosift.model.categorical import SetState, States
+from dosift.model.counts import Fold, SetCount
 from dosift.model.linear_changes import Gain, SetNormal, SetPoint, Shift
 from dosift.model.mechanism import Change, Ints
 from dosift.model.mechanism_network import MechanismNetwork
@@ -130,24 +131,19 @@ def in_units(change: Change, scale: Scale) -> float | Altered | None:
         offset = change.offset * scale.spread + scale.centre * (1.0 - change.gain)
         on = "" if scale.form == "raw" else scale.form
         return Altered("gain", (change.gain, offset), on, change.factor)
+    if isinstance(change, SetNormal | SetCount):
+        return Altered("set", _moments(change, scale))
+    return Altered("fold", (change.factor,)) if isinstance(change, Fold) else None
+
+
+def _moments(change: SetNormal | SetCount, scale: Scale) -> tuple[float, float]:
     if isinstance(change, SetNormal):
-        return Altered("set", scale.moments(change.mean, change.sd))
-    return _of_count(change)
+        return scale.moments(change.mean, change.sd)
+    return change.mean, math.sqrt(change.mean + change.dispersion * change.mean**2)
 
 
 def _rounded(value: float) -> float:
     return float(f"{value:.{_DIGITS}g}")
-
-
-def _of_count(change: Change) -> Altered | None:
-    numbers = {name: getattr(change, name, None) for name in ("mean", "dispersion", "factor")}
-    mean, dispersion, factor = numbers.values()
-    kind = getattr(change, "kind", None)
-    if kind == "fold" and factor is not None:
-        return Altered("fold", (float(factor),))
-    if kind == "set" and mean is not None and dispersion is not None:
-        return Altered("set", (float(mean), math.sqrt(mean + dispersion * mean**2)))
-    return None
 
 
 def _shift(change: Shift, scale: Scale) -> Altered:

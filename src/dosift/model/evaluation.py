@@ -64,10 +64,19 @@ class Evaluation(Scores):
         True targets that were not found, the heaviest first.
     spurious : tuple of Target
         Found targets that are not true, the heaviest first.
+    numbers : tuple of str
+        Variables that are numbers in either mixture: they are changed, or set to a number with a
+        fraction. Targets are compared by which of them they touch, whatever is done to them, and by
+        the states to which they set all others; the weights of targets that agree so are added.
+    overlap : float or None
+        Where there are numbers: the mean, over the true targets that touch anything, of the largest
+        Jaccard index of the variables touched with those of a found target. None if there is none.
     """
 
     missed: tuple[Target, ...]
     spurious: tuple[Target, ...]
+    numbers: tuple[str, ...] = ()
+    overlap: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it in types that JSON has; targets as their texts.
@@ -75,12 +84,17 @@ class Evaluation(Scores):
         Returns
         -------
         dict
+            Without `numbers` and `overlap` where no variable is a number.
         """
-        return {
+        content = {
             **asdict(self),
             "missed": [str(target) for target in self.missed],
             "spurious": [str(target) for target in self.spurious],
+            "numbers": list(self.numbers),
         }
+        if not self.numbers:
+            del content["numbers"], content["overlap"]
+        return content
 
 
 def evaluate(true: Mixture, found: Mixture) -> Evaluation:
@@ -106,26 +120,85 @@ def evaluate(true: Mixture, found: Mixture) -> Evaluation:
 
     Examples
     --------
-    >>> from dosift.model import do
+    >>> from dosift.model import change, do
     >>> true = Mixture({do(): 0.5, do(x=1): 0.5})
     >>> found = Mixture({do(): 0.5, do(x=1): 0.25, do(x=1, y=0): 0.25})
     >>> result = evaluate(true, found)
     >>> result.recall, round(result.precision, 3), result.tv, result.spurious
     (1.0, 0.667, 0.25, (do(x=1, y=0),))
+    >>> true = Mixture({do(): 0.5, change(shift={"x": 2.0}): 0.5})
+    >>> found = Mixture({do(): 0.5, change(set={"x": (3.0, 1.0)}): 0.3, do(x=2.5): 0.2})
+    >>> evaluate(true, found).precision
+    1.0
     """
     for mixture in (true, found):
         if not isinstance(mixture, Mixture):
             raise InputError(f"two mixtures are compared, not {type(mixture).__name__}")
-    union = list(dict.fromkeys([*true, *found]))
+    numbers = _numbers(true, found)
+    sides = [_by_what_is_compared(mixture, numbers) for mixture in (true, found)]
+    (true_weights, true_heads), (found_weights, found_heads) = sides
+    union = list(dict.fromkeys([*true_weights, *found_weights]))
     scores = _scores(
-        np.array([true.get(target, 0.0) for target in union]),
-        np.array([found.get(target, 0.0) for target in union]),
+        np.array([true_weights.get(key, 0.0) for key in union]),
+        np.array([found_weights.get(key, 0.0) for key in union]),
     )
     return Evaluation(
         **asdict(scores),
-        missed=tuple(t for t, w in true.items() if w > 0 and not found.get(t, 0.0) > 0),
-        spurious=tuple(t for t, w in found.items() if w > 0 and not true.get(t, 0.0) > 0),
+        missed=_not_in(true_weights, true_heads, found_weights),
+        spurious=_not_in(found_weights, found_heads, true_weights),
+        numbers=tuple(sorted(numbers)),
+        overlap=_overlap(true, found) if numbers else None,
     )
+
+
+#: What targets must have in common to agree: them, or states and numbers that are touched.
+_Key = Target | tuple[Target, frozenset[str]]
+
+
+def _numbers(*mixtures: Mixture) -> frozenset[str]:
+    """Name the variables that are numbers."""
+    return frozenset(
+        name
+        for mixture in mixtures
+        for target in mixture
+        for name, entry in target.items()
+        if not isinstance(entry, str)
+    )
+
+
+def _by_what_is_compared(
+    mixture: Mixture, numbers: frozenset[str]
+) -> tuple[dict[_Key, float], dict[_Key, Target]]:
+    """Add the weights of targets that agree; return them, and the heaviest target of each kind."""
+    weights: dict[_Key, float] = {}
+    heads: dict[_Key, Target] = {}
+    for target, weight in mixture.items():
+        key: _Key = target
+        if numbers:
+            states = Target({name: entry for name, entry in target.items() if name not in numbers})
+            key = (states, numbers.intersection(target))
+        weights[key] = weights.get(key, 0.0) + weight
+        heads.setdefault(key, target)
+    return weights, heads
+
+
+def _not_in(
+    weights: dict[_Key, float], heads: dict[_Key, Target], others: dict[_Key, float]
+) -> tuple[Target, ...]:
+    """List what has no counterpart, the heaviest first."""
+    own = [key for key, w in weights.items() if w > 0 and not others.get(key, 0.0) > 0]
+    own.sort(key=lambda key: -weights[key])
+    return tuple(heads[key] for key in own)
+
+
+def _overlap(true: Mixture, found: Mixture) -> float | None:
+    """Mean Jaccard index of the variables of true targets with those of the nearest found ones."""
+    asked = {frozenset(target) for target, weight in true.items() if target and weight > 0}
+    there = {frozenset(target) for target, weight in found.items() if target and weight > 0}
+    if not asked:
+        return None
+    best = [max((len(a & b) / len(a | b) for b in there), default=0.0) for a in asked]
+    return sum(best) / len(best)
 
 
 def compare_codes(

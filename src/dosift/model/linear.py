@@ -22,7 +22,7 @@ from dosift.model.features import Feature, design
 from dosift.model.mechanism import Bools, Floats, Values
 from dosift.model.noise import LEAST_SD, Noise
 
-__all__ = ["LEAST_SD", "LinearMechanism", "Noise"]
+__all__ = ["LEAST_SD", "MOST_AXIS", "LinearMechanism", "Noise"]
 
 #: Prior precision of coefficients, and of the intercept. On the working scales a coefficient is
 #: not expected to be above ten before rows say so; with collinear parents none is.
@@ -30,7 +30,7 @@ _RIDGE, _INTERCEPT_RIDGE = 1e-2, 1e-4
 #: Least share of the ridge in the largest sum of squares, so that the inverse is one.
 _LEAST_RIDGE = 1e-13
 #: Positions along the axis of the noise, in standard deviations, beyond which its width stays.
-_MOST_AXIS = 3.0
+MOST_AXIS = 3.0
 #: Prior precision of the slope of the noise's width, and the largest change in one step.
 _SLOPE_RIDGE, _MOST_STEP = 1.0, 0.3
 _LOG_2PI = float(np.log(2.0 * np.pi))
@@ -49,21 +49,12 @@ class _Rows:
         Factor by which the coefficients' error widens the variance.
     residual : ndarray, shape (n_rows,)
         Less the mean, in units of the width.
-    log : ndarray, shape (n_rows, n_parts)
-        Log-density of each part of the noise.
     """
 
     x: Floats
     width: Floats
     wide: Floats
     residual: Floats
-    log: Floats
-
-    def posterior(self) -> Floats:
-        """Probability of each part of the noise, shape (n_rows, n_parts)."""
-        if self.log.shape[1] == 1:
-            return np.ones_like(self.log)
-        return np.exp(self.log - np.logaddexp.reduce(self.log, axis=1, keepdims=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,7 +167,7 @@ class LinearMechanism:
         """Position of each row along the axis of the noise."""
         if self.axis is None:
             return np.zeros(len(x))
-        return np.clip(x @ self.axis, -_MOST_AXIS, _MOST_AXIS)
+        return np.clip(x @ self.axis, -MOST_AXIS, MOST_AXIS)
 
     def _width(self, x: Floats) -> Floats:
         """By which the noise of each row is multiplied."""
@@ -188,18 +179,29 @@ class LinearMechanism:
         """See rows, the own value not missing."""
         width, wide = self._width(x), self._widening(x)
         residual = (own - x @ self.coefficients - self.offset) / width
-        constant = -np.log(width) - 0.5 * np.log(wide) - 0.5 * _LOG_2PI
-        out = np.empty((residual.size, self.noise.n_parts))
+        return _Rows(x, width, wide, residual)
+
+    def _log_parts(self, rows: _Rows) -> Floats:
+        """Log-density of each part of the noise, shape (n_rows, n_parts)."""
+        constant = -np.log(rows.width) - 0.5 * np.log(rows.wide) - 0.5 * _LOG_2PI
+        out = np.empty((rows.residual.size, self.noise.n_parts))
         for k in range(self.noise.n_parts):
             sd = self.noise.sds[k]
-            z = np.square((residual - self.noise.means[k]) / sd)
-            out[:, k] = constant - 0.5 * z / wide + np.log(self.noise.shares[k] / sd)
-        return _Rows(x, width, wide, residual, out)
+            z = np.square((rows.residual - self.noise.means[k]) / sd)
+            out[:, k] = constant - 0.5 * z / rows.wide + np.log(self.noise.shares[k] / sd)
+        return out
+
+    def _posterior(self, rows: _Rows) -> Floats:
+        """Probability of each part of the noise, shape (n_rows, n_parts)."""
+        if self.noise.n_parts == 1:
+            return np.ones((rows.residual.size, 1))
+        log = self._log_parts(rows)
+        return np.exp(log - np.logaddexp.reduce(log, axis=1, keepdims=True))
 
     def log_density(self, values: Values) -> Floats:
         """Logarithm of the density, 0 where the own value is missing."""
         own, is_open = self._own(values)
-        parts = self._rows(design(self.features, values), own).log
+        parts = self._log_parts(self._rows(design(self.features, values), own))
         log = parts[:, 0] if parts.shape[1] == 1 else np.logaddexp.reduce(parts, axis=1)
         return np.asarray(np.where(is_open, 0.0, log))
 
@@ -242,7 +244,7 @@ class LinearMechanism:
         together[:, -2] = (own - self.offset) / rows.width
         together[:, -1] = 1.0
         out = np.zeros((self.noise.n_parts, size + 1, size))
-        parts, along = rows.posterior(), self._along(x)
+        parts, along = self._posterior(rows), self._along(x)
         for k in range(self.noise.n_parts):
             shared = weights * parts[:, k]
             out[k, :-1] = together.T @ (together * (shared / rows.wide)[:, None])
@@ -340,7 +342,7 @@ class LinearMechanism:
         x = design(self.features, values)
         own, is_open = self._own(values)
         rows = self._rows(x, own)
-        parts = rows.posterior()
+        parts = self._posterior(rows)
         pull, width, stretch = self._pulls(rows, parts)
         out = [x * (pull.sum(axis=1) / rows.width)[:, None]]
         if parts.shape[1] > 1:
@@ -368,7 +370,7 @@ class LinearMechanism:
         """
         own, is_open = self._own(values)
         rows = self._rows(design(self.features, values), own)
-        pull, _, stretch = self._pulls(rows, rows.posterior())
+        pull, _, stretch = self._pulls(rows, self._posterior(rows))
         by_offset = np.where(is_open, 0.0, pull.sum(axis=1) / rows.width)
         return by_offset, np.where(is_open, 0.0, stretch)
 

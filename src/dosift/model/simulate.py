@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from numbers import Integral
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dosift.errors import InputError
 from dosift.model import Mixture
-from dosift.model.network import Network
+from dosift.model.mechanism_network import MechanismNetwork
+from dosift.model.network import Network, Variable
+from dosift.model.working_changes import with_changes
 
 if TYPE_CHECKING:
     import polars as pl
@@ -119,7 +121,7 @@ def _draw(
 
 @overload
 def simulate(
-    network: Network,
+    network: Network | MechanismNetwork,
     mixture: Mixture,
     n_rows: int,
     random_state: RandomState = None,
@@ -129,7 +131,7 @@ def simulate(
 
 @overload
 def simulate(
-    network: Network,
+    network: Network | MechanismNetwork,
     mixture: Mixture,
     n_rows: int,
     random_state: RandomState = None,
@@ -140,7 +142,7 @@ def simulate(
 
 @overload
 def simulate(
-    network: Network,
+    network: Network | MechanismNetwork,
     mixture: Mixture,
     n_rows: int,
     random_state: RandomState = None,
@@ -149,7 +151,7 @@ def simulate(
 
 
 def simulate(
-    network: Network,
+    network: Network | MechanismNetwork,
     mixture: Mixture,
     n_rows: int,
     random_state: RandomState = None,
@@ -159,11 +161,11 @@ def simulate(
 
     Every row first draws its target by weight, and then its variables in topological order:
     a variable that the target sets has that state, any other follows its conditional
-    probability table.
+    probability table, or its mechanism as the target changes it.
 
     Parameters
     ----------
-    network : Network
+    network : Network or MechanismNetwork
         The network.
     mixture : Mixture
         Targets and weights.
@@ -177,7 +179,8 @@ def simulate(
     Returns
     -------
     rows : polars.DataFrame
-        One column of state names for each variable, in the network's order.
+        One column for each variable, in the network's order: state names, or numbers in the
+        units of the column.
     targets : polars.Series
         The text of each row's target, such as ``do(smoke=yes)``; only with `return_targets`.
 
@@ -203,21 +206,60 @@ def simulate(
 
     if isinstance(n_rows, bool) or not isinstance(n_rows, Integral) or n_rows < 1:
         raise InputError(f"n_rows is {n_rows!r}; give a positive integer")
-    if not isinstance(network, Network) or not isinstance(mixture, Mixture):
+    if not isinstance(network, Network | MechanismNetwork) or not isinstance(mixture, Mixture):
         raise InputError(
             "rows are drawn from a Network and a Mixture, not from "
             f"{type(network).__name__} and {type(mixture).__name__}"
         )
-    targets, weights = mixture.to_codes(network)
     rng = as_generator(random_state)
-    codes, component = sample_codes(network, targets, weights, int(n_rows), rng)
-    rows = pl.DataFrame(
-        [
-            pl.Series(v.name, v.states, dtype=pl.String).gather(codes[:, i])
-            for i, v in enumerate(network.variables)
-        ]
-    )
+    values: NDArray[Any]
+    if isinstance(network, MechanismNetwork):
+        changed, targets = changed_by(network, mixture)
+        values, component = changed.draw(targets, mixture.weights, int(n_rows), rng)
+        values = changed.user(values)
+    else:
+        targets, weights = mixture.to_codes(network)
+        values, component = sample_codes(network, targets, weights, int(n_rows), rng)
+    rows = pl.DataFrame([_column(v, values[:, i]) for i, v in enumerate(network.variables)])
     if not return_targets:
         return rows
     texts = pl.Series("target", [str(t) for t in mixture.targets], dtype=pl.String)
     return rows, texts.gather(component)
+
+
+def changed_by(
+    network: MechanismNetwork, mixture: Mixture
+) -> tuple[MechanismNetwork, NDArray[np.int64]]:
+    """Return a network whose libraries hold the changes of a mixture, and its targets in them.
+
+    Parameters
+    ----------
+    network : MechanismNetwork
+    mixture : Mixture
+
+    Returns
+    -------
+    network : MechanismNetwork
+    targets : ndarray of int64, shape (n_targets, n_variables)
+
+    Raises
+    ------
+    InputError
+        If the network lacks a variable, or its mechanism cannot be changed so.
+    """
+    try:
+        return network, mixture.to_codes(network)[0]  # as after a fit, free changes among them
+    except InputError:
+        changed, targets = with_changes(network, mixture)
+        return changed, targets.astype(np.int64)
+
+
+def _column(variable: Variable, values: NDArray[Any]) -> pl.Series:
+    """Return a column of states or numbers."""
+    import polars as pl
+
+    if variable.kind == "discrete":
+        states = pl.Series(variable.name, variable.states, dtype=pl.String)
+        return states.gather(values.astype(np.int64))
+    kind = np.int64 if variable.kind == "count" else np.float64
+    return pl.Series(variable.name, values.astype(kind))

@@ -13,12 +13,15 @@ from scipy.optimize import fsolve
 from dosift.errors import InputError
 from dosift.model.altered import Altered, checked_number
 from dosift.model.categorical import States
+from dosift.model.counts import Fold, NegativeBinomialMechanism, SetCount
+from dosift.model.covariate import CovariateMechanism
 from dosift.model.described import position_of, scale_of, state_position
 from dosift.model.linear_changes import Gain, SetNormal, SetPoint, Shift
 from dosift.model.mechanism import Change, Changes, Ints, Library
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.scale import Scale
 from dosift.model.target import Target, state_text
+from dosift.model.uniform import UniformMechanism
 
 #: Relative difference within which an offset is the one that a scale asks for.
 _SAME = 1e-9
@@ -87,8 +90,11 @@ def _change(network: MechanismNetwork, i: int, target: Target) -> Change:
     """Bring what a target does to a number to its working scale."""
     name = network.names[i]
     entry, scale = target[name], scale_of(network, i)
-    is_count = scale.form == "count"
+    mechanism = network.mechanisms[i]
+    is_count = isinstance(mechanism, NegativeBinomialMechanism)
     try:
+        if isinstance(mechanism, CovariateMechanism):
+            raise InputError("it is only conditioned on")
         if not isinstance(entry, Altered):
             return SetPoint(float(scale.working(np.array(_number(entry)))), _RESOLUTION)
         if entry.kind == "free":
@@ -97,6 +103,8 @@ def _change(network: MechanismNetwork, i: int, target: Target) -> Change:
             return _of_count(entry)
         if entry.kind == "set":
             return SetNormal(*_normal_of(scale, entry["mean"], entry["sd"]))
+        if isinstance(mechanism, UniformMechanism):
+            raise InputError("it is uniform on a range; give what it is set to")
         if entry.kind == "shift":
             return _shift_of(entry, scale)
         if entry.kind == "gain":
@@ -169,9 +177,9 @@ def _gain_of(entry: Altered, scale: Scale) -> Change:
 def _of_count(entry: Altered) -> Change:
     if entry.kind not in ("fold", "set"):
         raise InputError("it is a count; give a fold, or what it is set to")
-    from dosift.model.counts import Fold, SetCount
-
     if entry.kind == "fold":
+        if entry["factor"] == 0:
+            raise InputError("a fold of 0 leaves nothing; give do(name=0)")
         return Fold(entry["factor"])
     mean, sd = entry.numbers
     if mean <= 0 or sd**2 <= mean:

@@ -90,6 +90,38 @@ class Merged:
             out[k, list(own)] = True
         return out
 
+    def summed(self, posterior: Floats) -> Floats:
+        """Add up what components have.
+
+        Parameters
+        ----------
+        posterior : ndarray, shape (n_rows, n_components)
+
+        Returns
+        -------
+        ndarray, shape (n_rows, n_groups)
+        """
+        return np.stack([posterior[:, list(own)].sum(axis=1) for own in self.groups], axis=1)
+
+    def best(self, best: Ints, posterior: Floats) -> NDArray[np.int64]:
+        """Most probable group of each row.
+
+        Parameters
+        ----------
+        best : ndarray of int, shape (n_rows,)
+            Most probable component; -1 where none can produce the row.
+        posterior : ndarray, shape (n_rows, n_components)
+
+        Returns
+        -------
+        ndarray of int64, shape (n_rows,)
+            -1 where none can produce the row.
+        """
+        found = np.append(self.place, -1)[best]
+        if len(self.groups) < len(self.place):
+            found = np.where(best < 0, -1, self.summed(posterior).argmax(axis=1))
+        return np.asarray(found, dtype=np.int64)
+
     def texts(self, targets: Sequence[Target]) -> tuple[str, ...]:
         """Text of each group: that of its heaviest component.
 

@@ -19,7 +19,6 @@ from dosift.results.graph_words import SURE_EDGE
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from dosift.model import Target
     from dosift.model.network import Network
     from dosift.results.fitted_model import FittedModel
     from dosift.results.graph_layout import GraphLayout
@@ -63,7 +62,7 @@ def components(model: FittedModel, *, top: int = 30, ax: Axes | None = None) -> 
     MissingDependencyError
         Without matplotlib.
     """
-    lines = _fitted(model).components_.to_dicts()
+    lines = checked_fitted(model).components_.to_dicts()
     labels = [line["target"] for line in lines[:top]]
     ax = _lines(labels, ax, "weight")
     place = np.arange(len(labels))
@@ -78,7 +77,7 @@ def rates(model: FittedModel, *, top: int = 30, ax: Axes | None = None) -> Axes:
     """Draw how often each variable is set to each value.
 
     Bars are the totals over the components found, rings the one-pass estimates that need no
-    search; where the two differ by much, one of them is wrong.
+    search (there are none of numbers); where the two differ by much, one of them is wrong.
 
     Parameters
     ----------
@@ -100,9 +99,9 @@ def rates(model: FittedModel, *, top: int = 30, ax: Axes | None = None) -> Axes:
     MissingDependencyError
         Without matplotlib.
     """
-    every = [line for line in _fitted(model).variables_.to_dicts() if line["value"]]
+    every = [line for line in checked_fitted(model).variables_.to_dicts() if line["value"]]
     lines = [line for line in every if line["rate"] > 0] or every
-    labels = [f"{line['variable']} = {line['value']}" for line in lines[:top]]
+    labels = [_named(line) for line in lines[:top]]
     ax = _lines(labels, ax, "share of rows set so")
     place = np.arange(len(labels))
     rate = np.array([line["rate"] for line in lines[:top]])
@@ -110,8 +109,9 @@ def rates(model: FittedModel, *, top: int = 30, ax: Axes | None = None) -> Axes:
     _intervals(ax, place - 0.14, rate, lines[:top], "ci_low", "ci_high", "black")
     screen = np.array([_number(line["screen_rate"]) for line in lines[:top]])
     _intervals(ax, place + 0.26, screen, lines[:top], "screen_ci_low", "screen_ci_high", _ORANGE)
-    ax.plot(screen, place + 0.26, "o", mfc="white", mec=_ORANGE, ms=5, label="one pass")
-    ax.legend(loc="lower right", frameon=False)
+    if np.isfinite(screen).any():
+        ax.plot(screen, place + 0.26, "o", mfc="white", mec=_ORANGE, ms=5, label="one pass")
+        ax.legend(loc="lower right", frameon=False)
     _left_out(ax, len(lines) - len(labels), "lines")
     return ax
 
@@ -187,8 +187,8 @@ def certainty(model: FittedModel, *, ax: Axes | None = None) -> Axes:
     MissingDependencyError
         Without matplotlib.
     """
-    sure = _fitted(model).certainty_
-    ax = _axes(ax, 2.6)
+    sure = checked_fitted(model).certainty_
+    ax = axes_of(ax, 2.6)
     colours = [_BLUE if edge >= SURE - 1e-9 else _GREY for edge in sure.edges[:-1]]
     widths = np.diff(sure.edges)
     ax.bar(sure.edges[:-1], sure.counts, widths * 0.92, align="edge", color=colours, alpha=0.6)
@@ -196,7 +196,7 @@ def certainty(model: FittedModel, *, ax: Axes | None = None) -> Axes:
     ax.set_xlabel("probability of the most probable target")
     ax.set_ylabel("rows")
     ax.set_title(f"{100 * sure.share_sure:.1f} % of the rows above {SURE:g}", loc="left")
-    _plain(ax)
+    without_frame(ax)
     return ax
 
 
@@ -234,9 +234,15 @@ def graph(
     MissingDependencyError
         Without matplotlib.
     """
-    from dosift.results.graph_layout import induced, layered_layout, vicinity, with_pairs
+    from dosift.results.graph_layout import (
+        induced,
+        layered_layout,
+        parents_shown,
+        vicinity,
+        with_pairs,
+    )
 
-    network = _fitted(model).network_
+    network = checked_fitted(model).network_
     chosen = dict(target.items()) if target is not None else {}
     unknown = sorted(set(chosen) - set(network.names))
     if unknown:
@@ -244,12 +250,15 @@ def graph(
     totals = {
         line["variable"]: line["rate"] for line in model.variables_.to_dicts() if not line["value"]
     }
-    is_set = [i for i, name in enumerate(network.names) if totals[name] > 0 or name in chosen]
-    nodes, _ = vicinity(network.parents, is_set, most)
+    parents = parents_shown(network)
+    names = {i: network.names[i] for i in parents}
+    is_set = [i for i, name in names.items() if totals[name] > 0 or name in chosen]
+    own = [parents.get(i, ()) for i in range(network.n_variables)]
+    nodes = [i for i in vicinity(own, is_set, most)[0] if i in parents]
     found = _edges_found(model, nodes)
     pairs = [edge for edge, (status, _) in found.items() if status == "removed"]
-    layout = layered_layout(with_pairs(induced(network.parents, nodes), pairs))
-    ax = _axes(ax, 0.9 + 0.85 * layout.n_layers, max(_WIDTH, _COLUMN * (layout.width + 1.4)))
+    layout = layered_layout(with_pairs(induced(own, nodes), pairs))
+    ax = axes_of(ax, 0.9 + 0.85 * layout.n_layers, max(_WIDTH, _COLUMN * (layout.width + 1.4)))
     boxes: list[Any] = []
     for k, i in enumerate(nodes):
         name = network.names[i]
@@ -358,7 +367,7 @@ def fit_check(model: FittedModel, *, ax: Axes | None = None) -> Axes:
     MissingDependencyError
         Without matplotlib.
     """
-    check = _fitted(model).fit_check_
+    check = checked_fitted(model).fit_check_
     names = model.network_.names
     deviations = sorted((*check.mechanisms, *check.worst), key=lambda d: d.p_value)
     labels = [_deviating([names[i] for i in d.variables]) for d in deviations]
@@ -369,23 +378,57 @@ def fit_check(model: FittedModel, *, ax: Axes | None = None) -> Axes:
         ax.set_axis_off()
     words = "the model fits" if check.fits else "the model does not fit; the worst first"
     if check.changed is not None:
-        words = f"the mechanism of {_literal(names[check.changed.variable])} changed"
+        words = f"the mechanism of {literal(names[check.changed.variable])} changed"
     tests = f"{check.n_pairs + check.n_mechanisms} tests, smallest p = {check.p_value:.2g}"
     ax.set_title(f"{words}\n({tests})", loc="left", fontsize="medium")
     return ax
+
+
+def _named(line: dict[str, Any]) -> str:
+    """Name a variable with its value, or the change of it, which names it itself."""
+    if line.get("kind") not in {None, "do"}:
+        return str(line["value"])
+    return f"{line['variable']} = {line['value']}"
 
 
 def _deviating(names: list[str]) -> str:
     return f"{names[-1]} given parents" if len(names) > 2 else ", ".join(dict.fromkeys(names))
 
 
-def _fitted(model: FittedModel) -> FittedModel:
+def checked_fitted(model: FittedModel) -> FittedModel:
+    """Return the model, or raise if it is not fitted.
+
+    Parameters
+    ----------
+    model : InterventionMixture
+
+    Returns
+    -------
+    InterventionMixture
+    """
     if not hasattr(model, "mixture_"):
         raise NotFittedError("this InterventionMixture is not fitted yet; call fit(rows) first")
     return model
 
 
-def _axes(ax: Axes | None, height: float, width: float = _WIDTH) -> Axes:
+def axes_of(ax: Axes | None, height: float, width: float = _WIDTH) -> Axes:
+    """Return the axes given, or those of a new figure.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes or None
+    height, width : float
+        Of a new figure, in inches.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    MissingDependencyError
+        Without matplotlib.
+    """
     if ax is not None:
         return ax
     try:
@@ -397,16 +440,25 @@ def _axes(ax: Axes | None, height: float, width: float = _WIDTH) -> Axes:
 
 def _lines(labels: list[str], ax: Axes | None, what: str) -> Axes:
     """Prepare axes with one named line for each label, the first on top."""
-    ax = _axes(ax, 0.9 + _LINE * max(len(labels), 1))
-    ax.set_yticks(np.arange(len(labels)), [_literal(label) for label in labels])
+    ax = axes_of(ax, 0.9 + _LINE * max(len(labels), 1))
+    ax.set_yticks(np.arange(len(labels)), [literal(label) for label in labels])
     ax.set_ylim(max(len(labels), 1) - 0.4, -0.6)
     ax.set_xlabel(what)
-    _plain(ax)
+    without_frame(ax)
     return ax
 
 
-def _literal(text: str) -> str:
-    """Keep a dollar sign from beginning a formula."""
+def literal(text: str) -> str:
+    """Keep a dollar sign from beginning a formula.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    str
+    """
     return text.replace("$", r"\$")
 
 
@@ -420,10 +472,16 @@ def _what(name: str, entry: Entry) -> str:
 def _short(text: str) -> str:
     """Cut a name in the middle so that it fits into the graph."""
     half = _LETTERS // 2
-    return _literal(text if len(text) <= _LETTERS else f"{text[:half]}…{text[1 - half :]}")
+    return literal(text if len(text) <= _LETTERS else f"{text[:half]}…{text[1 - half :]}")
 
 
-def _plain(ax: Axes) -> None:
+def without_frame(ax: Axes) -> None:
+    """Leave out the upper and the right side of the frame.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    """
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
 

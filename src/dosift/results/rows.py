@@ -57,8 +57,8 @@ class RowJudge:
         For each text by which rows are labelled, that of its target.
     all_probabilities : bool
         Whether there is one column for each text.
-    place : ndarray of int64, shape (n_targets,), optional
-        For each target the position of its text, where several have one in common.
+    together : Merged, optional
+        The targets that each text stands for, where several have one in common.
     """
 
     network: Network
@@ -69,7 +69,7 @@ class RowJudge:
     bound: float | None = None
     labels: tuple[str, ...] = ()
     all_probabilities: bool = False
-    place: NDArray[np.int64] | None = None
+    together: Merged | None = None
 
     @classmethod
     def of_fit(
@@ -126,7 +126,7 @@ class RowJudge:
             return self
         found = Merged.of(self.network, self.targets, weights)
         texts = tuple(self.texts[own[0]] for own in found.groups)
-        return replace(self, texts=texts, place=found.place)
+        return replace(self, texts=texts, together=found)
 
     def assignment(self, block: Block) -> Assignment:
         """Likelihoods and posteriors of the rows of a block."""
@@ -163,9 +163,9 @@ class RowJudge:
 
         found = self.assignment(block)
         best, posterior = found.best, found.posterior
-        if self.place is not None:
-            posterior = posterior @ np.eye(len(self.texts))[self.place]
-            best = np.where(best < 0, -1, posterior.argmax(axis=1))
+        if self.together is not None:
+            best = self.together.best(best, posterior)
+            posterior = self.together.summed(posterior)
         probability = posterior[np.arange(best.size), best]
         probability[best < 0] = np.nan
         p_values = self.scale.p_values(found.log_probability)

@@ -19,15 +19,19 @@ from dosift.model.mechanism import Change, Changes, Mechanism, Values
 Floats = NDArray[np.float64]
 
 #: Shares at which what a rough change gains is looked at.
-_SHARES = (0.01, 0.03, 0.1, 0.3)
+SHARES = (0.02, 0.1, 0.4)
 #: Steps of EM after a change was brought in, and the rise in nats at which they end.
 _EM_STEPS, _EM_RISE = 25, 0.05
 #: Rough changes of each kind that are refitted, and changes that a variable may get.
 _TRIED, _MOST_CHANGES = 2, 8
 #: A change of fewer expected rows is not kept.
 _LEAST_ROWS = 8.0
+#: Share of its cost that a rough change must gain to be refitted.
+LEAST_PROMISE = 0.25
+#: About so many rows tell which rough changes are worth it.
+_FEW_ROWS = 1500
 #: Nats by which the likeliest of the mechanisms may be ahead, as in the search for targets.
-_MOST_EVIDENCE = 50.0
+MOST_EVIDENCE = 50.0
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,14 @@ class ChangeMixture:
         """Log-density of the mixture at each row, shape (n_rows,)."""
         with np.errstate(divide="ignore"):
             return np.asarray(np.logaddexp.reduce(self.logs + np.log(self.shares), axis=1))
+
+
+@dataclass(frozen=True)
+class _Rough:
+    """Rough changes, and the log-densities of some rows under them."""
+
+    changes: tuple[Change, ...]
+    logs: Floats
 
 
 class ChangeFinder:
@@ -86,6 +98,8 @@ class ChangeFinder:
         self._total = float(self._weights.sum())
         self._log_choices = log_choices
         self._own = mechanism.log_density(self._values)
+        step = max(len(self._values) // _FEW_ROWS, 1)
+        self._some = np.arange(0, len(self._values), step)
 
     def found(self, present: Sequence[Change] = (), fixed: bool = False) -> list[Change]:
         """Look for changes beside some that are there.
@@ -103,73 +117,85 @@ class ChangeFinder:
         """
         if self._total < 2 * _LEAST_ROWS:
             return [] if fixed else list(present)
-        rough = self._rough()
         held = len(present) if fixed else 0
-        now = self._refitted(tuple(present), self._begin(len(present)), held)
-        while len(now.changes) < _MOST_CHANGES + held and rough:
+        logs = np.stack([self._own, *map(self._log_density, present)], axis=1)
+        shares = np.append(1.0, np.full(len(present), 0.25 / max(len(present), 1)))
+        now = self._refitted(tuple(present), shares / shares.sum(), logs, held)
+        rough = self._rough()
+        while len(now.changes) < _MOST_CHANGES + held and rough.changes:
             better = self._extended(now, rough, held)
             if better is None:
                 break
             now = better
         return list(now.changes[held:])
 
-    def _begin(self, n_changes: int) -> Floats:
-        return np.append(0.8, np.full(n_changes, 0.2 / n_changes)) if n_changes else np.ones(1)
-
-    def _rough(self) -> list[tuple[Change, Floats]]:
-        """Make a grid of changes, with the log-density of each row under them."""
+    def _rough(self) -> _Rough:
+        """Make a grid of changes, with the log-density under them of some of the rows."""
         suggested = self._library.suggested(self._mechanism, self._values, self._weights)
-        return [(one, self._log_density(one)) for one in suggested]
+        some = self._values[self._some]
+        if not suggested:
+            return _Rough((), np.empty((len(some), 0)))
+        logs = self._library.log_densities(self._mechanism, suggested, some)
+        return _Rough(tuple(suggested), logs)
 
     def _log_density(self, change: Change) -> Floats:
         return change.applied(self._mechanism).log_density(self._values)
 
-    def _extended(
-        self, now: ChangeMixture, rough: list[tuple[Change, Floats]], held: int
-    ) -> ChangeMixture | None:
+    def _extended(self, now: ChangeMixture, rough: _Rough, held: int) -> ChangeMixture | None:
         """Bring in the change that gains most, if it pays."""
-        base = now.log_density
-        logs = np.stack([log for _, log in rough], axis=1) - base[:, None]
-        ratio = np.exp(np.minimum(logs, _MOST_EVIDENCE))
-        gains = np.stack(
-            [self._weights @ np.log1p(share * (ratio - 1.0)) for share in _SHARES], axis=1
-        )
+        base = now.log_density[self._some]
+        ratio = np.minimum(rough.logs - base[:, None], MOST_EVIDENCE)
+        np.exp(ratio, out=ratio)
+        ratio -= 1.0
+        weights = self._weights[self._some]
+        weights = weights * (self._total / weights.sum())
+        gains = np.stack([weights @ np.log1p(share * ratio) for share in SHARES], axis=1)
         best: ChangeMixture | None = None
         best_net = 0.0
-        kinds = np.array([change.kind for change, _ in rough])
+        kinds = np.array([change.kind for change in rough.changes])
+        half_log = 0.5 * np.log(self._total)
         for kind in sorted(set(kinds)):
             of_kind = np.flatnonzero(kinds == kind)
             order = of_kind[np.argsort(-gains[of_kind].max(axis=1), kind="stable")][:_TRIED]
             for k in order:
-                if gains[k].max() <= 0.0:
-                    continue
-                share = _SHARES[int(gains[k].argmax())]
-                shares = np.append(now.shares * (1.0 - share), share)
-                trial = self._refitted((*now.changes, rough[k][0]), shares, held)
-                cost = 0.5 * np.log(self._total) * (1 + trial.changes[-1].n_free)
-                net = trial.log_likelihood - now.log_likelihood - cost - self._log_choices
+                change = rough.changes[k]
+                cost = half_log * (1 + change.n_free) + self._log_choices
+                if gains[k].max() <= LEAST_PROMISE * cost:
+                    continue  # far from paying, however it is refitted
+                share = SHARES[int(gains[k].argmax())]
+                trial = self._refitted(
+                    (*now.changes, change),
+                    np.append(now.shares * (1.0 - share), share),
+                    np.column_stack([now.logs, self._log_density(change)]),
+                    held,
+                )
+                net = trial.log_likelihood - now.log_likelihood - cost
                 if net > best_net and trial.shares[-1] * self._total >= _LEAST_ROWS:
                     best, best_net = trial, net
         return best
 
-    def _refitted(self, changes: tuple[Change, ...], shares: Floats, held: int) -> ChangeMixture:
-        """Raise the likelihood by EM."""
-        logs = np.stack([self._own, *map(self._log_density, changes)], axis=1)
+    def _refitted(
+        self, changes: tuple[Change, ...], shares: Floats, logs: Floats, held: int
+    ) -> ChangeMixture:
+        """Raise the likelihood by EM; the first changes are held."""
         value = -np.inf
+        logs = logs.copy()
         for _ in range(_EM_STEPS):
             with np.errstate(divide="ignore"):
                 joint = logs + np.log(shares)
-            density = np.logaddexp.reduce(joint, axis=1)
-            new = float(self._weights @ density)
+            highest = joint.max(axis=1)
+            np.exp(joint - highest[:, None], out=joint)
+            density = joint.sum(axis=1)
+            new = float(self._weights @ (np.log(density) + highest))
             if new - value < _EM_RISE:
                 break
             value = new
-            posterior = np.exp(joint - density[:, None]) * self._weights[:, None]
-            shares = posterior.sum(axis=0) / self._total
+            joint *= (self._weights / density)[:, None]
+            shares = joint.sum(axis=0) / self._total
             refitted = list(changes)
             for k in range(held, len(changes)):
                 applied = changes[k].applied(self._mechanism)
-                statistics = applied.statistics(self._values, posterior[:, k + 1])
+                statistics = applied.statistics(self._values, joint[:, k + 1])
                 refitted[k] = changes[k].fitted(self._mechanism, statistics)
                 logs[:, k + 1] = self._log_density(refitted[k])
             changes = tuple(refitted)

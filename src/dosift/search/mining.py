@@ -22,6 +22,9 @@ Ints = NDArray[np.integer]
 
 #: Entries of the matrix of do's (single precision); with more, only the likeliest do's are paired.
 _MOST_ENTRIES = 20_000_000
+#: Largest ratio of a number's change that is told apart here: threes of them, squared, stay within
+#: single precision.
+_LARGEST_RATIO = 1e5
 #: Pairs that are extended.
 _EXTENDED = 100
 #: Expected number of chance findings among all pairs, and all sets of three; and most sets taken.
@@ -65,6 +68,8 @@ def mined_variables(
     )
     is_known = np.isin(variables, known)
     news = ~(is_known[first] & is_known[second])
+    if not z.size:
+        return ()
     found: set[int] = set()
     bar = float(-ndtri(min(_FALSE_PAIRS / z.size, 0.3)))
     order = np.argsort(-z, kind="stable")
@@ -122,5 +127,6 @@ def _items(
     for column, k in enumerate(kept):
         (own, possible_rows), position = ratios[variable[k]], int(change[k])
         rows = np.flatnonzero(own.fits(position) & possible_rows)
-        items[rows, column] = own.ratio(position, rows)
+        ratio = own.ratio(position, rows)
+        items[rows, column] = ratio if own.is_exclusive else np.minimum(ratio, _LARGEST_RATIO)
     return variable[kept], items

@@ -76,7 +76,8 @@ def _largest_totals(content: Content) -> str:
     if not lines:
         return ""
     parts = "; ".join(f"{_what(v, 40, '=')} {share(v, 'rate')}" for v in lines[:3])
-    return f"<p>Summed over all interventions that set them: {parts}.</p>"
+    they = "do so" if content.has_numbers else "set them"
+    return f"<p>Summed over all interventions that {they}: {parts}.</p>"
 
 
 def _what(line: Line, width: int, equals: str) -> str:
@@ -239,7 +240,8 @@ def _rate_table(content: Content, groups: Sequence[Sequence[Line]], axis: Axis) 
         for group in groups
         for line in _without_repetition(group)
     ]
-    return table("Totals for each variable and value", headings, rows, "shares rates")
+    kind = "shares rates changed" if content.has_numbers else "shares rates"
+    return table("Totals for each variable and value", headings, rows, kind)
 
 
 def _without_repetition(group: Sequence[Line]) -> Sequence[Line]:
@@ -254,13 +256,15 @@ def _rate_row(line: Line, axis: Axis, has_numbers: bool) -> str:
         f"<b>{name}</b> <span class='soft'>at all</span>" if is_total else _what(line, 200, " = ")
     )
     last = two(percent(line.get("screen_rate")), interval(line, "screen_ci_low", "screen_ci_high"))
+    drawn = bar_and_screen(axis, dict(line))
     if has_numbers:
         last = _estimate(line)
+        drawn = bar(axis, *(line.get(key) for key in ("rate", "ci_low", "ci_high")))
     return row(
         [
             cell(name, "name"),
             cell(two(percent(line["rate"]), interval(line)), "number"),
-            cell(bar_and_screen(axis, dict(line)), "bars"),
+            cell(drawn, "bars"),
             cell(last, "number second"),
         ],
         " class='total'" if is_total else "",
