@@ -96,6 +96,13 @@ class Families(Protocol):
     def constant(self) -> NDArray[np.bool_]:
         """Variables that have one value only, shape (n_variables,)."""
 
+    @property
+    def conditioned(self) -> NDArray[np.bool_]:
+        """Edges from what is only conditioned on: these must be there, and no others with it.
+
+        By parent and child, shape (n_variables, n_variables).
+        """
+
     def n_free(self, i: int, parents: tuple[int, ...]) -> int:
         """Count the free parameters of a family."""
 
@@ -319,6 +326,11 @@ class TableFamilies:
     def constant(self) -> NDArray[np.bool_]:
         """Variables that have one state only."""
         return np.asarray(self._sizes < 2)
+
+    @property
+    def conditioned(self) -> NDArray[np.bool_]:
+        """No edges: nothing is only conditioned on."""
+        return np.zeros((self.n_variables, self.n_variables), dtype=bool)
 
     def n_free(self, i: int, parents: tuple[int, ...]) -> int:
         """Count the free entries of a table."""

@@ -173,6 +173,12 @@ class MechanismFamilies:
         columns = (np.concatenate([v[:, i] for v in both]) for i in range(self.n_variables))
         return np.array([is_constant(column) for column in columns])
 
+    @property
+    def conditioned(self) -> NDArray[np.bool_]:
+        """Edges from the size to counts, which there must be, and no others with the size."""
+        kinds = [one.kind for one in self._like.variables]
+        return np.array([[p == "size" and i == "count" for i in kinds] for p in kinds])
+
     def n_free(self, i: int, parents: tuple[int, ...]) -> int:
         """Count the free parameters of a family."""
         return self._start(i, parents).mechanism.n_free
@@ -432,7 +438,7 @@ class MechanismFamilies:
                 columns.append(np.log1p(column) if variable.kind == "count" else column)
                 of.append(i)
         with np.errstate(divide="ignore", invalid="ignore"):
-            found = np.corrcoef(np.stack(columns), ddof=0) if len(of) > 1 else np.ones((1, 1))
+            found = np.corrcoef(np.stack(columns)) if len(of) > 1 else np.ones((1, 1))
         found = np.abs(np.nan_to_num(found))
         strength = np.zeros((self.n_variables, self.n_variables))
         np.maximum.at(strength, (np.array(of)[:, None], np.array(of)[None, :]), found)

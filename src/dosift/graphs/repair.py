@@ -260,6 +260,11 @@ def _narrowed(
     for p, i in known:
         required[p, i] |= allowed[p, i] and (constant[p] or constant[i])
     allowed &= required | ~(constant[:, None] | constant)
+    given = families.conditioned
+    sizes = np.flatnonzero(given.any(axis=1))
+    for matrix in (allowed, required):
+        matrix[sizes] = matrix[:, sizes] = False
+    allowed, required = allowed | given, required | given
     if network.n_variables > _WIDE:
         near = families.dependent_pairs(_PARTNERS)
         for p, i in known:

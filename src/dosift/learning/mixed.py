@@ -235,6 +235,7 @@ def _learn_numbers(
         features=_features(control, names, variables),
         lowest=np.fmin.reduce(found.values, axis=0),
         highest=np.fmax.reduce(found.values, axis=0),
+        is_rough=control.graph is None,
     )
     _warn_of_mechanisms(network)
     return network, found
