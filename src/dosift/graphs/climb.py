@@ -117,12 +117,15 @@ class GraphClimber:
         fits = sorted(map(self.by_splitting, some), key=lambda fit: -fit.score)
         return [fit.graph for fit in fits[:_BEGUN]]
 
-    def climb(self, start: Parents) -> GraphFit:
+    def climb(self, start: Parents, quickly: bool = False) -> GraphFit:
         """Raise the score from a graph until nothing that is tried raises it.
 
         Parameters
         ----------
         start : Parents
+        quickly : bool
+            Whether it is near the top already: edits of one edge alone are tried, and no valleys
+            are passed through.
 
         Returns
         -------
@@ -132,7 +135,9 @@ class GraphClimber:
         been, waited, height = {start}, 0, best.score
         while waited < self.fitter.times(_PATIENT_WORK, best, _PATIENCE):
             self._tell("repairing the graph", len(self._best), None)
-            better = self._step(now)
+            better = self._step(now, quickly)
+            if better is None and quickly:
+                break
             if better is None:
                 # Through a valley, in the hope of a higher hill behind it.
                 better = self._least_loss(now, been)
@@ -152,15 +157,15 @@ class GraphClimber:
         trials = [self.from_neighbour(graph, now) for graph in new[:_FITTED]]
         return max(trials, key=lambda fit: fit.score) if trials else None
 
-    def _step(self, now: GraphFit) -> GraphFit | None:
+    def _step(self, now: GraphFit, quickly: bool) -> GraphFit | None:
         # What a better mixture alone would gain is no merit of an edit.
         grown = self.from_neighbour(now.graph, now)
-        better = self._edited(grown)
+        better = self._edited(grown, quickly)
         if better is None and grown.score > now.score + _LEAST_RISE:
             return grown
         return better
 
-    def _edited(self, now: GraphFit) -> GraphFit | None:
+    def _edited(self, now: GraphFit, quickly: bool) -> GraphFit | None:
         ranked = self.ranked(now)
         some = [edit.graph for edit, _ in ranked]
         clear = [edit for edit, gain in ranked if gain > _CLEAR]
@@ -173,9 +178,13 @@ class GraphClimber:
         def warm(graph: Parents) -> GraphFit:
             return self.from_neighbour(graph, now)
 
+        better = self._better(now, self._first(now, clear), warm) or self._better(
+            now, some[:_FITTED], warm
+        )
+        if quickly:
+            return better
         better = (
-            self._better(now, self._first(now, clear), warm)
-            or self._better(now, some[:_FITTED], warm)
+            better
             or self._better(now, [now.graph], self.by_splitting)
             or self._better(now, reversals[:_REVERSALS], warm)
             or self._behind(now, reversals[:_REVERSALS])

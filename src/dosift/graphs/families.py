@@ -397,9 +397,7 @@ class TableFamilies:
     def of_network(self, network: System) -> tuple[TableFamily, ...]:
         """Return the tables of a network as families."""
         assert isinstance(network, Network)
-        return tuple(
-            self.given(i, row, network.tables[i]) for i, row in enumerate(network.parents)
-        )
+        return tuple(self.given(i, row, network.tables[i]) for i, row in enumerate(network.parents))
 
     def search(self, network: System, known: Constraints, max_size: int | None) -> SearchResult:
         """Search for targets; see :meth:`Families.search`."""

@@ -38,8 +38,9 @@ _EM_STEPS, _EM_RISE = 40, 0.3
 _QUICK_STEPS = 15
 #: Rounds of the search for further targets, from one splitting and from a neighbour's mixture.
 _COLD_ROUNDS, _WARM_ROUNDS = 2, 1
-#: How much longer a fit takes where changes have to be looked for.
-_LONGER = 4
+#: How much longer a fit takes where changes have to be looked for, and rows that it is reckoned
+#: to have at least.
+_LONGER, _USUAL_ROWS = 4, 2**12
 #: How often components are looked into for new changes, where libraries may grow.
 _LOOKS = 6
 #: How many times what one look brought all further ones may bring: a fit that would need more to
@@ -125,8 +126,10 @@ class GraphFitter:
         bounds : tuple of int
             Least and most.
         """
-        size = max(fit.ratios.size * (_LONGER if self._grows else 1), 1)
-        return int(np.clip(work // size, *bounds))
+        size = fit.ratios.size
+        if self._grows:
+            size = _LONGER * max(len(fit.ratios), _USUAL_ROWS) * len(fit.targets)
+        return int(np.clip(work // max(size, 1), *bounds))
 
     # One graph.
 
@@ -400,7 +403,9 @@ class GraphFitter:
         members = [np.flatnonzero(of == k) for k in range(len(patterns))]
         old = [fit.families[i] for i in changed]
         kept = [sorted({int(way) for way in column if way > _REPLACED}) for column in patterns.T]
-        before = [self._factors(fit, i, fit.families[i], k) for i, k in zip(changed, kept, strict=True)]
+        before = [
+            self._factors(fit, i, fit.families[i], k) for i, k in zip(changed, kept, strict=True)
+        ]
         weights = fit.weights.copy()
         ratios = [fit.ratios[:, m] for m in members]
         mass = [part @ weights[m] for part, m in zip(ratios, members, strict=True)]
@@ -415,9 +420,7 @@ class GraphFitter:
                     for way in (_ALONE, *kept[k])
                 }
                 alone = np.broadcast_to(rows[_ALONE], counts.shape)
-                under = [
-                    (fit.libraries[i][way - _FIRST], np.asarray(rows[way])) for way in kept[k]
-                ]
+                under = [(fit.libraries[i][way - _FIRST], np.asarray(rows[way])) for way in kept[k]]
                 new.append(self.families.learned(i, graph[i], alone, under))
             steps = []
             for k, i in enumerate(changed):

@@ -41,6 +41,9 @@ _WIDE, _PARTNERS = 30, 8
 #: Rise of the score (nats) beyond chance from which an edit of a fixed graph is asked for, edits
 #: that are fitted for it, and the quick gain from which they are.
 _ASKED, _TRIED, _LEAST_PROMISE = 8.0, 3, -15.0
+#: With at least so many rows of numbers the search begins with so many of them, and that many of
+#: the best graphs are followed up with all.
+_THIN_FROM, _THIN_ROWS, _FOLLOWED = 3 * 2**10, 2**10, 2
 
 
 def repair(
@@ -79,16 +82,23 @@ def repair(
     findings : GraphFindings
     """
     before = graph_of(network.parents) if given else None
-    climber = _climber(network, rows, targets, edges, before or (), max_size, tell)
-    fitter = climber.fitter
     tell("repairing the graph" if given else "learning the graph", 0, None)
-    guess = from_control_rows(fitter.families, climber.constraints, _required(climber.constraints))
-    if before is None:
-        starts = climber.starts(guess)
+
+    def with_rows(most: int | None) -> GraphClimber:
+        return _climber(network, rows, targets, edges, before or (), max_size, tell, most)
+
+    few = None
+    if (network.cardinalities == 0).any() and rows.total >= _THIN_FROM:
+        # Rows of numbers are all distinct: the long way is gone with fewer of them.
+        few = with_rows(_THIN_ROWS)
+        _climbed(few, before)
+    climber = with_rows(None)
+    fitter = climber.fitter
+    if few is None:
+        _climbed(climber, before)
     else:
-        starts = [_permitted(before, climber.constraints), guess]
-    for start in dict.fromkeys(starts):
-        climber.climb(start)
+        for one in few.visited[:_FOLLOWED]:
+            climber.climb(one.graph, quickly=True)
     climber.finished()
     graph = nearest_of_the_best(climber.visited, before)
     fit = climber.in_full(graph)
@@ -103,6 +113,18 @@ def repair(
         common_causes=common_causes(fitter.families, graph, climber.constraints),
     )
     return fitter.families.network(graph), findings
+
+
+def _climbed(climber: GraphClimber, before: Parents | None) -> None:
+    """Climb from the graph that was given, or from those that control rows make plausible."""
+    constraints = climber.constraints
+    guess = from_control_rows(climber.fitter.families, constraints, _required(constraints))
+    if before is None:
+        starts = climber.starts(guess)
+    else:
+        starts = [_permitted(before, constraints), guess]
+    for start in dict.fromkeys(starts):
+        climber.climb(start)
 
 
 def check(
@@ -237,10 +259,11 @@ def _climber(
     graph: Parents,
     max_size: int | None,
     tell: Progress,
+    most: int | None = None,
 ) -> GraphClimber:
     few = int(np.clip(_MOST_VALUES // network.n_variables, *_MOST_ROWS))
     if (network.cardinalities == 0).any():
-        few = min(few, _MOST_NUMBERS)
+        few = min(few, _MOST_NUMBERS if most is None else most)
     families = families_of(network, systematic_sample(rows, few))
     edges = _narrowed(network, families, graph, edges)
     return GraphClimber(GraphFitter(families, targets, max_size), edges, tell)
