@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.graphs.dag import EdgeConstraints, Edit, Parents, edits, equivalent, together
-from dosift.graphs.families import Families
+from dosift.graphs.family import Families
 from dosift.graphs.fits import GraphFit, GraphFitter
 from dosift.search.result import SearchResult
 

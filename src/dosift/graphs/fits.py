@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.graphs.dag import Edit, Parents
-from dosift.graphs.families import Families, Family
+from dosift.graphs.family import Families, Family
 from dosift.model.mechanism import Changes, Library, System
 from dosift.model.network import Network
 from dosift.search.constraints import Constraints
@@ -67,7 +67,7 @@ class GraphFit:
     log_density : tuple of ndarray, shape (n_rows,)
         Of each variable without a change.
     least : tuple of ndarray or None
-        What these are not below (:meth:`~dosift.graphs.families.Families.ratios`).
+        What these are not below (:meth:`~dosift.graphs.family.Families.ratios`).
     ratios : ndarray, shape (n_rows, n_targets)
         Likelihoods of the targets, relative to the undisturbed network.
     density : ndarray, shape (n_rows,)

@@ -13,7 +13,7 @@ from dosift.data.configurations import Configurations, systematic_sample
 from dosift.graphs.climb import GraphClimber, GraphScore, from_control_rows
 from dosift.graphs.common_causes import common_causes
 from dosift.graphs.dag import EdgeConstraints, Edit, Parents, edges_of, edits, graph_of, is_acyclic
-from dosift.graphs.families import Families
+from dosift.graphs.family import Families
 from dosift.graphs.findings import (
     AskedEdit,
     GraphFindings,
@@ -119,11 +119,8 @@ def _climbed(climber: GraphClimber, before: Parents | None) -> None:
     """Climb from the graph that was given, or from those that control rows make plausible."""
     constraints = climber.constraints
     guess = from_control_rows(climber.fitter.families, constraints, _required(constraints))
-    if before is None:
-        starts = climber.starts(guess)
-    else:
-        starts = [_permitted(before, constraints), guess]
-    for start in dict.fromkeys(starts):
+    given = None if before is None else [_permitted(before, constraints), guess]
+    for start in dict.fromkeys(given or climber.starts(guess)):
         climber.climb(start)
 
 
