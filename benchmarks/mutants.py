@@ -44,6 +44,7 @@ TESTS = {
     "likelihood": ("tests/likelihood", "tests/search"),
     "inference": ("tests/inference",),
     "checks": ("tests/checks", "tests/test_estimator.py"),
+    "graphs": ("tests/graphs",),
     "data": ("tests/data", "tests/methods/test_block_fit.py", "tests/test_single_cell.py"),
     "methods": ("tests/methods", "tests/test_estimator.py"),
     "pipeline": ("tests/test_pipeline_table.py", "tests/methods", "tests/test_estimator.py"),

@@ -118,6 +118,24 @@ def test_prune_drops_what_does_not_pay_and_never_lowers_the_score() -> None:
         assert pruned.weights.size <= fit.weights.size
 
 
+def test_after_pruning_no_single_drop_raises_the_score() -> None:
+    """Also where the quadratic model of all drops, tried first, goes too far and is not taken."""
+    dropped = 0
+    for seed in range(12):
+        case = make(4, 4, 1000, seed)
+        search = prepared(case)
+        problem = search.problem
+        noise = np.random.default_rng(seed).integers(-1, 3, size=(15, 4)).astype(np.int16)
+        start = problem.fit(np.unique(np.vstack([search.from_network(case[1]), noise]), axis=0))
+        for fit in (start, problem.fit(start.targets[start.weights > 0.01])):
+            pruned = prune(problem, fit)
+            dropped += fit.weights.size - pruned.weights.size
+            for k in range(pruned.weights.size):
+                without = problem.fit(np.delete(pruned.targets, k, axis=0))
+                assert without.score <= pruned.score + 1e-6
+    assert dropped > 50
+
+
 def test_a_merge_undoes_an_imitation() -> None:
     # a is set in do(a=0), so b has one distribution there, and do(a=0, b=..) imitates it.
     network = Network.from_tables(

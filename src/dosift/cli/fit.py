@@ -29,8 +29,11 @@ from dosift.cli.kinds import (
     Discrete,
     Features,
     Knockouts,
+    NoSize,
+    Size,
     changes_of,
     kinds_of,
+    size_of,
 )
 from dosift.cli.options import (
     Force,
@@ -99,6 +102,8 @@ def fit(
     changes: Changes = None,
     features: Features = None,
     knockouts: Knockouts = False,
+    size: Size = None,
+    no_size: NoSize = False,
     states: Annotated[
         Path | None,
         typer.Option(
@@ -248,6 +253,7 @@ def fit(
         "changes": changes_of(changes),
         "features": features or None,
         "knockouts": knockouts,
+        "size": size_of(size, no_size, has_control=control is not None),
     }
     check_absent(output, force)
     with Inputs(format) as pipes:
@@ -521,5 +527,7 @@ def _network(
         settings.get("features"),
         tuple(settings[role] for role in ("batch", "labels") if settings.get(role)),
         layer if _is_h5ad(control) else None,
+        settings.get("size"),
+        settings.get("knockouts", False),
     )
     return learn_from_control(table, inputs[0], layer=layer if _is_h5ad(inputs[0]) else None)

@@ -129,7 +129,8 @@ def read_numbers(
     >>> read_numbers({"a": ["1.5", ""], "b": ["yes", "no"]}, variables).values.tolist()
     [[1.5, 1.0], [nan, 0.0]]
     """
-    names, named = [variable.name for variable in variables], list(dict.fromkeys(beside))
+    names = [name for variable in variables for name in variable.total_of or (variable.name,)]
+    names, named = list(dict.fromkeys(names)), list(dict.fromkeys(beside))
     may, freely = frozenset(grows), frozenset(free)
     readers = [_reader(v, is_control, v.name in may, v.name in freely) for v in variables]
     parts = Parts(_table(source, variables), tuple(dict.fromkeys([*names, *named])), layer)
@@ -155,7 +156,7 @@ def read_numbers(
     if not n_rows:
         raise InputError("the table has no rows", path=parts.path)
     _tell_extra([name for name in extra if name not in set(ignore)])
-    values = np.empty((n_rows, len(names)), order="F")
+    values = np.empty((n_rows, len(readers)), order="F")
     for i, column in enumerate(found):
         np.concatenate(column, out=values[:, i])
         column.clear()
@@ -193,6 +194,7 @@ def _table(source: Any, variables: Sequence[Variable]) -> Any:
         source = np.asarray(source)
     if not isinstance(source, np.ndarray):
         return source
+    variables = [one for one in variables if not one.total_of]
     n = len(variables)
     if source.ndim != 2 or source.shape[1] != n:
         raise InputError(
@@ -341,21 +343,61 @@ class _Measurements:
         )
 
 
+@dataclass
+class _Sizes:
+    """Reads what counts are relative to: a column, or the total of several."""
+
+    variable: Variable
+    is_control: bool
+
+    def read(self, part: Part) -> Floats:
+        """Return sizes."""
+        if self.variable.total_of:
+            counts = [Variable(name, kind="count") for name in self.variable.total_of]
+            columns = (_Measurements(one, self.is_control).read(part) for one in counts)
+            shares = self.variable.shares or (1.0,) * len(counts)
+            out = np.zeros(part.n_rows)
+            for share, column in zip(shares, columns, strict=True):
+                out += share * column
+            return out
+        reader = _Measurements(replace(self.variable, kind="continuous"), self.is_control)
+        values = reader.read(part)
+        # Where it is missing there is nothing to relate counts to.
+        _check_complete(values, self.variable.name, True, part, "every row needs its size")
+        small = values <= 0.0
+        if small.any():
+            row = int(small.argmax())
+            raise InputError(
+                f"column {self.variable.name!r} holds {values[row]:.12g} in data row "
+                f"{row + part.first_row} ({int(small.sum())} such row(s)), and is the size that "
+                "counts are relative to, which is positive: leave these rows out",
+                path=part.path,
+            )
+        return values
+
+
 def _reader(
     variable: Variable, is_control: bool, grows: bool, free: bool
-) -> _States | _Measurements:
+) -> _States | _Measurements | _Sizes:
     if variable.kind == "discrete":
         return _States(variable, is_control, grows, free)
-    return _Measurements(variable, is_control)
+    reader = _Sizes if variable.kind == "size" else _Measurements
+    return reader(variable, is_control)
 
 
-def _check_complete(values: Floats, name: str, is_control: bool, part: Part) -> None:
+def _check_complete(
+    values: Floats,
+    name: str,
+    is_needed: bool,
+    part: Part,
+    why: str = "control rows must be complete",
+) -> None:
     missing = np.isnan(values)
-    if is_control and missing.any():
+    if is_needed and missing.any():
         raise InputError(
             f"column {name!r} has a missing value in data row "
-            f"{int(missing.argmax()) + part.first_row}; control rows must be complete: drop the "
-            "rows with missing values or fill them in",
+            f"{int(missing.argmax()) + part.first_row}; {why}: drop the rows with missing values "
+            "or fill them in",
             path=part.path,
         )
 

@@ -64,7 +64,8 @@ def learn_mechanisms(
         For some variables further features of their parents, whose values they take in the users'
         units.
     offset : int, optional
-        Column of the logarithm of the size (depth, exposure) that counts are relative to.
+        Column of the logarithm of the size (depth, exposure) that counts are relative to. By
+        default the variable whose kind is "size", whose values are in the users' units.
     prior : float, default 0.5
         Pseudo-count of each state of a discrete variable.
     lowest, highest : array-like, shape (n_variables,), optional
@@ -98,6 +99,8 @@ def learn_mechanisms(
     ['raw', 'log']
     """
     rows = _checked(variables, values, weights, prior)
+    if offset is None:
+        offset = next((i for i, one in enumerate(variables) if one.kind == "size"), None)
     learner = _Learner(
         variables=tuple(variables),
         values=np.asarray(values, dtype=np.float64),
@@ -114,7 +117,7 @@ def learn_mechanisms(
     working = np.array(values, dtype=np.float64, order="F")
     scales: dict[int, Scale] = {}
     mechanisms: dict[int, Mechanism] = {}
-    for i in topological_order(parents):
+    for i in _order(parents, offset):
         family = tuple(int(p) for p in parents[i])
         named = learner.named(i, family, (features or {}).get(i, ()), scales)
         own = learner.features(family, named)
@@ -128,6 +131,12 @@ def learn_mechanisms(
         tuple(variables),
         tuple(scales[i] for i in range(len(variables))),
     )
+
+
+def _order(parents: Sequence[Sequence[int]], offset: int | None) -> list[int]:
+    """Order variables so that those that others depend on come first, the size before all."""
+    order = list(topological_order(parents))
+    return order if offset not in order else [offset, *(i for i in order if i != offset)]
 
 
 def _library(variable: Variable) -> Library:
@@ -222,6 +231,9 @@ class _Learner:
         self, i: int, working: Floats, features: tuple[Feature, ...], lowest: float, highest: float
     ) -> Scale:
         """Choose the working scale of a variable."""
+        if self._kind(i) == "size":
+            # The total of a few counts may be 0.
+            return Scale("log", added=1.0 if self.variables[i].total_of else 0.0)
         if self._kind(i) != "continuous":
             return Scale("count")
         if i == self.offset:

@@ -90,7 +90,9 @@ class MechanismFactors:
                 log_factor[zeros[:, j]] = 0.0
             self.log_factor[:, j] = log_factor
         if dense or np.issubdtype(codes.dtype, np.floating):
-            self.codes: Ints = np.full((n_rows, len(kept)), -1, dtype=np.int64, order="F")
+            # Many rows of numbers are held: nothing here says more than "any".
+            kind = np.int8 if len(dense) == len(kept) else np.int64
+            self.codes: Ints = np.full((n_rows, len(kept)), -1, dtype=kind, order="F")
             for j in set(range(len(kept))) - set(dense):
                 self.codes[:, j] = libraries[kept[j]].only(codes[:, kept[j]])
         else:
@@ -114,16 +116,19 @@ class MechanismFactors:
         self._has_zeros = bool(zeros.any())
         self._dense = dense
         # The largest ratio of a row is that of the target which changes every variable.
-        logs = self.log_factor
         if dense:
-            logs = logs.copy()
-            for j, one in dense.items():
-                logs[:, j] = -one.largest_log()
-        excess = np.maximum(-logs.sum(axis=1) - _LARGEST_LOG, 0.0)
+            largest = np.zeros(len(self.log_factor))
+            for j in range(self.log_factor.shape[1]):
+                largest += dense[j].largest_log() if j in dense else -self.log_factor[:, j]
+        else:
+            largest = -self.log_factor.sum(axis=1)
+        excess = np.maximum(largest - _LARGEST_LOG, 0.0)
         self.log_scale = excess
         self._is_scaled = bool(excess.any())
         with np.errstate(over="ignore"):  # used only where no row is scaled, and for do's
-            self._inverse = np.exp(-self.log_factor)
+            # Of numbers nobody asks.
+            all_dense = len(dense) == len(self._n_changes)
+            self._inverse = self.log_factor[:, :0] if all_dense else np.exp(-self.log_factor)
         has_open = bool(self.codes.size and self.codes.min() < 0)
         self.ratios: tuple[ChangeRatios, ...] = tuple(
             dense[j]

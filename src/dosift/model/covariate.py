@@ -38,12 +38,20 @@ class CovariateMechanism:
     is_positive = True
 
     @classmethod
-    def of_column(cls, variable: int, column: Floats, n_held: int = 1001) -> CovariateMechanism:
+    def of_column(
+        cls, variable: int, column: Floats, weights: Floats | None = None, *, n_held: int = 1001
+    ) -> CovariateMechanism:
         """Hold evenly spaced quantiles of a column; missing values are left out."""
-        seen = column[~missing(column)]
-        if not seen.size:
+        seen = ~missing(column)
+        if weights is not None:
+            seen &= weights > 0.0
+        if not seen.any():
             return cls(variable)
-        return cls(variable, tuple(np.quantile(seen, np.linspace(0.0, 1.0, n_held)).tolist()))
+        levels = np.linspace(0.0, 1.0, n_held)
+        if weights is None:
+            return cls(variable, tuple(np.quantile(column[seen], levels).tolist()))
+        own = np.quantile(column[seen], levels, weights=weights[seen], method="inverted_cdf")
+        return cls(variable, tuple(own.tolist()))
 
     def log_density(self, values: Values) -> Floats:
         """Return zeros: the column is not explained."""

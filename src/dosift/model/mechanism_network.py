@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.model.categorical import HasStates
+from dosift.model.covariate import CovariateMechanism
 from dosift.model.mechanism import (
     Changes,
     Floats,
@@ -96,9 +97,39 @@ class MechanismNetwork:
 
     @property
     def edges(self) -> list[tuple[str, str]]:
-        """Edges as (parent, child) names, child by child."""
-        names = self.names
-        return [(names[p], names[i]) for i, parents in enumerate(self.parents) for p in parents]
+        """Edges as (parent, child) names, child by child; none of what is only conditioned on."""
+        names, hidden = self.names, self.covariates
+        return [
+            (names[p], names[i])
+            for i, parents in enumerate(self.parents)
+            for p in parents
+            if p not in hidden
+        ]
+
+    @cached_property
+    def covariates(self) -> frozenset[int]:
+        """Positions of the columns that are only conditioned on, such as the depth of a cell."""
+        is_covariate = [isinstance(one, CovariateMechanism) for one in self.mechanisms]
+        return frozenset(int(i) for i in np.flatnonzero(is_covariate))
+
+    def with_covariates_of(self, values: Values, weights: Floats) -> MechanismNetwork:
+        """Let what is only conditioned on be drawn as it is in some rows.
+
+        Parameters
+        ----------
+        values : ndarray, shape (n_rows, n_variables)
+        weights : ndarray, shape (n_rows,)
+
+        Returns
+        -------
+        MechanismNetwork
+        """
+        if not self.covariates:
+            return self
+        mechanisms = list(self.mechanisms)
+        for i in self.covariates:
+            mechanisms[i] = CovariateMechanism.of_column(i, values[:, i], weights)
+        return replace(self, mechanisms=tuple(mechanisms))
 
     def working(self, values: Values) -> Floats:
         """Bring values in the users' units to the working scales.

@@ -68,12 +68,20 @@ class Variable:
     name : str
     states : tuple of str
         Empty where its values are numbers.
-    kind : {"discrete", "continuous", "count"}
+    kind : {"discrete", "continuous", "count", "size"}
+        "size": a column that counts are relative to, such as the depth of a cell; it is only
+        conditioned on.
+    total_of : tuple of str
+        Of a size that is no column of its own, the columns whose total it is.
+    shares : tuple of float
+        What each of these counts is multiplied by.
     """
 
     name: str
     states: tuple[str, ...] = ()
     kind: str = "discrete"
+    total_of: tuple[str, ...] = ()
+    shares: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from dosift.model.linear import LinearMechanism
-from dosift.model.linear_changes import FreeRegression, Gain, SetNormal, SetPoint, Shift
+from dosift.model.linear_changes import (
+    LEAST_SPREAD,
+    FreeRegression,
+    Gain,
+    SetNormal,
+    SetPoint,
+    Shift,
+)
 from dosift.model.mechanism import Change, Changes, Floats, Mechanism, Values
 
 #: Means that are tried for a variable that is set, and their standard deviations.
@@ -68,6 +76,36 @@ class RegressionChanges(Changes):
                 out.append(FreeRegression(moved, mechanism.noise.sd))
         return out
 
+    def log_densities(
+        self, mechanism: Mechanism, changes: Sequence[Change], values: Values
+    ) -> Floats:
+        """Logarithms of the densities of rows under many changes; values and shifts at once.
+
+        Parameters
+        ----------
+        mechanism : LinearMechanism
+        changes : sequence of Change
+        values : ndarray, shape (n_rows, n_variables)
+
+        Returns
+        -------
+        ndarray, shape (n_rows, n_changes)
+        """
+        assert isinstance(mechanism, LinearMechanism)
+        out = np.empty((len(values), len(changes)), order="F")
+        own = np.asarray(values[:, mechanism.variable], dtype=np.float64)
+        is_normal = mechanism.noise.n_parts == 1 and mechanism.axis is None
+        residual, sd = own - mechanism.mean(values), mechanism.noise.sd * mechanism.factor
+        for k, change in enumerate(changes):
+            if isinstance(change, SetNormal):
+                out[:, k] = _log_normal(own - change.mean, change.sd)
+            elif isinstance(change, Shift) and is_normal and not change.has_factor:
+                # The coefficients' own error is left out: what is suggested is rough.
+                out[:, k] = _log_normal(residual - change.by, sd)
+            else:
+                out[:, k] = change.applied(mechanism).log_density(values)
+        return out
+
     def neutral(self, mechanism: Mechanism, kind: str) -> Change | None:
         """Return a change of a kind from which rows may be fitted.
 
@@ -94,6 +132,13 @@ class RegressionChanges(Changes):
         return None
 
 
+def _log_normal(away: Floats, sd: float) -> Floats:
+    out = np.square(away)
+    out *= -0.5 / sd**2
+    out -= np.log(sd) + 0.5 * np.log(2.0 * np.pi)
+    return np.asarray(out)
+
+
 def _grid(values: Floats, n: int) -> Floats:
     """Evenly spaced values over the range of most, and of all."""
     low, high = np.quantile(values, [0.002, 0.998])
@@ -115,9 +160,10 @@ def ties(own: Floats, weights: Floats) -> list[SetPoint]:
     list of SetPoint
     """
     distinct, inverse = np.unique(own, return_inverse=True)
-    if distinct.size < 2:
-        return []
     numbers = np.bincount(inverse, weights)
+    if distinct.size < 2:
+        # How finely it was measured, nobody can tell.
+        return [SetPoint(float(one), LEAST_SPREAD) for one in distinct[numbers >= _TIES]]
     # Measurements that are coarse tie everywhere; only what stands out is an exact value.
     usual = float(np.median(numbers))
     least = max(_TIES, _TIE_SHARE * float(weights.sum()), 10.0 * usual)

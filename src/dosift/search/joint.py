@@ -37,6 +37,9 @@ _LEAST_RISE = 1e-3
 #: Estimated loss beyond its cost (nats) up to which dropping a component is tried. The estimate
 #: holds the tables; with many rows those can take over far more than that lets expect.
 _DROP_SLACK = 100.0
+#: The same for taking a change out of targets: rows have taught the mechanism already, so that a
+#: change that stands for its error does little.
+_SPARE_SLACK = 10.0
 #: How many times what a step of EM is sure to bring all steps from there on may bring: a trial that
 #: would need more is given up.
 _MORE_STEPS = 25
@@ -217,7 +220,7 @@ class JointFitter:
         """
         while True:
             fit = self.prune(fit)
-            better = self._merged(fit)
+            better = self._merged(fit) or self._spared(fit)
             if better is None:
                 return fit
             fit = better
@@ -239,6 +242,31 @@ class JointFitter:
             )
             if trial.score > fit.score + _LEAST_RISE:
                 return trial
+        return None
+
+    def _spared(self, fit: JointFit) -> JointFit | None:
+        """Take a change of a number out of all targets that it is a part of, if that is better.
+
+        What a change does to a variable shows its children values that control rows did not have,
+        and the error of their mechanisms there reads as a change of theirs. Once rows have taught
+        the mechanism, that change does next to nothing; but no row says so as long as it is there.
+        """
+        for j, library in enumerate(fit.network.libraries):
+            if library.is_exclusive:
+                continue
+            for k in np.unique(fit.targets[fit.targets[:, j] >= 0, j]):
+                held = fit.targets[:, j] == k
+                if not ((fit.targets[held] >= 0).sum(axis=1) > 1).all():
+                    continue  # without it nothing is changed: dropping does that
+                targets, weights = _without_change(fit, j, held)
+                if not self._constraints.permits(targets).all():
+                    continue
+                near = self._at(fit.network, targets, weights)
+                if near.value - self._cost(near, targets) < fit.score - _SPARE_SLACK:
+                    continue
+                trial = self.fit(fit.network, targets, weights, needed=fit.score + _LEAST_RISE)
+                if trial.score > fit.score + _LEAST_RISE:
+                    return trial
         return None
 
     def prune(self, fit: JointFit) -> JointFit:
@@ -267,6 +295,16 @@ class JointFitter:
     def _free(self, fit: JointFit) -> NDArray[np.bool_]:
         """Whether the weight of each target is estimated."""
         return np.isnan(self._constraints.fixed(fit.targets))
+
+
+def _without_change(fit: JointFit, j: int, held: NDArray[np.bool_]) -> tuple[Ints, Floats]:
+    """Leave variable j alone in some targets; those that this makes the same are taken together."""
+    targets = fit.targets.copy()
+    targets[held, j] = -1
+    distinct, place = np.unique(targets, axis=0, return_inverse=True)
+    weights = np.zeros((len(fit.weights), len(distinct)))
+    np.add.at(weights.T, place.ravel(), fit.weights.T)
+    return distinct, weights
 
 
 def _to_come(rise: float, last: float) -> float:

@@ -16,18 +16,25 @@ from numpy.typing import NDArray
 
 from dosift.data.configurations import Configurations, systematic_sample
 from dosift.likelihood.evidence import Evidence
+from dosift.likelihood.solve import solve
 from dosift.likelihood.weights import DEFAULT_GAP
 from dosift.model.mechanism import Change, Changes
 from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Network
 from dosift.search.changes import ChangeFinder
 from dosift.search.engine import find_targets
+from dosift.search.joint import JointFitter
+from dosift.search.neighbourhood import Neighbourhood
 from dosift.search.regrouping import regrouped
-from dosift.search.result import SearchResult
+from dosift.search.result import SearchResult, ranked
 
 Floats = NDArray[np.float64]
 Progress = Callable[[str, int, "int | None"], None]
 
+#: With more rows, a systematic sample of so many is searched, and all rows judge what was found.
+_SEARCHED = 20_000
+#: Rise of the joint objective (nats a row) in one step of EM over all rows at which it ends.
+_ALL_RISE = 2e-6
 #: Rows by which changes are looked for; beyond that a systematic sample is taken.
 _ROWS = 5000
 #: Rounds of looking inside components, and the least rise of the score (nats) for another.
@@ -64,6 +71,7 @@ def find_changes(
         Its network holds the changes that targets make, and no others.
     """
     tell = progress or (lambda stage, done, total: None)
+    every, configurations = configurations, systematic_sample(configurations, _SEARCHED)
     few = systematic_sample(configurations, _ROWS)
     tell("looking for changes", 0, None)
     start = _with_changes(network, few, np.ones((1, len(few.counts))))
@@ -92,7 +100,32 @@ def find_changes(
         if score_of(better) <= score_of(best) + _LEAST_RISE:
             break
         best = better
-    return search(of(best.network), best, look_around)
+    found = search(of(best.network), best, look_around)
+    return found if every is configurations else _on_all(found, every, refine, gap)
+
+
+def _on_all(
+    found: SearchResult, configurations: Configurations, refine: bool, gap: float
+) -> SearchResult:
+    """Let all rows judge what a sample of them found: weights, mechanisms and changes."""
+    network = found.network
+    evidence = Evidence.of_configurations(network, configurations)
+    targets, weights = found.targets, found.weights[None]
+    if refine and network.learns:
+        fitter = JointFitter(network, evidence)
+        joint = fitter.fit(network, targets, weights, rise=_ALL_RISE * evidence.total)
+        network, targets, weights = joint.network, joint.targets, joint.weights
+    solved = solve(evidence, network, targets, weights, gap)
+    around = Neighbourhood(found.certificate, found.undecided, found.near_equivalent)
+    return ranked(
+        evidence,
+        network,
+        targets,
+        solved.weights[0],
+        gap=float(solved.sums.gap.max()),
+        converged=bool(solved.converged.all()),
+        neighbourhood=around if len(targets) == len(found.targets) else None,
+    )
 
 
 def _regrouped(result: SearchResult, few: Configurations, posterior: Floats) -> SearchResult:
