@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 import dosift
-from dosift.learning.mechanisms import learn_mechanisms
 from dosift.learning.mechanism_words import words_of_mechanisms
+from dosift.learning.mechanisms import learn_mechanisms
 from dosift.model.network import Variable
 from dosift.model.uniform import UniformMechanism
 
