@@ -17,8 +17,9 @@ from dosift.model.features import Beyond, Feature, Indicator, Product
 from dosift.model.linear import COEFFICIENT_SD, LinearMechanism
 from dosift.model.mechanism import Floats, Values
 
-#: Share of a slope by which it is expected to change beyond the range.
-_BEND = 0.2
+#: Share of a slope by which it is expected to change beyond the range; a slope so weak that it is
+#: less than this part of the noise for each standard deviation of the parent may as well end there.
+_BEND, _WEAK = 0.2, 0.3
 #: Standard deviations of a parent beyond the range from which a bend is thought of.
 _FAR = 0.25
 
@@ -61,7 +62,9 @@ def with_bends(
     bends: list[Feature] = []
     for feature, slope in zip(mechanism.features, mechanism.coefficients[1:], strict=True):
         if slope != 0.0 and far[list(feature.columns)].any() and _is_number(feature):
-            bends += _bends_of(feature, abs(float(slope)), inside, lows, highs)
+            size, weak = abs(float(slope)), _WEAK * mechanism.noise.sd
+            expected = max(_BEND * size, min(size, weak))
+            bends += _bends_of(feature, expected, inside, lows, highs)
     if not bends:
         return mechanism
     none = np.zeros(len(bends))
@@ -83,12 +86,12 @@ def _is_number(feature: Feature) -> bool:
 
 
 def _bends_of(
-    feature: Feature, slope: float, inside: Values, lows: Floats, highs: Floats
+    feature: Feature, expected: float, inside: Values, lows: Floats, highs: Floats
 ) -> Iterator[Feature]:
     found = feature(inside)
     low, high = float(found.min()), float(found.max())
     below, above = _reached(feature, inside, lows, highs)
-    scale = _BEND * slope / COEFFICIENT_SD
+    scale = expected / COEFFICIENT_SD
     if below < low - _FAR:
         yield Beyond(feature, low, -scale)
         yield from [Beyond(feature, 0.5 * (low + below), -scale)] if np.isfinite(below) else []
