@@ -65,12 +65,6 @@ REFUSALS: tuple[Refusal, ...] = (
         "the labels out, and hold what is found against them afterwards",
     ),
     Refusal(
-        "missing values",
-        NUMBERS,
-        "a missing number would have to be integrated out, and so far nothing does; leave out the "
-        "rows with missing values, or the column that lacks most",
-    ),
-    Refusal(
         "prior knowledge",
         NUMBERS,
         "it names do's on states, and what was done to a number is found from the rows; leave it "

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from dosift.errors import InputError
 from dosift.io.assemble import table_size
 from dosift.learning.count_mechanisms import learn_counts
+from dosift.learning.bends import with_bends
 from dosift.learning.regressions import (
     at_rest,
     criterion,
@@ -25,6 +26,7 @@ from dosift.model.categorical import CategoricalMechanism, States
 from dosift.model.counts import CountChanges
 from dosift.model.covariate import CovariateMechanism
 from dosift.model.features import Feature, InUnits, LogCount, features_of
+from dosift.model.linear import LinearMechanism
 from dosift.model.logistic import LogisticMechanism
 from dosift.model.mechanism import Changes, Floats, Library, Mechanism, topological_order
 from dosift.model.mechanism_network import ControlRows, MechanismNetwork
@@ -121,6 +123,8 @@ def learn_mechanisms(
     lows = bounds(lowest, len(variables), np.inf)
     highs = bounds(highest, len(variables), -np.inf)
     working = np.array(values, dtype=np.float64, order="F")
+    # The ranges of the other rows, on the working scales.
+    low, high = np.full(values.shape[1], np.inf), np.full(values.shape[1], -np.inf)
     scales: dict[int, Scale] = {}
     mechanisms: dict[int, Mechanism] = {}
     for i in _order(parents, offset):
@@ -129,7 +133,12 @@ def learn_mechanisms(
         own = learner.features(family, named)
         scales[i] = learner.scale(i, working, own, float(lows[i]), float(highs[i]))
         working[:, i] = scales[i].working(working[:, i])
-        mechanisms[i] = learner.mechanism(i, working, family, own, bool(named))
+        if np.isfinite([lows[i], highs[i]]).all():
+            low[i], high[i] = scales[i].working(np.array([lows[i], highs[i]]))
+        found = learner.mechanism(i, working, family, own, bool(named))
+        if isinstance(found, LinearMechanism):
+            found = with_bends(found, working, rows, low, high)
+        mechanisms[i] = found
     return MechanismNetwork(
         tuple(mechanisms[i] for i in range(len(variables))),
         tuple(Changes(()) if i == offset else _library(one) for i, one in enumerate(variables)),
