@@ -21,6 +21,10 @@ from continuous_problems import Line, Problem
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from dosift.model.gaussian_network import GaussianNetwork
+from dosift.model.known_mechanisms import known_mechanisms
+from dosift.model.mechanism_network import MechanismNetwork
+
 Floats = NDArray[np.float64]
 
 #: Nats a row above which a component's line is another than that of control rows.
@@ -181,9 +185,10 @@ def dosift_fit(
     problem: Problem,
     graph: bool = True,
     features: Mapping[str, Sequence[str]] | None = None,
+    is_known: bool = False,
     **settings: object,
 ) -> Answer:
-    """Fit dosift by its public interface."""
+    """Fit dosift by its public interface; the network may be known, without control rows."""
     import dosift
     from dosift.io.graph import Graph
 
@@ -191,13 +196,17 @@ def dosift_fit(
     given: dict[str, object] = (
         {"graph": Graph(problem.names, tuple(problem.edges))} if graph else {}
     )
+    if is_known:
+        given, settings = {}, {**settings, "network": known_network(problem)}
+    else:
+        given["control"] = problem.control
     if features:
         given["features"] = dict(features)
     start = time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = dosift.InterventionMixture(**settings)
-        model.fit(problem.pool, control=problem.control, **given)
+        model.fit(problem.pool, **given)
     seconds = time.process_time() - start
     posterior = np.nan_to_num(np.asarray(model.predict_proba(problem.pool)))
     return Answer(
@@ -220,6 +229,20 @@ def _log_slopes(network: object, pool: pl.DataFrame) -> float:
             scale.log_slope(pool[name].to_numpy()).sum()
             for name, scale in zip(names, scales, strict=False)
             if pool[name].dtype.is_numeric()
+        )
+    )
+
+
+def known_network(problem: Problem) -> MechanismNetwork:
+    """Return the true network of a problem of lines, as one that is known."""
+    lines = [part for part in problem.parts if isinstance(part, Line)]
+    return known_mechanisms(
+        GaussianNetwork(
+            problem.names,
+            problem.parents,
+            tuple(line.intercept for line in lines),
+            tuple(line.coefficients for line in lines),
+            tuple(line.sd for line in lines),
         )
     )
 

@@ -409,6 +409,7 @@ class InterventionMixture(Conventions):
         network = starting_network(network, edges, known, self.control_rows)
         encode = partial(load, rows, batch=batch, labels=labels, sample_weight=sample_weight)
         network, loaded = with_new_states(network, rows, encode)
+        del rows, encode, table  # many rows: what was read is not held twice
         with closing(loaded):
             self._store(fit(recipe, network, loaded, progress))
         self._warn()

@@ -77,7 +77,7 @@ def fit(
         list[Path],
         typer.Argument(
             metavar="[NETWORK] ROWS",
-            help="A network (BIF, XMLBIF), and the rows; - is standard input.",
+            help="A network (BIF, XMLBIF; JSON of numbers), and the rows; - is standard input.",
         ),
     ],
     output: Output,

@@ -12,6 +12,7 @@ from dosift.model.linear import LinearMechanism
 from dosift.model.logistic import LogisticMechanism
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.noise import LEAST_SD
+from dosift.model.uniform import UniformMechanism
 
 #: Least standard deviation of a combination of features, each of one, that rows can be said to vary
 #: in: below it, what the single ones do is not known.
@@ -75,6 +76,10 @@ def _of_variable(network: MechanismNetwork, i: int) -> Iterator[str]:
     if isinstance(mechanism, LogisticMechanism):
         yield f"{name} has a logistic regression on {_parents(network, i)}"
         yield from _of_rows(network, i, mechanism)
+    if isinstance(mechanism, UniformMechanism):
+        ends = np.array([mechanism.low, mechanism.high])
+        low, high = network.scales[i].user(ends) if network.scales else ends
+        yield f"{name} is uniform between {low:.4g} and {high:.4g}"
     if not isinstance(mechanism, LinearMechanism):
         return
     if i in constant_columns(network):

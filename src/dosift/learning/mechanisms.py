@@ -12,9 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 from dosift.errors import InputError
 from dosift.io.assemble import table_size
 from dosift.learning.count_mechanisms import learn_counts
-from dosift.learning.regressions import at_rest, learn_logistic, learn_regression
+from dosift.learning.regressions import (
+    at_rest,
+    criterion,
+    learn_logistic,
+    learn_regression,
+)
 from dosift.learning.scales import bounds, choose_scale, standardised
 from dosift.learning.tables import checked_weights
+from dosift.learning.uniform import is_clearly_uniform, learn_uniform
 from dosift.model.categorical import CategoricalMechanism, States
 from dosift.model.counts import CountChanges
 from dosift.model.covariate import CovariateMechanism
@@ -261,11 +267,20 @@ class _Learner:
         if kind == "count":
             return self._counts(i, working, family)
         if kind == "continuous":
-            return learn_regression(working, self.weights, i, family, features)
+            found = learn_regression(working, self.weights, i, family, features)
+            return found if features else self._root(i, working, found)
         if has_named or any(self._kind(p) != "discrete" for p in family):
             start = LogisticMechanism.untaught(i, family, features, int(self.sizes[i]), self.prior)
             return learn_logistic(working, self.weights, start)
         return self._table(i, working, family)
+
+    def _root(self, i: int, working: Floats, found: Mechanism) -> Mechanism:
+        """Return what was found of a number without parents, or its range if it is uniform."""
+        even = learn_uniform(working[:, i], self.weights, i)
+        if even is None:
+            return found
+        other = criterion(found, working, self.weights)
+        return even if is_clearly_uniform(even, working, self.weights, other) else found
 
     def _counts(self, i: int, working: Floats, family: tuple[int, ...]) -> Mechanism:
         numbers = [j for j, one in enumerate(self.variables) if one.kind == "continuous"]

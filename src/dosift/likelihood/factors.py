@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.likelihood.change_ratios import ChangeRatios, DenseRatios, StateRatios, dense_ratios
-from dosift.model.mechanism import System, Values
+from dosift.model.mechanism import Library, Mechanism, System, Values
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -43,6 +43,9 @@ class MechanismFactors:
     variables : sequence of int, optional
         Positions of the variables that targets may change; only their factors are computed. All by
         default.
+    before : MechanismFactors, optional
+        Of the same configurations and variables; what it has of the same mechanisms of numbers and
+        the same changes is taken over.
 
     Attributes
     ----------
@@ -69,11 +72,16 @@ class MechanismFactors:
     """
 
     def __init__(
-        self, network: System, codes: Values, variables: tuple[int, ...] | None = None
+        self,
+        network: System,
+        codes: Values,
+        variables: tuple[int, ...] | None = None,
+        before: MechanismFactors | None = None,
     ) -> None:
         kept = tuple(range(network.n_variables)) if variables is None else variables
         self.variables = kept
         libraries = network.libraries
+        self._made_of = tuple((network.mechanisms[i], libraries[i]) for i in kept)
         self._n_changes = tuple(len(libraries[i]) for i in kept)
         n_rows = codes.shape[0]
         self.log_factor = np.empty((n_rows, len(kept)), order="F")
@@ -81,6 +89,10 @@ class MechanismFactors:
         dense: dict[int, DenseRatios] = {}
         for j, i in enumerate(kept):
             mechanism = network.mechanisms[i]
+            if before is not None and before._has(j, *self._made_of[j]):
+                self.log_factor[:, j], dense[j] = before.log_factor[:, j], before._dense[j]
+                zeros[:, j] = before.zeros[:, j]
+                continue
             if libraries[i].is_exclusive:
                 log_factor = mechanism.log_density(codes)
             else:
@@ -99,11 +111,19 @@ class MechanismFactors:
             self.codes = np.asfortranarray(codes[:, list(kept)])
         self._finish(zeros, dense)
 
+    def _has(self, j: int, mechanism: Mechanism, library: Library) -> bool:
+        """Whether the factors of a number's mechanism and changes are here already."""
+        if j not in self._dense:
+            return False
+        own_mechanism, own_library = self._made_of[j]
+        return own_mechanism is mechanism and own_library is library
+
     def restricted(self, rows: NDArray[np.int64], n_kept: int) -> MechanismFactors:
         """Return the factors of some configurations and the first variables only."""
         out = MechanismFactors.__new__(MechanismFactors)
         out.variables = self.variables[:n_kept]
         out._n_changes = self._n_changes[:n_kept]
+        out._made_of = self._made_of[:n_kept]
         out.codes = np.asfortranarray(self.codes[rows, :n_kept])
         out.log_factor = np.asfortranarray(self.log_factor[rows, :n_kept])
         dense = {j: one.restricted(rows) for j, one in self._dense.items() if j < n_kept}

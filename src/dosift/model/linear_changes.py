@@ -82,7 +82,7 @@ class SetNormal:
     def applied(self, mechanism: Mechanism) -> LinearMechanism:
         """Return a regression on nothing."""
         return LinearMechanism(
-            _linear(mechanism).variable, (), (), np.array([self.mean]), Noise.normal(self.sd)
+            mechanism.variable, (), (), np.array([self.mean]), Noise.normal(self.sd)
         )
 
     def fitted(self, mechanism: Mechanism, statistics: Floats) -> SetNormal:
@@ -96,7 +96,7 @@ class SetNormal:
 
     def scores(self, mechanism: Mechanism, values: Values) -> Floats:
         """Return derivatives by mean and standard deviation."""
-        z = (values[:, _linear(mechanism).variable] - self.mean) / self.sd
+        z = (values[:, mechanism.variable] - self.mean) / self.sd
         out = np.stack([z / self.sd, (z * z - 1.0) / self.sd], axis=1)
         return np.asarray(np.where(np.isnan(z)[:, None], 0.0, out))
 

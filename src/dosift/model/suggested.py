@@ -17,6 +17,7 @@ from dosift.model.linear_changes import (
     Shift,
 )
 from dosift.model.mechanism import Change, Changes, Floats, Mechanism, Values
+from dosift.model.uniform import UniformMechanism
 
 #: Means that are tried for a variable that is set, and their standard deviations.
 _MEANS, _SDS = 20, (0.1, 0.35, 1.0)
@@ -26,6 +27,8 @@ _SHIFTS = 20
 _GAINS = (0.25, 0.5, 0.7, 1.4, 2.0, 4.0)
 #: Rows that must share an exact value to make it a tie, and their share.
 _TIES, _TIE_SHARE = 8.0, 0.005
+#: By how much they must outnumber the rows of the values next to it, and how many of these.
+_STANDS_OUT, _NEAR = 10.0, 10
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,8 @@ class RegressionChanges(Changes):
 
         Parameters
         ----------
-        mechanism : LinearMechanism
+        mechanism : LinearMechanism or UniformMechanism
+            What is uniform has no mean that depends on anything: it is set, or left alone.
         values : ndarray, shape (n_rows, n_variables)
             Those of the variable not missing.
         weights : ndarray, shape (n_rows,)
@@ -56,13 +60,15 @@ class RegressionChanges(Changes):
         -------
         list of Change
         """
-        assert isinstance(mechanism, LinearMechanism)
         own, kinds = values[:, mechanism.variable], self.kinds
         out: list[Change] = []
         if "do" in kinds:
             out += ties(own, weights)
         if "set" in kinds:
             out += [SetNormal(float(m), sd) for sd in _SDS for m in _grid(own, _MEANS)]
+        if isinstance(mechanism, UniformMechanism):
+            return out
+        assert isinstance(mechanism, LinearMechanism)
         mean = mechanism.mean(values) + mechanism.noise.mean
         if "shift" in kinds:
             out += [Shift(float(by)) for by in _grid(own - mean, _SHIFTS)]
@@ -83,7 +89,7 @@ class RegressionChanges(Changes):
 
         Parameters
         ----------
-        mechanism : LinearMechanism
+        mechanism : LinearMechanism or UniformMechanism
         changes : sequence of Change
         values : ndarray, shape (n_rows, n_variables)
 
@@ -91,11 +97,12 @@ class RegressionChanges(Changes):
         -------
         ndarray, shape (n_rows, n_changes)
         """
-        assert isinstance(mechanism, LinearMechanism)
         out = np.empty((len(values), len(changes)), order="F")
         own = np.asarray(values[:, mechanism.variable], dtype=np.float64)
-        is_normal = mechanism.noise.n_parts == 1 and mechanism.axis is None
-        residual, sd = own - mechanism.mean(values), mechanism.noise.sd * mechanism.factor
+        is_normal, residual, sd = False, own, 1.0
+        if isinstance(mechanism, LinearMechanism):
+            is_normal = mechanism.noise.n_parts == 1 and mechanism.axis is None
+            residual, sd = own - mechanism.mean(values), mechanism.noise.sd * mechanism.factor
         for k, change in enumerate(changes):
             if isinstance(change, SetNormal):
                 out[:, k] = _log_normal(own - change.mean, change.sd)
@@ -111,7 +118,7 @@ class RegressionChanges(Changes):
 
         Parameters
         ----------
-        mechanism : LinearMechanism
+        mechanism : LinearMechanism or UniformMechanism
         kind : str
 
         Returns
@@ -120,6 +127,8 @@ class RegressionChanges(Changes):
             None for exact values, which are no matter of fitting, and for gains and other
             regressions of a variable without parents.
         """
+        if isinstance(mechanism, UniformMechanism):
+            return SetNormal(mechanism.middle, mechanism.width) if kind == "set" else None
         assert isinstance(mechanism, LinearMechanism)
         if kind == "set":
             return SetNormal(float(mechanism.coefficients[0]), 1.0)
@@ -164,8 +173,11 @@ def ties(own: Floats, weights: Floats) -> list[SetPoint]:
     if distinct.size < 2:
         # How finely it was measured, nobody can tell.
         return [SetPoint(float(one), LEAST_SPREAD) for one in distinct[numbers >= _TIES]]
-    # Measurements that are coarse tie everywhere; only what stands out is an exact value.
-    usual = float(np.median(numbers))
-    least = max(_TIES, _TIE_SHARE * float(weights.sum()), 10.0 * usual)
-    resolution = float(np.median(np.diff(distinct)))
-    return [SetPoint(float(value), resolution) for value in distinct[numbers >= least]]
+    out, least = [], max(_TIES, _TIE_SHARE * float(weights.sum()))
+    for k in np.flatnonzero(numbers >= least):
+        # Measurements that are coarse tie everywhere; only what stands out is an exact value.
+        near = np.arange(max(k - _NEAR, 0), min(k + _NEAR + 1, distinct.size))
+        if numbers[k] >= _STANDS_OUT * float(np.median(numbers[near[near != k]])):
+            resolution = float(np.median(np.diff(distinct[near])))
+            out.append(SetPoint(float(distinct[k]), resolution))
+    return out

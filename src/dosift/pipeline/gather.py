@@ -143,8 +143,6 @@ def _prepared_numbers(
     network = network.with_covariates_of(rows.whole.values, rows.whole.counts)
     system = as_network(network)
     gathered = Gathered(Evidence.held_rows(system, rows, None), None)
-    if gathered.evidence.incomplete:
-        refuse(named | {"missing values"})
     _check_batches(gathered.evidence, loaded)
     options = Options(recipe.max_size, recipe.refine, recipe.gap, recipe.epsilon, recipe.delta)
     return system, gathered, options, None

@@ -19,7 +19,7 @@ from dosift.model.mechanism import Change, Changes, Mechanism, Values
 Floats = NDArray[np.float64]
 
 #: Shares at which what a rough change gains is looked at.
-_SHARES = (0.02, 0.1, 0.4)
+SHARES = (0.02, 0.1, 0.4)
 #: Steps of EM after a change was brought in, and the rise in nats at which they end.
 _EM_STEPS, _EM_RISE = 25, 0.05
 #: Rough changes of each kind that are refitted, and changes that a variable may get.
@@ -27,11 +27,11 @@ _TRIED, _MOST_CHANGES = 2, 8
 #: A change of fewer expected rows is not kept.
 _LEAST_ROWS = 8.0
 #: Share of its cost that a rough change must gain to be refitted.
-_LEAST_PROMISE = 0.25
+LEAST_PROMISE = 0.25
 #: About so many rows tell which rough changes are worth it.
 _FEW_ROWS = 1500
 #: Nats by which the likeliest of the mechanisms may be ahead, as in the search for targets.
-_MOST_EVIDENCE = 50.0
+MOST_EVIDENCE = 50.0
 
 
 @dataclass(frozen=True)
@@ -144,12 +144,12 @@ class ChangeFinder:
     def _extended(self, now: ChangeMixture, rough: _Rough, held: int) -> ChangeMixture | None:
         """Bring in the change that gains most, if it pays."""
         base = now.log_density[self._some]
-        ratio = np.minimum(rough.logs - base[:, None], _MOST_EVIDENCE)
+        ratio = np.minimum(rough.logs - base[:, None], MOST_EVIDENCE)
         np.exp(ratio, out=ratio)
         ratio -= 1.0
         weights = self._weights[self._some]
         weights = weights * (self._total / weights.sum())
-        gains = np.stack([weights @ np.log1p(share * ratio) for share in _SHARES], axis=1)
+        gains = np.stack([weights @ np.log1p(share * ratio) for share in SHARES], axis=1)
         best: ChangeMixture | None = None
         best_net = 0.0
         kinds = np.array([change.kind for change in rough.changes])
@@ -160,9 +160,9 @@ class ChangeFinder:
             for k in order:
                 change = rough.changes[k]
                 cost = half_log * (1 + change.n_free) + self._log_choices
-                if gains[k].max() <= _LEAST_PROMISE * cost:
+                if gains[k].max() <= LEAST_PROMISE * cost:
                     continue  # far from paying, however it is refitted
-                share = _SHARES[int(gains[k].argmax())]
+                share = SHARES[int(gains[k].argmax())]
                 trial = self._refitted(
                     (*now.changes, change),
                     np.append(now.shares * (1.0 - share), share),

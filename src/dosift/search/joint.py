@@ -189,9 +189,7 @@ class JointFitter:
         """Do the M step: mechanisms from control rows and what mixture rows are expected to say."""
         network = now.network
         if now.families is None:
-            posterior = self._evidence.posterior(network, targets, now.weights)
-            assert self._evidence.held is not None
-            values = self._evidence.held.values
+            values, posterior = self._evidence.completed(network, targets, now.weights)
             return network.taught(values, targets, posterior, self._learners)
         assert network.control is not None
         tables = list(network.tables)

@@ -25,6 +25,7 @@ from dosift.search.changes import ChangeFinder
 from dosift.search.engine import find_targets
 from dosift.search.joint import JointFitter
 from dosift.search.neighbourhood import Neighbourhood
+from dosift.search.promising import promising
 from dosift.search.regrouping import regrouped
 from dosift.search.result import SearchResult, ranked
 
@@ -93,7 +94,7 @@ def find_changes(
         tell("looking for changes inside components", k, _ROUNDS)
         posterior = _posterior(best, few)
         begun = _regrouped(best, few, posterior)
-        grown = _with_changes(of(begun.network), few, np.ascontiguousarray(posterior.T))
+        grown = _with_changes(of(begun.network), few, np.ascontiguousarray(posterior.T), best)
         if grown is of(best.network):
             break
         better = tidied(search(grown, begun, False))
@@ -181,9 +182,12 @@ def _posterior(result: SearchResult, few: Configurations) -> Floats:
 
 
 def _with_changes(
-    network: MechanismNetwork, few: Configurations, posterior: Floats
+    network: MechanismNetwork,
+    few: Configurations,
+    posterior: Floats,
+    result: SearchResult | None = None,
 ) -> MechanismNetwork:
-    """Add changes that rows, weighted in several ways, speak for."""
+    """Add changes that rows speak for: all of them, or those of each component of a result."""
     log_choices = float(np.log(max(network.n_variables, 1)))
     libraries = list(network.libraries)
     for i in range(network.n_variables):
@@ -191,10 +195,10 @@ def _with_changes(
         if not isinstance(library, Changes) or not library.kinds:
             continue
         new: list[Change] = []
-        for weights in posterior:
+        for weights in posterior[_promising(network, few, posterior, result, i, log_choices)]:
             if few.counts @ (weights > 0) and weights.sum() >= _LEAST_ROWS:
                 present = (*library[:], *new)
-                rows = weights * few.counts if len(posterior) == 1 else weights
+                rows = weights * few.counts if result is None else weights
                 finder = ChangeFinder(network.mechanisms[i], library, few.codes, rows, log_choices)
                 new += finder.found(present, fixed=True)
         if new:
@@ -202,3 +206,21 @@ def _with_changes(
     if all(one is two for one, two in zip(libraries, network.libraries, strict=True)):
         return network
     return replace(network, libraries=tuple(libraries))
+
+
+def _promising(
+    network: MechanismNetwork,
+    few: Configurations,
+    posterior: Floats,
+    result: SearchResult | None,
+    i: int,
+    log_choices: float,
+) -> NDArray[np.bool_]:
+    """Tell which components of a result to look into for changes of a variable."""
+    every: NDArray[np.bool_] = np.ones(len(posterior), dtype=np.bool_)
+    library = network.libraries[i]
+    if result is None or not isinstance(library, Changes):
+        return every
+    known = of(result.network).libraries[i]
+    present = tuple(known[int(k)] if k >= 0 else None for k in result.targets[:, i])
+    return promising(network.mechanisms[i], library, present, few.codes, posterior, log_choices)
