@@ -668,5 +668,5 @@ def test_raw_counts_that_cannot_be(raw: Any, settings: Any, words: str) -> None:
 
 
 def test_a_known_network_has_kinds_of_its_own(adata: Any, network: dosift.Network) -> None:
-    with pytest.raises(InputError, match="kinds and size are for"):
+    with pytest.raises(InputError, match="kinds, size and factors are for"):
         fit_anndata(adata, network, control=("condition", "ctrl"), size="condition")

@@ -53,6 +53,7 @@ def fit_anndata(
     batch: str | None = None,
     kinds: Mapping[str, str] | None = None,
     size: str | bool | None = None,
+    factors: int = 0,
     **parameters: Any,
 ) -> InterventionMixture: ...
 
@@ -74,6 +75,7 @@ def fit_anndata(
     batch: str | None = None,
     kinds: Mapping[str, str] | None = None,
     size: str | bool | None = None,
+    factors: int = 0,
     **parameters: Any,
 ) -> AnnData: ...
 
@@ -94,6 +96,7 @@ def fit_anndata(
     batch: str | None = None,
     kinds: Mapping[str, str] | None = None,
     size: str | bool | None = None,
+    factors: int = 0,
     **parameters: Any,
 ) -> InterventionMixture | AnnData:
     """Find the interventions in the cells of an AnnData and annotate the cells with them.
@@ -122,9 +125,10 @@ def fit_anndata(
         Layer to take values from; ``X`` if left out.
     discretizer : Discretizer, optional
         Cuts the values of the matrix into states. One that is not fitted is copied and fitted on
-        the control cells and, for a method that looks at them, the others. Without it values are raw
-        counts (with `knockouts`, `kinds` or `size`), or states already: where the names of a variable's states are numbers, the state of that
-        number; otherwise codes that count the states from 0.
+        the control cells and, for a method that looks at them, the others. Without it values are
+        raw counts (with `knockouts`, `kinds`, `size` or `factors`) or states already: where the
+        names of a variable's states are numbers, the state of that number; otherwise codes that
+        count the states from 0.
     key_added : str, default="dosift"
         Beginning of the names under which results are stored.
     copy : bool, default=False
@@ -145,6 +149,9 @@ def fit_anndata(
         What raw counts are relative to: a column of ``obs`` such as ``"total_counts"``, or False
         for nothing. By default the total of each cell over all columns of the matrix, variables or
         not.
+    factors : int, default=0
+        Hidden factors that each raw count depends on, such as states that cells go through, as in
+        :meth:`dosift.InterventionMixture.fit`. Without a graph there are no edges then.
     **parameters
         Of :class:`~dosift.InterventionMixture`, such as `max_size`, `tiers`, `required_edges`,
         `control_rows`, or `knockouts`.
@@ -190,8 +197,8 @@ def fit_anndata(
         raise InputError("states are for a network that is learned; leave them out")
     if network is None and graph is None and control is None:
         raise InputError("give a network, or control= to learn one, and graph= if it is known")
-    edges = edges_asked("fixed", edges, not is_known, graph is not None)
-    is_raw = _is_raw(is_known, discretizer, kinds, size, parameters)
+    edges = edges_asked("fixed", edges, not is_known, graph is not None or bool(factors))
+    is_raw = _is_raw(is_known, discretizer, kinds, size, factors, parameters)
     names = network.names if is_known else None if graph is None else graph.nodes
     further = _sizes(size, adata, names) if is_raw else ()
     cells = cells_of(adata, _with(names, adata, further), layer)
@@ -231,6 +238,7 @@ def fit_anndata(
             states=states,
             kinds=own,
             size=further[0] if size is True and further else size,
+            factors=factors,
         )
         _store(adata, ~mask, rows, model, key_added, used, None, beside)
         return adata if copy else model
@@ -263,14 +271,20 @@ def _is_raw(
     discretizer: Discretizer | None,
     kinds: Mapping[str, str] | None,
     size: str | bool | None,
+    factors: int,
     parameters: Mapping[str, Any],
 ) -> bool:
     """Whether values of the matrix are fitted as they are."""
-    if is_known and (kinds or size):
-        raise InputError("kinds and size are for a network that is learned; leave them out")
-    if discretizer is not None and (kinds or size):
-        raise InputError("a discretizer makes states, and kinds and size are for raw counts")
-    asked = kinds or size or parameters.get("knockouts")
+    asked = kinds or size or factors
+    if is_known and asked:
+        raise InputError(
+            "kinds, size and factors are for a network that is learned; leave them out"
+        )
+    if discretizer is not None and asked:
+        raise InputError(
+            "a discretizer makes states, and kinds, size and factors are for raw counts"
+        )
+    asked = asked or parameters.get("knockouts")
     return not is_known and discretizer is None and bool(asked)
 
 
