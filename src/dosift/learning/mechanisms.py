@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from dosift.errors import InputError
 from dosift.io.assemble import table_size
-from dosift.learning.count_mechanisms import learn_counts
 from dosift.learning.bends import with_bends
+from dosift.learning.count_mechanisms import learn_counts
 from dosift.learning.regressions import (
     at_rest,
     criterion,
@@ -32,7 +32,7 @@ from dosift.model.mechanism import Changes, Floats, Library, Mechanism, topologi
 from dosift.model.mechanism_network import ControlRows, MechanismNetwork
 from dosift.model.network import Variable
 from dosift.model.scale import Scale
-from dosift.model.suggested import RegressionChanges
+from dosift.model.suggested import RegressionChanges, finest_spread
 
 #: Rows on which scales are chosen; with more, a sample.
 _SCALE_ROWS = 20_000
@@ -146,7 +146,10 @@ def learn_mechanisms(
         mechanisms[i] = found
     return MechanismNetwork(
         tuple(mechanisms[i] for i in range(len(variables))),
-        tuple(Changes(()) if i == offset else _library(one) for i, one in enumerate(variables)),
+        tuple(
+            Changes(()) if i == offset else _library(one, working[:, i])
+            for i, one in enumerate(variables)
+        ),
         ControlRows(working, rows),
         tuple(variables),
         tuple(scales[i] for i in range(len(variables))),
@@ -159,12 +162,14 @@ def _order(parents: Sequence[Sequence[int]], offset: int | None) -> list[int]:
     return order if offset is None else [offset, *(i for i in order if i != offset)]
 
 
-def _library(variable: Variable) -> Library:
+def _library(variable: Variable, column: Floats) -> Library:
     if variable.kind == "factor":
         return Changes(())
     if variable.kind == "discrete":
         return States(variable.states)
-    return CountChanges() if variable.kind == "count" else RegressionChanges()
+    if variable.kind == "count":
+        return CountChanges()
+    return RegressionChanges(least=finest_spread(column))
 
 
 def _checked(
