@@ -275,7 +275,7 @@ def _is_raw(
     parameters: Mapping[str, Any],
 ) -> bool:
     """Whether values of the matrix are fitted as they are."""
-    asked = kinds or size or factors
+    asked = bool(kinds or size or factors)
     if is_known and asked:
         raise InputError(
             "kinds, size and factors are for a network that is learned; leave them out"
@@ -284,8 +284,8 @@ def _is_raw(
         raise InputError(
             "a discretizer makes states, and kinds, size and factors are for raw counts"
         )
-    asked = asked or parameters.get("knockouts")
-    return not is_known and discretizer is None and bool(asked)
+    asked = asked or bool(parameters.get("knockouts"))
+    return not is_known and discretizer is None and asked
 
 
 def _graph(network: Any, graph: Any) -> Graph | None:
