@@ -25,7 +25,7 @@ from dosift.learning.uniform import is_clearly_uniform, learn_uniform
 from dosift.model.categorical import CategoricalMechanism, States
 from dosift.model.counts import CountChanges
 from dosift.model.covariate import CovariateMechanism
-from dosift.model.features import Feature, InUnits, LogCount, features_of
+from dosift.model.features import Feature, InUnits, LogCount, Plain, features_of
 from dosift.model.linear import LinearMechanism
 from dosift.model.logistic import LogisticMechanism
 from dosift.model.mechanism import Changes, Floats, Library, Mechanism, topological_order
@@ -46,6 +46,7 @@ def learn_mechanisms(
     weights: ArrayLike | None = None,
     features: Mapping[int, Sequence[Feature]] | None = None,
     offset: int | None = None,
+    covariates: Mapping[int, Sequence[int]] | None = None,
     prior: float = 0.5,
     lowest: ArrayLike | None = None,
     highest: ArrayLike | None = None,
@@ -74,6 +75,9 @@ def learn_mechanisms(
     offset : int, optional
         Column of the logarithm of the size (depth, exposure) that counts are relative to. By
         default the variable whose kind is "size", whose values are in the users' units.
+    covariates : mapping of int to sequence of int, optional
+        For some counts the columns of further covariates, such as hidden factors, that their
+        log-means are linear in.
     prior : float, default 0.5
         Pseudo-count of each state of a discrete variable.
     lowest, highest : array-like, shape (n_variables,), optional
@@ -114,6 +118,7 @@ def learn_mechanisms(
         values=np.asarray(values, dtype=np.float64),
         weights=rows,
         offset=offset,
+        covariates=covariates or {},
         prior=prior,
         sizes=np.array(
             [len(one.states) for one in variables] + [0] * (values.shape[1] - len(variables)),
@@ -151,10 +156,12 @@ def learn_mechanisms(
 def _order(parents: Sequence[Sequence[int]], offset: int | None) -> list[int]:
     """Order variables so that those that others depend on come first, the size before all."""
     order = list(topological_order(parents))
-    return order if offset not in order else [offset, *(i for i in order if i != offset)]
+    return order if offset is None else [offset, *(i for i in order if i != offset)]
 
 
 def _library(variable: Variable) -> Library:
+    if variable.kind == "factor":
+        return Changes(())
     if variable.kind == "discrete":
         return States(variable.states)
     return CountChanges() if variable.kind == "count" else RegressionChanges()
@@ -194,6 +201,7 @@ class _Learner:
     values: Floats
     weights: Floats
     offset: int | None
+    covariates: Mapping[int, Sequence[int]]
     prior: float
     #: Number of states of each column, 0 of numbers and counts.
     sizes: NDArray[np.int64]
@@ -249,9 +257,9 @@ class _Learner:
         if self._kind(i) == "size":
             # The total of a few counts may be 0.
             return Scale("log", added=1.0 if self.variables[i].total_of else 0.0)
-        if self._kind(i) != "continuous":
+        if self._kind(i) not in ("continuous", "factor"):
             return Scale("count")
-        if i == self.offset:
+        if i == self.offset or self._kind(i) == "factor":
             return Scale("raw")
         column, weights = self.values[:, i], self.weights
         some = np.arange(len(column))
@@ -271,7 +279,7 @@ class _Learner:
     ) -> Mechanism:
         """Learn the mechanism of a variable."""
         kind = self._kind(i)
-        if i == self.offset:
+        if i == self.offset or kind == "factor":
             return CovariateMechanism.of_column(i, working[:, i])
         if kind == "count":
             return self._counts(i, working, family)
@@ -301,6 +309,7 @@ class _Learner:
             self.offset,
             cardinalities=self.sizes,
             numbers=numbers,
+            features=[Plain(column) for column in self.covariates.get(i, ())],
             name=self.variables[i].name,
         )
 

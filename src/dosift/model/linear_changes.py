@@ -15,7 +15,7 @@ from dosift.model.noise import LEAST_SD, Noise
 
 #: Least standard deviation of what a change sets a variable to: narrower is an exact value, and
 #: a normal distribution whose variance goes to zero would explain any single row.
-LEAST_SPREAD = 0.03
+LEAST_SPREAD = 2e-3
 #: A standard deviation is expected to be near this, by so many rows' worth.
 _PRIOR_SD, _PRIOR_ROWS = 0.5, 0.2
 #: Range of the factor by which a change may multiply noise.

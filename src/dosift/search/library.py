@@ -26,7 +26,7 @@ from dosift.search.engine import find_targets
 from dosift.search.joint import JointFitter
 from dosift.search.neighbourhood import Neighbourhood
 from dosift.search.promising import promising
-from dosift.search.regrouping import regrouped
+from dosift.search.regrouping import divided, regrouped
 from dosift.search.result import SearchResult, ranked
 
 Floats = NDArray[np.float64]
@@ -40,6 +40,8 @@ _ALL_RISE = 2e-6
 _ROWS = 5000
 #: Rounds of looking inside components, and the least rise of the score (nats) for another.
 _ROUNDS, _LEAST_RISE = 4, 1e-2
+#: Least rise of the score (nats) that parts components which share a change.
+_LEAST_PARTED = 0.1
 #: Components of fewer rows are not looked into.
 _LEAST_ROWS = 25.0
 
@@ -95,11 +97,14 @@ def find_changes(
         posterior = _posterior(best, few)
         begun = _regrouped(best, few, posterior)
         grown = _with_changes(of(begun.network), few, np.ascontiguousarray(posterior.T), best)
-        if grown is of(best.network):
-            break
-        better = tidied(search(grown, begun, False))
+        better = best
+        if grown is not of(best.network):
+            better = tidied(search(grown, begun, False))
         if score_of(better) <= score_of(best) + _LEAST_RISE:
-            break
+            parted = _parted(best, configurations) if refine else None
+            if parted is None:
+                break
+            better = tidied(search(of(parted.network), parted, False))
         best = better
     found = search(of(best.network), best, look_around)
     return found if every is configurations else _on_all(found, every, refine, gap)
@@ -127,6 +132,23 @@ def _on_all(
         converged=bool(solved.converged.all()),
         neighbourhood=around if len(targets) == len(found.targets) else None,
     )
+
+
+def _parted(result: SearchResult, configurations: Configurations) -> SearchResult | None:
+    """Let components that share a change have their own, if a fit shows that to be better."""
+    evidence = Evidence.of_configurations(result.network, configurations)
+    best, parted = score_of(result) + _LEAST_PARTED, None
+    for network, targets in divided(of(result.network), result.targets):
+        fitter = JointFitter(as_network(network), evidence)
+        # The posterior of each component moves its own change first.
+        start = result.weights[None]
+        trial = fitter.fit(as_network(network), targets, start, needed=best)
+        if trial.score > best and len(trial.targets) == len(targets):
+            best = trial.score
+            parted = replace(
+                result, network=trial.network, targets=trial.targets, weights=trial.weights[0]
+            )
+    return parted
 
 
 def _regrouped(result: SearchResult, few: Configurations, posterior: Floats) -> SearchResult:
