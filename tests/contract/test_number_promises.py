@@ -367,7 +367,9 @@ def the_command_writes_and_reads_the_same(view: View) -> None:
         np.testing.assert_allclose(shown["weight"], view.model.components_["weight"], atol=1e-9)
         back = read_result(folder / "out")
         assert {frozenset(t) for t in back.mixture} == set(view.by_set)
-        assert run("assign", folder / "out", folder / "rows.csv", "-o", folder / "new.csv", "-q") == 0
+        assert (
+            run("assign", folder / "out", folder / "rows.csv", "-o", folder / "new.csv", "-q") == 0
+        )
         told = pl.read_csv(folder / "new.csv")
         assert told["target"].to_list() == list(view.model.predict(world.pool))
         posterior = view.model.predict_proba(world.pool)
