@@ -2,7 +2,7 @@
 
     python benchmarks/chamber_case.py --data ../shared/data/chamber
     python benchmarks/chamber_case.py --data ../shared/data/chamber --sensors vis angle
-    python benchmarks/chamber_case.py --data ../shared/data/chamber --picture docs/images/chamber.svg
+    python benchmarks/chamber_case.py --picture docs/images/chamber.svg
     python benchmarks/chamber_case.py --data ../shared/data/chamber --write FOLDER
 
 The data are those of Gamella, Peters and Bühlmann (Nature Machine Intelligence 2025, CC BY 4.0),

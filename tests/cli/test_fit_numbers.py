@@ -226,7 +226,7 @@ CONSTANT = pl.lit(3.5).alias("b")
 TWICE = (2.0 * pl.col("a")).alias("b")
 
 #: What has a stated fallback: control rows, rows, and what a notice says (or nothing).
-WEAK = {
+WEAK: dict[str, tuple[Any, ...]] = {
     "constant in control": (CONTROL.with_columns(CONSTANT), ROWS, "same value in all control rows"),
     "constant in rows": (CONTROL, ROWS.with_columns(CONSTANT), ""),
     "constant in both": (
@@ -241,15 +241,9 @@ WEAK = {
     ),
     "three control rows": (CONTROL[:3], ROWS, "control rows are few"),
     "one row": (CONTROL, ROWS[:1], ""),
-    "large numbers": tuple(  # type: ignore[dict-item]
-        [*(one.with_columns(pl.col("b") * 1e300) for one in (CONTROL, ROWS)), ""]
-    ),
-    "small numbers": tuple(  # type: ignore[dict-item]
-        [*(one.with_columns(pl.col("b") * 1e-300) for one in (CONTROL, ROWS)), ""]
-    ),
-    "far from zero": tuple(  # type: ignore[dict-item]
-        [*(one.with_columns(pl.col("b") + 1e12) for one in (CONTROL, ROWS)), ""]
-    ),
+    "large numbers": (*(one.with_columns(pl.col("b") * 1e300) for one in (CONTROL, ROWS)), ""),
+    "small numbers": (*(one.with_columns(pl.col("b") * 1e-300) for one in (CONTROL, ROWS)), ""),
+    "far from zero": (*(one.with_columns(pl.col("b") + 1e12) for one in (CONTROL, ROWS)), ""),
     "missing in rows": (CONTROL, bad(ROWS, "b", ""), ""),
 }
 

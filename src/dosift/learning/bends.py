@@ -18,8 +18,8 @@ from dosift.model.linear import COEFFICIENT_SD, LinearMechanism
 from dosift.model.mechanism import Floats, Values
 
 #: Share of a slope by which it is expected to change beyond the range; a slope so weak that it is
-#: less than a part of the noise for each standard deviation of the parent may as well end there; and
-#: one that does not show may begin there, by a smaller part of it.
+#: less than a part of the noise for each standard deviation of the parent may as well end there;
+#: and one that does not show may begin there, by a smaller part of it.
 _BEND, _WEAK, _NEW = 0.2, 0.3, 0.1
 #: Standard deviations of a parent beyond the range from which a bend is thought of.
 _FAR = 0.25
