@@ -22,7 +22,7 @@ from dosift.learning.regressions import at_rest
 from dosift.learning.tables import tables_of
 from dosift.likelihood.evidence import Evidence
 from dosift.methods import Options
-from dosift.model.mechanism import Changes, missing
+from dosift.model.mechanism import Changes, Library, missing
 from dosift.model.mechanism_network import ControlRows, MechanismNetwork, as_network
 from dosift.model.network import Network
 from dosift.model.simulate import sample_codes
@@ -318,10 +318,15 @@ def merged_targets(network: MechanismNetwork, targets: Ints) -> Ints:
     return np.asarray(np.where(exact | (targets < 0), targets, 0))
 
 
+def _closed(library: Changes) -> Changes:
+    """Return a library that does not grow."""
+    return replace(library, kinds=frozenset())
+
+
 def _with_changes_of(network: MechanismNetwork, fitted: Network) -> MechanismNetwork:
     """Let a network have the changes that were fitted, and find no others."""
-    libraries = [
-        replace(one, kinds=frozenset()) if isinstance(one, Changes) else one
+    libraries: list[Library] = [
+        one if one.is_exclusive or not isinstance(one, Changes) else _closed(one)
         for one in fitted.libraries
     ]
     return replace(network, libraries=tuple(libraries))
