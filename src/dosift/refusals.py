@@ -64,6 +64,24 @@ REFUSALS: tuple[Refusal, ...] = (
         "labels name do's on states, and what was done to a number is found from the rows; leave "
         "the labels out, and hold what is found against them afterwards",
     ),
+    Refusal(
+        "prior knowledge",
+        NUMBERS,
+        "it names do's on states, and what was done to a number is found from the rows; leave it "
+        "out, and say by the kinds of change (--changes, changes=) what may have happened",
+    ),
+    Refusal(
+        "stochastic interventions",
+        NUMBERS,
+        "what a number is set to has a spread of its own already; leave it out, and choose kinds "
+        "of change by --changes or changes=",
+    ),
+    Refusal(
+        "changed mechanisms",
+        NUMBERS,
+        "a mechanism of a number that changed is a change of the kind 'free'; choose that by "
+        "--changes or changes=",
+    ),
     *(
         Refusal(
             method,

@@ -49,7 +49,7 @@ class Bins:
         ----------
         system : System
         drawn : ndarray, shape (n_rows, n_variables)
-            Simulated from the fitted mixture.
+            Rows, such as those simulated from the fitted mixture. Not read for a network of tables.
 
         Returns
         -------
@@ -61,9 +61,14 @@ class Bins:
         if not isinstance(system, Network):
             inner = np.linspace(0.0, 1.0, _BINS + 1)[1:-1]
             for i in np.flatnonzero(sizes == 0):
-                found = np.unique(np.quantile(drawn[:, i], inner, method="lower"))
+                own = drawn[:, i]
+                seen = own[~np.isnan(own)]
+                found = np.unique(np.quantile(seen, inner, method="lower") if seen.size else [])
                 cuts[i], sizes[i] = found, found.size + 1
-        return cls(tuple(cuts), sizes, tuple(system.parents))
+        # What is only conditioned on is no part of the model.
+        hidden: frozenset[int] = getattr(system, "covariates", frozenset())
+        parents = tuple(tuple(p for p in own if p not in hidden) for own in system.parents)
+        return cls(tuple(cuts), sizes, parents)
 
     @property
     def n_variables(self) -> int:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.checks.bins import Bins
 from dosift.checks.fit_check import homogeneity_p_value
 from dosift.data.blocks import Block
 from dosift.likelihood.evidence import Evidence
+from dosift.model.mechanism import missing
 from dosift.model.network import Network
 
 #: Level, corrected for the number of tests, at which missing values depend on another variable.
@@ -48,7 +50,7 @@ class _CountMissing:
     """Counts missing values, and the states of the other variables where they are and are not."""
 
     lacking: NDArray[np.int64]
-    cardinalities: NDArray[np.int64]
+    bins: Bins
 
     def __call__(self, block: Block) -> tuple[NDArray[np.float64], ...]:
         """Sum over a block.
@@ -57,17 +59,17 @@ class _CountMissing:
         -------
         missing : ndarray, shape (n_variables,)
         table : ndarray, shape (n_lacking, 2, n_states), one for each variable
-            Its states where each lacking variable is missing, and where it is not.
+            Its states (or bins) where each lacking variable is missing, and where it is not.
         """
-        missing = np.asarray(block.values < 0)
-        weighted = missing[:, self.lacking] * block.counts[:, None]
-        tables = []
-        for j, k in enumerate(map(int, self.cardinalities)):
-            codes = block.values[:, j]
+        absent_ones = missing(block.values)
+        weighted = absent_ones[:, self.lacking] * block.counts[:, None]
+        tables, every = [], self.bins(block.values)
+        for j, k in enumerate(map(int, self.bins.cardinalities)):
+            codes = every[:, j]
             of_state = (codes[:, None] == np.arange(k)).astype(np.float64)
             absent = weighted.T @ of_state
             tables.append(np.stack([absent, block.counts @ of_state - absent], axis=1))
-        return block.counts @ missing, *tables
+        return block.counts @ absent_ones, *tables
 
 
 def look_at_missing(network: Network, evidence: Evidence) -> MissingValues:
@@ -93,9 +95,11 @@ def look_at_missing(network: Network, evidence: Evidence) -> MissingValues:
     if not evidence.incomplete:
         return MissingValues(np.zeros(network.n_variables), 0.0, ())
     nothing = np.empty(0, dtype=np.int64)
-    missing, *_ = evidence.visit(_CountMissing(nothing, network.cardinalities))
-    lacking = np.flatnonzero(missing)
-    _, *tables = evidence.visit(_CountMissing(lacking, network.cardinalities))
+    held = evidence.held
+    bins = Bins.of(network, np.empty((0, 0)) if held is None else held.values)
+    absent, *_ = evidence.visit(_CountMissing(nothing, bins))
+    lacking = np.flatnonzero(absent)
+    _, *tables = evidence.visit(_CountMissing(lacking, bins))
     n_pairs = lacking.size * (network.n_variables - 1)
     found = []
     for place, i in enumerate(lacking):
@@ -105,7 +109,7 @@ def look_at_missing(network: Network, evidence: Evidence) -> MissingValues:
                 if p_value < _LEVEL:
                     found.append((int(i), j, p_value))
     found.sort(key=lambda one: (one[2], one[0], one[1]))
-    return MissingValues(missing / max(evidence.total, 1e-300), evidence.incomplete, tuple(found))
+    return MissingValues(absent / max(evidence.total, 1e-300), evidence.incomplete, tuple(found))
 
 
 def words_of_warning(found: MissingValues, network: Network) -> str:

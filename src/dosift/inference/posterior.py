@@ -232,11 +232,13 @@ def _by_scores(
 ) -> Floats:
     """Information on the weights where mechanisms that are no tables were learned."""
     assert evidence.held is not None
-    columns = evidence.under(cast(Network, network), targets).columns(targets)
-    relative = columns / (columns[:, : weights.size] @ weights)[:, None]
-    held = evidence.held
+    rows = evidence.under(cast(Network, network), targets)
+    mixture = rows.columns(targets)[:, : weights.size] @ weights
+    found = rows.expanded(targets)
+    relative = found.columns / found.of_rows(mixture)[:, None]
+    counts = evidence.held.counts
     return information_by_scores(
-        network, held.values, held.counts, targets, relative, weights, refined
+        network, found.codes, counts, targets, relative, weights, refined, found.row
     )
 
 

@@ -179,6 +179,7 @@ class RowLikelihoods:
         self._memory: dict[bytes, tuple[Rows, Floats]] | None = {} if remember else None
         self._most = max(64, _MOST_BYTES // (8 * max(len(block), 1)))
         self._last: tuple[bytes, Floats] | None = None
+        self._before: MechanismFactors | None = None
 
     def take_over(self, other: RowLikelihoods) -> None:
         """Take over what other likelihoods of the same rows know that new tables do not change.
@@ -189,11 +190,14 @@ class RowLikelihoods:
             Of the same block, under a network with the same graph.
         """
         if self.block.has_missing:
-            # Which values are filled in depends on the graph alone.
-            self.__dict__["_completions"] = other._completions
-            self.__dict__["_row"] = other._row
+            # Which states are filled in depends on the graph alone, and points that numbers take
+            # serve while what they were laid for hardly moves: EM needs an objective that stays.
+            if np.array_equal(self.network.n_changes, other.network.n_changes):
+                self.__dict__["_completions"] = other._completions
+                self.__dict__["_row"] = other._row
             return
         self.__dict__["groups"] = other.groups
+        self._before = other.__dict__.get("_factors")
         self._cells, self._matching = other._cells, other._matching
         if not (self.plain and other.plain) or self._memory is None or other._memory is None:
             return
@@ -227,7 +231,8 @@ class RowLikelihoods:
     @cached_property
     def _factors(self) -> MechanismFactors:
         codes = self._completions.codes if self.block.has_missing else self.block.values
-        return MechanismFactors(self.network, codes)
+        before, self._before = self._before, None
+        return MechanismFactors(self.network, codes, before=before)
 
     @cached_property
     def _scale(self) -> tuple[Floats, Floats]:
@@ -235,6 +240,8 @@ class RowLikelihoods:
         base = self._factors.log_base()
         if self._row is None:
             return base, np.ones(base.size)
+        if self._completions.log_weight is not None:
+            base = base + self._completions.log_weight
         reference = np.maximum.reduceat(base, self._completions.first)
         return reference, np.exp(base - reference[self._row])
 

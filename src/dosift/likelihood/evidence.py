@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -427,6 +428,15 @@ class Evidence:
             self._under = now = new
         return now
 
+    def forget(self) -> None:
+        """Forget columns, and the points by which missing numbers are filled in.
+
+        While a network is fitted these stay as they are; what is final is judged by its own.
+        """
+        self._under = None
+        if self.pooled is not self:
+            self.pooled.forget()
+
     def reference(self, network: Network) -> float:
         """Log-likelihood (nats, all rows) of the measure that densities are relative to."""
         return 0.0 if self.absolute else reference_log_likelihood(network, self.families)
@@ -476,6 +486,35 @@ class Evidence:
         counts = self.held.counts
         share = np.divide(counts, mixture, out=np.zeros_like(mixture), where=mixture > 0)
         return np.asarray(columns * own * share[:, None])
+
+    def completed(
+        self, network: Network, targets: Ints, weights: Floats
+    ) -> tuple[NDArray[Any], Floats]:
+        """Rows that are held, or their completions, and the posterior of targets in each.
+
+        Parameters
+        ----------
+        network : Network
+        targets : ndarray of int, shape (n_components, n_variables)
+        weights : ndarray, shape (n_batches, n_components)
+
+        Returns
+        -------
+        values : ndarray, shape (n_completions, n_variables)
+        posterior : ndarray, shape (n_completions, n_components)
+            Summing to the row's weight over its completions and all targets.
+        """
+        assert self.held is not None
+        if not self.incomplete:
+            return self.held.values, self.posterior(network, targets, weights)
+        rows = self.under(network, targets)
+        found = rows.expanded(targets)
+        every = np.atleast_2d(weights)
+        mixture = mixture_of(rows, rows.columns(targets), every)
+        counts = self.held.counts
+        share = np.divide(counts, mixture, out=np.zeros_like(mixture), where=mixture > 0)
+        own = every if self.held.batch is None else found.of_rows(every[self.held.batch])
+        return found.codes, np.asarray(found.columns * own * found.of_rows(share)[:, None])
 
     def compare(self, network: Network, targets: Ints, weights: Floats, others: Ints) -> Comparison:
         """Compare other targets with the components of a mixture.

@@ -100,6 +100,7 @@ def estimate_likelihood(
             tell("refining the network", 0, None)
             fitter = JointFitter(network, evidence.pooled, constraints)
             taught = fitter.fit(taught, targets, weights).network
+        evidence.forget()
         tell("weighing targets", 0, None)
         variables = _variables(evidence, taught, pool)
         selection = Selection(evidence, taught, constraints, variables, options.max_size)

@@ -116,21 +116,26 @@ class Proposer:
             start=start,
         )
 
+    def _found(
+        self, network: Network, rows: Configurations, start: SearchResult | None = None
+    ) -> SearchResult:
+        """Search complete rows; for changes of numbers too."""
+        if not grows(network):
+            return self._search(network, rows, start)
+        return find_changes(
+            of(network),
+            rows,
+            max_size=self.max_size,
+            refine=self.refine,
+            progress=self.tell,
+            look_around=False,
+        )
+
     def _pooled(self, rows: Configurations) -> tuple[SearchResult, list[Ints]]:
         """Search all rows together, filled in where values are missing."""
         is_complete = ~missing(rows.codes).any(axis=1)
         if is_complete.all():
-            if grows(self.network):
-                found = find_changes(
-                    of(self.network),
-                    rows,
-                    max_size=self.max_size,
-                    refine=self.refine,
-                    progress=self.tell,
-                    look_around=False,
-                )
-            else:
-                found = self._search(self.network, rows)
+            found = self._found(self.network, rows)
             return found, [found.targets]
         nothing: Ints = np.full((1, self.network.n_variables), -1, dtype=np.int16)
         n_complete = float(rows.counts[is_complete].sum())
@@ -140,15 +145,17 @@ class Proposer:
             )
         else:
             start = filled_in(self.network, nothing, np.ones(1), rows)
-        found = self._search(self.network, start)
-        pool = [found.targets, nothing[self.constraints.permits(nothing)]]
+        found = self._found(self.network, start)
+        empty = nothing[self.constraints.permits(nothing)]
+        pool = [found.targets, empty]
         seen: set[frozenset[bytes]] = set()
         for k in range(_ROUNDS):
             self.tell("filling in missing values", k, _ROUNDS)
             filled = filled_in(found.network, found.targets, found.weights, rows)
-            found = self._search(found.network, filled, found)
-            pool.append(found.targets)
-            key = frozenset(t.tobytes() for t in found.targets)
+            found = self._found(found.network, filled, found)
+            # Positions are those of a library, and changes of numbers are found anew each time.
+            pool = [found.targets, empty] if grows(found.network) else [*pool, found.targets]
+            key = _key(found)
             if key in seen:
                 break
             seen.add(key)
@@ -173,3 +180,9 @@ class Proposer:
             if has_missing(rows.codes):
                 rows = filled_in(pooled.network, pooled.targets, pooled.weights, rows)
             yield alone._search(pooled.network, rows).targets
+
+
+def _key(found: SearchResult) -> frozenset[bytes]:
+    """What tells two results apart: their targets, or where changes are found, their variables."""
+    targets = found.targets >= 0 if grows(found.network) else found.targets
+    return frozenset(t.tobytes() for t in targets)

@@ -141,7 +141,16 @@ class CategoricalMechanism:
         return self.prior * float(np.log(self.table).sum()) if self.prior else 0.0
 
     def scores(self, values: Values) -> Floats:
-        """Return derivatives by the entries of the table; the last of each row makes up the sum."""
+        """Return derivatives by the entries of the table; the last of each row makes up the sum.
+
+        0 where the state or a parent is missing.
+        """
+        family = values[:, [self.variable, *self.parents]]
+        if has_missing(family):
+            seen = ~missing(family).any(axis=1)
+            some = np.zeros((len(values), self.n_free))
+            some[seen] = self.scores(values[seen])
+            return some
         n_rows, k = self.table.shape
         cells = self.cells(values)
         row, state = cells // k, cells % k

@@ -139,10 +139,10 @@ def _prepared_numbers(
     network = with_kinds(network, recipe.changes, recipe.knockouts)
     rows = loaded.rows
     assert isinstance(rows, MemoryBlocks)
+    # Rows that are simulated to be compared with have the sizes of these.
+    network = network.with_covariates_of(rows.whole.values, rows.whole.counts)
     system = as_network(network)
     gathered = Gathered(Evidence.held_rows(system, rows, None), None)
-    if gathered.evidence.incomplete:
-        refuse(named | {"missing values"})
     _check_batches(gathered.evidence, loaded)
     options = Options(recipe.max_size, recipe.refine, recipe.gap, recipe.epsilon, recipe.delta)
     return system, gathered, options, None

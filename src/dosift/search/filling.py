@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from dosift.data.configurations import Configurations, collapse, systematic_sample
 from dosift.likelihood.assignment import assign
 from dosift.likelihood.completions import complete
+from dosift.model.mechanism import Values, missing
+from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 
 Floats = NDArray[np.float64]
@@ -37,12 +39,15 @@ def filled_in(
     -------
     Configurations
         Complete rows. Values that others depend on are filled in with all their states, each
-        with its posterior probability; the rest are drawn from their mechanisms.
+        with its posterior probability, numbers at points; the rest are drawn from their mechanisms.
     """
     found = complete(network, rows.codes)
     under = assign(network, targets, weights, found.codes)
     joint = under.columns * weights
-    scale = under.log_reference - np.maximum.reduceat(under.log_reference, found.first)[found.row]
+    reference = under.log_reference
+    if found.log_weight is not None:
+        reference = reference + found.log_weight
+    scale = reference - np.maximum.reduceat(reference, found.first)[found.row]
     joint *= np.exp(scale)[:, None]
     total = np.add.reduceat(joint.sum(axis=1), found.first)[found.row]
     share = np.divide(joint, total[:, None], out=np.zeros_like(joint), where=total[:, None] > 0)
@@ -61,10 +66,20 @@ def filled_in(
     return filled
 
 
-def _drawn(network: Network, targets: Ints, codes: Ints) -> Ints:
+def _drawn(network: Network, targets: Ints, codes: Values) -> Values:
     """Draw what is still open, causes before effects."""
     rng = np.random.default_rng(_SEED)
     codes = codes.copy()
+    if isinstance(network, MechanismNetwork):
+        for i in network.order:
+            is_open = missing(codes[:, i])
+            for position in np.unique(targets[is_open, i]):
+                rows = np.flatnonzero(is_open & (targets[:, i] == position))
+                mechanism = network.mechanisms[i]
+                if position >= 0:
+                    mechanism = network.libraries[i][int(position)].applied(mechanism)
+                codes[rows, i] = mechanism.draw(codes[rows], rng)
+        return codes
     for i in network.order:
         open_ = np.flatnonzero(codes[:, i] < 0)
         if open_.size == 0:

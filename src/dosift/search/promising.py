@@ -76,7 +76,7 @@ def promising(
     suggested = library.suggested(mechanism, values, weights.sum(axis=0)) if own.size else []
     if not suggested:
         return out
-    logs = np.stack([one.applied(mechanism).log_density(values) for one in suggested], axis=1)
+    logs = library.log_densities(mechanism, suggested, values)
     totals = weights.sum(axis=1)
     free = np.array([1.0 + one.n_free for one in suggested])
     half_log = 0.5 * np.log(np.maximum(totals, 2.0))
