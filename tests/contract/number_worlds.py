@@ -215,9 +215,7 @@ def with_rows(world: NumberWorld, rng: np.random.Generator) -> NumberWorld:
         for t, deeds in enumerate(world.family.deeds)
     ]
     pool = pl.concat(parts)[np.argsort(order).tolist()]
-    return replace(
-        world, pool=pool, component=component, batch=batch if n_batches > 1 else None
-    )
+    return replace(world, pool=pool, component=component, batch=batch if n_batches > 1 else None)
 
 
 # What features do.

@@ -218,7 +218,7 @@ def intervals_hold_the_estimate(view: View) -> None:
         tables.append((view.model.batches_, "weight"))
     for table, column in tables:
         value, low, high = (table[name].to_numpy() for name in (column, "ci_low", "ci_high"))
-        assert ((0 <= low) & (low <= value + 1e-9)).all()
+        assert ((low >= 0) & (low <= value + 1e-9)).all()
         assert ((value <= high + 1e-9) & (high <= 1)).all()
     changed = view.model.variables_.filter(pl.col("estimate").is_not_null())
     assert (changed["estimate_ci_low"] <= changed["estimate"]).all()
@@ -367,7 +367,9 @@ def the_command_writes_and_reads_the_same(view: View) -> None:
         np.testing.assert_allclose(shown["weight"], view.model.components_["weight"], atol=1e-9)
         back = read_result(folder / "out")
         assert {frozenset(t) for t in back.mixture} == set(view.by_set)
-        assert run("assign", folder / "out", folder / "rows.csv", "-o", folder / "new.csv", "-q") == 0
+        assert (
+            run("assign", folder / "out", folder / "rows.csv", "-o", folder / "new.csv", "-q") == 0
+        )
         told = pl.read_csv(folder / "new.csv")
         assert told["target"].to_list() == list(view.model.predict(world.pool))
         posterior = view.model.predict_proba(world.pool)

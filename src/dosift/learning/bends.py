@@ -100,9 +100,7 @@ def _bends_of(
         yield from [Beyond(feature, 0.5 * (high + above), scale)] if np.isfinite(above) else []
 
 
-def _reached(
-    feature: Feature, inside: Values, lows: Floats, highs: Floats
-) -> tuple[float, float]:
+def _reached(feature: Feature, inside: Values, lows: Floats, highs: Floats) -> tuple[float, float]:
     """Range of a feature in the other rows, as far as it is known."""
     columns: Sequence[int] = feature.columns
     if len(columns) > 1:

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from dosift.errors import InputError
 from dosift.io.assemble import table_size
-from dosift.learning.count_mechanisms import learn_counts
 from dosift.learning.bends import with_bends
+from dosift.learning.count_mechanisms import learn_counts
 from dosift.learning.regressions import (
     at_rest,
     criterion,
