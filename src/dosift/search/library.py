@@ -8,7 +8,7 @@ to the variable does not hide them, for as long as that raises the score.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +18,7 @@ from dosift.data.configurations import Configurations, systematic_sample
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.solve import solve
 from dosift.likelihood.weights import DEFAULT_GAP
-from dosift.model.mechanism import Change, Changes
+from dosift.model.mechanism import Change, Changes, Library
 from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Network
 from dosift.search.changes import ChangeFinder
@@ -183,18 +183,41 @@ def score_of(result: SearchResult) -> float:
 def tidied(result: SearchResult) -> SearchResult:
     """Keep those changes of numbers that targets make, and no others."""
     network = of(result.network)
-    libraries, targets = list(network.libraries), result.targets.copy()
-    for i, library in enumerate(libraries):
+    libraries, targets = tidied_changes(network.libraries, result.targets)
+    network = replace(network, libraries=libraries)
+    return replace(result, network=as_network(network), targets=targets)
+
+
+def tidied_changes(
+    libraries: Sequence[Library], targets: NDArray[np.integer]
+) -> tuple[tuple[Library, ...], NDArray[np.integer]]:
+    """Keep those changes of numbers that targets make, and no others.
+
+    Parameters
+    ----------
+    libraries : sequence of Library
+    targets : ndarray of int, shape (n_targets, n_variables)
+
+    Returns
+    -------
+    libraries : tuple of Library
+        The same objects where nothing is left out.
+    targets : ndarray of int, shape (n_targets, n_variables)
+        By positions in these.
+    """
+    kept, targets = list(libraries), targets.copy()
+    for i, library in enumerate(kept):
         if not isinstance(library, Changes):
             continue
         used = np.unique(targets[:, i])
         used = used[used >= 0]
-        libraries[i] = replace(library, changes=tuple(library[int(k)] for k in used))
+        if used.size == len(library):
+            continue
+        kept[i] = replace(library, changes=tuple(library[int(k)] for k in used))
         position = np.full(len(library) + 1, -1)
         position[used] = np.arange(used.size)
         targets[:, i] = position[targets[:, i]]  # position -1 stays -1, the last entry
-    network = replace(network, libraries=tuple(libraries))
-    return replace(result, network=as_network(network), targets=targets)
+    return tuple(kept), targets
 
 
 def _posterior(result: SearchResult, few: Configurations) -> Floats:
