@@ -131,9 +131,7 @@ def change_errors(
     some = found.of_rows(seen)
     relative = found.columns[some] / found.of_rows(mixture)[some, None]
     row = None if found.row is None else (np.cumsum(seen) - 1)[found.row[some]]
-    rows = _Rows(
-        found.codes[some], held.counts[seen], targets, relative, relative * weights, row
-    )
+    rows = _Rows(found.codes[some], held.counts[seen], targets, relative, relative * weights, row)
     return tuple(_errors(network, rows, weights))
 
 

@@ -104,9 +104,7 @@ def complete(network: System, codes: Values) -> Completions:
         codes, row = found.values, row[found.row]
         log_weight = log_weight[found.row] + found.log_weight
     first = np.flatnonzero(np.diff(row, prepend=-1))
-    return Completions(
-        np.asfortranarray(codes), first, log_weight if log_weight.any() else None
-    )
+    return Completions(np.asfortranarray(codes), first, log_weight if log_weight.any() else None)
 
 
 def _values_of(network: System, i: int) -> NDArray[np.generic] | None:

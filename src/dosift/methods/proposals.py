@@ -29,8 +29,8 @@ from dosift.search.result import SearchResult
 Ints = NDArray[np.integer]
 Progress = Callable[[str, int, "int | None"], None]
 
-#: Rounds of filling in and searching.
-_ROUNDS = 3
+#: Rounds of filling in and searching; where changes are looked for, too.
+_ROUNDS, _ROUNDS_OF_CHANGES = 3, 2
 #: The search begins with the complete rows if these are at least such a share of all, or so many.
 _ENOUGH_COMPLETE, _ENOUGH_ROWS = 0.2, 256
 
@@ -149,8 +149,9 @@ class Proposer:
         empty = nothing[self.constraints.permits(nothing)]
         pool = [found.targets, empty]
         seen: set[frozenset[bytes]] = set()
-        for k in range(_ROUNDS):
-            self.tell("filling in missing values", k, _ROUNDS)
+        n_rounds = _ROUNDS_OF_CHANGES if grows(self.network) else _ROUNDS
+        for k in range(n_rounds):
+            self.tell("filling in missing values", k, n_rounds)
             filled = filled_in(found.network, found.targets, found.weights, rows)
             found = self._found(found.network, filled, found)
             # Positions are those of a library, and changes of numbers are found anew each time.
@@ -183,6 +184,6 @@ class Proposer:
 
 
 def _key(found: SearchResult) -> frozenset[bytes]:
-    """What tells two results apart: their targets, or where changes are found, their variables."""
+    """Tell results apart by their targets, or where changes are found, by their variables."""
     targets = found.targets >= 0 if grows(found.network) else found.targets
     return frozenset(t.tobytes() for t in targets)
