@@ -69,7 +69,8 @@ def gather(
     Gathered
     """
     most = sampling.MOST_CONFIGURATIONS
-    if isinstance(rows, MemoryBlocks) and len(rows.whole) <= most:
+    is_of_numbers = isinstance(network, MechanismNetwork)
+    if isinstance(rows, MemoryBlocks) and (is_of_numbers or len(rows.whole) <= most):
         return Gathered(Evidence.held_rows(network, rows, labels), None)
     tell("counting rows", 0, None)
     sampler = Sampler.of(network.cardinalities, rows.beside, seed)

@@ -17,12 +17,21 @@ from dosift._version import __version__
 from dosift.data import collapse
 from dosift.data.blocks import Block, MemoryBlocks
 from dosift.errors import InputError
+from dosift.io.mechanism_file import format_mechanism_network
 from dosift.learning.tables import tables_of
 from dosift.likelihood.evidence import Evidence
 from dosift.methods import Options
+from dosift.model.mechanism import missing
+from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Network
 from dosift.model.simulate import sample_codes
 from dosift.pipeline import Fitted, Gathered, Recipe, find, rows_again
+from dosift.resampling.of_numbers import (
+    matched,
+    weights_again,
+    with_control_drawn,
+    with_others,
+)
 from dosift.results.tables import name_of
 from dosift.search.constraints import Constraints
 from dosift.utils.journal import Record, open_journal
@@ -127,7 +136,11 @@ class _Problem:
             arrays += [known.allowed, known.excluded, known.forbidden, known.required]
             arrays += [known.known, known.known_weights]
             arrays += [] if known.candidates is None else [known.candidates]
-        arrays += [*self.given.tables, *self.fitted.tables]
+        for network in (self.given, self.fitted):
+            if isinstance(network, MechanismNetwork):
+                digest.update(format_mechanism_network(network).encode())
+            else:
+                arrays += network.tables
         for array in arrays:
             digest.update(repr(array.shape).encode())
             digest.update(np.ascontiguousarray(array).tobytes())
@@ -164,7 +177,10 @@ def bootstrap(
     n_resamples : int, default=200
     search : bool, default=True
         Whether targets are searched again in each resample; otherwise only their weights (and the
-        tables of a learned network) are estimated again, which takes them as given.
+        tables of a learned network) are estimated again, which takes them as given. Where
+        variables are numbers, each resample finds changes of its own; components are matched to
+        those of the fit by the variables that they touch and the rows that they claim, and what
+        matches none is named by its variables, as ``free(latency)``.
     batch, labels : str or array-like, optional
         As in the fit.
     sample_weight : array-like, shape (n_rows,), optional
@@ -250,10 +266,10 @@ def _records(
         if not lines:
             keep(mine)
         done = {int(line["resample"]): line for line in lines[1:]}
-        missing = [b for b in range(n_resamples) if b not in done]
-        tell("bootstrapping", n_resamples - len(missing), n_resamples)
+        to_do = [b for b in range(n_resamples) if b not in done]
+        tell("bootstrapping", n_resamples - len(to_do), n_resamples)
         work = partial(_resample, problem)
-        for record in in_processes(work, missing, min(processes, max(len(missing), 1))):
+        for record in in_processes(work, to_do, min(processes, max(len(to_do), 1))):
             keep(record)
             done[int(record["resample"])] = record
             tell("bootstrapping", len(done), n_resamples)
@@ -266,6 +282,9 @@ def _resample(problem: _Problem, b: int) -> Record:
     drawn = _drawn_rows(problem, rng)
     options = problem.options
     network = _redrawn(problem, rng)
+    if isinstance(problem.fitted, MechanismNetwork):
+        targets, weights = _again(problem, network, problem.fitted, drawn)
+        return {"resample": b, "targets": targets.tolist(), "weights": weights.tolist()}
     if not problem.search:
         known = options.constraints or Constraints.none(problem.given.cardinalities)
         listed = np.asarray(problem.targets, dtype=np.int16)
@@ -274,6 +293,18 @@ def _resample(problem: _Problem, b: int) -> Record:
     gathered = Gathered(Evidence.held_rows(network, drawn, problem.labels), None)
     found, _ = find(problem.recipe, network, gathered, options)
     return {"resample": b, "targets": found.targets.tolist(), "weights": found.weights.tolist()}
+
+
+def _again(
+    problem: _Problem, network: Network, fitted: MechanismNetwork, drawn: MemoryBlocks
+) -> tuple[Ints, Floats]:
+    """Fit again where variables are numbers."""
+    evidence = Evidence.held_rows(network, drawn)
+    start: Any = network
+    if not problem.search:
+        return weights_again(start, fitted, evidence, problem.targets, problem.weights)
+    found, _ = find(problem.recipe, network, Gathered(evidence, None), problem.options)
+    return matched(fitted, problem.targets, problem.weights, evidence.pooled, found)
 
 
 def _drawn_rows(problem: _Problem, rng: np.random.Generator) -> MemoryBlocks:
@@ -295,10 +326,11 @@ def _drawn_rows(problem: _Problem, rng: np.random.Generator) -> MemoryBlocks:
     blocks = []
     for g, at in enumerate(groups):
         like = rows.part(np.repeat(at, counts[at].astype(np.int64)))
-        codes, component = sample_codes(
-            problem.fitted, problem.targets, problem.batch_weights[g], len(like), rng
-        )
-        codes = np.where(like.values < 0, -1, codes).astype(like.values.dtype)
+        codes, component = _drawn_values(problem, problem.batch_weights[g], len(like), rng)
+        if isinstance(problem.fitted, MechanismNetwork):
+            codes[missing(like.values)] = np.nan
+        else:
+            codes = np.where(like.values < 0, -1, codes).astype(like.values.dtype)
         label = like.label
         if label is not None and problem.labels is not None:
             own = _texts_of(problem, component)
@@ -307,6 +339,14 @@ def _drawn_rows(problem: _Problem, rng: np.random.Generator) -> MemoryBlocks:
     sizes = np.concatenate([problem.given.cardinalities, beside.cardinalities])
     found = collapse(np.concatenate(blocks), sizes)
     return MemoryBlocks(found.codes, found.counts, beside=beside)
+
+
+def _drawn_values(
+    problem: _Problem, weights: Floats, n_rows: int, rng: np.random.Generator
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    if isinstance(problem.fitted, MechanismNetwork):
+        return problem.fitted.draw(problem.targets, weights, n_rows, rng)
+    return sample_codes(problem.fitted, problem.targets, weights, n_rows, rng)
 
 
 def _texts_of(problem: _Problem, component: Ints) -> NDArray[np.int64]:
@@ -319,6 +359,9 @@ def _texts_of(problem: _Problem, component: Ints) -> NDArray[np.int64]:
 
 def _redrawn(problem: _Problem, rng: np.random.Generator) -> Network:
     """Draw the control counts of a learned network anew, family by family."""
+    if isinstance(problem.given, MechanismNetwork) and isinstance(problem.fitted, MechanismNetwork):
+        is_parametric = problem.kind == "parametric"
+        return as_network(with_control_drawn(problem.given, problem.fitted, is_parametric, rng))
     control = problem.given.control
     if control is None:
         return problem.given
@@ -360,7 +403,10 @@ def _gather(problem: _Problem, records: list[Record]) -> Bootstrap:
     targets = np.array([np.frombuffer(key, dtype=np.int16) for key in place])
     estimate_ = np.zeros(len(place))
     estimate_[:n_fitted] = problem.weights
-    return Bootstrap(problem.fitted, targets, estimate_, weights)
+    network = problem.fitted
+    if isinstance(network, MechanismNetwork):
+        network = as_network(with_others(network))
+    return Bootstrap(network, targets, estimate_, weights)
 
 
 def _silent(stage: str, done: int, total: int | None) -> None:
