@@ -302,7 +302,9 @@ def _again(
     evidence = Evidence.held_rows(network, drawn)
     start: Any = network
     if not problem.search:
-        return weights_again(start, fitted, evidence, problem.targets, problem.weights)
+        return weights_again(
+            start, fitted, evidence, problem.targets, problem.weights, problem.options
+        )
     found, _ = find(problem.recipe, network, Gathered(evidence, None), problem.options)
     return matched(fitted, problem.targets, problem.weights, evidence.pooled, found)
 

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.solve import solve
+from dosift.likelihood.weights import DEFAULT_GAP
+from dosift.methods import Options
 from dosift.model.linear_changes import FreeRegression
 from dosift.model.mechanism import Changes
 from dosift.model.mechanism_network import ControlRows, MechanismNetwork, as_network
@@ -75,6 +77,7 @@ def weights_again(
     evidence: Evidence,
     targets: Ints,
     weights: Floats,
+    options: Options,
 ) -> tuple[Ints, Floats]:
     """Estimate weights, changes and mechanisms of given targets again.
 
@@ -88,6 +91,7 @@ def weights_again(
         Rows that were drawn anew.
     targets : ndarray of int, shape (n_targets, n_variables)
     weights : ndarray, shape (n_targets,)
+    options : Options
 
     Returns
     -------
@@ -95,12 +99,16 @@ def weights_again(
     weights : ndarray, shape (n_kept,)
     """
     start = as_network(replace(network, libraries=fitted.libraries))
+    constraints = options.constraints_on(start)
     begun = np.tile(weights, (evidence.n_batches, 1))
     share = evidence.n_rows / evidence.total
     if not start.learns:
-        return targets, share @ solve(evidence, start, targets, begun).weights
-    found = JointFitter(start, evidence).fit(start, targets, begun)
-    return found.targets, share @ found.weights
+        solution = solve(
+            evidence, start, targets, begun, DEFAULT_GAP, fixed=constraints.fixed(targets)
+        )
+        return targets, np.asarray(share @ solution.weights)
+    found = JointFitter(start, evidence, constraints).fit(start, targets, begun)
+    return found.targets, np.asarray(share @ found.weights)
 
 
 def matched(

@@ -22,6 +22,7 @@ from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Network
 from dosift.search.changes import ChangeFinder
 from dosift.search.engine import find_targets
+from dosift.search.patterns import Patterns
 from dosift.search.regrouping import regrouped
 from dosift.search.result import SearchResult
 
@@ -45,6 +46,7 @@ def find_changes(
     gap: float = DEFAULT_GAP,
     progress: Progress | None = None,
     look_around: bool = True,
+    patterns: Patterns | None = None,
 ) -> SearchResult:
     """Find targets, and the changes of numbers that they are made of.
 
@@ -57,6 +59,8 @@ def find_changes(
         The mixture rows, without missing values.
     max_size, refine, gap, progress, look_around
         As for :func:`~dosift.search.engine.find_targets`.
+    patterns : Patterns, optional
+        What is known about targets.
 
     Returns
     -------
@@ -78,6 +82,7 @@ def find_changes(
             progress=progress,
             look_around=look,
             start=begun,
+            constraints=None if patterns is None else patterns.constraints(given),
         )
 
     best = tidied(search(start, None, False))
