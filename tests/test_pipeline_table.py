@@ -40,7 +40,7 @@ def test_each_row_is_refused_with_its_reason_and_nothing_else_is() -> None:
                 assert "cannot be combined" in str(caught.value)
             else:
                 refuse(set(some))
-    likelihood = set(FEATURES) - {"moments", "em", "brute-force"}
+    likelihood = set(FEATURES) - {"moments", "em", "brute-force", "required changes"}
     for graph in ("changed mechanisms", "repaired graph"):
         for kind in ("labels", NUMBERS):
             refuse(likelihood - {graph, kind, "rows in blocks"})
@@ -87,6 +87,7 @@ def with_feature(name: str, rows: np.ndarray) -> tuple[dict[str, Any], dict[str,
         "sample weights": ({}, {"sample_weight": np.ones(len(rows))}, rows),
         "prior knowledge": (knowing(required=[dosift.do(V1="1")]), {}, rows),
         "required": (knowing(required=[dosift.do(V1="1")]), {}, rows),
+        "required changes": (knowing(required=["free(V1)"]), {}, rows),
         "known weights": (knowing(known_weights={dosift.do(V1="1"): 0.4}), {}, rows),
         "rows in blocks": ({}, {}, rows),
         NUMBERS: ({}, {}, rows + 0.5),

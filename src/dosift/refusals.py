@@ -64,6 +64,13 @@ REFUSALS: tuple[Refusal, ...] = (
         "labels name do's on states, and what was done to a number is found from the rows; leave "
         "the labels out, and hold what is found against them afterwards",
     ),
+    Refusal(
+        "required changes",
+        NUMBERS,
+        "by what a number is changed is found from the rows, so that it is no one target; give its "
+        "variable as a candidate, and its weight and probability tell whether it occurs. Targets "
+        "that set states alone, and do(), may be required and have known weights",
+    ),
     *(
         Refusal(
             method,

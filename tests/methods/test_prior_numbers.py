@@ -99,7 +99,7 @@ def test_targets_of_states_may_be_required_and_weights_known() -> None:
 @pytest.mark.parametrize(
     ("known", "message"),
     [
-        (PriorKnowledge(required=["a"]), "it is no one target; make it a candidate"),
+        (PriorKnowledge(required=["a"]), "cannot be combined: .* give its variable as a candidate"),
         (PriorKnowledge(known_weights={"free(a)": 0.1}), "it is no one target"),
         (PriorKnowledge(candidates=["do()", "shift(a+1)"]), r"say free\(a\) for any change"),
         (PriorKnowledge(candidates=["do()", "a=3"]), r"say free\(a\) for any change"),

@@ -13,6 +13,7 @@ from dosift.model.altered import Altered
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.mixture import Mixture
 from dosift.model.target import Target
+from dosift.refusals import NUMBERS, refuse
 from dosift.search.patterns import ALONE, ANY, Patterns
 
 Ints = NDArray[np.integer]
@@ -56,8 +57,8 @@ def patterns_of(
         changeable=changeable,
         excluded=_patterns(known.excluded, network, "excluded"),
         forbidden=_patterns(known.forbidden, network, "forbidden"),
-        required=_of_states(required, network, "required"),
-        known=_of_states(weights, network, "of known weight"),
+        required=_of_states(required, network),
+        known=_of_states(weights, network),
         known_weights=np.array(list(weights.values()), dtype=np.float64),
         candidates=None
         if known.candidates is None
@@ -96,14 +97,10 @@ def _patterns(targets: Iterable[Target], network: MechanismNetwork, what: str) -
     return out
 
 
-def _of_states(targets: Iterable[Target], network: MechanismNetwork, what: str) -> Ints:
+def _of_states(targets: Iterable[Target], network: MechanismNetwork) -> Ints:
     listed = list(targets)
-    out = _patterns(listed, network, what)
-    for row, target in zip(out, listed, strict=True):
-        if (row == ANY).any():
-            raise InputError(
-                f"{target} is {what}, but by what a number is changed is found from the rows, so "
-                "that it is no one target; make it a candidate, and its weight and probability "
-                "tell whether it occurs"
-            )
-    return out
+    for target in listed:
+        touched = [_position(name, network) for name in target]
+        if target.changes or (network.cardinalities[touched] == 0).any():
+            refuse({"required changes", NUMBERS})
+    return _patterns(listed, network, "required")
