@@ -114,3 +114,21 @@ def test_weights_are_unbiased() -> None:
         found.append([by_variables.get(frozenset(v), 0.0) for v in TARGETS])
     mean, sd = np.mean(found, axis=0), np.std(found, axis=0)
     assert (np.abs(mean - WEIGHTS) < 3.0 * sd / np.sqrt(40)).all()
+
+
+def test_batches_and_weights_of_rows_go_with_missing_values() -> None:
+    rows, control = problem(1, 0.15, 900)
+    batch = np.where(np.arange(900) < 450, "night", "day")
+    weight = np.where(np.arange(900) % 9 == 0, 0.0, 1.0)
+    with pytest.warns(KindsWarning):
+        model = InterventionMixture(random_state=0).fit(
+            rows, control=control, graph=GRAPH, batch=batch, sample_weight=weight
+        )
+    found = shares(model)
+    for variables, share in zip(TARGETS, WEIGHTS, strict=True):
+        assert abs(found[frozenset(variables)] - share) < 0.07
+    table = model.batches_
+    assert set(table["batch"]) == {"day", "night"}
+    sums = table.group_by("batch").agg(pl.col("weight").sum())["weight"].to_list()
+    np.testing.assert_allclose(sums, 1.0, atol=1e-6)
+    assert len(model.predict(rows, batch=batch)) == 900
