@@ -10,16 +10,20 @@ lines are lines. All of this is generous.
 
 from __future__ import annotations
 
-import inspect
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 from continuous_problems import Line, Problem
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
+
+from dosift.model.gaussian_network import GaussianNetwork
+from dosift.model.known_mechanisms import known_mechanisms
+from dosift.model.mechanism_network import MechanismNetwork
 
 Floats = NDArray[np.float64]
 
@@ -161,12 +165,18 @@ def true_moments(problem: Problem) -> tuple[Floats, Floats]:
     return np.array(means), np.array(covariances)
 
 
-def penalty(n: int, sets: Sequence[frozenset[str]], n_rows: int) -> float:
-    """Price of targets, with two free parameters for each change, as the design counts it."""
+def penalty(problem: Problem, sets: Sequence[frozenset[str]]) -> float:
+    """Price of targets as the design counts it.
+
+    Two free parameters for each change of a number, none for a do on a state.
+    """
     from math import comb, log
 
-    parameters = len(sets) - 1 + 2 * sum(map(len, sets))
-    return 0.5 * log(n_rows) * parameters + sum(log(comb(n, len(one))) for one in sets)
+    numbers = {name for name in problem.names if problem.pool[name].dtype.is_numeric()}
+    parameters = len(sets) - 1 + 2 * sum(len(one & numbers) for one in sets)
+    n = len(problem.names)
+    price = sum(log(comb(n, len(one))) for one in sets)
+    return 0.5 * log(len(problem.component)) * parameters + price
 
 
 # Methods.
@@ -178,36 +188,68 @@ def oracle(problem: Problem) -> Answer:
 
 
 def dosift_fit(
-    problem: Problem, graph: bool = True, features: Sequence[str] = (), **settings: object
+    problem: Problem,
+    graph: bool = True,
+    features: Mapping[str, Sequence[str]] | None = None,
+    is_known: bool = False,
+    **settings: object,
 ) -> Answer:
-    """Fit dosift by its public interface."""
+    """Fit dosift by its public interface; the network may be known, without control rows."""
     import dosift
+    from dosift.io.graph import Graph
 
-    given: dict[str, object] = {"graph": problem.edges} if graph else {}
-    where = inspect.signature(dosift.InterventionMixture.fit).parameters
-    if features and "features" in where:
-        given["features"] = list(features)
-    elif features:
-        settings = {**settings, "features": list(features)}
+    # Edges alone would leave out variables that have none.
+    given: dict[str, object] = (
+        {"graph": Graph(problem.names, tuple(problem.edges))} if graph else {}
+    )
+    if is_known:
+        given, settings = {}, {**settings, "network": known_network(problem)}
+    else:
+        given["control"] = problem.control
+    if features:
+        given["features"] = dict(features)
     start = time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = dosift.InterventionMixture(**settings)
-        model.fit(problem.pool, control=problem.control, **given)
+        model.fit(problem.pool, **given)
     seconds = time.process_time() - start
     posterior = np.nan_to_num(np.asarray(model.predict_proba(problem.pool)))
-    found = getattr(model, "graph_", None)
-    edges = None
-    if found is not None:
-        edges = set(model.network_.edges) if hasattr(model.network_, "edges") else None
     return Answer(
         [frozenset(target) for target in model.targets_],
         np.asarray(model.weights_, dtype=float),
         posterior,
         seconds,
         _moments_of(problem.pool.to_numpy(), posterior) if _is_numeric(problem) else None,
-        float(model.log_likelihood_),
-        edges,
+        float(model.log_likelihood_) + _log_slopes(model.network_, problem.pool),
+        None if graph else set(model.network_.edges),
+    )
+
+
+def _log_slopes(network: object, pool: pl.DataFrame) -> float:
+    """Take a log-likelihood from the fit's working scales to the units of the columns."""
+    scales = getattr(network, "scales", ())
+    names = getattr(network, "names", ())
+    return float(
+        sum(
+            scale.log_slope(pool[name].to_numpy()).sum()
+            for name, scale in zip(names, scales, strict=False)
+            if pool[name].dtype.is_numeric()
+        )
+    )
+
+
+def known_network(problem: Problem) -> MechanismNetwork:
+    """Return the true network of a problem of lines, as one that is known."""
+    lines = [part for part in problem.parts if isinstance(part, Line)]
+    return known_mechanisms(
+        GaussianNetwork(
+            problem.names,
+            problem.parents,
+            tuple(line.intercept for line in lines),
+            tuple(line.coefficients for line in lines),
+            tuple(line.sd for line in lines),
+        )
     )
 
 
@@ -249,8 +291,13 @@ def gaussian_mixture(problem: Problem, how: str, seed: int = 0) -> Named:
     seconds = time.process_time() - start
     moments = (model.means_[keep], model.covariances_[keep])
 
+    gains = gains_of(problem.parents, rows, control, posterior)
+
     def named(threshold: float) -> Answer:
-        sets = names_of(problem, rows, control, posterior, threshold)
+        touched = gains > threshold
+        sets = [
+            frozenset(n for n, t in zip(problem.names, row, strict=True) if t) for row in touched
+        ]
         return Answer(sets, posterior.mean(axis=0), posterior, seconds, moments)
 
     return named
@@ -280,12 +327,16 @@ def _chosen(rows: Floats, how: str, n_true: int, seed: int):  # type: ignore[no-
     return models[int(large[-1]) + 1 if large.size else 0]
 
 
-def names_of(
-    problem: Problem, rows: Floats, control: Floats, posterior: Floats, threshold: float
-) -> list[frozenset[str]]:
-    """Name the variables whose regression on their true parents differs from control rows."""
-    sets: list[set[str]] = [set() for _ in range(posterior.shape[1])]
-    for i, given in enumerate(problem.parents):
+def gains_of(
+    parents: Sequence[Sequence[int]], rows: Floats, control: Floats, posterior: Floats
+) -> Floats:
+    """Nats a row by which a line of its own describes a variable in a component better.
+
+    Better than the line of control rows does; shape (n_components, n_variables). Minus infinity
+    where the gain is less than half the logarithm of the component's rows for each parameter.
+    """
+    gains = np.full((posterior.shape[1], rows.shape[1]), -np.inf)
+    for i, given in enumerate(parents):
         design = _design(rows, given)
         line, sd = _regression(_design(control, given), control[:, i], np.ones(len(control)))
         usual = _log_normal(rows[:, i] - design @ line, sd)
@@ -295,10 +346,9 @@ def names_of(
                 continue
             own, own_sd = _regression(design, rows[:, i], weights)
             gain = weights @ (_log_normal(rows[:, i] - design @ own, own_sd) - usual)
-            price = 0.5 * (design.shape[1] + 1) * np.log(size)
-            if gain > price and gain / size > threshold:
-                sets[k].add(problem.names[i])
-    return [frozenset(one) for one in sets]
+            if gain > 0.5 * (design.shape[1] + 1) * np.log(size):
+                gains[k, i] = gain / size
+    return gains
 
 
 def _design(rows: Floats, given: Sequence[int]) -> Floats:

@@ -306,6 +306,10 @@ SENSORS = {
     "vis": ["ir_1", "ir_2", "ir_3", "current", "vis_1", "vis_2", "vis_3"],
     "angle": ["ir_1", "ir_2", "ir_3", "current", "angle_1", "angle_2"],
 }
+#: Malus' law: the light behind both polarisers, whose angles are in degrees. Each colour is dimmed
+#: on its own.
+_DIMMED = [f"{colour} * cos((pol_1 - pol_2) / 57.29578)**2" for colour in ("red", "green", "blue")]
+FEATURES = {"ir_3": _DIMMED, "vis_3": _DIMMED}
 
 
 def chamber(

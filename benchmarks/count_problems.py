@@ -6,9 +6,12 @@ plus the logarithm of the depth of the cell. Everything follows from a generator
     python benchmarks/count_problems.py draw --seed 0
     python benchmarks/count_problems.py compare --folder ../shared/data/tapseq
     python benchmarks/count_problems.py recover --problems 10
+    python benchmarks/count_problems.py fit --problems 10 --kind screens
+    python benchmarks/count_problems.py profile --kind screens
 
 `recover` learns the genes from control rows with the true graph, and finds targets among folds that
 may only lower and whose factors are fitted: the search's part, with the rest given.
+`fit` does all of it by the public interface, with a Gaussian mixture beside (`count_fits.py`).
 `compare` prints control cells of a screen beside the cells of TAP-seq (Schraivogel et al., Nature
 Methods 2020) that hold one non-targeting guide.
 """
@@ -320,17 +323,28 @@ def recovered(problem: CountProblem, factors: tuple[float, ...]) -> tuple[int, i
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["draw", "compare", "recover"])
+    parser.add_argument("what", choices=["draw", "compare", "recover", "fit", "profile"])
     parser.add_argument("--problems", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, default=Path("../shared/data/tapseq"))
+    parser.add_argument("--kind", choices=["counts", "screens"], default="screens")
+    parser.add_argument("--size", choices=["total", "columns"], default="total")
+    parser.add_argument("--no-mixture", action="store_true", help="leave out Gaussian mixtures")
     arguments = parser.parse_args()
+    seed, seeds = arguments.seed, range(arguments.seed, arguments.seed + arguments.problems)
+    if arguments.what in {"fit", "profile"}:
+        import count_fits
+
+        if arguments.what == "profile":
+            count_fits.profile(arguments.kind, seed)
+        else:
+            count_fits.compare(arguments.kind, seeds, arguments.size, not arguments.no_mixture)
+        return
     if arguments.what == "compare":
         print(beside_tapseq(arguments.folder, arguments.seed).round(3).to_string())
         return
     if arguments.what == "recover":
         for make, factors in ((count_problem, (0.1, 0.4)), (screen, (0.05,))):
-            seeds = range(arguments.seed, arguments.seed + arguments.problems)
             each = [recovered(make(np.random.default_rng(seed)), factors) for seed in seeds]
             right, found, true, seconds = np.array(each).sum(axis=0)
             print(

@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import networkx as nx
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -16,10 +17,12 @@ import pytest
 import scipy.sparse as sp
 
 import dosift
+from counts_of_cells import cells as drawn_cells
 from dosift.data import load_rows, read_rows
 from dosift.data.anndata import cells_of, read_cells
 from dosift.errors import InputError
 from dosift.io.bif import parse_bif
+from dosift.io.mechanism_file import parse_mechanism_network
 from dosift.single_cell import fit_anndata
 
 ad = pytest.importorskip("anndata")
@@ -568,3 +571,102 @@ def test_what_the_cells_say_of_the_graph_survives_a_file(
     assert all("hidden common cause" in text for text in stored["notices"])
     fit_anndata(adata, network)
     assert "graph" not in adata.uns["dosift"]
+
+
+# -- raw counts ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def raw() -> Any:
+    """1,500 control and 1,500 other cells, with raw counts in a layer and something else in X."""
+    data = drawn_cells()
+    counts = np.concatenate([data.control.to_numpy(), data.pool.to_numpy()])
+    n = len(data.control)
+    out = ad.AnnData(
+        np.log1p(counts).astype(np.float32),
+        obs=pd.DataFrame(
+            {
+                "condition": pd.Categorical(["control"] * n + ["pert"] * n),
+                "depth": 100.0 * np.concatenate([data.control_depth, data.pool_depth]),
+                "guide": [f"guide{k % 2}" for k in range(2 * n)],
+            },
+            index=[f"cell{i}" for i in range(2 * n)],
+        ),
+        var=pd.DataFrame(index=list(data.control)),
+        layers={"counts": sp.csr_matrix(counts)},
+    )
+    return out, data
+
+
+RAW = {"control": "condition == 'control'", "layer": "counts", "knockouts": True}
+KNOCKED = {frozenset(), frozenset({"g02"}), frozenset({"g05"})}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_raw_counts_are_fitted_as_they_are(raw: Any, tmp_path: Path) -> None:
+    given, data = raw
+    adata = given.copy()
+    model = fit_anndata(adata, graph=data.graph, **RAW)
+    assert {frozenset(target) for target in model.targets_} == KNOCKED
+    assert model.n_rows_ == 1500
+    assert adata.obs["dosift_target"].isna().sum() == 1500
+    assert (adata.layers["counts"] != given.layers["counts"]).nnz == 0
+    path = tmp_path / "cells.h5ad"
+    adata.write_h5ad(path)
+    kept = ad.read_h5ad(path).uns["dosift"]
+    assert dosift.Mixture.from_dict(json.loads(kept["mixture"])).targets == model.mixture_.targets
+    assert "total counts" not in set(kept["variables"]["variable"])
+    network = parse_mechanism_network(kept["network"])
+    assert network.variables == model.network_.variables
+    new = data.pool.head(100)
+    assert (model.predict(new) == adata.obs["dosift_target"].to_numpy()[1500:1600]).all()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_part_of_the_genes_has_the_depth_of_all(raw: Any, tmp_path: Path) -> None:
+    given, _ = raw
+    adata = given.copy()
+    part = ["g01", "g02", "g05"]
+    graph = nx.DiGraph()
+    graph.add_nodes_from(part)
+    model = fit_anndata(adata, graph=graph, size=True, **RAW)
+    total = np.asarray(given.layers["counts"].sum(axis=1)).ravel()
+    i = model.network_.positions["total counts"]
+    own = model.network_.control.values[:, i]
+    assert own == pytest.approx(np.log(total[:1500]))
+    assert {frozenset(target) for target in model.targets_} == KNOCKED
+    given[1500:].write_h5ad(tmp_path / "new.h5ad")
+    loaded = dosift.data.load.load(tmp_path / "new.h5ad", model.network_, layer="counts")
+    assert loaded.rows.whole.values[loaded.inverse, i] == pytest.approx(np.log(total[1500:]))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_size_in_obs_and_batches(raw: Any) -> None:
+    given, data = raw
+    adata = fit_anndata(
+        given.copy(), graph=data.graph, size="depth", batch="guide", copy=True, max_size=1, **RAW
+    )
+    kept = adata.uns["dosift"]
+    assert set(kept["batches"]["batch"]) == {"guide0", "guide1"}
+    assert "depth" not in set(kept["variables"]["variable"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({**RAW, "layer": None}, "counts are whole numbers"),  # X holds logarithms
+        ({**RAW, "prior": 1.0}, "prior is for tables"),
+        ({**RAW, "size": "nothing"}, "nothing"),
+        ({**RAW, "discretizer": dosift.Discretizer(), "kinds": {"g00": "counts"}}, "discretizer"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_raw_counts_that_cannot_be(raw: Any, settings: Any, words: str) -> None:
+    given, data = raw
+    with pytest.raises(InputError, match=words):
+        fit_anndata(given.copy(), graph=data.graph, **settings)
+
+
+def test_a_known_network_has_kinds_of_its_own(adata: Any, network: dosift.Network) -> None:
+    with pytest.raises(InputError, match="kinds, size and factors are for"):
+        fit_anndata(adata, network, control=("condition", "ctrl"), size="condition")

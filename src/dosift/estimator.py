@@ -125,7 +125,8 @@ class InterventionMixture(Conventions):
         (a count's mean multiplied), ``"free"`` (another regression). None for those that suit each
         kind of column.
     knockouts : bool, default=False
-        Whether changes of counts only lower them.
+        Whether changes of counts only lower them. Columns of whole numbers that are not negative
+        are then taken for counts, where nothing else is said of them.
 
     Attributes
     ----------
@@ -156,9 +157,10 @@ class InterventionMixture(Conventions):
     n_configurations_ : int or None
         Number of distinct rows; None where they are too many to be held.
     n_features_in_ : int
-        Number of variables of the network.
+        Number of columns that rows need: variables of the network, and what counts are relative to
+        where that is a column.
     feature_names_in_ : ndarray of str
-        Names of the variables.
+        Their names.
     components_ : polars.DataFrame
         One line for each component, the columns of ``components.csv``. Standard errors and
         intervals are not given for ``"moments"`` and ``"brute-force"``, and for ``"em"`` they
@@ -307,6 +309,8 @@ class InterventionMixture(Conventions):
         states: Mapping[str, Sequence[Any]] | str | Path | None = None,
         kinds: Mapping[str, str] | None = None,
         features: Any = None,
+        size: str | bool | None = None,
+        factors: int = 0,
         progress: Progress | None = None,
     ) -> Self:
         """Find the interventions and their weights.
@@ -351,6 +355,15 @@ class InterventionMixture(Conventions):
         features : mapping of str to str or sequence of str, optional
             Functions of its parents that the mean of a measurement or count is linear in, such as
             ``{"light": "cos(angle_1 - angle_2)**2"}``, or texts ``"light: cos(angle)**2"``.
+        size : str or bool, optional
+            What counts are relative to, such as the depth of a cell or the exposure of a row: the
+            column that holds it, True for the total of all counts of a row, or False for none. By
+            default the total where there are at least ten columns of counts. It is only
+            conditioned on: no variable, and nothing happens to it.
+        factors : int, default=0
+            Hidden factors that each count depends on beside its parents, such as states that cells
+            go through: principal components of the other counts, for their size, in the control
+            rows. They take the place of edges: without a graph there are none then.
         progress : callable, optional
             Called with a stage's name, the steps done, and the steps in all (or None).
 
@@ -363,8 +376,15 @@ class InterventionMixture(Conventions):
         InputError
             If an argument or the rows are not what the network needs.
         """
-        edges = edges_asked(self.edges, edges, control is not None, graph is not None)
+        edges = edges_asked(
+            self.edges, edges, control is not None, graph is not None or bool(factors)
+        )
         check_parameters({**self.get_params(), "edges": edges})
+        if factors and edges != "fixed":
+            raise InputError(
+                "factors take the place of edges that are not known; leave them out where rows may "
+                f"change the graph (edges is {edges!r})"
+            )
         if not isinstance(random_labels, bool | np.bool_):
             raise InputError(f"random_labels is {random_labels!r}; give True or False")
         known = EdgeKnowledge.of(
@@ -387,11 +407,22 @@ class InterventionMixture(Conventions):
             knockouts=bool(self.knockouts),
         )
         beside = tuple(name for name in (batch, labels) if isinstance(name, str))
-        table = ControlTable(control, graph, states, kinds, features, beside)
+        table = ControlTable(
+            control,
+            graph,
+            states,
+            kinds,
+            features,
+            beside,
+            size=size,
+            factors=factors,
+            whole_are_counts=bool(self.knockouts),
+        )
         network, rows = self._network(table, rows)
         network = starting_network(network, edges, known, self.control_rows)
         encode = partial(load, rows, batch=batch, labels=labels, sample_weight=sample_weight)
         network, loaded = with_new_states(network, rows, encode)
+        del rows, encode, table  # many rows: what was read is not held twice
         with closing(loaded):
             self._store(fit(recipe, network, loaded, progress))
         self._warn()
@@ -416,8 +447,9 @@ class InterventionMixture(Conventions):
         self.network_ = fitted.network
         self.n_rows_ = fitted.n_rows
         self.n_configurations_ = fitted.n_configurations
-        self.n_features_in_ = self.network_.n_variables
-        self.feature_names_in_ = np.array(self.network_.names, dtype=object)
+        names = [one.name for one in self.network_.variables if not one.total_of]
+        self.n_features_in_ = len(names)
+        self.feature_names_in_ = np.array(names, dtype=object)
         self.mixture_ = Mixture.from_codes(self.network_, result.targets, result.weights)
         self.weights_ = result.weights
         self.optimality_gap_ = result.gap

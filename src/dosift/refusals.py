@@ -71,6 +71,18 @@ REFUSALS: tuple[Refusal, ...] = (
         "variable as a candidate, and its weight and probability tell whether it occurs. Targets "
         "that set states alone, and do(), may be required and have known weights",
     ),
+    Refusal(
+        "stochastic interventions",
+        NUMBERS,
+        "what a number is set to has a spread of its own already; leave it out, and choose kinds "
+        "of change by --changes or changes=",
+    ),
+    Refusal(
+        "changed mechanisms",
+        NUMBERS,
+        "a mechanism of a number that changed is a change of the kind 'free'; choose that by "
+        "--changes or changes=",
+    ),
     *(
         Refusal(
             method,

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift._version import __version__
-from dosift.data.anndata import Cells, cells_of, name_levels, name_states
+from dosift.data.anndata import MATRIX_TOTAL, Cells, cells_of, name_levels, name_states
+from dosift.data.control_cells import Mask, batches_of, control_mask
 from dosift.data.discretizer import Discretizer
-from dosift.data.side_columns import SideColumn, side_column
-from dosift.errors import InputError, MissingDependencyError, nearest
+from dosift.data.side_columns import SideColumn
+from dosift.errors import InputError, MissingDependencyError
 from dosift.estimator import InterventionMixture
 from dosift.io.bif import format_bif
 from dosift.io.graph import Graph, read_graph
@@ -34,10 +33,6 @@ if TYPE_CHECKING:
     import polars as pl
     from anndata import AnnData
 
-#: A column of obs and its value, as one writes it in pandas.
-_EQUATION = re.compile(r"\s*(?P<column>.*?)\s*==\s*(?P<quote>['\"])(?P<value>.*)(?P=quote)\s*")
-
-Mask = NDArray[np.bool_]
 States = Mapping[str, Sequence[Any]]
 
 
@@ -56,6 +51,9 @@ def fit_anndata(
     prior: float = DEFAULT_PRIOR,
     states: States | None = None,
     batch: str | None = None,
+    kinds: Mapping[str, str] | None = None,
+    size: str | bool | None = None,
+    factors: int = 0,
     **parameters: Any,
 ) -> InterventionMixture: ...
 
@@ -75,6 +73,9 @@ def fit_anndata(
     prior: float = DEFAULT_PRIOR,
     states: States | None = None,
     batch: str | None = None,
+    kinds: Mapping[str, str] | None = None,
+    size: str | bool | None = None,
+    factors: int = 0,
     **parameters: Any,
 ) -> AnnData: ...
 
@@ -93,6 +94,9 @@ def fit_anndata(
     prior: float = DEFAULT_PRIOR,
     states: States | None = None,
     batch: str | None = None,
+    kinds: Mapping[str, str] | None = None,
+    size: str | bool | None = None,
+    factors: int = 0,
     **parameters: Any,
 ) -> InterventionMixture | AnnData:
     """Find the interventions in the cells of an AnnData and annotate the cells with them.
@@ -121,9 +125,10 @@ def fit_anndata(
         Layer to take values from; ``X`` if left out.
     discretizer : Discretizer, optional
         Cuts the values of the matrix into states. One that is not fitted is copied and fitted on
-        the control cells and, for a method that looks at them, the others. Without it values must
-        be states already: where the names of a variable's states are numbers, the state of that
-        number; otherwise codes that count the states from 0.
+        the control cells and, for a method that looks at them, the others. Without it values are
+        raw counts (with `knockouts`, `kinds`, `size` or `factors`) or states already: where the
+        names of a variable's states are numbers, the state of that number; otherwise codes that
+        count the states from 0.
     key_added : str, default="dosift"
         Beginning of the names under which results are stored.
     copy : bool, default=False
@@ -136,9 +141,20 @@ def fit_anndata(
     batch : str, optional
         Column of ``obs`` that holds the batch of each cell, such as its guide: batches have targets
         in common, and weights of their own, by which their cells are judged.
+    kinds : mapping of str to {"continuous", "counts", "discrete"}, optional
+        What variables hold, where the network is learned: columns of the matrix raw counts, if
+        nothing is said of them. Given, or with ``knockouts=True``, values of the matrix are taken
+        as they are.
+    size : str or bool, optional
+        What raw counts are relative to: a column of ``obs`` such as ``"total_counts"``, or False
+        for nothing. By default the total of each cell over all columns of the matrix, variables or
+        not.
+    factors : int, default=0
+        Hidden factors that each raw count depends on, such as states that cells go through, as in
+        :meth:`dosift.InterventionMixture.fit`. Without a graph there are no edges then.
     **parameters
         Of :class:`~dosift.InterventionMixture`, such as `max_size`, `tiers`, `required_edges`,
-        or `control_rows`.
+        `control_rows`, or `knockouts`.
 
     Returns
     -------
@@ -159,7 +175,8 @@ def fit_anndata(
             ``targets``; the tables ``components``, ``variables`` and, with a discretizer,
             ``thresholds``, with a batch ``batches``, with control cells ``graph`` (each edge with
             its probability and status) and ``notices``, sentences on it; ``mixture`` (JSON for
-            :meth:`dosift.Mixture.from_dict`) and ``network`` (BIF) as text;
+            :meth:`dosift.Mixture.from_dict`) and ``network`` (BIF; of raw counts JSON of dosift's
+            own) as text;
             ``params``, ``trusted``, ``reasons`` and ``version``.
 
     Raises
@@ -180,16 +197,18 @@ def fit_anndata(
         raise InputError("states are for a network that is learned; leave them out")
     if network is None and graph is None and control is None:
         raise InputError("give a network, or control= to learn one, and graph= if it is known")
-    edges = edges_asked("fixed", edges, not is_known, graph is not None)
+    edges = edges_asked("fixed", edges, not is_known, graph is not None or bool(factors))
+    is_raw = _is_raw(is_known, discretizer, kinds, size, factors, parameters)
     names = network.names if is_known else None if graph is None else graph.nodes
-    cells = cells_of(adata, names, layer)
-    mask, apart = _control(adata, control)
+    further = _sizes(size, adata, names) if is_raw else ()
+    cells = cells_of(adata, _with(names, adata, further), layer)
+    mask, apart = control_mask(adata, control)
     if not is_known and graph is None:
-        names = cells.names
-        graph = Graph(names, ())
+        # Its edges are learned; it only says which variables there are.
+        graph = Graph(tuple(name for name in cells.names if name not in further), ())
     if mask.all():
         raise InputError("all cells are control cells; there are none to explain")
-    control_cells = _chosen(cells, mask) if apart is None else cells_of(apart, names, layer)
+    control_cells = _chosen(cells, mask) if apart is None else cells_of(apart, cells.names, layer)
     has_control = apart is not None or bool(mask.any())
     if not has_control and (graph is not None or _is_unfitted(discretizer)):
         what = "the tables of a graph are" if graph is not None else "thresholds are"
@@ -198,17 +217,37 @@ def fit_anndata(
             "control=('condition', 'ctrl')"
         )
     fitted_cells = _chosen(cells, ~mask)
+    beside = None if batch is None else batches_of(adata, batch, ~mask)
+    used = {"layer": layer, "control": _described(control), "prior": prior, "edges": edges}
+    used |= parameters
+    if batch is not None:
+        used["batch"] = batch
+    if is_raw:
+        if prior != DEFAULT_PRIOR:
+            raise InputError("prior is for tables of states, and counts have none; leave it out")
+        counts = dict.fromkeys(cells.numbers.keys() - set(further), "counts")
+        own = {**counts, **(kinds or {})}
+        if size is None:
+            size = further[0] if further else not {"count", "counts"}.isdisjoint(own.values())
+        rows = fitted_cells.frame()
+        model = InterventionMixture(edges=edges, **parameters).fit(
+            rows,
+            batch=beside,
+            control=control_cells.frame(),
+            graph=None if edges == "learn" else graph,
+            states=states,
+            kinds=own,
+            size=further[0] if size is True and further else size,
+            factors=factors,
+        )
+        _store(adata, ~mask, rows, model, key_added, used, None, beside)
+        return adata if copy else model
     if discretizer is not None:
         discretizer = _fitted(discretizer, control_cells, fitted_cells)
     if graph is not None:
         network = _learned(graph, control_cells, fitted_cells, discretizer, prior, states)
     network, rows = _states(fitted_cells, network, discretizer)
-    beside = None if batch is None else _batches(adata, batch, ~mask)
     model = InterventionMixture(network, edges=edges, **parameters).fit(rows, batch=beside)
-    used = {"layer": layer, "control": _described(control), "prior": prior, "edges": edges}
-    used |= parameters
-    if batch is not None:
-        used["batch"] = batch
     _store(adata, ~mask, rows, model, key_added, used, discretizer, beside)
     return adata if copy else model
 
@@ -227,6 +266,28 @@ def _check_arguments(adata: Any, network: Any, key_added: object) -> None:
         raise InputError(f"key_added is {key_added!r}; give a text without '/'")
 
 
+def _is_raw(
+    is_known: bool,
+    discretizer: Discretizer | None,
+    kinds: Mapping[str, str] | None,
+    size: str | bool | None,
+    factors: int,
+    parameters: Mapping[str, Any],
+) -> bool:
+    """Whether values of the matrix are fitted as they are."""
+    asked = kinds or size or factors
+    if is_known and asked:
+        raise InputError(
+            "kinds, size and factors are for a network that is learned; leave them out"
+        )
+    if discretizer is not None and asked:
+        raise InputError(
+            "a discretizer makes states, and kinds, size and factors are for raw counts"
+        )
+    asked = asked or parameters.get("knockouts")
+    return not is_known and discretizer is None and bool(asked)
+
+
 def _graph(network: Any, graph: Any) -> Graph | None:
     """Read the graph, which may stand in the place of a network; None if there is none."""
     if network is not None and graph is not None:
@@ -243,109 +304,23 @@ def _graph(network: Any, graph: Any) -> Graph | None:
     return read
 
 
-# -- which cells --------------------------------------------------------------------------------
+# -- which cells and columns --------------------------------------------------------------------
 
 
-def _control(adata: AnnData, control: Any) -> tuple[Mask, AnnData | None]:
-    """Which cells of `adata` are control cells, and the AnnData that holds them if another."""
-    from anndata import AnnData
-
-    nothing = np.zeros(adata.n_obs, dtype=bool)
-    if control is None:
-        return nothing, None
-    if isinstance(control, AnnData):
-        if control.n_obs == 0:
-            raise InputError("the AnnData of control cells has no cells")
-        return nothing, control
-    if isinstance(control, tuple) and len(control) == 2 and isinstance(control[0], str):
-        mask = _equal(adata, *control)
-    elif isinstance(control, str) and (equation := _equation(adata, control)):
-        mask = _equal(adata, *equation)
-    elif isinstance(control, str):
-        mask = _boolean(_obs_column(adata, control), f"obs[{control!r}]")
-    else:
-        mask = _boolean(_aligned(control, adata), "control")
-    if mask.shape != (adata.n_obs,):
-        raise InputError(f"control has shape {mask.shape}; {adata.n_obs} cells need one entry each")
-    if not mask.any():
-        raise InputError("control chooses no cell at all")
-    return mask, None
+def _sizes(size: object, adata: AnnData, names: Sequence[str] | None) -> tuple[str, ...]:
+    """Name the column that raw counts are relative to, unless it is the total of variables."""
+    if isinstance(size, str):
+        return (size,)
+    is_part = names is not None and not set(map(str, adata.var_names)) <= set(names)
+    return () if size is False or not is_part else (MATRIX_TOTAL,)
 
 
-def _equation(adata: AnnData, text: str) -> tuple[str, str] | None:
-    """Split "column == 'value'" into its parts; None if it is no such text."""
-    found = _EQUATION.fullmatch(text)
-    if found is None or text in adata.obs.columns:
-        return None
-    return found["column"], found["value"]
-
-
-def _meant(adata: AnnData, name: str, role: str) -> str:
-    """Suggest a column, or the column that holds what was given as a value."""
-    near = nearest(name, map(str, adata.obs.columns))
-    if near is not None:
-        return f". Did you mean {near!r}?"
-    if role == "control":
-        for column in map(str, adata.obs.columns):
-            if (adata.obs[column].astype(str) == name).any():
-                return f". Did you mean control=({column!r}, {name!r})?"
-    return ""
-
-
-def _obs_column(adata: AnnData, name: str, role: str = "control") -> Any:
-    if name not in adata.obs.columns:
-        listed = ", ".join(map(repr, adata.obs.columns[:12])) or "none"
-        raise InputError(
-            f"obs has no column {name!r} for {role}; its columns are: {listed}"
-            + _meant(adata, name, role)
-        )
-    return adata.obs[name]
-
-
-def _batches(adata: AnnData, name: str, chosen: Mask) -> SideColumn:
-    """Return the batch of each chosen cell."""
-    if not isinstance(name, str):
-        raise InputError(f"batch is {name!r}; give the name of a column of obs")
-    column = _obs_column(adata, name, "batch")
-    missing = np.asarray(column.isna(), dtype=bool) & chosen
-    if missing.any():
-        raise InputError(
-            f"obs[{name!r}] is missing for the cell {adata.obs_names[int(missing.argmax())]!r} "
-            f"({int(missing.sum())} such cell(s)); every cell needs its batch"
-        )
-    values = column[chosen].astype(str).to_numpy(dtype=object)
-    return side_column(values, int(chosen.sum()), f"obs[{name!r}]")
-
-
-def _equal(adata: AnnData, name: str, value: object) -> Mask:
-    column = _obs_column(adata, name)
-    mask = np.asarray(column == value, dtype=bool)
-    if not mask.any():
-        found = ", ".join(map(repr, column.dropna().unique().tolist()[:12]))
-        raise InputError(f"no cell has the value {value!r} in obs[{name!r}]; its values: {found}")
-    return mask
-
-
-def _aligned(control: Any, adata: AnnData) -> Any:
-    """Bring a mask with cell names into the order of the cells."""
-    index = getattr(control, "index", None)
-    if index is None or callable(index):
-        return control
-    if len(index) != adata.n_obs or set(index) != set(adata.obs_names):
-        raise InputError("the index of control is not obs_names; give one entry for each cell")
-    return control if index.equals(adata.obs_names) else control.reindex(adata.obs_names)
-
-
-def _boolean(values: Any, what: str) -> Mask:
-    array = np.asarray(values)
-    if array.dtype == object and all(isinstance(v, bool | np.bool_) for v in array.ravel()):
-        array = array.astype(bool)
-    if array.dtype != bool:
-        raise InputError(
-            f"{what} is not boolean (its type is {array.dtype}); give a mask, or a column and the "
-            "value of control cells, such as control=('condition', 'ctrl')"
-        )
-    return array
+def _with(
+    names: Sequence[str] | None, adata: AnnData, further: Sequence[str]
+) -> Sequence[str] | None:
+    if not further:
+        return names
+    return (*(map(str, adata.var_names) if names is None else names), *further)
 
 
 def _chosen(cells: Cells, mask: Mask) -> Cells:
@@ -457,9 +432,7 @@ def _store(
         "components": _pandas(model.components_),
         "variables": _pandas(model.variables_),
         "mixture": json.dumps(model.mixture_.to_dict()),
-        "network": format_mechanism_network(model.network_)
-        if isinstance(model.network_, MechanismNetwork)
-        else format_bif(model.network_),
+        "network": _text(model.network_),
         "trusted": not reasons,
         "reasons": np.array(reasons, dtype=object),
     }
@@ -479,6 +452,12 @@ def _store(
         adata.obs[f"{key}_surprise"] = surprise
         adata.obsm[f"{key}_probabilities"] = probabilities
         adata.uns[key] = content
+
+
+def _text(network: Network | MechanismNetwork) -> str:
+    if isinstance(network, MechanismNetwork):
+        return format_mechanism_network(network)
+    return format_bif(network)
 
 
 def _plain(value: object) -> object:

@@ -6,6 +6,7 @@ import importlib
 import inspect
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -37,9 +38,10 @@ def examples(command: str) -> list[str]:
     return [line.strip() for line in re.findall(rf"dosift {command} [^\n]*", text)]
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Make the files that the examples name."""
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make the files that the examples name, once."""
+    tmp_path = tmp_path_factory.mktemp("made")
     network = random_network(5, random_state=0)
     mixture = random_mixture(network, 3, random_state=0)
     dosift.write_network(network, tmp_path / "network.bif")
@@ -57,6 +59,12 @@ def folder(tmp_path: Path) -> Path:
     model = [sys.executable, "-m", "dosift", "fit", "network.bif", "rows.csv", "-o", "result", "-q"]
     subprocess.run(model, cwd=tmp_path, check=True)
     return tmp_path
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    """Copy them, for one command to work among."""
+    return Path(shutil.copytree(made, tmp_path / "folder"))
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -203,3 +203,8 @@ def test_features_by_child() -> None:
 def test_features_that_are_none(features: Any, words: str) -> None:
     with pytest.raises(InputError, match=words):
         read_features(features, NAMES)
+
+
+def test_pi_is_a_number_unless_a_column_is_called_so() -> None:
+    assert parse_expression("a * cos(pi)", ["a"])(np.array([2.0])).tolist() == [-2.0]
+    assert parse_expression("2 * pi", ["pi"])(np.array([3.0])).tolist() == [6.0]

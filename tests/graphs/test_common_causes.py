@@ -105,3 +105,17 @@ def test_no_more_are_named_than_can_be_read() -> None:
     control = {f"x{k}": np.where(rng.random(2_000) < 0.8, same, 1 - same) for k in range(9)}
     found = common_causes(families(control), ((),) * 9, EdgeConstraints.none(9))
     assert len(found) == 20
+
+
+@pytest.mark.parametrize(("p_value", "is_named"), [(3e-4, True), (4e-4, False)])
+def test_a_pair_is_named_below_one_in_a_thousand_over_all_pairs(
+    p_value: float, is_named: bool
+) -> None:
+    """Three pairs are looked at, and their p-values count three times."""
+
+    class Told:
+        def dependence(self, i: int, j: int, given: tuple[int, ...]) -> float:
+            return p_value if (i, j) == (2, 0) else 1.0
+
+    found = common_causes(Told(), ((), (), ()), EdgeConstraints.none(3))  # type: ignore[arg-type]
+    assert found == (((0, 2, pytest.approx(3 * p_value)),) if is_named else ())

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dosift.likelihood.assignment import assign
+from dosift.likelihood.columns import is_plain
 from dosift.likelihood.factors import MechanismFactors
 from dosift.model import Network
 from dosift.model.random_problems import random_network
@@ -152,3 +153,17 @@ def test_states_that_stand_among_numbers_are_codes() -> None:
     shares = np.bincount(values[:, 0].astype(int)) / np.array([0.4, 0.6])
     np.testing.assert_allclose(first, shares)
     np.testing.assert_allclose(second, shares / np.array([0.4, 0.6]))
+
+
+def test_rows_are_plain_where_none_can_be_impossible() -> None:
+    """A zero counts wherever it stands: a target that sets other variables does not undo it."""
+    states = {"a": ["0", "1"], "b": ["0", "1"]}
+    positive = Network.from_tables(states, {}, {"a": [0.9, 0.1], "b": [0.5, 0.5]})
+    zero = Network.from_tables(states, {}, {"a": [1.0, 0.0], "b": [0.5, 0.5]})
+    nothing, sets_a, sets_b = (np.array([t]) for t in ([-1, -1], [1, -1], [-1, 0]))
+    for target in (nothing, sets_a, sets_b):
+        assert is_plain(positive, target)
+        assert not is_plain(zero, target)
+    tiny = Network.from_tables(states, {}, {"a": [1.0, 1e-200], "b": [1.0, 1e-200]})
+    assert is_plain(tiny, sets_a)
+    assert not is_plain(tiny, np.array([[1, 1]]))

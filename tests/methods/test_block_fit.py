@@ -91,9 +91,10 @@ def test_a_learned_network_too(problem: Problem, many: None, monkeypatch: Any) -
     alike(model, dosift.InterventionMixture(learned).fit(rows), loose=2e-3)
 
 
-def test_neither_order_nor_threads_matter(problem: Problem, many: None) -> None:
+@pytest.mark.parametrize("n_rows", [10_000, pytest.param(40_000, marks=pytest.mark.slow)])
+def test_neither_order_nor_threads_matter(problem: Problem, many: None, n_rows: int) -> None:
     network, rows = problem
-    codes = dosift.data.encode(rows, network).codes
+    codes = dosift.data.encode(rows, network).codes[:n_rows]
     one = dosift.InterventionMixture(network).fit(MemoryBlocks(codes, threads=1))
     shuffled = codes[np.random.default_rng(0).permutation(len(codes))]
     for other, exact in ((MemoryBlocks(codes, threads=3), True), (MemoryBlocks(shuffled), False)):
@@ -115,7 +116,7 @@ def test_what_needs_the_rows_says_so(problem: Problem, many: None) -> None:
 def test_what_is_known_is_heeded_over_blocks(
     problem: Problem, whole: dosift.InterventionMixture, many: None, monkeypatch: Any
 ) -> None:
-    """Prior knowledge, and mechanisms that changed, give what they give rows that are held."""
+    """Prior knowledge gives what it gives rows that are held."""
     network, rows = problem
     blocks = MemoryBlocks(dosift.data.encode(rows, network).codes)
     free = [name for name in network.names if all(name not in t for t in whole.targets_)]
@@ -124,7 +125,6 @@ def test_what_is_known_is_heeded_over_blocks(
         {"prior_knowledge": dosift.PriorKnowledge(non_manipulable=free)},
         {"prior_knowledge": dosift.PriorKnowledge(candidates=whole.targets_)},
         {"prior_knowledge": dosift.PriorKnowledge(known_weights={whole.targets_[0]: 0.3})},
-        {"interventions": "any"},
     ]
     found = [dosift.InterventionMixture(network, **given).fit(blocks) for given in settings]
     assert all(model.n_configurations_ is None for model in found)
@@ -134,6 +134,45 @@ def test_what_is_known_is_heeded_over_blocks(
         assert held.n_configurations_ is not None
         assert [str(t) for t in model.targets_] == [str(t) for t in held.targets_]
         np.testing.assert_allclose(model.weights_, held.weights_, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("n", "n_targets", "n_rows", "most", "share"),
+    [
+        (4, 2, 8_000, 2**6, 0.6),
+        pytest.param(5, 3, 8_000, 2**7, 0.6, marks=pytest.mark.slow),
+        pytest.param(8, 5, 40_000, 2**10, 0.0, marks=pytest.mark.slow),
+    ],
+)
+def test_mechanisms_that_changed_are_found_over_blocks(
+    many: None,
+    monkeypatch: pytest.MonkeyPatch,
+    n: int,
+    n_targets: int,
+    n_rows: int,
+    most: int,
+    share: float,
+) -> None:
+    """They are those that rows which are held show, where one changed and where none did."""
+    rng = np.random.default_rng(0)
+    network = dosift.random_network(n, max_parents=2, random_state=rng)
+    mixture = dosift.random_mixture(network, n_targets, max_size=2, random_state=rng)
+    i = max(range(n), key=lambda j: len(network.parents[j]))
+    tables = list(network.tables)
+    tables[i] = (1 - share) * tables[i] + share * rng.dirichlet(np.ones(3), size=len(tables[i]))
+    rows = dosift.simulate(network.with_tables(tables), mixture, n_rows, random_state=1)
+    blocks = MemoryBlocks(dosift.data.encode(rows, network).codes)
+    monkeypatch.setattr("dosift.data.sample.MOST_CONFIGURATIONS", most)
+    model = dosift.InterventionMixture(network, interventions="any").fit(blocks)
+    assert model.n_configurations_ is None
+    monkeypatch.setattr("dosift.data.sample.MOST_CONFIGURATIONS", 10**9)
+    held = dosift.InterventionMixture(network, interventions="any").fit(blocks)
+    assert held.n_configurations_ is not None
+    assert [str(t) for t in model.targets_] == [str(t) for t in held.targets_]
+    np.testing.assert_allclose(model.weights_, held.weights_, rtol=0, atol=1e-5)
+    changed = [network.names[i]] if share else []
+    assert model.mechanisms_["variable"].to_list() == changed
+    assert held.mechanisms_["variable"].to_list() == changed
 
 
 def test_rows_in_blocks_stand_alone(problem: Problem, many: None) -> None:

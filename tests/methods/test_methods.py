@@ -66,6 +66,10 @@ def test_epsilon_bounds_the_weights(network: dosift.Network, truth: dosift.Mixtu
     large = dosift.InterventionMixture(network, method="moments", epsilon=0.1).fit(rows)
     assert len(large.targets_) < len(small.targets_)
     assert small.weights_.sum() == pytest.approx(1)
+    # Where none is as large, the largest stays.
+    alone = dosift.InterventionMixture(network, method="moments", epsilon=0.6).fit(rows)
+    assert alone.targets_ == [small.targets_[int(small.weights_.argmax())]]
+    assert alone.weights_.tolist() == [1.0]
 
 
 @SETTINGS

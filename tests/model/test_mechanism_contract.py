@@ -31,6 +31,7 @@ from dosift.model.mechanism import (
     log_prior,
     missing,
 )
+from dosift.model.uniform import UniformMechanism
 from poisson_counts import Fold, PoissonMechanism
 
 #: Every mechanism here is of variable 2 of three; others are its parents, or not.
@@ -202,6 +203,9 @@ CASES = {
         mixed,
         np.arange(2),
         tuple(States(("no", "yes"))),
+    ),
+    "uniform": of_numbers(
+        UniformMechanism(2, -0.51, 1.01, outside=0.1), (SetNormal(3.0, 0.3), SetPoint(0.5, _STEP))
     ),
     "overdispersed counts": Case(
         NegativeBinomialMechanism(2, (0, 1), (LogRate(0), LogRate(1)), (1.0, 0.6, -0.3), 0.4),

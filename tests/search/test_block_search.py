@@ -143,8 +143,8 @@ def names(targets: np.ndarray) -> set[bytes]:
     return {target.astype(np.int16).tobytes() for target in targets}
 
 
-def test_the_search_ends_where_the_one_over_all_rows_does_twice() -> None:
-    assert ends_alike(range(2)) == 2
+def test_the_search_ends_where_the_one_over_all_rows_does_once() -> None:
+    assert ends_alike(range(1)) == 1
 
 
 @pytest.mark.slow

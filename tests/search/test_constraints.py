@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 import dosift
 from dosift.data import collapse, load_rows
+from dosift.likelihood.evidence import Evidence
 from dosift.methods.prior_knowledge import PriorKnowledge
 from dosift.search.constraints import Constraints
 from dosift.search.engine import find_targets
 from dosift.search.enumeration import EnumeratedPricer
 from dosift.search.pricing import NeighbourPricer
+from dosift.search.result import ranked
 
 
 def problem(
@@ -68,12 +70,15 @@ def varied(network: dosift.Network, kind: str) -> dosift.Network:
     return network
 
 
-@given(knowledge(), st.sampled_from(["plain", "neighbours", "zeros", "learned"]))
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@pytest.mark.parametrize("examples", [16, pytest.param(40, marks=pytest.mark.slow)])
 @pytest.mark.filterwarnings("error::RuntimeWarning")
-def test_no_forbidden_target_ever_appears(
-    case: tuple[int, PriorKnowledge, int | None], kind: str
-) -> None:
+def test_no_forbidden_target_ever_appears(examples: int) -> None:
+    drawn = given(knowledge(), st.sampled_from(["plain", "neighbours", "zeros", "learned"]))
+    checked = {"suppress_health_check": list(HealthCheck), "derandomize": True}
+    settings(max_examples=examples, deadline=None, **checked)(drawn(nothing_forbidden))()
+
+
+def nothing_forbidden(case: tuple[int, PriorKnowledge, int | None], kind: str) -> None:
     seed, said, max_size = case
     network, _, rows = problem(seed)
     network = varied(network, kind)
@@ -141,3 +146,37 @@ def test_gradients_at_changed_columns_are_exact() -> None:
         columns = whole.columns(priced.targets)
         expected = (whole.counts / fit.mixture) @ columns / whole.n_rows
         assert priced.gradient == pytest.approx(expected)
+
+
+def test_rows_that_are_impossible_so_far_leave_the_gradients_finite() -> None:
+    """The known targets' share is summed over the rows that have a density."""
+    from dosift.search.engine import prepare
+
+    network = dosift.Network.from_tables(
+        {"a": ["0", "1"], "b": ["0", "1"]}, {}, {"a": [[1.0, 0.0]], "b": [[0.5, 0.5]]}
+    )
+    configurations = collapse(np.array([[0, 0], [0, 1], [0, 0], [1, 1]]), network.cardinalities)
+    said = PriorKnowledge(known_weights={dosift.do(b="0"): 0.2})
+    whole = prepare(network, configurations, None, said.constraints(network)).problem
+    mixture = whole.columns(np.full((1, 2), -1, dtype=np.int16))[:, 0]
+    assert (mixture == 0).any()
+    gradient, curvature = whole.adjusted(np.array([0.5]), np.array([2.0]), mixture)
+    # By hand: the two rows (0, 0) of four have .2 / .5 from the known target, of .8 + .2 / .5.
+    assert gradient == pytest.approx([2 / 4 * 0.4 / 1.2 + 0.8 * 0.5])
+    assert curvature == pytest.approx([0.64 * (2.0 - 4 * 0.25) + 4 * gradient[0] ** 2])
+
+
+def test_what_may_not_be_set_makes_the_names_of_targets_shorter() -> None:
+    """The score of a mixture charges for telling a target from the others that may occur."""
+    network, _, rows = problem(1, n=5)
+    codes = load_rows(rows, network).codes
+    evidence = Evidence.of_configurations(network, collapse(codes, network.cardinalities))
+    targets = np.array([[-1, -1, -1, -1, -1], [0, -1, -1, -1, -1], [0, 1, -1, -1, -1]])
+
+    def cost(known: Constraints | None) -> float:
+        found = ranked(evidence, network, targets, np.array([0.5, 0.3, 0.2]), constraints=known)
+        return found.log_likelihood - found.penalised_score
+
+    said = PriorKnowledge(non_manipulable=network.names[2:]).constraints(network)
+    assert cost(None) == pytest.approx(cost(Constraints.none(network.n_changes)))
+    assert cost(said) < cost(None) - 1.0

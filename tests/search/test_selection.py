@@ -225,6 +225,23 @@ def test_required_targets_join_the_pool_and_known_weights_stay() -> None:
     assert sum(weights.values()) == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize(("max_size", "places"), [(None, 4), (3, 4), (2, 3), (1, 2)])
+def test_listed_candidates_are_priced_up_to_the_largest_size(
+    max_size: int | None, places: int
+) -> None:
+    """A variable that is set to its first state counts as any other."""
+    network = toy_network(30)
+    evidence = drawn(network, np.eye(5)[0], 500, 0).evidence(True)
+    free = Constraints.none(network.cardinalities)
+    known = type(free)(**{**vars(free), "candidates": TARGETS})
+    chooses = Selection(evidence, network, known, EVERY, max_size)
+    now = chooses.solved(TARGETS[:1], np.ones((1, 1)), np.ones((1, 1), dtype=bool))
+    (priced,) = chooses.priced(now)
+    sizes = (priced.targets >= 0).sum(axis=1)
+    assert sizes.size == places
+    assert max_size is None or sizes.max() <= max_size
+
+
 def quadratic(
     seed: int, n_components: int
 ) -> tuple[WeightSums, np.ndarray, np.ndarray, np.ndarray]:

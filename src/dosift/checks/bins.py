@@ -65,7 +65,10 @@ class Bins:
                 seen = own[~np.isnan(own)]
                 found = np.unique(np.quantile(seen, inner, method="lower") if seen.size else [])
                 cuts[i], sizes[i] = found, found.size + 1
-        return cls(tuple(cuts), sizes, tuple(system.parents))
+        # What is only conditioned on is no part of the model.
+        hidden: frozenset[int] = getattr(system, "covariates", frozenset())
+        parents = tuple(tuple(p for p in own if p not in hidden) for own in system.parents)
+        return cls(tuple(cuts), sizes, parents)
 
     @property
     def n_variables(self) -> int:

@@ -173,7 +173,8 @@ def check_model(
     if sample is not None:
         changed = suspect_mechanism(given, sample, result)
     bins = Bins.of(network, drawn.codes)
-    pairs, families = compared(bins, skipped)
+    hidden: frozenset[int] = getattr(network, "covariates", frozenset())
+    pairs, families = compared(bins, skipped | hidden)
     families = [f for f in families if _n_cells(bins, f) <= _MOST_FAMILY_CELLS or is_tabular(bins)]
     surprise = CountSurprisal(targets, weights, scale)
     counter = PairCounts(bins.cardinalities, tuple(pairs), evidence.incomplete > 0)

@@ -27,10 +27,14 @@ from dosift.cli.kinds import (
     Continuous,
     Counts,
     Discrete,
+    Factors,
     Features,
     Knockouts,
+    NoSize,
+    Size,
     changes_of,
     kinds_of,
+    size_of,
 )
 from dosift.cli.options import (
     Force,
@@ -74,7 +78,7 @@ def fit(
         list[Path],
         typer.Argument(
             metavar="[NETWORK] ROWS",
-            help="A network (BIF, XMLBIF), and the rows; - is standard input.",
+            help="A network (BIF, XMLBIF; JSON of numbers), and the rows; - is standard input.",
         ),
     ],
     output: Output,
@@ -99,6 +103,9 @@ def fit(
     changes: Changes = None,
     features: Features = None,
     knockouts: Knockouts = False,
+    size: Size = None,
+    no_size: NoSize = False,
+    factors: Factors = 0,
     states: Annotated[
         Path | None,
         typer.Option(
@@ -237,7 +244,10 @@ def fit(
         "random_labels": random_labels,
         "prior_knowledge": None if known is None else known.to_dict(),
         "edges": edges_of(
-            edges, control_rows, has_control=control is not None, has_graph=graph is not None
+            edges,
+            control_rows,
+            has_control=control is not None,
+            has_graph=graph is not None or factors > 0,
         ),
         "required": None if required is None else str(required),
         "forbidden": None if forbidden is None else str(forbidden),
@@ -248,6 +258,8 @@ def fit(
         "changes": changes_of(changes),
         "features": features or None,
         "knockouts": knockouts,
+        "factors": factors,
+        "size": size_of(size, no_size, has_control=control is not None),
     }
     check_absent(output, force)
     with Inputs(format) as pipes:
@@ -521,5 +533,8 @@ def _network(
         settings.get("features"),
         tuple(settings[role] for role in ("batch", "labels") if settings.get(role)),
         layer if _is_h5ad(control) else None,
+        settings.get("size"),
+        settings.get("knockouts", False),
+        settings.get("factors", 0),
     )
     return learn_from_control(table, inputs[0], layer=layer if _is_h5ad(inputs[0]) else None)

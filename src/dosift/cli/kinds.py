@@ -55,7 +55,34 @@ Features = Annotated[
 ]
 Knockouts = Annotated[
     bool,
-    typer.Option("--knockouts", help="Changes of counts only lower them.", rich_help_panel=_PANEL),
+    typer.Option(
+        "--knockouts",
+        help="Changes of counts only lower them; columns of whole numbers are then counts, where "
+        "nothing else is said.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Size = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="Column of what counts are relative to, such as the depth of a cell; by default the "
+        "total of the counts, where at least ten columns hold counts.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Factors = Annotated[
+    int,
+    typer.Option(
+        help="Hidden factors that each count depends on beside its parents, such as states that "
+        "cells go through; without --graph there are no edges then.",
+        min=0,
+        rich_help_panel=_PANEL,
+    ),
+]
+NoSize = Annotated[
+    bool,
+    typer.Option("--no-size", help="Take counts as they are.", rich_help_panel=_PANEL),
 ]
 
 
@@ -100,6 +127,39 @@ def kinds_of(
             "control rows, and a network has kinds of its own"
         )
     return kinds or None
+
+
+def size_of(size: str | None, no_size: bool, *, has_control: bool) -> str | bool | None:
+    """Join the options that say what counts are relative to.
+
+    Parameters
+    ----------
+    size : str or None
+    no_size : bool
+    has_control : bool
+
+    Returns
+    -------
+    str, False or None
+
+    Raises
+    ------
+    InputError
+        If both are given, or there are no control rows.
+
+    Examples
+    --------
+    >>> size_of("depth", False, has_control=True)
+    'depth'
+    """
+    if size is not None and no_size:
+        raise InputError("--size and --no-size are both given; leave one of them out")
+    if (size is not None or no_size) and not has_control:
+        raise InputError(
+            "--size and --no-size go with --control: a network says itself what its counts are "
+            "relative to"
+        )
+    return False if no_size else size
 
 
 def changes_of(text: str | None) -> list[str] | None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dosift.cli.options import Force, Json, Output, Quiet, Seed, print_json, set_up, write_table
 from dosift.errors import InputError
 
+if TYPE_CHECKING:
+    from dosift.model import Mixture, Network
+
 
 def simulate(
-    network: Annotated[Path, typer.Argument(help="A network (BIF, XMLBIF).")],
+    network: Annotated[Path, typer.Argument(help="A network (BIF, XMLBIF; JSON of numbers).")],
     n_rows: Annotated[int, typer.Option("--n-rows", "-n", help="Rows to draw.", min=1)],
     output: Output,
     mixture: Annotated[
@@ -32,6 +35,8 @@ def simulate(
     """Draw rows from a mixture of interventions; the truth goes beside them.
 
     Example:  dosift simulate network.bif -n 20000 --targets 5 --seed 1 -o rows.csv
+
+    Of a network of numbers random targets set or shift variables, by 1 to 3 standard deviations.
     """
     import numpy as np
 
@@ -50,7 +55,7 @@ def simulate(
         if max_size is not None:
             raise InputError("--max-size goes with --targets, not with --mixture")
         truth = Mixture.read(mixture)
-        truth.to_codes(model)
+        _check_names(model, truth, mixture)
     else:
         truth = random_mixture(model, targets or 1, max_size=max_size, random_state=rng)
     truth_path = output.with_name(f"{output.stem}.mixture.json")
@@ -64,3 +69,17 @@ def simulate(
     elif not quiet:
         typer.echo(f"{n_rows} rows: {output}\nthe truth: {truth_path}")
     return 0
+
+
+def _check_names(network: Network, mixture: Mixture, path: Path) -> None:
+    """Refuse a mixture that is of another network, before anything is written."""
+    from dosift.model.mechanism_network import MechanismNetwork
+    from dosift.model.simulate import changed_by
+
+    try:
+        if isinstance(network, MechanismNetwork):
+            changed_by(network, mixture)
+        else:
+            mixture.to_codes(network)
+    except InputError as error:
+        raise InputError(error.message, path=path) from None

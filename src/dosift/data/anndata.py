@@ -28,6 +28,8 @@ _MOST_ENTRIES = 50_000_000
 MOST_LEVELS = 20
 #: Names that a message lists.
 _LISTED = 5
+#: The name under which one asks for the total of each row of the matrix.
+MATRIX_TOTAL = "total counts"
 _ADVICE = (
     "cut the values into states first: dosift.discretize, or discretizer=dosift.Discretizer(...) "
     "in dosift.fit_anndata; or choose the layer that holds states"
@@ -81,7 +83,8 @@ def cells_of(adata: Any, names: Sequence[str] | None = None, layer: str | None =
         It is not changed. Of a sparse matrix only the columns asked for become dense.
     names : sequence of str, optional
         Variables; each is looked for in ``var_names`` and then among the columns of ``obs``. All
-        of ``var_names`` if left out.
+        of ``var_names`` if left out. `MATRIX_TOTAL`, where it is neither, is the total of all
+        columns of the matrix.
     layer : str, optional
         Layer to take them from; ``X`` if left out.
 
@@ -135,6 +138,29 @@ def read_cells(
         return _cells(matrix, obs, var, names, layer, path)
 
 
+def holds_only(path: str | Path, names: Sequence[str]) -> bool:
+    """Tell whether all columns of the matrix of a .h5ad file are among some names.
+
+    Parameters
+    ----------
+    path : str or Path
+    names : sequence of str
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    InputError
+        If the file is no .h5ad file.
+    MissingDependencyError
+        If anndata is not installed.
+    """
+    with _opened(Path(path)) as (stored, read_elem, _):
+        return set(map(str, read_elem(stored["var"]).index)) <= set(names)
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Any, Any, Any]]:
     """Open a .h5ad file; what anndata and h5py raise on a broken one becomes an InputError."""
@@ -183,6 +209,9 @@ def _cells(
         str(name): _labels(obs[name]) for name in obs.columns if name in wanted - positions.keys()
     }
     absent = [name for name in names if name not in positions and name not in labels]
+    has_total = MATRIX_TOTAL in absent and matrix is not None
+    if has_total:
+        absent.remove(MATRIX_TOTAL)
     if absent:
         raise _absent(absent, var_names, obs, var, path)
     source = "X" if layer is None else f"layer {layer!r}"
@@ -190,6 +219,8 @@ def _cells(
         raise InputError(f"{source} is empty; choose a layer that holds the values", path=path)
     columns = _columns(matrix, sorted(positions.values()), len(obs)) if positions else {}
     numbers = {name: columns[at] for name, at in positions.items()}
+    if has_total:
+        numbers[MATRIX_TOTAL] = _totals(matrix, len(obs))
     cell_names = np.array([str(name) for name in obs.index], dtype=object)
     if not cell_names.size:
         raise InputError("there are no cells", path=path)
@@ -208,6 +239,18 @@ def _columns(matrix: Any, positions: list[int], n_cells: int) -> dict[int, Float
             block = block.toarray()
         out[:, rows] = np.asarray(block, dtype=np.float64).T
     return dict(zip(positions, out, strict=True))
+
+
+def _totals(matrix: Any, n_cells: int) -> Floats:
+    """Sum each row of a dense, sparse, or stored matrix, a block of rows at a time."""
+    out = np.empty(n_cells)
+    for start in range(0, n_cells, _BLOCK):
+        rows = slice(start, min(start + _BLOCK, n_cells))
+        block = matrix[rows]
+        if hasattr(block, "compute"):
+            block = block.compute()
+        out[rows] = np.asarray(block.sum(axis=1), dtype=np.float64).ravel()
+    return out
 
 
 def _labels(column: Any) -> Any:

@@ -6,6 +6,7 @@ knows numbers, columns, ``+ - * / **`` and a few functions.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -122,8 +123,8 @@ def parse_expression(text: str, names: Sequence[str]) -> Expression:
     Parameters
     ----------
     text : str
-        Names of columns, numbers, ``+ - * / **``, parentheses, and the functions abs, cos, exp,
-        log, sin, sqrt, tan. Names that are no words stand in backquotes or double quotes.
+        Names of columns, numbers, ``pi`` where no column has that name, ``+ - * / **``,
+        parentheses, and the functions abs, cos, exp, log, sin, sqrt, tan. Names that are no words stand in backquotes or double quotes.
     names : sequence of str
         The columns that there are.
 
@@ -341,6 +342,8 @@ class _Parser:
             self._steps.append(("call", name))
         elif name in self._known:
             self._steps.append(("column", self._used.setdefault(name, len(self._used))))
+        elif match["name"] == "pi":
+            self._steps.append(("number", math.pi))
         else:
             self._at = start
             near = nearest(name, self._names)

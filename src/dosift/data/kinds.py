@@ -121,6 +121,7 @@ def find_kinds(
     kinds: Mapping[str, str] | None = None,
     discrete: Iterable[str] = (),
     ignore: Iterable[str] = (),
+    whole_are_counts: bool = False,
 ) -> Kinds:
     """Find the kinds of columns by what they hold.
 
@@ -139,6 +140,8 @@ def find_kinds(
         Columns whose states are given.
     ignore : iterable of str
         Columns that are no variables, where `names` does not hold them.
+    whole_are_counts : bool, default=False
+        Whether columns of whole numbers that are not negative hold counts.
 
     Returns
     -------
@@ -169,7 +172,7 @@ def find_kinds(
         wanted = part.columns if names is None else [n for n in names if n in part.columns]
         for name in wanted:
             if name not in passed:
-                look = looks.setdefault(name, _Look(name))
+                look = looks.setdefault(name, _Look(name, whole_are_counts))
                 look.is_settled = look.is_settled or name in known or name in fixed
                 if not look.is_settled and part.n_rows:
                     look.add(part)
@@ -202,6 +205,10 @@ class _Look:
 
     Attributes
     ----------
+    whole_are_counts : bool
+        Whether whole numbers that are not negative are counts.
+    is_negative : bool
+        Whether some number is negative.
     levels : set of float
         Distinct numbers, as long as they are few.
     is_whole : bool
@@ -220,6 +227,7 @@ class _Look:
     """
 
     name: str
+    whole_are_counts: bool = False
     levels: set[float] = field(default_factory=set)
     is_whole: bool = True
     n_numbers: int = 0
@@ -228,16 +236,19 @@ class _Look:
     only_marks: bool = True
     has_codes: bool = False
     is_settled: bool = False
+    is_negative: bool = False
 
     def add(self, part: Part) -> None:
         """Look at a part of the rows."""
         found = parse(part.columns[self.name])
         values = found.values[~np.isnan(found.values)]
         self.n_numbers += values.size
+        self.is_negative = self.is_negative or bool((values < 0).any())
         self.is_whole = self.is_whole and bool(np.all(values == np.floor(values)))
         if not self._is_many:
             self.levels.update(np.unique(values)[: MOST_LEVELS + 1].tolist())
-        if self.is_whole and self._is_many and found.texts is not None:
+        is_whole = self.is_whole and (self._is_many or self.whole_are_counts)
+        if is_whole and found.texts is not None:
             self.has_codes = self.has_codes or _holds_codes(found)
         if found.others.size:
             self._add_others(found, part)
@@ -259,6 +270,9 @@ class _Look:
     def kind(self) -> str:
         """Tell the kind."""
         is_numbers = self.n_numbers > 0 and (not self.is_whole or self._is_many)
+        may_count = self.whole_are_counts and self.is_whole and not self.is_negative
+        if may_count and self.odd is None and self.n_numbers and not self.has_codes:
+            return "count"
         if self.odd is None:
             return "continuous" if is_numbers and not self.has_codes else "discrete"
         value, row, path = self.odd

@@ -25,6 +25,8 @@ Floats = NDArray[np.float64]
 MOST_STATES, MOST_NEW = 1000, 100
 #: Names that a message lists.
 _LISTED = 12
+#: Sizes below this one count as it.
+_LEAST_SIZE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,8 @@ def read_numbers(
     >>> read_numbers({"a": ["1.5", ""], "b": ["yes", "no"]}, variables).values.tolist()
     [[1.5, 1.0], [nan, 0.0]]
     """
-    names, named = [variable.name for variable in variables], list(dict.fromkeys(beside))
+    names = [name for variable in variables for name in variable.columns]
+    names, named = list(dict.fromkeys(names)), list(dict.fromkeys(beside))
     may, freely = frozenset(grows), frozenset(free)
     readers = [_reader(v, is_control, v.name in may, v.name in freely) for v in variables]
     parts = Parts(_table(source, variables), tuple(dict.fromkeys([*names, *named])), layer)
@@ -155,7 +158,7 @@ def read_numbers(
     if not n_rows:
         raise InputError("the table has no rows", path=parts.path)
     _tell_extra([name for name in extra if name not in set(ignore)])
-    values = np.empty((n_rows, len(names)), order="F")
+    values = np.empty((n_rows, len(readers)), order="F")
     for i, column in enumerate(found):
         np.concatenate(column, out=values[:, i])
         column.clear()
@@ -193,6 +196,7 @@ def _table(source: Any, variables: Sequence[Variable]) -> Any:
         source = np.asarray(source)
     if not isinstance(source, np.ndarray):
         return source
+    variables = [one for one in variables if not one.total_of]
     n = len(variables)
     if source.ndim != 2 or source.shape[1] != n:
         raise InputError(
@@ -341,21 +345,106 @@ class _Measurements:
         )
 
 
+@dataclass
+class _Sizes:
+    """Reads what counts are relative to: a column, or the total of several."""
+
+    variable: Variable
+    is_control: bool
+
+    def read(self, part: Part) -> Floats:
+        """Return sizes."""
+        if self.variable.total_of:
+            counts = [Variable(name, kind="count") for name in self.variable.total_of]
+            columns = (_Measurements(one, self.is_control).read(part) for one in counts)
+            shares = self.variable.shares or (1.0,) * len(counts)
+            out = np.zeros(part.n_rows)
+            for name, share, column in zip(self.variable.total_of, shares, columns, strict=True):
+                _check_complete(column, name, True, part, "the total of a row needs all counts")
+                out += share * column
+            return out
+        reader = _Measurements(replace(self.variable, kind="continuous"), self.is_control)
+        values = reader.read(part)
+        # Where it is missing there is nothing to relate counts to.
+        _check_complete(values, self.variable.name, True, part, "every row needs its size")
+        small = values <= 0.0
+        if small.any():
+            row = int(small.argmax())
+            raise InputError(
+                f"column {self.variable.name!r} holds {values[row]:.12g} in data row "
+                f"{row + part.first_row} ({int(small.sum())} such row(s)), and is the size that "
+                "counts are relative to, which is positive: leave these rows out",
+                path=part.path,
+            )
+        return values
+
+
+@dataclass
+class _Factors:
+    """Reads weighted sums of logarithms of counts for their size."""
+
+    variable: Variable
+    is_control: bool
+
+    def read(self, part: Part) -> Floats:
+        """Return factors."""
+        size = self.variable.relative_to
+        assert size is not None
+        sizes = _Sizes(size, self.is_control).read(part)
+        out = np.zeros(part.n_rows)
+        for name, share in zip(self.variable.total_of, self.variable.shares, strict=True):
+            counts = _Measurements(Variable(name, kind="count"), self.is_control).read(part)
+            out += share * log_rates(counts, sizes, self.variable)
+        return out
+
+
+def log_rates(counts: Floats, sizes: Floats, factor: Variable) -> Floats:
+    """Return the logarithm of one and what counts would be in a row of typical size.
+
+    Parameters
+    ----------
+    counts, sizes : ndarray, shape (n_rows,)
+    factor : Variable
+        Says which size is typical.
+
+    Returns
+    -------
+    ndarray, shape (n_rows,)
+
+    Examples
+    --------
+    >>> factor = Variable("f", typical=10.0)
+    >>> log_rates(np.array([3.0, 3.0]), np.array([10.0, 20.0]), factor).round(3)
+    array([1.386, 0.916])
+    """
+    # A total of counts may be 0; then so are all counts.
+    return np.asarray(np.log1p(counts * (factor.typical / np.maximum(sizes, _LEAST_SIZE))))
+
+
+_READERS = {"size": _Sizes, "factor": _Factors}
+
+
 def _reader(
     variable: Variable, is_control: bool, grows: bool, free: bool
-) -> _States | _Measurements:
+) -> _States | _Measurements | _Sizes | _Factors:
     if variable.kind == "discrete":
         return _States(variable, is_control, grows, free)
-    return _Measurements(variable, is_control)
+    return _READERS.get(variable.kind, _Measurements)(variable, is_control)
 
 
-def _check_complete(values: Floats, name: str, is_control: bool, part: Part) -> None:
+def _check_complete(
+    values: Floats,
+    name: str,
+    is_needed: bool,
+    part: Part,
+    why: str = "control rows must be complete",
+) -> None:
     missing = np.isnan(values)
-    if is_control and missing.any():
+    if is_needed and missing.any():
         raise InputError(
             f"column {name!r} has a missing value in data row "
-            f"{int(missing.argmax()) + part.first_row}; control rows must be complete: drop the "
-            "rows with missing values or fill them in",
+            f"{int(missing.argmax()) + part.first_row}; {why}: drop the rows with missing values "
+            "or fill them in",
             path=part.path,
         )
 

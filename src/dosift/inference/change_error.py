@@ -136,28 +136,11 @@ def change_errors(
 
 
 def _errors(network: MechanismNetwork, rows: _Rows, weights: Floats) -> Iterator[ChangeError]:
-    heaviest = int(np.argmax(weights))
-    free = np.flatnonzero((weights > 0) & (np.arange(weights.size) != heaviest))
-    blocks = [rows.summed(rows.relative[:, free] - rows.relative[:, [heaviest]])]
-    control: list[tuple[int, Floats]] = []
-    places: list[tuple[int, int, int]] = []
-    end = free.size
-    for i in range(network.n_variables):
-        used = [p for p in map(int, np.unique(rows.targets[:, i])) if p >= 0]
-        if not any(network.libraries[i][p].n_free for p in used):
-            continue
-        scores, of_control = _scores(network, i, rows, True)
-        blocks.append(_mean(rows, i, scores, len(of_control)))
-        control.append((end, of_control))
-        at = end + (0 if network.control is None else network.mechanisms[i].n_free)
-        for position in used:
-            places.append((i, position, at))
-            at += network.libraries[i][position].n_free
-        end = at
+    places, control = _layout(network, rows.targets, rows, weights)
     if not places:
         return
-    together = np.concatenate(blocks, axis=1)
-    information = (together * rows.counts[:, None]).T @ together
+    parts = (_information(network, own, weights) for own in rows.parts())
+    information = np.asarray(sum(parts, start=np.zeros(())))
     for start, part in control:
         inside = slice(start, start + len(part))
         information[inside, inside] += part
@@ -168,6 +151,50 @@ def _errors(network: MechanismNetwork, rows: _Rows, weights: Floats) -> Iterator
         found = _in_units(network, i, position, covariance[inside, inside])
         if found is not None:
             yield found
+
+
+def _touched(network: MechanismNetwork, targets: Ints) -> Iterator[tuple[int, list[int]]]:
+    """Variables with changes that have free parameters, and the changes that components make."""
+    for i in range(network.n_variables):
+        used = [p for p in map(int, np.unique(targets[:, i])) if p >= 0]
+        if any(network.libraries[i][p].n_free for p in used):
+            yield i, used
+
+
+def _layout(
+    network: MechanismNetwork, targets: Ints, rows: _Rows, weights: Floats
+) -> tuple[list[tuple[int, int, int]], list[tuple[int, Floats]]]:
+    """Where the parameters of each change begin, and the control rows' information and place."""
+    places: list[tuple[int, int, int]] = []
+    control: list[tuple[int, Floats]] = []
+    end = _free(weights).size
+    nothing = _Rows(
+        rows.values[:0], rows.counts[:0], targets, rows.relative[:0], rows.posterior[:0]
+    )
+    for i, used in _touched(network, targets):
+        control.append((end, _scores(network, i, nothing, True)[1]))
+        end += 0 if network.control is None else network.mechanisms[i].n_free
+        for position in used:
+            places.append((i, position, end))
+            end += network.libraries[i][position].n_free
+    return places, control
+
+
+def _free(weights: Floats) -> NDArray[np.int64]:
+    """Components whose weight is free, given that all sum to one."""
+    heaviest = int(np.argmax(weights))
+    return np.flatnonzero((weights > 0) & (np.arange(weights.size) != heaviest))
+
+
+def _information(network: MechanismNetwork, rows: _Rows, weights: Floats) -> Floats:
+    """Sum products of scores over rows: of weights, mechanisms and changes."""
+    relative = rows.relative[:, _free(weights)] - rows.relative[:, [int(np.argmax(weights))]]
+    blocks = [rows.summed(relative)]
+    for i, _ in _touched(network, rows.targets):
+        scores, of_control = _scores(network, i, rows, True)
+        blocks.append(_mean(rows, i, scores, len(of_control)))
+    together = np.concatenate(blocks, axis=1)
+    return np.asarray((together * rows.counts[:, None]).T @ together)
 
 
 def _mean(rows: _Rows, i: int, scores: dict[int, Floats], n_free: int) -> Floats:

@@ -6,6 +6,7 @@ a mechanism or a change needs to know no more than the derivatives of its own lo
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,9 @@ from dosift.model.mechanism_network import MechanismNetwork
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
+
+#: Rows whose scores are held at a time.
+_AT_A_TIME = 2**16
 
 
 def information_by_scores(
@@ -94,6 +98,21 @@ class _Rows:
         """Repeat values of rows for their completions."""
         return values if self.row is None else values[self.row]
 
+    def parts(self) -> Iterator[_Rows]:
+        """Return the rows in parts, whose scores fit in memory; rows with completions as one."""
+        if self.row is not None:
+            yield self
+            return
+        for start in range(0, len(self.values), _AT_A_TIME):
+            at = slice(start, start + _AT_A_TIME)
+            yield _Rows(
+                self.values[at],
+                self.counts[at],
+                self.targets,
+                self.relative[at],
+                self.posterior[at],
+            )
+
 
 def _eliminated(network: MechanismNetwork, rows: _Rows, known: Floats, refined: bool) -> Floats:
     """Eliminate the parameters of mechanisms, and of changes if they were refined.
@@ -103,28 +122,36 @@ def _eliminated(network: MechanismNetwork, rows: _Rows, known: Floats, refined: 
     the parameters of ``d d'``, as the curvature of the components has the mean ``-d_t d_t'``.
     """
     lost = np.zeros_like(known)
-    m = rows.posterior.shape[1]
     for i in range(network.n_variables):
-        scores, of_control = _scores(network, i, rows, refined)
-        mean = np.zeros((len(rows.values), len(of_control)))
-        for position, own in scores.items():
-            share = rows.posterior @ (rows.targets[:m, i] == position)
-            mean += share[:, None] * own
-        weighted = rows.relative * rows.of_rows(rows.counts)[:, None]
-        mean = rows.summed(mean)
-        cross = rows.summed(weighted).T @ mean
-        for position, own in scores.items():
-            makes = rows.targets[:, i] == position
-            cross[makes] -= weighted[:, makes].T @ own
-        information = of_control
-        if refined:
-            information = information + (mean * rows.counts[:, None]).T @ mean
-        lost += cross @ np.linalg.pinv(information, hermitian=True) @ cross.T
+        sums = [_crossed(network, i, part, refined) for part in rows.parts()]
+        cross = np.asarray(sum(own for own, _, _ in sums))
+        information, of_control = np.asarray(sum(own for _, own, _ in sums)), sums[0][2]
+        whole = of_control + information if refined else of_control
+        lost += cross @ np.linalg.pinv(whole, hermitian=True) @ cross.T
     if refined:
         return _remaining(known, lost)
     # From control rows alone: their error adds to the weights' own.
     inverse = np.linalg.pinv(known, hermitian=True)
     return np.asarray(np.linalg.pinv(inverse + inverse @ lost @ inverse, hermitian=True))
+
+
+def _crossed(
+    network: MechanismNetwork, i: int, rows: _Rows, refined: bool
+) -> tuple[Floats, Floats, Floats]:
+    """Information between weights and a variable's parameters, and of these from either rows."""
+    m = rows.posterior.shape[1]
+    scores, of_control = _scores(network, i, rows, refined)
+    mean = np.zeros((len(rows.values), len(of_control)))
+    for position, own in scores.items():
+        share = rows.posterior @ (rows.targets[:m, i] == position)
+        mean += share[:, None] * own
+    weighted = rows.relative * rows.of_rows(rows.counts)[:, None]
+    mean = rows.summed(mean)
+    cross = rows.summed(weighted).T @ mean
+    for position, own in scores.items():
+        makes = rows.targets[:, i] == position
+        cross[makes] -= weighted[:, makes].T @ own
+    return cross, (mean * rows.counts[:, None]).T @ mean, of_control
 
 
 def _scores(

@@ -8,6 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.errors import InputError, MissingDependencyError
+from dosift.io.gaussian_adapters import (
+    gaussian_from_pgmpy,
+    gaussian_from_pyagrum,
+    gaussian_to_pgmpy,
+)
+from dosift.model.known_mechanisms import gaussian_of, known_mechanisms
+from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Network, Variable, normalise_rows
 
 #: Other libraries keep single precision, or let sums be off by more than dosift's files may.
@@ -15,17 +22,18 @@ _SUM_TOLERANCE = 1e-4
 
 
 def from_pgmpy(model: Any) -> Network:
-    """Convert a pgmpy ``DiscreteBayesianNetwork``.
+    """Convert a pgmpy ``DiscreteBayesianNetwork`` or ``LinearGaussianBayesianNetwork``.
 
     Parameters
     ----------
-    model : pgmpy.models.DiscreteBayesianNetwork
+    model : pgmpy.models.DiscreteBayesianNetwork or pgmpy.models.LinearGaussianBayesianNetwork
         With a conditional probability distribution (CPD) for every node.
 
     Returns
     -------
     Network
-        Variables in the order of the model's nodes; names of states as text.
+        Variables in the order of the model's nodes; names of states as text. Of a linear-Gaussian
+        one a :class:`~dosift.model.mechanism_network.MechanismNetwork`, whose mechanisms are known.
 
     Raises
     ------
@@ -37,6 +45,8 @@ def from_pgmpy(model: Any) -> Network:
             f"expected a pgmpy DiscreteBayesianNetwork, got {type(model).__name__}; "
             "use read_network for a file"
         )
+    if any(hasattr(cpd, "beta") for cpd in model.get_cpds()):
+        return as_network(known_mechanisms(gaussian_from_pgmpy(model)))
     nodes = list(model.nodes())
     position = {node: i for i, node in enumerate(nodes)}
     variables, parents, tables = [], [], []
@@ -61,24 +71,27 @@ def from_pgmpy(model: Any) -> Network:
 
 
 def from_pyagrum(bn: Any) -> Network:
-    """Convert a pyAgrum ``BayesNet``.
+    """Convert a pyAgrum ``BayesNet`` or ``CLG``.
 
     Parameters
     ----------
-    bn : pyagrum.BayesNet
+    bn : pyagrum.BayesNet or pyagrum.clg.CLG
         The network. pyAgrum keeps probabilities that it read from a file in single precision;
         their rows are divided by their sums.
 
     Returns
     -------
     Network
-        Variables in the order of pyAgrum's node ids.
+        Variables in the order of pyAgrum's node ids. Of a ``CLG`` a
+        :class:`~dosift.model.mechanism_network.MechanismNetwork`, whose mechanisms are known.
 
     Raises
     ------
     InputError
         If it is no such network or a table is not normalised.
     """
+    if hasattr(bn, "coefArc"):
+        return as_network(known_mechanisms(gaussian_from_pyagrum(bn)))
     if not hasattr(bn, "cpt") or not hasattr(bn, "topologicalOrder"):
         raise InputError(
             f"expected a pyAgrum BayesNet, got {type(bn).__name__}; use read_network for a file"
@@ -97,23 +110,27 @@ def from_pyagrum(bn: Any) -> Network:
     return Network(variables, parents, tables)
 
 
-def to_pgmpy(network: Network) -> Any:
-    """Convert to a pgmpy ``DiscreteBayesianNetwork``.
+def to_pgmpy(network: Network | MechanismNetwork) -> Any:
+    """Convert to a pgmpy ``DiscreteBayesianNetwork`` or ``LinearGaussianBayesianNetwork``.
 
     Parameters
     ----------
-    network : Network
+    network : Network or MechanismNetwork
         The network.
 
     Returns
     -------
-    pgmpy.models.DiscreteBayesianNetwork
+    pgmpy.models.DiscreteBayesianNetwork or pgmpy.models.LinearGaussianBayesianNetwork
 
     Raises
     ------
+    InputError
+        If it is of numbers and not linear-Gaussian.
     MissingDependencyError
         If pgmpy is not installed.
     """
+    if isinstance(network, MechanismNetwork):
+        return gaussian_to_pgmpy(gaussian_of(network))
     try:
         from pgmpy.factors.discrete import TabularCPD
         from pgmpy.models import DiscreteBayesianNetwork

@@ -21,7 +21,7 @@ from dosift.model.mechanism_network import MechanismNetwork
 from dosift.utils.storage import read_limited
 
 #: What the file says it is.
-_TITLE: Final = "dosift mechanism network, version 1"
+TITLE: Final = "dosift mechanism network, version 1"
 #: Modules whose dataclasses a file may hold.
 _MODULES = re.compile(r"dosift\.(model\.[a-z_]+|data\.expressions)")
 #: Largest file that is read, in bytes, and how deep it may be nested.
@@ -53,7 +53,7 @@ def format_mechanism_network(network: MechanismNetwork) -> str:
         part: _plain(getattr(network, part))
         for part in ("variables", "scales", "mechanisms", "libraries")
     }
-    return json.dumps({"title": _TITLE, **content}, ensure_ascii=False, allow_nan=False, indent=1)
+    return json.dumps({"title": TITLE, **content}, ensure_ascii=False, allow_nan=False, indent=1)
 
 
 def parse_mechanism_network(text: str, path: str | Path | None = None) -> MechanismNetwork:
@@ -78,8 +78,8 @@ def parse_mechanism_network(text: str, path: str | Path | None = None) -> Mechan
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"is not JSON: {error}", path=path) from None
-    if not isinstance(content, dict) or content.get("title") != _TITLE:
-        raise InputError(f"is no {_TITLE}", path=path)
+    if not isinstance(content, dict) or content.get("title") != TITLE:
+        raise InputError(f"is no {TITLE}", path=path)
     parts = {}
     for part in ("variables", "scales", "mechanisms", "libraries"):
         try:

@@ -12,13 +12,21 @@ from numpy.typing import ArrayLike, NDArray
 from dosift.errors import InputError
 from dosift.io.assemble import table_size
 from dosift.learning.count_mechanisms import learn_counts
-from dosift.learning.regressions import at_rest, learn_logistic, learn_regression
+from dosift.learning.bends import with_bends
+from dosift.learning.regressions import (
+    at_rest,
+    criterion,
+    learn_logistic,
+    learn_regression,
+)
 from dosift.learning.scales import bounds, choose_scale, standardised
 from dosift.learning.tables import checked_weights
+from dosift.learning.uniform import is_clearly_uniform, learn_uniform
 from dosift.model.categorical import CategoricalMechanism, States
 from dosift.model.counts import CountChanges
 from dosift.model.covariate import CovariateMechanism
-from dosift.model.features import Feature, InUnits, LogCount, features_of
+from dosift.model.features import Feature, InUnits, LogCount, Plain, features_of
+from dosift.model.linear import LinearMechanism
 from dosift.model.logistic import LogisticMechanism
 from dosift.model.mechanism import Changes, Floats, Library, Mechanism, topological_order
 from dosift.model.mechanism_network import ControlRows, MechanismNetwork
@@ -38,6 +46,7 @@ def learn_mechanisms(
     weights: ArrayLike | None = None,
     features: Mapping[int, Sequence[Feature]] | None = None,
     offset: int | None = None,
+    covariates: Mapping[int, Sequence[int]] | None = None,
     prior: float = 0.5,
     lowest: ArrayLike | None = None,
     highest: ArrayLike | None = None,
@@ -64,7 +73,11 @@ def learn_mechanisms(
         For some variables further features of their parents, whose values they take in the users'
         units.
     offset : int, optional
-        Column of the logarithm of the size (depth, exposure) that counts are relative to.
+        Column of the logarithm of the size (depth, exposure) that counts are relative to. By
+        default the variable whose kind is "size", whose values are in the users' units.
+    covariates : mapping of int to sequence of int, optional
+        For some counts the columns of further covariates, such as hidden factors, that their
+        log-means are linear in.
     prior : float, default 0.5
         Pseudo-count of each state of a discrete variable.
     lowest, highest : array-like, shape (n_variables,), optional
@@ -98,11 +111,14 @@ def learn_mechanisms(
     ['raw', 'log']
     """
     rows = _checked(variables, values, weights, prior)
+    if offset is None:
+        offset = next((i for i, one in enumerate(variables) if one.kind == "size"), None)
     learner = _Learner(
         variables=tuple(variables),
         values=np.asarray(values, dtype=np.float64),
         weights=rows,
         offset=offset,
+        covariates=covariates or {},
         prior=prior,
         sizes=np.array(
             [len(one.states) for one in variables] + [0] * (values.shape[1] - len(variables)),
@@ -112,15 +128,22 @@ def learn_mechanisms(
     lows = bounds(lowest, len(variables), np.inf)
     highs = bounds(highest, len(variables), -np.inf)
     working = np.array(values, dtype=np.float64, order="F")
+    # The ranges of the other rows, on the working scales.
+    low, high = np.full(values.shape[1], np.inf), np.full(values.shape[1], -np.inf)
     scales: dict[int, Scale] = {}
     mechanisms: dict[int, Mechanism] = {}
-    for i in topological_order(parents):
+    for i in _order(parents, offset):
         family = tuple(int(p) for p in parents[i])
         named = learner.named(i, family, (features or {}).get(i, ()), scales)
         own = learner.features(family, named)
         scales[i] = learner.scale(i, working, own, float(lows[i]), float(highs[i]))
         working[:, i] = scales[i].working(working[:, i])
-        mechanisms[i] = learner.mechanism(i, working, family, own, bool(named))
+        if np.isfinite([lows[i], highs[i]]).all():
+            low[i], high[i] = scales[i].working(np.array([lows[i], highs[i]]))
+        found = learner.mechanism(i, working, family, own, bool(named))
+        if isinstance(found, LinearMechanism):
+            found = with_bends(found, working, rows, low, high)
+        mechanisms[i] = found
     return MechanismNetwork(
         tuple(mechanisms[i] for i in range(len(variables))),
         tuple(Changes(()) if i == offset else _library(one) for i, one in enumerate(variables)),
@@ -130,7 +153,15 @@ def learn_mechanisms(
     )
 
 
+def _order(parents: Sequence[Sequence[int]], offset: int | None) -> list[int]:
+    """Order variables so that those that others depend on come first, the size before all."""
+    order = list(topological_order(parents))
+    return order if offset is None else [offset, *(i for i in order if i != offset)]
+
+
 def _library(variable: Variable) -> Library:
+    if variable.kind == "factor":
+        return Changes(())
     if variable.kind == "discrete":
         return States(variable.states)
     return CountChanges() if variable.kind == "count" else RegressionChanges()
@@ -170,6 +201,7 @@ class _Learner:
     values: Floats
     weights: Floats
     offset: int | None
+    covariates: Mapping[int, Sequence[int]]
     prior: float
     #: Number of states of each column, 0 of numbers and counts.
     sizes: NDArray[np.int64]
@@ -222,9 +254,12 @@ class _Learner:
         self, i: int, working: Floats, features: tuple[Feature, ...], lowest: float, highest: float
     ) -> Scale:
         """Choose the working scale of a variable."""
-        if self._kind(i) != "continuous":
+        if self._kind(i) == "size":
+            # The total of a few counts may be 0.
+            return Scale("log", added=1.0 if self.variables[i].total_of else 0.0)
+        if self._kind(i) not in ("continuous", "factor"):
             return Scale("count")
-        if i == self.offset:
+        if i == self.offset or self._kind(i) == "factor":
             return Scale("raw")
         column, weights = self.values[:, i], self.weights
         some = np.arange(len(column))
@@ -244,16 +279,25 @@ class _Learner:
     ) -> Mechanism:
         """Learn the mechanism of a variable."""
         kind = self._kind(i)
-        if i == self.offset:
+        if i == self.offset or kind == "factor":
             return CovariateMechanism.of_column(i, working[:, i])
         if kind == "count":
             return self._counts(i, working, family)
         if kind == "continuous":
-            return learn_regression(working, self.weights, i, family, features)
+            found = learn_regression(working, self.weights, i, family, features)
+            return found if features else self._root(i, working, found)
         if has_named or any(self._kind(p) != "discrete" for p in family):
             start = LogisticMechanism.untaught(i, family, features, int(self.sizes[i]), self.prior)
             return learn_logistic(working, self.weights, start)
         return self._table(i, working, family)
+
+    def _root(self, i: int, working: Floats, found: Mechanism) -> Mechanism:
+        """Return what was found of a number without parents, or its range if it is uniform."""
+        even = learn_uniform(working[:, i], self.weights, i)
+        if even is None:
+            return found
+        other = criterion(found, working, self.weights)
+        return even if is_clearly_uniform(even, working, self.weights, other) else found
 
     def _counts(self, i: int, working: Floats, family: tuple[int, ...]) -> Mechanism:
         numbers = [j for j, one in enumerate(self.variables) if one.kind == "continuous"]
@@ -265,6 +309,7 @@ class _Learner:
             self.offset,
             cardinalities=self.sizes,
             numbers=numbers,
+            features=[Plain(column) for column in self.covariates.get(i, ())],
             name=self.variables[i].name,
         )
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.data.anndata import holds_only
 from dosift.data.blocks import RowBlocks
 from dosift.data.encode import Encoded
 from dosift.data.expressions import read_features
@@ -21,7 +22,9 @@ from dosift.data.parts import Parts
 from dosift.errors import EmptyGraphWarning, InputError, KindsWarning, NewStatesWarning
 from dosift.io.graph import Graph, read_graph
 from dosift.io.states import read_states
+from dosift.learning.factors import check_factors, find_factors, with_factors
 from dosift.learning.learn import given_states, learn_network, sorted_states
+from dosift.learning.sizes import check_size, size_in_words, size_variable, weighed
 from dosift.learning.states import new_states_in_words
 from dosift.model.features import Feature, Function
 from dosift.model.mechanism_network import MechanismNetwork
@@ -53,6 +56,13 @@ class ControlTable:
         Columns that are no variables, such as the batch.
     layer : str, optional
         Of a .h5ad file, the layer to read.
+    size : str, bool or None
+        What counts are relative to, as for :func:`~dosift.learning.sizes.size_variable`.
+    factors : int
+        How many hidden factors each count gets (:func:`~dosift.learning.factors.find_factors`).
+    whole_are_counts : bool
+        Whether columns of whole numbers that are not negative hold counts, where nothing else is
+        said of them.
     """
 
     rows: Any
@@ -62,6 +72,9 @@ class ControlTable:
     features: Any = None
     beside: tuple[str, ...] = ()
     layer: str | None = None
+    size: str | bool | None = None
+    whole_are_counts: bool = False
+    factors: int = 0
 
     @property
     def path(self) -> str | Path | None:
@@ -75,11 +88,18 @@ class ControlTable:
         ------
         InputError
         """
-        named = {"states": self.states, "kinds": self.kinds, "features": self.features}
+        named = {
+            "states": self.states,
+            "kinds": self.kinds,
+            "features": self.features,
+            "size": self.size,
+            "factors": self.factors or None,
+        }
         for name, value in named.items():
             if value is not None:
+                are = "is that" if name == "size" else "are those"
                 raise InputError(
-                    f"{name} are those of a network that is learned, and there are no control "
+                    f"{name} {are} of a network that is learned, and there are no control "
                     f"rows; give control= too, or leave {name} out"
                 )
 
@@ -121,6 +141,8 @@ def learn_from_control(
         Which discrete variables got states that no control row shows.
     """
     control = replace(control, kinds=checked_kinds(control.kinds))
+    check_size(control.size)
+    check_factors(control.factors)
     if isinstance(control.graph, Iterator):
         control = replace(control, graph=list(control.graph))
     if not _is_table(control.rows):
@@ -134,10 +156,13 @@ def learn_from_control(
         graph.nodes or None,
         kinds=control.kinds,
         discrete=states or (),
-        ignore=control.beside,
+        ignore=(*control.beside, *([control.size] if isinstance(control.size, str) else [])),
+        whole_are_counts=control.whole_are_counts,
     )
     if kinds.has_numbers:
         return _learn_numbers(control, rows, graph, states or {}, kinds, layer)
+    if control.size or control.factors:
+        size_variable(control.size or True, tuple(kinds.of), kinds, path=control.path)
     if control.features:
         raise InputError(
             "features are for the means of measurements and counts, and all variables are "
@@ -186,13 +211,21 @@ def _learn_numbers(
     _warn_of_no_graph(control.graph, graph, len(names))
     given = given_states(states, names)
     start = [Variable(name, given.get(name, ()), kinds.of.get(name, "discrete")) for name in names]
+    in_matrix = _is_part_of_matrix(control, graph)
+    of = Kinds({one.name: one.kind for one in start}, kinds.named)
+    size = size_variable(control.size, names, of, in_matrix, control.path)
+    start += [] if size is None else [size]
     grows = [one.name for one in start if one.kind == "discrete" and one.name not in given]
     beside = control.beside
     seen = read_numbers(
         control.rows, start, is_control=True, grows=grows, ignore=beside, layer=control.layer
     )
     seen = seen.recoded([_in_order(one, given) for one in seen.variables])
-    warnings.warn(kinds.notice(), KindsWarning, stacklevel=5)
+    seen = seen if size is None else weighed(seen, size)
+    factors = find_factors(seen, control.factors)
+    seen = with_factors(seen, factors)
+    notice = f"{kinds.notice()}{size_in_words(size, 'count' in of.of.values(), control.factors)}"
+    warnings.warn(notice, KindsWarning, stacklevel=5)
     found = read_numbers(
         rows, seen.variables, grows=grows, free=kinds.named, beside=beside, layer=layer
     )
@@ -203,16 +236,29 @@ def _learn_numbers(
     _warn_of_states(seen.variables, variables)
     seen, found = seen.recoded(variables), found.recoded(variables)
     parents = _parents(graph, names)
+    parents += [[] for _ in variables[len(parents) :]]
+    n_real = len(variables) - len(factors.variables)
+    of_factors = {
+        i: [n_real + k for k in (factors.of or {}).get(name, ())] for i, name in enumerate(names)
+    }
     network = learn_mechanisms(
         variables,
         seen.values,
         parents,
         features=_features(control, names, variables),
+        covariates=of_factors,
         lowest=np.fmin.reduce(found.values, axis=0),
         highest=np.fmax.reduce(found.values, axis=0),
     )
     _warn_of_mechanisms(network)
     return network, found
+
+
+def _is_part_of_matrix(control: ControlTable, graph: Graph) -> bool:
+    """Whether control rows are an annotated matrix with columns beside the variables."""
+    if not str(control.path or "").lower().endswith(".h5ad") or not graph.nodes:
+        return False
+    return not holds_only(str(control.path), graph.nodes)
 
 
 def _in_order(variable: Variable, given: Mapping[str, Sequence[str]]) -> Variable:

@@ -140,13 +140,24 @@ def _best(
     """Return the first unless others are clearly better by the criterion, or the best of these."""
     if len(candidates) == 1:
         return candidates[0]
-    scores = [_criterion(one, values, weights) for one in candidates]
+    scores = [criterion(one, values, weights) for one in candidates]
     scores[0] += _CLEARLY
     return candidates[int(np.argmax(scores))]
 
 
-def _criterion(mechanism: LinearMechanism, values: Values, weights: Floats) -> float:
-    """Log-likelihood less what the parameters cost."""
+def criterion(mechanism: Mechanism, values: Values, weights: Floats) -> float:
+    """Log-likelihood of rows under a mechanism, less what its parameters cost, in nats.
+
+    Parameters
+    ----------
+    mechanism : Mechanism
+    values : ndarray, shape (n_rows, n_variables)
+    weights : ndarray, shape (n_rows,)
+
+    Returns
+    -------
+    float
+    """
     log = float(weights @ mechanism.log_density(values))
     return log - 0.5 * mechanism.n_free * float(np.log(max(float(weights.sum()), 2.0)))
 

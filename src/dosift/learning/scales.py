@@ -72,7 +72,9 @@ def standardised(column: Floats, weights: NDArray[np.float64], scale: Scale) -> 
         return Scale(scale.form, float(bent[0]) if bent.size else 0.0, 1.0, scale.added)
     share = weights / weights.sum()
     centre = float(share @ bent)
-    spread = float(np.sqrt(share @ np.square(bent - centre)))
+    away = bent - centre
+    unit = float(np.abs(away).max())  # the square of a tiny number would be 0
+    spread = unit * float(np.sqrt(share @ np.square(away / unit)))
     return Scale(scale.form, centre, spread, scale.added)
 
 

@@ -179,6 +179,7 @@ class RowLikelihoods:
         self._memory: dict[bytes, tuple[Rows, Floats]] | None = {} if remember else None
         self._most = max(64, _MOST_BYTES // (8 * max(len(block), 1)))
         self._last: tuple[bytes, Floats] | None = None
+        self._before: MechanismFactors | None = None
 
     def take_over(self, other: RowLikelihoods) -> None:
         """Take over what other likelihoods of the same rows know that new tables do not change.
@@ -196,6 +197,7 @@ class RowLikelihoods:
                 self.__dict__["_row"] = other._row
             return
         self.__dict__["groups"] = other.groups
+        self._before = other.__dict__.get("_factors")
         self._cells, self._matching = other._cells, other._matching
         if not (self.plain and other.plain) or self._memory is None or other._memory is None:
             return
@@ -229,7 +231,8 @@ class RowLikelihoods:
     @cached_property
     def _factors(self) -> MechanismFactors:
         codes = self._completions.codes if self.block.has_missing else self.block.values
-        return MechanismFactors(self.network, codes)
+        before, self._before = self._before, None
+        return MechanismFactors(self.network, codes, before=before)
 
     @cached_property
     def _scale(self) -> tuple[Floats, Floats]:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.likelihood.change_ratios import ChangeRatios, DenseRatios, StateRatios, dense_ratios
-from dosift.model.mechanism import System, Values
+from dosift.model.mechanism import Library, Mechanism, System, Values
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -43,6 +43,9 @@ class MechanismFactors:
     variables : sequence of int, optional
         Positions of the variables that targets may change; only their factors are computed. All by
         default.
+    before : MechanismFactors, optional
+        Of the same configurations and variables; what it has of the same mechanisms of numbers and
+        the same changes is taken over.
 
     Attributes
     ----------
@@ -69,11 +72,16 @@ class MechanismFactors:
     """
 
     def __init__(
-        self, network: System, codes: Values, variables: tuple[int, ...] | None = None
+        self,
+        network: System,
+        codes: Values,
+        variables: tuple[int, ...] | None = None,
+        before: MechanismFactors | None = None,
     ) -> None:
         kept = tuple(range(network.n_variables)) if variables is None else variables
         self.variables = kept
         libraries = network.libraries
+        self._made_of = tuple((network.mechanisms[i], libraries[i]) for i in kept)
         self._n_changes = tuple(len(libraries[i]) for i in kept)
         n_rows = codes.shape[0]
         self.log_factor = np.empty((n_rows, len(kept)), order="F")
@@ -81,6 +89,10 @@ class MechanismFactors:
         dense: dict[int, DenseRatios] = {}
         for j, i in enumerate(kept):
             mechanism = network.mechanisms[i]
+            if before is not None and before._has(j, *self._made_of[j]):
+                self.log_factor[:, j], dense[j] = before.log_factor[:, j], before._dense[j]
+                zeros[:, j] = before.zeros[:, j]
+                continue
             if libraries[i].is_exclusive:
                 log_factor = mechanism.log_density(codes)
             else:
@@ -90,18 +102,28 @@ class MechanismFactors:
                 log_factor[zeros[:, j]] = 0.0
             self.log_factor[:, j] = log_factor
         if dense or np.issubdtype(codes.dtype, np.floating):
-            self.codes: Ints = np.full((n_rows, len(kept)), -1, dtype=np.int64, order="F")
+            # Many rows of numbers are held: nothing here says more than "any".
+            kind = np.int8 if len(dense) == len(kept) else np.int64
+            self.codes: Ints = np.full((n_rows, len(kept)), -1, dtype=kind, order="F")
             for j in set(range(len(kept))) - set(dense):
                 self.codes[:, j] = libraries[kept[j]].only(codes[:, kept[j]])
         else:
             self.codes = np.asfortranarray(codes[:, list(kept)])
         self._finish(zeros, dense)
 
+    def _has(self, j: int, mechanism: Mechanism, library: Library) -> bool:
+        """Whether the factors of a number's mechanism and changes are here already."""
+        if j not in self._dense:
+            return False
+        own_mechanism, own_library = self._made_of[j]
+        return own_mechanism is mechanism and own_library is library
+
     def restricted(self, rows: NDArray[np.int64], n_kept: int) -> MechanismFactors:
         """Return the factors of some configurations and the first variables only."""
         out = MechanismFactors.__new__(MechanismFactors)
         out.variables = self.variables[:n_kept]
         out._n_changes = self._n_changes[:n_kept]
+        out._made_of = self._made_of[:n_kept]
         out.codes = np.asfortranarray(self.codes[rows, :n_kept])
         out.log_factor = np.asfortranarray(self.log_factor[rows, :n_kept])
         dense = {j: one.restricted(rows) for j, one in self._dense.items() if j < n_kept}
@@ -114,16 +136,19 @@ class MechanismFactors:
         self._has_zeros = bool(zeros.any())
         self._dense = dense
         # The largest ratio of a row is that of the target which changes every variable.
-        logs = self.log_factor
         if dense:
-            logs = logs.copy()
-            for j, one in dense.items():
-                logs[:, j] = -one.largest_log()
-        excess = np.maximum(-logs.sum(axis=1) - _LARGEST_LOG, 0.0)
+            largest = np.zeros(len(self.log_factor))
+            for j in range(self.log_factor.shape[1]):
+                largest += dense[j].largest_log() if j in dense else -self.log_factor[:, j]
+        else:
+            largest = -self.log_factor.sum(axis=1)
+        excess = np.maximum(largest - _LARGEST_LOG, 0.0)
         self.log_scale = excess
         self._is_scaled = bool(excess.any())
         with np.errstate(over="ignore"):  # used only where no row is scaled, and for do's
-            self._inverse = np.exp(-self.log_factor)
+            # Of numbers nobody asks.
+            all_dense = len(dense) == len(self._n_changes)
+            self._inverse = self.log_factor[:, :0] if all_dense else np.exp(-self.log_factor)
         has_open = bool(self.codes.size and self.codes.min() < 0)
         self.ratios: tuple[ChangeRatios, ...] = tuple(
             dense[j]

@@ -61,9 +61,7 @@ class Options:
         """
         if isinstance(network, MechanismNetwork) and self.patterns is not None:
             return self.patterns.constraints(network)
-        if isinstance(network, MechanismNetwork) or self.constraints is None:
-            return Constraints.none(network.n_changes)
-        return self.constraints
+        return self.constraints or Constraints.none(network.n_changes)
 
 
 def silent(stage: str, done: int, total: int | None) -> None:

@@ -15,7 +15,7 @@ from dosift.model.noise import LEAST_SD, Noise
 
 #: Least standard deviation of what a change sets a variable to: narrower is an exact value, and
 #: a normal distribution whose variance goes to zero would explain any single row.
-LEAST_SPREAD = 0.03
+LEAST_SPREAD = 2e-3
 #: A standard deviation is expected to be near this, by so many rows' worth.
 _PRIOR_SD, _PRIOR_ROWS = 0.5, 0.2
 #: Range of the factor by which a change may multiply noise.
@@ -82,7 +82,7 @@ class SetNormal:
     def applied(self, mechanism: Mechanism) -> LinearMechanism:
         """Return a regression on nothing."""
         return LinearMechanism(
-            _linear(mechanism).variable, (), (), np.array([self.mean]), Noise.normal(self.sd)
+            mechanism.variable, (), (), np.array([self.mean]), Noise.normal(self.sd)
         )
 
     def fitted(self, mechanism: Mechanism, statistics: Floats) -> SetNormal:
@@ -96,7 +96,7 @@ class SetNormal:
 
     def scores(self, mechanism: Mechanism, values: Values) -> Floats:
         """Return derivatives by mean and standard deviation."""
-        z = (values[:, _linear(mechanism).variable] - self.mean) / self.sd
+        z = (values[:, mechanism.variable] - self.mean) / self.sd
         out = np.stack([z / self.sd, (z * z - 1.0) / self.sd], axis=1)
         return np.asarray(np.where(np.isnan(z)[:, None], 0.0, out))
 

@@ -276,6 +276,26 @@ class Changes:
         """
         return []
 
+    def log_densities(
+        self, mechanism: Mechanism, changes: Sequence[Change], values: Values
+    ) -> Floats:
+        """Logarithms of the densities of rows under many changes.
+
+        Parameters
+        ----------
+        mechanism : Mechanism
+            The unchanged one.
+        changes : sequence of Change
+            At least one.
+        values : ndarray, shape (n_rows, n_variables)
+            Those of the variable not missing.
+
+        Returns
+        -------
+        ndarray, shape (n_rows, n_changes)
+        """
+        return np.stack([one.applied(mechanism).log_density(values) for one in changes], axis=1)
+
     def neutral(self, mechanism: Mechanism, kind: str) -> Change | None:
         """Return a change of a kind from which rows may be fitted; None if there is none.
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.model.categorical import HasStates
+from dosift.model.covariate import CovariateMechanism, joint_covariates
 from dosift.model.mechanism import (
     Changes,
     Floats,
@@ -26,6 +27,12 @@ from dosift.model.network import Network, Variable
 from dosift.model.scale import Scale
 
 
+def _error_of(mechanism: Mechanism) -> bytes:
+    """Return what tells how sure the coefficients of a mechanism are."""
+    covariance = getattr(mechanism, "covariance", None)
+    return b"" if covariance is None else covariance.tobytes()
+
+
 @dataclass(frozen=True, eq=False)
 class ControlRows:
     """Control rows that a network remembers, since they teach it together with mixture rows.
@@ -39,16 +46,26 @@ class ControlRows:
     values: Values
     weights: Floats
     _remembered: dict[tuple[int, bytes], Floats] = field(default_factory=dict, repr=False)
+    _of_all: dict[int, tuple[Values, bytes, Mechanism]] = field(default_factory=dict, repr=False)
 
     def statistics(self, mechanism: Mechanism) -> Floats:
         """Sum the statistics of a mechanism; those that its parameters do not change only once."""
         if not getattr(mechanism, "has_fixed_statistics", False):
             return mechanism.statistics(self.values, self.weights)
-        covariance = getattr(mechanism, "covariance", None)
-        key = (mechanism.variable, b"" if covariance is None else covariance.tobytes())
+        key = (mechanism.variable, _error_of(mechanism))
         if key not in self._remembered:
             self._remembered[key] = mechanism.statistics(self.values, self.weights)
         return self._remembered[key]
+
+    def taught_by_all(self, old: Mechanism, values: Values, posterior: Floats) -> Mechanism:
+        """Fit a mechanism that no target touches: to these and to all mixture rows, once."""
+        error = _error_of(old)
+        known = self._of_all.get(old.variable)
+        if known is None or known[0] is not values or known[1] != error:
+            statistics = self.statistics(old) + old.statistics(values, posterior.sum(axis=1))
+            known = (values, error, _fitted(old, statistics))
+            self._of_all[old.variable] = known
+        return known[2]
 
     def log_likelihood(self, mechanism: Mechanism) -> float:
         """Log-likelihood of a mechanism, in nats."""
@@ -96,9 +113,39 @@ class MechanismNetwork:
 
     @property
     def edges(self) -> list[tuple[str, str]]:
-        """Edges as (parent, child) names, child by child."""
-        names = self.names
-        return [(names[p], names[i]) for i, parents in enumerate(self.parents) for p in parents]
+        """Edges as (parent, child) names, child by child; none of what is only conditioned on."""
+        names, hidden = self.names, self.covariates
+        return [
+            (names[p], names[i])
+            for i, parents in enumerate(self.parents)
+            for p in parents
+            if p not in hidden
+        ]
+
+    @cached_property
+    def covariates(self) -> frozenset[int]:
+        """Positions of the columns that are only conditioned on, such as the depth of a cell."""
+        is_covariate = [isinstance(one, CovariateMechanism) for one in self.mechanisms]
+        return frozenset(int(i) for i in np.flatnonzero(is_covariate))
+
+    def with_covariates_of(self, values: Values, weights: Floats) -> MechanismNetwork:
+        """Let what is only conditioned on be drawn as it is in some rows.
+
+        Parameters
+        ----------
+        values : ndarray, shape (n_rows, n_variables)
+        weights : ndarray, shape (n_rows,)
+
+        Returns
+        -------
+        MechanismNetwork
+        """
+        if not self.covariates:
+            return self
+        mechanisms = list(self.mechanisms)
+        for one in joint_covariates(sorted(self.covariates), values, weights):
+            mechanisms[one.variable] = one
+        return replace(self, mechanisms=tuple(mechanisms))
 
     def working(self, values: Values) -> Floats:
         """Bring values in the users' units to the working scales.
@@ -216,6 +263,8 @@ class MechanismNetwork:
         self, i: int, values: Values, targets: Ints, posterior: Floats, control: ControlRows
     ) -> Mechanism:
         old = self.mechanisms[i]
+        if (targets[:, i] < 0).all() and getattr(old, "has_fixed_statistics", False):
+            return control.taught_by_all(old, values, posterior)
         statistics = control.statistics(old)
         statistics = statistics + old.statistics(values, posterior @ (targets[:, i] < 0))
         for position in _used(targets[:, i]):
@@ -223,9 +272,7 @@ class MechanismNetwork:
             if change.keeps_mechanism:
                 weights = posterior @ (targets[:, i] == position)
                 statistics = statistics + change.applied(old).statistics(values, weights)
-        taught = old.fitted(statistics)
-        keep = getattr(taught, "with_error_of", None)
-        return taught if keep is None else keep(old)
+        return _fitted(old, statistics)
 
     def draw(
         self, targets: Ints, weights: Floats, n_rows: int, rng: np.random.Generator
@@ -261,6 +308,12 @@ class MechanismNetwork:
 
 if TYPE_CHECKING:
     _: type[System] = MechanismNetwork
+
+
+def _fitted(old: Mechanism, statistics: Floats) -> Mechanism:
+    taught = old.fitted(statistics)
+    keep = getattr(taught, "with_error_of", None)
+    return taught if keep is None else cast(Mechanism, keep(old))
 
 
 def _taught_library(

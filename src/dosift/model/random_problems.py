@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from dosift.errors import InputError
 from dosift.model import Mixture
+from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network, Variable
+from dosift.model.random_changes import random_changes
 from dosift.model.simulate import RandomState, as_generator
 
 #: Refuse random networks whose tables together have more entries than this (400 MB).
@@ -157,7 +159,7 @@ def _relabelled(parents: list[list[int]], place: NDArray[np.integer]) -> list[li
 
 
 def random_mixture(
-    network: Network,
+    network: Network | MechanismNetwork,
     n_targets: int,
     *,
     max_size: int | None = None,
@@ -171,10 +173,12 @@ def random_mixture(
     Each target has a size uniform on 1..`max_size`, uniformly chosen variables of that number,
     and for each a state uniform on those that are allowed. A target that was drawn before is
     redrawn up to three times and then dropped, so that there may be fewer than `n_targets`.
+    What happens to measurements and counts, :func:`~dosift.model.random_changes.random_changes`
+    says.
 
     Parameters
     ----------
-    network : Network
+    network : Network or MechanismNetwork
         The network.
     n_targets : int
         Number of non-empty targets to draw.
@@ -183,7 +187,7 @@ def random_mixture(
     exclusion : bool, default=True
         Whether each variable has one state, drawn uniformly, that no target sets it to. This is
         the assumption that makes the mixture identifiable. Variables with a single state are
-        then never set.
+        then never set. Where variables are numbers nothing of the kind is needed.
     include_empty : bool, default=True
         Whether the empty target ("no intervention") is added.
     weight_concentration : float, default=2.0
@@ -209,6 +213,10 @@ def random_mixture(
     """
     n_targets = _checked_int(n_targets, "n_targets", 0 if include_empty else 1)
     _checked_positive(weight_concentration, "weight_concentration")
+    if isinstance(network, MechanismNetwork):
+        size = None if max_size is None else _checked_int(max_size, "max_size", 1)
+        rng = as_generator(random_state)
+        return random_changes(network, n_targets, size, include_empty, weight_concentration, rng)
     variables = np.flatnonzero(network.cardinalities > (1 if exclusion else 0))
     if max_size is None:
         max_size = len(variables)

@@ -214,7 +214,7 @@ def simulate(
     rng = as_generator(random_state)
     values: NDArray[Any]
     if isinstance(network, MechanismNetwork):
-        changed, targets = _with_changes(network, mixture)
+        changed, targets = changed_by(network, mixture)
         values, component = changed.draw(targets, mixture.weights, int(n_rows), rng)
         values = changed.user(values)
     else:
@@ -227,10 +227,26 @@ def simulate(
     return rows, texts.gather(component)
 
 
-def _with_changes(
+def changed_by(
     network: MechanismNetwork, mixture: Mixture
 ) -> tuple[MechanismNetwork, NDArray[np.int64]]:
-    """Return a network whose libraries hold the changes of a mixture, and its targets in them."""
+    """Return a network whose libraries hold the changes of a mixture, and its targets in them.
+
+    Parameters
+    ----------
+    network : MechanismNetwork
+    mixture : Mixture
+
+    Returns
+    -------
+    network : MechanismNetwork
+    targets : ndarray of int64, shape (n_targets, n_variables)
+
+    Raises
+    ------
+    InputError
+        If the network lacks a variable, or its mechanism cannot be changed so.
+    """
     try:
         return network, mixture.to_codes(network)[0]  # as after a fit, free changes among them
     except InputError:

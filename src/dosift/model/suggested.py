@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from dosift.model.linear import LinearMechanism
-from dosift.model.linear_changes import FreeRegression, Gain, SetNormal, SetPoint, Shift
+from dosift.model.linear_changes import (
+    LEAST_SPREAD,
+    FreeRegression,
+    Gain,
+    SetNormal,
+    SetPoint,
+    Shift,
+)
 from dosift.model.mechanism import Change, Changes, Floats, Mechanism, Values
+from dosift.model.uniform import UniformMechanism
 
 #: Means that are tried for a variable that is set, and their standard deviations.
 _MEANS, _SDS = 20, (0.1, 0.35, 1.0)
@@ -18,6 +27,8 @@ _SHIFTS = 20
 _GAINS = (0.25, 0.5, 0.7, 1.4, 2.0, 4.0)
 #: Rows that must share an exact value to make it a tie, and their share.
 _TIES, _TIE_SHARE = 8.0, 0.005
+#: By how much they must outnumber the rows of the values next to it, and how many of these.
+_STANDS_OUT, _NEAR = 10.0, 10
 
 
 @dataclass(frozen=True)
@@ -39,7 +50,8 @@ class RegressionChanges(Changes):
 
         Parameters
         ----------
-        mechanism : LinearMechanism
+        mechanism : LinearMechanism or UniformMechanism
+            What is uniform has no mean that depends on anything: it is set, or left alone.
         values : ndarray, shape (n_rows, n_variables)
             Those of the variable not missing.
         weights : ndarray, shape (n_rows,)
@@ -48,13 +60,15 @@ class RegressionChanges(Changes):
         -------
         list of Change
         """
-        assert isinstance(mechanism, LinearMechanism)
         own, kinds = values[:, mechanism.variable], self.kinds
         out: list[Change] = []
         if "do" in kinds:
             out += ties(own, weights)
         if "set" in kinds:
             out += [SetNormal(float(m), sd) for sd in _SDS for m in _grid(own, _MEANS)]
+        if isinstance(mechanism, UniformMechanism):
+            return out
+        assert isinstance(mechanism, LinearMechanism)
         mean = mechanism.mean(values) + mechanism.noise.mean
         if "shift" in kinds:
             out += [Shift(float(by)) for by in _grid(own - mean, _SHIFTS)]
@@ -68,12 +82,43 @@ class RegressionChanges(Changes):
                 out.append(FreeRegression(moved, mechanism.noise.sd))
         return out
 
+    def log_densities(
+        self, mechanism: Mechanism, changes: Sequence[Change], values: Values
+    ) -> Floats:
+        """Logarithms of the densities of rows under many changes; values and shifts at once.
+
+        Parameters
+        ----------
+        mechanism : LinearMechanism or UniformMechanism
+        changes : sequence of Change
+        values : ndarray, shape (n_rows, n_variables)
+
+        Returns
+        -------
+        ndarray, shape (n_rows, n_changes)
+        """
+        out = np.empty((len(values), len(changes)), order="F")
+        own = np.asarray(values[:, mechanism.variable], dtype=np.float64)
+        is_normal, residual, sd = False, own, 1.0
+        if isinstance(mechanism, LinearMechanism):
+            is_normal = mechanism.noise.n_parts == 1 and mechanism.axis is None
+            residual, sd = own - mechanism.mean(values), mechanism.noise.sd * mechanism.factor
+        for k, change in enumerate(changes):
+            if isinstance(change, SetNormal):
+                out[:, k] = _log_normal(own - change.mean, change.sd)
+            elif isinstance(change, Shift) and is_normal and not change.has_factor:
+                # The coefficients' own error is left out: what is suggested is rough.
+                out[:, k] = _log_normal(residual - change.by, sd)
+            else:
+                out[:, k] = change.applied(mechanism).log_density(values)
+        return out
+
     def neutral(self, mechanism: Mechanism, kind: str) -> Change | None:
         """Return a change of a kind from which rows may be fitted.
 
         Parameters
         ----------
-        mechanism : LinearMechanism
+        mechanism : LinearMechanism or UniformMechanism
         kind : str
 
         Returns
@@ -82,6 +127,8 @@ class RegressionChanges(Changes):
             None for exact values, which are no matter of fitting, and for gains and other
             regressions of a variable without parents.
         """
+        if isinstance(mechanism, UniformMechanism):
+            return SetNormal(mechanism.middle, mechanism.width) if kind == "set" else None
         assert isinstance(mechanism, LinearMechanism)
         if kind == "set":
             return SetNormal(float(mechanism.coefficients[0]), 1.0)
@@ -92,6 +139,13 @@ class RegressionChanges(Changes):
         if kind == "free" and mechanism.features:
             return FreeRegression(mechanism.coefficients, mechanism.noise.sd)
         return None
+
+
+def _log_normal(away: Floats, sd: float) -> Floats:
+    out = np.square(away)
+    out *= -0.5 / sd**2
+    out -= np.log(sd) + 0.5 * np.log(2.0 * np.pi)
+    return np.asarray(out)
 
 
 def _grid(values: Floats, n: int) -> Floats:
@@ -115,11 +169,15 @@ def ties(own: Floats, weights: Floats) -> list[SetPoint]:
     list of SetPoint
     """
     distinct, inverse = np.unique(own, return_inverse=True)
-    if distinct.size < 2:
-        return []
     numbers = np.bincount(inverse, weights)
-    # Measurements that are coarse tie everywhere; only what stands out is an exact value.
-    usual = float(np.median(numbers))
-    least = max(_TIES, _TIE_SHARE * float(weights.sum()), 10.0 * usual)
-    resolution = float(np.median(np.diff(distinct)))
-    return [SetPoint(float(value), resolution) for value in distinct[numbers >= least]]
+    if distinct.size < 2:
+        # How finely it was measured, nobody can tell.
+        return [SetPoint(float(one), LEAST_SPREAD) for one in distinct[numbers >= _TIES]]
+    out, least = [], max(_TIES, _TIE_SHARE * float(weights.sum()))
+    for k in np.flatnonzero(numbers >= least):
+        # Measurements that are coarse tie everywhere; only what stands out is an exact value.
+        near = np.arange(max(k - _NEAR, 0), min(k + _NEAR + 1, distinct.size))
+        if numbers[k] >= _STANDS_OUT * float(np.median(numbers[near[near != k]])):
+            resolution = float(np.median(np.diff(distinct[near])))
+            out.append(SetPoint(float(distinct[k]), resolution))
+    return out

@@ -21,6 +21,7 @@ from dosift.model.mechanism import Change, Changes, Ints, Library
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.scale import Scale
 from dosift.model.target import Target, state_text
+from dosift.model.uniform import UniformMechanism
 
 #: Relative difference within which an offset is the one that a scale asks for.
 _SAME = 1e-9
@@ -102,6 +103,8 @@ def _change(network: MechanismNetwork, i: int, target: Target) -> Change:
             return _of_count(entry)
         if entry.kind == "set":
             return SetNormal(*_normal_of(scale, entry["mean"], entry["sd"]))
+        if isinstance(mechanism, UniformMechanism):
+            raise InputError("it is uniform on a range; give what it is set to")
         if entry.kind == "shift":
             return _shift_of(entry, scale)
         if entry.kind == "gain":

@@ -145,6 +145,8 @@ def _prepared_numbers(
         network = patterns.restricted(network)
     rows = loaded.rows
     assert isinstance(rows, MemoryBlocks)
+    # Rows that are simulated to be compared with have the sizes of these.
+    network = network.with_covariates_of(rows.whole.values, rows.whole.counts)
     system = as_network(network)
     gathered = Gathered(Evidence.held_rows(system, rows, None), None)
     _check_batches(gathered.evidence, loaded)

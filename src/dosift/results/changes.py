@@ -75,6 +75,8 @@ def change_table(
     known = {(one.variable, one.position): one for one in errors}
     members, lines = [], []
     for i, name in enumerate(network.names):
+        if i in network.covariates:
+            continue
         members.append(every[:, i] >= 0)
         lines.append(_line(name, "", None, rates[i] if rates else None))
         library = network.libraries[i]
@@ -219,6 +221,7 @@ def columns_content(network: MechanismNetwork) -> list[dict[str, Any]]:
             "scale": "states" if variable.kind == "discrete" else scale_of(network, i).form,
         }
         for i, variable in enumerate(network.variables)
+        if i not in network.covariates
     ]
 
 

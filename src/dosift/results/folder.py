@@ -27,6 +27,7 @@ from dosift.io.mechanism_file import format_mechanism_network, read_mechanism_ne
 from dosift.model import Mixture, Network
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.results.changes import numbers_content
+from dosift.results.graph_layout import parents_shown
 from dosift.results.graphs import (
     graph_findings_content,
     objection_in_words,
@@ -222,8 +223,8 @@ def graph_content(network: Network) -> dict[str, list[str]]:
     dict of str to list of str
     """
     return {
-        name: [network.names[p] for p in parents]
-        for name, parents in zip(network.names, network.parents, strict=True)
+        network.names[i]: [network.names[p] for p in parents]
+        for i, parents in parents_shown(network).items()
     }
 
 

@@ -15,6 +15,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.model.mechanism_network import MechanismNetwork
+from dosift.model.network import Network
+
 Floats = NDArray[np.float64]
 Parents = Sequence[Sequence[int]]
 
@@ -57,6 +60,25 @@ class GraphLayout:
     def n_layers(self) -> int:
         """Number of layers."""
         return int(self.layers.max()) + 1 if self.layers.size else 0
+
+
+def parents_shown(network: Network | MechanismNetwork) -> dict[int, tuple[int, ...]]:
+    """Positions of the parents of each variable, without what is only conditioned on.
+
+    Parameters
+    ----------
+    network : Network or MechanismNetwork
+
+    Returns
+    -------
+    dict of int to tuple of int
+    """
+    hidden = network.covariates if isinstance(network, MechanismNetwork) else frozenset()
+    return {
+        i: tuple(p for p in parents if p not in hidden)
+        for i, parents in enumerate(network.parents)
+        if i not in hidden
+    }
 
 
 def vicinity(parents: Parents, chosen: Sequence[int], most: int = 40) -> tuple[list[int], str]:

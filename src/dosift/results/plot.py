@@ -234,7 +234,13 @@ def graph(
     MissingDependencyError
         Without matplotlib.
     """
-    from dosift.results.graph_layout import induced, layered_layout, vicinity, with_pairs
+    from dosift.results.graph_layout import (
+        induced,
+        layered_layout,
+        parents_shown,
+        vicinity,
+        with_pairs,
+    )
 
     network = checked_fitted(model).network_
     chosen = dict(target.items()) if target is not None else {}
@@ -244,11 +250,14 @@ def graph(
     totals = {
         line["variable"]: line["rate"] for line in model.variables_.to_dicts() if not line["value"]
     }
-    is_set = [i for i, name in enumerate(network.names) if totals[name] > 0 or name in chosen]
-    nodes, _ = vicinity(network.parents, is_set, most)
+    parents = parents_shown(network)
+    names = {i: network.names[i] for i in parents}
+    is_set = [i for i, name in names.items() if totals[name] > 0 or name in chosen]
+    own = [parents.get(i, ()) for i in range(network.n_variables)]
+    nodes = [i for i in vicinity(own, is_set, most)[0] if i in parents]
     found = _edges_found(model, nodes)
     pairs = [edge for edge, (status, _) in found.items() if status == "removed"]
-    layout = layered_layout(with_pairs(induced(network.parents, nodes), pairs))
+    layout = layered_layout(with_pairs(induced(own, nodes), pairs))
     ax = axes_of(ax, 0.9 + 0.85 * layout.n_layers, max(_WIDTH, _COLUMN * (layout.width + 1.4)))
     boxes: list[Any] = []
     for k, i in enumerate(nodes):

@@ -19,7 +19,7 @@ from dosift.model.mechanism import Change, Changes, Mechanism, Values
 Floats = NDArray[np.float64]
 
 #: Shares at which what a rough change gains is looked at.
-_SHARES = (0.01, 0.03, 0.1, 0.3)
+SHARES = (0.02, 0.1, 0.4)
 #: Steps of EM after a change was brought in, and the rise in nats at which they end.
 _EM_STEPS, _EM_RISE = 25, 0.05
 #: Rough changes of each kind that are refitted, and changes that a variable may get.
@@ -27,11 +27,11 @@ _TRIED, _MOST_CHANGES = 2, 8
 #: A change of fewer expected rows is not kept.
 _LEAST_ROWS = 8.0
 #: Share of its cost that a rough change must gain to be refitted.
-_LEAST_PROMISE = 0.25
+LEAST_PROMISE = 0.25
 #: About so many rows tell which rough changes are worth it.
 _FEW_ROWS = 1500
 #: Nats by which the likeliest of the mechanisms may be ahead, as in the search for targets.
-_MOST_EVIDENCE = 50.0
+MOST_EVIDENCE = 50.0
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,14 @@ class ChangeMixture:
         """Log-density of the mixture at each row, shape (n_rows,)."""
         with np.errstate(divide="ignore"):
             return np.asarray(np.logaddexp.reduce(self.logs + np.log(self.shares), axis=1))
+
+
+@dataclass(frozen=True)
+class _Rough:
+    """Rough changes, and the log-densities of some rows under them."""
+
+    changes: tuple[Change, ...]
+    logs: Floats
 
 
 class ChangeFinder:
@@ -114,45 +122,47 @@ class ChangeFinder:
         shares = np.append(1.0, np.full(len(present), 0.25 / max(len(present), 1)))
         now = self._refitted(tuple(present), shares / shares.sum(), logs, held)
         rough = self._rough()
-        while len(now.changes) < _MOST_CHANGES + held and rough:
+        while len(now.changes) < _MOST_CHANGES + held and rough.changes:
             better = self._extended(now, rough, held)
             if better is None:
                 break
             now = better
         return list(now.changes[held:])
 
-    def _rough(self) -> list[tuple[Change, Floats]]:
+    def _rough(self) -> _Rough:
         """Make a grid of changes, with the log-density under them of some of the rows."""
         suggested = self._library.suggested(self._mechanism, self._values, self._weights)
         some = self._values[self._some]
-        return [(one, one.applied(self._mechanism).log_density(some)) for one in suggested]
+        if not suggested:
+            return _Rough((), np.empty((len(some), 0)))
+        logs = self._library.log_densities(self._mechanism, suggested, some)
+        return _Rough(tuple(suggested), logs)
 
     def _log_density(self, change: Change) -> Floats:
         return change.applied(self._mechanism).log_density(self._values)
 
-    def _extended(
-        self, now: ChangeMixture, rough: list[tuple[Change, Floats]], held: int
-    ) -> ChangeMixture | None:
+    def _extended(self, now: ChangeMixture, rough: _Rough, held: int) -> ChangeMixture | None:
         """Bring in the change that gains most, if it pays."""
         base = now.log_density[self._some]
-        logs = np.stack([log for _, log in rough], axis=1) - base[:, None]
-        ratio = np.exp(np.minimum(logs, _MOST_EVIDENCE)) - 1.0
+        ratio = np.minimum(rough.logs - base[:, None], MOST_EVIDENCE)
+        np.exp(ratio, out=ratio)
+        ratio -= 1.0
         weights = self._weights[self._some]
         weights = weights * (self._total / weights.sum())
-        gains = np.stack([weights @ np.log1p(share * ratio) for share in _SHARES], axis=1)
+        gains = np.stack([weights @ np.log1p(share * ratio) for share in SHARES], axis=1)
         best: ChangeMixture | None = None
         best_net = 0.0
-        kinds = np.array([change.kind for change, _ in rough])
+        kinds = np.array([change.kind for change in rough.changes])
         half_log = 0.5 * np.log(self._total)
         for kind in sorted(set(kinds)):
             of_kind = np.flatnonzero(kinds == kind)
             order = of_kind[np.argsort(-gains[of_kind].max(axis=1), kind="stable")][:_TRIED]
             for k in order:
-                change = rough[k][0]
+                change = rough.changes[k]
                 cost = half_log * (1 + change.n_free) + self._log_choices
-                if gains[k].max() <= _LEAST_PROMISE * cost:
+                if gains[k].max() <= LEAST_PROMISE * cost:
                     continue  # far from paying, however it is refitted
-                share = _SHARES[int(gains[k].argmax())]
+                share = SHARES[int(gains[k].argmax())]
                 trial = self._refitted(
                     (*now.changes, change),
                     np.append(now.shares * (1.0 - share), share),

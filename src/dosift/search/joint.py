@@ -13,7 +13,7 @@ step of the weights.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -37,6 +37,9 @@ _LEAST_RISE = 1e-3
 #: Estimated loss beyond its cost (nats) up to which dropping a component is tried. The estimate
 #: holds the tables; with many rows those can take over far more than that lets expect.
 _DROP_SLACK = 100.0
+#: The same for taking a change out of targets: rows have taught the mechanism already, so that a
+#: change that stands for its error does little.
+_SPARE_SLACK = 10.0
 #: How many times what a step of EM is sure to bring all steps from there on may bring: a trial that
 #: would need more is given up.
 _MORE_STEPS = 25
@@ -215,7 +218,7 @@ class JointFitter:
         """
         while True:
             fit = self.prune(fit)
-            better = self._merged(fit)
+            better = self._merged(fit) or self._spared(fit)
             if better is None:
                 return fit
             fit = better
@@ -235,6 +238,29 @@ class JointFitter:
                 np.hstack([fit.weights[:, keep], np.repeat(lost, len(move.added), axis=1)]),
                 needed=fit.score + _LEAST_RISE,
             )
+            if trial.score > fit.score + _LEAST_RISE:
+                return trial
+        return None
+
+    def _spared(self, fit: JointFit) -> JointFit | None:
+        """Take a change of a number out of all targets that it is a part of, if that is better.
+
+        What a change does to a variable shows its children values that control rows did not have,
+        and the error of their mechanisms there reads as a change of theirs. Once rows have taught
+        the mechanism, that change does next to nothing; but no row says so as long as it is there.
+        """
+        for j, held in _parts(fit):
+            targets, weights = _without_change(fit, j, held)
+            if not self._constraints.permits(targets).all():
+                continue
+            parents = list(fit.network.parents[j])
+            # What is done to parents may have driven them beyond control rows.
+            is_beyond = (fit.targets[held][:, parents] >= 0).any(axis=1).all()
+            near = self._at(fit.network, targets, weights)
+            slack = np.inf if is_beyond else _SPARE_SLACK
+            if near.value - self._cost(near, targets) < fit.score - slack:
+                continue
+            trial = self.fit(fit.network, targets, weights, needed=fit.score + _LEAST_RISE)
             if trial.score > fit.score + _LEAST_RISE:
                 return trial
         return None
@@ -265,6 +291,31 @@ class JointFitter:
     def _free(self, fit: JointFit) -> NDArray[np.bool_]:
         """Whether the weight of each target is estimated."""
         return np.isnan(self._constraints.fixed(fit.targets))
+
+
+def _parts(fit: JointFit) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+    """Variables that are numbers, and targets that change more than them in the same way."""
+    several = (fit.targets >= 0).sum(axis=1) > 1
+    for j, library in enumerate(fit.network.libraries):
+        if library.is_exclusive:
+            continue
+        for k in np.unique(fit.targets[fit.targets[:, j] >= 0, j]):
+            held = fit.targets[:, j] == k
+            if several[held].all():
+                yield j, held
+            if held.sum() > 1:
+                for t in np.flatnonzero(held & several):
+                    yield j, np.arange(len(held)) == t
+
+
+def _without_change(fit: JointFit, j: int, held: NDArray[np.bool_]) -> tuple[Ints, Floats]:
+    """Leave variable j alone in some targets; those that this makes the same are taken together."""
+    targets = fit.targets.copy()
+    targets[held, j] = -1
+    distinct, place = np.unique(targets, axis=0, return_inverse=True)
+    weights = np.zeros((len(fit.weights), len(distinct)))
+    np.add.at(weights.T, place.ravel(), fit.weights.T)
+    return distinct, weights
 
 
 def _to_come(rise: float, last: float) -> float:

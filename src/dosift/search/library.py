@@ -16,23 +16,34 @@ from numpy.typing import NDArray
 
 from dosift.data.configurations import Configurations, systematic_sample
 from dosift.likelihood.evidence import Evidence
+from dosift.likelihood.solve import solve
 from dosift.likelihood.weights import DEFAULT_GAP
 from dosift.model.mechanism import Change, Changes
 from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Network
 from dosift.search.changes import ChangeFinder
+from dosift.search.constraints import Constraints
 from dosift.search.engine import find_targets
+from dosift.search.joint import JointFitter
+from dosift.search.neighbourhood import Neighbourhood
 from dosift.search.patterns import Patterns
-from dosift.search.regrouping import regrouped
-from dosift.search.result import SearchResult
+from dosift.search.promising import promising
+from dosift.search.regrouping import divided, regrouped
+from dosift.search.result import SearchResult, ranked
 
 Floats = NDArray[np.float64]
 Progress = Callable[[str, int, "int | None"], None]
 
+#: With more rows, a systematic sample of so many is searched, and all rows judge what was found.
+_SEARCHED = 20_000
+#: Rise of the joint objective (nats a row) in one step of EM over all rows at which it ends.
+_ALL_RISE = 2e-6
 #: Rows by which changes are looked for; beyond that a systematic sample is taken.
 _ROWS = 5000
 #: Rounds of looking inside components, and the least rise of the score (nats) for another.
 _ROUNDS, _LEAST_RISE = 4, 1e-2
+#: Least rise of the score (nats) that parts components which share a change.
+_LEAST_PARTED = 0.1
 #: Components of fewer rows are not looked into.
 _LEAST_ROWS = 25.0
 
@@ -68,6 +79,7 @@ def find_changes(
         Its network holds the changes that targets make, and no others.
     """
     tell = progress or (lambda stage, done, total: None)
+    every, configurations = configurations, systematic_sample(configurations, _SEARCHED)
     few = systematic_sample(configurations, _ROWS)
     tell("looking for changes", 0, None)
     start = _with_changes(network, few, np.ones((1, len(few.counts))))
@@ -82,7 +94,7 @@ def find_changes(
             progress=progress,
             look_around=look,
             start=begun,
-            constraints=None if patterns is None else patterns.constraints(given),
+            constraints=_known(patterns, given),
         )
 
     best = tidied(search(start, None, False))
@@ -90,14 +102,75 @@ def find_changes(
         tell("looking for changes inside components", k, _ROUNDS)
         posterior = _posterior(best, few)
         begun = _regrouped(best, few, posterior)
-        grown = _with_changes(of(begun.network), few, np.ascontiguousarray(posterior.T))
-        if grown is of(best.network):
-            break
-        better = tidied(search(grown, begun, False))
+        grown = _with_changes(of(begun.network), few, np.ascontiguousarray(posterior.T), best)
+        better = best
+        if grown is not of(best.network):
+            better = tidied(search(grown, begun, False))
         if score_of(better) <= score_of(best) + _LEAST_RISE:
-            break
+            parted = _parted(best, configurations, patterns) if refine else None
+            if parted is None:
+                break
+            better = tidied(search(of(parted.network), parted, False))
         best = better
-    return search(of(best.network), best, look_around)
+    found = search(of(best.network), best, look_around)
+    if every is configurations:
+        return found
+    return _on_all(found, every, refine, gap, _known(patterns, of(best.network)))
+
+
+def _known(patterns: Patterns | None, network: MechanismNetwork) -> Constraints:
+    """Return what is known about targets under the libraries of a network."""
+    if patterns is None:
+        return Constraints.none(network.n_changes)
+    return patterns.constraints(network)
+
+
+def _on_all(
+    found: SearchResult,
+    configurations: Configurations,
+    refine: bool,
+    gap: float,
+    known: Constraints,
+) -> SearchResult:
+    """Let all rows judge what a sample of them found: weights, mechanisms and changes."""
+    network = found.network
+    evidence = Evidence.of_configurations(network, configurations)
+    targets, weights = found.targets, found.weights[None]
+    if refine and network.learns:
+        fitter = JointFitter(network, evidence, known)
+        joint = fitter.fit(network, targets, weights, rise=_ALL_RISE * evidence.total)
+        network, targets, weights = joint.network, joint.targets, joint.weights
+    solved = solve(evidence, network, targets, weights, gap, fixed=known.fixed(targets))
+    around = Neighbourhood(found.certificate, found.undecided, found.near_equivalent)
+    return ranked(
+        evidence,
+        network,
+        targets,
+        solved.weights[0],
+        constraints=known,
+        gap=float(solved.sums.gap.max()),
+        converged=bool(solved.converged.all()),
+        neighbourhood=around if len(targets) == len(found.targets) else None,
+    )
+
+
+def _parted(
+    result: SearchResult, configurations: Configurations, patterns: Patterns | None
+) -> SearchResult | None:
+    """Let components that share a change have their own, if a fit shows that to be better."""
+    evidence = Evidence.of_configurations(result.network, configurations)
+    best, parted = score_of(result) + _LEAST_PARTED, None
+    for network, targets in divided(of(result.network), result.targets):
+        fitter = JointFitter(as_network(network), evidence, _known(patterns, network))
+        # The posterior of each component moves its own change first.
+        start = result.weights[None]
+        trial = fitter.fit(as_network(network), targets, start, needed=best)
+        if trial.score > best and len(trial.targets) == len(targets):
+            best = trial.score
+            parted = replace(
+                result, network=trial.network, targets=trial.targets, weights=trial.weights[0]
+            )
+    return parted
 
 
 def _regrouped(result: SearchResult, few: Configurations, posterior: Floats) -> SearchResult:
@@ -153,9 +226,12 @@ def _posterior(result: SearchResult, few: Configurations) -> Floats:
 
 
 def _with_changes(
-    network: MechanismNetwork, few: Configurations, posterior: Floats
+    network: MechanismNetwork,
+    few: Configurations,
+    posterior: Floats,
+    result: SearchResult | None = None,
 ) -> MechanismNetwork:
-    """Add changes that rows, weighted in several ways, speak for."""
+    """Add changes that rows speak for: all of them, or those of each component of a result."""
     log_choices = float(np.log(max(network.n_variables, 1)))
     libraries = list(network.libraries)
     for i in range(network.n_variables):
@@ -163,10 +239,10 @@ def _with_changes(
         if not isinstance(library, Changes) or not library.kinds:
             continue
         new: list[Change] = []
-        for weights in posterior:
+        for weights in posterior[_promising(network, few, posterior, result, i, log_choices)]:
             if few.counts @ (weights > 0) and weights.sum() >= _LEAST_ROWS:
                 present = (*library[:], *new)
-                rows = weights * few.counts if len(posterior) == 1 else weights
+                rows = weights * few.counts if result is None else weights
                 finder = ChangeFinder(network.mechanisms[i], library, few.codes, rows, log_choices)
                 new += finder.found(present, fixed=True)
         if new:
@@ -174,3 +250,21 @@ def _with_changes(
     if all(one is two for one, two in zip(libraries, network.libraries, strict=True)):
         return network
     return replace(network, libraries=tuple(libraries))
+
+
+def _promising(
+    network: MechanismNetwork,
+    few: Configurations,
+    posterior: Floats,
+    result: SearchResult | None,
+    i: int,
+    log_choices: float,
+) -> NDArray[np.bool_]:
+    """Tell which components of a result to look into for changes of a variable."""
+    every: NDArray[np.bool_] = np.ones(len(posterior), dtype=np.bool_)
+    library = network.libraries[i]
+    if result is None or not isinstance(library, Changes):
+        return every
+    known = of(result.network).libraries[i]
+    present = tuple(known[int(k)] if k >= 0 else None for k in result.targets[:, i])
+    return promising(network.mechanisms[i], library, present, few.codes, posterior, log_choices)

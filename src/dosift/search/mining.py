@@ -68,6 +68,8 @@ def mined_variables(
     )
     is_known = np.isin(variables, known)
     news = ~(is_known[first] & is_known[second])
+    if not z.size:
+        return ()
     found: set[int] = set()
     bar = float(-ndtri(min(_FALSE_PAIRS / z.size, 0.3)))
     order = np.argsort(-z, kind="stable")

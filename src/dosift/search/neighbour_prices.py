@@ -110,10 +110,7 @@ class _PriceExtensions:
         factors = np.empty((len(values), 1 + self._ends[-1]), order="F")
         factors[:, 0] = 1.0
         for i, k, end in zip(self.variables, self.cardinalities, self._ends, strict=True):
-            inverse = inverse_table(rows.network.tables[i])
-            value = np.take(inverse.ravel(), family_cells(rows.network, i, values))
-            for a in range(k):
-                np.multiply(value, values[:, i] == a, out=factors[:, 1 + end - k + a])
+            _ratios_of(rows, i, factors[:, 1 + end - k : 1 + end])
         shape = (len(self.weights), len(self.bases), factors.shape[1])
         gradient, curvature = np.zeros(shape), np.zeros(shape)
         for b, at in rows.groups:
@@ -149,12 +146,27 @@ class _PriceExtensions:
                 if target[i] >= 0:
                     continue
                 some = np.flatnonzero(factors.zeros[:, i] & (one_short[:, t] > 0))
-                value = one_short[some, t]
-                place = batch[some] * k + rows.block.values[some, i]
-                own = slice(1 + end - k, 1 + end)
-                for out, terms in ((gradient, value), (curvature, value * value)):
-                    summed = np.bincount(place, counts[some] * terms, n_batches * k)
-                    out[:, t, own] += summed.reshape(n_batches, k)
+                own = factors.ratios[i]
+                for a in range(k):
+                    fits = some[own.fits(a, some)]
+                    value = one_short[fits, t] * own.ratio(a, fits)
+                    for out, terms in ((gradient, value), (curvature, value * value)):
+                        summed = np.bincount(batch[fits], counts[fits] * terms, n_batches)
+                        out[:, t, 1 + end - k + a] += summed
+
+
+def _ratios_of(rows: RowLikelihoods, i: int, out: Floats) -> None:
+    """Fill in what each change of a variable does to the likelihood of each row."""
+    values = rows.block.values
+    if isinstance(rows.network, Network):
+        inverse = inverse_table(rows.network.tables[i])
+        value = np.take(inverse.ravel(), family_cells(rows.network, i, values))
+        for a in range(out.shape[1]):
+            np.multiply(value, values[:, i] == a, out=out[:, a])
+        return
+    own, every = rows.factors.ratios[i], np.arange(len(values))
+    for a in range(out.shape[1]):
+        out[:, a] = np.where(own.fits(a), own.ratio(a, every), 0.0)
 
 
 def price_targets(

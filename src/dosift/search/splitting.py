@@ -92,7 +92,7 @@ def _extend(prefix: SearchProblem, targets: Ints, weights: Floats, max_size: int
     extensions = extensions[prefix.constraints.reaches(extensions)]
     added = np.zeros(len(extensions), dtype=bool)
     slack = _PARSIMONY / np.sqrt(prefix.n_rows)
-    for _ in range(_MAX_ROUNDS):
+    for _ in range(_MAX_ROUNDS if len(extensions) else 0):
         gradient, curvature = prefix.price(extensions, mixture)
         with np.errstate(invalid="ignore"):
             z = z_scores(gradient, curvature, prefix.n_rows)
@@ -118,4 +118,4 @@ def _extensions(targets: Ints, j: int, states: Ints, max_size: int | None) -> In
         extended = targets.copy()
         extended[:, j] = state
         blocks.append(extended)
-    return np.concatenate(blocks)
+    return np.concatenate(blocks) if blocks else targets[:0]
