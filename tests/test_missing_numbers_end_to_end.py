@@ -91,8 +91,7 @@ def test_the_log_likelihood_is_that_of_its_rows_judged_again() -> None:
 def test_rows_that_lack_values_can_be_bootstrapped(kind: Any, search: bool) -> None:
     model, (rows, _) = fitted(0), problem(0, 0.2)
     again = dosift.bootstrap(model, rows, kind=kind, n_resamples=3, search=search)
-    table = again.summary()
-    assert set(table["target"]) >= {str(target) for target in model.mixture_.targets}
+    assert set(again.summary()["target"]) >= {str(target) for target in model.mixture_.targets}
     np.testing.assert_allclose(again.weights.sum(axis=1), 1.0, atol=1e-6)
     mean = again.weights[:, again.estimate > 0].mean(axis=0)
     assert np.abs(mean - again.estimate[again.estimate > 0]).max() < 0.08

@@ -40,11 +40,12 @@ def test_each_row_is_refused_with_its_reason_and_nothing_else_is() -> None:
                 assert "cannot be combined" in str(caught.value)
             else:
                 refuse(set(some))
-    likelihood = set(FEATURES) - {"moments", "em", "brute-force", "required changes"}
+    likelihood = set(FEATURES) - {"moments", "em", "brute-force"}
+    not_of_numbers = {r.one for r in REFUSALS if r.other == NUMBERS}
     for graph in ("changed mechanisms", "repaired graph"):
-        for kind in ("labels", NUMBERS):
-            refuse(likelihood - {graph, kind, "rows in blocks"})
-            refuse(likelihood - {graph, kind, *AGAIN, "sample weights"})
+        for kinds in (not_of_numbers, {NUMBERS}):
+            refuse(likelihood - {graph, *kinds, "rows in blocks"})
+            refuse(likelihood - {graph, *kinds, *AGAIN, "sample weights"})
 
 
 @pytest.fixture(scope="module")
