@@ -165,12 +165,18 @@ def true_moments(problem: Problem) -> tuple[Floats, Floats]:
     return np.array(means), np.array(covariances)
 
 
-def penalty(n: int, sets: Sequence[frozenset[str]], n_rows: int) -> float:
-    """Price of targets, with two free parameters for each change, as the design counts it."""
+def penalty(problem: Problem, sets: Sequence[frozenset[str]]) -> float:
+    """Price of targets as the design counts it.
+
+    Two free parameters for each change of a number, none for a do on a state.
+    """
     from math import comb, log
 
-    parameters = len(sets) - 1 + 2 * sum(map(len, sets))
-    return 0.5 * log(n_rows) * parameters + sum(log(comb(n, len(one))) for one in sets)
+    numbers = {name for name in problem.names if problem.pool[name].dtype.is_numeric()}
+    parameters = len(sets) - 1 + 2 * sum(len(one & numbers) for one in sets)
+    n = len(problem.names)
+    price = sum(log(comb(n, len(one))) for one in sets)
+    return 0.5 * log(len(problem.component)) * parameters + price
 
 
 # Methods.

@@ -17,7 +17,7 @@ import pytest
 import scipy.sparse as sp
 
 import dosift
-from counts_of_cells import cells
+from counts_of_cells import cells as drawn_cells
 from dosift.data import load_rows, read_rows
 from dosift.data.anndata import cells_of, read_cells
 from dosift.errors import InputError
@@ -579,7 +579,7 @@ def test_what_the_cells_say_of_the_graph_survives_a_file(
 @pytest.fixture(scope="module")
 def raw() -> Any:
     """1,500 control and 1,500 other cells, with raw counts in a layer and something else in X."""
-    data = cells()
+    data = drawn_cells()
     counts = np.concatenate([data.control.to_numpy(), data.pool.to_numpy()])
     n = len(data.control)
     out = ad.AnnData(
@@ -668,5 +668,5 @@ def test_raw_counts_that_cannot_be(raw: Any, settings: Any, words: str) -> None:
 
 
 def test_a_known_network_has_kinds_of_its_own(adata: Any, network: dosift.Network) -> None:
-    with pytest.raises(InputError, match="kinds and size are for"):
+    with pytest.raises(InputError, match="kinds, size and factors are for"):
         fit_anndata(adata, network, control=("condition", "ctrl"), size="condition")

@@ -310,6 +310,7 @@ class InterventionMixture(Conventions):
         kinds: Mapping[str, str] | None = None,
         features: Any = None,
         size: str | bool | None = None,
+        factors: int = 0,
         progress: Progress | None = None,
     ) -> Self:
         """Find the interventions and their weights.
@@ -359,6 +360,10 @@ class InterventionMixture(Conventions):
             column that holds it, True for the total of all counts of a row, or False for none. By
             default the total where there are at least ten columns of counts. It is only
             conditioned on: no variable, and nothing happens to it.
+        factors : int, default=0
+            Hidden factors that each count depends on beside its parents, such as states that cells
+            go through: principal components of the other counts, for their size, in the control
+            rows. They take the place of edges: without a graph there are none then.
         progress : callable, optional
             Called with a stage's name, the steps done, and the steps in all (or None).
 
@@ -371,7 +376,14 @@ class InterventionMixture(Conventions):
         InputError
             If an argument or the rows are not what the network needs.
         """
-        edges = edges_asked(self.edges, edges, control is not None, graph is not None)
+        if factors and (edges or self.edges) != "fixed":
+            raise InputError(
+                "factors take the place of edges that are not known; leave them out where rows may "
+                f"change the graph (edges is {edges or self.edges!r})"
+            )
+        edges = edges_asked(
+            self.edges, edges, control is not None, graph is not None or bool(factors)
+        )
         check_parameters({**self.get_params(), "edges": edges})
         if not isinstance(random_labels, bool | np.bool_):
             raise InputError(f"random_labels is {random_labels!r}; give True or False")
@@ -403,6 +415,7 @@ class InterventionMixture(Conventions):
             features,
             beside,
             size=size,
+            factors=factors,
             whole_are_counts=bool(self.knockouts),
         )
         network, rows = self._network(table, rows)

@@ -20,6 +20,7 @@ from dosift.io.bif import format_bif
 from dosift.io.graph import Graph, read_graph
 from dosift.io.mechanism_file import format_mechanism_network
 from dosift.learning.learn import DEFAULT_PRIOR, learn_network
+from dosift.learning.sizes import LEAST_COLUMNS
 from dosift.learning.states import with_new_states, with_states_of
 from dosift.methods.parameters import edges_asked
 from dosift.model.mechanism_network import MechanismNetwork
@@ -53,6 +54,7 @@ def fit_anndata(
     batch: str | None = None,
     kinds: Mapping[str, str] | None = None,
     size: str | bool | None = None,
+    factors: int = 0,
     **parameters: Any,
 ) -> InterventionMixture: ...
 
@@ -74,6 +76,7 @@ def fit_anndata(
     batch: str | None = None,
     kinds: Mapping[str, str] | None = None,
     size: str | bool | None = None,
+    factors: int = 0,
     **parameters: Any,
 ) -> AnnData: ...
 
@@ -94,6 +97,7 @@ def fit_anndata(
     batch: str | None = None,
     kinds: Mapping[str, str] | None = None,
     size: str | bool | None = None,
+    factors: int = 0,
     **parameters: Any,
 ) -> InterventionMixture | AnnData:
     """Find the interventions in the cells of an AnnData and annotate the cells with them.
@@ -121,10 +125,11 @@ def fit_anndata(
     layer : str, optional
         Layer to take values from; ``X`` if left out.
     discretizer : Discretizer, optional
-        Cuts the values of the matrix into states, where raw counts are not what is wanted. One that is not fitted is copied and fitted on
-        the control cells and, for a method that looks at them, the others. Without it values must
-        be states already: where the names of a variable's states are numbers, the state of that
-        number; otherwise codes that count the states from 0.
+        Cuts the values of the matrix into states. One that is not fitted is copied and fitted on
+        the control cells and, for a method that looks at them, the others. Without it values are
+        raw counts (with `knockouts`, `kinds`, `size` or `factors`) or states already: where the
+        names of a variable's states are numbers, the state of that number; otherwise codes that
+        count the states from 0.
     key_added : str, default="dosift"
         Beginning of the names under which results are stored.
     copy : bool, default=False
@@ -144,7 +149,11 @@ def fit_anndata(
     size : str or bool, optional
         What raw counts are relative to: a column of ``obs`` such as ``"total_counts"``, or False
         for nothing. By default the total of each cell over all columns of the matrix, variables or
-        not.
+        not, where there are at least ten; if all are variables, each is weighed by its mean over
+        its variance in control cells, so that none outweighs the others.
+    factors : int, default=0
+        Hidden factors that each raw count depends on, such as states that cells go through, as in
+        :meth:`dosift.InterventionMixture.fit`. Without a graph there are no edges then.
     **parameters
         Of :class:`~dosift.InterventionMixture`, such as `max_size`, `tiers`, `required_edges`,
         `control_rows`, or `knockouts`.
@@ -190,14 +199,10 @@ def fit_anndata(
         raise InputError("states are for a network that is learned; leave them out")
     if network is None and graph is None and control is None:
         raise InputError("give a network, or control= to learn one, and graph= if it is known")
-    edges = edges_asked("fixed", edges, not is_known, graph is not None)
-    is_raw = discretizer is None and bool(kinds or size or parameters.get("knockouts"))
-    if is_known and (kinds or size):
-        raise InputError("kinds and size are for a network that is learned; leave them out")
-    if (kinds or size) and not is_raw:
-        raise InputError("a discretizer makes states, and kinds and size are for raw counts")
+    edges = edges_asked("fixed", edges, not is_known, graph is not None or bool(factors))
+    is_raw = _is_raw(is_known, discretizer, kinds, size, factors, parameters)
     names = network.names if is_known else None if graph is None else graph.nodes
-    further = _sizes(size, adata, names) if is_raw and not is_known else ()
+    further = _sizes(size, adata, names) if is_raw else ()
     cells = cells_of(adata, _with(names, adata, further), layer)
     mask, apart = control_mask(adata, control)
     if not is_known and graph is None:
@@ -219,10 +224,11 @@ def fit_anndata(
     used |= parameters
     if batch is not None:
         used["batch"] = batch
-    if is_raw and not is_known:
+    if is_raw:
         if prior != DEFAULT_PRIOR:
             raise InputError("prior is for tables of states, and counts have none; leave it out")
         counts = dict.fromkeys(cells.numbers.keys() - set(further), "counts")
+        own = {**counts, **(kinds or {})}
         rows = fitted_cells.frame()
         model = InterventionMixture(edges=edges, **parameters).fit(
             rows,
@@ -230,8 +236,9 @@ def fit_anndata(
             control=control_cells.frame(),
             graph=None if edges == "learn" else graph,
             states=states,
-            kinds={**counts, **(kinds or {})},
-            size=further[0] if further else size is not False,
+            kinds=own,
+            size=further[0] if further else size,
+            factors=factors,
         )
         _store(adata, ~mask, rows, model, key_added, used, None, beside)
         return adata if copy else model
@@ -259,6 +266,28 @@ def _check_arguments(adata: Any, network: Any, key_added: object) -> None:
         raise InputError(f"key_added is {key_added!r}; give a text without '/'")
 
 
+def _is_raw(
+    is_known: bool,
+    discretizer: Discretizer | None,
+    kinds: Mapping[str, str] | None,
+    size: str | bool | None,
+    factors: int,
+    parameters: Mapping[str, Any],
+) -> bool:
+    """Whether values of the matrix are fitted as they are."""
+    asked = bool(kinds or size or factors)
+    if is_known and asked:
+        raise InputError(
+            "kinds, size and factors are for a network that is learned; leave them out"
+        )
+    if discretizer is not None and asked:
+        raise InputError(
+            "a discretizer makes states, and kinds, size and factors are for raw counts"
+        )
+    asked = asked or bool(parameters.get("knockouts"))
+    return not is_known and discretizer is None and asked
+
+
 def _graph(network: Any, graph: Any) -> Graph | None:
     """Read the graph, which may stand in the place of a network; None if there is none."""
     if network is not None and graph is not None:
@@ -283,7 +312,8 @@ def _sizes(size: object, adata: AnnData, names: Sequence[str] | None) -> tuple[s
     if isinstance(size, str):
         return (size,)
     is_part = names is not None and not set(map(str, adata.var_names)) <= set(names)
-    return () if size is False or not is_part else (MATRIX_TOTAL,)
+    is_wanted = size is True or (size is None and adata.n_vars >= LEAST_COLUMNS)
+    return (MATRIX_TOTAL,) if is_wanted and is_part else ()
 
 
 def _with(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.rates import variable_rate
 from dosift.model.random_problems import random_mixture, random_network
 from dosift.model.simulate import sample_codes
+from plain_sums import toy_rows
 
 Ints = NDArray[np.integer]
 
@@ -223,6 +226,25 @@ def test_rates_have_calibrated_p_values() -> None:
         share = float(np.mean(np.array(p_values) <= 0.05))
         # A true share of .065 passes this with four standard errors to spare.
         assert share <= 0.065 + 4 * np.sqrt(0.065 * 0.935 / len(p_values))
+
+
+def test_pairs_are_judged_by_the_rows_that_have_their_families() -> None:
+    """Rows in which a value of either family is missing say nothing, and change nothing."""
+    rows = toy_rows(7, missing=True, n_rows=600)
+    network, judged = rows.network, 0
+    rates = rates_of_families(network, rows.evidence(True).families)
+    for i, j in itertools.combinations(range(4), 2):
+        needed = sorted({i, j, *network.parents[i], *network.parents[j]})
+        kept = (rows.codes[:, needed] >= 0).all(axis=1)
+        assert 0 < kept.sum() < len(kept)
+        some = replace(rows, codes=rows.codes[kept], counts=rows.counts[kept])
+        pairs = [((i, a), (j, b)) for a in range(2) for b in range(2)]
+        of_all, of_some = (
+            pair_p_values(r.evidence(True), network, rates, pairs) for r in (rows, some)
+        )
+        assert of_all == pytest.approx(of_some, nan_ok=True)
+        judged += int(np.isfinite(of_all).sum())
+    assert judged > 5
 
 
 @pytest.mark.slow

@@ -201,11 +201,8 @@ def test_kinds_with_knockouts(data: Cells) -> None:
     ],
 )
 def test_wrong_sizes(data: Cells, settings: Any, words: str) -> None:
-    with pytest.raises(InputError, match=words), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        dosift.InterventionMixture(knockouts=True).fit(
-            data.pool, control=data.control, graph=data.graph, **settings
-        )
+    with pytest.raises(InputError, match=words):
+        fit(data, **settings)
 
 
 def test_a_size_needs_control_rows(data: Cells) -> None:

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 import dosift
 from dosift.data import collapse, load_rows
+from dosift.likelihood.evidence import Evidence
 from dosift.methods.prior_knowledge import PriorKnowledge
 from dosift.search.constraints import Constraints
 from dosift.search.engine import find_targets
 from dosift.search.enumeration import EnumeratedPricer
 from dosift.search.pricing import NeighbourPricer
+from dosift.search.result import ranked
 
 
 def problem(
@@ -162,3 +164,19 @@ def test_rows_that_are_impossible_so_far_leave_the_gradients_finite() -> None:
     # By hand: the two rows (0, 0) of four have .2 / .5 from the known target, of .8 + .2 / .5.
     assert gradient == pytest.approx([2 / 4 * 0.4 / 1.2 + 0.8 * 0.5])
     assert curvature == pytest.approx([0.64 * (2.0 - 4 * 0.25) + 4 * gradient[0] ** 2])
+
+
+def test_what_may_not_be_set_makes_the_names_of_targets_shorter() -> None:
+    """The score of a mixture charges for telling a target from the others that may occur."""
+    network, _, rows = problem(1, n=5)
+    codes = load_rows(rows, network).codes
+    evidence = Evidence.of_configurations(network, collapse(codes, network.cardinalities))
+    targets = np.array([[-1, -1, -1, -1, -1], [0, -1, -1, -1, -1], [0, 1, -1, -1, -1]])
+
+    def cost(known: Constraints | None) -> float:
+        found = ranked(evidence, network, targets, np.array([0.5, 0.3, 0.2]), constraints=known)
+        return found.log_likelihood - found.penalised_score
+
+    said = PriorKnowledge(non_manipulable=network.names[2:]).constraints(network)
+    assert cost(None) == pytest.approx(cost(Constraints.none(network.n_changes)))
+    assert cost(said) < cost(None) - 1.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -14,12 +16,13 @@ from dosift.model import Network
 from dosift.model.evaluation import compare_codes
 from dosift.model.random_problems import random_mixture, random_network
 from dosift.model.simulate import sample_codes
-from dosift.search.engine import PreparedSearch, find_targets, prepare
+from dosift.search.engine import PreparedSearch, TargetSearch, find_targets, prepare
 from dosift.search.enumeration import EnumeratedPricer
 from dosift.search.improve import Improver
 from dosift.search.mining import mined_variables
 from dosift.search.moves import extensions, merges, rank_moves, splits
 from dosift.search.pricing import NeighbourPricer, Priced
+from dosift.search.problem import Fit
 from dosift.search.prune import drop_losses, prune
 from dosift.search.score import Score
 from dosift.search.screening import likelihood_gain, screen_variables
@@ -205,6 +208,26 @@ def test_a_split_finds_two_extensions_that_replace_a_component() -> None:
     assert all((m.added >= 0).sum(axis=1).max() <= 1 for m in splits(search.problem, fit, 1))
 
 
+def test_an_extension_promises_what_it_brings() -> None:
+    """Nearly all rows have b = 0 anyway; those of one component always do.
+
+    The larger target has more like it, and costs more.
+    """
+    names = "abcdef"
+    tables = {name: [[0.97, 0.03]] if name == "b" else [[0.5, 0.5]] for name in names}
+    network = Network.from_tables({name: ["0", "1"] for name in names}, {}, tables)
+    before, true = np.full((2, 2, 6), -1, dtype=np.int16)
+    before[0, 0] = true[0, 0] = true[0, 1] = 0
+    codes, _ = sample_codes(network, true, np.array([0.4, 0.6]), 8000, np.random.default_rng(0))
+    problem = prepare(network, collapse(codes, network.cardinalities)).problem
+    fit, after = problem.fit(before), problem.fit(true)
+    best = extensions(problem, fit)[0]
+    assert best.added.tolist() == [true[0].tolist()]
+    assert problem.score.total(true) > problem.score.total(before) + 0.5
+    brought = after.score - fit.score
+    assert brought - 0.5 < best.promise <= brought + 1e-3
+
+
 def test_pairs_of_dos_bring_in_variables_that_single_dos_do_not() -> None:
     """A component of two per cent that sets two variables, in a network of forty."""
     rng = np.random.default_rng(5)
@@ -218,6 +241,40 @@ def test_pairs_of_dos_bring_in_variables_that_single_dos_do_not() -> None:
     assert {3, 31} <= set(found)
     assert len(found) < 20
     assert mined_variables(network, rows.codes, rows.counts, nothing, tuple(range(40))) == ()
+
+
+def test_pairs_bring_in_few_variables_where_nothing_was_done() -> None:
+    brought = []
+    for seed in range(6):
+        network = random_network(30, max_parents=2, n_edges=40, random_state=seed)
+        nothing = np.full((1, 30), -1)
+        codes, _ = sample_codes(network, nothing, np.ones(1), 3_000, np.random.default_rng(seed))
+        rows = collapse(codes, network.cardinalities)
+        found = mined_variables(network, rows.codes, rows.counts, np.ones(len(rows.codes)), ())
+        brought.append(len(found))
+    # Two pairs are expected to come by chance.
+    assert np.mean(brought) <= 4
+
+
+@pytest.mark.parametrize(("n_rows", "starts"), [(1_000, 6), (2_000, 2), (10_000, 0)])
+def test_few_rows_are_searched_from_several_starts(
+    n_rows: int, starts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it costs little; and the answer is no worse than from one start."""
+    run, quick = Improver.run, []
+
+    def counted(self: Improver, fit: Fit, quickly: bool = False, **beside: Any) -> Fit:
+        quick.append(quickly)
+        return run(self, fit, quickly, **beside)
+
+    network, _, _, configurations = make(4, 4, n_rows, 1)
+    search = TargetSearch(network, configurations, None, lambda *_: None)
+    single = prepare(network, configurations)
+    _, alone = search._improve(single, search._split(single))
+    monkeypatch.setattr(Improver, "run", counted)
+    _, best = search.from_scratch()
+    assert sum(quick) == starts
+    assert best.score >= alone.score - 1e-6
 
 
 def test_many_rows_are_searched_by_a_sample_and_finished_on_all() -> None:

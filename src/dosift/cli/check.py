@@ -24,7 +24,7 @@ _LISTED, _VARIABLES = 6, 12
 
 
 def check(
-    network: Annotated[Path, typer.Argument(help="A network (BIF, XMLBIF).")],
+    network: Annotated[Path, typer.Argument(help="A network (BIF, XMLBIF; JSON of numbers).")],
     rows: Annotated[
         Path | None,
         typer.Argument(help="Rows, for the intervention rates; - is standard input."),
@@ -49,14 +49,43 @@ def check(
 
     With rows:        dosift check network.bif rows.csv
 
+    Of a network of numbers it tells which changes cannot be told apart, and why.
+
     Nothing here is random; --seed is taken so that all commands take it.
     """
     set_up(quiet, threads)
     if max_size is not None and mixture is None:
         raise InputError("--max-size goes with --mixture FILE")
+    if _is_of_numbers(network):
+        return _check_numbers(network, rows, mixture, max_size, json)
     with Inputs(format) as pipes:
         source = None if rows is None else pipes.rows(rows)
         found = _Findings(network, mixture, source, max_size, quiet or json)
+    if json:
+        print_json(found.to_dict())
+    else:
+        found.show()
+    return 0
+
+
+def _is_of_numbers(path: Path) -> bool:
+    return path.name.lower().endswith((".json", ".json.gz"))
+
+
+def _check_numbers(
+    path: Path, rows: Path | None, mixture: Path | None, max_size: int | None, json: bool
+) -> int:
+    """Check a network of numbers, to which rates and largest sizes say nothing."""
+    from dosift.cli.check_numbers import NumberFindings
+
+    if rows is not None:
+        raise InputError(
+            "rows tell rates of do's on states, and this is a network of numbers; leave the rows "
+            "out, or fit them: dosift fit NETWORK ROWS -o result"
+        )
+    if max_size is not None:
+        raise InputError("--max-size goes with networks of states: no size is left open here")
+    found = NumberFindings.of(path, mixture)
     if json:
         print_json(found.to_dict())
     else:

@@ -27,6 +27,7 @@ from dosift.cli.kinds import (
     Continuous,
     Counts,
     Discrete,
+    Factors,
     Features,
     Knockouts,
     NoSize,
@@ -104,6 +105,7 @@ def fit(
     knockouts: Knockouts = False,
     size: Size = None,
     no_size: NoSize = False,
+    factors: Factors = 0,
     states: Annotated[
         Path | None,
         typer.Option(
@@ -242,7 +244,10 @@ def fit(
         "random_labels": random_labels,
         "prior_knowledge": None if known is None else known.to_dict(),
         "edges": edges_of(
-            edges, control_rows, has_control=control is not None, has_graph=graph is not None
+            edges,
+            control_rows,
+            has_control=control is not None,
+            has_graph=graph is not None or factors > 0,
         ),
         "required": None if required is None else str(required),
         "forbidden": None if forbidden is None else str(forbidden),
@@ -253,6 +258,7 @@ def fit(
         "changes": changes_of(changes),
         "features": features or None,
         "knockouts": knockouts,
+        "factors": factors,
         "size": size_of(size, no_size, has_control=control is not None),
     }
     check_absent(output, force)
@@ -529,5 +535,6 @@ def _network(
         layer if _is_h5ad(control) else None,
         settings.get("size"),
         settings.get("knockouts", False),
+        settings.get("factors", 0),
     )
     return learn_from_control(table, inputs[0], layer=layer if _is_h5ad(inputs[0]) else None)

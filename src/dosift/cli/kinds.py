@@ -71,6 +71,15 @@ Size = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+Factors = Annotated[
+    int,
+    typer.Option(
+        help="Hidden factors that each count depends on beside its parents, such as states that "
+        "cells go through; without --graph there are no edges then.",
+        min=0,
+        rich_help_panel=_PANEL,
+    ),
+]
 NoSize = Annotated[
     bool,
     typer.Option("--no-size", help="Take counts as they are.", rich_help_panel=_PANEL),

@@ -25,6 +25,8 @@ Floats = NDArray[np.float64]
 MOST_STATES, MOST_NEW = 1000, 100
 #: Names that a message lists.
 _LISTED = 12
+#: Sizes below this one count as it.
+_LEAST_SIZE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ def read_numbers(
     >>> read_numbers({"a": ["1.5", ""], "b": ["yes", "no"]}, variables).values.tolist()
     [[1.5, 1.0], [nan, 0.0]]
     """
-    names = [name for variable in variables for name in variable.total_of or (variable.name,)]
+    names = [name for variable in variables for name in variable.columns]
     names, named = list(dict.fromkeys(names)), list(dict.fromkeys(beside))
     may, freely = frozenset(grows), frozenset(free)
     readers = [_reader(v, is_control, v.name in may, v.name in freely) for v in variables]
@@ -357,7 +359,8 @@ class _Sizes:
             columns = (_Measurements(one, self.is_control).read(part) for one in counts)
             shares = self.variable.shares or (1.0,) * len(counts)
             out = np.zeros(part.n_rows)
-            for share, column in zip(shares, columns, strict=True):
+            for name, share, column in zip(self.variable.total_of, shares, columns, strict=True):
+                _check_complete(column, name, True, part, "the total of a row needs all counts")
                 out += share * column
             return out
         reader = _Measurements(replace(self.variable, kind="continuous"), self.is_control)
@@ -376,13 +379,58 @@ class _Sizes:
         return values
 
 
+@dataclass
+class _Factors:
+    """Reads weighted sums of logarithms of counts for their size."""
+
+    variable: Variable
+    is_control: bool
+
+    def read(self, part: Part) -> Floats:
+        """Return factors."""
+        size = self.variable.relative_to
+        assert size is not None
+        sizes = _Sizes(size, self.is_control).read(part)
+        out = np.zeros(part.n_rows)
+        for name, share in zip(self.variable.total_of, self.variable.shares, strict=True):
+            counts = _Measurements(Variable(name, kind="count"), self.is_control).read(part)
+            out += share * log_rates(counts, sizes, self.variable)
+        return out
+
+
+def log_rates(counts: Floats, sizes: Floats, factor: Variable) -> Floats:
+    """Return the logarithm of one and what counts would be in a row of typical size.
+
+    Parameters
+    ----------
+    counts, sizes : ndarray, shape (n_rows,)
+    factor : Variable
+        Says which size is typical.
+
+    Returns
+    -------
+    ndarray, shape (n_rows,)
+
+    Examples
+    --------
+    >>> factor = Variable("f", typical=10.0)
+    >>> log_rates(np.array([3.0, 3.0]), np.array([10.0, 20.0]), factor).round(3)
+    array([1.386, 0.916])
+    """
+    # A total of counts may be 0; then so are all counts.
+    return np.asarray(np.log1p(counts * (factor.typical / np.maximum(sizes, _LEAST_SIZE))))
+
+
 def _reader(
     variable: Variable, is_control: bool, grows: bool, free: bool
-) -> _States | _Measurements | _Sizes:
+) -> _States | _Measurements | _Sizes | _Factors:
     if variable.kind == "discrete":
         return _States(variable, is_control, grows, free)
-    reader = _Sizes if variable.kind == "size" else _Measurements
-    return reader(variable, is_control)
+    if variable.kind == "size":
+        return _Sizes(variable, is_control)
+    if variable.kind == "factor":
+        return _Factors(variable, is_control)
+    return _Measurements(variable, is_control)
 
 
 def _check_complete(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from dosift.learning.scales import is_constant
-from dosift.model.features import design
+from dosift.model.features import Beyond, design
 from dosift.model.linear import LinearMechanism
 from dosift.model.logistic import LogisticMechanism
 from dosift.model.mechanism_network import MechanismNetwork
@@ -132,7 +132,8 @@ def _of_rows(
     if network.control is None or not mechanism.features:
         return
     name, weights = repr(network.names[i]), network.control.weights
-    number, size = float(weights.sum()), 1 + len(mechanism.features)
+    own = [one for one in mechanism.features if not isinstance(one, Beyond)]
+    number, size = float(weights.sum()), 1 + len(own)
     if number < _FEW_ROWS * size:
         yield (
             f"{number:.6g} control rows are few for the {size} coefficients of {name}; where they "
@@ -141,7 +142,7 @@ def _of_rows(
         return
     # Of constant columns it has been said that they are.
     constant = set(constant_columns(network))
-    features = [one for one in mechanism.features if not constant.intersection(one.columns)]
+    features = [one for one in own if not constant.intersection(one.columns)]
     if not features:
         return
     x = design(features, network.control.values)[:, 1:]

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dosift.errors import InputError
 from dosift.io.assemble import table_size
+from dosift.learning.bends import with_bends
 from dosift.learning.count_mechanisms import learn_counts
 from dosift.learning.regressions import (
     at_rest,
@@ -25,12 +26,13 @@ from dosift.model.categorical import CategoricalMechanism, States
 from dosift.model.counts import CountChanges
 from dosift.model.covariate import CovariateMechanism
 from dosift.model.features import Feature, InUnits, LogCount, Plain, features_of
+from dosift.model.linear import LinearMechanism
 from dosift.model.logistic import LogisticMechanism
 from dosift.model.mechanism import Changes, Floats, Library, Mechanism, topological_order
 from dosift.model.mechanism_network import ControlRows, MechanismNetwork
 from dosift.model.network import Variable
 from dosift.model.scale import Scale
-from dosift.model.suggested import RegressionChanges
+from dosift.model.suggested import RegressionChanges, finest_spread
 
 #: Rows on which scales are chosen; with more, a sample.
 _SCALE_ROWS = 20_000
@@ -46,6 +48,7 @@ def learn_mechanisms(
     weights: ArrayLike | None = None,
     features: Mapping[int, Sequence[Feature]] | None = None,
     offset: int | None = None,
+    covariates: Mapping[int, Sequence[int]] | None = None,
     prior: float = 0.5,
     lowest: ArrayLike | None = None,
     highest: ArrayLike | None = None,
@@ -75,6 +78,9 @@ def learn_mechanisms(
     offset : int, optional
         Column of the logarithm of the size (depth, exposure) that counts are relative to. By
         default the variable whose kind is "size", whose values are in the users' units.
+    covariates : mapping of int to sequence of int, optional
+        For some counts the columns of further covariates, such as hidden factors, that their
+        log-means are linear in.
     prior : float, default 0.5
         Pseudo-count of each state of a discrete variable.
     lowest, highest : array-like, shape (n_variables,), optional
@@ -119,6 +125,7 @@ def learn_mechanisms(
         values=np.asarray(values, dtype=np.float64),
         weights=rows,
         offset=offset,
+        covariates=covariates or {},
         prior=prior,
         sizes=np.array(
             [len(one.states) for one in variables] + [0] * (values.shape[1] - len(variables)),
@@ -128,6 +135,8 @@ def learn_mechanisms(
     lows = bounds(lowest, len(variables), np.inf)
     highs = bounds(highest, len(variables), -np.inf)
     working = np.array(values, dtype=np.float64, order="F")
+    # The ranges of the other rows, on the working scales.
+    low, high = np.full(values.shape[1], np.inf), np.full(values.shape[1], -np.inf)
     scales: dict[int, Scale] = {}
     mechanisms: dict[int, Mechanism] = {}
     for i in _order(parents, offset):
@@ -137,10 +146,18 @@ def learn_mechanisms(
         by, features_by = learner.others(i) if is_rough else (working, own)
         scales[i] = learner.scale(i, by, features_by, float(lows[i]), float(highs[i]))
         working[:, i] = scales[i].working(working[:, i])
-        mechanisms[i] = learner.mechanism(i, working, family, own, bool(named))
+        if np.isfinite([lows[i], highs[i]]).all():
+            low[i], high[i] = scales[i].working(np.array([lows[i], highs[i]]))
+        found = learner.mechanism(i, working, family, own, bool(named))
+        if isinstance(found, LinearMechanism):
+            found = with_bends(found, working, rows, low, high)
+        mechanisms[i] = found
     return MechanismNetwork(
         tuple(mechanisms[i] for i in range(len(variables))),
-        tuple(Changes(()) if i == offset else _library(one) for i, one in enumerate(variables)),
+        tuple(
+            Changes(()) if i == offset else _library(one, working[:, i])
+            for i, one in enumerate(variables)
+        ),
         ControlRows(working, rows),
         tuple(variables),
         tuple(scales[i] for i in range(len(variables))),
@@ -189,13 +206,17 @@ def relearned_mechanism(network: MechanismNetwork, i: int, parents: Sequence[int
 def _order(parents: Sequence[Sequence[int]], offset: int | None) -> list[int]:
     """Order variables so that those that others depend on come first, the size before all."""
     order = list(topological_order(parents))
-    return order if offset not in order else [offset, *(i for i in order if i != offset)]
+    return order if offset is None else [offset, *(i for i in order if i != offset)]
 
 
-def _library(variable: Variable) -> Library:
+def _library(variable: Variable, column: Floats) -> Library:
+    if variable.kind == "factor":
+        return Changes(())
     if variable.kind == "discrete":
         return States(variable.states)
-    return CountChanges() if variable.kind == "count" else RegressionChanges()
+    if variable.kind == "count":
+        return CountChanges()
+    return RegressionChanges(least=finest_spread(column))
 
 
 def _checked(
@@ -232,6 +253,7 @@ class _Learner:
     values: Floats
     weights: Floats
     offset: int | None
+    covariates: Mapping[int, Sequence[int]]
     prior: float
     #: Number of states of each column, 0 of numbers and counts.
     sizes: NDArray[np.int64]
@@ -310,9 +332,9 @@ class _Learner:
         if self._kind(i) == "size":
             # The total of a few counts may be 0.
             return Scale("log", added=1.0 if self.variables[i].total_of else 0.0)
-        if self._kind(i) != "continuous":
+        if self._kind(i) not in ("continuous", "factor"):
             return Scale("count")
-        if i == self.offset:
+        if i == self.offset or self._kind(i) == "factor":
             return Scale("raw")
         column, weights = self.values[:, i], self.weights
         some = np.arange(len(column))
@@ -332,7 +354,7 @@ class _Learner:
     ) -> Mechanism:
         """Learn the mechanism of a variable."""
         kind = self._kind(i)
-        if i == self.offset:
+        if i == self.offset or kind == "factor":
             return CovariateMechanism.of_column(i, working[:, i])
         if kind == "count":
             return self._counts(i, working, family)
@@ -362,6 +384,7 @@ class _Learner:
             self.offset,
             cardinalities=self.sizes,
             numbers=numbers,
+            features=[Plain(column) for column in self.covariates.get(i, ())],
             name=self.variables[i].name,
         )
 

@@ -22,6 +22,7 @@ from dosift.data.parts import Parts
 from dosift.errors import EmptyGraphWarning, InputError, KindsWarning, NewStatesWarning
 from dosift.io.graph import Graph, read_graph
 from dosift.io.states import read_states
+from dosift.learning.factors import check_factors, find_factors, with_factors
 from dosift.learning.learn import given_states, learn_network, sorted_states
 from dosift.learning.sizes import check_size, size_in_words, size_variable, weighed
 from dosift.learning.states import new_states_in_words
@@ -57,6 +58,8 @@ class ControlTable:
         Of a .h5ad file, the layer to read.
     size : str, bool or None
         What counts are relative to, as for :func:`~dosift.learning.sizes.size_variable`.
+    factors : int
+        How many hidden factors each count gets (:func:`~dosift.learning.factors.find_factors`).
     whole_are_counts : bool
         Whether columns of whole numbers that are not negative hold counts, where nothing else is
         said of them.
@@ -71,6 +74,7 @@ class ControlTable:
     layer: str | None = None
     size: str | bool | None = None
     whole_are_counts: bool = False
+    factors: int = 0
 
     @property
     def path(self) -> str | Path | None:
@@ -89,6 +93,7 @@ class ControlTable:
             "kinds": self.kinds,
             "features": self.features,
             "size": self.size,
+            "factors": self.factors or None,
         }
         for name, value in named.items():
             if value is not None:
@@ -137,6 +142,7 @@ def learn_from_control(
     """
     control = replace(control, kinds=checked_kinds(control.kinds))
     check_size(control.size)
+    check_factors(control.factors)
     if isinstance(control.graph, Iterator):
         control = replace(control, graph=list(control.graph))
     if not _is_table(control.rows):
@@ -155,8 +161,8 @@ def learn_from_control(
     )
     if kinds.has_numbers:
         return _learn_numbers(control, rows, graph, states or {}, kinds, layer)
-    if control.size:
-        size_variable(control.size, tuple(kinds.of), kinds, path=control.path)
+    if control.size or control.factors:
+        size_variable(control.size or True, tuple(kinds.of), kinds, path=control.path)
     if control.features:
         raise InputError(
             "features are for the means of measurements and counts, and all variables are "
@@ -216,7 +222,9 @@ def _learn_numbers(
     )
     seen = seen.recoded([_in_order(one, given) for one in seen.variables])
     seen = seen if size is None else weighed(seen, size)
-    notice = f"{kinds.notice()}{size_in_words(size, 'count' in of.of.values())}"
+    factors = find_factors(seen, control.factors)
+    seen = with_factors(seen, factors)
+    notice = f"{kinds.notice()}{size_in_words(size, 'count' in of.of.values(), control.factors)}"
     warnings.warn(notice, KindsWarning, stacklevel=5)
     found = read_numbers(
         rows, seen.variables, grows=grows, free=kinds.named, beside=beside, layer=layer
@@ -227,12 +235,18 @@ def _learn_numbers(
     ]
     _warn_of_states(seen.variables, variables)
     seen, found = seen.recoded(variables), found.recoded(variables)
-    parents = _parents(graph, names) + ([] if size is None else [[]])
+    parents = _parents(graph, names)
+    parents += [[] for _ in variables[len(parents) :]]
+    n_real = len(variables) - len(factors.variables)
+    of_factors = {
+        i: [n_real + k for k in (factors.of or {}).get(name, ())] for i, name in enumerate(names)
+    }
     network = learn_mechanisms(
         variables,
         seen.values,
         parents,
         features=_features(control, names, variables),
+        covariates=of_factors,
         lowest=np.fmin.reduce(found.values, axis=0),
         highest=np.fmax.reduce(found.values, axis=0),
         is_rough=control.graph is None,

@@ -129,13 +129,15 @@ def check_size(size: object) -> None:
         )
 
 
-def size_in_words(size: Variable | None, has_counts: bool) -> str:
+def size_in_words(size: Variable | None, has_counts: bool, n_factors: int = 0) -> str:
     """Say what counts are relative to; nothing where there are none.
 
     Parameters
     ----------
     size : Variable or None
     has_counts : bool
+    n_factors : int, default=0
+        Hidden factors of each count.
 
     Returns
     -------
@@ -159,4 +161,5 @@ def size_in_words(size: Variable | None, has_counts: bool) -> str:
         )
     elif size.name == MATRIX_TOTAL:
         what = "the total of each row of the matrix"
-    return f". Counts are relative to {what} (--size, size=)"
+    also = f", and depend on {n_factors} hidden factors of other counts" if n_factors else ""
+    return f". Counts are relative to {what} (--size, size=){also}"

@@ -176,6 +176,39 @@ class InUnits:
         return np.asarray((self.feature(own) - self.centre) / self.spread)
 
 
+@dataclass(frozen=True)
+class Beyond:
+    """How far another feature is beyond an edge; 0 on the near side of it.
+
+    With it a regression may bend where the rows that it was learned from end.
+
+    Attributes
+    ----------
+    feature : Feature
+    edge : float
+    scale : float
+        What the distance is multiplied by; negative where beyond means below.
+
+    Examples
+    --------
+    >>> Beyond(Plain(0), 2.0, -0.5)(np.array([[1.0], [3.0]])).tolist()
+    [0.5, 0.0]
+    """
+
+    feature: Feature
+    edge: float
+    scale: float
+
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """Positions of the variables of the feature."""
+        return self.feature.columns
+
+    def __call__(self, values: Values) -> Floats:
+        """Return the distance, scaled."""
+        return np.asarray(np.maximum(self.scale * (self.feature(values) - self.edge), 0.0))
+
+
 #: Coefficients up to which every configuration of discrete parents gets a regression of its own.
 _MOST_COEFFICIENTS = 64
 

@@ -22,11 +22,13 @@ from dosift.model.features import Feature, design
 from dosift.model.mechanism import Bools, Floats, Values
 from dosift.model.noise import LEAST_SD, Noise
 
-__all__ = ["LEAST_SD", "MOST_AXIS", "LinearMechanism", "Noise"]
+__all__ = ["COEFFICIENT_SD", "LEAST_SD", "MOST_AXIS", "LinearMechanism", "Noise"]
 
 #: Prior precision of coefficients, and of the intercept. On the working scales a coefficient is
 #: not expected to be above ten before rows say so; with collinear parents none is.
 _RIDGE, _INTERCEPT_RIDGE = 1e-2, 1e-4
+#: Standard deviation that coefficients are expected to have.
+COEFFICIENT_SD = _RIDGE**-0.5
 #: Least share of the ridge in the largest sum of squares, so that the inverse is one.
 _LEAST_RIDGE = 1e-13
 #: Positions along the axis of the noise, in standard deviations, beyond which its width stays.

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.model.categorical import HasStates
-from dosift.model.covariate import CovariateMechanism
+from dosift.model.covariate import CovariateMechanism, joint_covariates
 from dosift.model.mechanism import (
     Changes,
     Floats,
@@ -143,8 +143,8 @@ class MechanismNetwork:
         if not self.covariates:
             return self
         mechanisms = list(self.mechanisms)
-        for i in self.covariates:
-            mechanisms[i] = CovariateMechanism.of_column(i, values[:, i], weights)
+        for one in joint_covariates(sorted(self.covariates), values, weights):
+            mechanisms[one.variable] = one
         return replace(self, mechanisms=tuple(mechanisms))
 
     def working(self, values: Values) -> Floats:

@@ -68,13 +68,17 @@ class Variable:
     name : str
     states : tuple of str
         Empty where its values are numbers.
-    kind : {"discrete", "continuous", "count", "size"}
-        "size": a column that counts are relative to, such as the depth of a cell; it is only
-        conditioned on.
+    kind : {"discrete", "continuous", "count", "size", "factor"}
+        The last two are only conditioned on: "size", what counts are relative to, such as the depth
+        of a cell; "factor", a weighted sum of logarithms of counts for their size.
     total_of : tuple of str
-        Of a size that is no column of its own, the columns whose total it is.
+        Of a factor, and of a size that is no column of its own, the columns that it is a sum of.
     shares : tuple of float
-        What each of these counts is multiplied by.
+        What each of these is multiplied by.
+    relative_to : Variable, optional
+        Of a factor, the size.
+    typical : float
+        Of a factor, the size that counts are brought to.
     """
 
     name: str
@@ -82,6 +86,14 @@ class Variable:
     kind: str = "discrete"
     total_of: tuple[str, ...] = ()
     shares: tuple[float, ...] = ()
+    relative_to: Variable | None = None
+    typical: float = 1.0
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that its values are read from."""
+        own = self.total_of or (self.name,)
+        return own if self.relative_to is None else (*own, *self.relative_to.columns)
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,18 @@ from dosift._version import __version__
 from dosift.data import collapse
 from dosift.data.blocks import Block, MemoryBlocks
 from dosift.errors import InputError
+from dosift.io.mechanism_file import format_mechanism_network
+from dosift.learning.regressions import at_rest
 from dosift.learning.tables import tables_of
 from dosift.likelihood.evidence import Evidence
 from dosift.methods import Options
+from dosift.model.mechanism import Changes, Library, missing
+from dosift.model.mechanism_network import ControlRows, MechanismNetwork, as_network
 from dosift.model.network import Network
 from dosift.model.simulate import sample_codes
 from dosift.pipeline import Fitted, Gathered, Recipe, find, rows_again
+from dosift.results.merged import Merged
 from dosift.results.tables import name_of
-from dosift.search.constraints import Constraints
 from dosift.utils.journal import Record, open_journal
 from dosift.utils.processes import in_processes
 
@@ -56,12 +60,17 @@ class Bootstrap:
         The fit's weights; zero for the latter.
     weights : ndarray, shape (n_resamples, n_targets)
         Zero where a resample did not find a target.
+    texts : tuple of str, optional
+        Of the targets, where variables are numbers: changes come out a little otherwise in each
+        resample, so that targets are matched by what they touch, and `targets` has a 0 for any
+        change of a number.
     """
 
     network: Network
     targets: Ints
     estimate: Floats
     weights: Floats
+    texts: tuple[str, ...] | None = None
 
     def summary(self, level: float = 0.95) -> pl.DataFrame:
         """Tabulate the components, and targets that turned up in 5 % of the resamples.
@@ -85,7 +94,10 @@ class Bootstrap:
         low, high = np.quantile(self.weights[:, kept], [tail, 1.0 - tail], axis=0)
         return pl.DataFrame(
             {
-                "target": [name_of(self.network, self.targets[k]) for k in kept],
+                "target": [
+                    name_of(self.network, self.targets[k]) if self.texts is None else self.texts[k]
+                    for k in kept
+                ],
                 "weight": self.estimate[kept],
                 "std_error": self.weights[:, kept].std(axis=0, ddof=1),
                 "ci_low": low,
@@ -127,7 +139,13 @@ class _Problem:
             arrays += [known.allowed, known.excluded, known.forbidden, known.required]
             arrays += [known.known, known.known_weights]
             arrays += [] if known.candidates is None else [known.candidates]
-        arrays += [*self.given.tables, *self.fitted.tables]
+        for network in (self.given, self.fitted):
+            if isinstance(network, MechanismNetwork):
+                digest.update(format_mechanism_network(network).encode())
+                control = network.control
+                arrays += [] if control is None else [control.values, control.weights]
+            else:
+                arrays += network.tables
         for array in arrays:
             digest.update(repr(array.shape).encode())
             digest.update(np.ascontiguousarray(array).tobytes())
@@ -267,13 +285,51 @@ def _resample(problem: _Problem, b: int) -> Record:
     options = problem.options
     network = _redrawn(problem, rng)
     if not problem.search:
-        known = options.constraints or Constraints.none(problem.given.cardinalities)
+        if isinstance(network, MechanismNetwork):
+            network = as_network(_with_changes_of(network, problem.fitted))
+        known = options.constraints_on(network)
         listed = np.asarray(problem.targets, dtype=np.int16)
         listed = listed[np.isnan(known.fixed(listed))]
-        options = replace(options, constraints=replace(known, required=listed, candidates=listed))
+        known = replace(known, required=listed, candidates=listed)
+        options = replace(options, constraints=known, patterns=None)
     gathered = Gathered(Evidence.held_rows(network, drawn, problem.labels), None)
     found, _ = find(problem.recipe, network, gathered, options)
-    return {"resample": b, "targets": found.targets.tolist(), "weights": found.weights.tolist()}
+    record = {"resample": b, "targets": found.targets.tolist(), "weights": found.weights.tolist()}
+    if isinstance(found.network, MechanismNetwork):
+        merged = merged_targets(found.network, found.targets)
+        record["targets"] = merged.tolist()
+        record["texts"] = [name_of(found.network, target) for target in found.targets]
+    return record
+
+
+def merged_targets(network: MechanismNetwork, targets: Ints) -> Ints:
+    """Return what targets touch: 0 for any change of a number, states as they are set.
+
+    Parameters
+    ----------
+    network : MechanismNetwork
+    targets : ndarray of int, shape (n_targets, n_variables)
+
+    Returns
+    -------
+    ndarray of int, shape (n_targets, n_variables)
+    """
+    exact = np.array([library.is_exclusive for library in network.libraries])
+    return np.asarray(np.where(exact | (targets < 0), targets, 0))
+
+
+def _closed(library: Changes) -> Changes:
+    """Return a library that does not grow."""
+    return replace(library, kinds=frozenset())
+
+
+def _with_changes_of(network: MechanismNetwork, fitted: Network) -> MechanismNetwork:
+    """Let a network have the changes that were fitted, and find no others."""
+    libraries: list[Library] = [
+        one if one.is_exclusive or not isinstance(one, Changes) else _closed(one)
+        for one in fitted.libraries
+    ]
+    return replace(network, libraries=tuple(libraries))
 
 
 def _drawn_rows(problem: _Problem, rng: np.random.Generator) -> MemoryBlocks:
@@ -295,10 +351,9 @@ def _drawn_rows(problem: _Problem, rng: np.random.Generator) -> MemoryBlocks:
     blocks = []
     for g, at in enumerate(groups):
         like = rows.part(np.repeat(at, counts[at].astype(np.int64)))
-        codes, component = sample_codes(
-            problem.fitted, problem.targets, problem.batch_weights[g], len(like), rng
-        )
-        codes = np.where(like.values < 0, -1, codes).astype(like.values.dtype)
+        codes, component = _sampled(problem, problem.batch_weights[g], len(like), rng)
+        gap = np.nan if np.issubdtype(like.values.dtype, np.floating) else -1
+        codes = np.where(missing(like.values), gap, codes).astype(like.values.dtype)
         label = like.label
         if label is not None and problem.labels is not None:
             own = _texts_of(problem, component)
@@ -307,6 +362,15 @@ def _drawn_rows(problem: _Problem, rng: np.random.Generator) -> MemoryBlocks:
     sizes = np.concatenate([problem.given.cardinalities, beside.cardinalities])
     found = collapse(np.concatenate(blocks), sizes)
     return MemoryBlocks(found.codes, found.counts, beside=beside)
+
+
+def _sampled(
+    problem: _Problem, weights: Floats, n_rows: int, rng: np.random.Generator
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Draw rows from the fitted mixture."""
+    if isinstance(problem.fitted, MechanismNetwork):
+        return problem.fitted.draw(problem.targets, weights / weights.sum(), n_rows, rng)
+    return sample_codes(problem.fitted, problem.targets, weights, n_rows, rng)
 
 
 def _texts_of(problem: _Problem, component: Ints) -> NDArray[np.int64]:
@@ -322,6 +386,8 @@ def _redrawn(problem: _Problem, rng: np.random.Generator) -> Network:
     control = problem.given.control
     if control is None:
         return problem.given
+    if isinstance(problem.given, MechanismNetwork):
+        return as_network(_learned_again(problem.given, problem.kind, rng))
     counts = []
     for table, fitted in zip(control.counts, problem.fitted.tables, strict=True):
         totals = table.sum(axis=1, keepdims=True)
@@ -340,8 +406,40 @@ def _redrawn(problem: _Problem, rng: np.random.Generator) -> Network:
     )
 
 
+def _learned_again(
+    network: MechanismNetwork, kind: Kind, rng: np.random.Generator
+) -> MechanismNetwork:
+    """Draw control rows anew, and learn the mechanisms from them; their form stays."""
+    control = network.control
+    assert control is not None
+    n_rows = round(float(control.weights.sum()))
+    if kind == "parametric":
+        nothing: Ints = np.full((1, network.n_variables), -1)
+        values = network.draw(nothing, np.ones(1), n_rows, rng)[0]
+        more = control.values[:n_rows, network.n_variables :]
+        control = ControlRows(np.asfortranarray(np.hstack([values, more])), np.ones(n_rows))
+    else:
+        shares = control.weights / control.weights.sum()
+        weights = rng.multinomial(n_rows, shares).astype(np.float64)
+        control = ControlRows(control.values[weights > 0], weights[weights > 0])
+    mechanisms = [at_rest(one, control.values, control.weights) for one in network.mechanisms]
+    return replace(network, mechanisms=tuple(mechanisms), control=control)
+
+
 def _gather(problem: _Problem, records: list[Record]) -> Bootstrap:
-    place = {target.tobytes(): k for k, target in enumerate(problem.targets.astype(np.int16))}
+    own, estimate = problem.targets, problem.weights
+    texts: dict[bytes, str] = {}
+    if isinstance(problem.fitted, MechanismNetwork):
+        merged = Merged.of(problem.fitted, own, estimate)
+        heads = [group[0] for group in merged.groups]
+        names = [name_of(problem.fitted, own[k]) for k in heads]
+        estimate = np.array([estimate[list(group)].sum() for group in merged.groups])
+        own = merged_targets(problem.fitted, own[heads])
+        texts = dict(zip((t.tobytes() for t in own.astype(np.int16)), names, strict=True))
+        for record in records:
+            for target, text in zip(record["targets"], record["texts"], strict=True):
+                texts.setdefault(np.array(target, dtype=np.int16).tobytes(), text)
+    place = {target.tobytes(): k for k, target in enumerate(own.astype(np.int16))}
     n_fitted = len(place)
     others: dict[bytes, int] = {}
     found = [
@@ -349,18 +447,19 @@ def _gather(problem: _Problem, records: list[Record]) -> Bootstrap:
         for record in records
     ]
     for keys in found:
-        for key in keys:
+        for key in set(keys):
             if key not in place:
                 others[key] = others.get(key, 0) + 1
     for key in sorted(others, key=lambda key: (-others[key], key)):
         place[key] = len(place)
     weights = np.zeros((len(records), len(place)))
     for b, (keys, record) in enumerate(zip(found, records, strict=True)):
-        weights[b, [place[key] for key in keys]] = record["weights"]
+        np.add.at(weights[b], [place[key] for key in keys], record["weights"])
     targets = np.array([np.frombuffer(key, dtype=np.int16) for key in place])
     estimate_ = np.zeros(len(place))
-    estimate_[:n_fitted] = problem.weights
-    return Bootstrap(problem.fitted, targets, estimate_, weights)
+    estimate_[:n_fitted] = estimate
+    named = tuple(texts[key] for key in place) if texts else None
+    return Bootstrap(problem.fitted, targets, estimate_, weights, named)
 
 
 def _silent(stage: str, done: int, total: int | None) -> None:

@@ -13,7 +13,7 @@ step of the weights.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -249,22 +249,20 @@ class JointFitter:
         and the error of their mechanisms there reads as a change of theirs. Once rows have taught
         the mechanism, that change does next to nothing; but no row says so as long as it is there.
         """
-        for j, library in enumerate(fit.network.libraries):
-            if library.is_exclusive:
+        for j, held in _parts(fit):
+            targets, weights = _without_change(fit, j, held)
+            if not self._constraints.permits(targets).all():
                 continue
-            for k in np.unique(fit.targets[fit.targets[:, j] >= 0, j]):
-                held = fit.targets[:, j] == k
-                if not ((fit.targets[held] >= 0).sum(axis=1) > 1).all():
-                    continue  # without it nothing is changed: dropping does that
-                targets, weights = _without_change(fit, j, held)
-                if not self._constraints.permits(targets).all():
-                    continue
-                near = self._at(fit.network, targets, weights)
-                if near.value - self._cost(near, targets) < fit.score - _SPARE_SLACK:
-                    continue
-                trial = self.fit(fit.network, targets, weights, needed=fit.score + _LEAST_RISE)
-                if trial.score > fit.score + _LEAST_RISE:
-                    return trial
+            parents = list(fit.network.parents[j])
+            # What is done to parents may have driven them beyond control rows.
+            is_beyond = (fit.targets[held][:, parents] >= 0).any(axis=1).all()
+            near = self._at(fit.network, targets, weights)
+            slack = np.inf if is_beyond else _SPARE_SLACK
+            if near.value - self._cost(near, targets) < fit.score - slack:
+                continue
+            trial = self.fit(fit.network, targets, weights, needed=fit.score + _LEAST_RISE)
+            if trial.score > fit.score + _LEAST_RISE:
+                return trial
         return None
 
     def prune(self, fit: JointFit) -> JointFit:
@@ -293,6 +291,21 @@ class JointFitter:
     def _free(self, fit: JointFit) -> NDArray[np.bool_]:
         """Whether the weight of each target is estimated."""
         return np.isnan(self._constraints.fixed(fit.targets))
+
+
+def _parts(fit: JointFit) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+    """Variables that are numbers, and targets that change more than them in the same way."""
+    several = (fit.targets >= 0).sum(axis=1) > 1
+    for j, library in enumerate(fit.network.libraries):
+        if library.is_exclusive:
+            continue
+        for k in np.unique(fit.targets[fit.targets[:, j] >= 0, j]):
+            held = fit.targets[:, j] == k
+            if several[held].all():
+                yield j, held
+            if held.sum() > 1:
+                for t in np.flatnonzero(held & several):
+                    yield j, np.arange(len(held)) == t
 
 
 def _without_change(fit: JointFit, j: int, held: NDArray[np.bool_]) -> tuple[Ints, Floats]:

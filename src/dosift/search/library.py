@@ -22,11 +22,13 @@ from dosift.model.mechanism import Change, Changes, Library
 from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Network
 from dosift.search.changes import ChangeFinder
+from dosift.search.constraints import Constraints
 from dosift.search.engine import find_targets
 from dosift.search.joint import JointFitter
 from dosift.search.neighbourhood import Neighbourhood
+from dosift.search.patterns import Patterns
 from dosift.search.promising import promising
-from dosift.search.regrouping import regrouped
+from dosift.search.regrouping import divided, regrouped
 from dosift.search.result import SearchResult, ranked
 
 Floats = NDArray[np.float64]
@@ -40,6 +42,8 @@ _ALL_RISE = 2e-6
 _ROWS = 5000
 #: Rounds of looking inside components, and the least rise of the score (nats) for another.
 _ROUNDS, _LEAST_RISE = 4, 1e-2
+#: Least rise of the score (nats) that parts components which share a change.
+_LEAST_PARTED = 0.1
 #: Components of fewer rows are not looked into.
 _LEAST_ROWS = 25.0
 
@@ -53,6 +57,7 @@ def find_changes(
     gap: float = DEFAULT_GAP,
     progress: Progress | None = None,
     look_around: bool = True,
+    patterns: Patterns | None = None,
 ) -> SearchResult:
     """Find targets, and the changes of numbers that they are made of.
 
@@ -65,6 +70,8 @@ def find_changes(
         The mixture rows, without missing values.
     max_size, refine, gap, progress, look_around
         As for :func:`~dosift.search.engine.find_targets`.
+    patterns : Patterns, optional
+        What is known about targets.
 
     Returns
     -------
@@ -87,6 +94,7 @@ def find_changes(
             progress=progress,
             look_around=look,
             start=begun,
+            constraints=_known(patterns, given),
         )
 
     best = tidied(search(start, None, False))
@@ -95,38 +103,74 @@ def find_changes(
         posterior = _posterior(best, few)
         begun = _regrouped(best, few, posterior)
         grown = _with_changes(of(begun.network), few, np.ascontiguousarray(posterior.T), best)
-        if grown is of(best.network):
-            break
-        better = tidied(search(grown, begun, False))
+        better = best
+        if grown is not of(best.network):
+            better = tidied(search(grown, begun, False))
         if score_of(better) <= score_of(best) + _LEAST_RISE:
-            break
+            parted = _parted(best, configurations, patterns) if refine else None
+            if parted is None:
+                break
+            better = tidied(search(of(parted.network), parted, False))
         best = better
     found = search(of(best.network), best, look_around)
-    return found if every is configurations else _on_all(found, every, refine, gap)
+    if every is configurations:
+        return found
+    return _on_all(found, every, refine, gap, _known(patterns, of(best.network)))
+
+
+def _known(patterns: Patterns | None, network: MechanismNetwork) -> Constraints:
+    """Return what is known about targets under the libraries of a network."""
+    if patterns is None:
+        return Constraints.none(network.n_changes)
+    return patterns.constraints(network)
 
 
 def _on_all(
-    found: SearchResult, configurations: Configurations, refine: bool, gap: float
+    found: SearchResult,
+    configurations: Configurations,
+    refine: bool,
+    gap: float,
+    known: Constraints,
 ) -> SearchResult:
     """Let all rows judge what a sample of them found: weights, mechanisms and changes."""
     network = found.network
     evidence = Evidence.of_configurations(network, configurations)
     targets, weights = found.targets, found.weights[None]
     if refine and network.learns:
-        fitter = JointFitter(network, evidence)
+        fitter = JointFitter(network, evidence, known)
         joint = fitter.fit(network, targets, weights, rise=_ALL_RISE * evidence.total)
         network, targets, weights = joint.network, joint.targets, joint.weights
-    solved = solve(evidence, network, targets, weights, gap)
+    solved = solve(evidence, network, targets, weights, gap, fixed=known.fixed(targets))
     around = Neighbourhood(found.certificate, found.undecided, found.near_equivalent)
     return ranked(
         evidence,
         network,
         targets,
         solved.weights[0],
+        constraints=known,
         gap=float(solved.sums.gap.max()),
         converged=bool(solved.converged.all()),
         neighbourhood=around if len(targets) == len(found.targets) else None,
     )
+
+
+def _parted(
+    result: SearchResult, configurations: Configurations, patterns: Patterns | None
+) -> SearchResult | None:
+    """Let components that share a change have their own, if a fit shows that to be better."""
+    evidence = Evidence.of_configurations(result.network, configurations)
+    best, parted = score_of(result) + _LEAST_PARTED, None
+    for network, targets in divided(of(result.network), result.targets):
+        fitter = JointFitter(as_network(network), evidence, _known(patterns, network))
+        # The posterior of each component moves its own change first.
+        start = result.weights[None]
+        trial = fitter.fit(as_network(network), targets, start, needed=best)
+        if trial.score > best and len(trial.targets) == len(targets):
+            best = trial.score
+            parted = replace(
+                result, network=trial.network, targets=trial.targets, weights=trial.weights[0]
+            )
+    return parted
 
 
 def _regrouped(result: SearchResult, few: Configurations, posterior: Floats) -> SearchResult:

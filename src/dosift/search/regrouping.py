@@ -125,6 +125,37 @@ def regrouped(
     return (replace(network, libraries=tuple(libraries)), new) if found else None
 
 
+def divided(network: MechanismNetwork, targets: Ints) -> Iterator[tuple[MechanismNetwork, Ints]]:
+    """Give one of the components that share a change a change of its own.
+
+    Where components overlap, the bound says too little, and only a fit tells.
+
+    Parameters
+    ----------
+    network : MechanismNetwork
+    targets : ndarray of int, shape (n_targets, n_variables)
+
+    Yields
+    ------
+    network : MechanismNetwork
+        With one change twice.
+    targets : ndarray of int, shape (n_targets, n_variables)
+    """
+    for i, library in enumerate(network.libraries):
+        if not isinstance(library, Changes):
+            continue
+        for k in map(int, np.unique(targets[:, i])):
+            makers = np.flatnonzero(targets[:, i] == k)
+            if k < 0 or makers.size < 2 or not library[k].n_free:
+                continue
+            twice = replace(library, changes=(*library[:], library[k]))
+            libraries = (*network.libraries[:i], twice, *network.libraries[i + 1 :])
+            for own in makers if makers.size > 2 else makers[:1]:
+                new = targets.copy()
+                new[own, i] = len(library)
+                yield replace(network, libraries=libraries), new
+
+
 def _improved(of: _Variable, uses: list[_Use]) -> list[_Use] | None:
     """Refit, split and merge uses of changes while that pays."""
     start = uses

@@ -1,0 +1,262 @@
+"""Worlds of numbers, one line each in `FAMILIES`, beside the worlds of states in `worlds.py`.
+
+Four variables, V0 -> V1, both -> V2 -> V3, of whatever kinds a family says; a small simulator of
+its own draws control rows and a pool, by a seed. A feature (batches, weights of rows) is one line
+of `FEATURES`, and every promise of `test_number_promises.py` is tested in each world.
+"""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+import dosift
+from dosift.errors import DosiftWarning
+
+Floats = NDArray[np.float64]
+#: What a target does: by variable, what is added to its predictor, or what that is set to.
+Deeds = Mapping[str, tuple[str, float]]
+
+N_ROWS, N_CONTROL = 1_200, 3_000
+NAMES = ("V0", "V1", "V2", "V3")
+#: Of each variable, how the predictor of its value depends on its parents' signals.
+SLOPES: Mapping[str, Mapping[str, float]] = {
+    "V0": {},
+    "V1": {"V0": 0.8},
+    "V2": {"V0": -0.5, "V1": 0.7},
+    "V3": {"V2": 0.9},
+}
+EDGES = [(parent, child) for child, row in SLOPES.items() for parent in row]
+STATES = ("low", "mid", "high")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a value is made of its predictor, and what signal its children see.
+
+    `made` takes the predictor, without noise, and a generator; `sd` is that of the noise.
+    """
+
+    name: str
+    made: Callable[[Floats, np.random.Generator], Any]
+    signal: Callable[[Any], Floats]
+    sd: float
+
+
+def _state(predictor: Floats, rng: np.random.Generator) -> Any:
+    odds = predictor[:, None] * np.array([-1.0, 0.0, 1.0])
+    noisy = odds + rng.gumbel(size=odds.shape)
+    return np.array(STATES)[noisy.argmax(axis=1)]
+
+
+NORMAL = Kind("continuous", lambda x, rng: 20.0 + 3.0 * x, lambda v: (v - 20.0) / 3.0, 0.5)
+LOGNORMAL = Kind("continuous", lambda x, rng: np.exp(0.5 * x), lambda v: 2.0 * np.log(v), 0.5)
+SHARE = Kind(
+    "continuous", lambda x, rng: 1 / (1 + np.exp(3 - x)), lambda v: np.log(v / (1 - v)) + 3, 0.5
+)
+COUNT = Kind(
+    "counts", lambda x, rng: rng.poisson(np.exp(2.5 + 0.6 * x)), lambda v: np.log1p(v) - 2.5, 0.3
+)
+STATE = Kind("discrete", _state, lambda v: np.searchsorted(sorted(STATES), v) - 1.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Family:
+    """Kinds of the four variables, and what was done in the pool."""
+
+    name: str
+    kinds: tuple[Kind, ...]
+    deeds: tuple[Deeds, ...]
+
+
+_SHIFTS: tuple[Deeds, ...] = (
+    {},
+    {"V1": ("add", 3.0)},
+    {"V0": ("set", 3.5), "V2": ("add", -3.0)},
+    {"V3": ("set", -4.0)},
+)
+_MIXED: tuple[Deeds, ...] = (
+    {},
+    {"V1": ("add", 3.0)},
+    {"V0": ("state", 2.0), "V1": ("set", -4.0)},
+    {"V3": ("add", 3.0)},
+)
+#: Add a line, and every promise is tested with it.
+FAMILIES = (
+    Family("linear-Gaussian", (NORMAL,) * 4, _SHIFTS),
+    Family("telemetry", (LOGNORMAL, LOGNORMAL, SHARE, LOGNORMAL), _SHIFTS),
+    Family("mixed", (STATE, NORMAL, STATE, NORMAL), _MIXED),
+    Family("counts", (NORMAL, COUNT, COUNT, COUNT), _SHIFTS),
+)
+
+
+@dataclass(frozen=True)
+class NumberWorld:
+    """A problem and its rows.
+
+    `sets` are the variables that each target touches; `weights` has one line for each batch.
+    """
+
+    family: Family
+    seed: int
+    sets: tuple[frozenset[str], ...]
+    weights: Floats
+    control: pl.DataFrame
+    pool: pl.DataFrame
+    component: NDArray[np.int64]
+    edges: tuple[tuple[str, str], ...] = tuple(EDGES)
+    weight: Floats | None = None
+    batch: NDArray[np.int64] | None = None
+    settings: tuple[tuple[str, Any], ...] = ()
+    features: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "+".join((self.family.name, *self.features))
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Only of counts: what other columns hold shows."""
+        return {
+            name: kind.name
+            for name, kind in zip(NAMES, self.family.kinds, strict=True)
+            if kind is COUNT
+        }
+
+    @property
+    def counts(self) -> Floats:
+        return np.ones(len(self.pool)) if self.weight is None else self.weight
+
+    @property
+    def beside(self) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        if self.batch is not None:
+            out["batch"] = np.array(["night", "day"], dtype=object)[self.batch]
+        if self.weight is not None:
+            out["sample_weight"] = self.weight
+        return out
+
+    @property
+    def true_weights(self) -> Floats:
+        """Of the pool, batches together."""
+        if self.batch is None:
+            return self.weights[0]
+        shares = np.bincount(self.batch, weights=self.counts)
+        return np.asarray(shares / shares.sum() @ self.weights)
+
+    def fit(self, kinds: Mapping[str, str] | None = None) -> Any:
+        """Fit, the kinds of counts being told."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DosiftWarning)
+            return dosift.InterventionMixture(**dict(self.settings)).fit(
+                self.pool,
+                control=self.control,
+                graph=list(self.edges),
+                kinds=self.kinds if kinds is None else kinds,
+                **self.beside,
+            )
+
+
+def draw(family: Family, deeds: Deeds, n_rows: int, rng: np.random.Generator) -> pl.DataFrame:
+    """Draw rows under a target."""
+    columns: dict[str, Any] = {}
+    signals: dict[str, Floats] = {}
+    for name, kind in zip(NAMES, family.kinds, strict=True):
+        sd = kind.sd if SLOPES[name] else max(kind.sd, 1.0)
+        predictor = sum(
+            (slope * signals[parent] for parent, slope in SLOPES[name].items()),
+            start=np.zeros(n_rows),
+        )
+        predictor = predictor + sd * rng.normal(size=n_rows)
+        what, by = deeds.get(name, ("add", 0.0))
+        if what == "set":
+            predictor = by + 0.3 * rng.normal(size=n_rows)
+        value = kind.made(predictor + by * (what == "add"), rng)
+        if what == "state":
+            value = np.full(n_rows, STATES[int(by)])
+        columns[name], signals[name] = value, kind.signal(value)
+    return pl.DataFrame(columns)
+
+
+def made(family: Family, features: tuple[Feature, ...], seed: int) -> NumberWorld:
+    """Make a world."""
+    names = tuple(f.name for f in features)
+    rng = np.random.default_rng([seed, zlib.crc32("+".join((family.name, *names)).encode())])
+    control = draw(family, {}, N_CONTROL, rng)
+    first = 0.6 * np.array([0.4, 0.2, 0.2, 0.2]) + 0.4 * rng.dirichlet(np.full(4, 8.0))
+    sets = tuple(frozenset(deeds) for deeds in family.deeds)
+    nothing = np.empty(0, dtype=np.int64)
+    world = NumberWorld(family, seed, sets, first[None], control, control[:0], nothing)
+    for feature in features:
+        world = feature.before(world, rng)
+    world = with_rows(world, rng)
+    for feature in features:
+        world = feature.after(world, rng)
+    return replace(world, features=names)
+
+
+def with_rows(world: NumberWorld, rng: np.random.Generator) -> NumberWorld:
+    n_batches = len(world.weights)
+    batch = np.arange(N_ROWS) % n_batches
+    component = np.empty(N_ROWS, dtype=np.int64)
+    for b, weights in enumerate(world.weights):
+        at = batch == b
+        component[at] = rng.choice(len(weights), size=int(at.sum()), p=weights)
+    order = np.argsort(component, kind="stable")
+    parts = [
+        draw(world.family, deeds, int((component == t).sum()), rng)
+        for t, deeds in enumerate(world.family.deeds)
+    ]
+    pool = pl.concat(parts)[np.argsort(order).tolist()]
+    return replace(world, pool=pool, component=component, batch=batch if n_batches > 1 else None)
+
+
+# What features do.
+
+Change = Callable[[NumberWorld, np.random.Generator], NumberWorld]
+
+
+def nothing(world: NumberWorld, rng: np.random.Generator) -> NumberWorld:
+    return world
+
+
+def two_batches(world: NumberWorld, rng: np.random.Generator) -> NumberWorld:
+    """Two batches with the same targets, one of which the second lacks."""
+    first = world.weights[0]
+    second = 0.7 * np.roll(first, 1) + 0.3 * first
+    second[-1] = 0.0
+    return replace(world, weights=np.stack([first, second / second.sum()]))
+
+
+def weigh(world: NumberWorld, rng: np.random.Generator) -> NumberWorld:
+    """Half of the rows, of weight 1, 2 or 3; and rows of no weight, whatever they hold."""
+    weight = rng.choice([0.0, 1.0, 2.0, 3.0], size=N_ROWS, p=[0.02, 0.38, 0.3, 0.3])
+    return replace(world, weight=weight)
+
+
+@dataclass(frozen=True)
+class Feature:
+    """Something beside the kinds of variables."""
+
+    name: str
+    before: Change = nothing
+    after: Change = nothing
+
+
+#: Add a line, and every promise is tested with it, in every family.
+FEATURES = (
+    Feature("batches", before=two_batches),
+    Feature("sample weights", after=weigh),
+)
+
+
+def combinations() -> list[tuple[Family, tuple[Feature, ...]]]:
+    """Every family, alone and with every feature."""
+    return list(itertools.product(FAMILIES, [(), *((f,) for f in FEATURES)]))
