@@ -278,7 +278,9 @@ class GraphClimber:
         if graph not in self._full:
             fitter = self.fitter
             network = fitter.families.network(graph)
-            found = fitter.families.search(network, fitter.constraints, fitter.max_size)
+            found = fitter.families.search(
+                network, fitter.constraints, fitter.max_size, fitter.patterns
+            )
             self._full[graph] = found
             self.keep(fitter.of_result(graph, found))
         return self._full[graph]

@@ -21,6 +21,7 @@ from dosift.model.mechanism import Change, Library, System
 from dosift.model.network import ControlCounts, ControlRows, Network
 from dosift.search.constraints import Constraints
 from dosift.search.engine import find_targets
+from dosift.search.patterns import Patterns
 from dosift.search.result import SearchResult
 
 Floats = NDArray[np.float64]
@@ -169,7 +170,13 @@ class TableFamilies:
         assert isinstance(network, Network)
         return tuple(self.given(i, row, network.tables[i]) for i, row in enumerate(network.parents))
 
-    def search(self, network: System, known: Constraints, max_size: int | None) -> SearchResult:
+    def search(
+        self,
+        network: System,
+        known: Constraints,
+        max_size: int | None,
+        patterns: Patterns | None = None,
+    ) -> SearchResult:
         """Search for targets; see :meth:`Families.search`."""
         assert isinstance(network, Network)
         return find_targets(

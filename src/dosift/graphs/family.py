@@ -21,6 +21,7 @@ from dosift.data.configurations import Configurations
 from dosift.graphs.dag import Parents
 from dosift.model.mechanism import Change, Library, System
 from dosift.search.constraints import Constraints
+from dosift.search.patterns import Patterns
 from dosift.search.result import SearchResult
 
 Floats = NDArray[np.float64]
@@ -195,7 +196,13 @@ class Families(Protocol):
     def of_network(self, network: System) -> tuple[Family, ...]:
         """Return the mechanisms of a network as families."""
 
-    def search(self, network: System, known: Constraints, max_size: int | None) -> SearchResult:
+    def search(
+        self,
+        network: System,
+        known: Constraints,
+        max_size: int | None,
+        patterns: Patterns | None = None,
+    ) -> SearchResult:
         """Search for targets with a network as with any other.
 
         Parameters
@@ -203,6 +210,8 @@ class Families(Protocol):
         network : System
         known : Constraints
             What is known about targets.
+        patterns : Patterns, optional
+            The same where changes are found only as rows are looked at.
         max_size : int, optional
             Largest number of variables that a target sets.
         """

@@ -56,6 +56,7 @@ from dosift.search.changes import ChangeFinder
 from dosift.search.constraints import Constraints
 from dosift.search.engine import find_targets
 from dosift.search.library import find_changes, grows
+from dosift.search.patterns import Patterns
 from dosift.search.regrouping import regrouped
 from dosift.search.result import SearchResult
 
@@ -150,9 +151,11 @@ class MechanismFamilies(ControlFits):
 
     @property
     def conditioned(self) -> NDArray[np.bool_]:
-        """Edges from the size to counts, which there must be, and no others with the size."""
-        kinds = [one.kind for one in self.like.variables]
-        return np.array([[p == "size" and i == "count" for i in kinds] for p in kinds])
+        """Edges from sizes and hidden factors to counts, as they are in the network."""
+        out = np.zeros((self.n_variables, self.n_variables), dtype=bool)
+        for i, parents in enumerate(self.like.parents):
+            out[[p for p in parents if p in self.like.covariates], i] = True
+        return out
 
     # Learning.
 
@@ -376,11 +379,19 @@ class MechanismFamilies(ControlFits):
         """Return the mechanisms of a network as families."""
         return tuple(self._given(without_error(one)) for one in network.mechanisms)
 
-    def search(self, network: System, known: Constraints, max_size: int | None) -> SearchResult:
+    def search(
+        self,
+        network: System,
+        known: Constraints,
+        max_size: int | None,
+        patterns: Patterns | None = None,
+    ) -> SearchResult:
         """Search for targets; see :meth:`~dosift.graphs.family.Families.search`."""
         assert isinstance(network, MechanismNetwork)
         if grows(network):
-            return find_changes(network, self.rows, max_size=max_size, look_around=False)
+            return find_changes(
+                network, self.rows, max_size=max_size, look_around=False, patterns=patterns
+            )
         return find_targets(
             as_network(network),
             self.rows,

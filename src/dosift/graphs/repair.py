@@ -28,6 +28,7 @@ from dosift.graphs.fits import GraphFit, GraphFitter
 from dosift.graphs.number_families import families_of, families_of_control
 from dosift.model.mechanism import System
 from dosift.search.constraints import Constraints
+from dosift.search.patterns import Patterns
 from dosift.search.result import SearchResult
 
 Floats = NDArray[np.float64]
@@ -55,6 +56,7 @@ def repair(
     given: bool,
     max_size: int | None = None,
     tell: Progress,
+    patterns: Patterns | None = None,
 ) -> tuple[System, GraphFindings]:
     """Find the graph that control and mixture rows ask for.
 
@@ -74,6 +76,8 @@ def repair(
         Largest number of variables that a target sets.
     tell : callable
         Called with a stage's name, the steps done and the steps in all.
+    patterns : Patterns, optional
+        What is known about targets where changes are found only as rows are looked at.
 
     Returns
     -------
@@ -85,7 +89,7 @@ def repair(
     tell("repairing the graph" if given else "learning the graph", 0, None)
 
     def with_rows(most: int | None) -> GraphClimber:
-        return _climber(network, rows, targets, edges, before or (), max_size, tell, most)
+        return _climber(network, rows, targets, edges, before or (), max_size, tell, patterns, most)
 
     few = None
     if (network.cardinalities == 0).any() and rows.total >= _THIN_FROM:
@@ -133,6 +137,7 @@ def check(
     *,
     max_size: int | None = None,
     tell: Progress,
+    patterns: Patterns | None = None,
 ) -> GraphFindings:
     """Say what the rows would change in a graph that has to stay.
 
@@ -146,7 +151,7 @@ def check(
         As for :func:`repair`.
     result : SearchResult
         The mixture under this graph.
-    max_size, tell
+    max_size, tell, patterns
         As for :func:`repair`.
 
     Returns
@@ -154,7 +159,7 @@ def check(
     GraphFindings
     """
     graph = graph_of(network.parents)
-    climber = _climber(network, rows, targets, edges, graph, max_size, tell)
+    climber = _climber(network, rows, targets, edges, graph, max_size, tell, patterns)
     fitter = climber.fitter
     now = fitter.of_result(graph, result)
     climber.keep(now)
@@ -256,6 +261,7 @@ def _climber(
     graph: Parents,
     max_size: int | None,
     tell: Progress,
+    patterns: Patterns | None = None,
     most: int | None = None,
 ) -> GraphClimber:
     few = int(np.clip(_MOST_VALUES // network.n_variables, *_MOST_ROWS))
@@ -263,7 +269,7 @@ def _climber(
         few = min(few, _MOST_NUMBERS if most is None else most)
     families = families_of(network, systematic_sample(rows, few))
     edges = _narrowed(network, families, graph, edges)
-    return GraphClimber(GraphFitter(families, targets, max_size), edges, tell)
+    return GraphClimber(GraphFitter(families, targets, max_size, patterns), edges, tell)
 
 
 def _narrowed(
