@@ -127,6 +127,19 @@ def test_a_climb_ends_no_lower_than_the_true_graph() -> None:
     assert quick.score >= climber.by_splitting(made.graph).score
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_rows_show_what_was_an_effect_of_what_was_set(seed: int) -> None:
+    """Where a variable was set, its parents are as in control rows: they come before it."""
+    made, fits = fitted(seed)
+    order = fits.families.order()
+    assert order is not None
+    assert sorted(order) == list(range(N))
+    place = {i: k for k, i in enumerate(order)}
+    hit = {i for one in made.sets for i in one}
+    shown = [(p, i) for i, row in enumerate(made.graph) for p in row if p in hit]
+    assert np.mean([place[p] < place[i] for p, i in shown]) >= 0.5
+
+
 def wrong(graph: Parents, seed: int) -> Parents:
     """Drop one edge and turn another round."""
     some = edits(graph, FREE)

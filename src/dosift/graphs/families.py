@@ -148,6 +148,10 @@ class TableFamilies:
         """Do's on the states: there are no others."""
         return self.libraries[i]
 
+    def order(self) -> None:
+        """Say nothing: states that were set are also usual."""
+        return
+
     def inside(
         self, i: int, family: Family, library: Library, column: Ints, posterior: Floats
     ) -> Library:

@@ -151,6 +151,9 @@ class Families(Protocol):
             Changes that are known already.
         """
 
+    def order(self) -> tuple[int, ...] | None:
+        """Order variables, causes first, by what the mixture rows show without any graph."""
+
     def inside(
         self, i: int, family: Family, library: Library, column: Ints, posterior: Floats
     ) -> Library:

@@ -37,6 +37,7 @@ from dosift.graphs.control_fits import (
 from dosift.graphs.dag import Parents
 from dosift.graphs.families import TableFamilies
 from dosift.graphs.family import Families, Family
+from dosift.graphs.orders import differences, order_of
 from dosift.learning.scales import is_constant
 from dosift.model.categorical import CategoricalMechanism
 from dosift.model.features import Feature, Plain
@@ -75,6 +76,8 @@ _NEAR = 0.5
 #: Components of fewer rows are not looked into, nor rows of less weight; and standard errors by
 #: which densities depart from what is expected where it is worth while.
 _LEAST_ROWS, _LEAST_WEIGHT, _DEPARTS = 25.0, 1e-3, 3.0
+#: Steps of EM for the share of the rows that a value was set in.
+_SHARE_STEPS = 10
 #: Rows are drawn with this seed: what is found depends on nothing but the rows.
 _SEED = 20211
 
@@ -302,6 +305,29 @@ class MechanismFamilies(ControlFits):
             if other.kind == change.kind and apart.size and float(apart.mean()) < _NEAR:
                 return True
         return False
+
+    def order(self) -> tuple[int, ...] | None:
+        """Order variables by what differs where each was set; None where no set value shows."""
+        control, pool = self.control.values, self._few.codes
+        effects = np.zeros((self.n_variables, self.n_variables))
+        for i, library in enumerate(self.libraries):
+            if not isinstance(library, Changes) or not library.kinds:
+                continue
+            plain = self.mechanism(i, ())
+            for change in self._changes(i, ()):
+                if change.keeps_mechanism:
+                    continue
+                applied = change.applied(plain)
+                logs = [applied.log_density(x) - plain.log_density(x) for x in (pool, control)]
+                ratios = [np.exp(np.minimum(log, _MOST_EVIDENCE)) for log in logs]
+                share = 0.1
+                for _ in range(_SHARE_STEPS):
+                    weights = [share * r / (1.0 - share + share * r) for r in ratios]
+                    share = float(np.clip(self._few.counts @ weights[0] / self._few.total, 0, 0.9))
+                found = differences(pool, control, *weights)
+                effects[i] = np.maximum(effects[i], found)
+        np.fill_diagonal(effects, 0.0)
+        return order_of(effects) if effects.any() else None
 
     def inside(
         self, i: int, family: Family, library: Library, column: Ints, posterior: Floats

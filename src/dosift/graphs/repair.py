@@ -42,6 +42,8 @@ _WIDE, _PARTNERS = 30, 8
 #: Rise of the score (nats) beyond chance from which an edit of a fixed graph is asked for, edits
 #: that are fitted for it, and the quick gain from which they are.
 _ASKED, _TRIED, _LEAST_PROMISE = 8.0, 3, -15.0
+#: Nats below the best start from which no climb begins.
+_FAR_BELOW = 60.0
 #: With at least so many rows of numbers the search begins with so many of them, and that many of
 #: the best graphs are followed up with all.
 _THIN_FROM, _THIN_ROWS, _FOLLOWED = 3 * 2**10, 2**10, 2
@@ -124,8 +126,27 @@ def _climbed(climber: GraphClimber, before: Parents | None) -> None:
     constraints = climber.constraints
     guess = from_control_rows(climber.fitter.families, constraints, _required(constraints))
     given = None if before is None else [_permitted(before, constraints), guess]
-    for start in dict.fromkeys(given or climber.starts(guess)):
+    starts = list(dict.fromkeys(_by_order(climber) + (given or climber.starts(guess))))
+    if climber.fitter.families.order() is not None:
+        # From far below a climb is long, and seldom ends higher.
+        scores = [climber.by_splitting(start).score for start in starts]
+        near = np.array(scores) > max(scores) - _FAR_BELOW
+        starts = [start for start, is_near in zip(starts, near, strict=True) if is_near]
+    for start in starts:
         climber.climb(start)
+
+
+def _by_order(climber: GraphClimber) -> list[Parents]:
+    """Guess a graph from control rows, along the order that the mixture rows show."""
+    families, known = climber.fitter.families, climber.constraints
+    order = families.order()
+    if order is None:
+        return []
+    place = np.empty(len(order), dtype=np.int64)
+    place[list(order)] = np.arange(len(order))
+    along = known.required | (known.allowed & (place[:, None] < place))
+    constraints = EdgeConstraints(along, known.required, known.max_parents)
+    return [from_control_rows(families, constraints, _required(constraints))]
 
 
 def check(
