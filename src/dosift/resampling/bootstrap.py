@@ -29,7 +29,6 @@ from dosift.model.simulate import sample_codes
 from dosift.pipeline import Fitted, Gathered, Recipe, find, rows_again
 from dosift.results.merged import Merged
 from dosift.results.tables import name_of
-from dosift.search.constraints import Constraints
 from dosift.utils.journal import Record, open_journal
 from dosift.utils.processes import in_processes
 
@@ -288,10 +287,11 @@ def _resample(problem: _Problem, b: int) -> Record:
     if not problem.search:
         if isinstance(network, MechanismNetwork):
             network = as_network(_with_changes_of(network, problem.fitted))
-        known = options.constraints or Constraints.none(network.n_changes)
+        known = options.constraints_on(network)
         listed = np.asarray(problem.targets, dtype=np.int16)
         listed = listed[np.isnan(known.fixed(listed))]
-        options = replace(options, constraints=replace(known, required=listed, candidates=listed))
+        known = replace(known, required=listed, candidates=listed)
+        options = replace(options, constraints=known, patterns=None)
     gathered = Gathered(Evidence.held_rows(network, drawn, problem.labels), None)
     found, _ = find(problem.recipe, network, gathered, options)
     record = {"resample": b, "targets": found.targets.tolist(), "weights": found.weights.tolist()}
