@@ -25,15 +25,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from dosift.io.gaussian_json import read_gaussian_json
-from dosift.model.gaussian_network import GaussianNetwork, gaussian_network
+from dosift.model.gaussian_network import GaussianNetwork
+from dosift.study.continuous import draw_system
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 LEAST_COEFFICIENT, LARGEST_COEFFICIENT = 0.5, 1.2
 EMPTY_WEIGHT, EVENNESS = 0.3, 5.0
-#: The successor's interventions: a do has this variance.
-DO_VARIANCE = 1e-9
 _HALF_LOG_2PI = 0.5 * np.log(2 * np.pi)
 
 
@@ -344,27 +343,16 @@ def successor(
     noise's mean becomes 1). All components have the same number of rows, and so have control rows.
     """
     rng = np.random.default_rng([21, n, seed])
-    names = [f"x{i}" for i in range(n)]
-    lines = {
-        names[i]: {
-            names[j]: float(rng.uniform(0.5, 1.0) * rng.choice([-1, 1]))
-            for j in range(i)
-            if rng.random() < 0.8
-        }
-        for i in range(n)
-    }
-    network = gaussian_network(names, lines, dict.fromkeys(names, 0.0), dict.fromkeys(names, 1.0))
+    network, hits = draw_system(n, nodes, kind, rng, mean)
     parts = [
         Line(0.0, 1.0, row, line)
         for row, line in zip(network.parents, network.coefficients, strict=True)
     ]
-    hit = range(n) if nodes == "all" else sorted(rng.permutation(n)[: n // 2].tolist())
-    sd = float(np.sqrt(DO_VARIANCE)) if kind == "do" else 1.0
     changed: list[dict[int, Part]] = [{}]
-    for i in hit:
-        soft = kind == "soft"
-        line = (parts[i].parents, parts[i].coefficients) if soft else ((), ())
-        changed.append({i: Line(mean, 1.0 if soft else sd, *line)})
+    for hit in hits:
+        kept = parts[hit.node] if hit.keeps_parents else Line(0.0, 1.0)
+        changed.append({hit.node: Line(hit.mean, hit.sd, kept.parents, kept.coefficients)})
+    names = network.names
     each = n_rows // len(changed)
     component = rng.permutation(np.repeat(np.arange(len(changed)), each))
     weights = np.full(len(changed), 1 / len(changed))

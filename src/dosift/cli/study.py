@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,12 +26,12 @@ def study(
         Path, typer.Option("--output", "-o", help="Folder of the study; new, or one to go on in.")
     ],
     preset: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Settings to start from: small, paper, supplement or real.",
+            help="Settings to start from: small (the default), paper, supplement or real.",
             autocompletion=one_of("small", "paper", "supplement", "real"),
         ),
-    ] = "small",
+    ] = None,
     variables: Annotated[
         str | None, typer.Option(metavar="4,8,..", help="Variables of the random networks.")
     ] = None,
@@ -58,6 +60,18 @@ def study(
     max_size: Annotated[
         int | None, typer.Option(help="Largest number of variables in one intervention.", min=1)
     ] = None,
+    continuous: Annotated[
+        bool, typer.Option("--continuous", help="The study of measurements instead (2024).")
+    ] = False,
+    nodes: Annotated[
+        str | None, typer.Option(metavar="A,B", help="--continuous: hit all nodes, or half.")
+    ] = None,
+    changes: Annotated[
+        str | None, typer.Option(metavar="A,B,..", help="--continuous: do, hard, soft.")
+    ] = None,
+    graph: Annotated[
+        str | None, typer.Option(metavar="A,B", help="--continuous: graph given, or learned.")
+    ] = None,
     processes: Annotated[int, typer.Option(help="Processes that solve problems.", min=1)] = 1,
     seed: Seed = 0,
     json: Json = False,
@@ -71,15 +85,29 @@ def study(
 
     Real networks:  dosift study -o real --preset real
 
+    Measurements:   dosift study -o measured --continuous
+
     A study that was stopped goes on when the same command is run again.
     """
     from dosift.study import run_study
-    from dosift.study.runner import count_solved
     from dosift.study.summary import summarise_seconds
 
     set_up(quiet)
+    tables_only = {
+        "preset": preset, "graphs": graphs, "methods": methods, "networks": networks,
+        "tables": tables, "max-size": max_size,
+    }  # fmt: skip
+    numbers_only = {"nodes": nodes, "changes": changes, "graph": graph}
+    _check_kind(continuous, tables_only, numbers_only)
+    if continuous:
+        given = {
+            "variables": _numbers("variables", variables), "rows": _numbers("rows", rows),
+            "problems": problems, "nodes": _words(nodes), "changes": _words(changes),
+            "graphs": _words(graph), "seed": seed,
+        }  # fmt: skip
+        return _continuous(output, processes, given, json, quiet)
     settings = _settings(
-        preset,
+        preset or "small",
         seed,
         variables=_numbers("variables", variables),
         rows=_numbers("rows", rows),
@@ -91,17 +119,8 @@ def study(
         max_size=max_size,
     )
     round_size = -(-len(list(settings.tasks())) // settings.problems)
-    with _Progress(quiet or json, round_size) as tell:
-        try:
-            records = run_study(settings, output, processes=processes, progress=tell)
-        except KeyboardInterrupt:
-            tell.stop()
-            print(
-                f"{count_solved(output)} of {tell.total} problems are solved and kept in {output}; "
-                "the same command goes on from there",
-                file=sys.stderr,
-            )
-            raise
+    with _Progress(quiet or json, round_size) as tell, _interrupted(output, tell):
+        records = run_study(settings, output, processes=processes, progress=tell)
     lines, seconds = _write(records, output, quiet or json)
     if json:
         print_json({"settings": settings.to_dict(), "results": lines, "seconds": seconds})
@@ -110,6 +129,57 @@ def study(
 
         typer.echo(f"{markdown(lines, summarise_seconds(records))}\n\nAll columns: {output}")
     return 0
+
+
+def _check_kind(
+    continuous: bool, tables_only: dict[str, Any], numbers_only: dict[str, Any]
+) -> None:
+    """Refuse options of the other study."""
+    for name, value in (tables_only if continuous else numbers_only).items():
+        if value is not None:
+            goes = "does not go" if continuous else "goes"
+            raise InputError(f"--{name} {goes} with --continuous")
+
+
+def _continuous(
+    output: Path, processes: int, given: dict[str, Any], json: bool, quiet: bool
+) -> int:
+    """Run the study of measurements, and say what came of it."""
+    from dosift.cli.study_continuous import run_continuous, write_continuous
+    from dosift.study.continuous import ContinuousSettings
+    from dosift.study.continuous_summary import NOTE, continuous_markdown
+
+    wanted = {name: value for name, value in given.items() if value is not None}
+    settings = ContinuousSettings(**wanted)
+    round_size = -(-len(list(settings.tasks())) // settings.problems)
+    with _Progress(quiet or json, round_size) as tell, _interrupted(output, tell):
+        records = run_continuous(output, processes, tell, wanted)
+    if not (quiet or json):
+        _tell_refusals([{**record, "method": "dosift"} for record in records])
+    lines, seconds = write_continuous(records, output)
+    if json:
+        content = {"settings": settings.to_dict(), "results": lines, "seconds": seconds}
+        print_json({**content, "note": NOTE})
+    elif not quiet:
+        typer.echo(f"{continuous_markdown(lines, seconds)}\n\nAll columns: {output}")
+    return 0
+
+
+@contextmanager
+def _interrupted(output: Path, tell: _Progress) -> Iterator[None]:
+    """Say what is kept when a study is interrupted."""
+    from dosift.study.runner import count_solved
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        tell.stop()
+        print(
+            f"{count_solved(output)} of {tell.total} problems are solved and kept in {output}; "
+            "the same command goes on from there",
+            file=sys.stderr,
+        )
+        raise
 
 
 def _settings(preset: str, seed: int, **given: Any) -> StudySettings:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.identifiability.apart import Components
-from dosift.model.features import Plain, design
+from dosift.model.features import Beyond, Plain, design
 from dosift.model.linear import LinearMechanism
 from dosift.model.linear_changes import Gain, SetNormal, Shift
 from dosift.model.mechanism import Change
@@ -112,7 +112,7 @@ class NumberPair:
 
 
 @dataclass(frozen=True)
-class Beyond:
+class FarChild:
     """A variable whose mechanism a component asks for values that undisturbed rows do not show.
 
     Attributes
@@ -148,7 +148,7 @@ class NumberIdentification:
         Of the mixture's targets; empty without a mixture.
     pairs : tuple of NumberPair
         Components that share more than a tenth of their rows, the closest first.
-    beyond : tuple of Beyond
+    beyond : tuple of FarChild
     needed : tuple of (str, int or None)
         For each target the least number of mixture rows with which the score keeps it.
     """
@@ -158,7 +158,7 @@ class NumberIdentification:
     variables: tuple[NumberVariable, ...]
     changes: tuple[NumberChange, ...] = ()
     pairs: tuple[NumberPair, ...] = ()
-    beyond: tuple[Beyond, ...] = ()
+    beyond: tuple[FarChild, ...] = ()
     needed: tuple[tuple[str, int | None], ...] = ()
 
     @property
@@ -234,7 +234,10 @@ def numbers_identified(
 
 
 def _uncovered(network: MechanismNetwork) -> Iterator[str]:
-    """Say which mechanisms are not normal around a line, on the working scales."""
+    """Say which mechanisms are not normal around a line, on the working scales.
+
+    That learned lines may bend beyond the values of control rows is said of the range.
+    """
     for name, mechanism in zip(network.names, network.mechanisms, strict=True):
         if not isinstance(mechanism, LinearMechanism):
             yield f"{name!r} is no measurement"
@@ -245,7 +248,7 @@ def _uncovered(network: MechanismNetwork) -> Iterator[str]:
             )
         elif mechanism.axis is not None:
             yield f"the width of the noise of {name!r} changes with its parents"
-        elif not all(isinstance(feature, Plain) for feature in mechanism.features):
+        elif not all(isinstance(feature, Plain | Beyond) for feature in mechanism.features):
             yield f"{name!r} depends on more than a line in its parents"
 
 
@@ -323,7 +326,7 @@ def _pairs(components: Components, texts: list[str]) -> Iterator[NumberPair]:
             yield NumberPair(texts[a], texts[b], nats, overlap, same)
 
 
-def _beyond(components: Components, texts: list[str]) -> Iterator[Beyond]:
+def _beyond(components: Components, texts: list[str]) -> Iterator[FarChild]:
     network = components.network
     if not network.scales:
         return
@@ -336,7 +339,7 @@ def _beyond(components: Components, texts: list[str]) -> Iterator[Beyond]:
             for p in mechanism.parents:
                 if isinstance(network.mechanisms[p], LinearMechanism) and away[p] > RANGE:
                     widened = _widened(mechanism, rows)
-                    yield Beyond(
+                    yield FarChild(
                         texts[t], network.names[i], network.names[p], float(away[p]), widened
                     )
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from dosift.errors import InputError
-from dosift.model.features import Plain
+from dosift.model.features import Beyond, Plain
 from dosift.model.gaussian_network import GaussianNetwork, gaussian_network
 from dosift.model.linear import LinearMechanism
 from dosift.model.mechanism_network import MechanismNetwork
@@ -91,7 +91,8 @@ def gaussian_of(network: MechanismNetwork) -> GaussianNetwork:
     -------
     GaussianNetwork
         In the units of the columns, to 14 digits; without the error of coefficients that were
-        learned, and without libraries of changes.
+        learned, without libraries of changes, and without the bends that learned lines may have
+        beyond the values of control rows.
 
     Raises
     ------
@@ -111,6 +112,8 @@ def gaussian_of(network: MechanismNetwork) -> GaussianNetwork:
         line, middle, size = {}, own.centre, abs(own.centre)
         middle += own.spread * (mechanism.coefficients[0] + mechanism.offset + mechanism.noise.mean)
         for feature, b in zip(mechanism.features, mechanism.coefficients[1:], strict=True):
+            if isinstance(feature, Beyond):
+                continue
             parent = feature.columns[0]
             scale = network.scales[parent] if network.scales else Scale()
             slope = float(b) * own.spread / scale.spread
@@ -161,7 +164,7 @@ def _otherwise(network: MechanismNetwork, i: int) -> str | None:
     for feature in mechanism.features:
         parent = feature.columns[0]
         of_number = isinstance(network.mechanisms[parent], LinearMechanism)
-        if not (isinstance(feature, Plain) and of_number and _is_raw(network, parent)):
+        if not (isinstance(feature, Plain | Beyond) and of_number and _is_raw(network, parent)):
             return f"depends on more than a line in {network.names[parent]!r}"
     return None
 

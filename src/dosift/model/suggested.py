@@ -210,7 +210,7 @@ def ties(own: Floats, weights: Floats) -> list[SetPoint]:
         # How finely it was measured, nobody can tell.
         return [SetPoint(float(one), LEAST_SPREAD) for one in distinct[numbers >= _TIES]]
     out, least = [], max(_TIES, _TIE_SHARE * float(weights.sum()))
-    for k in np.flatnonzero(numbers >= least):
+    for k in np.flatnonzero(numbers >= least).tolist():
         # Measurements that are coarse tie everywhere; only what stands out is an exact value.
         near = np.arange(max(k - _NEAR, 0), min(k + _NEAR + 1, distinct.size))
         if numbers[k] >= _STANDS_OUT * float(np.median(numbers[near[near != k]])):

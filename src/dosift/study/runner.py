@@ -11,7 +11,7 @@ from typing import Any
 
 from dosift.errors import InputError
 from dosift.study.problems import network_path, solve
-from dosift.study.settings import StudySettings, Task
+from dosift.study.settings import AnySettings, AnyTask, StudySettings
 from dosift.utils.atomic_write import write_bytes
 from dosift.utils.journal import open_journal
 from dosift.utils.processes import in_processes
@@ -62,15 +62,48 @@ def run_study(
     """
     for name in settings.networks:
         network_path(name)
+    work = partial(solve, settings.seed, settings.max_size)
+    return run_tasks(settings, work, folder, processes=processes, progress=progress)
+
+
+def run_tasks(
+    settings: AnySettings[AnyTask],
+    work: Callable[[AnyTask], Record],
+    folder: str | Path,
+    *,
+    processes: int = 1,
+    progress: Progress | None = None,
+) -> list[Record]:
+    """Solve all tasks of any study that a folder does not have yet.
+
+    Parameters
+    ----------
+    settings : StudySettings or ContinuousSettings
+    work : callable
+        Solves a task and returns its record, which holds the task's fields; what processes can be
+        given.
+    folder, processes, progress
+        As for `run_study`.
+
+    Returns
+    -------
+    list of dict
+        One record for each task, in the order of ``settings.tasks()``.
+
+    Raises
+    ------
+    InputError
+        As `run_study`.
+    """
     tell = progress or _silent
     wanted = list(settings.tasks())
-    with _open_store(Path(folder), settings) as (done, keep):
+    of_record = type(wanted[0]).of_record
+    with _open_store(Path(folder), settings, of_record) as (done, keep):
         missing = [task for task in wanted if task not in done]
         tell("solving problems", len(wanted) - len(missing), len(wanted))
-        work = partial(solve, settings.seed, settings.max_size)
         for record in in_processes(work, missing, min(processes, len(missing))):
             keep(record)
-            done[Task.of_record(record)] = record
+            done[of_record(record)] = record
             tell("solving problems", len(done), len(wanted))
     return [done[task] for task in wanted]
 
@@ -99,16 +132,16 @@ def _silent(stage: str, done: int, total: int | None) -> None:
 
 @contextmanager
 def _open_store(
-    folder: Path, settings: StudySettings
-) -> Iterator[tuple[dict[Task, Record], Callable[[Record], None]]]:
+    folder: Path, settings: AnySettings[AnyTask], of_record: Callable[[Record], AnyTask]
+) -> Iterator[tuple[dict[AnyTask, Record], Callable[[Record], None]]]:
     """Claim the folder; yield the records in it and a function that adds one for good."""
     _claim(folder, settings)
     path = folder / PROBLEMS_NAME
     with open_journal(path, "another run is at work on this study; wait for it") as (lines, keep):
-        yield _tasks_of(lines, path), keep
+        yield _tasks_of(lines, path, of_record), keep
 
 
-def _claim(folder: Path, settings: StudySettings) -> None:
+def _claim(folder: Path, settings: AnySettings[AnyTask]) -> None:
     """Write the settings into a new folder, or compare them with those of an old one."""
     path = folder / SETTINGS_NAME
     mine = settings.fingerprint()
@@ -147,11 +180,13 @@ def _shown(value: Any) -> str:
     return ",".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
 
 
-def _tasks_of(lines: list[Record], path: Path) -> dict[Task, Record]:
-    records: dict[Task, Record] = {}
+def _tasks_of(
+    lines: list[Record], path: Path, of_record: Callable[[Record], AnyTask]
+) -> dict[AnyTask, Record]:
+    records: dict[AnyTask, Record] = {}
     for number, record in enumerate(lines, start=1):
         try:
-            records[Task.of_record(record)] = record
+            records[of_record(record)] = record
         except (ValueError, KeyError, TypeError):
             raise InputError(
                 "is not a record of a study; remove the line to have its problem solved again",

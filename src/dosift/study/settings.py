@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, Protocol, Self, TypeVar
 
 from dosift._version import __version__
 from dosift.errors import InputError
@@ -20,6 +20,28 @@ TABLES = ("known", "learned")
 _CHOICES = {"graphs": GRAPHS, "networks": NETWORKS, "tables": TABLES}
 #: Largest numbers that are taken; beyond them a study would not end or not fit in memory.
 _LARGEST = {"variables": 200, "rows": 10**8, "problems": 100_000}
+
+
+class AnyOfTasks(Protocol):
+    """A task of any study: one problem, solved in one way."""
+
+    @classmethod
+    def of_record(cls, record: dict[str, Any]) -> Self:
+        """Return the task that a record is about."""
+
+
+AnyTask = TypeVar("AnyTask", bound=AnyOfTasks)
+_Task_co = TypeVar("_Task_co", bound=AnyOfTasks, covariant=True)
+
+
+class AnySettings(Protocol[_Task_co]):
+    """What a study of any kind runs."""
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what a folder must have been made with for a study to go on in it."""
+
+    def tasks(self) -> Iterator[_Task_co]:
+        """List what is to be solved; at least one."""
 
 
 @dataclass(frozen=True)
@@ -81,16 +103,16 @@ class StudySettings:
             raise InputError("give random graphs with numbers of variables, or named networks")
         for name, values in self.to_dict().items():
             if isinstance(values, list):
-                _check_distinct(name, values)
+                check_distinct(name, values)
         for name, known in {**_CHOICES, "methods": METHODS}.items():
             for value in getattr(self, name):
                 if value not in known:
                     raise InputError(f"{name}: {value!r} is unknown; choose of {', '.join(known)}")
-        _check_range("variables", self.variables, 1)
-        _check_range("rows", self.rows, 1)
-        _check_range("problems", (self.problems,), 1)
+        check_range("variables", self.variables, 1)
+        check_range("rows", self.rows, 1)
+        check_range("problems", (self.problems,), 1)
         if self.max_size is not None:
-            _check_range("max_size", (self.max_size,), 1)
+            check_range("max_size", (self.max_size,), 1)
         if self.seed < 0:
             raise InputError(f"seed is {self.seed}; give a number of at least 0")
 
@@ -207,12 +229,24 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-def _check_distinct(name: str, values: list[Any]) -> None:
+def check_distinct(name: str, values: list[Any]) -> None:
+    """Refuse settings that name something twice.
+
+    Raises
+    ------
+    InputError
+    """
     if len(set(values)) != len(values):
         raise InputError(f"{name} names something twice: {', '.join(map(str, values))}")
 
 
-def _check_range(name: str, values: tuple[int, ...], least: int) -> None:
+def check_range(name: str, values: tuple[int, ...], least: int) -> None:
+    """Refuse settings out of range.
+
+    Raises
+    ------
+    InputError
+    """
     most = _LARGEST.get(name, 10**6)
     for value in values:
         if not least <= value <= most:

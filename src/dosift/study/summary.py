@@ -53,7 +53,7 @@ def summarise(records: Iterable[Record]) -> list[Record]:
     (2, 0.66)
     """
     lines = []
-    for key, group in _grouped(records).items():
+    for key, group in grouped(records, KEYS).items():
         solved = [record for record in group if record["refused"] is None]
         solved = [
             {
@@ -65,9 +65,9 @@ def summarise(records: Iterable[Record]) -> list[Record]:
         ]
         line: Record = dict(zip(KEYS, key, strict=True))
         line |= {"problems": len(solved), "refused": len(group) - len(solved)}
-        line |= {name: _mean(solved, name) for name in _MEANS}
-        line |= {f"{name}_se": _std_error(solved, name) for name in ("recall", "precision", "rmse")}
-        line |= {name: _mean(solved, name) for name in _COUNTS}
+        line |= {name: mean(solved, name) for name in _MEANS}
+        line |= {f"{name}_se": std_error(solved, name) for name in ("recall", "precision", "rmse")}
+        line |= {name: mean(solved, name) for name in _COUNTS}
         for name in _PUBLISHED:
             line[f"published_{name}"] = published(name, *key[:4])
         lines.append(line)
@@ -87,7 +87,7 @@ def summarise_seconds(records: Iterable[Record]) -> list[Record]:
         With ``seconds_median`` and ``seconds_most``; None where nothing was solved.
     """
     lines = []
-    for key, group in _grouped(records).items():
+    for key, group in grouped(records, KEYS).items():
         taken = [record["seconds"] for record in group if record["refused"] is None]
         line: Record = dict(zip(KEYS, key, strict=True))
         line["seconds_median"] = float(np.median(taken)) if taken else None
@@ -96,10 +96,23 @@ def summarise_seconds(records: Iterable[Record]) -> list[Record]:
     return lines
 
 
-def _grouped(records: Iterable[Record]) -> dict[tuple[Any, ...], list[Record]]:
+def grouped(
+    records: Iterable[Record], keys: tuple[str, ...]
+) -> dict[tuple[Any, ...], list[Record]]:
+    """Group records by some of their fields, in their order.
+
+    Parameters
+    ----------
+    records : iterable of dict
+    keys : tuple of str
+
+    Returns
+    -------
+    dict of tuple to list of dict
+    """
     groups: dict[tuple[Any, ...], list[Record]] = {}
     for record in records:
-        groups.setdefault(tuple(record[name] for name in KEYS), []).append(record)
+        groups.setdefault(tuple(record[name] for name in keys), []).append(record)
     return groups
 
 
@@ -107,12 +120,14 @@ def _values(records: list[Record], name: str) -> list[float]:
     return [record[name] for record in records if record[name] is not None]
 
 
-def _mean(records: list[Record], name: str) -> float | None:
+def mean(records: list[Record], name: str) -> float | None:
+    """Average a field over the records that have it; None if there are none."""
     values = _values(records, name)
     return float(np.mean(values)) if values else None
 
 
-def _std_error(records: list[Record], name: str) -> float | None:
+def std_error(records: list[Record], name: str) -> float | None:
+    """Return the standard error of such a mean; None for fewer than two records."""
     values = _values(records, name)
     return float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
 
@@ -155,7 +170,7 @@ def markdown(lines: list[Record], seconds: list[Record]) -> str:
         *("network", "tables", "rows", "method", "problems", "recall", "published", "precision"),
         *("RMSE", "published", "RMSE spurious", "RMSE missed", "spurious", "missed", "s"),
     )
-    table = [heads]
+    table: list[tuple[str, ...]] = [heads]
     for line, taken in zip(lines, seconds, strict=True):
         n = line["n_variables"]
         refused = f" ({line['refused']} refused)" if line["refused"] else ""
@@ -177,9 +192,26 @@ def markdown(lines: list[Record], seconds: list[Record]) -> str:
             _number(taken["seconds_median"], 2),
         )
         table.append(cells)
+    return table_text(table, _TEXTS)
+
+
+def table_text(table: list[tuple[str, ...]], texts: tuple[str, ...]) -> str:
+    """Write a Markdown table, without columns that are empty.
+
+    Parameters
+    ----------
+    table : list of tuple of str
+        The heading first.
+    texts : tuple of str
+        Headings of the columns that hold words.
+
+    Returns
+    -------
+    str
+    """
     # Columns that say nothing, such as published figures of other graphs, are left out.
     columns = [column for column in zip(*table, strict=True) if any(column[1:])]
-    rule = ("---:" if column[0] not in _TEXTS else "---" for column in columns)
+    rule = ("---:" if column[0] not in texts else "---" for column in columns)
     heading, *rest = zip(*columns, strict=True)
     return "\n".join("| " + " | ".join(row) + " |" for row in (heading, tuple(rule), *rest))
 

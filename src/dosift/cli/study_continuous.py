@@ -1,0 +1,131 @@
+"""``dosift study --continuous``: the study of interventions hidden in measurements."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from dosift.estimator import InterventionMixture
+    from dosift.model.network import Network
+    from dosift.study.continuous import ContinuousAnswer, ContinuousProblem
+    from dosift.study.runner import Progress
+
+Floats = NDArray[np.float64]
+#: Deviation that stands for an exact value, on the working scale.
+_POINT_SD = 1e-9
+
+
+def fit_problem(
+    problem: ContinuousProblem, edges: list[tuple[str, str]] | None
+) -> ContinuousAnswer:
+    """Fit a problem by the estimator, as a user would.
+
+    Parameters
+    ----------
+    problem : ContinuousProblem
+    edges : list of (str, str) or None
+        The graph, or None where control rows and mixture rows are to tell it.
+
+    Returns
+    -------
+    ContinuousAnswer
+    """
+    from dosift.estimator import InterventionMixture
+    from dosift.io.graph import Graph
+    from dosift.study.continuous import ContinuousAnswer
+
+    names = problem.network.names
+    control, rows = (
+        dict(zip(names, values.T, strict=True)) for values in (problem.control, problem.rows)
+    )
+    # An empty graph still has variables.
+    graph = None if edges is None else Graph(names, tuple(edges))
+    model = InterventionMixture().fit(rows, control=control, graph=graph)
+    return ContinuousAnswer(
+        [frozenset(target) for target in model.targets_],
+        np.nan_to_num(model.predict_proba(rows)),
+        set(model.network_.edges) if edges is None else None,
+        _moments(model),
+    )
+
+
+def _moments(model: InterventionMixture) -> tuple[Floats, Floats] | None:
+    """Means and covariances of the components, where all mechanisms are linear-Gaussian."""
+    from dosift.model.known_mechanisms import gaussian_of, is_linear_gaussian
+    from dosift.model.linear import LinearMechanism
+    from dosift.model.linear_changes import PointMechanism
+    from dosift.model.mechanism_network import MechanismNetwork
+    from dosift.model.noise import Noise
+
+    network: Network | MechanismNetwork = model.network_
+    if not isinstance(network, MechanismNetwork) or not is_linear_gaussian(network):
+        return None
+    found = []
+    for target in model.fitted_.result.targets:
+        mechanisms = list(network.mechanisms)
+        for i in np.flatnonzero(target >= 0):
+            changed = network.libraries[i][int(target[i])].applied(mechanisms[i])
+            if isinstance(changed, PointMechanism):
+                value = np.array([changed.value])
+                changed = LinearMechanism(int(i), (), (), value, Noise.normal(_POINT_SD))
+            mechanisms[i] = changed
+        found.append(gaussian_of(replace(network, mechanisms=tuple(mechanisms))))
+    return np.array([one.mean for one in found]), np.array([one.covariance for one in found])
+
+
+def run_continuous(
+    folder: Path, processes: int, tell: Progress, settings: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Solve the problems that a folder does not have yet.
+
+    Parameters
+    ----------
+    folder : Path
+    processes : int
+    tell : callable
+        Told how many are solved.
+    settings : dict
+        Of `ContinuousSettings`.
+
+    Returns
+    -------
+    list of dict
+        The records.
+    """
+    from functools import partial
+
+    from dosift.study.continuous import ContinuousSettings, solve_continuous
+    from dosift.study.runner import run_tasks
+
+    chosen = ContinuousSettings(**settings)
+    work = partial(solve_continuous, fit_problem, chosen.seed)
+    return run_tasks(chosen, work, folder, processes=processes, progress=tell)
+
+
+def write_continuous(
+    records: list[dict[str, Any]], folder: Path
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Write the tables, and return their lines.
+
+    Parameters
+    ----------
+    records : list of dict
+    folder : Path
+
+    Returns
+    -------
+    results, seconds : list of dict
+    """
+    from dosift.study.continuous_summary import continuous_seconds, summarise_continuous
+    from dosift.study.summary import csv_text
+    from dosift.utils.atomic_write import write_bytes
+
+    lines, seconds = summarise_continuous(records), continuous_seconds(records)
+    write_bytes(folder / "results.csv", csv_text(lines).encode())
+    write_bytes(folder / "seconds.csv", csv_text(seconds).encode())
+    return lines, seconds
