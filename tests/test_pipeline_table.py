@@ -41,10 +41,11 @@ def test_each_row_is_refused_with_its_reason_and_nothing_else_is() -> None:
             else:
                 refuse(set(some))
     likelihood = set(FEATURES) - {"moments", "em", "brute-force"}
+    not_of_numbers = {r.one for r in REFUSALS if r.other == NUMBERS}
     for graph in ("changed mechanisms", "repaired graph"):
-        for kind in ("labels", NUMBERS):
-            refuse(likelihood - {graph, kind, "rows in blocks"})
-            refuse(likelihood - {graph, kind, *AGAIN, "sample weights"})
+        for kinds in (not_of_numbers, {NUMBERS}):
+            refuse(likelihood - {graph, *kinds, "rows in blocks"})
+            refuse(likelihood - {graph, *kinds, *AGAIN, "sample weights"})
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +88,7 @@ def with_feature(name: str, rows: np.ndarray) -> tuple[dict[str, Any], dict[str,
         "sample weights": ({}, {"sample_weight": np.ones(len(rows))}, rows),
         "prior knowledge": (knowing(required=[dosift.do(V1="1")]), {}, rows),
         "required": (knowing(required=[dosift.do(V1="1")]), {}, rows),
+        "required changes": (knowing(required=["free(V1)"]), {}, rows),
         "known weights": (knowing(known_weights={dosift.do(V1="1"): 0.4}), {}, rows),
         "rows in blocks": ({}, {}, rows),
         NUMBERS: ({}, {}, rows + 0.5),

@@ -376,15 +376,15 @@ class InterventionMixture(Conventions):
         InputError
             If an argument or the rows are not what the network needs.
         """
+        if factors and (edges or self.edges) != "fixed":
+            raise InputError(
+                "factors take the place of edges that are not known; leave them out where rows may "
+                f"change the graph (edges is {edges or self.edges!r})"
+            )
         edges = edges_asked(
             self.edges, edges, control is not None, graph is not None or bool(factors)
         )
         check_parameters({**self.get_params(), "edges": edges})
-        if factors and edges != "fixed":
-            raise InputError(
-                "factors take the place of edges that are not known; leave them out where rows may "
-                f"change the graph (edges is {edges!r})"
-            )
         if not isinstance(random_labels, bool | np.bool_):
             raise InputError(f"random_labels is {random_labels!r}; give True or False")
         known = EdgeKnowledge.of(

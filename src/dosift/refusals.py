@@ -65,10 +65,11 @@ REFUSALS: tuple[Refusal, ...] = (
         "the labels out, and hold what is found against them afterwards",
     ),
     Refusal(
-        "prior knowledge",
+        "required changes",
         NUMBERS,
-        "it names do's on states, and what was done to a number is found from the rows; leave it "
-        "out, and say by the kinds of change (--changes, changes=) what may have happened",
+        "by what a number is changed is found from the rows, so that it is no one target; give its "
+        "variable as a candidate, and its weight and probability tell whether it occurs. Targets "
+        "that set states alone, and do(), may be required and have known weights",
     ),
     Refusal(
         "stochastic interventions",

@@ -20,6 +20,7 @@ from dosift.io.bif import format_bif
 from dosift.io.graph import Graph, read_graph
 from dosift.io.mechanism_file import format_mechanism_network
 from dosift.learning.learn import DEFAULT_PRIOR, learn_network
+from dosift.learning.sizes import LEAST_COLUMNS
 from dosift.learning.states import with_new_states, with_states_of
 from dosift.methods.parameters import edges_asked
 from dosift.model.mechanism_network import MechanismNetwork
@@ -148,7 +149,8 @@ def fit_anndata(
     size : str or bool, optional
         What raw counts are relative to: a column of ``obs`` such as ``"total_counts"``, or False
         for nothing. By default the total of each cell over all columns of the matrix, variables or
-        not.
+        not, where there are at least ten; if all are variables, each is weighed by its mean over
+        its variance in control cells, so that none outweighs the others.
     factors : int, default=0
         Hidden factors that each raw count depends on, such as states that cells go through, as in
         :meth:`dosift.InterventionMixture.fit`. Without a graph there are no edges then.
@@ -227,8 +229,6 @@ def fit_anndata(
             raise InputError("prior is for tables of states, and counts have none; leave it out")
         counts = dict.fromkeys(cells.numbers.keys() - set(further), "counts")
         own = {**counts, **(kinds or {})}
-        if size is None:
-            size = further[0] if further else not {"count", "counts"}.isdisjoint(own.values())
         rows = fitted_cells.frame()
         model = InterventionMixture(edges=edges, **parameters).fit(
             rows,
@@ -237,7 +237,7 @@ def fit_anndata(
             graph=None if edges == "learn" else graph,
             states=states,
             kinds=own,
-            size=further[0] if size is True and further else size,
+            size=further[0] if further else size,
             factors=factors,
         )
         _store(adata, ~mask, rows, model, key_added, used, None, beside)
@@ -275,7 +275,7 @@ def _is_raw(
     parameters: Mapping[str, Any],
 ) -> bool:
     """Whether values of the matrix are fitted as they are."""
-    asked = kinds or size or factors
+    asked = bool(kinds or size or factors)
     if is_known and asked:
         raise InputError(
             "kinds, size and factors are for a network that is learned; leave them out"
@@ -284,8 +284,8 @@ def _is_raw(
         raise InputError(
             "a discretizer makes states, and kinds, size and factors are for raw counts"
         )
-    asked = asked or parameters.get("knockouts")
-    return not is_known and discretizer is None and bool(asked)
+    asked = asked or bool(parameters.get("knockouts"))
+    return not is_known and discretizer is None and asked
 
 
 def _graph(network: Any, graph: Any) -> Graph | None:
@@ -312,7 +312,8 @@ def _sizes(size: object, adata: AnnData, names: Sequence[str] | None) -> tuple[s
     if isinstance(size, str):
         return (size,)
     is_part = names is not None and not set(map(str, adata.var_names)) <= set(names)
-    return () if size is False or not is_part else (MATRIX_TOTAL,)
+    is_wanted = size is True or (size is None and adata.n_vars >= LEAST_COLUMNS)
+    return (MATRIX_TOTAL,) if is_wanted and is_part else ()
 
 
 def _with(

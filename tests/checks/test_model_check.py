@@ -10,6 +10,8 @@ import pytest
 import dosift
 from dosift.checks import model_check
 from dosift.checks.fit_check import FitCheck, homogeneity_p_value, joint_counts
+from dosift.checks.model_check import CountSurprisal
+from dosift.checks.surprisal import SurprisalScale
 from dosift.data import collapse
 from dosift.errors import MisfitWarning
 from dosift.likelihood.evidence import Evidence
@@ -71,6 +73,15 @@ def test_clean_rows_raise_few_alarms(seeds: int, most: int) -> None:
     # At .02 each, five of thirty are rarer than one in three thousand, three of ten than one in a
     # thousand.
     assert alarms <= most
+
+
+def test_impossible_rows_are_counted_apart_from_the_most_surprising_ones() -> None:
+    scale = SurprisalScale.of_sample(np.array([-1.0, -2.0]), np.array([1.0, 2.0]))
+    nothing = np.full((1, 2), -1)
+    counts = CountSurprisal(nothing, np.ones((1, 1)), scale).count(
+        np.array([-np.inf, -9.0, -2.0, -1.0]), np.array([2.0, 3.0, 5.0, 7.0])
+    )
+    assert counts.tolist() == [2.0, 3.0, 5.0, 7.0]
 
 
 def test_drawn_counts_have_the_distribution_of_simulated_rows(

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from dosift.likelihood import solve as solving
+from dosift.likelihood.evidence import WeightSums
 from dosift.likelihood.solve import Solution, solve
 from dosift.likelihood.weights import solve_weights
 from plain_sums import TARGETS, PlainRows, toy_rows, toy_weights
@@ -247,3 +248,32 @@ def test_without_known_weights_it_is_the_plain_problem() -> None:
     columns = evidence.under(rows.network, TARGETS).columns(TARGETS)
     by_columns = solve_weights(columns, evidence.held.counts, start[0], 1e-9)
     np.testing.assert_allclose(plain.weights[0], by_columns.weights, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("first", "rise", "impossible", "is_better"),
+    [
+        (0.95, 0.0, 0.0, True),  # a little beyond the best point of the line
+        (0.80, 0.0, 0.0, False),  # as steep as before, the other way
+        (0.80, 1.0, 0.0, True),
+        (0.95, 1.0, 1.0, False),
+    ],
+)
+def test_a_step_may_go_a_little_beyond_the_best_point(
+    first: float, rise: float, impossible: float, is_better: bool
+) -> None:
+    """The slope decides, where the log-likelihoods differ by rounding alone."""
+    n_rows = 1e6
+
+    def sums(gradient: float, log_density: float, n_impossible: float) -> WeightSums:
+        return WeightSums(
+            n_rows * np.array([[gradient, 2.0 - gradient]]),
+            np.zeros((1, 2, 2)),
+            np.array([log_density]),
+            np.array([n_rows]),
+            np.array([n_impossible]),
+        )
+
+    free = solving._Free(np.eye(2), np.arange(2), np.full(2, NAN))
+    old, new = sums(1.2, -5.0, 0.0), sums(first, -5.0 + rise, impossible)
+    assert solving._is_better(free, new, old, np.array([0.1, -0.1]), 0) is is_better

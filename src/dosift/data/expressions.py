@@ -124,7 +124,8 @@ def parse_expression(text: str, names: Sequence[str]) -> Expression:
     ----------
     text : str
         Names of columns, numbers, ``pi`` where no column has that name, ``+ - * / **``,
-        parentheses, and the functions abs, cos, exp, log, sin, sqrt, tan. Names that are no words stand in backquotes or double quotes.
+        parentheses, and the functions abs, cos, exp, log, sin, sqrt, tan. Names that are no words
+        stand in backquotes or double quotes.
     names : sequence of str
         The columns that there are.
 

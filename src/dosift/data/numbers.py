@@ -421,15 +421,16 @@ def log_rates(counts: Floats, sizes: Floats, factor: Variable) -> Floats:
     return np.asarray(np.log1p(counts * (factor.typical / np.maximum(sizes, _LEAST_SIZE))))
 
 
-_READERS = {"size": _Sizes, "factor": _Factors}
-
-
 def _reader(
     variable: Variable, is_control: bool, grows: bool, free: bool
 ) -> _States | _Measurements | _Sizes | _Factors:
     if variable.kind == "discrete":
         return _States(variable, is_control, grows, free)
-    return _READERS.get(variable.kind, _Measurements)(variable, is_control)
+    if variable.kind == "size":
+        return _Sizes(variable, is_control)
+    if variable.kind == "factor":
+        return _Factors(variable, is_control)
+    return _Measurements(variable, is_control)
 
 
 def _check_complete(

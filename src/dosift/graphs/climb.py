@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from dosift.graphs.dag import EdgeConstraints, Edit, Parents, edits, equivalent, together
 from dosift.graphs.families import Families
 from dosift.graphs.fits import GraphFit, GraphFitter
-from dosift.search.engine import find_targets
 from dosift.search.result import SearchResult
 
 Floats = NDArray[np.float64]
@@ -113,17 +112,20 @@ class GraphClimber:
         list of Parents
             The most promising first.
         """
-        most = _times(_START_WORK, self.by_splitting(graph), _STARTS)
+        most = self.fitter.times(_START_WORK, self.by_splitting(graph), _STARTS)
         some = [graph, *equivalent(graph, self.constraints, most)]
         fits = sorted(map(self.by_splitting, some), key=lambda fit: -fit.score)
         return [fit.graph for fit in fits[:_BEGUN]]
 
-    def climb(self, start: Parents) -> GraphFit:
+    def climb(self, start: Parents, quickly: bool = False) -> GraphFit:
         """Raise the score from a graph until nothing that is tried raises it.
 
         Parameters
         ----------
         start : Parents
+        quickly : bool
+            Whether it is near the top already: edits of one edge alone are tried, and no valleys
+            are passed through.
 
         Returns
         -------
@@ -131,9 +133,11 @@ class GraphClimber:
         """
         now = best = self.by_splitting(start)
         been, waited, height = {start}, 0, best.score
-        while waited < _times(_PATIENT_WORK, best, _PATIENCE):
+        while waited < self.fitter.times(_PATIENT_WORK, best, _PATIENCE):
             self._tell("repairing the graph", len(self._best), None)
-            better = self._step(now)
+            better = self._step(now, quickly)
+            if better is None and quickly:
+                break
             if better is None:
                 # Through a valley, in the hope of a higher hill behind it.
                 better = self._least_loss(now, been)
@@ -153,15 +157,15 @@ class GraphClimber:
         trials = [self.from_neighbour(graph, now) for graph in new[:_FITTED]]
         return max(trials, key=lambda fit: fit.score) if trials else None
 
-    def _step(self, now: GraphFit) -> GraphFit | None:
+    def _step(self, now: GraphFit, quickly: bool) -> GraphFit | None:
         # What a better mixture alone would gain is no merit of an edit.
         grown = self.from_neighbour(now.graph, now)
-        better = self._edited(grown)
+        better = self._edited(grown, quickly)
         if better is None and grown.score > now.score + _LEAST_RISE:
             return grown
         return better
 
-    def _edited(self, now: GraphFit) -> GraphFit | None:
+    def _edited(self, now: GraphFit, quickly: bool) -> GraphFit | None:
         ranked = self.ranked(now)
         some = [edit.graph for edit, _ in ranked]
         clear = [edit for edit, gain in ranked if gain > _CLEAR]
@@ -174,9 +178,13 @@ class GraphClimber:
         def warm(graph: Parents) -> GraphFit:
             return self.from_neighbour(graph, now)
 
+        better = self._better(now, self._first(now, clear), warm) or self._better(
+            now, some[:_FITTED], warm
+        )
+        if quickly:
+            return better
         better = (
-            self._better(now, self._first(now, clear), warm)
-            or self._better(now, some[:_FITTED], warm)
+            better
             or self._better(now, [now.graph], self.by_splitting)
             or self._better(now, reversals[:_REVERSALS], warm)
             or self._behind(now, reversals[:_REVERSALS])
@@ -185,7 +193,7 @@ class GraphClimber:
             return better
         alike = self.ranked_equivalents(now)
         near = [graph for graph, gain in alike if gain > _HOPELESS]
-        anew = [graph for graph, _ in alike[: _times(_SPLIT_WORK, now, _SPLIT)]]
+        anew = [graph for graph, _ in alike[: self.fitter.times(_SPLIT_WORK, now, _SPLIT)]]
         return (
             self._better(now, near, warm)
             or self._better(now, some[:2], self.by_splitting)
@@ -269,16 +277,10 @@ class GraphClimber:
         """Search for the targets under a graph as in any other network, once."""
         if graph not in self._full:
             fitter = self.fitter
-            found = find_targets(
-                fitter.families.network(graph),
-                fitter.families.rows,
-                max_size=fitter.max_size,
-                constraints=fitter.constraints,
-                look_around=False,
-            )
+            network = fitter.families.network(graph)
+            found = fitter.families.search(network, fitter.constraints, fitter.max_size)
             self._full[graph] = found
-            taught = fitter.of_network(found.network)
-            self.keep(fitter.between(graph, found.targets, found.weights, taught))
+            self.keep(fitter.of_result(graph, found))
         return self._full[graph]
 
     def finished(self) -> GraphFit:
@@ -286,7 +288,7 @@ class GraphClimber:
         for done in range(_ROUNDS):
             self._tell("fitting the best graphs", done, _ROUNDS)
             leading = self.visited
-            most = _times(_FULL_WORK, self._best[leading[0].graph], _IN_FULL)
+            most = self.fitter.times(_FULL_WORK, self._best[leading[0].graph], _IN_FULL)
             near = [g.graph for g in leading if g.score > leading[0].score - _NEAR][:most]
             best = max((self.in_full(graph) for graph in near), key=lambda fit: fit.score)
             # A full fit may have found what makes a neighbour better still.
@@ -298,11 +300,6 @@ class GraphClimber:
             if all(fit.score <= best.score + _LEAST_RISE for fit in tried):
                 break
         return max((self._best[graph] for graph in self._full), key=lambda fit: fit.score)
-
-
-def _times(work: int, fit: GraphFit, bounds: tuple[int, int]) -> int:
-    """How often something can be done for so much work."""
-    return int(np.clip(work // max(fit.ratios.size, 1), *bounds))
 
 
 def from_control_rows(

@@ -5,14 +5,16 @@ mechanism that control rows ask for, together with mixture rows as far as these 
 left the variable alone; its density at each mixture row; and the log-likelihood of the control
 rows. Families are remembered by cells, so that an edit of one edge costs one counting pass.
 
-What is asked is a protocol, :class:`Families`; conditional probability tables are the one
-implementation.
+What is asked is a protocol, :class:`Families`. Conditional probability tables are one
+implementation, here; those of numbers and mixed variables are in
+:mod:`dosift.graphs.number_families`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +23,11 @@ from scipy.special import gammaincc
 from dosift.data.configurations import Configurations
 from dosift.graphs.dag import Parents
 from dosift.learning.tables import learn_from_counts
+from dosift.model.mechanism import Change, Library, System
 from dosift.model.network import ControlCounts, ControlRows, Network
+from dosift.search.constraints import Constraints
+from dosift.search.engine import find_targets
+from dosift.search.result import SearchResult
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -42,7 +48,6 @@ class Family:
 
     Attributes
     ----------
-    table : ndarray, shape (n_parent_configurations, n_states)
     log_density : ndarray, shape (n_rows,)
         Of the variable at each distinct mixture row.
     control : float
@@ -51,10 +56,21 @@ class Family:
         Number of free parameters.
     """
 
-    table: Floats
     log_density: Floats
     control: float
     n_free: int
+
+
+@dataclass(frozen=True)
+class TableFamily(Family):
+    """A conditional probability table, as rows taught it.
+
+    Attributes
+    ----------
+    table : ndarray, shape (n_parent_configurations, n_states)
+    """
+
+    table: Floats
 
 
 class Families(Protocol):
@@ -72,10 +88,31 @@ class Families(Protocol):
     def n_rows(self) -> float:
         """Control and mixture rows together."""
 
+    @property
+    def libraries(self) -> tuple[Library, ...]:
+        """The changes of each variable that are known before any mixture row is seen."""
+
+    @property
+    def constant(self) -> NDArray[np.bool_]:
+        """Variables that have one value only, shape (n_variables,)."""
+
+    @property
+    def conditioned(self) -> NDArray[np.bool_]:
+        """Edges from what is only conditioned on: these must be there, and no others with it.
+
+        By parent and child, shape (n_variables, n_variables).
+        """
+
     def n_free(self, i: int, parents: tuple[int, ...]) -> int:
         """Count the free parameters of a family."""
 
-    def learned(self, i: int, parents: tuple[int, ...], alone: Floats | None = None) -> Family:
+    def learned(
+        self,
+        i: int,
+        parents: tuple[int, ...],
+        alone: Floats | None = None,
+        kept: Sequence[tuple[Change, Floats]] = (),
+    ) -> Family:
         """Learn a family from control rows, and from mixture rows with given weights.
 
         Parameters
@@ -84,10 +121,118 @@ class Families(Protocol):
         parents : tuple of int
         alone : ndarray, shape (n_rows,), optional
             Number of the rows of each kind that left the variable alone.
+        kept : sequence of (Change, ndarray)
+            Changes that keep the mechanism's parameters, with the numbers of rows under each.
         """
 
-    def given(self, i: int, parents: tuple[int, ...], table: Floats) -> Family:
-        """Return a family whose table is known."""
+    def taught(
+        self,
+        i: int,
+        parents: tuple[int, ...],
+        library: Library,
+        column: Ints,
+        posterior: Floats,
+        alone: Floats,
+    ) -> tuple[Family, Library]:
+        """Take a step of EM for a family and the changes of its variable.
+
+        Parameters
+        ----------
+        i : int
+        parents : tuple of int
+        library : Library
+        column : ndarray of int, shape (n_targets,)
+            The change that each target makes, -1 for none.
+        posterior : ndarray, shape (n_rows, n_targets)
+            Number of the rows of each kind times the posterior of the targets.
+        alone : ndarray, shape (n_rows,)
+            Number of them that left the variable alone.
+        """
+
+    def ratios(
+        self, i: int, family: Family, library: Library, used: Sequence[int]
+    ) -> tuple[Floats, Floats | None, dict[int, Floats]]:
+        """Compute what some changes of a variable do to the likelihood of each row.
+
+        Returns
+        -------
+        log_density : ndarray, shape (n_rows,)
+            Without a change; not further below the likeliest change than numbers can hold.
+        least : ndarray, shape (n_rows,), or None
+            What it is not below; None where there is no need.
+        ratios : dict of int to ndarray, shape (n_rows,)
+            For each change the density under it over that without.
+        """
+
+    def suggested(
+        self, i: int, parents: tuple[int, ...], library: Library | None = None
+    ) -> Library:
+        """Return the changes that a search for targets begins with.
+
+        Parameters
+        ----------
+        i : int
+        parents : tuple of int
+        library : Library, optional
+            Changes that are known already.
+        """
+
+    def inside(
+        self, i: int, family: Family, library: Library, column: Ints, posterior: Floats
+    ) -> Library:
+        """Return also what the rows of single targets speak for, where others do not hide it.
+
+        Parameters
+        ----------
+        i : int
+        family : Family
+        library : Library
+        column : ndarray of int, shape (n_targets,)
+            The change that each target makes, -1 for none.
+        posterior : ndarray, shape (n_rows, n_targets)
+            Number of the rows of each kind times the posterior of the targets.
+        """
+
+    def regrouped(
+        self,
+        graph: Parents,
+        learned: tuple[Family, ...],
+        libraries: tuple[Library, ...],
+        targets: Ints,
+        posterior: Floats,
+    ) -> tuple[tuple[Library, ...], Ints]:
+        """Let targets share changes where that is better, and have their own where not.
+
+        Parameters
+        ----------
+        graph : Parents
+        learned : tuple of Family
+        libraries : tuple of Library
+        targets : ndarray of int, shape (n_targets, n_variables)
+        posterior : ndarray, shape (n_rows, n_targets)
+            Number of the rows of each kind times the posterior of the targets.
+
+        Returns
+        -------
+        libraries : tuple of Library
+        targets : ndarray of int, shape (n_targets, n_variables)
+            In the same order; some may have become the same.
+        """
+
+    def of_network(self, network: System) -> tuple[Family, ...]:
+        """Return the mechanisms of a network as families."""
+
+    def search(self, network: System, known: Constraints, max_size: int | None) -> SearchResult:
+        """Search for targets with a network as with any other.
+
+        Parameters
+        ----------
+        network : System
+        known : Constraints
+            What is known about targets.
+        max_size : int, optional
+            Largest number of variables that a target sets.
+        """
 
     def control_score(self, i: int, parents: tuple[int, ...]) -> float:
         """Score a family by control rows alone: their log-likelihood less BIC's cost, in nats."""
@@ -101,7 +246,26 @@ class Families(Protocol):
             P-value.
         """
 
-    def network(self, graph: Parents, learned: tuple[Family, ...] | None = None) -> Network:
+    def dependent_pairs(self, n_partners: int) -> NDArray[np.bool_]:
+        """Tell which pairs of variables the control rows show to be most dependent.
+
+        Parameters
+        ----------
+        n_partners : int
+            How many partners of each variable are kept, at least.
+
+        Returns
+        -------
+        ndarray of bool, shape (n_variables, n_variables)
+            Symmetric.
+        """
+
+    def network(
+        self,
+        graph: Parents,
+        learned: tuple[Family, ...] | None = None,
+        libraries: tuple[Library, ...] | None = None,
+    ) -> System:
         """Return the network with a graph, learned from control rows.
 
         Parameters
@@ -109,6 +273,8 @@ class Families(Protocol):
         graph : Parents
         learned : tuple of Family, optional
             Whose mechanisms it has instead.
+        libraries : tuple of Library, optional
+            Other changes than those known at first.
         """
 
 
@@ -151,11 +317,32 @@ class TableFamilies:
         """Control and mixture rows together."""
         return self._n_control + self.rows.total
 
+    @property
+    def libraries(self) -> tuple[Library, ...]:
+        """Do's on the states of each variable."""
+        return self._like.libraries
+
+    @property
+    def constant(self) -> NDArray[np.bool_]:
+        """Variables that have one state only."""
+        return np.asarray(self._sizes < 2)
+
+    @property
+    def conditioned(self) -> NDArray[np.bool_]:
+        """No edges: nothing is only conditioned on."""
+        return np.zeros((self.n_variables, self.n_variables), dtype=bool)
+
     def n_free(self, i: int, parents: tuple[int, ...]) -> int:
         """Count the free entries of a table."""
         return int(np.prod(self._sizes[list(parents)])) * int(self._sizes[i] - 1)
 
-    def learned(self, i: int, parents: tuple[int, ...], alone: Floats | None = None) -> Family:
+    def learned(
+        self,
+        i: int,
+        parents: tuple[int, ...],
+        alone: Floats | None = None,
+        kept: Sequence[tuple[Change, Floats]] = (),
+    ) -> TableFamily:
         """Learn a table; see :meth:`Families.learned`."""
         cells, control = self._counted(i, parents)
         counts = control + self._prior
@@ -164,7 +351,62 @@ class TableFamilies:
             counts = counts + counted.reshape(control.shape)
         return self.given(i, parents, counts / np.maximum(counts.sum(axis=1, keepdims=True), _TINY))
 
-    def given(self, i: int, parents: tuple[int, ...], table: Floats) -> Family:
+    def taught(
+        self,
+        i: int,
+        parents: tuple[int, ...],
+        library: Library,
+        column: Ints,
+        posterior: Floats,
+        alone: Floats,
+    ) -> tuple[TableFamily, Library]:
+        """Learn a table; nothing of a do is free."""
+        return self.learned(i, parents, alone), library
+
+    def ratios(
+        self, i: int, family: Family, library: Library, used: Sequence[int]
+    ) -> tuple[Floats, None, dict[int, Floats]]:
+        """Return one over the density where rows have the state; see :meth:`Families.ratios`."""
+        inverse, codes = np.exp(-family.log_density), self.rows.codes[:, i]
+        found = {state: np.where(codes == state, inverse, 0.0) for state in used}
+        return family.log_density, None, found
+
+    def suggested(
+        self, i: int, parents: tuple[int, ...], library: Library | None = None
+    ) -> Library:
+        """Do's on the states: there are no others."""
+        return self.libraries[i]
+
+    def inside(
+        self, i: int, family: Family, library: Library, column: Ints, posterior: Floats
+    ) -> Library:
+        """Do's on the states: there are no others."""
+        return library
+
+    def regrouped(
+        self,
+        graph: Parents,
+        learned: tuple[Family, ...],
+        libraries: tuple[Library, ...],
+        targets: Ints,
+        posterior: Floats,
+    ) -> tuple[tuple[Library, ...], Ints]:
+        """Return the same: do's on a state are the same for all targets."""
+        return libraries, targets
+
+    def of_network(self, network: System) -> tuple[TableFamily, ...]:
+        """Return the tables of a network as families."""
+        assert isinstance(network, Network)
+        return tuple(self.given(i, row, network.tables[i]) for i, row in enumerate(network.parents))
+
+    def search(self, network: System, known: Constraints, max_size: int | None) -> SearchResult:
+        """Search for targets; see :meth:`Families.search`."""
+        assert isinstance(network, Network)
+        return find_targets(
+            network, self.rows, max_size=max_size, constraints=known, look_around=False
+        )
+
+    def given(self, i: int, parents: tuple[int, ...], table: Floats) -> TableFamily:
         """Return a family whose table is known."""
         cells, control = self._counted(i, parents)
         logs = np.log(np.maximum(table, _TINY))
@@ -172,7 +414,7 @@ class TableFamilies:
         # The prior's density at a uniform table is left out, or large tables would pay for it.
         k = table.shape[1]
         of_control = float((weight * logs).sum()) + self._prior * table.size * float(np.log(k))
-        return Family(table, logs.ravel()[cells], of_control, table.shape[0] * (k - 1))
+        return TableFamily(logs.ravel()[cells], of_control, table.shape[0] * (k - 1), table)
 
     def control_score(self, i: int, parents: tuple[int, ...]) -> float:
         """Score a family by control rows alone; see :meth:`Families.control_score`."""
@@ -200,7 +442,12 @@ class TableFamilies:
         freedom = int((seen * np.maximum((columns > 0).sum(axis=1) - 1, 0)).sum())
         return float(gammaincc(freedom / 2, statistic / 2)) if freedom else 1.0
 
-    def network(self, graph: Parents, learned: tuple[Family, ...] | None = None) -> Network:
+    def network(
+        self,
+        graph: Parents,
+        learned: tuple[Family, ...] | None = None,
+        libraries: tuple[Library, ...] | None = None,
+    ) -> Network:
         """Return a network; see :meth:`Families.network`."""
         control = self._like.control
         assert control is not None
@@ -209,21 +456,10 @@ class TableFamilies:
             counts, control.prior, control.n_rows, control.fixed_states, control.rows
         )
         out = learn_from_counts(self._like.variables, graph, remembered)
-        return out if learned is None else out.with_tables([one.table for one in learned])
+        return out if learned is None else out.with_tables(list(map(_table, learned)))
 
     def dependent_pairs(self, n_partners: int) -> NDArray[np.bool_]:
-        """Tell which pairs of variables the control rows show to be most dependent.
-
-        Parameters
-        ----------
-        n_partners : int
-            How many partners of each variable are kept, at least.
-
-        Returns
-        -------
-        ndarray of bool, shape (n_variables, n_variables)
-            Symmetric.
-        """
+        """Tell dependent pairs by mutual information; see :meth:`Families.dependent_pairs`."""
         sizes = self._sizes.tolist()
         first = np.concatenate([[0], np.cumsum(sizes)])
         values, counts = self._control.values, self._control.counts
@@ -237,11 +473,7 @@ class TableFamilies:
             terms = np.where(together > 0, together * np.log(together / expected), 0.0)
         by_row = np.add.reduceat(terms, first[:-1], axis=0)
         strength = np.add.reduceat(by_row, first[:-1], axis=1)
-        np.fill_diagonal(strength, -np.inf)
-        out = np.zeros(strength.shape, dtype=bool)
-        nearest = np.argsort(-strength, axis=1, kind="stable")[:, :n_partners]
-        out[np.arange(len(out))[:, None], nearest] = True
-        return np.asarray(out | out.T)
+        return nearest(strength, n_partners)
 
     def _counted(self, i: int, parents: tuple[int, ...]) -> tuple[Ints, Floats]:
         """Cell of each mixture row in a family's table, and the control rows in each cell."""
@@ -268,6 +500,27 @@ class TableFamilies:
         return found
 
 
+def nearest(strength: Floats, n_partners: int) -> NDArray[np.bool_]:
+    """Tell the strongest partners of each variable.
+
+    Parameters
+    ----------
+    strength : ndarray, shape (n_variables, n_variables)
+        Changed: the diagonal is left out.
+    n_partners : int
+
+    Returns
+    -------
+    ndarray of bool, shape (n_variables, n_variables)
+        Symmetric.
+    """
+    np.fill_diagonal(strength, -np.inf)
+    out = np.zeros(strength.shape, dtype=bool)
+    best = np.argsort(-strength, axis=1, kind="stable")[:, :n_partners]
+    out[np.arange(len(out))[:, None], best] = True
+    return np.asarray(out | out.T)
+
+
 def relearned(network: Network, graph: Parents) -> Network:
     """Return a learned network with another graph, learned from the same control rows.
 
@@ -291,3 +544,12 @@ def _cells(values: Ints, columns: tuple[int, ...], sizes: Ints) -> Ints:
         out *= int(size)
         out += values[:, j]
     return out
+
+
+def _table(family: Family) -> Floats:
+    assert isinstance(family, TableFamily)
+    return family.table
+
+
+if TYPE_CHECKING:
+    _: type[Families] = TableFamilies

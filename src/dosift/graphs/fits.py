@@ -12,17 +12,22 @@ another graph, is raised by EM, and loses what the quadratic model does not miss
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dosift.graphs.dag import Edit, Parents
 from dosift.graphs.families import Families, Family
+from dosift.model.mechanism import Changes, Library, System
 from dosift.model.network import Network
 from dosift.search.constraints import Constraints
 from dosift.search.elimination import inverse_of, survivors
 from dosift.search.engine import TargetSearch
+from dosift.search.library import tidied_changes
+from dosift.search.result import SearchResult
+from dosift.search.score import Score
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -33,7 +38,18 @@ _EM_STEPS, _EM_RISE = 40, 0.3
 _QUICK_STEPS = 15
 #: Rounds of the search for further targets, from one splitting and from a neighbour's mixture.
 _COLD_ROUNDS, _WARM_ROUNDS = 2, 1
+#: How much longer a fit takes where changes have to be looked for, and rows that it is reckoned
+#: to have at least.
+_LONGER, _USUAL_ROWS = 4, 2**12
+#: How often components are looked into for new changes, where libraries may grow.
+_LOOKS = 6
+#: How many times what one look brought all further ones may bring: a fit that would need more to
+#: become the best of all graphs is left as it is.
+_MORE_RISES = 3.0
 _TINY = 1e-300
+#: What a target does to a mechanism: nothing, or another takes its place; from here on, the changes
+#: that keep its parameters, in the order of the library.
+_ALONE, _REPLACED, _FIRST = 0, 1, 2
 
 
 @dataclass(frozen=True)
@@ -46,6 +62,12 @@ class GraphFit:
     targets : ndarray of int, shape (n_targets, n_variables)
     weights : ndarray, shape (n_targets,)
     families : tuple of Family
+    libraries : tuple of Library
+        The changes that targets are made of.
+    log_density : tuple of ndarray, shape (n_rows,)
+        Of each variable without a change.
+    least : tuple of ndarray or None
+        What these are not below (:meth:`~dosift.graphs.families.Families.ratios`).
     ratios : ndarray, shape (n_rows, n_targets)
         Likelihoods of the targets, relative to the undisturbed network.
     density : ndarray, shape (n_rows,)
@@ -58,6 +80,9 @@ class GraphFit:
     targets: Ints
     weights: Floats
     families: tuple[Family, ...]
+    libraries: tuple[Library, ...]
+    log_density: tuple[Floats, ...]
+    least: tuple[Floats | None, ...]
     ratios: Floats
     density: Floats
     score: float
@@ -83,25 +108,45 @@ class GraphFitter:
         self.constraints = constraints
         self.max_size = max_size
         self._counts = families.rows.counts
-        network = families.network(tuple(() for _ in range(families.n_variables)))
-        every = np.arange(families.n_variables)
-        self._cost = constraints.score(families.rows.total, network.n_changes, every)
+        self._cost_at_first = self._cost_of(families.libraries)
         self._half_log = 0.5 * float(np.log(families.n_rows))
+        self._grows = any(isinstance(one, Changes) and one.kinds for one in families.libraries)
+        self._highest = -np.inf
         self._settled: dict[tuple[int, tuple[int, ...]], float] = {}
+
+    def times(self, work: int, fit: GraphFit, bounds: tuple[int, int]) -> int:
+        """How often something can be done for so much work.
+
+        Parameters
+        ----------
+        work : int
+            Likelihoods (distinct rows times components) in all, of tables.
+        fit : GraphFit
+            What the size of a fit is taken from.
+        bounds : tuple of int
+            Least and most.
+        """
+        size = fit.ratios.size
+        if self._grows:
+            size = _LONGER * max(len(fit.ratios), _USUAL_ROWS) * len(fit.targets)
+        return int(np.clip(work // max(size, 1), *bounds))
 
     # One graph.
 
     def cold(self, graph: Parents) -> GraphFit:
         """Fit from one splitting of the rows."""
         learned = self._learned(graph)
+        libraries = tuple(self.families.suggested(i, row) for i, row in enumerate(graph))
         listed = self.constraints.candidates
-        start = self._split(graph, learned) if listed is None else self._listed(listed)
-        fit = self.between(graph, np.unique(start, axis=0), None, learned)
-        return self._grown(self._pruned(fit), _COLD_ROUNDS)
+        start = self._split(graph, learned, libraries) if listed is None else self._listed(listed)
+        fit = self.between(graph, np.unique(start, axis=0), None, learned, libraries)
+        return self._tidied(self._grown(self._pruned(fit), _COLD_ROUNDS))
 
-    def _split(self, graph: Parents, learned: tuple[Family, ...]) -> Ints:
+    def _split(
+        self, graph: Parents, learned: tuple[Family, ...], libraries: tuple[Library, ...]
+    ) -> Ints:
         """Return the targets that one splitting of the rows gives, and "no intervention"."""
-        prepared, begun = self._search(graph, learned).begun()
+        prepared, begun = self._search(graph, learned, libraries).begun()
         n = self.families.n_variables
         nothing: Ints = np.full((1, n), -1, dtype=np.int16)
         if not self.constraints.permits(nothing).all():
@@ -118,12 +163,13 @@ class GraphFitter:
 
     def warm(self, graph: Parents, near: GraphFit) -> GraphFit:
         """Fit from the mixture of another graph."""
-        learned = tuple(
-            near.families[i] if row == near.graph[i] else self.families.learned(i, row)
-            for i, row in enumerate(graph)
-        )
-        fit = self.between(graph, near.targets, near.weights, learned)
-        return self._grown(self._pruned(fit), _WARM_ROUNDS)
+        learned, libraries = list(near.families), list(near.libraries)
+        for i, row in enumerate(graph):
+            if row != near.graph[i]:
+                learned[i] = self.families.learned(i, row)
+                libraries[i] = self.families.suggested(i, row, libraries[i])
+        fit = self.between(graph, near.targets, near.weights, tuple(learned), tuple(libraries))
+        return self._tidied(self._grown(self._pruned(fit), _WARM_ROUNDS))
 
     def between(
         self,
@@ -131,8 +177,9 @@ class GraphFitter:
         targets: Ints,
         weights: Floats | None = None,
         learned: tuple[Family, ...] | None = None,
+        libraries: tuple[Library, ...] | None = None,
     ) -> GraphFit:
-        """Raise weights and mechanisms for given targets, by EM.
+        """Raise weights, mechanisms and changes for given targets, by EM.
 
         Parameters
         ----------
@@ -142,12 +189,15 @@ class GraphFitter:
             To start from; equal ones by default.
         learned : tuple of Family, optional
             To start from; those of control rows by default.
+        libraries : tuple of Library, optional
+            Changes to start from; those known at first by default.
 
         Returns
         -------
         GraphFit
         """
         now = self._learned(graph) if learned is None else learned
+        changes = self.families.libraries if libraries is None else libraries
         w = np.full(len(targets), 1 / len(targets)) if weights is None else weights / weights.sum()
         is_set = targets >= 0
         taught = np.flatnonzero(is_set.any(axis=0))
@@ -160,9 +210,9 @@ class GraphFitter:
         now = tuple(settled.get(i, family) for i, family in enumerate(now))
         before = -np.inf
         for step in range(_EM_STEPS):
-            ratios = self._ratios(now, targets)
+            logs, least, ratios = self._ratios(now, changes, targets)
             density = np.maximum(ratios @ w, _TINY)
-            value = self._value(now, density)
+            value = self._value(now, logs, density)
             if value - before < _EM_RISE or step == _EM_STEPS - 1:
                 break
             before = value
@@ -170,44 +220,74 @@ class GraphFitter:
             w = posterior.sum(axis=0)
             w /= w.sum()
             elsewhere = posterior @ is_set[:, taught]
-            changed = dict(settled)
+            changed, own = dict(settled), list(changes)
             for k, i in enumerate(taught.tolist()):
                 alone = np.maximum(self._counts - elsewhere[:, k], 0.0)
-                changed[i] = self.families.learned(i, graph[i], alone)
-            now = tuple(changed[i] for i in range(len(graph)))
-        score = value - self._cost.total(targets) - self._price(now)
-        return GraphFit(graph, targets, w, now, ratios, density, score)
+                changed[i], own[i] = self.families.taught(
+                    i, graph[i], changes[i], targets[:, i], posterior, alone
+                )
+            now, changes = tuple(changed[i] for i in range(len(graph))), tuple(own)
+        score = value - self._cost(changes).total(targets) - self._price(now)
+        return GraphFit(graph, targets, w, now, changes, logs, least, ratios, density, score)
 
-    def of_network(self, network: Network) -> tuple[Family, ...]:
-        """Return the mechanisms of a network as families."""
-        return tuple(
-            self.families.given(i, row, network.tables[i]) for i, row in enumerate(network.parents)
-        )
+    def of_result(self, graph: Parents, result: SearchResult) -> GraphFit:
+        """Fit from the mixture that a search found."""
+        network = cast(System, result.network)
+        taught = self.families.of_network(network)
+        targets, weights = result.targets, result.weights
+        return self.between(graph, targets, weights, taught, network.libraries)
+
+    def _tidied(self, fit: GraphFit) -> GraphFit:
+        """Leave out changes of numbers that no target makes, so that choices are fewer."""
+        libraries, targets = tidied_changes(fit.libraries, fit.targets)
+        if all(one is two for one, two in zip(libraries, fit.libraries, strict=True)):
+            return fit
+        saved = self._cost(fit.libraries).total(fit.targets) - self._cost(libraries).total(targets)
+        return replace(fit, libraries=libraries, targets=targets, score=fit.score + saved)
 
     def _learned(self, graph: Parents) -> tuple[Family, ...]:
         return tuple(self.families.learned(i, row) for i, row in enumerate(graph))
 
+    def _cost(self, libraries: tuple[Library, ...]) -> Score:
+        """Return the score of targets that are made of some changes."""
+        if libraries is self.families.libraries:
+            return self._cost_at_first
+        return self._cost_of(libraries)
+
+    def _cost_of(self, libraries: tuple[Library, ...]) -> Score:
+        n_changes = np.array([len(library) for library in libraries], dtype=np.int64)
+        every = np.arange(len(libraries))
+        score = self.constraints.score(self.families.rows.total, n_changes, every)
+        return score.of_changes(libraries)
+
     def _price(self, learned: Sequence[Family]) -> float:
         return self._half_log * sum(family.n_free for family in learned)
 
-    def _value(self, learned: Sequence[Family], density: Floats) -> float:
+    def _value(self, learned: Sequence[Family], own: Sequence[Floats], density: Floats) -> float:
         logs = np.log(density)
-        for family in learned:
-            logs += family.log_density
+        for log_density in own:
+            logs += log_density
         return float(self._counts @ logs) + sum(family.control for family in learned)
 
-    def _ratios(self, learned: Sequence[Family], targets: Ints) -> Floats:
-        """Likelihoods of targets relative to "no intervention"."""
-        codes = self.families.rows.codes
-        out = np.ones((len(codes), len(targets)), order="F")
+    def _ratios(
+        self, learned: Sequence[Family], libraries: Sequence[Library], targets: Ints
+    ) -> tuple[tuple[Floats, ...], tuple[Floats | None, ...], Floats]:
+        """Log-densities without a change, and likelihoods of targets relative to that."""
+        logs = [family.log_density for family in learned]
+        least: list[Floats | None] = [None] * len(logs)
+        out = np.ones((len(self._counts), len(targets)), order="F")
         for i in np.flatnonzero((targets >= 0).any(axis=0)).tolist():
-            inverse = np.exp(-learned[i].log_density)
+            logs[i], least[i], found = self.families.ratios(
+                i, learned[i], libraries[i], _used(targets[:, i])
+            )
             for t in np.flatnonzero(targets[:, i] >= 0).tolist():
-                out[:, t] *= np.where(codes[:, i] == targets[t, i], inverse, 0.0)
-        return out
+                out[:, t] *= found[int(targets[t, i])]
+        return tuple(logs), tuple(least), out
 
-    def _search(self, graph: Parents, learned: tuple[Family, ...]) -> TargetSearch:
-        network = self.families.network(graph, learned)
+    def _search(
+        self, graph: Parents, learned: tuple[Family, ...], libraries: tuple[Library, ...]
+    ) -> TargetSearch:
+        network = cast(Network, self.families.network(graph, learned, libraries))
         return TargetSearch(network, self.families.rows, self.max_size, _silent, self.constraints)
 
     def _pruned(self, fit: GraphFit) -> GraphFit:
@@ -216,7 +296,7 @@ class GraphFitter:
             relative = fit.ratios / fit.density[:, None]
             information = (relative * self._counts[:, None]).T @ relative
             inverse = inverse_of(information)
-            savings = self._cost.savings(fit.targets)
+            savings = self._cost(fit.libraries).savings(fit.targets)
             protected = self.constraints.protects(fit.targets)
             protected |= ~np.isnan(self.constraints.fixed(fit.targets))
             kept = survivors(fit.weights, inverse, savings, protected)
@@ -233,16 +313,43 @@ class GraphFitter:
         return fit
 
     def _some(self, fit: GraphFit, kept: NDArray[np.int64]) -> GraphFit:
-        return self.between(fit.graph, fit.targets[kept], fit.weights[kept], fit.families)
+        targets, weights = fit.targets[kept], fit.weights[kept]
+        return self.between(fit.graph, targets, weights, fit.families, fit.libraries)
 
     def _grown(self, fit: GraphFit, rounds: int) -> GraphFit:
         """Bring in what the likelihood clearly asks for, in a few rounds."""
-        search = self._search(fit.graph, fit.families)
-        prepared, found = search.improved(fit.targets, fit.weights, rounds)
-        whole, weights = prepared.problem.whole(found)
-        targets = prepared.to_network(whole, self.families.n_variables)
-        trial = self._pruned(self.between(fit.graph, targets, weights, fit.families))
-        return trial if trial.score > fit.score else fit
+        looks = _LOOKS if self._grows else 1
+        for _ in range(looks):
+            libraries, targets, weights = self._looked(fit)
+            search = self._search(fit.graph, fit.families, libraries)
+            prepared, found = search.improved(targets, weights, rounds)
+            whole, weights = prepared.problem.whole(found)
+            targets = prepared.to_network(whole, self.families.n_variables)
+            trial = self.between(fit.graph, targets, weights, fit.families, libraries)
+            trial = self._pruned(trial)
+            if trial.score <= fit.score:
+                break
+            rise, fit = trial.score - fit.score, trial
+            if rise < _EM_RISE or fit.score + _MORE_RISES * rise < self._highest:
+                break
+        self._highest = max(self._highest, fit.score)
+        return fit
+
+    def _looked(self, fit: GraphFit) -> tuple[tuple[Library, ...], Ints, Floats]:
+        """Group changes, and look for new ones inside the components."""
+        if not self._grows:
+            return fit.libraries, fit.targets, fit.weights
+        posterior = fit.ratios * (self._counts / fit.density)[:, None] * fit.weights
+        libraries, targets = self.families.regrouped(
+            fit.graph, fit.families, fit.libraries, fit.targets, posterior
+        )
+        more = tuple(
+            self.families.inside(i, fit.families[i], library, targets[:, i], posterior)
+            for i, library in enumerate(libraries)
+        )
+        targets, of = np.unique(targets, axis=0, return_inverse=True)
+        weights = np.bincount(of.ravel(), fit.weights).astype(np.float64)
+        return more, targets, weights
 
     # Its neighbours.
 
@@ -287,14 +394,18 @@ class GraphFitter:
             In nats.
         """
         counts = self._counts
-        sets = fit.targets[:, list(changed)] >= 0
-        if not sets.any():
+        ways = self._ways(fit, changed)
+        if not ways.any():
             # Every row teaches these families: no mixture comes between.
             return sum(self._worth(i, graph[i]) - self._worth(i, fit.graph[i]) for i in changed)
-        patterns, of = np.unique(sets, axis=0, return_inverse=True)
+        patterns, of = np.unique(ways, axis=0, return_inverse=True)
         of = of.ravel()
         members = [np.flatnonzero(of == k) for k in range(len(patterns))]
         old = [fit.families[i] for i in changed]
+        kept = [sorted({int(way) for way in column if way > _REPLACED}) for column in patterns.T]
+        before = [
+            self._factors(fit, i, fit.families[i], k) for i, k in zip(changed, kept, strict=True)
+        ]
         weights = fit.weights.copy()
         ratios = [fit.ratios[:, m] for m in members]
         mass = [part @ weights[m] for part, m in zip(ratios, members, strict=True)]
@@ -304,19 +415,25 @@ class GraphFitter:
             shares = [counts * f * m / density for f, m in zip(factors.T, mass, strict=True)]
             new = []
             for k, i in enumerate(changed):
-                alone = sum((s for s, p in zip(shares, patterns, strict=True) if not p[k]), 0.0)
-                new.append(self.families.learned(i, graph[i], np.broadcast_to(alone, counts.shape)))
-            steps = [
-                np.exp(one.log_density - was.log_density) for one, was in zip(new, old, strict=True)
-            ]
+                rows = {
+                    way: sum((s for s, p in zip(shares, patterns, strict=True) if p[k] == way), 0.0)
+                    for way in (_ALONE, *kept[k])
+                }
+                alone = np.broadcast_to(rows[_ALONE], counts.shape)
+                under = [(fit.libraries[i][way - _FIRST], np.asarray(rows[way])) for way in kept[k]]
+                new.append(self.families.learned(i, graph[i], alone, under))
+            steps = []
+            for k, i in enumerate(changed):
+                after = self._factors(fit, i, new[k], kept[k])
+                steps.append({way: np.exp(after[way] - before[k][way]) for way in after})
             for g, pattern in enumerate(patterns):
                 own = members[g]
                 weights[own] *= ratios[g].T @ (counts * factors[:, g] / density)
                 mass[g] = ratios[g] @ weights[own]
                 factors[:, g] = 1.0
-                for step, is_set in zip(steps, pattern, strict=True):
-                    if not is_set:
-                        factors[:, g] *= step
+                for step, way in zip(steps, pattern.tolist(), strict=True):
+                    if way != _REPLACED:
+                        factors[:, g] *= step[way]
             total = weights.sum()
             weights /= total
             mass = [m / total for m in mass]
@@ -326,6 +443,38 @@ class GraphFitter:
         rise = float(counts @ (np.log(density) - np.log(fit.density)))
         rise += sum(one.control for one in new) - sum(one.control for one in old)
         return rise - self._price(new) + self._price(old)
+
+    def _ways(self, fit: GraphFit, changed: Sequence[int]) -> Ints:
+        """Tell what each target does to the mechanisms of some variables.
+
+        Returns
+        -------
+        ndarray of int, shape (n_targets, n_changed)
+            That it leaves them alone, replaces them, or keeps their parameters: then which change
+            does.
+        """
+        ways = np.where(fit.targets[:, list(changed)] >= 0, _REPLACED, _ALONE)
+        for k, i in enumerate(changed):
+            library = fit.libraries[i]
+            if isinstance(library, Changes):
+                for position in _used(fit.targets[:, i]):
+                    if library[position].keeps_mechanism:
+                        ways[fit.targets[:, i] == position, k] = _FIRST + position
+        return ways
+
+    def _factors(
+        self, fit: GraphFit, i: int, family: Family, kept: Sequence[int]
+    ) -> dict[int, Floats]:
+        """Log-density of a family in rows that left it alone, and under changes that keep it."""
+        least = fit.least[i]
+        logs = family.log_density if least is None else np.maximum(family.log_density, least)
+        out = {_ALONE: logs}
+        if kept:
+            positions = [way - _FIRST for way in kept]
+            own, _, ratios = self.families.ratios(i, family, fit.libraries[i], positions)
+            for way, position in zip(kept, positions, strict=True):
+                out[way] = own + np.log(ratios[position])
+        return out
 
     def _worth(self, i: int, parents: tuple[int, ...]) -> float:
         """Score a family that no target touches, once."""
@@ -338,3 +487,8 @@ class GraphFitter:
 
 def _silent(stage: str, done: int, total: int | None) -> None:
     return
+
+
+def _used(column: Ints) -> list[int]:
+    """Positions of the changes of a variable that targets make."""
+    return [int(position) for position in np.unique(column) if position >= 0]

@@ -13,7 +13,7 @@ from dosift.data.configurations import Configurations, systematic_sample
 from dosift.graphs.climb import GraphClimber, GraphScore, from_control_rows
 from dosift.graphs.common_causes import common_causes
 from dosift.graphs.dag import EdgeConstraints, Edit, Parents, edges_of, edits, graph_of, is_acyclic
-from dosift.graphs.families import TableFamilies
+from dosift.graphs.families import Families
 from dosift.graphs.findings import (
     AskedEdit,
     GraphFindings,
@@ -25,24 +25,29 @@ from dosift.graphs.findings import (
     with_neighbours,
 )
 from dosift.graphs.fits import GraphFit, GraphFitter
-from dosift.model.network import Network
+from dosift.graphs.number_families import families_of, families_of_control
+from dosift.model.mechanism import System
 from dosift.search.constraints import Constraints
 from dosift.search.result import SearchResult
 
 Floats = NDArray[np.float64]
 Progress = Callable[[str, int, "int | None"], None]
 
-#: Values of mixture rows that the search over graphs looks at, and least and most rows.
-_MOST_VALUES, _MOST_ROWS = 2**21, (2**12, 2**15)
+#: Values of mixture rows that the search over graphs looks at, and least and most rows; rows of
+#: numbers, which are all distinct.
+_MOST_VALUES, _MOST_ROWS, _MOST_NUMBERS = 2**21, (2**12, 2**15), 2**13
 #: Variables from which only the most dependent pairs are tried as new edges, and partners of each.
 _WIDE, _PARTNERS = 30, 8
 #: Rise of the score (nats) beyond chance from which an edit of a fixed graph is asked for, edits
 #: that are fitted for it, and the quick gain from which they are.
 _ASKED, _TRIED, _LEAST_PROMISE = 8.0, 3, -15.0
+#: With at least so many rows of numbers the search begins with so many of them, and that many of
+#: the best graphs are followed up with all.
+_THIN_FROM, _THIN_ROWS, _FOLLOWED = 3 * 2**10, 2**10, 2
 
 
 def repair(
-    network: Network,
+    network: System,
     rows: Configurations,
     targets: Constraints,
     edges: EdgeConstraints,
@@ -50,12 +55,12 @@ def repair(
     given: bool,
     max_size: int | None = None,
     tell: Progress,
-) -> tuple[Network, GraphFindings]:
+) -> tuple[System, GraphFindings]:
     """Find the graph that control and mixture rows ask for.
 
     Parameters
     ----------
-    network : Network
+    network : System
         Learned; it remembers its control rows.
     rows : Configurations
         Mixture rows, complete.
@@ -72,21 +77,28 @@ def repair(
 
     Returns
     -------
-    network : Network
+    network : System
         With the graph found, learned from control rows.
     findings : GraphFindings
     """
     before = graph_of(network.parents) if given else None
-    climber = _climber(network, rows, targets, edges, before or (), max_size, tell)
-    fitter = climber.fitter
     tell("repairing the graph" if given else "learning the graph", 0, None)
-    guess = from_control_rows(fitter.families, climber.constraints, _required(climber.constraints))
-    if before is None:
-        starts = climber.starts(guess)
+
+    def with_rows(most: int | None) -> GraphClimber:
+        return _climber(network, rows, targets, edges, before or (), max_size, tell, most)
+
+    few = None
+    if (network.cardinalities == 0).any() and rows.total >= _THIN_FROM:
+        # Rows of numbers are all distinct: the long way is gone with fewer of them.
+        few = with_rows(_THIN_ROWS)
+        _climbed(few, before)
+    climber = with_rows(None)
+    fitter = climber.fitter
+    if few is None:
+        _climbed(climber, before)
     else:
-        starts = [_permitted(before, climber.constraints), guess]
-    for start in dict.fromkeys(starts):
-        climber.climb(start)
+        for one in few.visited[:_FOLLOWED]:
+            climber.climb(one.graph, quickly=True)
     climber.finished()
     graph = nearest_of_the_best(climber.visited, before)
     fit = climber.in_full(graph)
@@ -103,8 +115,20 @@ def repair(
     return fitter.families.network(graph), findings
 
 
+def _climbed(climber: GraphClimber, before: Parents | None) -> None:
+    """Climb from the graph that was given, or from those that control rows make plausible."""
+    constraints = climber.constraints
+    guess = from_control_rows(climber.fitter.families, constraints, _required(constraints))
+    if before is None:
+        starts = climber.starts(guess)
+    else:
+        starts = [_permitted(before, constraints), guess]
+    for start in dict.fromkeys(starts):
+        climber.climb(start)
+
+
 def check(
-    network: Network,
+    network: System,
     rows: Configurations,
     targets: Constraints,
     edges: EdgeConstraints,
@@ -117,7 +141,7 @@ def check(
 
     Parameters
     ----------
-    network : Network
+    network : System
         Learned; it remembers its control rows.
     rows : Configurations
         Mixture rows, complete.
@@ -135,8 +159,7 @@ def check(
     graph = graph_of(network.parents)
     climber = _climber(network, rows, targets, edges, graph, max_size, tell)
     fitter = climber.fitter
-    taught = fitter.of_network(result.network)
-    now = fitter.between(graph, result.targets, result.weights, taught)
+    now = fitter.of_result(graph, result)
     climber.keep(now)
     tell("checking the graph", 0, None)
     ranked = climber.ranked(now)
@@ -166,20 +189,20 @@ def check(
     )
 
 
-def guessed(network: Network, edges: EdgeConstraints) -> Network:
+def guessed(network: System, edges: EdgeConstraints) -> System:
     """Return a learned network with the graph that its control rows alone make most plausible.
 
     Parameters
     ----------
-    network : Network
+    network : System
         Learned; it remembers its control rows.
     edges : EdgeConstraints
 
     Returns
     -------
-    Network
+    System
     """
-    families = TableFamilies.of_control(network)
+    families = families_of_control(network)
     edges = _narrowed(network, families, (), edges)
     return families.network(from_control_rows(families, edges, _required(edges)))
 
@@ -229,35 +252,42 @@ def _differences(climber: GraphClimber, before: Parents, fit: GraphFit) -> list[
 
 
 def _climber(
-    network: Network,
+    network: System,
     rows: Configurations,
     targets: Constraints,
     edges: EdgeConstraints,
     graph: Parents,
     max_size: int | None,
     tell: Progress,
+    most: int | None = None,
 ) -> GraphClimber:
     few = int(np.clip(_MOST_VALUES // network.n_variables, *_MOST_ROWS))
-    families = TableFamilies(network, systematic_sample(rows, few))
+    if (network.cardinalities == 0).any():
+        few = min(few, _MOST_NUMBERS if most is None else most)
+    families = families_of(network, systematic_sample(rows, few))
     edges = _narrowed(network, families, graph, edges)
     return GraphClimber(GraphFitter(families, targets, max_size), edges, tell)
 
 
 def _narrowed(
-    network: Network, families: TableFamilies, graph: Parents, edges: EdgeConstraints
+    network: System, families: Families, graph: Parents, edges: EdgeConstraints
 ) -> EdgeConstraints:
     """Leave out edges of which rows say nothing, or hardly anything where there are many.
 
-    A variable with one state depends on nothing, and its edges cost nothing: with or without them
+    A variable with one value depends on nothing, and its edges cost nothing: with or without them
     a graph is worth the same. Those that were given stay.
     """
     allowed, required = edges.allowed.copy(), edges.required.copy()
     known = edges_of(graph)
-    constant = np.ones(network.n_variables, dtype=bool)
-    constant[list(network.changeable)] = False
+    constant = families.constant
     for p, i in known:
         required[p, i] |= allowed[p, i] and (constant[p] or constant[i])
     allowed &= required | ~(constant[:, None] | constant)
+    given = families.conditioned
+    sizes = np.flatnonzero(given.any(axis=1))
+    for matrix in (allowed, required):
+        matrix[sizes] = matrix[:, sizes] = False
+    allowed, required = allowed | given, required | given
     if network.n_variables > _WIDE:
         near = families.dependent_pairs(_PARTNERS)
         for p, i in known:

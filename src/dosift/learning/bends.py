@@ -18,8 +18,9 @@ from dosift.model.linear import COEFFICIENT_SD, LinearMechanism
 from dosift.model.mechanism import Floats, Values
 
 #: Share of a slope by which it is expected to change beyond the range; a slope so weak that it is
-#: less than this part of the noise for each standard deviation of the parent may as well end there.
-_BEND, _WEAK = 0.2, 0.3
+#: less than a part of the noise for each standard deviation of the parent may as well end there;
+#: and one that does not show may begin there, by a smaller part of it.
+_BEND, _WEAK, _NEW = 0.2, 0.3, 0.1
 #: Standard deviations of a parent beyond the range from which a bend is thought of.
 _FAR = 0.25
 
@@ -62,8 +63,8 @@ def with_bends(
     bends: list[Feature] = []
     for feature, slope in zip(mechanism.features, mechanism.coefficients[1:], strict=True):
         if slope != 0.0 and far[list(feature.columns)].any() and _is_number(feature):
-            size, weak = abs(float(slope)), _WEAK * mechanism.noise.sd
-            expected = max(_BEND * size, min(size, weak))
+            size, noise = abs(float(slope)), mechanism.noise.sd
+            expected = max(_BEND * size, min(size, _WEAK * noise), _NEW * noise)
             bends += _bends_of(feature, expected, inside, lows, highs)
     if not bends:
         return mechanism

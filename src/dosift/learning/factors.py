@@ -23,6 +23,8 @@ Floats = NDArray[np.float64]
 _GROUPS = 4
 #: Factors are made of counts of at least this mean: logarithms of smaller ones are mostly noise.
 _LEAST_MEAN = 1.0
+#: Spread of a logarithm up to which it is constant.
+_CONSTANT = 1e-9
 #: Counts that each factor needs at least.
 _COUNTS_EACH = 3
 
@@ -80,7 +82,7 @@ def find_factors(control: Numbers, n_factors: int) -> Factors:
     variables: list[Variable] = []
     positions = {}
     for g in range(_GROUPS):
-        used = np.flatnonzero((mean >= _LEAST_MEAN) & (group != g) & (rates.spread > 0.0))
+        used = np.flatnonzero((mean >= _LEAST_MEAN) & (group != g) & (rates.spread > _CONSTANT))
         if used.size < _COUNTS_EACH * n_factors:
             raise InputError(
                 f"{n_factors} factors need at least {_COUNTS_EACH * n_factors} counts of a mean of "
@@ -162,7 +164,7 @@ class _Rates:
         rates = np.column_stack([log_rates(control.values[:, i], sizes, unit) for i in counts])
         rates -= rates.mean(axis=0)
         spread = np.sqrt(np.square(rates).mean(axis=0))
-        rates /= np.where(spread > 0.0, spread, 1.0)
+        rates /= np.where(spread > _CONSTANT, spread, 1.0)
         return cls(typical, spread, rates.T @ rates / len(rates))
 
     def components(self, used: NDArray[np.int64], n_factors: int) -> Floats:

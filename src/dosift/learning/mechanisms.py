@@ -19,7 +19,7 @@ from dosift.learning.regressions import (
     learn_logistic,
     learn_regression,
 )
-from dosift.learning.scales import bounds, choose_scale, standardised
+from dosift.learning.scales import bounds, choose_scale, forms_of, standardised
 from dosift.learning.tables import checked_weights
 from dosift.learning.uniform import is_clearly_uniform, learn_uniform
 from dosift.model.categorical import CategoricalMechanism, States
@@ -32,10 +32,12 @@ from dosift.model.mechanism import Changes, Floats, Library, Mechanism, topologi
 from dosift.model.mechanism_network import ControlRows, MechanismNetwork
 from dosift.model.network import Variable
 from dosift.model.scale import Scale
-from dosift.model.suggested import RegressionChanges
+from dosift.model.suggested import RegressionChanges, finest_spread
 
 #: Rows on which scales are chosen; with more, a sample.
 _SCALE_ROWS = 20_000
+#: Rows for each column by which a scale is chosen where no graph is known.
+_ROWS_EACH = 10
 
 
 def learn_mechanisms(
@@ -50,6 +52,7 @@ def learn_mechanisms(
     prior: float = 0.5,
     lowest: ArrayLike | None = None,
     highest: ArrayLike | None = None,
+    is_rough: bool = False,
 ) -> MechanismNetwork:
     """Learn the mechanism of each variable from control rows.
 
@@ -83,6 +86,10 @@ def learn_mechanisms(
     lowest, highest : array-like, shape (n_variables,), optional
         Smallest and largest value of each variable in other rows, NaN if not known: a scale has
         to hold these too.
+    is_rough : bool, default False
+        Whether the graph is none that scales may be chosen by. A working scale is then that on
+        which the regression on all other variables, these on all scales that they may have, makes
+        control rows likeliest; it stays, whatever graph is found afterwards.
 
     Returns
     -------
@@ -136,7 +143,8 @@ def learn_mechanisms(
         family = tuple(int(p) for p in parents[i])
         named = learner.named(i, family, (features or {}).get(i, ()), scales)
         own = learner.features(family, named)
-        scales[i] = learner.scale(i, working, own, float(lows[i]), float(highs[i]))
+        by, features_by = learner.others(i) if is_rough else (working, own)
+        scales[i] = learner.scale(i, by, features_by, float(lows[i]), float(highs[i]))
         working[:, i] = scales[i].working(working[:, i])
         if np.isfinite([lows[i], highs[i]]).all():
             low[i], high[i] = scales[i].working(np.array([lows[i], highs[i]]))
@@ -146,11 +154,53 @@ def learn_mechanisms(
         mechanisms[i] = found
     return MechanismNetwork(
         tuple(mechanisms[i] for i in range(len(variables))),
-        tuple(Changes(()) if i == offset else _library(one) for i, one in enumerate(variables)),
+        tuple(
+            Changes(()) if i == offset else _library(one, working[:, i])
+            for i, one in enumerate(variables)
+        ),
         ControlRows(working, rows),
         tuple(variables),
         tuple(scales[i] for i in range(len(variables))),
     )
+
+
+def relearned_mechanism(network: MechanismNetwork, i: int, parents: Sequence[int]) -> Mechanism:
+    """Learn the mechanism of one variable given other parents, from the same control rows.
+
+    Parameters
+    ----------
+    network : MechanismNetwork
+        Learned; it remembers its control rows, and has names, kinds and scales, which stay.
+    i : int
+        Position of the variable.
+    parents : sequence of int
+
+    Returns
+    -------
+    Mechanism
+        With those features that a user named whose variables are all among the parents.
+    """
+    control = network.control
+    assert control is not None
+    old = network.mechanisms[i]
+    prior = next((float(one.prior) for one in network.mechanisms if hasattr(one, "prior")), 0.5)
+    n_more = control.values.shape[1] - network.n_variables
+    learner = _Learner(
+        variables=network.variables,
+        values=control.values,
+        weights=control.weights,
+        offset=next((j for j, one in enumerate(network.variables) if one.kind == "size"), None),
+        prior=prior,
+        sizes=np.array([len(one.states) for one in network.variables] + [0] * n_more),
+    )
+    family = tuple(int(p) for p in parents)
+    named = tuple(
+        one
+        for one in getattr(old, "features", ())
+        if isinstance(one, InUnits) and set(one.columns) <= set(family)
+    )
+    own = learner.features(family, named)
+    return learner.mechanism(i, control.values, family, own, bool(named))
 
 
 def _order(parents: Sequence[Sequence[int]], offset: int | None) -> list[int]:
@@ -159,12 +209,14 @@ def _order(parents: Sequence[Sequence[int]], offset: int | None) -> list[int]:
     return order if offset is None else [offset, *(i for i in order if i != offset)]
 
 
-def _library(variable: Variable) -> Library:
+def _library(variable: Variable, column: Floats) -> Library:
     if variable.kind == "factor":
         return Changes(())
     if variable.kind == "discrete":
         return States(variable.states)
-    return CountChanges() if variable.kind == "count" else RegressionChanges()
+    if variable.kind == "count":
+        return CountChanges()
+    return RegressionChanges(least=finest_spread(column))
 
 
 def _checked(
@@ -249,6 +301,29 @@ class _Learner:
                 unit = standardised(np.log1p(self.values[:, p]), self.weights, Scale("raw"))
                 counts[p] = LogCount(p, unit.centre, unit.spread)
         return features_of(family, self.sizes, named, counts)
+
+    def others(self, i: int) -> tuple[Floats, tuple[Feature, ...]]:
+        """All other variables on all scales that they may have, and these as features.
+
+        Nothing where control rows are too few to tell what the variable depends on.
+        """
+        columns: list[Floats] = []
+        for j, one in enumerate(self.variables):
+            column = self.values[:, j]
+            if j in (i, self.offset):
+                continue
+            if one.kind == "discrete":
+                columns += [(column == k).astype(np.float64) for k in range(1, len(one.states))]
+            elif one.kind == "count":
+                columns.append(np.log1p(column))
+            else:
+                forms = forms_of(float(column.min()), float(column.max()))
+                unit = (standardised(column, self.weights, Scale(form)) for form in forms)
+                columns += [scale.working(column) for scale in unit]
+        if _ROWS_EACH * (len(columns) + 1) > len(self.values):
+            columns = []
+        out = np.stack(columns, axis=1) if columns else np.empty((len(self.values), 0))
+        return out, tuple(Plain(k) for k in range(out.shape[1]))
 
     def scale(
         self, i: int, working: Floats, features: tuple[Feature, ...], lowest: float, highest: float

@@ -249,6 +249,7 @@ def _learn_numbers(
         covariates=of_factors,
         lowest=np.fmin.reduce(found.values, axis=0),
         highest=np.fmax.reduce(found.values, axis=0),
+        is_rough=control.graph is None,
     )
     _warn_of_mechanisms(network)
     return network, found

@@ -23,6 +23,10 @@ _STEPS, _RISE, _LAST_STEPS = 60, 1e-2, 2
 _PRIOR_VARIANCE, _PRIOR_ROWS = 0.1, 1.0
 #: Nats beyond the criterion by which a width that changes has to be better.
 _CLEARLY = 2.0
+#: Score statistic of skewness and kurtosis up to which noise is normal at a glance: half of it is
+#: about what another noise could gain, and that costs more.
+_NORMAL = 12.0
+
 _M = TypeVar("_M", bound=Mechanism)
 
 
@@ -82,6 +86,38 @@ def learn_logistic(
     some, their = _sample(values, weights)
     found = at_rest(start, some, their)
     return found if some is values else _refined(found, values, weights)
+
+
+def has_plain_noise(mechanism: LinearMechanism, values: Values, weights: Floats) -> bool:
+    """Tell at a glance whether rows ask for no other noise than a normal one of one width.
+
+    Parameters
+    ----------
+    mechanism : LinearMechanism
+        Fitted to the rows, with such noise.
+    values : ndarray, shape (n_rows, n_variables)
+    weights : ndarray, shape (n_rows,)
+
+    Returns
+    -------
+    bool
+        By the score tests of skewness and kurtosis, and of a width that follows the mean.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> noise = [rng.normal(size=(500, 1)), rng.standard_t(3, size=(500, 1))]
+    >>> plain = LinearMechanism.untaught(0, (), ())
+    >>> [has_plain_noise(plain, one / one.std(), np.ones(500)) for one in noise]
+    [True, False]
+    """
+    residual = mechanism.residuals(values) / mechanism.noise.sds[0]
+    number = max(float(weights.sum()), 1.0)
+    skewness = float(weights @ residual**3) / number
+    kurtosis = float(weights @ residual**4) / number - 3.0
+    if number * (skewness**2 / 6.0 + kurtosis**2 / 24.0) > _NORMAL:
+        return False
+    return not _with_slope(mechanism, values, weights)
 
 
 def at_rest(mechanism: _M, values: Values, weights: Floats, steps: int = _STEPS) -> _M:

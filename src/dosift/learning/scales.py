@@ -24,6 +24,8 @@ _LEAST_SPREAD = 1e-12
 #: Nats by which another scale has to be better, at least and for each row: many rows show that no
 #: scale is exact, and one that hardly differs extrapolates worse than the plain one.
 _CLEARLY, _CLEARLY_A_ROW = 6.0, 0.005
+#: Nats by which the logarithm of what lies between 0 and 1 has to be better than log odds.
+_FOR_SHARES = 2.0
 #: Least residual variance, in units of the column's.
 _LEAST_VARIANCE = 1e-12
 
@@ -144,13 +146,11 @@ def choose_scale(
         return raw
     found = [standardised(column, weights, Scale(form)) for form in forms]
     clearly = max(_CLEARLY, _CLEARLY_A_ROW * float(weights.sum()))
-    best, most = found[0], _score(column, weights, x, found[0])
-    for scale in found[1:]:
-        # Small shares have the same logarithm as log odds: those too have to be clearly better.
-        score = _score(column, weights, x, scale)
-        if score > most + clearly:
-            best, most = scale, score
-    return best
+    scores = [_score(column, weights, x, scale) for scale in found]
+    # Small shares have the same logarithm as log odds, and what drives them up tells these apart.
+    scores[2:] = [score + _FOR_SHARES for score in scores[2:]]
+    best = int(np.argmax(scores))
+    return found[best] if scores[best] > scores[0] + clearly else found[0]
 
 
 def _score(column: Floats, weights: Floats, x: Floats, scale: Scale) -> float:

@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 #: Codes (completions times variables) that completions may hold: half a gigabyte; numbers.
-_MOST_CODES, _MOST_NUMBERS = 2**28, 2**26
+_MOST_CODES, _MOST_NUMBERS = 2**28, 2**25
 #: Values that stand for those of a column that is only conditioned on, and points that a missing
 #: number takes, about.
 _HELD, _POINTS = 16, 64

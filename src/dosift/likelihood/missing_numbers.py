@@ -202,9 +202,10 @@ class _Filled:
         values[np.arange(row.size)[:, None], self.columns[row]] = np.where(
             is_count, np.floor(np.square(at)), at
         )
-        # A count is a step function of a number, whose root is laid out on both sides of zero.
-        with np.errstate(divide="ignore"):
-            return values, np.where(is_count, np.log(np.abs(at)), 0.0).sum(axis=1)
+        # A count is a step function of the square of a positive number.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            slope = np.where(at > 0.0, np.log(2.0 * at), -np.inf)
+        return values, np.where(is_count, slope, 0.0).sum(axis=1)
 
     def _normals(self) -> Iterator[_Normal]:
         first = self._around(self.network.mechanisms, self._every, None, _POINTS)
@@ -213,7 +214,7 @@ class _Filled:
         yield _Normal(first.rows, first.mean, _BROAD * first.root, _BROAD_POINTS, first.pinned)
         for i in self.matters:
             for changed, rows in self._changed(i):
-                mechanisms = list(self.network.mechanisms)
+                mechanisms: list[Mechanism | None] = list(self.network.mechanisms)
                 mechanisms[i] = changed
                 found = self._around(mechanisms, rows, i, _MORE_POINTS)
                 if found is not None:
@@ -307,7 +308,7 @@ class _Climb:
             active = active[(np.abs(step[active]) > reached).any(axis=1)]
             if not active.size:
                 break
-        return trial, np.linalg.cholesky(covariance), ~np.isneginf(height)
+        return trial, np.asarray(np.linalg.cholesky(covariance)), ~np.isneginf(height)
 
     def _newton(
         self, some: Rows, at: Floats, gradient: Floats, curvature: Floats
@@ -406,7 +407,7 @@ def _layout(d: int, n: int) -> Floats:
     else:
         index = np.arange(1, n // 2 + 1)[:, None]
         half = ndtri((index * _irrational(d) + 0.5) % 1.0)
-    if d <= n // 2:  # with the very covariance
+    if 1 < d <= n // 2:  # with the very covariance
         root = np.linalg.cholesky(np.linalg.inv(half.T @ half / len(half)))
         half = half @ root
     out = np.concatenate([half, -half])
@@ -415,7 +416,7 @@ def _layout(d: int, n: int) -> Floats:
 
 
 def _irrational(d: int) -> Floats:
-    """Steps of a sequence that fills the cube evenly (Roberts 2018): powers of a root."""
+    """Return the steps of a sequence that fills the cube evenly (Roberts 2018)."""
     root = 2.0
     for _ in range(60):
         root = (1.0 + root) ** (1.0 / (d + 1))

@@ -59,7 +59,10 @@ def estimate_likelihood(
     -------
     SearchResult
     """
-    constraints = options.constraints or Constraints.none(network.n_changes)
+    if options.patterns is not None and options.patterns.rest <= NOTHING_LEFT:
+        constraints = options.patterns.constraints(of(network))
+        known, weights = constraints.known, constraints.known_weights
+        return _whole(evidence, network, known, weights[None], constraints)
     if evidence.is_plain and grows(network):
         return find_changes(
             of(network),
@@ -68,7 +71,11 @@ def estimate_likelihood(
             refine=options.refine,
             gap=options.gap,
             progress=tell,
+            patterns=options.patterns,
         )
+    constraints = Constraints.none(network.n_changes)
+    if not grows(network):
+        constraints = options.constraints_on(network)
     if evidence.is_plain:
         return find_targets(
             network,
@@ -86,11 +93,13 @@ def estimate_likelihood(
     assert held is not None
     if held.label is not None:
         held = held.part(held.label < 0)
-    proposer = Proposer(network, constraints, options.max_size, options.refine, tell)
+    proposer = Proposer(
+        network, constraints, options.max_size, options.refine, tell, options.patterns
+    )
     found = _explaining_all(proposer, evidence, held)
     if grows(network):
         network = found.network  # whose libraries have grown
-        constraints = Constraints.none(network.n_changes)
+        constraints = options.constraints_on(network)
     pool = _pool(evidence, constraints, found.targets)
     targets, weights, start = found.pooled.targets, found.pooled.weights, None
     teaches = _teaches(network, evidence, options)

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dosift.likelihood.weights import DEFAULT_GAP
+from dosift.model.mechanism import System
+from dosift.model.mechanism_network import MechanismNetwork
 from dosift.search.constraints import Constraints
+from dosift.search.patterns import Patterns
 
 Progress = Callable[[str, int, "int | None"], None]
 
@@ -32,6 +35,8 @@ class Options:
         Added to every count of control rows; None for one over their number (moments).
     constraints : Constraints or None
         What is known about targets (likelihood; in part em and brute-force).
+    patterns : Patterns or None
+        The same where variables are numbers.
     """
 
     max_size: int | None = None
@@ -40,6 +45,23 @@ class Options:
     epsilon: float = DEFAULT_EPSILON
     delta: float | None = None
     constraints: Constraints | None = None
+    patterns: Patterns | None = None
+
+    def constraints_on(self, network: System) -> Constraints:
+        """Return what is known about targets of a network.
+
+        Parameters
+        ----------
+        network : System
+            Where variables are numbers, its libraries say what their changes are.
+
+        Returns
+        -------
+        Constraints
+        """
+        if isinstance(network, MechanismNetwork) and self.patterns is not None:
+            return self.patterns.constraints(network)
+        return self.constraints or Constraints.none(network.n_changes)
 
 
 def silent(stage: str, done: int, total: int | None) -> None:

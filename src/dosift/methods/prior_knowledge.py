@@ -31,7 +31,9 @@ class PriorKnowledge:
     """What is known about the targets of a mixture and their weights.
 
     Targets are given as :class:`Target` or as text (``"do(smoke=yes)"``, or shorter
-    ``"smoke=yes"``).
+    ``"smoke=yes"``). By what a number is changed is found from the rows; so of a number they say
+    only that it is changed: ``"free(latency)"``, or shorter ``"latency"``. What is required or of
+    known weight changes no number.
 
     Parameters
     ----------
@@ -353,12 +355,24 @@ def _target(given: object, where: str) -> Target:
         return given
     try:
         if isinstance(given, str):
-            return read_target(given)
+            return _read_or_named(given)
         if isinstance(given, Mapping):
             return Target(given)
     except InputError as error:
         raise InputError(f"{where}: {error.message}") from None
     raise InputError(f"{where} holds {given!r}; give targets, such as 'do(smoke=yes)'")
+
+
+def _read_or_named(text: str) -> Target:
+    """Read a target, or names of variables that are changed in any way."""
+    try:
+        return read_target(text)
+    except InputError:
+        try:
+            return parse_target(f"free({text})")
+        except InputError:
+            pass
+        raise
 
 
 def _targets(given: object, where: str) -> tuple[Target, ...]:

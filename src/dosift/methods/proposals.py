@@ -24,13 +24,14 @@ from dosift.search.engine import find_targets
 from dosift.search.filling import filled_in
 from dosift.search.library import find_changes, grows, of
 from dosift.search.moves import merges
+from dosift.search.patterns import Patterns
 from dosift.search.result import SearchResult
 
 Ints = NDArray[np.integer]
 Progress = Callable[[str, int, "int | None"], None]
 
-#: Rounds of filling in and searching.
-_ROUNDS = 3
+#: Rounds of filling in and searching; where changes are looked for, too.
+_ROUNDS, _ROUNDS_OF_CHANGES = 3, 2
 #: The search begins with the complete rows if these are at least such a share of all, or so many.
 _ENOUGH_COMPLETE, _ENOUGH_ROWS = 0.2, 256
 
@@ -68,6 +69,8 @@ class Proposer:
         Whether the rows teach a network that was learned.
     tell : callable
         Called with a stage's name, the steps done and the steps in all.
+    patterns : Patterns, optional
+        What is known about targets where libraries grow.
     """
 
     network: Network
@@ -75,6 +78,15 @@ class Proposer:
     max_size: int | None
     refine: bool
     tell: Progress
+    patterns: Patterns | None = None
+
+    def _constraints(self, network: Network) -> Constraints:
+        """Return what is known about targets under the libraries of a network."""
+        if not grows(self.network):
+            return self.constraints
+        if self.patterns is not None:
+            return self.patterns.constraints(of(network))
+        return Constraints.none(network.n_changes)
 
     def propose(self, block: Block) -> Proposals:
         """Search rows.
@@ -95,7 +107,8 @@ class Proposer:
             pool += list(self._by_batch(block, pooled))
         targets = np.unique(np.concatenate(pool).astype(np.int16), axis=0)
         if block.has_missing:
-            common = [m.added for m in merges(targets) if self.constraints.permits(m.added).all()]
+            permits = self._constraints(network).permits
+            common = [m.added for m in merges(targets) if permits(m.added).all()]
             targets = np.unique(np.concatenate([targets, *common]), axis=0)
         return Proposals(network, targets, pooled)
 
@@ -129,6 +142,7 @@ class Proposer:
             refine=self.refine,
             progress=self.tell,
             look_around=False,
+            patterns=self.patterns,
         )
 
     def _pooled(self, rows: Configurations) -> tuple[SearchResult, list[Ints]]:
@@ -146,11 +160,12 @@ class Proposer:
         else:
             start = filled_in(self.network, nothing, np.ones(1), rows)
         found = self._found(self.network, start)
-        empty = nothing[self.constraints.permits(nothing)]
+        empty = nothing[self._constraints(found.network).permits(nothing)]
         pool = [found.targets, empty]
         seen: set[frozenset[bytes]] = set()
-        for k in range(_ROUNDS):
-            self.tell("filling in missing values", k, _ROUNDS)
+        n_rounds = _ROUNDS_OF_CHANGES if grows(self.network) else _ROUNDS
+        for k in range(n_rounds):
+            self.tell("filling in missing values", k, n_rounds)
             filled = filled_in(found.network, found.targets, found.weights, rows)
             found = self._found(found.network, filled, found)
             # Positions are those of a library, and changes of numbers are found anew each time.
@@ -164,13 +179,12 @@ class Proposer:
     def _by_batch(self, block: Block, pooled: SearchResult) -> Iterator[Ints]:
         """Search each batch, with the tables that all taught."""
         nothing: Ints = np.empty((0, self.network.n_variables), dtype=np.int16)
-        listed = self.constraints.candidates
+        known = self._constraints(pooled.network)
+        listed = known.candidates
         if listed is not None:
-            listed = np.concatenate([listed, self.constraints.required])
+            listed = np.concatenate([listed, known.required])
         # What is required may be absent from a batch.
-        inside = replace(self.constraints, required=nothing, candidates=listed)
-        if grows(self.network):
-            inside = Constraints.none(pooled.network.n_changes)
+        inside = replace(known, required=nothing, candidates=listed)
         alone = replace(self, constraints=inside, refine=False)
         assert block.batch is not None
         names = np.unique(block.batch)
@@ -183,6 +197,6 @@ class Proposer:
 
 
 def _key(found: SearchResult) -> frozenset[bytes]:
-    """What tells two results apart: their targets, or where changes are found, their variables."""
+    """Tell results apart by their targets, or where changes are found, by their variables."""
     targets = found.targets >= 0 if grows(found.network) else found.targets
     return frozenset(t.tobytes() for t in targets)

@@ -15,9 +15,10 @@ from dosift.model.noise import LEAST_SD, Noise
 
 #: Least standard deviation of what a change sets a variable to: narrower is an exact value, and
 #: a normal distribution whose variance goes to zero would explain any single row.
+#: A measurement that is coarser than that has its own bound.
 LEAST_SPREAD = 2e-3
 #: A standard deviation is expected to be near this, by so many rows' worth.
-_PRIOR_SD, _PRIOR_ROWS = 0.5, 0.2
+_PRIOR_SD, _PRIOR_ROWS = 0.1, 0.2
 #: Range of the factor by which a change may multiply noise.
 _LEAST_FACTOR, _MOST_FACTOR = 0.1, 10.0
 
@@ -67,10 +68,13 @@ class SetNormal:
     ----------
     mean, sd : float
         On the working scale.
+    least : float
+        Standard deviation that it has at least, as the measurement tells no less apart.
     """
 
     mean: float
     sd: float
+    least: float = LEAST_SPREAD
     kind: ClassVar[str] = "set"
     keeps_mechanism: ClassVar[bool] = False
 
@@ -92,7 +96,8 @@ class SetNormal:
         if one <= 0:
             return self
         mean = first / one
-        return SetNormal(float(mean), _bounded_sd(second - one * mean**2, float(number)))
+        sd = _bounded_sd(second - one * mean**2, float(number), self.least)
+        return replace(self, mean=float(mean), sd=sd)
 
     def scores(self, mechanism: Mechanism, values: Values) -> Floats:
         """Return derivatives by mean and standard deviation."""

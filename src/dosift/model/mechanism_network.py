@@ -256,7 +256,9 @@ class MechanismNetwork:
         for i in learners:
             if self.control is not None:
                 mechanisms[i] = self._taught_mechanism(i, values, targets, posterior, self.control)
-            libraries[i] = _taught_library(mechanisms[i], libraries[i], values, targets, posterior)
+            libraries[i] = taught_library(
+                mechanisms[i], libraries[i], values, targets[:, i], posterior
+            )
         return replace(self, mechanisms=tuple(mechanisms), libraries=tuple(libraries))
 
     def _taught_mechanism(
@@ -316,16 +318,31 @@ def _fitted(old: Mechanism, statistics: Floats) -> Mechanism:
     return taught if keep is None else cast(Mechanism, keep(old))
 
 
-def _taught_library(
-    mechanism: Mechanism, library: Library, values: Values, targets: Ints, posterior: Floats
+def taught_library(
+    mechanism: Mechanism, library: Library, values: Values, column: Ints, posterior: Floats
 ) -> Library:
-    """Fit the changes of a variable that have free parameters to the rows under them."""
-    i = mechanism.variable
-    for position in _used(targets[:, i]):
+    """Fit the changes of a variable that have free parameters to the rows under them.
+
+    Parameters
+    ----------
+    mechanism : Mechanism
+        Of the variable, without a change.
+    library : Library
+    values : ndarray, shape (n_rows, n_variables)
+    column : ndarray of int, shape (n_targets,)
+        The change that each target makes, -1 for none.
+    posterior : ndarray, shape (n_rows, n_targets)
+        Weight of each row times the posterior of its targets.
+
+    Returns
+    -------
+    Library
+    """
+    for position in _used(column):
         change = library[position]
         if change.n_free == 0 or not isinstance(library, Changes):
             continue
-        weights = posterior @ (targets[:, i] == position)
+        weights = posterior @ (column == position)
         statistics = change.applied(mechanism).statistics(values, weights)
         library = library.with_change(position, change.fitted(mechanism, statistics))
     return library

@@ -23,6 +23,8 @@ from dosift.model.uniform import UniformMechanism
 _MEANS, _SDS = 20, (0.1, 0.35, 1.0)
 #: Shifts that are tried.
 _SHIFTS = 20
+#: Share of distinct values above which nothing repeats, and share of the values that are most.
+_REPEATS, _MOST_VALUES = 0.95, 0.9
 #: Gains that are tried.
 _GAINS = (0.25, 0.5, 0.7, 1.4, 2.0, 4.0)
 #: Rows that must share an exact value to make it a tie, and their share.
@@ -40,10 +42,13 @@ class RegressionChanges(Changes):
     changes : tuple of Change
     kinds : frozenset of str
         Among "do", "set", "shift", "gain", "free".
+    least : float
+        Standard deviation, at least, of what the variable is set to: :func:`finest_spread`.
     """
 
     changes: tuple[Change, ...] = ()
     kinds: frozenset[str] = frozenset({"do", "set", "shift"})
+    least: float = LEAST_SPREAD
 
     def suggested(self, mechanism: Mechanism, values: Values, weights: Floats) -> list[Change]:
         """Suggest values that the variable was set to, shifts, gains, and other regressions.
@@ -60,12 +65,12 @@ class RegressionChanges(Changes):
         -------
         list of Change
         """
-        own, kinds = values[:, mechanism.variable], self.kinds
+        own, kinds, least = values[:, mechanism.variable], self.kinds, self.least
         out: list[Change] = []
         if "do" in kinds:
             out += ties(own, weights)
         if "set" in kinds:
-            out += [SetNormal(float(m), sd) for sd in _SDS for m in _grid(own, _MEANS)]
+            out += [SetNormal(float(m), sd, least) for sd in _SDS for m in _grid(own, _MEANS)]
         if isinstance(mechanism, UniformMechanism):
             return out
         assert isinstance(mechanism, LinearMechanism)
@@ -128,10 +133,11 @@ class RegressionChanges(Changes):
             regressions of a variable without parents.
         """
         if isinstance(mechanism, UniformMechanism):
-            return SetNormal(mechanism.middle, mechanism.width) if kind == "set" else None
+            middle, width = mechanism.middle, mechanism.width
+            return SetNormal(middle, width, self.least) if kind == "set" else None
         assert isinstance(mechanism, LinearMechanism)
         if kind == "set":
-            return SetNormal(float(mechanism.coefficients[0]), 1.0)
+            return SetNormal(float(mechanism.coefficients[0]), 1.0, self.least)
         if kind == "shift":
             return Shift(0.0)
         if kind == "gain" and mechanism.features:
@@ -139,6 +145,36 @@ class RegressionChanges(Changes):
         if kind == "free" and mechanism.features:
             return FreeRegression(mechanism.coefficients, mechanism.noise.sd)
         return None
+
+
+def finest_spread(column: Floats) -> float:
+    """Return the standard deviation that a measurement can tell from an exact value.
+
+    Parameters
+    ----------
+    column : ndarray, shape (n_rows,)
+        Values of control rows, on the working scale.
+
+    Returns
+    -------
+    float
+        Twice the distance of most values from the next, where values repeat; else a small number.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> values = rng.normal(size=2000)
+    >>> finest_spread(values), round(finest_spread(values.round(1)), 3)
+    (0.002, 0.2)
+    """
+    distinct, numbers = np.unique(column[np.isfinite(column)], return_counts=True)
+    if distinct.size < 3 or distinct.size > _REPEATS * numbers.sum():
+        return LEAST_SPREAD
+    gaps = np.diff(distinct)
+    order = np.argsort(gaps, kind="stable")
+    below = np.cumsum(numbers[1:][order]) / numbers[1:].sum()
+    usual = gaps[order][int(np.searchsorted(below, _MOST_VALUES))]
+    return max(LEAST_SPREAD, 2.0 * float(usual))
 
 
 def _log_normal(away: Floats, sd: float) -> Floats:
@@ -174,7 +210,7 @@ def ties(own: Floats, weights: Floats) -> list[SetPoint]:
         # How finely it was measured, nobody can tell.
         return [SetPoint(float(one), LEAST_SPREAD) for one in distinct[numbers >= _TIES]]
     out, least = [], max(_TIES, _TIE_SHARE * float(weights.sum()))
-    for k in np.flatnonzero(numbers >= least):
+    for k in np.flatnonzero(numbers >= least).tolist():
         # Measurements that are coarse tie everywhere; only what stands out is an exact value.
         near = np.arange(max(k - _NEAR, 0), min(k + _NEAR + 1, distinct.size))
         if numbers[k] >= _STANDS_OUT * float(np.median(numbers[near[near != k]])):

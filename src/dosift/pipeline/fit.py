@@ -33,7 +33,6 @@ from dosift.pipeline.fitted import Fitted
 from dosift.pipeline.gather import Gathered, prepare
 from dosift.pipeline.graph import averaged_over_graphs, check_graph, with_graph
 from dosift.pipeline.recipe import Recipe
-from dosift.search.constraints import Constraints
 from dosift.search.filling import filled_in
 from dosift.search.result import SearchResult
 from dosift.search.score import Score
@@ -81,7 +80,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
     tell = progress or silent
     tell("working out errors", 0, None)
     refined = recipe.refine and recipe.method == "likelihood"
-    known = options.constraints or Constraints.none(result.network.n_changes)
+    known = options.constraints_on(result.network)
     is_known = ~np.isnan(known.fixed(result.targets))
     posterior = None
     if recipe.method in OPTIMISING and not is_known.all():

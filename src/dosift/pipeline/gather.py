@@ -17,6 +17,7 @@ from dosift.likelihood.first_pass import CountFamilies, FirstPass, sampler_after
 from dosift.methods import Options, Progress
 from dosift.methods.labels import Labels, read_labels, taught, with_labels
 from dosift.methods.options import silent
+from dosift.methods.prior_numbers import patterns_of
 from dosift.model.counts import CountChanges
 from dosift.model.mechanism import Changes
 from dosift.model.mechanism_network import MechanismNetwork, as_network
@@ -69,7 +70,8 @@ def gather(
     Gathered
     """
     most = sampling.MOST_CONFIGURATIONS
-    if isinstance(rows, MemoryBlocks) and len(rows.whole) <= most:
+    is_of_numbers = isinstance(network, MechanismNetwork)
+    if isinstance(rows, MemoryBlocks) and (is_of_numbers or len(rows.whole) <= most):
         return Gathered(Evidence.held_rows(network, rows, labels), None)
     tell("counting rows", 0, None)
     sampler = Sampler.of(network.cardinalities, rows.beside, seed)
@@ -137,6 +139,10 @@ def _prepared_numbers(
         named.add("prior knowledge")
     refuse(named)
     network = with_kinds(network, recipe.changes, recipe.knockouts)
+    patterns = None
+    if recipe.prior_knowledge:
+        patterns = patterns_of(recipe.prior_knowledge, network, recipe.max_size)
+        network = patterns.restricted(network)
     rows = loaded.rows
     assert isinstance(rows, MemoryBlocks)
     # Rows that are simulated to be compared with have the sizes of these.
@@ -144,7 +150,14 @@ def _prepared_numbers(
     system = as_network(network)
     gathered = Gathered(Evidence.held_rows(system, rows, None), None)
     _check_batches(gathered.evidence, loaded)
-    options = Options(recipe.max_size, recipe.refine, recipe.gap, recipe.epsilon, recipe.delta)
+    options = Options(
+        recipe.max_size,
+        recipe.refine,
+        recipe.gap,
+        recipe.epsilon,
+        recipe.delta,
+        patterns=patterns,
+    )
     return system, gathered, options, None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 
@@ -21,6 +22,8 @@ from dosift.learning.edge_knowledge import EdgeKnowledge
 from dosift.likelihood.evidence import Evidence
 from dosift.methods import Options, Progress
 from dosift.methods.options import silent
+from dosift.model.mechanism import System
+from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.model.simulate import as_generator
 from dosift.pipeline.find import find
@@ -69,11 +72,11 @@ def with_graph(
         return network, gathered, None
     _check_control(network)
     edges = _edge_constraints(recipe, network)
-    constraints = options.constraints or Constraints.none(network.cardinalities)
+    constraints = options.constraints or Constraints.none(network.n_changes)
     first = network
     if recipe.edges == "learn" and gathered.evidence.incomplete:
         # Values are filled in as under the graph that control rows alone make plausible.
-        first = guessed(network, edges)
+        first = cast(Network, guessed(network, edges))
     rows = _rows(recipe, first, gathered, options, progress)
     found, findings = repair(
         network,
@@ -84,7 +87,8 @@ def with_graph(
         max_size=options.max_size,
         tell=progress or silent,
     )
-    return found, under_graph(found, gathered), findings
+    with_found = cast(Network, found)
+    return with_found, under_graph(with_found, gathered), findings
 
 
 def check_graph(
@@ -113,17 +117,16 @@ def check_graph(
         None where no control rows are at hand, the rows may not teach the network, or some are
         impossible.
     """
-    control = network.control
-    if recipe.method != "likelihood" or not recipe.refine or control is None:
+    if recipe.method != "likelihood" or not recipe.refine:
         return None
     if np.isneginf(result.log_likelihood):
         return None  # some rows can come from no target that is permitted, whatever the graph
-    if control.rows is None or control.n_rows < LEAST_CONTROL_ROWS:
+    if (n_control_rows(network) or 0.0) < LEAST_CONTROL_ROWS:
         return None
     return check(
         network,
         _rows(recipe, network, gathered, options, progress, result),
-        options.constraints or Constraints.none(network.cardinalities),
+        options.constraints or Constraints.none(network.n_changes),
         _edge_constraints(recipe, network),
         result,
         max_size=options.max_size,
@@ -158,9 +161,12 @@ def averaged_over_graphs(
     Returns
     -------
     Posterior
-        The same where rows are not held, and where only one graph is possible.
+        The same where rows are not held, where only one graph is possible, and where changes are
+        found together with targets: those under one graph are not those under another.
     """
     if gathered.evidence.held is None or len(findings.members) < 2:
+        return posterior
+    if not isinstance(network, Network):
         return posterior
     known = options.constraints or Constraints.none(network.cardinalities)
     targets, posteriors = [result.targets], [posterior]
@@ -223,15 +229,25 @@ def _edge_constraints(recipe: Recipe, network: Network) -> EdgeConstraints:
     return EdgeConstraints(allowed, required, known.max_parents)
 
 
-def _check_control(network: Network) -> None:
-    control = network.control
-    if control is None or control.rows is None:
+def n_control_rows(network: System) -> float | None:
+    """How many control rows a network remembers; None if none are at hand."""
+    if isinstance(network, MechanismNetwork):
+        return None if network.control is None else float(network.control.weights.sum())
+    assert isinstance(network, Network)
+    if network.control is None or network.control.rows is None:
+        return None
+    return float(network.control.n_rows)
+
+
+def _check_control(network: System) -> None:
+    n_rows = n_control_rows(network)
+    if n_rows is None:
         raise InputError(
             "the graph can only be repaired with control rows at hand: give control=, or a network "
             "from learn_network (whose control rows are kept if they are not too many)"
         )
-    if control.n_rows < LEAST_CONTROL_ROWS:
+    if n_rows < LEAST_CONTROL_ROWS:
         raise InputError(
-            f"there are {control.n_rows:g} control row(s), too few to say anything of a graph; "
+            f"there are {n_rows:g} control row(s), too few to say anything of a graph; "
             f"give at least {LEAST_CONTROL_ROWS}, or a graph with edges='fixed'"
         )

@@ -22,14 +22,13 @@ from dosift.learning.regressions import at_rest
 from dosift.learning.tables import tables_of
 from dosift.likelihood.evidence import Evidence
 from dosift.methods import Options
-from dosift.model.mechanism import Changes, missing
+from dosift.model.mechanism import Changes, Library, missing
 from dosift.model.mechanism_network import ControlRows, MechanismNetwork, as_network
 from dosift.model.network import Network
 from dosift.model.simulate import sample_codes
 from dosift.pipeline import Fitted, Gathered, Recipe, find, rows_again
 from dosift.results.merged import Merged
 from dosift.results.tables import name_of
-from dosift.search.constraints import Constraints
 from dosift.utils.journal import Record, open_journal
 from dosift.utils.processes import in_processes
 
@@ -288,10 +287,11 @@ def _resample(problem: _Problem, b: int) -> Record:
     if not problem.search:
         if isinstance(network, MechanismNetwork):
             network = as_network(_with_changes_of(network, problem.fitted))
-        known = options.constraints or Constraints.none(network.n_changes)
+        known = options.constraints_on(network)
         listed = np.asarray(problem.targets, dtype=np.int16)
         listed = listed[np.isnan(known.fixed(listed))]
-        options = replace(options, constraints=replace(known, required=listed, candidates=listed))
+        known = replace(known, required=listed, candidates=listed)
+        options = replace(options, constraints=known, patterns=None)
     gathered = Gathered(Evidence.held_rows(network, drawn, problem.labels), None)
     found, _ = find(problem.recipe, network, gathered, options)
     record = {"resample": b, "targets": found.targets.tolist(), "weights": found.weights.tolist()}
@@ -318,10 +318,15 @@ def merged_targets(network: MechanismNetwork, targets: Ints) -> Ints:
     return np.asarray(np.where(exact | (targets < 0), targets, 0))
 
 
+def _closed(library: Changes) -> Changes:
+    """Return a library that does not grow."""
+    return replace(library, kinds=frozenset())
+
+
 def _with_changes_of(network: MechanismNetwork, fitted: Network) -> MechanismNetwork:
     """Let a network have the changes that were fitted, and find no others."""
-    libraries = [
-        replace(one, kinds=frozenset()) if isinstance(one, Changes) else one
+    libraries: list[Library] = [
+        one if one.is_exclusive or not isinstance(one, Changes) else _closed(one)
         for one in fitted.libraries
     ]
     return replace(network, libraries=tuple(libraries))

@@ -39,7 +39,8 @@ def filled_in(
     -------
     Configurations
         Complete rows. Values that others depend on are filled in with all their states, each
-        with its posterior probability, numbers at points; the rest are drawn from their mechanisms.
+        with its posterior probability; the rest are drawn from their mechanisms. Where variables
+        are numbers, each row is filled in once.
     """
     found = complete(network, rows.codes)
     under = assign(network, targets, weights, found.codes)
@@ -52,8 +53,14 @@ def filled_in(
     total = np.add.reduceat(joint.sum(axis=1), found.first)[found.row]
     share = np.divide(joint, total[:, None], out=np.zeros_like(joint), where=total[:, None] > 0)
     share[total <= 0, 0] = 1.0  # nothing explains the row: fill it in somehow
-    share[share < _LEAST_SHARE] = 0.0
+    if not isinstance(network, MechanismNetwork):
+        share[share < _LEAST_SHARE] = 0.0
     which, component = np.nonzero(share)
+    if isinstance(network, MechanismNetwork):
+        picked = _picked(share[which, component], found.row[which], rows.counts.size)
+        which, component = which[picked], component[picked]
+        codes = _drawn(network, targets[component], found.codes[which])
+        return collapse(codes, network.cardinalities, rows.counts)
     counts = rows.counts[found.row[which]] * share[which, component]
     # What was cut off goes to the others of the row.
     kept = np.bincount(found.row[which], counts, minlength=rows.counts.size)
@@ -64,6 +71,20 @@ def filled_in(
         # So many fractions tell the search little more than as many whole rows as there were.
         return systematic_sample(filled, max(int(rows.total) - 1, 1))
     return filled
+
+
+def _picked(share: Floats, row: NDArray[np.int64], n_rows: int) -> NDArray[np.int64]:
+    """Pick one of the completions of each row, by their shares.
+
+    Parts of a row would have its numbers in common, and exact values show as such ties.
+    """
+    rng = np.random.default_rng(_SEED)
+    total = np.bincount(row, share, n_rows)
+    up_to = np.cumsum(share / total[row])
+    place = np.searchsorted(up_to, np.arange(n_rows) + rng.random(n_rows))
+    first = np.searchsorted(row, np.arange(n_rows))
+    last = np.append(first[1:], row.size) - 1
+    return np.asarray(np.clip(place, first, last))
 
 
 def _drawn(network: Network, targets: Ints, codes: Values) -> Values:

@@ -8,7 +8,7 @@ to the variable does not hide them, for as long as that raises the score.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,13 +18,15 @@ from dosift.data.configurations import Configurations, systematic_sample
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.solve import solve
 from dosift.likelihood.weights import DEFAULT_GAP
-from dosift.model.mechanism import Change, Changes
+from dosift.model.mechanism import Change, Changes, Library
 from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Network
 from dosift.search.changes import ChangeFinder
+from dosift.search.constraints import Constraints
 from dosift.search.engine import find_targets
 from dosift.search.joint import JointFitter
 from dosift.search.neighbourhood import Neighbourhood
+from dosift.search.patterns import Patterns
 from dosift.search.promising import promising
 from dosift.search.regrouping import divided, regrouped
 from dosift.search.result import SearchResult, ranked
@@ -55,6 +57,7 @@ def find_changes(
     gap: float = DEFAULT_GAP,
     progress: Progress | None = None,
     look_around: bool = True,
+    patterns: Patterns | None = None,
 ) -> SearchResult:
     """Find targets, and the changes of numbers that they are made of.
 
@@ -67,6 +70,8 @@ def find_changes(
         The mixture rows, without missing values.
     max_size, refine, gap, progress, look_around
         As for :func:`~dosift.search.engine.find_targets`.
+    patterns : Patterns, optional
+        What is known about targets.
 
     Returns
     -------
@@ -89,6 +94,7 @@ def find_changes(
             progress=progress,
             look_around=look,
             start=begun,
+            constraints=_known(patterns, given),
         )
 
     best = tidied(search(start, None, False))
@@ -101,45 +107,61 @@ def find_changes(
         if grown is not of(best.network):
             better = tidied(search(grown, begun, False))
         if score_of(better) <= score_of(best) + _LEAST_RISE:
-            parted = _parted(best, configurations) if refine else None
+            parted = _parted(best, configurations, patterns) if refine else None
             if parted is None:
                 break
             better = tidied(search(of(parted.network), parted, False))
         best = better
     found = search(of(best.network), best, look_around)
-    return found if every is configurations else _on_all(found, every, refine, gap)
+    if every is configurations:
+        return found
+    return _on_all(found, every, refine, gap, _known(patterns, of(best.network)))
+
+
+def _known(patterns: Patterns | None, network: MechanismNetwork) -> Constraints:
+    """Return what is known about targets under the libraries of a network."""
+    if patterns is None:
+        return Constraints.none(network.n_changes)
+    return patterns.constraints(network)
 
 
 def _on_all(
-    found: SearchResult, configurations: Configurations, refine: bool, gap: float
+    found: SearchResult,
+    configurations: Configurations,
+    refine: bool,
+    gap: float,
+    known: Constraints,
 ) -> SearchResult:
     """Let all rows judge what a sample of them found: weights, mechanisms and changes."""
     network = found.network
     evidence = Evidence.of_configurations(network, configurations)
     targets, weights = found.targets, found.weights[None]
     if refine and network.learns:
-        fitter = JointFitter(network, evidence)
+        fitter = JointFitter(network, evidence, known)
         joint = fitter.fit(network, targets, weights, rise=_ALL_RISE * evidence.total)
         network, targets, weights = joint.network, joint.targets, joint.weights
-    solved = solve(evidence, network, targets, weights, gap)
+    solved = solve(evidence, network, targets, weights, gap, fixed=known.fixed(targets))
     around = Neighbourhood(found.certificate, found.undecided, found.near_equivalent)
     return ranked(
         evidence,
         network,
         targets,
         solved.weights[0],
+        constraints=known,
         gap=float(solved.sums.gap.max()),
         converged=bool(solved.converged.all()),
         neighbourhood=around if len(targets) == len(found.targets) else None,
     )
 
 
-def _parted(result: SearchResult, configurations: Configurations) -> SearchResult | None:
+def _parted(
+    result: SearchResult, configurations: Configurations, patterns: Patterns | None
+) -> SearchResult | None:
     """Let components that share a change have their own, if a fit shows that to be better."""
     evidence = Evidence.of_configurations(result.network, configurations)
     best, parted = score_of(result) + _LEAST_PARTED, None
     for network, targets in divided(of(result.network), result.targets):
-        fitter = JointFitter(as_network(network), evidence)
+        fitter = JointFitter(as_network(network), evidence, _known(patterns, network))
         # The posterior of each component moves its own change first.
         start = result.weights[None]
         trial = fitter.fit(as_network(network), targets, start, needed=best)
@@ -183,18 +205,41 @@ def score_of(result: SearchResult) -> float:
 def tidied(result: SearchResult) -> SearchResult:
     """Keep those changes of numbers that targets make, and no others."""
     network = of(result.network)
-    libraries, targets = list(network.libraries), result.targets.copy()
-    for i, library in enumerate(libraries):
+    libraries, targets = tidied_changes(network.libraries, result.targets)
+    network = replace(network, libraries=libraries)
+    return replace(result, network=as_network(network), targets=targets)
+
+
+def tidied_changes(
+    libraries: Sequence[Library], targets: NDArray[np.integer]
+) -> tuple[tuple[Library, ...], NDArray[np.integer]]:
+    """Keep those changes of numbers that targets make, and no others.
+
+    Parameters
+    ----------
+    libraries : sequence of Library
+    targets : ndarray of int, shape (n_targets, n_variables)
+
+    Returns
+    -------
+    libraries : tuple of Library
+        The same objects where nothing is left out.
+    targets : ndarray of int, shape (n_targets, n_variables)
+        By positions in these.
+    """
+    kept, targets = list(libraries), targets.copy()
+    for i, library in enumerate(kept):
         if not isinstance(library, Changes):
             continue
         used = np.unique(targets[:, i])
         used = used[used >= 0]
-        libraries[i] = replace(library, changes=tuple(library[int(k)] for k in used))
+        if used.size == len(library):
+            continue
+        kept[i] = replace(library, changes=tuple(library[int(k)] for k in used))
         position = np.full(len(library) + 1, -1)
         position[used] = np.arange(used.size)
         targets[:, i] = position[targets[:, i]]  # position -1 stays -1, the last entry
-    network = replace(network, libraries=tuple(libraries))
-    return replace(result, network=as_network(network), targets=targets)
+    return tuple(kept), targets
 
 
 def _posterior(result: SearchResult, few: Configurations) -> Floats:

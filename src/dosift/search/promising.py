@@ -84,7 +84,10 @@ def promising(
     for change in {id(one): one for one in present}.values():
         of = np.flatnonzero([one is change for one in present])
         base = (mechanism if change is None else change.applied(mechanism)).log_density(values)
-        ratio = np.exp(np.minimum(logs - base[:, None], MOST_EVIDENCE)) - 1.0
+        with np.errstate(invalid="ignore"):
+            away = logs - base[:, None]
+        away[np.isnan(away)] = 0.0  # neither can make the row
+        ratio = np.exp(np.minimum(away, MOST_EVIDENCE)) - 1.0
         for share in SHARES:
             gains = weights[of] @ np.log1p(share * ratio)
             out[of] |= (gains > needed[of]).any(axis=1)

@@ -1,0 +1,615 @@
+"""Families of numbers, counts and states: regressions of any kind.
+
+A number on parents is a regression on its working scale, with the noise that control rows ask for;
+where discrete variables are among the parents they choose the regression. A discrete variable has
+a logistic regression, or a table where all parents are discrete; a count a negative binomial
+regression. Scales stay as they are: were they chosen anew for every set of parents, graphs would
+be compared by densities of different things.
+
+With normal noise a family is learned in closed form from sums of products of its columns, those
+of control rows once for all families. Other families are raised from what control rows make of
+them by a few steps. The errors of coefficients, which widen densities outside the range of control
+rows, are left out: pool rows teach the regressions as well, and graphs are compared by likelihoods
+at the maximum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaincc
+
+from dosift.data.configurations import Configurations, systematic_sample
+from dosift.graphs.dag import Parents
+from dosift.graphs.families import Families, Family, TableFamilies, nearest
+from dosift.learning.mechanisms import relearned_mechanism
+from dosift.learning.regressions import has_plain_noise
+from dosift.learning.scales import is_constant
+from dosift.model.categorical import CategoricalMechanism
+from dosift.model.features import Feature, Plain, design
+from dosift.model.linear import LinearMechanism
+from dosift.model.linear_changes import Shift
+from dosift.model.logistic import LogisticMechanism
+from dosift.model.mechanism import Change, Changes, Library, Mechanism, System
+from dosift.model.mechanism_network import (
+    ControlRows,
+    MechanismNetwork,
+    as_network,
+    taught_library,
+)
+from dosift.model.network import Network
+from dosift.model.noise import LEAST_SD, Noise
+from dosift.search.changes import ChangeFinder
+from dosift.search.constraints import Constraints
+from dosift.search.engine import find_targets
+from dosift.search.library import find_changes, grows
+from dosift.search.regrouping import regrouped
+from dosift.search.result import SearchResult
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.integer]
+Key = tuple[int, tuple[int, ...]]
+
+#: Rows by which changes are looked for.
+_ROWS = 2500
+#: Steps by which a family without a closed form is raised.
+_STEPS = 3
+#: Nats by which the likeliest of a variable's mechanisms may be ahead, as in the search.
+_MOST_EVIDENCE = 50.0
+#: Two changes whose log-densities differ by less, on average over the rows that either claims, are
+#: the same (nats).
+_NEAR = 0.5
+#: Components of fewer rows are not looked into, nor rows of less weight; and standard errors by
+#: which densities depart from what is expected where it is worth while.
+_LEAST_ROWS, _LEAST_WEIGHT, _DEPARTS = 25.0, 1e-3, 3.0
+#: Rows are drawn with this seed: what is found depends on nothing but the rows.
+_SEED = 20211
+#: Share of the largest sum of squares that is added to all, so that the inverse is one.
+_RIDGE = 1e-10
+_LOG_2PI = float(np.log(2.0 * np.pi))
+
+
+@dataclass(frozen=True)
+class MechanismFamily(Family):
+    """The mechanism of any variable, as rows taught it.
+
+    Attributes
+    ----------
+    mechanism : Mechanism
+    """
+
+    mechanism: Mechanism
+
+
+@dataclass(frozen=True)
+class _Start:
+    """What control rows make of a family.
+
+    Attributes
+    ----------
+    mechanism : Mechanism
+    features : tuple of Feature or None
+        What the mean is linear in, where rows with normal noise teach it in closed form.
+    products : ndarray, shape (2 + n_features, 2 + n_features)
+        Sums over control rows of products of intercept, features and own value.
+    """
+
+    mechanism: Mechanism
+    features: tuple[Feature, ...] | None = None
+    products: Floats | None = None
+
+
+class MechanismFamilies:
+    """Families of any variables.
+
+    Parameters
+    ----------
+    network : MechanismNetwork
+        Learned; it remembers its control rows. Its graph is not looked at.
+    rows : Configurations
+        Mixture rows, complete.
+
+    Examples
+    --------
+    >>> from dosift.learning.mechanisms import learn_mechanisms
+    >>> from dosift.model.network import Variable
+    >>> x = np.random.default_rng(0).normal(size=(500, 2))
+    >>> x[:, 1] += x[:, 0]
+    >>> names = [Variable(name, kind="continuous") for name in "ab"]
+    >>> made = MechanismFamilies.of_control(learn_mechanisms(names, x, [[], []]))
+    >>> made.control_score(1, (0,)) > made.control_score(1, ())
+    True
+    >>> made.dependence(0, 1, ()) < 1e-9
+    True
+    """
+
+    def __init__(self, network: MechanismNetwork, rows: Configurations) -> None:
+        assert network.control is not None
+        self.rows = rows
+        self._like = network
+        self._values = rows.codes
+        self._control: ControlRows = network.control
+        self._n_control = float(network.control.weights.sum())
+        self._all = _with_intercept(rows.codes)
+        own = _with_intercept(network.control.values)
+        self._products = own.T @ (own * network.control.weights[:, None])
+        self._few = systematic_sample(rows, _ROWS)
+        n_distinct = len(rows.codes)
+        self._some = np.unique(np.linspace(0, n_distinct - 1, min(n_distinct, _ROWS)).astype(int))
+        self._starts: dict[Key, _Start] = {}
+        self._mechanisms: dict[Key, Mechanism] = {}
+        self._found: dict[Key, tuple[Change, ...]] = {}
+
+    @classmethod
+    def of_control(cls, network: MechanismNetwork) -> MechanismFamilies:
+        """Take the control rows alone."""
+        assert network.control is not None
+        nothing = network.control.values[:0]
+        return cls(network, Configurations(nothing, np.empty(0), np.empty(0, dtype=np.int64)))
+
+    @property
+    def n_variables(self) -> int:
+        """Number of variables."""
+        return self._like.n_variables
+
+    @property
+    def n_rows(self) -> float:
+        """Control and mixture rows together."""
+        return self._n_control + self.rows.total
+
+    @property
+    def libraries(self) -> tuple[Library, ...]:
+        """The changes of each variable that are known before any mixture row is seen."""
+        return self._like.libraries
+
+    @property
+    def constant(self) -> NDArray[np.bool_]:
+        """Variables that have one value only, in all rows."""
+        both = [self._control.values, self._values]
+        columns = (np.concatenate([v[:, i] for v in both]) for i in range(self.n_variables))
+        return np.array([is_constant(column) for column in columns])
+
+    @property
+    def conditioned(self) -> NDArray[np.bool_]:
+        """Edges from the size to counts, which there must be, and no others with the size."""
+        kinds = [one.kind for one in self._like.variables]
+        return np.array([[p == "size" and i == "count" for i in kinds] for p in kinds])
+
+    def n_free(self, i: int, parents: tuple[int, ...]) -> int:
+        """Count the free parameters of a family."""
+        return self._start(i, parents).mechanism.n_free
+
+    # Learning.
+
+    def learned(
+        self,
+        i: int,
+        parents: tuple[int, ...],
+        alone: Floats | None = None,
+        kept: Sequence[tuple[Change, Floats]] = (),
+    ) -> MechanismFamily:
+        """Learn a family; see :meth:`~dosift.graphs.families.Families.learned`."""
+        start = self._start(i, parents)
+        if start.features is not None:
+            return self._in_closed_form(start, alone, kept)
+        if alone is None:
+            return self._given(start.mechanism)
+        mechanism, control = start.mechanism, self._control
+        for _ in range(_STEPS):
+            statistics = mechanism.statistics(control.values, control.weights)
+            statistics = statistics + mechanism.statistics(self._values, alone)
+            for change, weights in kept:
+                applied = change.applied(mechanism)
+                statistics = statistics + applied.statistics(self._values, weights)
+            mechanism = _without_error(mechanism.fitted(statistics))
+        return self._given(mechanism)
+
+    def _in_closed_form(
+        self, start: _Start, alone: Floats | None, kept: Sequence[tuple[Change, Floats]]
+    ) -> MechanismFamily:
+        """Learn a regression with normal noise."""
+        assert start.features is not None
+        assert start.products is not None
+        rows = self._columns(start.mechanism, start.features)
+        products, number = start.products, self._n_control
+        if alone is not None:
+            products = products + rows.T @ (rows * alone[:, None])
+            number += float(alone.sum())
+        for change, weights in kept:
+            assert isinstance(change, Shift)
+            moved = rows.copy()
+            moved[:, -1] -= change.by
+            products = products + moved.T @ (moved * (weights / change.factor**2)[:, None])
+            number += float(weights.sum())
+        line, sd = _line(products, number)
+        away = (rows @ line) / sd
+        log_density = -0.5 * np.square(away) - (np.log(sd) + 0.5 * _LOG_2PI)
+        squares = max(float(line @ start.products @ line), 0.0)
+        control = -0.5 * (self._n_control * (_LOG_2PI + 2.0 * np.log(sd)) + squares / sd**2)
+        mechanism = LinearMechanism(
+            start.mechanism.variable,
+            start.mechanism.parents,
+            start.features,
+            -line[:-1],
+            Noise.normal(sd),
+        )
+        return MechanismFamily(log_density, float(control), mechanism.n_free, mechanism)
+
+    def _columns(self, mechanism: Mechanism, features: tuple[Feature, ...]) -> Floats:
+        """Intercept, features and own value of the mixture rows."""
+        if all(isinstance(one, Plain) for one in features):
+            return np.asarray(self._all[:, _columns_of(mechanism, features)])
+        return _with_own(features, self._values, mechanism.variable)
+
+    def _given(self, mechanism: Mechanism) -> MechanismFamily:
+        """Return a family whose mechanism is known."""
+        control = self._control
+        of_control = float(control.weights @ mechanism.log_density(control.values))
+        of_control += _log_prior(mechanism)
+        log_density = mechanism.log_density(self._values)
+        return MechanismFamily(log_density, of_control, mechanism.n_free, mechanism)
+
+    def taught(
+        self,
+        i: int,
+        parents: tuple[int, ...],
+        library: Library,
+        column: Ints,
+        posterior: Floats,
+        alone: Floats,
+    ) -> tuple[MechanismFamily, Library]:
+        """Take a step of EM; see :meth:`~dosift.graphs.families.Families.taught`."""
+        kept = []
+        if isinstance(library, Changes):
+            for position in np.unique(column[column >= 0]).tolist():
+                if library[position].keeps_mechanism:
+                    kept.append((library[position], posterior @ (column == position)))
+        family = self.learned(i, parents, alone, kept)
+        return family, taught_library(family.mechanism, library, self._values, column, posterior)
+
+    def ratios(
+        self, i: int, family: Family, library: Library, used: Sequence[int]
+    ) -> tuple[Floats, Floats | None, dict[int, Floats]]:
+        """Compute what changes do; see :meth:`~dosift.graphs.families.Families.ratios`."""
+        assert isinstance(family, MechanismFamily)
+        if library.is_exclusive:
+            inverse, codes = np.exp(-family.log_density), self._values[:, i]
+            found = {state: np.where(codes == state, inverse, 0.0) for state in used}
+            return family.log_density, None, found
+        logs = {
+            position: library[position].applied(family.mechanism).log_density(self._values)
+            for position in used
+        }
+        least = np.maximum.reduce(list(logs.values())) - _MOST_EVIDENCE
+        own = np.maximum(family.log_density, least)
+        floor = np.maximum(least, own - _MOST_EVIDENCE)
+        out = {}
+        for position, log in logs.items():
+            log = np.where(np.isneginf(log), log, np.maximum(log, floor))
+            out[position] = np.exp(log - own)
+        return own, least, out
+
+    def suggested(
+        self, i: int, parents: tuple[int, ...], library: Library | None = None
+    ) -> Library:
+        """Return changes that rows may hold; see :meth:`Families.suggested`."""
+        known = self.libraries[i] if library is None else library
+        if not isinstance(known, Changes) or not known.kinds:
+            return known
+        new = [one for one in self._changes(i, parents) if not self._is_there(one, known, i)]
+        return replace(known, changes=(*known.changes, *new)) if new else known
+
+    def _changes(self, i: int, parents: tuple[int, ...]) -> tuple[Change, ...]:
+        """Look for changes of a variable in all rows together, once for each family."""
+        key, library = (i, parents), self.libraries[i]
+        if key not in self._found:
+            assert isinstance(library, Changes)
+            mechanism, few = self._mechanism(i, parents), self._few
+            choices = float(np.log(max(self.n_variables, 1)))
+            finder = ChangeFinder(mechanism, library, few.codes, few.counts, choices)
+            self._found[key] = tuple(finder.found(library[:], fixed=True))
+        return self._found[key]
+
+    def _is_there(self, change: Change, library: Changes, i: int) -> bool:
+        """Whether a library has nearly the same change."""
+        if not len(library):
+            return False
+        mechanism, values = self._mechanism(i, ()), self._few.codes
+        log = change.applied(mechanism).log_density(values)
+        own = mechanism.log_density(values)
+        for other in library[:]:
+            theirs = other.applied(mechanism).log_density(values)
+            claimed = np.maximum(log, theirs) > own
+            apart = np.abs(np.maximum(log, own) - np.maximum(theirs, own))[claimed]
+            if other.kind == change.kind and apart.size and float(apart.mean()) < _NEAR:
+                return True
+        return False
+
+    def inside(
+        self, i: int, family: Family, library: Library, column: Ints, posterior: Floats
+    ) -> Library:
+        """Look for changes inside components; see :meth:`Families.inside`."""
+        assert isinstance(family, MechanismFamily)
+        if not isinstance(library, Changes) or not library.kinds:
+            return library
+        choices = float(np.log(max(self.n_variables, 1)))
+        values, mechanism = self._values[self._some], family.mechanism
+        new: list[Change] = []
+        for position, weights in zip(column.tolist(), posterior[self._some].T, strict=True):
+            if weights.sum() < _LEAST_ROWS:
+                continue
+            applied = mechanism if position < 0 else library[position].applied(mechanism)
+            if self._departs(applied, values, weights):
+                finder = ChangeFinder(mechanism, library, values, weights, choices)
+                new += finder.found((*library[:], *new), fixed=True)
+        return replace(library, changes=(*library.changes, *new)) if new else library
+
+    def _departs(self, mechanism: Mechanism, values: Floats, weights: Floats) -> bool:
+        """Whether the densities of rows differ from those of drawn ones, in mean or spread."""
+        used = weights > _LEAST_WEIGHT
+        values, weights = values[used], weights[used]
+        drawn = values.copy()
+        drawn[:, mechanism.variable] = mechanism.draw(values, np.random.default_rng(_SEED))
+        logs = np.stack([mechanism.log_density(one) for one in (values, drawn)])
+        if not np.isfinite(logs).all():
+            return bool(np.isfinite(logs[1]).all())
+        centre = logs - float(weights @ logs[1]) / float(weights.sum())
+        for own, theirs in (centre, np.square(centre)):
+            pull = weights * (own - theirs)
+            if float(pull.sum()) ** 2 > _DEPARTS**2 * float(pull @ pull):
+                return True
+        return False
+
+    def regrouped(
+        self,
+        graph: Parents,
+        learned: tuple[Family, ...],
+        libraries: tuple[Library, ...],
+        targets: Ints,
+        posterior: Floats,
+    ) -> tuple[tuple[Library, ...], Ints]:
+        """Group changes; see :meth:`~dosift.graphs.families.Families.regrouped`."""
+        network = self.network(graph, learned, libraries)
+        if not grows(network):
+            return libraries, targets
+        found = regrouped(network, self._values[self._some], targets, posterior[self._some])
+        return (libraries, targets) if found is None else (found[0].libraries, found[1])
+
+    # What control rows say.
+
+    def control_score(self, i: int, parents: tuple[int, ...]) -> float:
+        """Score a family by control rows alone."""
+        return self._of_control(i, parents) - 0.5 * self.n_free(i, parents) * float(
+            np.log(max(self._n_control, 2.0))
+        )
+
+    def _of_control(self, i: int, parents: tuple[int, ...]) -> float:
+        """Log-likelihood of control rows under what they ask for."""
+        start = self._start(i, parents)
+        if start.products is not None:
+            _, sd = _line(start.products, self._n_control)
+            return -0.5 * self._n_control * (_LOG_2PI + 2.0 * float(np.log(sd)) + 1.0)
+        control = self._control
+        return float(control.weights @ start.mechanism.log_density(control.values))
+
+    def dependence(self, i: int, j: int, parents: tuple[int, ...]) -> float:
+        """Test independence given parents by the likelihood ratio of two regressions.
+
+        Of a number on the other variable if one of the two is a number: then with normal noise,
+        which for plain parents is the test of the partial correlation.
+        """
+        if self._like.variables[i].kind != "continuous":
+            i, j = j, i
+        both = tuple(sorted({*parents, j}))
+        if self._like.variables[i].kind == "continuous":
+            less, more = (self._sums_of_squares(i, own) for own in (parents, both))
+            freedom = more[1] - less[1]
+            # Bartlett's correction: exact enough with few rows.
+            number = self._n_control - 0.5 * (less[1] + more[1] + 1.0)
+            statistic = max(number, 0.0) * float(np.log(less[0] / more[0]))
+        else:
+            freedom = self.n_free(i, both) - self.n_free(i, parents)
+            statistic = 2.0 * (self._of_control(i, both) - self._of_control(i, parents))
+        if freedom <= 0:
+            return 1.0
+        return float(gammaincc(freedom / 2, max(statistic, 0.0) / 2))
+
+    def _sums_of_squares(self, i: int, parents: tuple[int, ...]) -> tuple[float, int]:
+        """Residual variance of a number on parents, and how many coefficients that takes."""
+        features = self._features(i, parents)
+        mechanism = LinearMechanism.untaught(i, parents, features)
+        _, sd = _line(self._control_products(mechanism, features), self._n_control)
+        return sd**2, len(features)
+
+    def dependent_pairs(self, n_partners: int) -> NDArray[np.bool_]:
+        """Tell dependent pairs by the largest correlation, of states by that of an indicator."""
+        columns, of = [], []
+        for i, variable in enumerate(self._like.variables):
+            column = self._control.values[:, i]
+            if variable.kind == "discrete":
+                codes = range(1, len(variable.states))
+                columns += [(column == k).astype(np.float64) for k in codes]
+                of += [i] * len(codes)
+            else:
+                columns.append(np.log1p(column) if variable.kind == "count" else column)
+                of.append(i)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found = np.corrcoef(np.stack(columns)) if len(of) > 1 else np.ones((1, 1))
+        found = np.abs(np.nan_to_num(found))
+        strength = np.zeros((self.n_variables, self.n_variables))
+        np.maximum.at(strength, (np.array(of)[:, None], np.array(of)[None, :]), found)
+        return nearest(strength, n_partners)
+
+    # Networks.
+
+    def network(
+        self,
+        graph: Parents,
+        learned: tuple[Family, ...] | None = None,
+        libraries: tuple[Library, ...] | None = None,
+    ) -> MechanismNetwork:
+        """Return a network; see :meth:`~dosift.graphs.families.Families.network`."""
+        if learned is None:
+            mechanisms = [self._mechanism(i, row) for i, row in enumerate(graph)]
+        else:
+            mechanisms = [_mechanism_of(family) for family in learned]
+        like, control = self._like, self._control
+        return replace(
+            like,
+            mechanisms=tuple(mechanisms),
+            libraries=like.libraries if libraries is None else libraries,
+            # Its own, as statistics are remembered by variable, whatever the parents.
+            control=ControlRows(control.values, control.weights),
+        )
+
+    def of_network(self, network: System) -> tuple[MechanismFamily, ...]:
+        """Return the mechanisms of a network as families."""
+        return tuple(self._given(_without_error(one)) for one in network.mechanisms)
+
+    def search(self, network: System, known: Constraints, max_size: int | None) -> SearchResult:
+        """Search for targets; see :meth:`~dosift.graphs.families.Families.search`."""
+        assert isinstance(network, MechanismNetwork)
+        if grows(network):
+            return find_changes(network, self.rows, max_size=max_size, look_around=False)
+        return find_targets(
+            as_network(network),
+            self.rows,
+            max_size=max_size,
+            constraints=known,
+            look_around=False,
+        )
+
+    def _mechanism(self, i: int, parents: tuple[int, ...]) -> Mechanism:
+        """Learn a mechanism from control rows with all that they ask for, once."""
+        key = (i, parents)
+        if key not in self._mechanisms:
+            self._mechanisms[key] = relearned_mechanism(self._like, i, parents)
+        return self._mechanisms[key]
+
+    def _start(self, i: int, parents: tuple[int, ...]) -> _Start:
+        """Learn a family from control rows, once."""
+        key = (i, parents)
+        if key not in self._starts:
+            self._starts[key] = self._started(i, parents)
+        return self._starts[key]
+
+    def _started(self, i: int, parents: tuple[int, ...]) -> _Start:
+        if self._like.variables[i].kind != "continuous":
+            return _Start(_without_error(self._mechanism(i, parents)))
+        features = self._features(i, parents)
+        mechanism = LinearMechanism.untaught(i, parents, features)
+        products = self._control_products(mechanism, features)
+        line, sd = _line(products, self._n_control)
+        plain = replace(mechanism, coefficients=-line[:-1], noise=Noise.normal(sd))
+        if has_plain_noise(plain, self._control.values, self._control.weights):
+            return _Start(plain, features, products)
+        learned = self._mechanism(i, parents)
+        if isinstance(learned, LinearMechanism) and learned.has_fixed_statistics:
+            return _Start(plain, features, products)
+        return _Start(_without_error(learned))
+
+    def _features(self, i: int, parents: tuple[int, ...]) -> tuple[Feature, ...]:
+        """What the mean of a number is linear in."""
+        kinds = {self._like.variables[p].kind for p in parents}
+        if kinds <= {"continuous"} and not _has_named(self._like.mechanisms[i]):
+            return tuple(Plain(p) for p in parents)
+        return tuple(getattr(self._mechanism(i, parents), "features", ()))
+
+    def _control_products(self, mechanism: Mechanism, features: tuple[Feature, ...]) -> Floats:
+        """Sums over control rows of products of intercept, features and own value."""
+        if all(isinstance(one, Plain) for one in features):
+            columns = _columns_of(mechanism, features)
+            return np.asarray(self._products[np.ix_(columns, columns)])
+        rows = _with_own(features, self._control.values, mechanism.variable)
+        return np.asarray(rows.T @ (rows * self._control.weights[:, None]))
+
+
+def families_of(network: System, rows: Configurations) -> Families:
+    """Return the families of a learned network.
+
+    Parameters
+    ----------
+    network : Network or MechanismNetwork
+        It remembers its control rows.
+    rows : Configurations
+        Mixture rows, complete.
+
+    Returns
+    -------
+    Families
+    """
+    if isinstance(network, MechanismNetwork):
+        return MechanismFamilies(network, rows)
+    assert isinstance(network, Network)
+    return TableFamilies(network, rows)
+
+
+def families_of_control(network: System) -> Families:
+    """Return the families of a learned network by its control rows alone."""
+    if isinstance(network, MechanismNetwork):
+        return MechanismFamilies.of_control(network)
+    assert isinstance(network, Network)
+    return TableFamilies.of_control(network)
+
+
+def _with_intercept(values: Floats) -> Floats:
+    out = np.ones((len(values), 1 + values.shape[1]), order="F")
+    out[:, 1:] = values
+    return out
+
+
+def _with_own(features: tuple[Feature, ...], values: Floats, i: int) -> Floats:
+    """Evaluate intercept and features, with the own value last."""
+    return np.concatenate([design(features, values), values[:, i : i + 1]], axis=1)
+
+
+def _columns_of(mechanism: Mechanism, features: tuple[Feature, ...]) -> list[int]:
+    """Columns of intercept, plain features and own value beside an intercept."""
+    return [0, *(1 + one.columns[0] for one in features), 1 + mechanism.variable]
+
+
+def _line(products: Floats, number: float) -> tuple[Floats, float]:
+    """Return the likeliest residual, as a function of the columns, and its deviation."""
+    inner, aim = products[:-1, :-1], products[:-1, -1]
+    ridge = _RIDGE * max(float(np.diag(inner).max()), 1e-300)
+    coefficients = np.linalg.solve(inner + ridge * np.eye(len(inner)), aim)
+    line = np.append(-coefficients, 1.0)
+    squares = max(float(line @ products @ line), 0.0)
+    return line, max(float(np.sqrt(squares / max(number, 1.0))), LEAST_SD)
+
+
+def _without_error(mechanism: Mechanism) -> Mechanism:
+    """Return a regression whose coefficients are taken as they are."""
+    if isinstance(mechanism, LinearMechanism) and mechanism.covariance is not None:
+        return replace(mechanism, covariance=None)
+    return mechanism
+
+
+def _log_prior(mechanism: Mechanism) -> float:
+    """Log-density of the prior of states, relative to that of even probabilities."""
+    if isinstance(mechanism, CategoricalMechanism):
+        cells = mechanism.prior * mechanism.table.size
+        return mechanism.log_prior() + cells * float(np.log(mechanism.n_states))
+    if isinstance(mechanism, LogisticMechanism):
+        cells = mechanism.prior * mechanism.n_states
+        return mechanism.log_prior() + cells * float(np.log(mechanism.n_states))
+    return 0.0
+
+
+def _has_named(mechanism: Mechanism) -> bool:
+    """Whether the user named features of a regression."""
+    features = getattr(mechanism, "features", ())
+    return not all(isinstance(one, Plain) for one in features)
+
+
+def _mechanism_of(family: Family) -> Mechanism:
+    assert isinstance(family, MechanismFamily)
+    return family.mechanism
+
+
+if TYPE_CHECKING:
+    _: type[Families] = MechanismFamilies

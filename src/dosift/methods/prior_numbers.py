@@ -1,0 +1,106 @@
+"""Prior knowledge where variables are numbers: which may be changed, not by what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.errors import InputError, nearest
+from dosift.methods.prior_knowledge import PriorKnowledge
+from dosift.model.altered import Altered
+from dosift.model.mechanism_network import MechanismNetwork
+from dosift.model.mixture import Mixture
+from dosift.model.target import Target
+from dosift.refusals import NUMBERS, refuse
+from dosift.search.patterns import ALONE, ANY, Patterns
+
+Ints = NDArray[np.integer]
+
+
+def patterns_of(
+    known: PriorKnowledge, network: MechanismNetwork, max_size: int | None = None
+) -> Patterns:
+    """Return prior knowledge as patterns.
+
+    Parameters
+    ----------
+    known : PriorKnowledge
+        A number that is changed stands there as ``free(latency)``, whatever the change is.
+    network : MechanismNetwork
+    max_size : int, optional
+        Largest number of variables that a target touches.
+
+    Returns
+    -------
+    Patterns
+
+    Raises
+    ------
+    InputError
+        If the network lacks a variable or state, or something is said of a change of a number that
+        only the rows can tell.
+    """
+    weights = dict(known.known_weights)
+    for target in (*known.required, *weights):
+        if max_size is not None and target.size > max_size:
+            raise InputError(
+                f"{target} is required or of known weight, but touches {target.size} variables; "
+                f"max_size is {max_size}"
+            )
+    changeable = np.ones(network.n_variables, dtype=bool)
+    for name in known.non_manipulable:
+        changeable[_position(name, network)] = False
+    required = [target for target in known.required if target not in weights]
+    return Patterns(
+        changeable=changeable,
+        excluded=_patterns(known.excluded, network, "excluded"),
+        forbidden=_patterns(known.forbidden, network, "forbidden"),
+        required=_of_states(required, network),
+        known=_of_states(weights, network),
+        known_weights=np.array(list(weights.values()), dtype=np.float64),
+        candidates=None
+        if known.candidates is None
+        else _patterns(known.candidates, network, "a candidate"),
+    )
+
+
+def _position(name: str, network: MechanismNetwork) -> int:
+    position = network.positions.get(name)
+    if position is None:
+        near = nearest(name, network.names)
+        hint = f"; did you mean {near!r}?" if near is not None else ""
+        raise InputError(f"the network has no variable {name!r}, which prior knowledge names{hint}")
+    return position
+
+
+def _patterns(targets: Iterable[Target], network: MechanismNetwork, what: str) -> Ints:
+    listed = list(targets)
+    out: Ints = np.full((len(listed), network.n_variables), ALONE, dtype=np.int16)
+    for row, target in zip(out, listed, strict=True):
+        states: dict[str, object] = {}
+        for name, entry in target.items():
+            i = _position(name, network)
+            if isinstance(entry, Altered) and entry == Altered("free", (1.0,)):
+                row[i] = ANY
+            elif network.cardinalities[i]:
+                states[name] = entry
+            else:
+                raise InputError(
+                    f"{target} is {what}, but by what the number {name!r} is changed is found from "
+                    f"the rows; say free({name}) for any change of it"
+                )
+        if states:
+            own = Mixture({Target(states): 1.0}).to_codes(network)[0][0]
+            row[own >= 0] = own[own >= 0]
+    return out
+
+
+def _of_states(targets: Iterable[Target], network: MechanismNetwork) -> Ints:
+    listed = list(targets)
+    for target in listed:
+        touched = [_position(name, network) for name in target]
+        if target.changes or (network.cardinalities[touched] == 0).any():
+            refuse({"required changes", NUMBERS})
+    return _patterns(listed, network, "required")

@@ -1,0 +1,112 @@
+"""Prior knowledge where variables are numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+import dosift
+from dosift.errors import InputError, KindsWarning
+from dosift.estimator import InterventionMixture
+from dosift.methods.prior_knowledge import PriorKnowledge
+
+# What is forbidden here did happen.
+pytestmark = pytest.mark.filterwarnings("ignore::dosift.errors.MisfitWarning")
+
+GRAPH = [("gene", "a"), ("a", "b")]
+
+
+def drawn(n_rows: int, component: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Rows of a target: nothing, gene on, a set to 4, a set and b moved."""
+    gene = np.where(rng.random(n_rows) < 0.3, 1, 0)
+    if component == 1:
+        gene[:] = 1
+    a = 0.8 * gene + 0.6 * rng.normal(size=n_rows)
+    if component in (2, 3):
+        a = 4.0 + 0.3 * rng.normal(size=n_rows)
+    b = 0.7 * a + 0.5 * rng.normal(size=n_rows)
+    if component == 3:
+        b -= 3.0
+    return {"gene": np.array(["off", "on"])[gene], "a": a, "b": b}
+
+
+def frame(weights: list[float], n_rows: int, seed: int, share: float = 0.0) -> pl.DataFrame:
+    rng = np.random.default_rng(seed)
+    parts = [pl.DataFrame(drawn(round(w * n_rows), k, rng)) for k, w in enumerate(weights)]
+    rows = pl.concat(parts)
+    for name in ("a", "b"):
+        lost = pl.Series(rng.random(rows.height) < share)
+        rows = rows.with_columns(pl.when(~lost).then(pl.col(name)).alias(name))
+    return rows
+
+
+ROWS = frame([0.4, 0.2, 0.2, 0.2], 1200, 0)
+CONTROL = frame([1.0], 1000, 1)
+
+
+def fitted(known: PriorKnowledge, rows: pl.DataFrame = ROWS, **settings: Any) -> Any:
+    model = InterventionMixture(prior_knowledge=known, random_state=0, **settings)
+    with pytest.warns(KindsWarning):
+        return model.fit(rows, control=CONTROL, graph=GRAPH)
+
+
+def touched(model: Any) -> set[frozenset[str]]:
+    return {frozenset(target) for target in model.mixture_.targets}
+
+
+@pytest.mark.parametrize("share", [0.0, 0.15])
+def test_variables_that_cannot_be_changed_are_not(share: float) -> None:
+    rows = frame([0.4, 0.2, 0.2, 0.2], 1200, 0, share)
+    found = touched(fitted(PriorKnowledge(non_manipulable=["b", "gene"]), rows))
+    assert all(target <= {"a"} for target in found)
+    assert frozenset({"a"}) in found
+
+
+@pytest.mark.parametrize("share", [0.0, 0.15])
+def test_candidates_say_which_variables_are_changed_but_not_by_what(share: float) -> None:
+    rows = frame([0.4, 0.2, 0.2, 0.2], 1200, 0, share)
+    listed = ["do()", "a", "a, b", "gene=on"]
+    model = fitted(PriorKnowledge(candidates=listed), rows)
+    wanted = {frozenset[str](), frozenset({"a"}), frozenset({"a", "b"}), frozenset({"gene"})}
+    assert touched(model) == wanted
+    assert model.optimality_gap_ < 1e-3
+    fewer = fitted(PriorKnowledge(candidates=listed[:2]), rows)
+    assert touched(fewer) <= {frozenset[str](), frozenset({"a"})}
+
+
+def test_forbidden_and_excluded_changes_do_not_occur() -> None:
+    assert frozenset({"a"}) not in touched(fitted(PriorKnowledge(forbidden=["free(a)"])))
+    apart = touched(fitted(PriorKnowledge(excluded=["free(a, b)"])))
+    assert not any({"a", "b"} <= target for target in apart)
+    assert not any("a" in target for target in touched(fitted(PriorKnowledge(excluded=["a"]))))
+
+
+def test_targets_of_states_may_be_required_and_weights_known() -> None:
+    known = PriorKnowledge(required=["gene=off"], known_weights={"do()": 0.4})
+    model = fitted(known)
+    weights = dict(zip(map(str, model.mixture_.targets), model.mixture_.weights, strict=True))
+    assert weights["do()"] == pytest.approx(0.4)
+    assert "do(gene=off)" in model.components_["target"].to_list()
+    rows = ROWS.sample(400, seed=0)
+    again = dosift.bootstrap(fitted(known, rows), rows, n_resamples=2, search=False)
+    place = [str(t) for t in again.summary()["target"]].index("do()")
+    np.testing.assert_allclose(again.weights[:, place], 0.4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("known", "message"),
+    [
+        (PriorKnowledge(required=["a"]), "cannot be combined: .* give its variable as a candidate"),
+        (PriorKnowledge(known_weights={"free(a)": 0.1}), "it is no one target"),
+        (PriorKnowledge(candidates=["do()", "shift(a+1)"]), r"say free\(a\) for any change"),
+        (PriorKnowledge(candidates=["do()", "a=3"]), r"say free\(a\) for any change"),
+        (PriorKnowledge(non_manipulable=["aa"]), "has no variable 'aa'"),
+        (PriorKnowledge(candidates=["do()", "gene=up"]), "up"),
+    ],
+)
+def test_what_only_the_rows_can_tell_is_refused(known: PriorKnowledge, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        fitted(known)
