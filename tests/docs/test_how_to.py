@@ -11,6 +11,7 @@ PAGES = [
     "choose-states",
     "get-a-network",
     "learn-the-network",
+    "measurements",
     "missing-values",
     "prior-knowledge",
     "read-the-report",
