@@ -289,8 +289,8 @@ class MechanismFamilies:
         floor = np.maximum(least, own - _MOST_EVIDENCE)
         out = {}
         for position, log in logs.items():
-            log = np.where(np.isneginf(log), log, np.maximum(log, floor))
-            out[position] = np.exp(log - own)
+            raised = np.where(np.isneginf(log), log, np.maximum(log, floor))
+            out[position] = np.exp(raised - own)
         return own, least, out
 
     def suggested(
@@ -513,14 +513,14 @@ class MechanismFamilies:
         return _Start(_without_error(learned))
 
     def _features(self, i: int, parents: tuple[int, ...]) -> tuple[Feature, ...]:
-        """What the mean of a number is linear in."""
+        """Return what the mean of a number is linear in."""
         kinds = {self._like.variables[p].kind for p in parents}
         if kinds <= {"continuous"} and not _has_named(self._like.mechanisms[i]):
             return tuple(Plain(p) for p in parents)
         return tuple(getattr(self._mechanism(i, parents), "features", ()))
 
     def _control_products(self, mechanism: Mechanism, features: tuple[Feature, ...]) -> Floats:
-        """Sums over control rows of products of intercept, features and own value."""
+        """Sum over control rows products of intercept, features and own value."""
         if all(isinstance(one, Plain) for one in features):
             columns = _columns_of(mechanism, features)
             return np.asarray(self._products[np.ix_(columns, columns)])

@@ -119,10 +119,8 @@ def _climbed(climber: GraphClimber, before: Parents | None) -> None:
     """Climb from the graph that was given, or from those that control rows make plausible."""
     constraints = climber.constraints
     guess = from_control_rows(climber.fitter.families, constraints, _required(constraints))
-    if before is None:
-        starts = climber.starts(guess)
-    else:
-        starts = [_permitted(before, constraints), guess]
+    given = None if before is None else _permitted(before, constraints)
+    starts = climber.starts(guess) if given is None else [given, guess]
     for start in dict.fromkeys(starts):
         climber.climb(start)
 

@@ -190,6 +190,7 @@ def relearned_mechanism(network: MechanismNetwork, i: int, parents: Sequence[int
         values=control.values,
         weights=control.weights,
         offset=next((j for j, one in enumerate(network.variables) if one.kind == "size"), None),
+        covariates={},
         prior=prior,
         sizes=np.array([len(one.states) for one in network.variables] + [0] * n_more),
     )
