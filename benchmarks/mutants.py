@@ -48,7 +48,12 @@ TESTS = {
     "graphs": ("tests/graphs",),
     "data": ("tests/data", "tests/methods/test_block_fit.py", "tests/test_single_cell.py"),
     "methods": ("tests/methods", "tests/test_estimator.py"),
-    "pipeline": ("tests/test_pipeline_table.py", "tests/methods", "tests/test_estimator.py"),
+    "pipeline": (
+        "tests/test_pipeline_table.py",
+        "tests/test_graphs_end_to_end.py",
+        "tests/methods",
+        "tests/test_estimator.py",
+    ),
 }
 CONTRACT = "tests/contract"
 #: Left out: its tests need clusters, and are no quick ones.

@@ -3,6 +3,7 @@
     python benchmarks/screens_case.py totals
     python benchmarks/screens_case.py totals --factors 0
     python benchmarks/screens_case.py density
+    python benchmarks/screens_case.py seen
 
 The folder of the data (``--folder``) holds ``counts.csv.gz`` and ``guides.csv.gz``. Cells with one
 guide are taken. Half of those with a non-targeting guide are control, all others the pool; the
@@ -11,7 +12,8 @@ the pool: nothing happened to them. No graph is given.
 
 `totals` prints the total of each gene in the pool and in the negative control beside the share of
 the pool's cells with a guide against it. `density` prints how well control cells are described, by
-what their counts are taken to be relative to and by the number of hidden factors.
+what their counts are taken to be relative to and by the number of hidden factors. `seen` prints
+what each knock-down could gain at most if it were known, and what cells hold of the gene.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ import pandas as pd
 
 import dosift
 from dosift.learning.mixed import ControlTable, learn_from_control
+from dosift.model.counts import Fold
 
 #: Genes with fewer counts a cell are left out: nobody can see them knocked down.
 LEAST_MEAN = 0.2
@@ -37,8 +40,9 @@ ACTS_ON = {"HS2": "HBE1"} | {
         "CPQ", "DSCC1", "FAM83A", "GATA1", "MYC", "OXR1", "RIPK2", "STK3", "UBR5", "ZFPM2",
     )
 }  # fmt: skip
-#: Genes whose totals are asked for.
-ASKED = ("RIPK2", "FAM83A", "DSCC1", "CPQ")
+#: What `seen` tries.
+FACTORS = (0.02, 0.05, 0.1, 0.2, 0.4)
+SHARES = (0.01, 0.02, 0.03, 0.045, 0.06, 0.08, 0.1)
 
 
 def cells_of(folder: Path, seed: int = 0) -> dict[str, pd.DataFrame]:
@@ -159,17 +163,48 @@ def print_density(folder: Path) -> None:
     print(f"{len(nothing)} cells that nothing was learned from, {control.shape[1]} genes")
 
 
+def print_seen(folder: Path, factors: int) -> None:
+    """Print what is to be gained by the knock-down of each gene, all else known."""
+    cells = cells_of(folder)
+    table = ControlTable(cells["control"], None, whole_are_counts=True, factors=factors)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        network, rows = learn_from_control(table, cells["pool"])
+    values = network.working(rows.values)
+    guides = guides_of(folder).loc[cells["pool"].index]
+    for name, gene in ACTS_ON.items():
+        i = network.positions[gene]
+        mechanism, counts = network.mechanisms[i], values[:, i]
+        means = mechanism.means(values)
+        is_hit = guides.str.contains(name).to_numpy()
+        plain = mechanism.log_density(values)
+        gains = {}
+        for factor in FACTORS:
+            ratio = np.expm1(Fold(factor).applied(mechanism).log_density(values) - plain)
+            for share in SHARES:
+                gains[factor, share] = float(np.log1p(share * ratio).sum())
+        factor, share = max(gains, key=lambda key: gains[key])
+        print(
+            f"{gene:<7} {cells['control'][gene].mean():7.2f} counts a control cell; of what is "
+            f"expected, cells with guides {counts[is_hit].sum() / means[is_hit].sum():.2f}, others "
+            f"{counts[~is_hit].sum() / means[~is_hit].sum():.2f}; {gains[factor, share]:.0f} nats "
+            f"at factor {factor:g} and share {share:g}"
+        )
+
+
 FOLDER = Path("../shared/data/tapseq")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["totals", "density"])
+    parser.add_argument("what", choices=["totals", "density", "seen"])
     parser.add_argument("--factors", type=int, default=3)
     parser.add_argument("--folder", type=Path, default=FOLDER)
     arguments = parser.parse_args()
     if arguments.what == "density":
         print_density(arguments.folder)
+    elif arguments.what == "seen":
+        print_seen(arguments.folder, arguments.factors)
     else:
         print_totals(arguments.folder, arguments.factors)
 

@@ -16,6 +16,7 @@ import dosift
 from dosift.cli.app import app
 from dosift.errors import DosiftWarning, GraphWarning
 from dosift.graphs.dag import Parents, edges_of
+from dosift.graphs.repair import repair
 from dosift.io.graph import Graph
 from known_graphs import NOTHING, Edge, Problem, problem
 
@@ -637,3 +638,24 @@ def test_known_weights_have_no_error_under_any_graph() -> None:
     own = model.posterior_.of_weights.weights()
     assert own.std_error[at] == pytest.approx(0.0, abs=1e-9)
     assert model.posterior_.of_weights.absent[at] == pytest.approx(0.0, abs=1e-9)
+    # All others have one, also those that only another graph asks for.
+    assert (np.delete(own.std_error, at) > 1e-3).all()
+
+
+def test_what_is_known_of_targets_holds_in_the_search_over_graphs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = []
+
+    def noted(network: Any, rows: Any, constraints: Any, *others: Any, **beside: Any) -> Any:
+        seen.append(constraints)
+        return repair(network, rows, constraints, *others, **beside)
+
+    monkeypatch.setattr("dosift.pipeline.graph.repair", noted)
+    made = problem(0, n=3, n_rows=1_500, n_edges=2, n_targets=2).few(300)
+    said = dosift.PriorKnowledge(non_manipulable=[made.network.names[1]])
+    fit(made)
+    fit(made, own={"prior_knowledge": said})
+    free, bound = seen
+    assert free.is_free
+    assert bound.manipulable.tolist() == [True, False, True]

@@ -479,15 +479,13 @@ def _of_the_others(view: View, key: Key) -> float:
 
 
 @pytest.mark.filterwarnings("ignore::dosift.errors.DosiftWarning")
-@pytest.mark.parametrize("setting", ["labels", "prior knowledge", "interventions"])
+@pytest.mark.parametrize("setting", ["labels", "interventions"])
 def test_what_numbers_do_not_go_with_is_refused(setting: str) -> None:
     world = made(FAMILIES[0], (), 0)
     settings: dict[str, Any] = {}
     beside: dict[str, Any] = {}
     if setting == "labels":
         beside["labels"] = np.where(np.arange(len(world.pool)) < 3, "do(V1=3)", "")
-    elif setting == "prior knowledge":
-        settings["prior_knowledge"] = dosift.PriorKnowledge(required=["V1=3"])
     else:
         settings["interventions"] = "any"
     model = dosift.InterventionMixture(**settings)

@@ -333,6 +333,7 @@ def test_cuts_survive_a_file(counts: pl.DataFrame, tmp_path: Path) -> None:
         ('"thresholds"', '"cuts"', "not ascending numbers"),
         ("0.25", "NaN", "not ascending numbers"),
         ('"low"', '"high"', "2 states with different names"),
+        ('"low"', '""', "2 states with different names"),
         ('"method"', '"way"', "no parameter 'way'"),
         ('"rows"', '"n"', "2 counts"),
         ("{", "", "is not JSON"),

@@ -11,6 +11,7 @@ PAGES = [
     "choose-states",
     "get-a-network",
     "learn-the-network",
+    "measurements",
     "missing-values",
     "prior-knowledge",
     "read-the-report",
@@ -24,6 +25,7 @@ PAGES = [
 FOLDER = Path(__file__).parents[2] / "docs" / "how-to"
 
 
+@pytest.mark.filterwarnings("ignore::dosift.errors.KindsWarning")
 @pytest.mark.parametrize("page", PAGES)
 def test_code_runs(
     page: str,

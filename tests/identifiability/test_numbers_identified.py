@@ -121,6 +121,20 @@ def test_mechanisms_beyond_the_theorem_are_named() -> None:
     assert "'a' is a mixture of normal distributions" in found.reasons[0]
 
 
+def test_states_beside_numbers_are_not_covered_and_still_looked_at() -> None:
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=800)
+    rows = np.stack([a, (rng.random(800) < 1.0 / (1.0 + np.exp(-2.0 * a))).astype(float)], axis=1)
+    variables = [Variable("a", kind="continuous"), Variable("d", ("lo", "hi"))]
+    network = learn_mechanisms(variables, rows, [[], [0]])
+    mixture = Mixture({do(): 0.7, change(set={"a": (9.0, 0.5)}): 0.2, do(d="lo"): 0.1})
+    found = numbers_identified(network, mixture)
+    assert found.status == "not covered"
+    assert found.reasons == ("'d' is no measurement",)
+    assert [(one.variable, one.parent, one.widened) for one in found.beyond] == [("d", "a", None)]
+    assert all(rows is not None for _, rows in found.needed)
+
+
 @pytest.mark.slow
 def test_the_number_of_rows_is_that_at_which_the_score_pays(network: MechanismNetwork) -> None:
     """In the mean over pools of so many rows, what the target gains is what it costs."""

@@ -228,6 +228,16 @@ def test_rates_have_calibrated_p_values() -> None:
         assert share <= 0.065 + 4 * np.sqrt(0.065 * 0.935 / len(p_values))
 
 
+@pytest.mark.parametrize(("table", "family"), [([[0.5, 0.5]], [[0.0, 0.0]]), ([[1.0]], [[5.0]])])
+def test_nothing_is_said_of_a_variable_without_rows_or_with_one_state(
+    table: list[list[float]], family: list[list[float]]
+) -> None:
+    found = rate_with_test(np.array(table), np.array(family))
+    assert np.isnan([found.p_value, found.std_error]).all()
+    assert np.isnan(found.value_p_values).all()
+    assert found.n_plausible == 1
+
+
 def test_pairs_are_judged_by_the_rows_that_have_their_families() -> None:
     """Rows in which a value of either family is missing say nothing, and change nothing."""
     rows = toy_rows(7, missing=True, n_rows=600)

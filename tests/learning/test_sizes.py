@@ -17,10 +17,12 @@ from counts_of_cells import Cells, cells
 from dosift.data.kinds import Kinds
 from dosift.data.numbers import Numbers, read_numbers
 from dosift.errors import InputError, KindsWarning
+from dosift.graphs.findings import FoundEdge, GraphFindings
 from dosift.learning.mixed import ControlTable, learn_from_control
 from dosift.learning.sizes import LEAST_COLUMNS, size_variable, weighed
 from dosift.model.network import Variable
 from dosift.results.folder import graph_content
+from dosift.results.graphs import graph_table
 
 MANY = Kinds({f"c{k}": "count" for k in range(LEAST_COLUMNS)} | {"x": "continuous"})
 FEW = Kinds({f"c{k}": "count" for k in range(LEAST_COLUMNS - 1)} | {"x": "continuous"})
@@ -238,4 +240,13 @@ def test_files_and_command(data: Cells, tmp_path: Path) -> None:
     again = pl.read_csv(tmp_path / "assigned.csv")["target"]
     assert again.to_list() == pl.read_parquet(tmp_path / "out" / "rows.parquet")["target"].to_list()
     both = run(app, ["fit", *files, "--size", "depth", "--no-size", "-o", str(tmp_path / "b")])
-    assert both.exit_code == 2
+    assert isinstance(both.exception, InputError)
+
+
+def test_no_edge_of_the_size_is_told(model: Any) -> None:
+    network = model.network_
+    (size,) = network.covariates
+    edges = (FoundEdge(0, 1, 0.9, "kept"), FoundEdge(size, 1, 1.0, "added"))
+    found = graph_table(network, GraphFindings(network.parents, None, False, edges, ()))
+    assert found is not None
+    assert found.rows() == [("g00", "g01", 0.9, "kept")]

@@ -437,11 +437,14 @@ def test_em_comes_to_rest_where_the_joint_likelihood_is_largest() -> None:
             assert abs(slope) < 0.02 * np.sqrt(curvature)  # in standard errors
 
 
+@pytest.mark.parametrize("alone", [False, True])
 @pytest.mark.parametrize("refined", [True, False])
-def test_scores_of_tables_take_as_much_information_as_tables_do(refined: bool) -> None:
+def test_scores_of_tables_take_as_much_information_as_tables_do(refined: bool, alone: bool) -> None:
     rng = np.random.default_rng(5)
     true = random_network(3, random_state=rng)
     targets, weights = random_mixture(true, 4, random_state=rng).to_codes(true)
+    if alone:  # no variable is changed in two ways
+        targets, weights = np.array([[-1, -1, -1], [-1, 1, -1]]), np.array([0.6, 0.4])
     nothing = np.full((1, 3), -1)
     control, _ = sample_codes(true, nothing, np.ones(1), 3000, rng)
     codes, _ = sample_codes(true, targets, weights, 800, rng)

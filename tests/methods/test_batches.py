@@ -13,7 +13,10 @@ from typer.testing import CliRunner
 
 import dosift
 from dosift.cli.app import app
+from dosift.data.blocks import Block
 from dosift.errors import InputError
+from dosift.likelihood.columns import RowLikelihoods
+from dosift.methods.likelihood import _Impossible
 from dosift.methods.prior_knowledge import PriorKnowledge
 
 
@@ -291,3 +294,18 @@ def test_batches_and_labels_of_an_annotated_matrix(
     assert known.index.tolist() == [0] + [-1] * 2399
     again = dosift.InterventionMixture(network).fit(read, batch=guide)
     assert by_batch(again) == by_batch(model)
+
+
+def test_rows_that_no_target_explains_are_gathered_over_blocks() -> None:
+    """Each once, whatever the number of targets, from any number of blocks."""
+    network = dosift.Network.from_tables(
+        {"a": ["0", "1"], "b": ["0", "1"]}, {}, {"a": [[1.0, 0.0]], "b": [[0.5, 0.5]]}
+    )
+    codes = np.array([[0, 0], [1, 1], [0, 1], [1, 1], [1, 0]])
+    gather = _Impossible(np.array([[-1, -1], [0, 1]]), network.cardinalities)
+    one, other = (
+        gather(RowLikelihoods(network, Block(part, np.ones(len(part))), False))
+        for part in (codes[:3], codes[3:])
+    )
+    assert one.tolist() == [[1, 1]]
+    assert sorted(gather.merge(one, other).tolist()) == [[1, 0], [1, 1]]

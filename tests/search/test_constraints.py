@@ -14,7 +14,7 @@ from dosift.data import collapse, load_rows
 from dosift.likelihood.evidence import Evidence
 from dosift.methods.prior_knowledge import PriorKnowledge
 from dosift.search.constraints import Constraints
-from dosift.search.engine import find_targets
+from dosift.search.engine import TargetSearch, find_targets
 from dosift.search.enumeration import EnumeratedPricer
 from dosift.search.pricing import NeighbourPricer
 from dosift.search.result import ranked
@@ -180,3 +180,34 @@ def test_what_may_not_be_set_makes_the_names_of_targets_shorter() -> None:
     said = PriorKnowledge(non_manipulable=network.names[2:]).constraints(network)
     assert cost(None) == pytest.approx(cost(Constraints.none(network.n_changes)))
     assert cost(said) < cost(None) - 1.0
+
+
+def test_rows_that_nothing_permitted_explains_speak_for_no_target() -> None:
+    """The others are weighed as ever, and the likelihood of all is zero."""
+    network = dosift.Network.from_tables(
+        {"a": ["0", "1"], "b": ["0", "1"]}, {}, {"a": [[1.0, 0.0]], "b": [[0.5, 0.5]]}
+    )
+    codes = np.repeat([[0, 0], [0, 1], [1, 1]], [80, 20, 3], axis=0)
+    said = PriorKnowledge(non_manipulable=["a"]).constraints(network)
+    found, rest = (
+        find_targets(network, collapse(some, network.cardinalities), constraints=said)
+        for some in (codes, codes[:100])
+    )
+    assert found.log_likelihood == found.penalised_score == -np.inf
+    assert np.isfinite(rest.log_likelihood)
+    assert np.array_equal(found.targets, rest.targets)
+    assert found.weights == pytest.approx(rest.weights)
+
+
+def test_a_list_of_candidates_is_searched_over_the_variables_that_it_sets() -> None:
+    network, _, rows = problem(2)
+    configurations = collapse(load_rows(rows, network).codes, network.cardinalities)
+    names = (network.names[0], network.names[3])
+    pairs = [dosift.Target({names[0]: a, names[1]: b}) for a in "012" for b in "012"]
+    listed = [dosift.do(), *pairs]
+    known = PriorKnowledge(candidates=listed).constraints(network)
+    search = TargetSearch(network, configurations, None, lambda *_: None, known)
+    prepared, _ = search.from_scratch()
+    assert set(np.asarray(prepared.variables).tolist()) == {0, 3}
+    found = find_targets(network, configurations, constraints=known)
+    assert set(dosift.Mixture.from_codes(network, found.targets, found.weights)) <= set(listed)

@@ -23,7 +23,7 @@ from dosift.search.mining import mined_variables
 from dosift.search.moves import extensions, merges, rank_moves, splits
 from dosift.search.pricing import NeighbourPricer, Priced
 from dosift.search.problem import Fit
-from dosift.search.prune import drop_losses, prune
+from dosift.search.prune import _Priced, drop_losses, prune
 from dosift.search.score import Score
 from dosift.search.screening import likelihood_gain, screen_variables
 from dosift.search.undecided import Undecided, find_undecided
@@ -119,6 +119,16 @@ def test_prune_drops_what_does_not_pay_and_never_lowers_the_score() -> None:
         pruned = prune(search.problem, fit)
         assert pruned.score >= fit.score
         assert pruned.weights.size <= fit.weights.size
+
+
+def test_pruning_goes_by_the_score_or_by_what_components_must_earn() -> None:
+    case = make(4, 4, 1000, 0)
+    search = prepared(case)
+    fit = search.problem.fit(search.from_network(case[1]))
+    assert _Priced(search.problem, fit, None).score == pytest.approx(fit.score)
+    price = {target.tobytes(): 2.0 for target in fit.targets}
+    earned = fit.log_likelihood - 2.0 * len(fit.targets)
+    assert _Priced(search.problem, fit, price).score == pytest.approx(earned)
 
 
 def test_after_pruning_no_single_drop_raises_the_score() -> None:

@@ -163,7 +163,7 @@ class NumberFindings:
     def _show_beyond(self, console: Console) -> None:
         label = "Range       "
         for one in self.found.beyond[:_LISTED]:
-            known = "its line is taken to hold there"
+            known = "it is taken to go on"
             if one.widened is not None:
                 known = f"control rows leave its deviation {one.widened:.2g} times as wide there"
             console.print(

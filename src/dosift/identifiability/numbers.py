@@ -17,7 +17,7 @@ from dosift.identifiability.apart import Components
 from dosift.model.features import Beyond, Plain, design
 from dosift.model.linear import LinearMechanism
 from dosift.model.linear_changes import Gain, SetNormal, Shift
-from dosift.model.mechanism import Change
+from dosift.model.mechanism import Change, Mechanism
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.mixture import Mixture
 from dosift.model.noise import LEAST_SD
@@ -123,7 +123,7 @@ class FarChild:
         rows.
     widened : float or None
         By which the mechanism's deviation is widened there, for what the control rows leave open;
-        None where it is known.
+        None where it is known, or no line.
     """
 
     target: str
@@ -334,7 +334,7 @@ def _beyond(components: Components, texts: list[str]) -> Iterator[FarChild]:
         rows = components.rows[t]
         away = np.abs(rows.mean(axis=0))
         for i, mechanism in enumerate(network.mechanisms):
-            if target[i] >= 0 or not isinstance(mechanism, LinearMechanism):
+            if target[i] >= 0:
                 continue
             for p in mechanism.parents:
                 if isinstance(network.mechanisms[p], LinearMechanism) and away[p] > RANGE:
@@ -344,8 +344,8 @@ def _beyond(components: Components, texts: list[str]) -> Iterator[FarChild]:
                     )
 
 
-def _widened(mechanism: LinearMechanism, rows: Floats) -> float | None:
-    if mechanism.covariance is None:
+def _widened(mechanism: Mechanism, rows: Floats) -> float | None:
+    if not isinstance(mechanism, LinearMechanism) or mechanism.covariance is None:
         return None
     x = design(mechanism.features, rows)
     return float(np.sqrt(1.0 + np.einsum("ij,jk,ik->i", x, mechanism.covariance, x)).mean())

@@ -9,6 +9,7 @@ import numpy as np
 from dosift.graphs.findings import GraphFindings
 from dosift.model.network import Network
 from dosift.pipeline import Fitted
+from dosift.results.graph_layout import parents_shown
 from dosift.results.graph_words import asked_in_words
 
 if TYPE_CHECKING:
@@ -51,10 +52,11 @@ def graph_table(network: Network, findings: GraphFindings | None) -> pl.DataFram
 
     if findings is None:
         return None
-    names = network.names
+    names, shown = network.names, parents_shown(network)
     lines = [
         (names[edge.parent], names[edge.child], edge.probability, edge.status)
         for edge in findings.edges
+        if edge.parent in shown and edge.child in shown
     ]
     types = {
         "parent": pl.String,
