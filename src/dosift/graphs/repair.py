@@ -42,8 +42,8 @@ _WIDE, _PARTNERS = 30, 8
 #: Rise of the score (nats) beyond chance from which an edit of a fixed graph is asked for, edits
 #: that are fitted for it, and the quick gain from which they are.
 _ASKED, _TRIED, _LEAST_PROMISE = 8.0, 3, -15.0
-#: Nats below the best start from which no climb begins.
-_FAR_BELOW = 60.0
+#: Nats below the best start from which no climb begins, but of so many starts.
+_FAR_BELOW, _LEAST_STARTS = 60.0, 2
 #: With at least so many rows of numbers the search begins with so many of them, and that many of
 #: the best graphs are followed up with all.
 _THIN_FROM, _THIN_ROWS, _FOLLOWED = 3 * 2**10, 2**10, 2
@@ -129,9 +129,14 @@ def _climbed(climber: GraphClimber, before: Parents | None) -> None:
     starts = list(dict.fromkeys(_by_order(climber) + (given or climber.starts(guess))))
     if climber.fitter.families.order() is not None:
         # From far below a climb is long, and seldom ends higher.
-        scores = [climber.by_splitting(start).score for start in starts]
-        near = np.array(scores) > max(scores) - _FAR_BELOW
-        starts = [start for start, is_near in zip(starts, near, strict=True) if is_near]
+        starts.sort(key=lambda start: -climber.by_splitting(start).score)
+        least = climber.fit_of(starts[0]).score - _FAR_BELOW
+        # But one alone may be a dead end.
+        starts = [
+            start
+            for k, start in enumerate(starts)
+            if k < _LEAST_STARTS or climber.fit_of(start).score > least
+        ]
     for start in starts:
         climber.climb(start)
 
