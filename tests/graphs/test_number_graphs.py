@@ -127,6 +127,22 @@ def test_a_climb_ends_no_lower_than_the_true_graph() -> None:
     assert quick.score >= climber.by_splitting(made.graph).score
 
 
+def test_rows_show_what_was_an_effect_of_what_was_set() -> None:
+    """Where a variable was set its causes are as in control rows: they come before it."""
+    right = []
+    for seed in range(30):
+        made = number_problem(seed)
+        network = made.network()
+        order = MechanismFamilies(network, made.rows(network)).order()
+        assert order is not None
+        assert sorted(order) == list(range(N))
+        place = {i: k for k, i in enumerate(order)}
+        hit = {i for one in made.sets for i in one}
+        right += [place[p] < place[i] for i, row in enumerate(made.graph) for p in row if p in hit]
+    # By chance half of them.
+    assert np.mean(right) > 0.65
+
+
 def wrong(graph: Parents, seed: int) -> Parents:
     """Drop one edge and turn another round."""
     some = edits(graph, FREE)

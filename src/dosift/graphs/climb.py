@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.graphs.dag import EdgeConstraints, Edit, Parents, edits, equivalent, together
-from dosift.graphs.families import Families
+from dosift.graphs.family import Families
 from dosift.graphs.fits import GraphFit, GraphFitter
 from dosift.search.result import SearchResult
 
@@ -278,7 +278,9 @@ class GraphClimber:
         if graph not in self._full:
             fitter = self.fitter
             network = fitter.families.network(graph)
-            found = fitter.families.search(network, fitter.constraints, fitter.max_size)
+            found = fitter.families.search(
+                network, fitter.constraints, fitter.max_size, fitter.patterns
+            )
             self._full[graph] = found
             self.keep(fitter.of_result(graph, found))
         return self._full[graph]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dosift.graphs.dag import EdgeConstraints, Parents
-from dosift.graphs.families import Families
+from dosift.graphs.family import Families
 
 #: P-value, over all pairs together, below which a pair is named, and most pairs that are.
 _LEVEL, _MOST = 1e-3, 20

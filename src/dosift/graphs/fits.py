@@ -18,14 +18,17 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.errors import InputError
 from dosift.graphs.dag import Edit, Parents
-from dosift.graphs.families import Families, Family
+from dosift.graphs.family import Families, Family
 from dosift.model.mechanism import Changes, Library, System
+from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.search.constraints import Constraints
 from dosift.search.elimination import inverse_of, survivors
 from dosift.search.engine import TargetSearch
 from dosift.search.library import tidied_changes
+from dosift.search.patterns import Patterns
 from dosift.search.result import SearchResult
 from dosift.search.score import Score
 
@@ -67,7 +70,7 @@ class GraphFit:
     log_density : tuple of ndarray, shape (n_rows,)
         Of each variable without a change.
     least : tuple of ndarray or None
-        What these are not below (:meth:`~dosift.graphs.families.Families.ratios`).
+        What these are not below (:meth:`~dosift.graphs.family.Families.ratios`).
     ratios : ndarray, shape (n_rows, n_targets)
         Likelihoods of the targets, relative to the undisturbed network.
     density : ndarray, shape (n_rows,)
@@ -99,13 +102,20 @@ class GraphFitter:
         What is known about targets.
     max_size : int, optional
         Largest number of variables that a target sets.
+    patterns : Patterns, optional
+        What is known about targets where changes are found only as rows are looked at.
     """
 
     def __init__(
-        self, families: Families, constraints: Constraints, max_size: int | None = None
+        self,
+        families: Families,
+        constraints: Constraints,
+        max_size: int | None = None,
+        patterns: Patterns | None = None,
     ) -> None:
         self.families = families
         self.constraints = constraints
+        self.patterns = patterns
         self.max_size = max_size
         self._counts = families.rows.counts
         self._cost_at_first = self._cost_of(families.libraries)
@@ -137,8 +147,11 @@ class GraphFitter:
         """Fit from one splitting of the rows."""
         learned = self._learned(graph)
         libraries = tuple(self.families.suggested(i, row) for i, row in enumerate(graph))
-        listed = self.constraints.candidates
-        start = self._split(graph, learned, libraries) if listed is None else self._listed(listed)
+        known = self._known(libraries)
+        if known.candidates is None:
+            start = self._split(graph, learned, libraries)
+        else:
+            start = self._listed(known.candidates, known)
         fit = self.between(graph, np.unique(start, axis=0), None, learned, libraries)
         return self._tidied(self._grown(self._pruned(fit), _COLD_ROUNDS))
 
@@ -149,16 +162,15 @@ class GraphFitter:
         prepared, begun = self._search(graph, learned, libraries).begun()
         n = self.families.n_variables
         nothing: Ints = np.full((1, n), -1, dtype=np.int16)
-        if not self.constraints.permits(nothing).all():
+        if not self._known(libraries).permits(nothing).all():
             nothing = nothing[:0]
         whole, _ = prepared.problem.whole(begun)
         return np.concatenate([prepared.to_network(whole, n), nothing])
 
-    def _listed(self, candidates: Ints) -> Ints:
+    def _listed(self, candidates: Ints, known: Constraints) -> Ints:
         """Return all targets that may be, where they are listed."""
         sizes = (candidates >= 0).sum(axis=1)
         some = candidates if self.max_size is None else candidates[sizes <= self.max_size]
-        known = self.constraints
         return np.concatenate([some, known.required, known.known]).astype(np.int16)
 
     def warm(self, graph: Parents, near: GraphFit) -> GraphFit:
@@ -254,10 +266,23 @@ class GraphFitter:
             return self._cost_at_first
         return self._cost_of(libraries)
 
+    def _known(self, libraries: tuple[Library, ...]) -> Constraints:
+        """Return what is known about targets that are made of some changes."""
+        if self.patterns is None:
+            return self.constraints
+        nothing = tuple(() for _ in libraries)
+        network = self.families.network(nothing, None, libraries)
+        assert isinstance(network, MechanismNetwork)
+        try:
+            return self.patterns.constraints(network)
+        except InputError:
+            # Of what may change nothing shows under this graph: that counts against it.
+            return Constraints.none(network.n_changes)
+
     def _cost_of(self, libraries: tuple[Library, ...]) -> Score:
         n_changes = np.array([len(library) for library in libraries], dtype=np.int64)
         every = np.arange(len(libraries))
-        score = self.constraints.score(self.families.rows.total, n_changes, every)
+        score = self._known(libraries).score(self.families.rows.total, n_changes, every)
         return score.of_changes(libraries)
 
     def _price(self, learned: Sequence[Family]) -> float:
@@ -288,7 +313,8 @@ class GraphFitter:
         self, graph: Parents, learned: tuple[Family, ...], libraries: tuple[Library, ...]
     ) -> TargetSearch:
         network = cast(Network, self.families.network(graph, learned, libraries))
-        return TargetSearch(network, self.families.rows, self.max_size, _silent, self.constraints)
+        known = self._known(libraries)
+        return TargetSearch(network, self.families.rows, self.max_size, _silent, known)
 
     def _pruned(self, fit: GraphFit) -> GraphFit:
         """Drop what the quadratic model does not miss, all at once and then one by one."""
@@ -297,8 +323,9 @@ class GraphFitter:
             information = (relative * self._counts[:, None]).T @ relative
             inverse = inverse_of(information)
             savings = self._cost(fit.libraries).savings(fit.targets)
-            protected = self.constraints.protects(fit.targets)
-            protected |= ~np.isnan(self.constraints.fixed(fit.targets))
+            known = self._known(fit.libraries)
+            protected = known.protects(fit.targets)
+            protected |= ~np.isnan(known.fixed(fit.targets))
             kept = survivors(fit.weights, inverse, savings, protected)
             if kept.size == len(fit.targets):
                 return fit

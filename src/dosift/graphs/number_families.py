@@ -21,16 +21,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaincc
 
 from dosift.data.configurations import Configurations, systematic_sample
+from dosift.graphs.control_fits import (
+    LOG_2PI,
+    ControlFits,
+    Key,
+    Start,
+    columns_of,
+    line_of,
+    with_intercept,
+    with_own,
+    without_error,
+)
 from dosift.graphs.dag import Parents
-from dosift.graphs.families import Families, Family, TableFamilies, nearest
-from dosift.learning.mechanisms import relearned_mechanism
-from dosift.learning.regressions import has_plain_noise
+from dosift.graphs.families import TableFamilies
+from dosift.graphs.family import Families, Family
+from dosift.graphs.orders import differences, order_of
 from dosift.learning.scales import is_constant
 from dosift.model.categorical import CategoricalMechanism
-from dosift.model.features import Feature, Plain, design
+from dosift.model.features import Feature, Plain
 from dosift.model.linear import LinearMechanism
 from dosift.model.linear_changes import Shift
 from dosift.model.logistic import LogisticMechanism
@@ -42,17 +52,17 @@ from dosift.model.mechanism_network import (
     taught_library,
 )
 from dosift.model.network import Network
-from dosift.model.noise import LEAST_SD, Noise
+from dosift.model.noise import Noise
 from dosift.search.changes import ChangeFinder
 from dosift.search.constraints import Constraints
 from dosift.search.engine import find_targets
 from dosift.search.library import find_changes, grows
+from dosift.search.patterns import Patterns
 from dosift.search.regrouping import regrouped
 from dosift.search.result import SearchResult
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
-Key = tuple[int, tuple[int, ...]]
 
 #: Rows by which changes are looked for.
 _ROWS = 2500
@@ -66,11 +76,10 @@ _NEAR = 0.5
 #: Components of fewer rows are not looked into, nor rows of less weight; and standard errors by
 #: which densities depart from what is expected where it is worth while.
 _LEAST_ROWS, _LEAST_WEIGHT, _DEPARTS = 25.0, 1e-3, 3.0
+#: Steps of EM for the share of the rows that a value was set in.
+_SHARE_STEPS = 10
 #: Rows are drawn with this seed: what is found depends on nothing but the rows.
 _SEED = 20211
-#: Share of the largest sum of squares that is added to all, so that the inverse is one.
-_RIDGE = 1e-10
-_LOG_2PI = float(np.log(2.0 * np.pi))
 
 
 @dataclass(frozen=True)
@@ -85,25 +94,7 @@ class MechanismFamily(Family):
     mechanism: Mechanism
 
 
-@dataclass(frozen=True)
-class _Start:
-    """What control rows make of a family.
-
-    Attributes
-    ----------
-    mechanism : Mechanism
-    features : tuple of Feature or None
-        What the mean is linear in, where rows with normal noise teach it in closed form.
-    products : ndarray, shape (2 + n_features, 2 + n_features)
-        Sums over control rows of products of intercept, features and own value.
-    """
-
-    mechanism: Mechanism
-    features: tuple[Feature, ...] | None = None
-    products: Floats | None = None
-
-
-class MechanismFamilies:
+class MechanismFamilies(ControlFits):
     """Families of any variables.
 
     Parameters
@@ -128,20 +119,13 @@ class MechanismFamilies:
     """
 
     def __init__(self, network: MechanismNetwork, rows: Configurations) -> None:
-        assert network.control is not None
+        super().__init__(network)
         self.rows = rows
-        self._like = network
         self._values = rows.codes
-        self._control: ControlRows = network.control
-        self._n_control = float(network.control.weights.sum())
-        self._all = _with_intercept(rows.codes)
-        own = _with_intercept(network.control.values)
-        self._products = own.T @ (own * network.control.weights[:, None])
+        self._all = with_intercept(rows.codes)
         self._few = systematic_sample(rows, _ROWS)
         n_distinct = len(rows.codes)
         self._some = np.unique(np.linspace(0, n_distinct - 1, min(n_distinct, _ROWS)).astype(int))
-        self._starts: dict[Key, _Start] = {}
-        self._mechanisms: dict[Key, Mechanism] = {}
         self._found: dict[Key, tuple[Change, ...]] = {}
 
     @classmethod
@@ -152,36 +136,29 @@ class MechanismFamilies:
         return cls(network, Configurations(nothing, np.empty(0), np.empty(0, dtype=np.int64)))
 
     @property
-    def n_variables(self) -> int:
-        """Number of variables."""
-        return self._like.n_variables
-
-    @property
     def n_rows(self) -> float:
         """Control and mixture rows together."""
-        return self._n_control + self.rows.total
+        return self.n_control + self.rows.total
 
     @property
     def libraries(self) -> tuple[Library, ...]:
         """The changes of each variable that are known before any mixture row is seen."""
-        return self._like.libraries
+        return self.like.libraries
 
     @property
     def constant(self) -> NDArray[np.bool_]:
         """Variables that have one value only, in all rows."""
-        both = [self._control.values, self._values]
+        both = [self.control.values, self._values]
         columns = (np.concatenate([v[:, i] for v in both]) for i in range(self.n_variables))
         return np.array([is_constant(column) for column in columns])
 
     @property
     def conditioned(self) -> NDArray[np.bool_]:
-        """Edges from the size to counts, which there must be, and no others with the size."""
-        kinds = [one.kind for one in self._like.variables]
-        return np.array([[p == "size" and i == "count" for i in kinds] for p in kinds])
-
-    def n_free(self, i: int, parents: tuple[int, ...]) -> int:
-        """Count the free parameters of a family."""
-        return self._start(i, parents).mechanism.n_free
+        """Edges from sizes and hidden factors to counts, as they are in the network."""
+        out = np.zeros((self.n_variables, self.n_variables), dtype=bool)
+        for i, parents in enumerate(self.like.parents):
+            out[[p for p in parents if p in self.like.covariates], i] = True
+        return out
 
     # Learning.
 
@@ -192,30 +169,30 @@ class MechanismFamilies:
         alone: Floats | None = None,
         kept: Sequence[tuple[Change, Floats]] = (),
     ) -> MechanismFamily:
-        """Learn a family; see :meth:`~dosift.graphs.families.Families.learned`."""
-        start = self._start(i, parents)
+        """Learn a family; see :meth:`~dosift.graphs.family.Families.learned`."""
+        start = self.start(i, parents)
         if start.features is not None:
             return self._in_closed_form(start, alone, kept)
         if alone is None:
             return self._given(start.mechanism)
-        mechanism, control = start.mechanism, self._control
+        mechanism, control = start.mechanism, self.control
         for _ in range(_STEPS):
             statistics = mechanism.statistics(control.values, control.weights)
             statistics = statistics + mechanism.statistics(self._values, alone)
             for change, weights in kept:
                 applied = change.applied(mechanism)
                 statistics = statistics + applied.statistics(self._values, weights)
-            mechanism = _without_error(mechanism.fitted(statistics))
+            mechanism = without_error(mechanism.fitted(statistics))
         return self._given(mechanism)
 
     def _in_closed_form(
-        self, start: _Start, alone: Floats | None, kept: Sequence[tuple[Change, Floats]]
+        self, start: Start, alone: Floats | None, kept: Sequence[tuple[Change, Floats]]
     ) -> MechanismFamily:
         """Learn a regression with normal noise."""
         assert start.features is not None
         assert start.products is not None
         rows = self._columns(start.mechanism, start.features)
-        products, number = start.products, self._n_control
+        products, number = start.products, self.n_control
         if alone is not None:
             products = products + rows.T @ (rows * alone[:, None])
             number += float(alone.sum())
@@ -225,11 +202,11 @@ class MechanismFamilies:
             moved[:, -1] -= change.by
             products = products + moved.T @ (moved * (weights / change.factor**2)[:, None])
             number += float(weights.sum())
-        line, sd = _line(products, number)
+        line, sd = line_of(products, number)
         away = (rows @ line) / sd
-        log_density = -0.5 * np.square(away) - (np.log(sd) + 0.5 * _LOG_2PI)
+        log_density = -0.5 * np.square(away) - (np.log(sd) + 0.5 * LOG_2PI)
         squares = max(float(line @ start.products @ line), 0.0)
-        control = -0.5 * (self._n_control * (_LOG_2PI + 2.0 * np.log(sd)) + squares / sd**2)
+        control = -0.5 * (self.n_control * (LOG_2PI + 2.0 * np.log(sd)) + squares / sd**2)
         mechanism = LinearMechanism(
             start.mechanism.variable,
             start.mechanism.parents,
@@ -242,12 +219,12 @@ class MechanismFamilies:
     def _columns(self, mechanism: Mechanism, features: tuple[Feature, ...]) -> Floats:
         """Intercept, features and own value of the mixture rows."""
         if all(isinstance(one, Plain) for one in features):
-            return np.asarray(self._all[:, _columns_of(mechanism, features)])
-        return _with_own(features, self._values, mechanism.variable)
+            return np.asarray(self._all[:, columns_of(mechanism, features)])
+        return with_own(features, self._values, mechanism.variable)
 
     def _given(self, mechanism: Mechanism) -> MechanismFamily:
         """Return a family whose mechanism is known."""
-        control = self._control
+        control = self.control
         of_control = float(control.weights @ mechanism.log_density(control.values))
         of_control += _log_prior(mechanism)
         log_density = mechanism.log_density(self._values)
@@ -262,7 +239,7 @@ class MechanismFamilies:
         posterior: Floats,
         alone: Floats,
     ) -> tuple[MechanismFamily, Library]:
-        """Take a step of EM; see :meth:`~dosift.graphs.families.Families.taught`."""
+        """Take a step of EM; see :meth:`~dosift.graphs.family.Families.taught`."""
         kept = []
         if isinstance(library, Changes):
             for position in np.unique(column[column >= 0]).tolist():
@@ -274,7 +251,7 @@ class MechanismFamilies:
     def ratios(
         self, i: int, family: Family, library: Library, used: Sequence[int]
     ) -> tuple[Floats, Floats | None, dict[int, Floats]]:
-        """Compute what changes do; see :meth:`~dosift.graphs.families.Families.ratios`."""
+        """Compute what changes do; see :meth:`~dosift.graphs.family.Families.ratios`."""
         assert isinstance(family, MechanismFamily)
         if library.is_exclusive:
             inverse, codes = np.exp(-family.log_density), self._values[:, i]
@@ -289,8 +266,8 @@ class MechanismFamilies:
         floor = np.maximum(least, own - _MOST_EVIDENCE)
         out = {}
         for position, log in logs.items():
-            raised = np.where(np.isneginf(log), log, np.maximum(log, floor))
-            out[position] = np.exp(raised - own)
+            kept = np.where(np.isneginf(log), log, np.maximum(log, floor))
+            out[position] = np.exp(kept - own)
         return own, least, out
 
     def suggested(
@@ -308,7 +285,7 @@ class MechanismFamilies:
         key, library = (i, parents), self.libraries[i]
         if key not in self._found:
             assert isinstance(library, Changes)
-            mechanism, few = self._mechanism(i, parents), self._few
+            mechanism, few = self.mechanism(i, parents), self._few
             choices = float(np.log(max(self.n_variables, 1)))
             finder = ChangeFinder(mechanism, library, few.codes, few.counts, choices)
             self._found[key] = tuple(finder.found(library[:], fixed=True))
@@ -318,7 +295,7 @@ class MechanismFamilies:
         """Whether a library has nearly the same change."""
         if not len(library):
             return False
-        mechanism, values = self._mechanism(i, ()), self._few.codes
+        mechanism, values = self.mechanism(i, ()), self._few.codes
         log = change.applied(mechanism).log_density(values)
         own = mechanism.log_density(values)
         for other in library[:]:
@@ -328,6 +305,29 @@ class MechanismFamilies:
             if other.kind == change.kind and apart.size and float(apart.mean()) < _NEAR:
                 return True
         return False
+
+    def order(self) -> tuple[int, ...] | None:
+        """Order variables by what differs where each was set; None where no set value shows."""
+        control, pool = self.control.values, self._few.codes
+        effects = np.zeros((self.n_variables, self.n_variables))
+        for i, library in enumerate(self.libraries):
+            if not isinstance(library, Changes) or not library.kinds:
+                continue
+            plain = self.mechanism(i, ())
+            for change in self._changes(i, ()):
+                if change.keeps_mechanism:
+                    continue
+                applied = change.applied(plain)
+                logs = [applied.log_density(x) - plain.log_density(x) for x in (pool, control)]
+                ratios = [np.exp(np.minimum(log, _MOST_EVIDENCE)) for log in logs]
+                share = 0.1
+                for _ in range(_SHARE_STEPS):
+                    weights = [share * r / (1.0 - share + share * r) for r in ratios]
+                    share = float(np.clip(self._few.counts @ weights[0] / self._few.total, 0, 0.9))
+                found = differences(pool, control, *weights)
+                effects[i] = np.maximum(effects[i], found)
+        np.fill_diagonal(effects, 0.0)
+        return order_of(effects) if effects.any() else None
 
     def inside(
         self, i: int, family: Family, library: Library, column: Ints, posterior: Floats
@@ -372,77 +372,12 @@ class MechanismFamilies:
         targets: Ints,
         posterior: Floats,
     ) -> tuple[tuple[Library, ...], Ints]:
-        """Group changes; see :meth:`~dosift.graphs.families.Families.regrouped`."""
+        """Group changes; see :meth:`~dosift.graphs.family.Families.regrouped`."""
         network = self.network(graph, learned, libraries)
         if not grows(network):
             return libraries, targets
         found = regrouped(network, self._values[self._some], targets, posterior[self._some])
         return (libraries, targets) if found is None else (found[0].libraries, found[1])
-
-    # What control rows say.
-
-    def control_score(self, i: int, parents: tuple[int, ...]) -> float:
-        """Score a family by control rows alone."""
-        return self._of_control(i, parents) - 0.5 * self.n_free(i, parents) * float(
-            np.log(max(self._n_control, 2.0))
-        )
-
-    def _of_control(self, i: int, parents: tuple[int, ...]) -> float:
-        """Log-likelihood of control rows under what they ask for."""
-        start = self._start(i, parents)
-        if start.products is not None:
-            _, sd = _line(start.products, self._n_control)
-            return -0.5 * self._n_control * (_LOG_2PI + 2.0 * float(np.log(sd)) + 1.0)
-        control = self._control
-        return float(control.weights @ start.mechanism.log_density(control.values))
-
-    def dependence(self, i: int, j: int, parents: tuple[int, ...]) -> float:
-        """Test independence given parents by the likelihood ratio of two regressions.
-
-        Of a number on the other variable if one of the two is a number: then with normal noise,
-        which for plain parents is the test of the partial correlation.
-        """
-        if self._like.variables[i].kind != "continuous":
-            i, j = j, i
-        both = tuple(sorted({*parents, j}))
-        if self._like.variables[i].kind == "continuous":
-            less, more = (self._sums_of_squares(i, own) for own in (parents, both))
-            freedom = more[1] - less[1]
-            # Bartlett's correction: exact enough with few rows.
-            number = self._n_control - 0.5 * (less[1] + more[1] + 1.0)
-            statistic = max(number, 0.0) * float(np.log(less[0] / more[0]))
-        else:
-            freedom = self.n_free(i, both) - self.n_free(i, parents)
-            statistic = 2.0 * (self._of_control(i, both) - self._of_control(i, parents))
-        if freedom <= 0:
-            return 1.0
-        return float(gammaincc(freedom / 2, max(statistic, 0.0) / 2))
-
-    def _sums_of_squares(self, i: int, parents: tuple[int, ...]) -> tuple[float, int]:
-        """Residual variance of a number on parents, and how many coefficients that takes."""
-        features = self._features(i, parents)
-        mechanism = LinearMechanism.untaught(i, parents, features)
-        _, sd = _line(self._control_products(mechanism, features), self._n_control)
-        return sd**2, len(features)
-
-    def dependent_pairs(self, n_partners: int) -> NDArray[np.bool_]:
-        """Tell dependent pairs by the largest correlation, of states by that of an indicator."""
-        columns, of = [], []
-        for i, variable in enumerate(self._like.variables):
-            column = self._control.values[:, i]
-            if variable.kind == "discrete":
-                codes = range(1, len(variable.states))
-                columns += [(column == k).astype(np.float64) for k in codes]
-                of += [i] * len(codes)
-            else:
-                columns.append(np.log1p(column) if variable.kind == "count" else column)
-                of.append(i)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            found = np.corrcoef(np.stack(columns)) if len(of) > 1 else np.ones((1, 1))
-        found = np.abs(np.nan_to_num(found))
-        strength = np.zeros((self.n_variables, self.n_variables))
-        np.maximum.at(strength, (np.array(of)[:, None], np.array(of)[None, :]), found)
-        return nearest(strength, n_partners)
 
     # Networks.
 
@@ -452,12 +387,12 @@ class MechanismFamilies:
         learned: tuple[Family, ...] | None = None,
         libraries: tuple[Library, ...] | None = None,
     ) -> MechanismNetwork:
-        """Return a network; see :meth:`~dosift.graphs.families.Families.network`."""
+        """Return a network; see :meth:`~dosift.graphs.family.Families.network`."""
         if learned is None:
-            mechanisms = [self._mechanism(i, row) for i, row in enumerate(graph)]
+            mechanisms = [self.mechanism(i, row) for i, row in enumerate(graph)]
         else:
             mechanisms = [_mechanism_of(family) for family in learned]
-        like, control = self._like, self._control
+        like, control = self.like, self.control
         return replace(
             like,
             mechanisms=tuple(mechanisms),
@@ -468,13 +403,21 @@ class MechanismFamilies:
 
     def of_network(self, network: System) -> tuple[MechanismFamily, ...]:
         """Return the mechanisms of a network as families."""
-        return tuple(self._given(_without_error(one)) for one in network.mechanisms)
+        return tuple(self._given(without_error(one)) for one in network.mechanisms)
 
-    def search(self, network: System, known: Constraints, max_size: int | None) -> SearchResult:
-        """Search for targets; see :meth:`~dosift.graphs.families.Families.search`."""
+    def search(
+        self,
+        network: System,
+        known: Constraints,
+        max_size: int | None,
+        patterns: Patterns | None = None,
+    ) -> SearchResult:
+        """Search for targets; see :meth:`~dosift.graphs.family.Families.search`."""
         assert isinstance(network, MechanismNetwork)
         if grows(network):
-            return find_changes(network, self.rows, max_size=max_size, look_around=False)
+            return find_changes(
+                network, self.rows, max_size=max_size, look_around=False, patterns=patterns
+            )
         return find_targets(
             as_network(network),
             self.rows,
@@ -482,50 +425,6 @@ class MechanismFamilies:
             constraints=known,
             look_around=False,
         )
-
-    def _mechanism(self, i: int, parents: tuple[int, ...]) -> Mechanism:
-        """Learn a mechanism from control rows with all that they ask for, once."""
-        key = (i, parents)
-        if key not in self._mechanisms:
-            self._mechanisms[key] = relearned_mechanism(self._like, i, parents)
-        return self._mechanisms[key]
-
-    def _start(self, i: int, parents: tuple[int, ...]) -> _Start:
-        """Learn a family from control rows, once."""
-        key = (i, parents)
-        if key not in self._starts:
-            self._starts[key] = self._started(i, parents)
-        return self._starts[key]
-
-    def _started(self, i: int, parents: tuple[int, ...]) -> _Start:
-        if self._like.variables[i].kind != "continuous":
-            return _Start(_without_error(self._mechanism(i, parents)))
-        features = self._features(i, parents)
-        mechanism = LinearMechanism.untaught(i, parents, features)
-        products = self._control_products(mechanism, features)
-        line, sd = _line(products, self._n_control)
-        plain = replace(mechanism, coefficients=-line[:-1], noise=Noise.normal(sd))
-        if has_plain_noise(plain, self._control.values, self._control.weights):
-            return _Start(plain, features, products)
-        learned = self._mechanism(i, parents)
-        if isinstance(learned, LinearMechanism) and learned.has_fixed_statistics:
-            return _Start(plain, features, products)
-        return _Start(_without_error(learned))
-
-    def _features(self, i: int, parents: tuple[int, ...]) -> tuple[Feature, ...]:
-        """Return what the mean of a number is linear in."""
-        kinds = {self._like.variables[p].kind for p in parents}
-        if kinds <= {"continuous"} and not _has_named(self._like.mechanisms[i]):
-            return tuple(Plain(p) for p in parents)
-        return tuple(getattr(self._mechanism(i, parents), "features", ()))
-
-    def _control_products(self, mechanism: Mechanism, features: tuple[Feature, ...]) -> Floats:
-        """Sum over control rows products of intercept, features and own value."""
-        if all(isinstance(one, Plain) for one in features):
-            columns = _columns_of(mechanism, features)
-            return np.asarray(self._products[np.ix_(columns, columns)])
-        rows = _with_own(features, self._control.values, mechanism.variable)
-        return np.asarray(rows.T @ (rows * self._control.weights[:, None]))
 
 
 def families_of(network: System, rows: Configurations) -> Families:
@@ -556,39 +455,6 @@ def families_of_control(network: System) -> Families:
     return TableFamilies.of_control(network)
 
 
-def _with_intercept(values: Floats) -> Floats:
-    out = np.ones((len(values), 1 + values.shape[1]), order="F")
-    out[:, 1:] = values
-    return out
-
-
-def _with_own(features: tuple[Feature, ...], values: Floats, i: int) -> Floats:
-    """Evaluate intercept and features, with the own value last."""
-    return np.concatenate([design(features, values), values[:, i : i + 1]], axis=1)
-
-
-def _columns_of(mechanism: Mechanism, features: tuple[Feature, ...]) -> list[int]:
-    """Columns of intercept, plain features and own value beside an intercept."""
-    return [0, *(1 + one.columns[0] for one in features), 1 + mechanism.variable]
-
-
-def _line(products: Floats, number: float) -> tuple[Floats, float]:
-    """Return the likeliest residual, as a function of the columns, and its deviation."""
-    inner, aim = products[:-1, :-1], products[:-1, -1]
-    ridge = _RIDGE * max(float(np.diag(inner).max()), 1e-300)
-    coefficients = np.linalg.solve(inner + ridge * np.eye(len(inner)), aim)
-    line = np.append(-coefficients, 1.0)
-    squares = max(float(line @ products @ line), 0.0)
-    return line, max(float(np.sqrt(squares / max(number, 1.0))), LEAST_SD)
-
-
-def _without_error(mechanism: Mechanism) -> Mechanism:
-    """Return a regression whose coefficients are taken as they are."""
-    if isinstance(mechanism, LinearMechanism) and mechanism.covariance is not None:
-        return replace(mechanism, covariance=None)
-    return mechanism
-
-
 def _log_prior(mechanism: Mechanism) -> float:
     """Log-density of the prior of states, relative to that of even probabilities."""
     if isinstance(mechanism, CategoricalMechanism):
@@ -598,12 +464,6 @@ def _log_prior(mechanism: Mechanism) -> float:
         cells = mechanism.prior * mechanism.n_states
         return mechanism.log_prior() + cells * float(np.log(mechanism.n_states))
     return 0.0
-
-
-def _has_named(mechanism: Mechanism) -> bool:
-    """Whether the user named features of a regression."""
-    features = getattr(mechanism, "features", ())
-    return not all(isinstance(one, Plain) for one in features)
 
 
 def _mechanism_of(family: Family) -> Mechanism:

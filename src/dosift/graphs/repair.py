@@ -13,7 +13,7 @@ from dosift.data.configurations import Configurations, systematic_sample
 from dosift.graphs.climb import GraphClimber, GraphScore, from_control_rows
 from dosift.graphs.common_causes import common_causes
 from dosift.graphs.dag import EdgeConstraints, Edit, Parents, edges_of, edits, graph_of, is_acyclic
-from dosift.graphs.families import Families
+from dosift.graphs.family import Families
 from dosift.graphs.findings import (
     AskedEdit,
     GraphFindings,
@@ -28,6 +28,7 @@ from dosift.graphs.fits import GraphFit, GraphFitter
 from dosift.graphs.number_families import families_of, families_of_control
 from dosift.model.mechanism import System
 from dosift.search.constraints import Constraints
+from dosift.search.patterns import Patterns
 from dosift.search.result import SearchResult
 
 Floats = NDArray[np.float64]
@@ -41,6 +42,8 @@ _WIDE, _PARTNERS = 30, 8
 #: Rise of the score (nats) beyond chance from which an edit of a fixed graph is asked for, edits
 #: that are fitted for it, and the quick gain from which they are.
 _ASKED, _TRIED, _LEAST_PROMISE = 8.0, 3, -15.0
+#: Nats below the best start from which no climb begins.
+_FAR_BELOW = 60.0
 #: With at least so many rows of numbers the search begins with so many of them, and that many of
 #: the best graphs are followed up with all.
 _THIN_FROM, _THIN_ROWS, _FOLLOWED = 3 * 2**10, 2**10, 2
@@ -55,6 +58,7 @@ def repair(
     given: bool,
     max_size: int | None = None,
     tell: Progress,
+    patterns: Patterns | None = None,
 ) -> tuple[System, GraphFindings]:
     """Find the graph that control and mixture rows ask for.
 
@@ -74,6 +78,8 @@ def repair(
         Largest number of variables that a target sets.
     tell : callable
         Called with a stage's name, the steps done and the steps in all.
+    patterns : Patterns, optional
+        What is known about targets where changes are found only as rows are looked at.
 
     Returns
     -------
@@ -85,7 +91,7 @@ def repair(
     tell("repairing the graph" if given else "learning the graph", 0, None)
 
     def with_rows(most: int | None) -> GraphClimber:
-        return _climber(network, rows, targets, edges, before or (), max_size, tell, most)
+        return _climber(network, rows, targets, edges, before or (), max_size, tell, patterns, most)
 
     few = None
     if (network.cardinalities == 0).any() and rows.total >= _THIN_FROM:
@@ -119,10 +125,28 @@ def _climbed(climber: GraphClimber, before: Parents | None) -> None:
     """Climb from the graph that was given, or from those that control rows make plausible."""
     constraints = climber.constraints
     guess = from_control_rows(climber.fitter.families, constraints, _required(constraints))
-    given = None if before is None else _permitted(before, constraints)
-    starts = climber.starts(guess) if given is None else [given, guess]
-    for start in dict.fromkeys(starts):
+    given = None if before is None else [_permitted(before, constraints), guess]
+    starts = list(dict.fromkeys(_by_order(climber) + (given or climber.starts(guess))))
+    if climber.fitter.families.order() is not None:
+        # From far below a climb is long, and seldom ends higher.
+        scores = [climber.by_splitting(start).score for start in starts]
+        near = np.array(scores) > max(scores) - _FAR_BELOW
+        starts = [start for start, is_near in zip(starts, near, strict=True) if is_near]
+    for start in starts:
         climber.climb(start)
+
+
+def _by_order(climber: GraphClimber) -> list[Parents]:
+    """Guess a graph from control rows, along the order that the mixture rows show."""
+    families, known = climber.fitter.families, climber.constraints
+    order = families.order()
+    if order is None:
+        return []
+    place = np.empty(len(order), dtype=np.int64)
+    place[list(order)] = np.arange(len(order))
+    along = known.required | (known.allowed & (place[:, None] < place))
+    constraints = EdgeConstraints(along, known.required, known.max_parents)
+    return [from_control_rows(families, constraints, _required(constraints))]
 
 
 def check(
@@ -134,6 +158,7 @@ def check(
     *,
     max_size: int | None = None,
     tell: Progress,
+    patterns: Patterns | None = None,
 ) -> GraphFindings:
     """Say what the rows would change in a graph that has to stay.
 
@@ -147,7 +172,7 @@ def check(
         As for :func:`repair`.
     result : SearchResult
         The mixture under this graph.
-    max_size, tell
+    max_size, tell, patterns
         As for :func:`repair`.
 
     Returns
@@ -155,7 +180,7 @@ def check(
     GraphFindings
     """
     graph = graph_of(network.parents)
-    climber = _climber(network, rows, targets, edges, graph, max_size, tell)
+    climber = _climber(network, rows, targets, edges, graph, max_size, tell, patterns)
     fitter = climber.fitter
     now = fitter.of_result(graph, result)
     climber.keep(now)
@@ -257,6 +282,7 @@ def _climber(
     graph: Parents,
     max_size: int | None,
     tell: Progress,
+    patterns: Patterns | None = None,
     most: int | None = None,
 ) -> GraphClimber:
     few = int(np.clip(_MOST_VALUES // network.n_variables, *_MOST_ROWS))
@@ -264,7 +290,7 @@ def _climber(
         few = min(few, _MOST_NUMBERS if most is None else most)
     families = families_of(network, systematic_sample(rows, few))
     edges = _narrowed(network, families, graph, edges)
-    return GraphClimber(GraphFitter(families, targets, max_size), edges, tell)
+    return GraphClimber(GraphFitter(families, targets, max_size, patterns), edges, tell)
 
 
 def _narrowed(

@@ -174,6 +174,7 @@ def relearned_mechanism(network: MechanismNetwork, i: int, parents: Sequence[int
     i : int
         Position of the variable.
     parents : sequence of int
+        Sizes and hidden factors of counts, on which these are only conditioned, stay as they are.
 
     Returns
     -------
@@ -190,11 +191,11 @@ def relearned_mechanism(network: MechanismNetwork, i: int, parents: Sequence[int
         values=control.values,
         weights=control.weights,
         offset=next((j for j, one in enumerate(network.variables) if one.kind == "size"), None),
-        covariates={},
+        covariates={i: [c for c in old.parents if network.variables[c].kind == "factor"]},
         prior=prior,
         sizes=np.array([len(one.states) for one in network.variables] + [0] * n_more),
     )
-    family = tuple(int(p) for p in parents)
+    family = tuple(int(p) for p in parents if p not in network.covariates)
     named = tuple(
         one
         for one in getattr(old, "features", ())

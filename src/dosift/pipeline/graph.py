@@ -86,6 +86,7 @@ def with_graph(
         given=recipe.edges == "repair",
         max_size=options.max_size,
         tell=progress or silent,
+        patterns=options.patterns,
     )
     with_found = cast(Network, found)
     return with_found, under_graph(with_found, gathered), findings
@@ -131,6 +132,7 @@ def check_graph(
         result,
         max_size=options.max_size,
         tell=progress or silent,
+        patterns=options.patterns,
     )
 
 
