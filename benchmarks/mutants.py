@@ -45,7 +45,7 @@ TESTS = {
     "likelihood": ("tests/likelihood", "tests/search"),
     "inference": ("tests/inference",),
     "checks": ("tests/checks", "tests/test_estimator.py"),
-    "graphs": ("tests/graphs",),
+    "graphs": ("tests/graphs", "tests/test_graphs_end_to_end.py"),
     "data": ("tests/data", "tests/methods/test_block_fit.py", "tests/test_single_cell.py"),
     "methods": ("tests/methods", "tests/test_estimator.py"),
     "pipeline": (
