@@ -173,7 +173,7 @@ def random_mixture(
     Each target has a size uniform on 1..`max_size`, uniformly chosen variables of that number,
     and for each a state uniform on those that are allowed. A target that was drawn before is
     redrawn up to three times and then dropped, so that there may be fewer than `n_targets`.
-    What happens to measurements and counts, :func:`~dosift.model.random_changes.random_changes`
+    What happens to measurements and counts, ``dosift.model.random_changes.random_changes``
     says.
 
     Parameters
