@@ -482,3 +482,21 @@ def _plant(n: int, rng: np.random.Generator, component: Floats) -> Floats:
     alarm = np.where(component == 3, 1.0, rng.random(n) < 1 / (1 + np.exp(-(heat - 18.0) / 3.0)))
     cost = heat + 5.0 * alarm + 8.0 * (component == 4) + rng.normal(size=n)
     return np.stack([valve, load, heat, alarm, cost], axis=1)
+
+
+@pytest.mark.parametrize("acts_by_logarithm", [False, True])
+def test_a_parent_acts_as_it_does_whatever_scale_describes_it(acts_by_logarithm: bool) -> None:
+    right = []
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        parent = rng.lognormal(1.0, 0.6, size=1500)
+        mean = np.log(parent) if acts_by_logarithm else 0.8 * parent
+        values = np.stack([parent, mean - 3.0 + 0.5 * rng.normal(size=1500)], axis=1)
+        variables = [Variable("sun", kind="continuous"), Variable("growth", kind="continuous")]
+        network = learn_mechanisms(variables, values, [[], [0]])
+        assert network.scales[0].form == "log"
+        child = network.mechanisms[1]
+        assert isinstance(child, LinearMechanism)
+        sd = child.noise.sd * network.scales[1].spread
+        right.append(network.scales[1].form == "raw" and abs(sd - 0.5) < 0.04)
+    assert np.mean(right) >= 0.9

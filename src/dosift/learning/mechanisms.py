@@ -19,7 +19,14 @@ from dosift.learning.regressions import (
     learn_logistic,
     learn_regression,
 )
-from dosift.learning.scales import bounds, choose_scale, forms_of, standardised
+from dosift.learning.scales import (
+    best_scale,
+    bounds,
+    choose_scale,
+    clear_gain,
+    forms_of,
+    standardised,
+)
 from dosift.learning.tables import checked_weights
 from dosift.learning.uniform import is_clearly_uniform, learn_uniform
 from dosift.model.categorical import CategoricalMechanism, States
@@ -142,9 +149,12 @@ def learn_mechanisms(
     for i in _order(parents, offset):
         family = tuple(int(p) for p in parents[i])
         named = learner.named(i, family, (features or {}).get(i, ()), scales)
+        bounds_of = (float(lows[i]), float(highs[i]))
         own = learner.features(family, named)
+        if not is_rough:
+            own = learner.with_parents_as_they_act(i, working, family, named, scales, bounds_of)
         by, features_by = learner.others(i) if is_rough else (working, own)
-        scales[i] = learner.scale(i, by, features_by, float(lows[i]), float(highs[i]))
+        scales[i] = learner.scale(i, by, features_by, *bounds_of)
         working[:, i] = scales[i].working(working[:, i])
         if np.isfinite([lows[i], highs[i]]).all():
             low[i], high[i] = scales[i].working(np.array([lows[i], highs[i]]))
@@ -295,9 +305,44 @@ class _Learner:
         own = tuple(scales[c] for c in feature.columns)
         return InUnits(feature, own, unit.centre, unit.spread)
 
-    def features(self, family: tuple[int, ...], named: tuple[Feature, ...]) -> tuple[Feature, ...]:
+    def with_parents_as_they_act(
+        self,
+        i: int,
+        working: Floats,
+        family: tuple[int, ...],
+        named: tuple[Feature, ...],
+        scales: Mapping[int, Scale],
+        bounds_of: tuple[float, float],
+    ) -> tuple[Feature, ...]:
+        """Return what a number is linear in: of each parent its scale, or the value itself.
+
+        A column may be best described by its logarithm, and act on another as it is.
+        """
+        chosen = self.features(family, named)
+        bent = [p for p in family if self._kind(p) == "continuous" and scales[p].form != "raw"]
+        if self._kind(i) != "continuous" or i == self.offset or not bent:
+            return chosen
+        at = np.linspace(0, len(working) - 1, min(len(working), _SCALE_ROWS)).astype(np.int64)
+        column, weights, rows = self.values[at, i], self.weights[at], working[at]
+        most = best_scale(column, weights, rows, chosen, *bounds_of)[1] + clear_gain(weights)
+        as_is: dict[int, Feature] = {}
+        for p in bent:
+            unit = standardised(self.values[:, p], self.weights, Scale("raw"))
+            plain = InUnits(Plain(p), (scales[p],), unit.centre, unit.spread)
+            trial = self.features(family, named, {**as_is, p: plain})
+            score = best_scale(column, weights, rows, trial, *bounds_of)[1]
+            if score > most:
+                most, chosen, as_is[p] = score, trial, plain
+        return chosen
+
+    def features(
+        self,
+        family: tuple[int, ...],
+        named: tuple[Feature, ...],
+        special: Mapping[int, Feature] | None = None,
+    ) -> tuple[Feature, ...]:
         """Return what a regression on parents is linear in."""
-        counts = {}
+        counts = dict(special or {})
         for p in family:
             if self._kind(p) == "count":
                 unit = standardised(np.log1p(self.values[:, p]), self.weights, Scale("raw"))

@@ -136,21 +136,54 @@ def choose_scale(
     >>> choose_scale(latency, np.ones(500), np.empty((500, 0)), ()).form
     'log'
     """
+    return best_scale(column, weights, working, features, lowest, highest)[0]
+
+
+def best_scale(
+    column: Floats,
+    weights: Floats,
+    working: Floats,
+    features: Sequence[Feature],
+    lowest: float = np.inf,
+    highest: float = -np.inf,
+) -> tuple[Scale, float]:
+    """Choose the working scale of a column, and say how likely that makes it.
+
+    Parameters
+    ----------
+    column, weights, working, features, lowest, highest
+        As for :func:`choose_scale`.
+
+    Returns
+    -------
+    scale : Scale
+    log_likelihood : float
+        Of the column, in its own units, by a regression on the features; 0 for a constant.
+    """
     used = weights > 0
     column, weights, x = column[used], weights[used], design(features, working[used])
     raw = standardised(column, weights, Scale("raw"))
     if is_constant(column):
-        return raw
+        return raw, 0.0
     forms = forms_of(min(lowest, float(column.min())), max(highest, float(column.max())))
-    if len(forms) == 1:
-        return raw
     found = [standardised(column, weights, Scale(form)) for form in forms]
-    clearly = max(_CLEARLY, _CLEARLY_A_ROW * float(weights.sum()))
+    clearly = clear_gain(weights)
     scores = [_score(column, weights, x, scale) for scale in found]
     # Small shares have the same logarithm as log odds, and what drives them up tells these apart.
     scores[2:] = [score + _FOR_SHARES for score in scores[2:]]
     best = int(np.argmax(scores))
-    return found[best] if scores[best] > scores[0] + clearly else found[0]
+    chosen = best if scores[best] > scores[0] + clearly else 0
+    return found[chosen], scores[chosen]
+
+
+def clear_gain(weights: Floats) -> float:
+    """Return the nats by which another form must be likelier to be taken.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (n_rows,)
+    """
+    return max(_CLEARLY, _CLEARLY_A_ROW * float(weights.sum()))
 
 
 def _score(column: Floats, weights: Floats, x: Floats, scale: Scale) -> float:

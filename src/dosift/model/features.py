@@ -217,7 +217,7 @@ def features_of(
     parents: Sequence[int],
     cardinalities: NDArray[np.int64],
     extra: Sequence[Feature] = (),
-    counts: Mapping[int, LogCount] | None = None,
+    special: Mapping[int, Feature] | None = None,
 ) -> tuple[Feature, ...]:
     """List what a regression on parents is linear in, beside the intercept.
 
@@ -232,8 +232,8 @@ def features_of(
         Number of states of each variable, 0 where its values are numbers.
     extra : sequence of Feature, optional
         Features that the user named.
-    counts : mapping of int to LogCount, optional
-        Parents that enter by the logarithm of a count.
+    special : mapping of int to Feature, optional
+        Parents that enter otherwise, such as by the logarithm of a count.
 
     Returns
     -------
@@ -245,7 +245,7 @@ def features_of(
     (Plain(column=0), Indicator(column=1, state=1), Product(factors=(Indicator(column=1, state=1),\
  Plain(column=0))))
     """
-    special = counts or {}
+    special = special or {}
     plain: list[Feature] = [special.get(p, Plain(p)) for p in parents if cardinalities[p] == 0]
     states: list[list[Feature]] = [
         [Indicator(p, state) for state in range(1, int(cardinalities[p]))]
