@@ -22,12 +22,13 @@ from dosift.study.continuous import (
     solve_continuous,
 )
 from dosift.study.continuous_summary import (
+    KEYS,
     NOTE,
     continuous_markdown,
-    continuous_seconds,
     summarise_continuous,
 )
 from dosift.study.published import SUCCESSOR
+from dosift.study.summary import summarise_seconds
 
 TASK = ContinuousTask(4, 2000, "all", "do", "given", 0)
 
@@ -114,7 +115,7 @@ def test_published_figures_stand_beside_lines_and_what_is_like_for_like_is_said(
     lines = summarise_continuous(records)
     assert [line["like_for_like"] for line in lines] == [False, True]
     assert all(line["published_jaccard"] == SUCCESSOR[4, 4096]["jaccard"] for line in lines)
-    text = continuous_markdown(lines, continuous_seconds(records))
+    text = continuous_markdown(lines, summarise_seconds(records, KEYS))
     assert "| 4 | 4,096 | all | do | given | 2 | 1.000 | 0.867 |" in text
     assert text.endswith(NOTE)
 

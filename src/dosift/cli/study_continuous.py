@@ -121,11 +121,11 @@ def write_continuous(
     -------
     results, seconds : list of dict
     """
-    from dosift.study.continuous_summary import continuous_seconds, summarise_continuous
-    from dosift.study.summary import csv_text
+    from dosift.study.continuous_summary import KEYS, summarise_continuous
+    from dosift.study.summary import csv_text, summarise_seconds
     from dosift.utils.atomic_write import write_bytes
 
-    lines, seconds = summarise_continuous(records), continuous_seconds(records)
+    lines, seconds = summarise_continuous(records), summarise_seconds(records, KEYS)
     write_bytes(folder / "results.csv", csv_text(lines).encode())
     write_bytes(folder / "seconds.csv", csv_text(seconds).encode())
     return lines, seconds

@@ -22,7 +22,7 @@ from scipy.optimize import linear_sum_assignment
 from dosift._version import __version__
 from dosift.errors import DosiftError, InputError
 from dosift.model.gaussian_network import GaussianNetwork, gaussian_network
-from dosift.study.settings import check_distinct, check_range
+from dosift.study.settings import Settings, check_distinct, check_range
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -39,7 +39,7 @@ MEAN = 1.0
 
 
 @dataclass(frozen=True)
-class ContinuousSettings:
+class ContinuousSettings(Settings):
     """Settings of the study of measurements.
 
     Parameters
@@ -91,15 +91,6 @@ class ContinuousSettings:
         check_range("problems", (self.problems,), 1)
         if self.seed < 0:
             raise InputError(f"seed is {self.seed}; give a number of at least 0")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the settings in types that JSON has.
-
-        Returns
-        -------
-        dict
-        """
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what a folder must have been made with for a study to go on in it.

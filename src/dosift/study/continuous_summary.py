@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
 from dosift.study.published import published_successor
 from dosift.study.summary import grouped, mean, std_error, table_text
 
@@ -51,28 +49,6 @@ def summarise_continuous(records: Iterable[Record]) -> list[Record]:
         for name in _PUBLISHED:
             line[f"published_{name}"] = published_successor(name, *key[:4])
         line["like_for_like"] = line["graph"] == "learned"
-        lines.append(line)
-    return lines
-
-
-def continuous_seconds(records: Iterable[Record]) -> list[Record]:
-    """Return median and largest seconds a problem, by the same keys.
-
-    Parameters
-    ----------
-    records : iterable of dict
-
-    Returns
-    -------
-    list of dict
-        With ``seconds_median`` and ``seconds_most``; None where nothing was solved.
-    """
-    lines = []
-    for key, group in grouped(records, KEYS).items():
-        taken = [record["seconds"] for record in group if record["refused"] is None]
-        line: Record = dict(zip(KEYS, key, strict=True))
-        line["seconds_median"] = float(np.median(taken)) if taken else None
-        line["seconds_most"] = max(taken) if taken else None
         lines.append(line)
     return lines
 

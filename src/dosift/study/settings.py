@@ -45,7 +45,21 @@ class AnySettings(Protocol[_Task_co]):
 
 
 @dataclass(frozen=True)
-class StudySettings:
+class Settings:
+    """What every study's settings can do."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings in types that JSON has.
+
+        Returns
+        -------
+        dict
+        """
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+
+@dataclass(frozen=True)
+class StudySettings(Settings):
     """Settings of a study.
 
     Each random problem is drawn as in the paper: a graph, tables with Dirichlet(2) rows over
@@ -115,15 +129,6 @@ class StudySettings:
             check_range("max_size", (self.max_size,), 1)
         if self.seed < 0:
             raise InputError(f"seed is {self.seed}; give a number of at least 0")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the settings in types that JSON has.
-
-        Returns
-        -------
-        dict
-        """
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what a folder must have been made with for a study to go on in it.

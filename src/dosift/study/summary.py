@@ -74,12 +74,14 @@ def summarise(records: Iterable[Record]) -> list[Record]:
     return lines
 
 
-def summarise_seconds(records: Iterable[Record]) -> list[Record]:
-    """Return median and largest seconds a problem, by the same keys as `summarise`.
+def summarise_seconds(records: Iterable[Record], keys: tuple[str, ...] = KEYS) -> list[Record]:
+    """Return median and largest seconds a problem, by what a line of the results is about.
 
     Parameters
     ----------
     records : iterable of dict
+    keys : tuple of str, optional
+        Those of `summarise` by default.
 
     Returns
     -------
@@ -87,9 +89,9 @@ def summarise_seconds(records: Iterable[Record]) -> list[Record]:
         With ``seconds_median`` and ``seconds_most``; None where nothing was solved.
     """
     lines = []
-    for key, group in grouped(records, KEYS).items():
+    for key, group in grouped(records, keys).items():
         taken = [record["seconds"] for record in group if record["refused"] is None]
-        line: Record = dict(zip(KEYS, key, strict=True))
+        line: Record = dict(zip(keys, key, strict=True))
         line["seconds_median"] = float(np.median(taken)) if taken else None
         line["seconds_most"] = max(taken) if taken else None
         lines.append(line)
