@@ -18,8 +18,8 @@ from dosift.search import library
 from dosift.search.changes import ChangeFinder
 from dosift.search.joint import JointFitter
 from dosift.search.library import find_changes, grows, of, score_of, tidied
-from dosift.search.regrouping import regrouped
-from dosift.search.result import SearchResult
+from dosift.search.regrouping import divided, regrouped
+from dosift.search.result import SearchResult, ranked
 from number_problems import NumberProblem, number_problem
 
 Floats = NDArray[np.float64]
@@ -191,3 +191,38 @@ def test_many_rows_are_judged_after_a_sample_was_searched(monkeypatch: pytest.Mo
     assert sampled.log_likelihood == pytest.approx(whole.log_likelihood, abs=3.0)
     assert np.sort(sampled.weights) == pytest.approx(np.sort(whole.weights), abs=3e-3)
     assert isinstance(sampled.network, MechanismNetwork)
+
+
+def test_components_that_overlap_are_parted_by_a_fit() -> None:
+    problem = number_problem(3, n=4, n_targets=2)
+    network = problem.learned()
+    rng = np.random.default_rng(0)
+    values = network.working(problem.control[:1500])
+    # Both set the first variable; one, which also shifts the second a little, to another value.
+    values[:400, 0], values[400:800, 0] = (at + 0.3 * rng.normal(size=400) for at in (1.0, 2.0))
+    values[400:800, 1] += 2.0
+    shared = replace(
+        network,
+        libraries=(
+            RegressionChanges((SetNormal(1.5, 0.6),)),
+            RegressionChanges((Shift(2.0),)),
+            *network.libraries[2:],
+        ),
+    )
+    targets = np.array([[-1, -1, -1, -1], [0, -1, -1, -1], [0, 0, -1, -1]], dtype=np.int16)
+    (twice, new), *others = divided(shared, targets)
+    assert not others
+    assert [len(one) for one in twice.libraries] == [2, 1, 0, 0]
+    assert new.tolist() == [[-1, -1, -1, -1], [1, -1, -1, -1], [0, 0, -1, -1]]
+    rows = collapse(values, shared.cardinalities)
+    evidence = Evidence.of_configurations(as_network(shared), rows)
+    fitter = JointFitter(as_network(shared), evidence)
+    joint = fitter.fit(as_network(shared), targets, np.array([[0.5, 0.25, 0.25]]))
+    start = ranked(evidence, joint.network, joint.targets, joint.weights[0])
+    parted = library._parted(start, rows, None)
+    assert parted is not None
+    assert score_of(parted) > score_of(start) + 5.0
+    own = of(parted.network).libraries[0]
+    used = {int(k) for k in parted.targets[:, 0]} - {-1}
+    assert sorted(own[k].mean for k in used) == pytest.approx([1.0, 2.0], abs=0.1)  # type: ignore[attr-defined]
+    assert library._parted(parted, rows, None) is None
