@@ -221,8 +221,9 @@ def test_components_that_overlap_are_parted_by_a_fit() -> None:
     start = ranked(evidence, joint.network, joint.targets, joint.weights[0])
     parted = library._parted(start, rows, None)
     assert parted is not None
-    assert score_of(parted) > score_of(start) + 5.0
+    judged = ranked(evidence, parted.network, parted.targets, parted.weights)
+    assert score_of(judged) > score_of(start) + 5.0
     own = of(parted.network).libraries[0]
     used = {int(k) for k in parted.targets[:, 0]} - {-1}
     assert sorted(own[k].mean for k in used) == pytest.approx([1.0, 2.0], abs=0.1)  # type: ignore[attr-defined]
-    assert library._parted(parted, rows, None) is None
+    assert library._parted(judged, rows, None) is None
