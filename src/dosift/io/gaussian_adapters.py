@@ -143,8 +143,10 @@ def gaussian_to_pyagrum(network: GaussianNetwork) -> Any:
     """
     try:
         from pyagrum.clg import CLG, GaussianVariable
-    except ImportError:
-        raise MissingDependencyError("pyagrum", "pyagrum", "Converting to pyAgrum") from None
+    except ImportError as error:
+        # It imports a library that it does not require.
+        lacking = (error.name or "pyagrum").partition(".")[0]
+        raise MissingDependencyError(lacking, "pyagrum", "Converting to pyAgrum") from None
     clg = CLG()
     ids = [
         clg.add(GaussianVariable(name, mu, sd))
