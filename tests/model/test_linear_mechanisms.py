@@ -239,4 +239,4 @@ def test_features_on_other_scales() -> None:
     assert squared.columns == (0,)
     count = LogCount(1, 1.0, 2.0)
     assert count(values) == pytest.approx((np.log([8.0, 1.0]) - 1.0) / 2.0)
-    assert features_of((1,), np.array([0, 0]), counts={1: count}) == (count,)
+    assert features_of((1,), np.array([0, 0]), special={1: count}) == (count,)
