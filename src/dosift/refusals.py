@@ -59,12 +59,6 @@ REFUSALS: tuple[Refusal, ...] = (
     *_only_likelihood("changed mechanisms"),
     *_only_likelihood(NUMBERS),
     Refusal(
-        "labels",
-        NUMBERS,
-        "labels name do's on states, and what was done to a number is found from the rows; leave "
-        "the labels out, and hold what is found against them afterwards",
-    ),
-    Refusal(
         "required changes",
         NUMBERS,
         "by what a number is changed is found from the rows, so that it is no one target; give its "

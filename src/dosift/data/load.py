@@ -19,7 +19,7 @@ from dosift.data.working import to_working
 from dosift.errors import InputError
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
-from dosift.refusals import NUMBERS, refuse
+from dosift.refusals import refuse
 from dosift.utils.sklearn_api import as_codes
 
 Floats = NDArray[np.float64]
@@ -158,25 +158,24 @@ def _load_numbers(
     layer: str | None,
 ) -> Loaded:
     """Read rows of numbers, and bring them to the working scales of a network."""
-    if beside["labels"] is not None:
-        refuse({"labels", NUMBERS})
-    named = beside["batch"] if isinstance(beside["batch"], str) else None
+    named = [beside[one] for one in ("batch", "labels") if isinstance(beside[one], str)]
     if isinstance(source, Encoded):
         raise InputError("the rows were read for another network")
     if not isinstance(source, Numbers):
-        names = () if named is None else (named,)
-        source = read_numbers(source, network.variables, beside=names, layer=layer)
+        source = read_numbers(source, network.variables, beside=named, layer=layer)
     elif source.variables != network.variables:
         raise InputError("the rows were read for another network")
     n_rows = len(source.values)
-    of_batch = None
-    if beside["batch"] is not None:
-        own = source.beside.get(named) if named is not None else beside["batch"]
-        of_batch = side_column(own, n_rows, "batch")
+    columns = {}
+    for role in ("batch", "labels"):
+        given = beside[role]
+        own = source.beside.get(given) if isinstance(given, str) else given
+        columns[role] = None if own is None else side_column(own, n_rows, role)
     weight = checked_weight(beside["sample_weight"], n_rows)
     values, library = to_working(source, network), source.library
     del source  # as large as the working values
-    return _collapsed(values, network.cardinalities, (of_batch, None), weight, batches, library)
+    together = (columns["batch"], columns["labels"])
+    return _collapsed(values, network.cardinalities, together, weight, batches, library)
 
 
 def _blocks(

@@ -19,6 +19,7 @@ from dosift.data.blocks import Block
 from dosift.likelihood.completions import Completions, complete
 from dosift.likelihood.factors import MechanismFactors
 from dosift.model.categorical import CategoricalMechanism
+from dosift.model.known_rows import matches
 from dosift.model.network import Network
 
 Floats = NDArray[np.float64]
@@ -311,7 +312,7 @@ class RowLikelihoods:
             rows, values = slice(None), np.add.reduceat(parts, self._completions.first)
         if self._labels is not None and self.block.label is not None:
             # Label -1, a row without one, picks the last entry.
-            own = np.append((self._labels == target).all(axis=1), True)
+            own = np.append(matches(self._labels, target[None])[:, 0], True)
             values = values * own[self.block.label[rows]]
         return rows, values
 
@@ -395,7 +396,7 @@ class RowLikelihoods:
             return Expanded(self.block.values, None, self.columns(targets))
         columns = self._factors.columns(np.asarray(targets)) * self._scale[1][:, None]
         if self._labels is not None and self.block.label is not None:
-            own = (self._labels[:, None, :] == targets[None, :, :]).all(axis=2)
+            own = matches(self._labels, targets)
             own = np.concatenate([own, np.ones((1, len(targets)), dtype=bool)])
             columns *= own[self.block.label][self._row]
         return Expanded(self._completions.codes, self._row, columns)

@@ -99,7 +99,7 @@ def estimate_likelihood(
     found = _explaining_all(proposer, evidence, held)
     if grows(network):
         network = found.network  # whose libraries have grown
-        constraints = options.constraints_on(network)
+        constraints = options.constraints_on(network, found.pooled.targets, found.pooled.weights)
     pool = _pool(evidence, constraints, found.targets)
     targets, weights, start = found.pooled.targets, found.pooled.weights, None
     teaches = _teaches(network, evidence, options)

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from dosift.errors import InputError, nearest
 from dosift.methods.prior_knowledge import PriorKnowledge
 from dosift.model.altered import Altered
+from dosift.model.known_rows import ALONE, ANY
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.mixture import Mixture
 from dosift.model.target import Target
 from dosift.refusals import NUMBERS, refuse
-from dosift.search.patterns import ALONE, ANY, Patterns
+from dosift.search.patterns import Patterns
 
 Ints = NDArray[np.integer]
 
@@ -55,14 +56,14 @@ def patterns_of(
     required = [target for target in known.required if target not in weights]
     return Patterns(
         changeable=changeable,
-        excluded=_patterns(known.excluded, network, "excluded"),
-        forbidden=_patterns(known.forbidden, network, "forbidden"),
-        required=_of_states(required, network),
+        excluded=as_patterns(known.excluded, network, "excluded"),
+        forbidden=as_patterns(known.forbidden, network, "forbidden"),
+        required=as_patterns(required, network, "required"),
         known=_of_states(weights, network),
         known_weights=np.array(list(weights.values()), dtype=np.float64),
         candidates=None
         if known.candidates is None
-        else _patterns(known.candidates, network, "a candidate"),
+        else as_patterns(known.candidates, network, "a candidate"),
     )
 
 
@@ -75,7 +76,28 @@ def _position(name: str, network: MechanismNetwork) -> int:
     return position
 
 
-def _patterns(targets: Iterable[Target], network: MechanismNetwork, what: str) -> Ints:
+def as_patterns(targets: Iterable[Target], network: MechanismNetwork, what: str) -> Ints:
+    """Return targets as patterns.
+
+    Parameters
+    ----------
+    targets : iterable of Target
+        A number that is changed stands there as ``free(latency)``, whatever the change is.
+    network : MechanismNetwork
+    what : str
+        What they are, for messages.
+
+    Returns
+    -------
+    ndarray of int, shape (n_targets, n_variables)
+        Entries as in :class:`~dosift.search.patterns.Patterns`.
+
+    Raises
+    ------
+    InputError
+        If the network lacks a variable or state, or something is said of a change of a number that
+        only the rows can tell.
+    """
     listed = list(targets)
     out: Ints = np.full((len(listed), network.n_variables), ALONE, dtype=np.int16)
     for row, target in zip(out, listed, strict=True):
@@ -103,4 +125,4 @@ def _of_states(targets: Iterable[Target], network: MechanismNetwork) -> Ints:
         touched = [_position(name, network) for name in target]
         if target.changes or (network.cardinalities[touched] == 0).any():
             refuse({"required changes", NUMBERS})
-    return _patterns(listed, network, "required")
+    return as_patterns(listed, network, "required")

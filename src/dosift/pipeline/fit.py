@@ -80,7 +80,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
     tell = progress or silent
     tell("working out errors", 0, None)
     refined = recipe.refine and recipe.method == "likelihood"
-    known = options.constraints_on(result.network)
+    known = options.constraints_on(result.network, result.targets, result.weights)
     is_known = ~np.isnan(known.fixed(result.targets))
     posterior = None
     if recipe.method in OPTIMISING and not is_known.all():
