@@ -489,6 +489,14 @@ class InterventionMixture(Conventions):
                 ConvergenceWarning,
                 stacklevel=3,
             )
+        if self.fitted_.unseen:
+            named = ", ".join(map(str, self.fitted_.unseen))
+            warnings.warn(
+                f"{named} is known to occur, but the rows show no such change: it is in no "
+                "component. Have more rows, or more kinds of change (changes=, --changes)",
+                MisfitWarning,
+                stacklevel=3,
+            )
         if objects_to_the_graph(self.fitted_):
             warnings.warn(objection_in_words(self.fitted_), GraphWarning, stacklevel=3)
         if not self.fit_check_.fits:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dosift.data.blocks import Block
 from dosift.errors import InputError
 from dosift.methods.prior_knowledge import read_or_named
-from dosift.methods.prior_numbers import as_patterns
+from dosift.methods.prior_numbers import ANY_CHANGE, as_patterns
 from dosift.model.altered import Altered
 from dosift.model.known_rows import ANY, ControlRows, LabelledRows
 from dosift.model.mechanism import Changes, missing
@@ -19,9 +19,6 @@ from dosift.model.target import Entry, Target
 from dosift.search.regrouping import best_change
 
 Ints = NDArray[np.integer]
-
-#: What stands for any change of a number.
-_CHANGED = Altered("free", (1.0,))
 
 
 def read_label(text: str, network: MechanismNetwork) -> tuple[Target, NDArray[np.int64]]:
@@ -53,7 +50,7 @@ def read_label(text: str, network: MechanismNetwork) -> tuple[Target, NDArray[np
         is_number = i is not None and not network.cardinalities[i]
         if is_number and not isinstance(entry, Altered) and not _is_number(entry):
             raise InputError(f"{name!r} is a number, and {entry!r} is none; say {name!r} alone")
-        items[name] = _CHANGED if is_number else entry
+        items[name] = ANY_CHANGE if is_number else entry
     target = Target(items)
     entries = as_patterns([target], network, "a label")[0]
     return target, entries.astype(np.int64)

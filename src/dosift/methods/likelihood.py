@@ -59,7 +59,7 @@ def estimate_likelihood(
     -------
     SearchResult
     """
-    if options.patterns is not None and options.patterns.rest <= NOTHING_LEFT:
+    if options.patterns is not None and options.patterns.is_whole:
         constraints = options.patterns.constraints(of(network))
         known, weights = constraints.known, constraints.known_weights
         return _whole(evidence, network, known, weights[None], constraints)

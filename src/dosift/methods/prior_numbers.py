@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,14 @@ from dosift.model.altered import Altered
 from dosift.model.known_rows import ALONE, ANY
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.mixture import Mixture
-from dosift.model.target import Target
-from dosift.refusals import NUMBERS, refuse
+from dosift.model.network import Variable
+from dosift.model.target import Entry, Target
 from dosift.search.patterns import Patterns
 
 Ints = NDArray[np.integer]
+
+#: What stands for any change of a number.
+ANY_CHANGE = Altered("free", (1.0,))
 
 
 def patterns_of(
@@ -59,7 +62,7 @@ def patterns_of(
         excluded=as_patterns(known.excluded, network, "excluded"),
         forbidden=as_patterns(known.forbidden, network, "forbidden"),
         required=as_patterns(required, network, "required"),
-        known=_of_states(weights, network),
+        known=as_patterns(weights, network, "of known weight"),
         known_weights=np.array(list(weights.values()), dtype=np.float64),
         candidates=None
         if known.candidates is None
@@ -72,8 +75,29 @@ def _position(name: str, network: MechanismNetwork) -> int:
     if position is None:
         near = nearest(name, network.names)
         hint = f"; did you mean {near!r}?" if near is not None else ""
-        raise InputError(f"the network has no variable {name!r}, which prior knowledge names{hint}")
+        raise InputError(f"the network has no variable {name!r}{hint}")
     return position
+
+
+def target_of(pattern: Ints, names: Sequence[str], variables: Sequence[Variable]) -> Target:
+    """Return a pattern as a target.
+
+    Parameters
+    ----------
+    pattern : ndarray of int, shape (n_variables,)
+    names : sequence of str
+    variables : sequence of Variable
+
+    Returns
+    -------
+    Target
+        With ``free(latency)`` for any change.
+    """
+    items: dict[str, Entry] = {}
+    for i, entry in enumerate(pattern.tolist()):
+        if entry != ALONE:
+            items[names[i]] = ANY_CHANGE if entry == ANY else variables[i].states[entry]
+    return Target(items)
 
 
 def as_patterns(targets: Iterable[Target], network: MechanismNetwork, what: str) -> Ints:
@@ -104,7 +128,7 @@ def as_patterns(targets: Iterable[Target], network: MechanismNetwork, what: str)
         states: dict[str, object] = {}
         for name, entry in target.items():
             i = _position(name, network)
-            if isinstance(entry, Altered) and entry == Altered("free", (1.0,)):
+            if isinstance(entry, Altered) and entry == ANY_CHANGE:
                 row[i] = ANY
             elif network.cardinalities[i]:
                 states[name] = entry
@@ -117,12 +141,3 @@ def as_patterns(targets: Iterable[Target], network: MechanismNetwork, what: str)
             own = Mixture({Target(states): 1.0}).to_codes(network)[0][0]
             row[own >= 0] = own[own >= 0]
     return out
-
-
-def _of_states(targets: Iterable[Target], network: MechanismNetwork) -> Ints:
-    listed = list(targets)
-    for target in listed:
-        touched = [_position(name, network) for name in target]
-        if target.changes or (network.cardinalities[touched] == 0).any():
-            refuse({"required changes", NUMBERS})
-    return as_patterns(listed, network, "required")

@@ -290,7 +290,7 @@ def _resample(problem: _Problem, b: int) -> Record:
     if not problem.search:
         if isinstance(network, MechanismNetwork):
             network = as_network(_with_changes_of(network, problem.fitted))
-        known = options.constraints_on(network)
+        known = options.constraints_on(network, problem.targets, problem.weights)
         listed = np.asarray(problem.targets, dtype=np.int16)
         listed = listed[np.isnan(known.fixed(listed))]
         known = replace(known, required=listed, candidates=listed)
