@@ -47,6 +47,8 @@ _FAR_BELOW, _LEAST_STARTS = 60.0, 2
 #: With at least so many rows of numbers the search begins with so many of them, and that many of
 #: the best graphs are followed up with all.
 _THIN_FROM, _THIN_ROWS, _FOLLOWED = 3 * 2**10, 2**10, 2
+#: Rows of numbers by which a graph that is fixed is checked.
+_CHECKED_ROWS = 2**11
 
 
 def repair(
@@ -185,7 +187,10 @@ def check(
     GraphFindings
     """
     graph = graph_of(network.parents)
-    climber = _climber(network, rows, targets, edges, graph, max_size, tell, patterns)
+    # A repair of numbers takes far longer than their fit; what is clear shows in fewer rows too.
+    of_numbers = bool((network.cardinalities == 0).any())
+    most = _CHECKED_ROWS if of_numbers else None
+    climber = _climber(network, rows, targets, edges, graph, max_size, tell, patterns, most)
     fitter = climber.fitter
     now = fitter.of_result(graph, result)
     climber.keep(now)
@@ -194,7 +199,7 @@ def check(
     shares = _shares(climber, now)
     if _is_clear(climber, now, ranked):
         # One edit may only be a detour for others: what is named is what a whole repair would do.
-        now = climber.climb(graph)
+        now = climber.climb(graph, quickly=of_numbers)
     # Two mixtures are compared that the same search found: rough fits differ by themselves.
     found = climber.searched(now.graph) if now.graph != graph else None
     asked = _differences(climber, graph, now)

@@ -109,7 +109,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         plain = Network(given.variables, given.parents, given.tables)
     sample = None if bound else _few(given, gathered, result)
     check = check_model(plain, evidence, result, recipe.random_state, sample, missing.suspicious)
-    if graph is None and not changed and of_tables:
+    if graph is None and not changed:
         graph = check_graph(recipe, given, gathered, options, result, progress)
     own = result.network
     # Freed tables come with control counts that only say how they were learned.
