@@ -64,7 +64,7 @@ Progress = Callable[[str, int, "int | None"], None]
 
 
 class InterventionMixture(Conventions):
-    """Recover a mixture of unknown do-interventions from unlabelled rows.
+    """Recover a mixture of unknown interventions from unlabelled rows.
 
     Parameters
     ----------

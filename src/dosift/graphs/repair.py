@@ -26,7 +26,9 @@ from dosift.graphs.findings import (
 )
 from dosift.graphs.fits import GraphFit, GraphFitter
 from dosift.graphs.number_families import families_of, families_of_control
+from dosift.model.linear import LinearMechanism
 from dosift.model.mechanism import System
+from dosift.model.mechanism_network import compared_targets
 from dosift.search.constraints import Constraints
 from dosift.search.patterns import Patterns
 from dosift.search.result import SearchResult
@@ -49,6 +51,8 @@ _FAR_BELOW, _LEAST_STARTS = 60.0, 2
 _THIN_FROM, _THIN_ROWS, _FOLLOWED = 3 * 2**10, 2**10, 2
 #: Rows of numbers by which a graph that is fixed is checked.
 _CHECKED_ROWS = 2**11
+#: Steps of EM for quick gains there, where each takes several of Newton's.
+_CHECKED_STEPS = 5
 
 
 def repair(
@@ -191,6 +195,8 @@ def check(
     of_numbers = bool((network.cardinalities == 0).any())
     most = _CHECKED_ROWS if of_numbers else None
     climber = _climber(network, rows, targets, edges, graph, max_size, tell, patterns, most)
+    if of_numbers and not all(isinstance(one, LinearMechanism) for one in network.mechanisms):
+        climber = GraphClimber(climber.fitter, climber.constraints, tell, _CHECKED_STEPS)
     fitter = climber.fitter
     now = fitter.of_result(graph, result)
     climber.keep(now)
@@ -207,8 +213,8 @@ def check(
     for one in asked:
         if one.kind != "add" and not np.isnan(one.gain):
             # The rows say so after all components were fitted anew.
-            most = float(expit(-one.gain))
-            probability[one.parent, one.child] = min(probability[one.parent, one.child], most)
+            highest = float(expit(-one.gain))
+            probability[one.parent, one.child] = min(probability[one.parent, one.child], highest)
     return GraphFindings(
         graph,
         graph,
@@ -216,7 +222,7 @@ def check(
         found_edges(graph, graph, True, probability),
         ((graph, 1.0),),
         tuple(asked),
-        None if found is None else found.targets,
+        None if found is None else compared_targets(found.network, found.targets),
         None if found is None else found.weights,
         common_causes(fitter.families, now.graph, climber.constraints),
     )

@@ -329,6 +329,40 @@ def _used(column: Ints) -> list[int]:
     return [int(position) for position in np.unique(column) if position >= 0]
 
 
+def merged_targets(network: MechanismNetwork, targets: Ints) -> Ints:
+    """Return what targets touch: 0 for any change of a number, states as they are set.
+
+    Parameters
+    ----------
+    network : MechanismNetwork
+    targets : ndarray of int, shape (n_targets, n_variables)
+
+    Returns
+    -------
+    ndarray of int, shape (n_targets, n_variables)
+    """
+    exact = np.array([library.is_exclusive for library in network.libraries])
+    return np.asarray(np.where(exact | (targets < 0), targets, 0))
+
+
+def compared_targets(network: System, targets: Ints) -> Ints:
+    """Return targets so that those of two fits can be compared, whatever their libraries hold.
+
+    Parameters
+    ----------
+    network : System
+    targets : ndarray of int, shape (n_targets, n_variables)
+
+    Returns
+    -------
+    ndarray of int, shape (n_targets, n_variables)
+        Of numbers, by what they touch: :func:`merged_targets`.
+    """
+    if isinstance(network, MechanismNetwork):
+        return merged_targets(network, targets)
+    return targets
+
+
 def as_network(network: MechanismNetwork) -> Network:
     """Pass a network of mechanisms on to what says that it takes tables, and takes any system."""
     return cast(Network, network)

@@ -24,7 +24,7 @@ from dosift.likelihood.evidence import Evidence
 from dosift.methods import Options
 from dosift.model.known_rows import ControlRows, LabelledRows, matches
 from dosift.model.mechanism import Changes, Library, missing
-from dosift.model.mechanism_network import MechanismNetwork, as_network
+from dosift.model.mechanism_network import MechanismNetwork, as_network, merged_targets
 from dosift.model.network import Network
 from dosift.model.simulate import sample_codes
 from dosift.pipeline import Fitted, Gathered, Recipe, find, rows_again
@@ -303,22 +303,6 @@ def _resample(problem: _Problem, b: int) -> Record:
         record["targets"] = merged.tolist()
         record["texts"] = [name_of(found.network, target) for target in found.targets]
     return record
-
-
-def merged_targets(network: MechanismNetwork, targets: Ints) -> Ints:
-    """Return what targets touch: 0 for any change of a number, states as they are set.
-
-    Parameters
-    ----------
-    network : MechanismNetwork
-    targets : ndarray of int, shape (n_targets, n_variables)
-
-    Returns
-    -------
-    ndarray of int, shape (n_targets, n_variables)
-    """
-    exact = np.array([library.is_exclusive for library in network.libraries])
-    return np.asarray(np.where(exact | (targets < 0), targets, 0))
 
 
 def _closed(library: Changes) -> Changes:
