@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.data.blocks import Block
+from dosift.data.units import summed
 from dosift.likelihood.completions import Completions, complete
 from dosift.likelihood.factors import MechanismFactors
 from dosift.model.categorical import CategoricalMechanism
@@ -119,9 +120,10 @@ class Expanded:
     codes : ndarray of int, shape (n_completions, n_variables)
         -1 where a value stays open because nothing that was seen depends on it.
     row : ndarray of int64, shape (n_completions,), or None
-        The row that each belongs to; None where every row is its own only completion.
+        The unit that each belongs to; None where every row is a unit and its own only completion.
     columns : ndarray, shape (n_completions, n_targets)
-        On the scale of the row.
+        Likelihood of the unit, as far as it goes with the completion: those of each row add up to
+        that of its unit.
     """
 
     codes: Ints
@@ -170,7 +172,7 @@ class RowLikelihoods:
     ) -> None:
         self.network = network
         self.block = block
-        self.plain = plain and not block.has_missing
+        self.plain = plain and not block.has_missing and block.first is None
         self.absolute = absolute
         self._labels = labels if block.label is not None else None
         self._inverse: dict[int, Floats] = {}
@@ -230,20 +232,38 @@ class RowLikelihoods:
 
     @cached_property
     def _factors(self) -> MechanismFactors:
-        codes = self._completions.codes if self.block.has_missing else self.block.values
         before, self._before = self._before, None
-        return MechanismFactors(self.network, codes, before=before)
+        if self.block.has_missing:
+            return MechanismFactors(self.network, self._completions.codes, before=before)
+        return MechanismFactors(
+            self.network, self.block.values, before=before, first=self.block.first
+        )
 
     @cached_property
     def _scale(self) -> tuple[Floats, Floats]:
-        """Scale of each row (logarithm), and that of each completion relative to its row."""
+        """Scale of each unit (logarithm), and that of each completion relative to its row."""
         base = self._factors.log_base()
         if self._row is None:
             return base, np.ones(base.size)
         if self._completions.log_weight is not None:
             base = base + self._completions.log_weight
         reference = np.maximum.reduceat(base, self._completions.first)
-        return reference, np.exp(base - reference[self._row])
+        relative = np.exp(base - reference[self._row])
+        return summed(reference, self.block.first) + self._excess, relative
+
+    @cached_property
+    def _excess(self) -> Floats | float:
+        """Logarithm by which units with missing values are divided to keep them in range."""
+        if self.block.first is None:
+            return 0.0
+        first = self._completions.first
+        base = self._factors.log_base()
+        largest = base + self._factors.largest_log - self._factors.log_scale
+        if self._completions.log_weight is not None:
+            base, largest = base + self._completions.log_weight, largest + self._completions.log_weight
+        most = np.maximum.reduceat(largest, first) - np.maximum.reduceat(base, first)
+        most += np.log(np.bincount(self._completions.row))
+        return np.maximum(summed(most, self.block.first) - _LARGEST_LOG, 0.0)
 
     @property
     def log_reference(self) -> Floats:
@@ -309,11 +329,19 @@ class RowLikelihoods:
         else:
             parts = self._factors.column(target) * self._scale[1]
             rows, values = slice(None), np.add.reduceat(parts, self._completions.first)
+            if self.block.first is not None:
+                values = self._together(values)
         if self._labels is not None and self.block.label is not None:
             # Label -1, a row without one, picks the last entry.
             own = np.append((self._labels == target).all(axis=1), True)
             values = values * own[self.block.label[rows]]
         return rows, values
+
+    def _together(self, values: Floats) -> Floats:
+        """Multiply what the rows of each unit are likely to be."""
+        with np.errstate(divide="ignore"):
+            logs = summed(np.log(values), self.block.first)
+        return np.asarray(np.exp(logs - self._excess))
 
     def _plain_column(self, target: Ints) -> tuple[Rows, Floats]:
         # Which rows a target can produce does not depend on the tables.
@@ -392,8 +420,17 @@ class RowLikelihoods:
         Expanded
         """
         if self._row is None:
-            return Expanded(self.block.values, None, self.columns(targets))
+            if self.block.first is None:
+                return Expanded(self.block.values, None, self.columns(targets))
+            unit = self.block.unit
+            return Expanded(self.block.values, unit, self.columns(targets)[unit])
         columns = self._factors.columns(np.asarray(targets)) * self._scale[1][:, None]
+        if self.block.first is not None:
+            whole = np.add.reduceat(columns, self._completions.first, axis=0)
+            np.divide(columns, whole[self._row], out=columns, where=whole[self._row] > 0)
+            unit = self.block.unit[self._row]
+            columns *= self.columns(targets)[unit]
+            return Expanded(self._completions.codes, unit, columns)
         if self._labels is not None and self.block.label is not None:
             own = (self._labels[:, None, :] == targets[None, :, :]).all(axis=2)
             own = np.concatenate([own, np.ones((1, len(targets)), dtype=bool)])

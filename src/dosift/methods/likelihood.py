@@ -221,7 +221,7 @@ def _few(network: Network, block: Block, constraints: Constraints) -> Evidence |
     """Take a few complete rows, for a first look at what could replace a component."""
     if block.has_missing or len(block) <= _MANY or not constraints.is_free:
         return None
-    rows = collapse(block.values, network.cardinalities, block.counts)
+    rows = block.collapsed(network.cardinalities)
     return Evidence.of_configurations(network, systematic_sample(rows, _FEW_ROWS))
 
 
