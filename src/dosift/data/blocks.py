@@ -167,9 +167,7 @@ class Beside:
         sizes = [len(names) for names in (self.batches, self.labels) if names]
         return np.array(sizes, dtype=np.int64)
 
-    def block(
-        self, wide: Ints, counts: Floats, first: NDArray[np.int64] | None = None
-    ) -> Block:
+    def block(self, wide: Ints, counts: Floats, first: NDArray[np.int64] | None = None) -> Block:
         """Take an array of codes, variables first, for a block.
 
         Parameters
@@ -353,6 +351,18 @@ class MemoryBlocks(RowBlocks):
         self.beside = beside or NOTHING
         self.n_rows = float(self._counts.sum())
         self.n_variables = int(codes.shape[1]) - self.beside.n_columns
+
+    @classmethod
+    def of_block(cls, block: Block, beside: Beside) -> MemoryBlocks:
+        """Take a block for rows.
+
+        Parameters
+        ----------
+        block : Block
+        beside : Beside
+            What its batches and labels are.
+        """
+        return cls(beside.wide(block), block.counts, beside=beside, first=block.first)
 
     @cached_property
     def whole(self) -> Block:

@@ -34,12 +34,16 @@ class Configurations:
     first : ndarray of int64, shape (n_configurations,), or None
         Where rows come in units, a configuration is a distinct unit: the rows of `codes` from here
         to where the next one begins (:mod:`dosift.data.units`).
+    place : ndarray of int64, shape (n_rows,), or None
+        For each input row of a unit, a row of `codes` that is equal, in the distinct unit that
+        its own is; -1 as for `inverse`.
     """
 
     codes: NDArray[Any]
     counts: NDArray[np.float64]
     inverse: NDArray[np.int64]
     first: NDArray[np.int64] | None = None
+    place: NDArray[np.int64] | None = None
 
     @property
     def total(self) -> float:
@@ -243,11 +247,15 @@ def collapse_units(
         counts.append(total[kept])
         n_before += int(kept.sum())
     length = np.concatenate(lengths)
+    first = np.cumsum(length) - length
+    inverse, within = place[unit], np.empty_like(unit)
+    within[order] = np.arange(unit.size) - begins[unit[order]]
     return Configurations(
         np.asfortranarray(distinct.codes[np.concatenate(parts)]),
         np.concatenate(counts),
-        place[unit],
-        np.cumsum(length) - length,
+        inverse,
+        first,
+        np.where(inverse < 0, MISSING, first[inverse] + within),
     )
 
 

@@ -260,7 +260,10 @@ class RowLikelihoods:
         base = self._factors.log_base()
         largest = base + self._factors.largest_log - self._factors.log_scale
         if self._completions.log_weight is not None:
-            base, largest = base + self._completions.log_weight, largest + self._completions.log_weight
+            base, largest = (
+                base + self._completions.log_weight,
+                largest + self._completions.log_weight,
+            )
         most = np.maximum.reduceat(largest, first) - np.maximum.reduceat(base, first)
         most += np.log(np.bincount(self._completions.row))
         return np.maximum(summed(most, self.block.first) - _LARGEST_LOG, 0.0)

@@ -59,8 +59,7 @@ class CountFamilies:
             return n_rows, incomplete
         row_counts = block.row_counts
         families = (
-            family_counts(network, i, block.values, row_counts)
-            for i in range(network.n_variables)
+            family_counts(network, i, block.values, row_counts) for i in range(network.n_variables)
         )
         return n_rows, incomplete, *families
 

@@ -17,6 +17,7 @@ from dosift.data.blocks import (
     Block,
     MemoryBlocks,
     RowBlocks,
+    RowsApart,
     StoredBlocks,
     available_threads,
     in_threads,
@@ -28,6 +29,7 @@ from dosift.likelihood.columns import RowLikelihoods, is_plain
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.results.merged import Merged
+from dosift.results.units import rows_in_units
 
 if TYPE_CHECKING:
     import polars as pl
@@ -141,7 +143,8 @@ class RowJudge:
         """Find which surprises are too large, by a pass over the rows, if it is not known."""
         if self.bound is not None:
             return self
-        (by_place,) = rows.sum(_CountSurprisal(self))
+        apart = RowsApart(rows, share=False) if rows.has_units else rows
+        (by_place,) = apart.sum(_CountSurprisal(self))
         return replace(self, bound=unexplained_bound(self.scale, by_place)[0])
 
     def table(self, block: Block) -> pl.DataFrame:
@@ -238,6 +241,8 @@ def row_table(judge: RowJudge, loaded: Loaded) -> pl.DataFrame | RowParts:
     if loaded.inverse is None or not isinstance(rows, MemoryBlocks):
         assert isinstance(rows, StoredBlocks)
         return RowParts(judge, rows)
+    if loaded.unit is not None:
+        return rows_in_units(judge, loaded)
     return judge.table(rows.whole)[loaded.inverse]
 
 

@@ -110,9 +110,7 @@ def _items(
     changes: list[NDArray[np.int64]] = []
     ratios: list[tuple[ChangeRatios, NDArray[np.bool_]]] = []
     for i in range(network.n_variables):
-        factors = MechanismFactors(
-            network, configurations.codes, (i,), first=configurations.first
-        )
+        factors = MechanismFactors(network, configurations.codes, (i,), first=configurations.first)
         # A row that is impossible undisturbed has no ratio.
         possible_rows = ~factors.zeros[:, 0]
         first, second = factors.ratios[0].sums(
