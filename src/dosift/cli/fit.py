@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 import warnings
@@ -405,7 +406,7 @@ def fit_files(
 
 def _rows(rows: Path | Numbers, network: Any, settings: dict[str, Any], tell: Any) -> Loaded:
     """Read the rows, and what stands beside them; in parts where they are many states."""
-    from dosift.data.load import Loaded, load
+    from dosift.data.load import Loaded, load, together
     from dosift.data.numbers import Numbers
     from dosift.data.read import RowFiles
     from dosift.data.stream import needs, store_rows
@@ -416,10 +417,13 @@ def _rows(rows: Path | Numbers, network: Any, settings: dict[str, Any], tell: An
     if isinstance(rows, Numbers) or not isinstance(network, Network):
         return load(rows, network, layer=layer, **named)
     files = RowFiles.at(rows)
-    if files.is_large and settings["method"] != "moments" and not named["unit"]:
+    if files.is_large and settings["method"] != "moments":
         threads = settings.get("threads") or 1
         tell.say(f"{needs(files.n_rows(), network, threads)}.")
         stored = store_rows(files, network, threads=threads, progress=tell, **named)
+        if named["unit"]:
+            with contextlib.closing(stored):
+                return together(stored, network, named)
         return Loaded(stored, None, stored.library)
     return load(rows, network, layer=layer, **named)
 

@@ -35,6 +35,8 @@ Part = TypeVar("Part")
 _BLOCK_ENTRIES, _LEAST_ROWS, _MOST_ROWS = 2**22, 2**12, 2**18
 #: Rows that are summed over at a time.
 _CHUNK_ROWS = 2**14
+#: Place of the unit among the columns beside the variables.
+_UNIT = 2
 
 
 @dataclass(frozen=True)
@@ -464,8 +466,9 @@ class StoredBlocks(RowBlocks):
     expected_rows : int, optional
         If known, whether there is room is checked before anything is written.
     n_beside : int, default=0
-        Columns that follow the variables: the batch, then the label. Their texts are known at the
-        end only (:meth:`finish`), so their codes are those of first appearance until then.
+        Columns that follow the variables: the batch, the label, then the unit. Their texts are
+        known at the end only (:meth:`finish`), so their codes are those of first appearance until
+        then.
 
     Raises
     ------
@@ -484,6 +487,8 @@ class StoredBlocks(RowBlocks):
         self.n_variables = n_variables
         self._width = n_variables + n_beside
         self._places: list[Ints] = []
+        #: Texts of the units, sorted, where rows have any.
+        self.units: tuple[str, ...] = ()
         self.n_rows = 0.0
         self._dtype = dtype
         self._threads = threads
@@ -526,12 +531,13 @@ class StoredBlocks(RowBlocks):
         Parameters
         ----------
         texts : sequence of sequence of str
-            For the batch and the label, as far as there are such columns (an empty sequence stands
-            for one that is not there), their texts in the order of the codes.
+            For the batch, the label and the unit, as far as there are such columns (an empty
+            sequence stands for one that is not there), their texts in the order of the codes.
         """
         if texts:
             ordered = [tuple(sorted(names)) for names in texts]
-            self.beside = Beside(*ordered)
+            self.beside = Beside(*ordered[:2])
+            self.units = ordered[2] if len(ordered) > _UNIT else ()
             for names, sorted_names in zip(texts, ordered, strict=True):
                 rank = {name: k for k, name in enumerate(sorted_names)}
                 if names:  # the last entry is what -1, an empty field, picks
@@ -584,6 +590,30 @@ class StoredBlocks(RowBlocks):
 
     def __iter__(self) -> Iterator[Block]:
         """Yield one block after the other, in the order of the rows."""
+        for codes, counts in self._stored():
+            yield self._block(codes, counts)
+
+    def _block(self, codes: Ints, counts: Floats) -> Block:
+        """Take codes for a block; those beside the variables get their final places."""
+        n = self.n_variables
+        found = [place[codes[:, n + j]] for j, place in enumerate(self._places)]
+        batch = found.pop(0) if self.beside.batches else None
+        label = found.pop(0) if self.beside.labels else None
+        return Block(codes[:, :n], counts, batch, label)
+
+    def with_units(self, kind: np.dtype[Any]) -> Iterator[tuple[Block, Ints]]:
+        """Yield blocks, their values of some type, each with the position of each row's unit.
+
+        Parameters
+        ----------
+        kind : dtype
+        """
+        for codes, counts in self._stored():
+            block = self._block(codes, counts)
+            yield replace(block, values=block.values.astype(kind)), self._places[-1][codes[:, -1]]
+
+    def _stored(self) -> Iterator[tuple[Ints, Floats]]:
+        """Yield what is in the file, block by block."""
         offset = first = 0
         for length in self._lengths:
             n_bytes = length * self._width * self._dtype.itemsize
@@ -596,14 +626,7 @@ class StoredBlocks(RowBlocks):
             part = slice(first, first + length)
             counts = self._counts[0][part] if self._counts else np.ones(length)
             first = part.stop
-            yield self._block(codes, counts)
-
-    def _block(self, codes: Ints, counts: Floats) -> Block:
-        """Take codes for a block; those beside the variables get their final places."""
-        n = self.n_variables
-        found = [place[codes[:, n + j]] for j, place in enumerate(self._places)]
-        batch = found.pop(0) if self.beside.batches else None
-        return Block(codes[:, :n], counts, batch, found[0] if found else None)
+            yield codes, counts
 
     def reduce(self, task: Task[Part], merge: Callable[[Part, Part], Part]) -> Part:
         """Apply a task to each block, and merge what comes of them."""

@@ -237,15 +237,12 @@ def collapse_units(
     for m in np.unique(size):
         own = np.flatnonzero(size == m)
         table = ranks[begins[own][:, None] + np.arange(m)]
-        found, inverse = np.unique(table, axis=0, return_inverse=True)
-        total = np.bincount(inverse.ravel(), weight[own], len(found)).astype(np.float64)
-        kept = total > 0
-        position = np.where(kept, n_before + np.cumsum(kept) - 1, MISSING)
-        place[own] = position[inverse.ravel()]
-        parts.append(found[kept].ravel())
-        lengths.append(np.full(int(kept.sum()), m))
-        counts.append(total[kept])
-        n_before += int(kept.sum())
+        found = collapse(table, np.full(m, len(distinct.codes)), weight[own])
+        place[own] = np.where(found.inverse < 0, MISSING, n_before + found.inverse)
+        parts.append(found.codes.ravel())
+        lengths.append(np.full(found.counts.size, m))
+        counts.append(found.counts)
+        n_before += found.counts.size
     length = np.concatenate(lengths)
     first = np.cumsum(length) - length
     inverse, within = place[unit], np.empty_like(unit)

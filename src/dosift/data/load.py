@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dosift.data.blocks import Beside, Block, MemoryBlocks, RowBlocks, available_threads
+from dosift.data.blocks import (
+    Beside,
+    Block,
+    MemoryBlocks,
+    RowBlocks,
+    StoredBlocks,
+    available_threads,
+)
 from dosift.data.configurations import Configurations, collapse, collapse_units
-from dosift.data.encode import Encoded
+from dosift.data.encode import Encoded, codes_dtype
 from dosift.data.engines import engine_blocks, engine_of, named_columns
 from dosift.data.numbers import Numbers, read_numbers
 from dosift.data.read import load_rows
@@ -171,6 +179,49 @@ def _collapsed(
         columns.labels,
         columns.unit,
         found.inverse if unit is not None and found.place is None else found.place,
+    )
+
+
+def together(
+    stored: StoredBlocks,
+    network: Network,
+    named: Mapping[str, str | None],
+    batches: tuple[str, ...] | None = None,
+) -> Loaded:
+    """Bring the rows of each unit together, of rows that were read in parts.
+
+    Parameters
+    ----------
+    stored : StoredBlocks
+        With units; they are held as state codes from here on.
+    network : Network
+    named : mapping of str to str or None
+        What the columns of batch, labels and unit are called.
+    batches : tuple of str, optional
+        As for :func:`load`.
+
+    Returns
+    -------
+    Loaded
+    """
+    kind = codes_dtype(network)
+    values = np.empty((int(stored.n_rows), network.n_variables), kind, order="F")
+    texts = {"batch": stored.beside.batches, "labels": stored.beside.labels, "unit": stored.units}
+    index = {role: np.empty(len(values), dtype=np.int32) for role in texts if named.get(role)}
+    start = 0
+    for block, unit in stored.with_units(kind):
+        own = slice(start, start + len(block))
+        start = own.stop
+        values[own] = block.values
+        for role, column in (("batch", block.batch), ("labels", block.label), ("unit", unit)):
+            if role in index:
+                index[role][own] = -1 if column is None else column
+    columns = {
+        role: SideColumn(texts[role], one.astype(np.int64), f"column {named[role]!r}")
+        for role, one in index.items()
+    }
+    return _collapsed(
+        values, network.cardinalities, _Columns(**columns), None, batches, stored.library
     )
 
 
