@@ -96,6 +96,15 @@ def two_batches(rows: pl.DataFrame) -> dict[str, Any]:
     return {"batch": [f"day {k % 2}" for k in range(len(rows))]}
 
 
+def pairs(rows: pl.DataFrame) -> dict[str, Any]:
+    """Two rows that are equal are a unit."""
+    table = rows.with_row_index().with_columns(
+        (pl.int_range(pl.len()).over(rows.columns) // 2).alias("pair")
+    )
+    unit = table.select(pl.struct(table.columns).rank("dense"))
+    return {"unit": unit.to_series().to_numpy()}
+
+
 KNOWN = dosift.PriorKnowledge(required=["d=high"], non_manipulable=["c"])
 LISTED = dosift.PriorKnowledge(candidates=[*TRUTH, "do(a=low, b=low)", "c=mid", "c=high"])
 WEIGHT = dosift.PriorKnowledge(known_weights={"d=high": 0.2})
@@ -115,6 +124,7 @@ KINDS = (
     Kind("known weights", {"prior_knowledge": WEIGHT}),
     Kind('`interventions="stochastic"`', {"interventions": "stochastic"}),
     Kind('`interventions="any"`', {"interventions": "any"}),
+    Kind("units", beside=pairs),
     Kind("learned network", learned=True),
     Kind("more rows than are held", storage="file"),
     Kind("rows in an engine", storage="engine"),

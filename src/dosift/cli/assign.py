@@ -99,7 +99,8 @@ def _assign(
     from dosift.data.stream import needs, store_rows
     from dosift.model.network import Network
     from dosift.results.folder import read_result
-    from dosift.results.rows import RowJudge, RowParts, row_table
+    from dosift.results.rows import RowJudge, RowParts
+    from dosift.results.units import tables_of
     from dosift.utils.progress import ProgressReporter
 
     fitted = read_result(result)
@@ -131,7 +132,7 @@ def _assign(
         else:
             loaded = load(rows, network, batch=batch, unit=unit, batches=names, layer=layer)
         tell("assigning", 0, None)
-        table = row_table(judge, loaded)
+        table, _ = tables_of(judge, loaded)
         written = write_table(table, output, force)
     if isinstance(table, RowParts):
         numbers = written.tolist()

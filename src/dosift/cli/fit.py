@@ -432,8 +432,8 @@ def _row_tables(
     model: InterventionMixture, loaded: Loaded, all_probabilities: bool
 ) -> tuple[Any, Any]:
     """Table of the rows, or what will write it part by part; and that of units, if there are."""
-    from dosift.results.rows import RowJudge, row_table
-    from dosift.results.units import unit_table
+    from dosift.results.rows import RowJudge
+    from dosift.results.units import tables_of
 
     judge = RowJudge.of_fit(
         model.fitted_,
@@ -442,7 +442,7 @@ def _row_tables(
         own_rows=True,
         all_probabilities=all_probabilities,
     )
-    return row_table(judge, loaded), None if loaded.unit is None else unit_table(judge, loaded)
+    return tables_of(judge, loaded)
 
 
 def check_resampling(settings: dict[str, Any]) -> None:

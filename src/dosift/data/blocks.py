@@ -96,6 +96,13 @@ class Block:
             return every
         return np.repeat(every, sizes_of(self.first, len(self.values)))
 
+    @cached_property
+    def largest_unit(self) -> int:
+        """Most rows of a unit."""
+        if self.first is None:
+            return 1
+        return int(sizes_of(self.first, len(self.values)).max(initial=1))
+
     @property
     def row_counts(self) -> Floats:
         """How often each row occurs, or its weight, shape (n_rows,)."""

@@ -101,7 +101,7 @@ def assign(
     """
     n_units = len(codes) if first is None else first.size
     block = Block(codes, np.ones(n_units), first=first)
-    rows = RowLikelihoods(network, block, is_plain(network, targets))
+    rows = RowLikelihoods(network, block, is_plain(network, targets, block))
     return judge(rows, targets, weights)
 
 

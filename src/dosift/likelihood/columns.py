@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.data.blocks import Block
-from dosift.data.units import summed
+from dosift.data.units import common_state, summed
 from dosift.likelihood.completions import Completions, complete
 from dosift.likelihood.factors import MechanismFactors
 from dosift.model.categorical import CategoricalMechanism
@@ -79,22 +79,28 @@ def inverse_table(table: Floats) -> Floats:
     return np.divide(1.0, table, out=np.zeros_like(table), where=table > 0)
 
 
-def is_plain(network: Network, targets: Ints) -> bool:
-    """Whether no row can be impossible or out of the range of double precision.
+def is_plain(network: Network, targets: Ints, block: Block) -> bool:
+    """Whether no row or unit can be impossible or out of the range of double precision.
 
     Parameters
     ----------
     network : Network
     targets : ndarray of int, shape (n_targets, n_variables)
+    block : Block
 
     Returns
     -------
     bool
     """
+    return _largest_log(network, targets) * block.largest_unit < _LARGEST_LOG
+
+
+def _largest_log(network: Network, targets: Ints) -> float:
+    """Largest logarithm of a likelihood ratio of a row; infinite where rows may be impossible."""
     if not isinstance(network, Network) or not network.is_positive:
-        return False
+        return np.inf
     is_set = np.flatnonzero((targets >= 0).any(axis=0))
-    return float(network.largest_log_ratios[is_set].sum()) < _LARGEST_LOG
+    return float(network.largest_log_ratios[is_set].sum())
 
 
 def _remembered(
@@ -172,10 +178,11 @@ class RowLikelihoods:
     ) -> None:
         self.network = network
         self.block = block
-        self.plain = plain and not block.has_missing and block.first is None
+        self.plain = plain and not block.has_missing
         self.absolute = absolute
         self._labels = labels if block.label is not None else None
         self._inverse: dict[int, Floats] = {}
+        self._states: dict[int, Ints] = {}
         self._cells: dict[int, Ints] | None = {} if remember else None
         self._matching: dict[bytes, Rows] | None = {} if remember else None
         self._memory: dict[bytes, tuple[Rows, Floats]] | None = {} if remember else None
@@ -201,6 +208,7 @@ class RowLikelihoods:
         self.__dict__["groups"] = other.groups
         self._before = other.__dict__.get("_factors")
         self._cells, self._matching = other._cells, other._matching
+        self._states = other._states
         if not (self.plain and other.plain) or self._memory is None or other._memory is None:
             return
         # A column depends on the tables of the variables that its target sets, and on no others.
@@ -275,7 +283,8 @@ class RowLikelihoods:
             return self._scale[0]
         out = np.zeros(len(self.block))
         for i, table in enumerate(self.network.tables):
-            out += np.take(np.log(table).ravel(), family_cells(self.network, i, self.block.values))
+            of_rows = np.log(table).ravel()[family_cells(self.network, i, self.block.values)]
+            out += summed(of_rows, self.block.first)
         return out
 
     @cached_property
@@ -352,25 +361,66 @@ class RowLikelihoods:
         is_set = (target >= 0).nonzero()[0].tolist()
         if not is_set:
             return rows, np.ones(len(self.block))
-        values = self._of(is_set[0])[rows]
+        values = self.inverse(is_set[0])[rows]
         for i in is_set[1:]:
-            values *= self._of(i)[rows]
+            values *= self.inverse(i)[rows]
         return rows, values
 
     def _matches(self, target: Ints) -> Rows:
         is_set = (target >= 0).nonzero()[0].tolist()
         if not is_set:
             return slice(None)
-        rows = np.flatnonzero(self.block.values[:, is_set[0]] == target[is_set[0]])
+        rows = np.flatnonzero(self.states(is_set[0]) == target[is_set[0]])
         for i in is_set[1:]:
-            rows = rows[self.block.values[rows, i] == target[i]]
+            rows = rows[self.states(i)[rows] == target[i]]
         return rows
 
-    def _of(self, i: int) -> Floats:
-        """Inverse probability of a variable's value in each row."""
+    def states(self, i: int) -> Ints:
+        """Return the state of a variable in each row, or in all rows of each unit.
+
+        Only where no value is missing.
+
+        Parameters
+        ----------
+        i : int
+            Position of the variable.
+
+        Returns
+        -------
+        ndarray of int, shape (n_units,)
+            The number of states for a unit whose rows differ.
+        """
+        own: Ints = self.block.values[:, i]
+        if self.block.first is None:
+            return own
+        found = self._states.get(i)
+        if found is None:
+            n_states = self.network.tables[i].shape[1]
+            found = self._states[i] = common_state(own, self.block.first, n_states)
+        return found
+
+    def inverse(self, i: int) -> Floats:
+        """Inverse probability of a variable's value in each row, or in all rows of each unit.
+
+        Only where no value is missing.
+
+        Parameters
+        ----------
+        i : int
+            Position of the variable.
+
+        Returns
+        -------
+        ndarray, shape (n_units,)
+        """
         found = self._inverse.get(i)
         if found is None:
-            found = np.take(inverse_table(self.network.tables[i]).ravel(), self.cells(i))
+            table = inverse_table(self.network.tables[i]).ravel()
+            first = self.block.first
+            if first is None:
+                found = np.take(table, self.cells(i))
+            else:
+                found = np.multiply.reduceat(np.take(table, self.cells(i)), first)
             self._inverse[i] = found
         return found
 
@@ -465,11 +515,12 @@ class TargetColumns:
     targets: Ints
     labels: Ints | None = None
     absolute: bool = False
-    plain: bool = field(init=False)
+    largest_log: float = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "plain", is_plain(self.network, self.targets))
+        object.__setattr__(self, "largest_log", _largest_log(self.network, self.targets))
 
     def __call__(self, block: Block) -> RowLikelihoods:
         """Return the likelihoods of a block's rows."""
-        return RowLikelihoods(self.network, block, self.plain, self.labels, self.absolute)
+        plain = self.largest_log * block.largest_unit < _LARGEST_LOG
+        return RowLikelihoods(self.network, block, plain, self.labels, self.absolute)

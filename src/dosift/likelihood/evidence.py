@@ -448,7 +448,7 @@ class Evidence:
         if now is not None and now.network is network and known:
             return now
         self._asked = targets
-        plain = is_plain(network, targets)
+        plain = is_plain(network, targets, self.held)
         if now is None or now.network is not network or (now.plain and not plain):
             new = RowLikelihoods(
                 network, self.held, plain, self.labels, self.absolute, remember=True

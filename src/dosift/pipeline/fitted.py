@@ -131,8 +131,7 @@ class Fitted:
         weights = self.result.weights
         if block.batch is not None and self.result.batch_weights is not None:
             weights = self.result.batch_weights
-        rows = RowLikelihoods(
-            self.network, replace(block, label=None), is_plain(self.network, targets)
-        )
+        own = replace(block, label=None)
+        rows = RowLikelihoods(self.network, own, is_plain(self.network, targets, own))
         with threadpool_limits(1):
             return judge(rows, targets, weights)

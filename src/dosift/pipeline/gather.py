@@ -92,9 +92,9 @@ def gather(
 
 
 def _few(block: Block, most: int) -> Block:
-    """Take every so many-th unit, and let these count for all."""
-    few = block.part(np.arange(0, len(block), -(-len(block) // most)))
-    return replace(few, counts=few.counts * (block.counts.sum() / few.counts.sum()))
+    """Take every so many-th unit, as many as have so many rows; they count for themselves."""
+    step = -(-len(block.values) // most)
+    return block.part(np.arange(0, len(block), step))
 
 
 def prepare(

@@ -140,7 +140,7 @@ def held_out(
 def _log_probability(
     network: Network, targets: Ints, weights: Floats, block: Block, labels: Ints | None
 ) -> Floats:
-    rows = RowLikelihoods(network, block, is_plain(network, targets), labels)
+    rows = RowLikelihoods(network, block, is_plain(network, targets, block), labels)
     return judge(rows, targets, weights).log_probability
 
 

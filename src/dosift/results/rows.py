@@ -29,7 +29,6 @@ from dosift.likelihood.columns import RowLikelihoods, is_plain
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.results.merged import Merged
-from dosift.results.units import rows_in_units
 
 if TYPE_CHECKING:
     import polars as pl
@@ -135,7 +134,7 @@ class RowJudge:
         own = replace(block, label=None)
         if self.weights.ndim == 1:
             own = replace(own, batch=None)
-        rows = RowLikelihoods(self.network, own, is_plain(self.network, self.targets))
+        rows = RowLikelihoods(self.network, own, is_plain(self.network, self.targets, own))
         with threadpool_limits(1):
             return judge(rows, self.targets, self.weights)
 
@@ -241,8 +240,6 @@ def row_table(judge: RowJudge, loaded: Loaded) -> pl.DataFrame | RowParts:
     if loaded.inverse is None or not isinstance(rows, MemoryBlocks):
         assert isinstance(rows, StoredBlocks)
         return RowParts(judge, rows)
-    if loaded.unit is not None:
-        return rows_in_units(judge, loaded)
     return judge.table(rows.whole)[loaded.inverse]
 
 

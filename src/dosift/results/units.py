@@ -10,16 +10,37 @@ from numpy.typing import NDArray
 from dosift.data.blocks import Block, MemoryBlocks
 from dosift.data.load import Loaded
 from dosift.data.unit_columns import units_of
+from dosift.results.rows import RowJudge, RowParts, row_table
 
 if TYPE_CHECKING:
     import polars as pl
-
-    from dosift.results.rows import RowJudge
 
 Floats = NDArray[np.float64]
 
 #: Expected share of false ones among the rows that are said to disagree with their unit.
 _FALSE_SHARE = 0.05
+
+
+def tables_of(
+    judge: RowJudge, loaded: Loaded
+) -> tuple[pl.DataFrame | RowParts, pl.DataFrame | None]:
+    """Tables of rows, and of units where rows come in units.
+
+    Parameters
+    ----------
+    judge : RowJudge
+    loaded : Loaded
+
+    Returns
+    -------
+    rows : polars.DataFrame or RowParts
+        From :func:`rows_in_units`, or without units :func:`~dosift.results.rows.row_table`.
+    units : polars.DataFrame or None
+        From :func:`unit_table`.
+    """
+    if loaded.unit is None:
+        return row_table(judge, loaded), None
+    return rows_in_units(judge, loaded), unit_table(judge, loaded)
 
 
 def rows_in_units(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:

@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.likelihood.columns import RowLikelihoods, family_cells, inverse_table
+from dosift.likelihood.columns import RowLikelihoods
 from dosift.likelihood.evidence import Evidence, mixture_of
 from dosift.model.network import Network
 from dosift.search.constraints import Constraints
@@ -157,12 +157,10 @@ class _PriceExtensions:
 
 def _ratios_of(rows: RowLikelihoods, i: int, out: Floats) -> None:
     """Fill in what each change of a variable does to the likelihood of each row."""
-    values = rows.block.values
-    if isinstance(rows.network, Network) and rows.block.first is None:
-        inverse = inverse_table(rows.network.tables[i])
-        value = np.take(inverse.ravel(), family_cells(rows.network, i, values))
+    if isinstance(rows.network, Network) and (rows.plain or rows.block.first is None):
+        value, states = rows.inverse(i), rows.states(i)
         for a in range(out.shape[1]):
-            np.multiply(value, values[:, i] == a, out=out[:, a])
+            np.multiply(value, states == a, out=out[:, a])
         return
     own, every = rows.factors.ratios[i], np.arange(len(rows.block))
     for a in range(out.shape[1]):
