@@ -101,8 +101,7 @@ def pairs(rows: pl.DataFrame) -> dict[str, Any]:
     table = rows.with_row_index().with_columns(
         (pl.int_range(pl.len()).over(rows.columns) // 2).alias("pair")
     )
-    unit = table.select(pl.struct(table.columns).rank("dense"))
-    return {"unit": unit.to_series().to_numpy()}
+    return {"unit": table.select(pl.concat_str(pl.all(), separator=" ")).to_series().to_list()}
 
 
 KNOWN = dosift.PriorKnowledge(required=["d=high"], non_manipulable=["c"])
