@@ -80,6 +80,7 @@ def taught_by_labels(network: MechanismNetwork, by_text: Ints, block: Block) -> 
     MechanismNetwork
         It remembers them; and libraries begin with the change that the rows of each label ask for.
     """
+    block = block.apart
     assert block.label is not None
     complete = (block.label >= 0) & ~missing(block.values).any(axis=1) & (block.counts > 0)
     labelled = []
