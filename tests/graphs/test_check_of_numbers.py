@@ -84,9 +84,8 @@ def test_a_missing_edge_is_asked_for_wherever_the_fit_is_shown(tmp_path: Path) -
     found = json.loads((tmp_path / "out" / "result.json").read_text())["graph_found"]
     assert found["fixed"]
     assert found["objects"]
-    assert [(one["kind"], one["parent"], one["child"]) for one in found["asked"]][0] == (
-        "add", "b", "c",
-    )  # fmt: skip
+    first = found["asked"][0]
+    assert (first["kind"], first["parent"], first["child"]) == ("add", "b", "c")
     assert found["change"] == pytest.approx(_change(model))
     assert "no do-intervention" not in said
 
