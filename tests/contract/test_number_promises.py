@@ -473,6 +473,26 @@ def the_bootstrap_resamples_the_problem(view: View) -> None:
 
 
 @refits
+def weights_alone_and_drawn_rows_are_bootstrapped(view: View) -> None:
+    """With targets as they are found, of rows drawn with replacement and of rows simulated."""
+    shown = dict(view.model.components_.select("target", "weight").iter_rows())
+    for kind, search in (("nonparametric", False), ("parametric", False), ("parametric", True)):
+        found = dosift.bootstrap(
+            view.model, view.world.pool, n_resamples=4, kind=kind, search=search,
+            **view.world.beside,
+        )  # fmt: skip
+        np.testing.assert_allclose(found.weights.sum(axis=1), 1.0, atol=1e-8)
+        table = found.summary()
+        told = {text: line for text, *line in table.select("target", "weight", "std_error").rows()}
+        if not search:
+            assert set(told) <= set(shown)
+        for text, weight in shown.items():
+            if weight > 0.08:
+                assert told[text][0] == pytest.approx(weight, abs=1e-8)
+                assert 0.0005 < told[text][1] < 0.08
+
+
+@refits
 def held_out_rows_are_predicted(view: View) -> None:
     found = dosift.held_out(view.model, view.world.pool, folds=2, **view.world.beside)
     assert found.impossible == 0
