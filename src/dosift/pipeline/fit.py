@@ -94,7 +94,9 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
             is_known,
         )
     if posterior is not None and graph is not None:
-        posterior = averaged_over_graphs(recipe, given, gathered, options, graph, result, posterior)
+        result, posterior = averaged_over_graphs(
+            recipe, given, gathered, options, graph, result, posterior
+        )
     of_tables = isinstance(given, Network)
     # Tests that take rows for independent.
     shared = evidence.shared(given)
