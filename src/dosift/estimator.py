@@ -335,8 +335,9 @@ class InterventionMixture(Conventions):
             every batch. Only for ``"likelihood"``.
         labels : str or array-like, shape (n_rows,), optional
             The intervention of each row where it is known, such as ``"do(smoke=yes)"``, empty
-            or missing where not; or the column of the rows that holds it. The labelled targets are
-            never dropped, and labelled rows teach a learned network. Only for ``"likelihood"``.
+            or missing where not; or the column of the rows that holds it. Of numbers it names those
+            that were changed, such as ``"latency"``. The labelled targets are never dropped, and
+            labelled rows teach a learned network, and changes. Only for ``"likelihood"``.
         unit : str or array-like, shape (n_rows,), optional
             The unit of each row, or the column of the rows that holds it: rows of one unit were
             hit by the same intervention. Weights are then shares of units. A row without one is a

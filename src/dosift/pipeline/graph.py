@@ -125,6 +125,8 @@ def check_graph(
         return None  # some rows can come from no target that is permitted, whatever the graph
     if (n_control_rows(network) or 0.0) < LEAST_CONTROL_ROWS:
         return None
+    if any(variable.kind == "factor" for variable in network.variables):
+        return None  # hidden factors take the place of edges
     return check(
         network,
         _rows(recipe, network, gathered, options, progress, result),
