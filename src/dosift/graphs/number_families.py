@@ -398,7 +398,7 @@ class MechanismFamilies(ControlFits):
             mechanisms=tuple(mechanisms),
             libraries=like.libraries if libraries is None else libraries,
             # Its own, as statistics are remembered by variable, whatever the parents.
-            control=ControlRows(control.values, control.weights),
+            control=ControlRows(control.values, control.weights, control.dependence),
         )
 
     def of_network(self, network: System) -> tuple[MechanismFamily, ...]:

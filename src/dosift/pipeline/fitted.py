@@ -77,6 +77,9 @@ class Fitted:
         Of the numbers of changes, where variables are numbers.
     densities : tuple of Density
         Of the numbers that components touch.
+    neighbours : float or None
+        How far rows that follow each other go together, if they do
+        (:func:`~dosift.checks.neighbours.neighbours_agree`).
     """
 
     recipe: Recipe
@@ -103,6 +106,7 @@ class Fitted:
     graph: GraphFindings | None = None
     change_errors: tuple[ChangeError, ...] = ()
     densities: tuple[Density, ...] = ()
+    neighbours: float | None = None
 
     @cached_property
     def pooled_scale(self) -> SurprisalScale:

@@ -436,11 +436,13 @@ def _learned_again(
         nothing: Ints = np.full((1, network.n_variables), -1)
         values = network.draw(nothing, np.ones(1), n_rows, rng)[0]
         more = control.values[:n_rows, network.n_variables :]
-        control = ControlRows(np.asfortranarray(np.hstack([values, more])), np.ones(n_rows))
+        together = np.asfortranarray(np.hstack([values, more]))
+        control = ControlRows(together, np.ones(n_rows), control.dependence)
     else:
         shares = control.weights / control.weights.sum()
         weights = rng.multinomial(n_rows, shares).astype(np.float64)
-        control = ControlRows(control.values[weights > 0], weights[weights > 0])
+        kept = weights > 0
+        control = ControlRows(control.values[kept], weights[kept], control.dependence)
     mechanisms = [at_rest(one, control.values, control.weights) for one in network.mechanisms]
     return replace(network, mechanisms=tuple(mechanisms), control=control)
 
