@@ -119,8 +119,8 @@ def unit_moment_estimate(
     Notes
     -----
     Units of one row tell set from left alone only under exclusion, and are not used; each other
-    unit counts once, however many rows it has. So the estimate is right for the population of
-    these units even if the number of rows depends on the target.
+    unit counts once, however many rows it has. The number of rows must not depend on the target;
+    where it does, `weights_of_targets` is right for the population of these units all the same.
 
     With K_s the law of a unit under prefix s and Q the mixture of these, the ratios K_s / Q are
     made dual to the prefixes by a system of equations of their number: given the prefixes, these
