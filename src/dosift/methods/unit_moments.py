@@ -30,10 +30,12 @@ from dosift.model.network import Network
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
 
-#: Chance, for each variable, that some prefix of weight zero is kept.
-FALSE_PREFIXES = 0.05
+#: Chance that a prefix of weight zero is taken along for a while, and that some target of weight
+#: zero is among those found in the end.
+_FALSE_PREFIX, _FALSE_TARGET = 0.01, 0.05
 #: Chance that rows of a unit differ, below which they cannot tell set from left alone.
 _LEAST_DIFFERENCE = 1e-12
+_LEAST_Z = -float(ndtri(_FALSE_PREFIX))
 #: Newton steps on the weights of prefixes, and the least share of a weight that a step leaves.
 _STEPS, _LEAST_LEFT = 3, 0.5
 #: Change of a weight at which the steps end.
@@ -86,7 +88,6 @@ def unit_moment_estimate(
     counts: Floats | None = None,
     *,
     epsilon: float = 1e-3,
-    false_prefixes: float = FALSE_PREFIXES,
 ) -> UnitMoments:
     """Estimate targets and weights from units of several rows: one pass, no exclusion.
 
@@ -102,9 +103,7 @@ def unit_moment_estimate(
         How many units each of them stands for; one if left out.
     epsilon : float
         Weights below this are zero.
-    false_prefixes : float
-        A prefix is kept if its weight is so many standard errors above zero that, of those which
-        have weight zero, some one of a variable passes with at most this chance (Bonferroni).
+        So are those that are not clear of their standard error.
 
     Returns
     -------
@@ -156,13 +155,11 @@ def unit_moment_estimate(
         if k == 1:
             continue
         log_alone, state, apart = _of_variable(network, units, variable)
-        n_candidates = len(prefixes.targets) * (k + 1)
-        least_z = -float(ndtri(min(false_prefixes / n_candidates, 0.5)))
         parts = []
         for choice in range(-1, k):
             products = prefixes.dual * apart[:, choice + 1, None]
             mean, error = units.mean_and_error(products)
-            kept = mean > np.maximum(epsilon, least_z * error)
+            kept = mean > np.maximum(epsilon, _LEAST_Z * error)
             targets = prefixes.targets[kept]
             targets[:, variable] = choice
             likelihood = log_alone if choice < 0 else np.where(state == choice, 0.0, -np.inf)
@@ -176,21 +173,25 @@ def unit_moment_estimate(
                 "are too few for method 'moments'; use method 'likelihood'"
             )
         prefixes = _weighed(units, targets, weights / weights.sum(), logs)
-    return _without_small(prefixes, units, epsilon)
+    return _without_doubtful(units, prefixes, epsilon)
 
 
-def _without_small(prefixes: _Prefixes, units: _Units, epsilon: float) -> UnitMoments:
-    """Leave out weights that the last steps made small, and sort the others."""
-    _, errors = units.mean_and_error(prefixes.dual)
-    least = min(epsilon, float(prefixes.weights.max()))
-    heaviest = np.argsort(-prefixes.weights, kind="stable")
-    heaviest = heaviest[prefixes.weights[heaviest] >= least]
-    total = float(prefixes.weights[heaviest].sum())
+def _without_doubtful(units: _Units, found: _Prefixes, epsilon: float) -> UnitMoments:
+    """Drop targets one by one, the least sure of them first, and sort the others."""
+    while True:
+        _, errors = units.mean_and_error(found.dual)
+        n = len(errors)
+        least_z = -float(ndtri(_FALSE_TARGET / n))
+        is_sure = found.weights > np.maximum(epsilon, least_z * errors)
+        if n == 1 or is_sure.all():
+            break
+        sureness = found.weights / np.maximum(errors, 1e-300)
+        others = np.arange(n) != np.where(is_sure, np.inf, sureness).argmin()
+        left = found.weights[others]
+        found = _weighed(units, found.targets[others], left / left.sum(), found.logs[:, others])
+    heaviest = np.argsort(-found.weights, kind="stable")
     return UnitMoments(
-        prefixes.targets[heaviest],
-        prefixes.weights[heaviest] / total,
-        errors[heaviest] / total,
-        units.total,
+        found.targets[heaviest], found.weights[heaviest], errors[heaviest], units.total
     )
 
 
