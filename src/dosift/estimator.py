@@ -65,7 +65,7 @@ Progress = Callable[[str, int, "int | None"], None]
 
 
 class InterventionMixture(Conventions):
-    """Recover a mixture of unknown do-interventions from unlabelled rows.
+    """Recover a mixture of unknown interventions from unlabelled rows.
 
     Parameters
     ----------
@@ -509,6 +509,14 @@ class InterventionMixture(Conventions):
                 f"the weights did not converge: the optimality gap is {self.optimality_gap_:.1e} "
                 "nats a row; do not trust them",
                 ConvergenceWarning,
+                stacklevel=3,
+            )
+        if self.fitted_.unseen:
+            named = ", ".join(map(str, self.fitted_.unseen))
+            warnings.warn(
+                f"{named} is known to occur, but the rows show no such change: it is in no "
+                "component. Have more rows, or more kinds of change (changes=, --changes)",
+                MisfitWarning,
                 stacklevel=3,
             )
         if objects_to_the_graph(self.fitted_):

@@ -20,6 +20,7 @@ from dosift.data.units import common_state, design_effect, summed
 from dosift.likelihood.completions import Completions, complete
 from dosift.likelihood.factors import MechanismFactors, share_of_rows
 from dosift.model.categorical import CategoricalMechanism
+from dosift.model.known_rows import matches
 from dosift.model.network import Network
 
 Floats = NDArray[np.float64]
@@ -351,7 +352,7 @@ class RowLikelihoods:
                 values = self._together(values)
         if self._labels is not None and self.block.label is not None:
             # Label -1, a row without one, picks the last entry.
-            own = np.append((self._labels == target).all(axis=1), True)
+            own = np.append(matches(self._labels, target[None])[:, 0], True)
             values = values * own[self.block.label[rows]]
         return rows, values
 
@@ -503,7 +504,7 @@ class RowLikelihoods:
             columns *= self.columns(targets)[unit]
             return Expanded(self._completions.codes, unit, columns)
         if self._labels is not None and self.block.label is not None:
-            own = (self._labels[:, None, :] == targets[None, :, :]).all(axis=2)
+            own = matches(self._labels, targets)
             own = np.concatenate([own, np.ones((1, len(targets)), dtype=bool)])
             columns *= own[self.block.label][self._row]
         return Expanded(self._completions.codes, self._row, columns)

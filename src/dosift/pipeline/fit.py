@@ -80,7 +80,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
     tell = progress or silent
     tell("working out errors", 0, None)
     refined = recipe.refine and recipe.method == "likelihood"
-    known = options.constraints_on(result.network)
+    known = options.constraints_on(result.network, result.targets, result.weights)
     is_known = ~np.isnan(known.fixed(result.targets))
     posterior = None
     if recipe.method in OPTIMISING and not is_known.all():
@@ -111,7 +111,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         plain = Network(given.variables, given.parents, given.tables)
     sample = None if bound else _few(given, gathered, result)
     check = check_model(plain, evidence, result, recipe.random_state, sample, missing.suspicious)
-    if graph is None and not changed and of_tables:
+    if graph is None and not changed:
         graph = check_graph(recipe, given, gathered, options, result, progress)
     own = result.network
     # Freed tables come with control counts that only say how they were learned.
