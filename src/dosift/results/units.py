@@ -40,7 +40,8 @@ def tables_of(
     """
     if loaded.unit is None:
         return row_table(judge, loaded), None
-    return rows_in_units(judge, loaded), unit_table(judge, loaded)
+    rows = rows_in_units(judge, loaded)
+    return rows, unit_table(judge, loaded, rows)
 
 
 def rows_in_units(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
@@ -73,7 +74,7 @@ def rows_in_units(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
     return table.select("unit", *rest, "disagrees")
 
 
-def unit_table(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
+def unit_table(judge: RowJudge, loaded: Loaded, rows: pl.DataFrame) -> pl.DataFrame:
     """Table with one line for each unit, in the order in which units appear.
 
     Parameters
@@ -81,6 +82,8 @@ def unit_table(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
     judge : RowJudge
     loaded : Loaded
         Rows with units, held.
+    rows : polars.DataFrame
+        From :func:`rows_in_units`.
 
     Returns
     -------
@@ -94,7 +97,6 @@ def unit_table(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
 
     assert loaded.unit is not None
     assert loaded.inverse is not None
-    rows = rows_in_units(judge, loaded)
     unit = units_of(loaded.unit)
     _, first, n_rows = np.unique(unit, return_index=True, return_counts=True)
     order = np.argsort(first, kind="stable")
