@@ -398,8 +398,7 @@ def fit_files(
         for path, line in zip(files, content["inputs"], strict=True):
             line["path"] = (shown or {}).get(path, line["path"])
         content |= {name: part.to_dicts() for name, part in extra.items()}
-        if of_units is not None:
-            content["units"] = units_content(of_units, model.network_)
+        content |= units_content(of_units, model.network_)
         content |= evaluate_held_out(model, loaded, settings, tell)
         write_result(output, model, table, content, extra=extra, units=of_units, force=force)
         if journal is not None:

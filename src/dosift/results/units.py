@@ -117,12 +117,14 @@ def unit_table(judge: RowJudge, loaded: Loaded, rows: pl.DataFrame) -> pl.DataFr
     )
 
 
-def units_content(units: pl.DataFrame, network: Network | MechanismNetwork) -> dict[str, Any]:
+def units_content(
+    units: pl.DataFrame | None, network: Network | MechanismNetwork
+) -> dict[str, Any]:
     """Sum up what is said of units.
 
     Parameters
     ----------
-    units : polars.DataFrame
+    units : polars.DataFrame or None
         From :func:`unit_table`.
     network : Network or MechanismNetwork
         Remembers what units of control rows have in common.
@@ -130,22 +132,26 @@ def units_content(units: pl.DataFrame, network: Network | MechanismNetwork) -> d
     Returns
     -------
     dict
-        Ready for JSON: ``n``, ``smallest`` and ``largest`` (numbers of rows), ``share_sure`` (units
+        Empty without units; else ``units``, ready for JSON: ``n``, ``smallest`` and ``largest`` (numbers of rows), ``share_sure`` (units
         whose target has a probability above ``sure_above``), ``disagreeing`` (rows),
         ``with_disagreeing`` (units), and ``dependence`` by variable.
     """
+    if units is None:
+        return {}
     dependence = getattr(network.control, "dependence", None)
     by_name = {} if dependence is None else dict(zip(network.names, dependence, strict=True))
-    return {
+    sure = units["probability"].fill_null(0.0).to_numpy() > SURE
+    found = {
         "n": len(units),
         "smallest": units["n_rows"].min(),
         "largest": units["n_rows"].max(),
-        "share_sure": float((units["probability"].fill_null(0.0) > SURE).mean()),
+        "share_sure": float(sure.mean()),
         "sure_above": SURE,
         "disagreeing": int(units["disagreeing"].sum()),
         "with_disagreeing": int((units["disagreeing"] > 0).sum()),
         "dependence": {name: float(r) for name, r in by_name.items() if r > 0},
     }
+    return {"units": found}
 
 
 def largest_evidence(evidence: Floats, false_share: float = _FALSE_SHARE) -> NDArray[np.bool_]:
