@@ -17,7 +17,7 @@ from dosift.graphs.dag import EdgeConstraints, Parents, graph_of
 #: What a family is worth: a variable and its parents.
 Worth = Callable[[int, tuple[int, ...]], float]
 
-#: With at most so many predecessors parents are chosen by taking away of all, else by adding.
+#: With at most so many predecessors parents may be chosen by taking away.
 _FEW = 12
 #: Over how many places variables are moved: so many in all, but at least one.
 _MOVES = 80
@@ -27,7 +27,7 @@ _MOST_SWEEPS = 20
 
 
 def best_along_orders(
-    worth: Worth, constraints: EdgeConstraints, order: Sequence[int]
+    worth: Worth, constraints: EdgeConstraints, order: Sequence[int], *, from_all: bool = False
 ) -> tuple[Parents, float]:
     """Find the graph that is worth most along an order, moving variables to better places in it.
 
@@ -38,6 +38,9 @@ def best_along_orders(
     constraints : EdgeConstraints
     order : sequence of int
         Where to begin, causes first.
+    from_all : bool
+        Whether a variable's parents are chosen by taking away of all that come before it, where
+        these are few: effects that cancel are not overlooked. Otherwise by adding.
 
     Returns
     -------
@@ -52,7 +55,7 @@ def best_along_orders(
     >>> best_along_orders(worth, EdgeConstraints.none(3), (2, 1, 0))
     (((), (0,), ()), 4.0)
     """
-    search = _Orders(worth, constraints)
+    search = _Orders(worth, constraints, _FEW if from_all else 0)
     now, value = tuple(order), search.worth(order)
     n = len(now)
     reach = max(min(_MOVES // max(n, 1), n), 1)
@@ -68,8 +71,8 @@ def best_along_orders(
 class _Orders:
     """Orders by what the best graph along each is worth."""
 
-    def __init__(self, worth: Worth, constraints: EdgeConstraints) -> None:
-        self._worth, self._constraints = worth, constraints
+    def __init__(self, worth: Worth, constraints: EdgeConstraints, few: int) -> None:
+        self._worth, self._constraints, self._few = worth, constraints, few
         self._families: dict[tuple[int, tuple[int, ...]], float] = {}
         self._chosen: dict[tuple[int, frozenset[int]], tuple[int, ...]] = {}
 
@@ -117,8 +120,9 @@ class _Orders:
             known = self._constraints
             must = {p for p in before if known.required[p, i]}
             may = sorted(p for p in before if known.allowed[p, i])
-            most = len(before) if known.max_parents is None else known.max_parents
-            start = {*must, *may} if len(may) <= min(_FEW, most) else must
+            limit = known.most_parents(i)
+            most = len(before) if limit is None else limit
+            start = {*must, *may} if len(may) <= min(self._few, most) else must
             self._chosen[key] = self._improved(i, frozenset(start), may, must, most)
         return self._chosen[key]
 

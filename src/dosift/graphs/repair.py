@@ -148,7 +148,9 @@ def _by_order(climber: GraphClimber) -> list[Parents]:
     order = families.order()
     if order is None:
         return []
-    graph, _ = best_along_orders(families.score, known, order)
+    # All parents that there may be at once would part the rows into too many cells of states.
+    has_states = any(one.is_exclusive for one in families.libraries)
+    graph, _ = best_along_orders(families.score, known, order, from_all=not has_states)
     return [_permitted(graph, known)]
 
 

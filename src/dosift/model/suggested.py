@@ -9,6 +9,7 @@ import numpy as np
 
 from dosift.model.linear import LinearMechanism
 from dosift.model.linear_changes import (
+    COARSE_SPREAD,
     LEAST_SPREAD,
     FreeRegression,
     Gain,
@@ -165,10 +166,12 @@ def finest_spread(column: Floats) -> float:
     >>> rng = np.random.default_rng(0)
     >>> values = rng.normal(size=2000)
     >>> finest_spread(values), round(finest_spread(values.round(1)), 3)
-    (0.002, 0.2)
+    (1e-06, 0.2)
     """
     distinct, numbers = np.unique(column[np.isfinite(column)], return_counts=True)
-    if distinct.size < 3 or distinct.size > _REPEATS * numbers.sum():
+    if distinct.size < 3:
+        return COARSE_SPREAD
+    if distinct.size > _REPEATS * numbers.sum():
         return LEAST_SPREAD
     gaps = np.diff(distinct)
     order = np.argsort(gaps, kind="stable")
@@ -208,7 +211,7 @@ def ties(own: Floats, weights: Floats) -> list[SetPoint]:
     numbers = np.bincount(inverse, weights)
     if distinct.size < 2:
         # How finely it was measured, nobody can tell.
-        return [SetPoint(float(one), LEAST_SPREAD) for one in distinct[numbers >= _TIES]]
+        return [SetPoint(float(one), COARSE_SPREAD) for one in distinct[numbers >= _TIES]]
     out, least = [], max(_TIES, _TIE_SHARE * float(weights.sum()))
     for k in np.flatnonzero(numbers >= least).tolist():
         # Measurements that are coarse tie everywhere; only what stands out is an exact value.
