@@ -34,7 +34,7 @@ class EdgeConstraints:
 
     allowed: Bools
     required: Bools
-    max_parents: int | None | tuple[int | None, ...] = None
+    max_parents: int | tuple[int | None, ...] | None = None
 
     @classmethod
     def none(cls, n_variables: int, max_parents: int | None = None) -> EdgeConstraints:

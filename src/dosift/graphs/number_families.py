@@ -38,7 +38,7 @@ from dosift.graphs.control_fits import (
 from dosift.graphs.dag import Parents
 from dosift.graphs.families import TableFamilies
 from dosift.graphs.family import Families, Family
-from dosift.graphs.orders import Claim, claims, differ_in_bins, differences, order_of
+from dosift.graphs.orders import Claim, claims, differ_in_bins, left_alone, order_by_claims
 from dosift.learning.scales import is_constant
 from dosift.model.categorical import CategoricalMechanism
 from dosift.model.features import Feature, Plain
@@ -307,13 +307,7 @@ class MechanismFamilies(ControlFits):
 
     def order(self) -> tuple[int, ...] | None:
         """Order variables by what differs where each was set; None where no set value shows."""
-        control, pool = self.control.values, self._values
-        effects = np.zeros((self.n_variables, self.n_variables))
-        for one in self._claims:
-            found = differences(pool, control, one.weight, one.usual)
-            effects[one.variable] = np.maximum(effects[one.variable], found)
-        np.fill_diagonal(effects, 0.0)
-        return order_of(effects) if effects.any() else None
+        return order_by_claims(self._claims, self._values, self.control.values)
 
     def score(self, i: int, parents: tuple[int, ...]) -> float:
         """Score a family; see :meth:`~dosift.graphs.family.Families.score`."""
@@ -333,10 +327,7 @@ class MechanismFamilies(ControlFits):
     @cached_property
     def _alone(self) -> Floats:
         """Expected numbers of the rows of each kind that left each variable alone."""
-        out = np.tile(self.rows.counts, (self.n_variables, 1))
-        for one in self._claims:
-            out[one.variable] *= 1.0 - one.weight
-        return out
+        return left_alone(self._claims, self.rows.counts, self.n_variables)
 
     @cached_property
     def _alone_products(self) -> list[Floats]:

@@ -91,6 +91,56 @@ def claims(
     return [one for one in found if one.is_clear] or found
 
 
+def order_by_claims(
+    found: Iterable[Claim], pool: Values, control: Values
+) -> tuple[int, ...] | None:
+    """Order variables by what differs in the rows that changes of each claim.
+
+    Parameters
+    ----------
+    found : iterable of Claim
+    pool, control : ndarray, shape (n_rows, n_variables)
+
+    Returns
+    -------
+    tuple of int or None
+        Causes first; None where nothing differs.
+    """
+    effects = np.zeros((pool.shape[1], pool.shape[1]))
+    for one in found:
+        differ = differences(pool, control, one.weight, one.usual)
+        effects[one.variable] = np.maximum(effects[one.variable], differ)
+    np.fill_diagonal(effects, 0.0)
+    return order_of(effects) if effects.any() else None
+
+
+def left_alone(found: Iterable[Claim], counts: Floats, n_variables: int) -> Floats:
+    """Tell which rows no change of a variable claims.
+
+    Parameters
+    ----------
+    found : iterable of Claim
+    counts : ndarray, shape (n_pool,)
+        Of the rows of each kind.
+    n_variables : int
+
+    Returns
+    -------
+    ndarray, shape (n_variables, n_pool)
+        Expected numbers of the rows of each kind that left each variable alone.
+
+    Examples
+    --------
+    >>> left_alone([Claim(1, np.array([0.75, 0.0]), np.zeros(1))], np.array([1.0, 2.0]), 2)
+    array([[1.  , 2.  ],
+           [0.25, 2.  ]])
+    """
+    out = np.tile(counts, (n_variables, 1))
+    for one in found:
+        out[one.variable] *= 1.0 - one.weight
+    return out
+
+
 def differences(pool: Floats, control: Floats, weight: Floats, usual: Floats) -> Floats:
     """Measure by how many standard errors rows that a change claims differ from control rows.
 

@@ -30,9 +30,7 @@ def _linear(mechanism: Mechanism) -> LinearMechanism:
     return mechanism
 
 
-def _bounded_sd(
-    square_sum: float, number: float, least: float, expected: float
-) -> float:
+def _bounded_sd(square_sum: float, number: float, least: float, expected: float) -> float:
     total = max(square_sum, 0.0) + _PRIOR_ROWS * expected**2
     return float(max(np.sqrt(total / (number + _PRIOR_ROWS)), least))
 

@@ -143,9 +143,7 @@ def _items(
     return out
 
 
-def _steepest(
-    items: Sequence[_Item], counts: Floats, relative: Floats
-) -> list[tuple[int, int]]:
+def _steepest(items: Sequence[_Item], counts: Floats, relative: Floats) -> list[tuple[int, int]]:
     """Pairs whose gradient is clearly above one, the steepest first."""
     matrix = np.stack([one.ratio for one in items], axis=1)
     variable = np.array([one.variable for one in items])
