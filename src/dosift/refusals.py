@@ -30,6 +30,8 @@ class Refusal:
 
 #: Variables whose values are numbers, as a feature.
 NUMBERS = "measurements and counts"
+#: Rows of which several share one intervention, as a feature.
+UNITS = "units"
 
 
 def _only_likelihood(what: str) -> tuple[Refusal, ...]:
@@ -58,19 +60,6 @@ REFUSALS: tuple[Refusal, ...] = (
     *_only_likelihood("stochastic interventions"),
     *_only_likelihood("changed mechanisms"),
     *_only_likelihood(NUMBERS),
-    Refusal(
-        "labels",
-        NUMBERS,
-        "labels name do's on states, and what was done to a number is found from the rows; leave "
-        "the labels out, and hold what is found against them afterwards",
-    ),
-    Refusal(
-        "required changes",
-        NUMBERS,
-        "by what a number is changed is found from the rows, so that it is no one target; give its "
-        "variable as a candidate, and its weight and probability tell whether it occurs. Targets "
-        "that set states alone, and do(), may be required and have known weights",
-    ),
     Refusal(
         "stochastic interventions",
         NUMBERS,
@@ -106,6 +95,16 @@ REFUSALS: tuple[Refusal, ...] = (
     ),
     *_not_heeded("required"),
     *_not_heeded("known weights"),
+    *(
+        Refusal(
+            method,
+            UNITS,
+            f"method {method!r} looks up how often single rows occur, and knows nothing of rows "
+            "that share an intervention; use method 'likelihood' or 'em', or leave out unit= "
+            "(--unit)",
+        )
+        for method in ("moments", "brute-force")
+    ),
     Refusal(
         "moments",
         "missing values",

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 from dosift.checks.densities import densities
 from dosift.checks.missing import look_at_missing
 from dosift.checks.model_check import check_model
-from dosift.data.configurations import collapse
+from dosift.checks.neighbours import neighbours_agree
 from dosift.data.load import Loaded
 from dosift.inference import Posterior
 from dosift.inference.change_error import change_errors
@@ -80,7 +80,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
     tell = progress or silent
     tell("working out errors", 0, None)
     refined = recipe.refine and recipe.method == "likelihood"
-    known = options.constraints_on(result.network)
+    known = options.constraints_on(result.network, result.targets, result.weights)
     is_known = ~np.isnan(known.fixed(result.targets))
     posterior = None
     if recipe.method in OPTIMISING and not is_known.all():
@@ -97,9 +97,11 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
     if posterior is not None and graph is not None:
         posterior = averaged_over_graphs(recipe, given, gathered, options, graph, result, posterior)
     of_tables = isinstance(given, Network)
-    rates = rates_of_families(given, evidence.families) if of_tables else []
+    # Tests that take rows for independent.
+    shared = evidence.shared(given)
+    rates = rates_of_families(given, shared.families) if of_tables else []
     pairs = pairs_of(result.targets, result.weights) if of_tables else []
-    p_values = pair_p_values(evidence, given, rates, pairs)
+    p_values = pair_p_values(shared, given, rates, pairs)
     in_batches = tuple(_batch_posteriors(evidence, result, refined))
     tell("checking the fit", 0, None)
     # Where targets or labels bind the search, components cannot stand in for a change.
@@ -109,7 +111,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         plain = Network(given.variables, given.parents, given.tables)
     sample = None if bound else _few(given, gathered, result)
     check = check_model(plain, evidence, result, recipe.random_state, sample, missing.suspicious)
-    if graph is None and not changed and of_tables:
+    if graph is None and not changed:
         graph = check_graph(recipe, given, gathered, options, result, progress)
     own = result.network
     # Freed tables come with control counts that only say how they were learned.
@@ -123,7 +125,8 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         result=result,
         options=options,
         library=loaded.library,
-        n_rows=evidence.total,
+        n_rows=evidence.apart(given).total,
+        n_units=evidence.total if evidence.has_units else None,
         n_configurations=None if evidence.held is None else len(evidence.held),
         batches=evidence.rows.beside.batches,
         batch_rows=evidence.n_rows,
@@ -138,8 +141,17 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         missing=missing,
         check=check,
         graph=graph,
+        neighbours=_neighbours(loaded),
         **_of_numbers(evidence, result),
     )
+
+
+def _neighbours(loaded: Loaded) -> float | None:
+    """Say whether rows that follow each other go together, where their order is at hand."""
+    beside = loaded.rows.beside
+    if loaded.inverse is None or loaded.unit is not None or beside.batches or beside.labels:
+        return None
+    return neighbours_agree(loaded.inverse)
 
 
 def _of_numbers(evidence: Evidence, result: SearchResult) -> dict[str, Any]:
@@ -160,11 +172,11 @@ def _few(network: Network, gathered: Gathered, result: SearchResult) -> Evidence
     side of seeing none.
     """
     held = gathered.held
-    if held is not None and not held.incomplete:
+    if held is not None and not held.incomplete and not held.has_units:
         return held
     block = gathered.evidence.held if gathered.sample is None else gathered.sample
     assert block is not None
-    rows = collapse(block.values, network.cardinalities, block.counts)
+    rows = block.shared.collapsed(network.cardinalities)
     if block.has_missing:
         rows = filled_in(result.network, result.targets, result.weights, rows)
     return Evidence.of_configurations(network, rows)

@@ -22,7 +22,9 @@ from dosift.likelihood.assignment import Assignment, judge
 from dosift.likelihood.columns import RowLikelihoods, is_plain
 from dosift.methods import Options
 from dosift.methods.labels import Labels
+from dosift.methods.prior_numbers import target_of
 from dosift.model.network import Network
+from dosift.model.target import Target
 from dosift.pipeline.recipe import Recipe
 from dosift.search.mechanisms import ChangedMechanism
 from dosift.search.result import SearchResult
@@ -47,12 +49,14 @@ class Fitted:
     library : str
         The library of the table that the rows came in.
     n_rows : float
+    n_units : float or None
+        Units of these, where they come in units of several.
     n_configurations : int or None
-        None where they are too many to be held.
+        Distinct rows or units; None where they are too many to be held.
     batches : tuple of str
         Their names; empty where rows have none.
     batch_rows : ndarray, shape (n_batches,)
-        Rows of each.
+        Rows, or units, of each.
     labels : Labels or None
     changed : tuple of ChangedMechanism
     is_known : ndarray of bool, shape (n_targets,)
@@ -75,6 +79,9 @@ class Fitted:
         Of the numbers of changes, where variables are numbers.
     densities : tuple of Density
         Of the numbers that components touch.
+    neighbours : float or None
+        How far rows that follow each other go together, if they do
+        (:func:`~dosift.checks.neighbours.neighbours_agree`).
     """
 
     recipe: Recipe
@@ -84,6 +91,7 @@ class Fitted:
     options: Options
     library: str
     n_rows: float
+    n_units: float | None
     n_configurations: int | None
     batches: tuple[str, ...]
     batch_rows: Floats
@@ -100,6 +108,7 @@ class Fitted:
     graph: GraphFindings | None = None
     change_errors: tuple[ChangeError, ...] = ()
     densities: tuple[Density, ...] = ()
+    neighbours: float | None = None
 
     @cached_property
     def pooled_scale(self) -> SurprisalScale:
@@ -111,6 +120,17 @@ class Fitted:
             return surprisal_scale(
                 self.network, result.targets, result.weights, self.recipe.random_state
             )
+
+    @cached_property
+    def unseen(self) -> tuple[Target, ...]:
+        """Targets that are known to occur, of which the rows show no change; in no component."""
+        patterns = self.options.patterns
+        if patterns is None:
+            return ()
+        return tuple(
+            target_of(pattern, self.network.names, self.network.variables)
+            for pattern in patterns.unseen(self.result.targets)
+        )
 
     def judge(self, block: Block) -> Assignment:
         """Likelihoods and posteriors of rows.
@@ -128,8 +148,7 @@ class Fitted:
         weights = self.result.weights
         if block.batch is not None and self.result.batch_weights is not None:
             weights = self.result.batch_weights
-        rows = RowLikelihoods(
-            self.network, replace(block, label=None), is_plain(self.network, targets)
-        )
+        own = replace(block, label=None)
+        rows = RowLikelihoods(self.network, own, is_plain(self.network, targets, own))
         with threadpool_limits(1):
             return judge(rows, targets, weights)

@@ -16,6 +16,7 @@ from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.first_pass import CountFamilies, FirstPass, sampler_after
 from dosift.methods import Options, Progress
 from dosift.methods.labels import Labels, read_labels, taught, with_labels
+from dosift.methods.labels_numbers import taught_by_labels
 from dosift.methods.options import silent
 from dosift.methods.prior_numbers import patterns_of
 from dosift.model.counts import CountChanges
@@ -73,6 +74,9 @@ def gather(
     is_of_numbers = isinstance(network, MechanismNetwork)
     if isinstance(rows, MemoryBlocks) and (is_of_numbers or len(rows.whole) <= most):
         return Gathered(Evidence.held_rows(network, rows, labels), None)
+    if isinstance(rows, MemoryBlocks) and rows.has_units:
+        # Every so many-th of the distinct units, which are in lexicographic order by size.
+        return Gathered(Evidence.of_rows(network, rows, None, labels), _few(rows.whole, most))
     tell("counting rows", 0, None)
     sampler = Sampler.of(network.cardinalities, rows.beside, seed)
     first = FirstPass(sampler, CountFamilies(network, len(rows.beside.batches) or 1))
@@ -86,6 +90,12 @@ def gather(
     some = informed.configurations(rows.reduce(informed, informed.merge), rows.n_rows)
     evidence = Evidence.of_rows(network, rows, found.counted, labels)
     return Gathered(evidence, rows.beside.block(some.codes, some.counts))
+
+
+def _few(block: Block, most: int) -> Block:
+    """Take every so many-th unit, as many as have so many rows; they count for themselves."""
+    step = -(-len(block.values) // most)
+    return block.part(np.arange(0, len(block), step))
 
 
 def prepare(
@@ -109,11 +119,11 @@ def prepare(
     labels : Labels or None
     """
     rows, labels, known = loaded.rows, None, recipe.prior_knowledge
+    if recipe.random_labels and loaded.labels is None and not rows.beside.labels:
+        raise InputError("random_labels says how rows were labelled, and no labels are given")
     if isinstance(network, MechanismNetwork):
         return _prepared_numbers(recipe, network, loaded)
     refuse(features_of(recipe, rows))
-    if recipe.random_labels and loaded.labels is None and not rows.beside.labels:
-        raise InputError("random_labels says how rows were labelled, and no labels are given")
     network = without_negligible(network)
     if rows.beside.labels or loaded.labels is not None:
         labels = _no_labels(loaded)
@@ -139,16 +149,26 @@ def _prepared_numbers(
         named.add("prior knowledge")
     refuse(named)
     network = with_kinds(network, recipe.changes, recipe.knockouts)
-    patterns = None
-    if recipe.prior_knowledge:
-        patterns = patterns_of(recipe.prior_knowledge, network, recipe.max_size)
-        network = patterns.restricted(network)
-    rows = loaded.rows
+    rows, known = loaded.rows, recipe.prior_knowledge
     assert isinstance(rows, MemoryBlocks)
+    labels = by_text = None
+    if rows.beside.labels or loaded.labels is not None:
+        labels = _no_labels(loaded)
+        if rows.beside.labels:
+            labels = read_labels(loaded, network)
+            known = with_labels(known, labels, recipe.max_size)
+            network = taught_by_labels(network, labels.by_text, rows.whole)
+            by_text = labels.by_text if recipe.random_labels else None
+            rows = rows if recipe.random_labels else unlabelled(rows)
+            assert isinstance(rows, MemoryBlocks)
+    patterns = None
+    if known:
+        patterns = patterns_of(known, network, recipe.max_size)
+        network = patterns.restricted(network)
     # Rows that are simulated to be compared with have the sizes of these.
     network = network.with_covariates_of(rows.whole.values, rows.whole.counts)
     system = as_network(network)
-    gathered = Gathered(Evidence.held_rows(system, rows, None), None)
+    gathered = Gathered(Evidence.held_rows(system, rows, by_text), None)
     _check_batches(gathered.evidence, loaded)
     options = Options(
         recipe.max_size,
@@ -158,7 +178,7 @@ def _prepared_numbers(
         recipe.delta,
         patterns=patterns,
     )
-    return system, gathered, options, None
+    return system, gathered, options, labels
 
 
 def with_kinds(
@@ -205,7 +225,7 @@ def unlabelled(rows: RowBlocks) -> RowBlocks:
     assert block.label is not None
     rest = replace(block.part(block.label < 0), label=None)
     beside = replace(rows.beside, labels=())
-    out = MemoryBlocks(beside.wide(rest), rest.counts, beside=beside)
+    out = MemoryBlocks.of_block(rest, beside)
     out.library = rows.library
     return out
 

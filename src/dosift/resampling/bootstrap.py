@@ -14,16 +14,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dosift._version import __version__
-from dosift.data import collapse
 from dosift.data.blocks import Block, MemoryBlocks
+from dosift.data.configurations import collapse_units
 from dosift.errors import InputError
 from dosift.io.mechanism_file import format_mechanism_network
 from dosift.learning.regressions import at_rest
 from dosift.learning.tables import tables_of
 from dosift.likelihood.evidence import Evidence
 from dosift.methods import Options
+from dosift.model.known_rows import ControlRows, LabelledRows, matches
 from dosift.model.mechanism import Changes, Library, missing
-from dosift.model.mechanism_network import ControlRows, MechanismNetwork, as_network
+from dosift.model.mechanism_network import MechanismNetwork, as_network, merged_targets
 from dosift.model.network import Network
 from dosift.model.simulate import sample_codes
 from dosift.pipeline import Fitted, Gathered, Recipe, find, rows_again
@@ -144,6 +145,8 @@ class _Problem:
                 digest.update(format_mechanism_network(network).encode())
                 control = network.control
                 arrays += [] if control is None else [control.values, control.weights]
+                for one in network.labelled:
+                    arrays += [one.rows.values, one.rows.weights, one.entries]
             else:
                 arrays += network.tables
         for array in arrays:
@@ -161,6 +164,7 @@ def bootstrap(
     search: bool = True,
     batch: Any = None,
     labels: Any = None,
+    unit: Any = None,
     sample_weight: ArrayLike | None = None,
     processes: int = 1,
     journal: str | Path | None = None,
@@ -183,8 +187,8 @@ def bootstrap(
     search : bool, default=True
         Whether targets are searched again in each resample; otherwise only their weights (and the
         tables of a learned network) are estimated again, which takes them as given.
-    batch, labels : str or array-like, optional
-        As in the fit.
+    batch, labels, unit : str or array-like, optional
+        As in the fit. With units it is these that are drawn.
     sample_weight : array-like, shape (n_rows,), optional
         As in the fit; rounded totals of it are what is resampled.
     processes : int, default=1
@@ -215,7 +219,7 @@ def bootstrap(
     >>> dosift.bootstrap(model, rows, n_resamples=50).summary().columns
     ['target', 'weight', 'std_error', 'ci_low', 'ci_high', 'share_found']
     """
-    beside = {"batch": batch, "labels": labels, "sample_weight": sample_weight}
+    beside = {"batch": batch, "labels": labels, "unit": unit, "sample_weight": sample_weight}
     problem = _problem(model.fitted_, rows, beside, kind, search, random_state)
     if not isinstance(n_resamples, int) or n_resamples < 2:
         raise InputError(f"n_resamples is {n_resamples!r}; give a whole number of at least 2")
@@ -287,7 +291,7 @@ def _resample(problem: _Problem, b: int) -> Record:
     if not problem.search:
         if isinstance(network, MechanismNetwork):
             network = as_network(_with_changes_of(network, problem.fitted))
-        known = options.constraints_on(network)
+        known = options.constraints_on(network, problem.targets, problem.weights)
         listed = np.asarray(problem.targets, dtype=np.int16)
         listed = listed[np.isnan(known.fixed(listed))]
         known = replace(known, required=listed, candidates=listed)
@@ -300,22 +304,6 @@ def _resample(problem: _Problem, b: int) -> Record:
         record["targets"] = merged.tolist()
         record["texts"] = [name_of(found.network, target) for target in found.targets]
     return record
-
-
-def merged_targets(network: MechanismNetwork, targets: Ints) -> Ints:
-    """Return what targets touch: 0 for any change of a number, states as they are set.
-
-    Parameters
-    ----------
-    network : MechanismNetwork
-    targets : ndarray of int, shape (n_targets, n_variables)
-
-    Returns
-    -------
-    ndarray of int, shape (n_targets, n_variables)
-    """
-    exact = np.array([library.is_exclusive for library in network.libraries])
-    return np.asarray(np.where(exact | (targets < 0), targets, 0))
 
 
 def _closed(library: Changes) -> Changes:
@@ -346,48 +334,66 @@ def _drawn_rows(problem: _Problem, rng: np.random.Generator) -> MemoryBlocks:
         share = rows.counts[at] / max(rows.counts[at].sum(), 1e-300)
         counts[at] = rng.multinomial(round(rows.counts[at].sum()), share) if at.size else 0.0
     if problem.kind == "nonparametric":
-        some = rows.part(counts > 0)
-        return MemoryBlocks(beside.wide(some), counts[counts > 0], beside=beside)
+        some = replace(rows.part(counts > 0), counts=counts[counts > 0])
+        return MemoryBlocks.of_block(some, beside)
     blocks = []
     for g, at in enumerate(groups):
         like = rows.part(np.repeat(at, counts[at].astype(np.int64)))
-        codes, component = _sampled(problem, problem.batch_weights[g], len(like), rng)
+        codes, component = _sampled(problem, problem.batch_weights[g], like, rng)
         gap = np.nan if np.issubdtype(like.values.dtype, np.floating) else -1
         codes = np.where(missing(like.values), gap, codes).astype(like.values.dtype)
         label = like.label
         if label is not None and problem.labels is not None:
             own = _texts_of(problem, component)
             label = np.where(label >= 0, own, -1)
-        blocks.append(beside.wide(Block(codes, like.counts, like.batch, label)))
+        blocks.append((beside.wide(replace(like, values=codes, label=label)), like.unit))
     sizes = np.concatenate([problem.given.cardinalities, beside.cardinalities])
-    found = collapse(np.concatenate(blocks), sizes)
-    return MemoryBlocks(found.codes, found.counts, beside=beside)
+    wide = np.concatenate([codes for codes, _ in blocks])
+    ends = np.cumsum([0, *(int(unit.max(initial=-1)) + 1 for _, unit in blocks)])
+    units = np.concatenate([unit + end for (_, unit), end in zip(blocks, ends, strict=False)])
+    found = collapse_units(wide, units, sizes)
+    return MemoryBlocks(found.codes, found.counts, beside=beside, first=found.first)
 
 
 def _sampled(
-    problem: _Problem, weights: Floats, n_rows: int, rng: np.random.Generator
+    problem: _Problem, weights: Floats, like: Block, rng: np.random.Generator
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Draw rows from the fitted mixture."""
-    if isinstance(problem.fitted, MechanismNetwork):
-        return problem.fitted.draw(problem.targets, weights / weights.sum(), n_rows, rng)
-    return sample_codes(problem.fitted, problem.targets, weights, n_rows, rng)
+    """Draw rows of as many units from the fitted mixture, and the component of each unit."""
+    weights = weights / weights.sum()
+    if like.first is None:
+        return _drawn(problem.fitted, problem.targets, weights, len(like), rng)
+    component = rng.choice(weights.size, len(like), p=weights)
+    of_row = component[like.unit]
+    codes = np.empty_like(like.values)
+    for t in np.unique(component):
+        at = np.flatnonzero(of_row == t)
+        codes[at] = _drawn(problem.fitted, problem.targets[t : t + 1], np.ones(1), at.size, rng)[0]
+    return codes, component
+
+
+def _drawn(
+    network: Network, targets: Ints, weights: Floats, n_rows: int, rng: np.random.Generator
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    if isinstance(network, MechanismNetwork):
+        return network.draw(targets, weights, n_rows, rng)
+    return sample_codes(network, targets, weights, n_rows, rng)
 
 
 def _texts_of(problem: _Problem, component: Ints) -> NDArray[np.int64]:
     """Position of the label that each component has, -1 where none has its target."""
     assert problem.labels is not None
-    same = (problem.targets[:, None, :] == problem.labels[None, :, :]).all(axis=2)
+    same = matches(problem.labels, problem.targets).T
     place = np.where(same.any(axis=1), same.argmax(axis=1), -1)
     return np.asarray(place[component])
 
 
 def _redrawn(problem: _Problem, rng: np.random.Generator) -> Network:
     """Draw the control counts of a learned network anew, family by family."""
+    if isinstance(problem.given, MechanismNetwork):
+        return as_network(_learned_again(problem.given, problem.kind, rng))
     control = problem.given.control
     if control is None:
         return problem.given
-    if isinstance(problem.given, MechanismNetwork):
-        return as_network(_learned_again(problem.given, problem.kind, rng))
     counts = []
     for table, fitted in zip(control.counts, problem.fitted.tables, strict=True):
         totals = table.sum(axis=1, keepdims=True)
@@ -409,21 +415,37 @@ def _redrawn(problem: _Problem, rng: np.random.Generator) -> Network:
 def _learned_again(
     network: MechanismNetwork, kind: Kind, rng: np.random.Generator
 ) -> MechanismNetwork:
-    """Draw control rows anew, and learn the mechanisms from them; their form stays."""
+    """Draw control rows anew, and learn the mechanisms from them; their form stays.
+
+    Labelled rows that are no random sample are drawn with replacement.
+    """
+    network = replace(network, labelled=tuple(_again(one, rng) for one in network.labelled))
     control = network.control
-    assert control is not None
+    if control is None:
+        return network
     n_rows = round(float(control.weights.sum()))
     if kind == "parametric":
         nothing: Ints = np.full((1, network.n_variables), -1)
         values = network.draw(nothing, np.ones(1), n_rows, rng)[0]
         more = control.values[:n_rows, network.n_variables :]
-        control = ControlRows(np.asfortranarray(np.hstack([values, more])), np.ones(n_rows))
+        together = np.asfortranarray(np.hstack([values, more]))
+        control = ControlRows(together, np.ones(n_rows), control.dependence)
     else:
-        shares = control.weights / control.weights.sum()
-        weights = rng.multinomial(n_rows, shares).astype(np.float64)
-        control = ControlRows(control.values[weights > 0], weights[weights > 0])
+        control = _with_replacement(control, rng)
     mechanisms = [at_rest(one, control.values, control.weights) for one in network.mechanisms]
     return replace(network, mechanisms=tuple(mechanisms), control=control)
+
+
+def _again(labelled: LabelledRows, rng: np.random.Generator) -> LabelledRows:
+    return LabelledRows(_with_replacement(labelled.rows, rng), labelled.entries)
+
+
+def _with_replacement(rows: ControlRows, rng: np.random.Generator) -> ControlRows:
+    """Draw as many rows as there are, with replacement."""
+    shares = rows.weights / rows.weights.sum()
+    weights = rng.multinomial(round(float(rows.weights.sum())), shares).astype(np.float64)
+    kept = weights > 0
+    return ControlRows(rows.values[kept], weights[kept], rows.dependence)
 
 
 def _gather(problem: _Problem, records: list[Record]) -> Bootstrap:

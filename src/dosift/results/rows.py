@@ -17,6 +17,7 @@ from dosift.data.blocks import (
     Block,
     MemoryBlocks,
     RowBlocks,
+    RowsApart,
     StoredBlocks,
     available_threads,
     in_threads,
@@ -25,6 +26,7 @@ from dosift.data.load import Loaded
 from dosift.data.write import write_parts
 from dosift.likelihood.assignment import Assignment, judge
 from dosift.likelihood.columns import RowLikelihoods, is_plain
+from dosift.model.known_rows import matches
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.results.merged import Merged
@@ -106,8 +108,31 @@ class RowJudge:
         scale = check.scale if by_batch else fitted.pooled_scale
         judge = cls(
             fitted.network, result.targets, weights, texts, scale, bound, named, all_probabilities
-        )
-        return judge.merged(result.weights)
+        ).merged(result.weights)
+        if not named or labels is None:
+            return judge
+        return replace(judge, labels=judge.named_as_shown(named, labels.by_text))
+
+    def named_as_shown(self, named: tuple[str, ...], patterns: Ints) -> tuple[str, ...]:
+        """Name what labels say by the texts of the components, where these say more of it.
+
+        Parameters
+        ----------
+        named : tuple of str
+        patterns : ndarray of int, shape (n_texts, n_variables)
+
+        Returns
+        -------
+        tuple of str
+        """
+        if self.together is None:
+            return named
+        found = matches(patterns, self.targets)
+        shown = list(named)
+        for text, group in zip(self.texts, self.together.groups, strict=True):
+            for k in np.flatnonzero(found[:, list(group)].any(axis=1)):
+                shown[int(k)] = text
+        return tuple(shown)
 
     def merged(self, weights: Floats) -> RowJudge:
         """Judge rows by the sets of variables that are touched, where variables are numbers.
@@ -133,7 +158,7 @@ class RowJudge:
         own = replace(block, label=None)
         if self.weights.ndim == 1:
             own = replace(own, batch=None)
-        rows = RowLikelihoods(self.network, own, is_plain(self.network, self.targets))
+        rows = RowLikelihoods(self.network, own, is_plain(self.network, self.targets, own))
         with threadpool_limits(1):
             return judge(rows, self.targets, self.weights)
 
@@ -141,7 +166,8 @@ class RowJudge:
         """Find which surprises are too large, by a pass over the rows, if it is not known."""
         if self.bound is not None:
             return self
-        (by_place,) = rows.sum(_CountSurprisal(self))
+        apart = RowsApart(rows, share=False) if rows.has_units else rows
+        (by_place,) = apart.sum(_CountSurprisal(self))
         return replace(self, bound=unexplained_bound(self.scale, by_place)[0])
 
     def table(self, block: Block) -> pl.DataFrame:

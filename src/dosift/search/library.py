@@ -85,7 +85,8 @@ def find_changes(
     every, configurations = configurations, systematic_sample(configurations, _SEARCHED)
     few = systematic_sample(configurations, _ROWS)
     tell("looking for changes", 0, None)
-    start = _with_changes(network, few, np.ones((1, len(few.counts))))
+    apart = few.apart
+    start = _with_changes(network, apart, np.ones((1, len(apart.counts))))
 
     def search(given: MechanismNetwork, begun: SearchResult | None, look: bool) -> SearchResult:
         return find_targets(
@@ -97,15 +98,15 @@ def find_changes(
             progress=progress,
             look_around=look,
             start=begun,
-            constraints=_known(patterns, given),
+            constraints=_known(patterns, given, begun),
         )
 
     best = tidied(search(start, None, False))
     for k in range(_ROUNDS):
         tell("looking for changes inside components", k, _ROUNDS)
         posterior = _posterior(best, few)
-        begun = _regrouped(best, few, posterior)
-        grown = _with_changes(of(begun.network), few, np.ascontiguousarray(posterior.T), best)
+        begun = _regrouped(best, apart, posterior)
+        grown = _with_changes(of(begun.network), apart, np.ascontiguousarray(posterior.T), best)
         better = best
         if grown is not of(best.network):
             better = tidied(search(grown, begun, False))
@@ -119,14 +120,18 @@ def find_changes(
     found = search(of(best.network), best, look_around)
     if every is configurations:
         return found
-    return _on_all(found, every, refine, gap, _known(patterns, of(best.network)))
+    return _on_all(found, every, refine, gap, _known(patterns, of(best.network), best))
 
 
-def _known(patterns: Patterns | None, network: MechanismNetwork) -> Constraints:
+def _known(
+    patterns: Patterns | None, network: MechanismNetwork, begun: SearchResult | None
+) -> Constraints:
     """Return what is known about targets under the libraries of a network."""
     if patterns is None:
         return Constraints.none(network.n_changes)
-    return patterns.constraints(network)
+    if begun is None:
+        return patterns.constraints(network)
+    return patterns.constraints(network, begun.targets, begun.weights)
 
 
 def _on_all(
@@ -165,7 +170,8 @@ def _parted(
     evidence = Evidence.of_configurations(result.network, configurations)
     best, parted = score_of(result) + _LEAST_PARTED, None
     for network, targets in divided(of(result.network), result.targets):
-        fitter = JointFitter(as_network(network), evidence, _known(patterns, network))
+        known = _known(patterns, network, replace(result, targets=targets))
+        fitter = JointFitter(as_network(network), evidence, known)
         # The posterior of each component moves its own change first.
         start = result.weights[None]
         trial = fitter.fit(as_network(network), targets, start, needed=best)
@@ -285,9 +291,9 @@ def tidied_changes(
 
 
 def _posterior(result: SearchResult, few: Configurations) -> Floats:
-    """Weight of each row times the posterior of its targets."""
+    """Weight of each row times the posterior of its unit's targets."""
     evidence = Evidence.of_configurations(result.network, few)
-    return evidence.posterior(result.network, result.targets, result.weights)
+    return evidence.completed(result.network, result.targets, result.weights)[1]
 
 
 def _with_changes(

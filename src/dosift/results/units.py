@@ -1,0 +1,247 @@
+"""Tables of units: which intervention hit each, and which of its rows do not go with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.checks.assignment_confidence import SURE
+from dosift.data.blocks import Block, MemoryBlocks
+from dosift.data.load import Loaded
+from dosift.data.unit_columns import units_of
+from dosift.model.mechanism_network import MechanismNetwork
+from dosift.model.network import Network
+from dosift.results.rows import RowJudge, RowParts, row_table
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Floats = NDArray[np.float64]
+
+#: Expected share of false ones among the rows that are said to disagree with their unit.
+_FALSE_SHARE = 0.05
+
+
+def tables_of(
+    judge: RowJudge, loaded: Loaded
+) -> tuple[pl.DataFrame | RowParts, pl.DataFrame | None]:
+    """Tables of rows, and of units where rows come in units.
+
+    Parameters
+    ----------
+    judge : RowJudge
+    loaded : Loaded
+
+    Returns
+    -------
+    rows : polars.DataFrame or RowParts
+        From :func:`rows_in_units`, or without units :func:`~dosift.results.rows.row_table`.
+    units : polars.DataFrame or None
+        From :func:`unit_table`.
+    """
+    if loaded.unit is None:
+        return row_table(judge, loaded), None
+    rows = rows_in_units(judge, loaded)
+    return rows, unit_table(judge, loaded, rows)
+
+
+def rows_in_units(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
+    """Table of rows in their order, each with what its unit says.
+
+    Parameters
+    ----------
+    judge : RowJudge
+    loaded : Loaded
+        Rows with units, held.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``unit``, then the columns of :meth:`~dosift.results.rows.RowJudge.table`: ``target`` and
+        ``probability`` are those of the unit, ``surprise`` and what follows those of the row; and
+        ``disagrees``, whether the row speaks against its unit's target.
+    """
+    import polars as pl
+
+    assert loaded.unit is not None
+    found = _judged(judge, loaded)
+    index = np.where(loaded.unit.index < 0, len(loaded.unit.texts), loaded.unit.index)
+    texts = pl.Series([*loaded.unit.texts, None], dtype=pl.String)
+    table = found.with_columns(
+        texts.gather(index).alias("unit"),
+        pl.Series("disagrees", largest_evidence(found["evidence"].fill_null(1.0).to_numpy())),
+    )
+    rest = [name for name in found.columns if name != "evidence"]
+    return table.select("unit", *rest, "disagrees")
+
+
+def unit_table(judge: RowJudge, loaded: Loaded, rows: pl.DataFrame) -> pl.DataFrame:
+    """Table with one line for each unit, in the order in which units appear.
+
+    Parameters
+    ----------
+    judge : RowJudge
+    loaded : Loaded
+        Rows with units, held.
+    rows : polars.DataFrame
+        From :func:`rows_in_units`.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``unit`` (null for a row without one), ``n_rows``, ``target`` (null where none can produce
+        its rows), ``probability``, ``second`` (the second most probable target),
+        ``second_probability``, and ``disagreeing``, the number of rows that speak against its
+        target.
+    """
+    import polars as pl
+
+    assert loaded.unit is not None
+    assert loaded.inverse is not None
+    unit = units_of(loaded.unit)
+    _, first, n_rows = np.unique(unit, return_index=True, return_counts=True)
+    order = np.argsort(first, kind="stable")
+    disagreeing = np.bincount(unit, rows["disagrees"].to_numpy())
+    seconds = _seconds(judge, loaded)
+    place = loaded.inverse[first[order]]
+    own = rows.select("unit", "target", "probability")[first[order]]
+    return own.with_columns(
+        pl.Series("n_rows", n_rows[order]),
+        seconds["second"].gather(np.where(place < 0, len(seconds) - 1, place)),
+        seconds["second_probability"].gather(np.where(place < 0, len(seconds) - 1, place)),
+        pl.Series("disagreeing", disagreeing[order].astype(np.int64)),
+    ).select(
+        "unit", "n_rows", "target", "probability", "second", "second_probability", "disagreeing"
+    )
+
+
+def units_content(
+    units: pl.DataFrame | None, network: Network | MechanismNetwork
+) -> dict[str, Any]:
+    """Sum up what is said of units.
+
+    Parameters
+    ----------
+    units : polars.DataFrame or None
+        From :func:`unit_table`.
+    network : Network or MechanismNetwork
+        Remembers what units of control rows have in common.
+
+    Returns
+    -------
+    dict
+        Empty without units; else ``units``, ready for JSON: ``n``, ``smallest`` and ``largest``
+        (numbers of rows), ``share_sure`` (units whose target has a probability above
+        ``sure_above``), ``disagreeing`` (rows), ``with_disagreeing`` (units), and ``dependence`` by
+        variable.
+    """
+    if units is None:
+        return {}
+    dependence = getattr(network.control, "dependence", None)
+    by_name = {} if dependence is None else dict(zip(network.names, dependence, strict=True))
+    sure = units["probability"].fill_null(0.0).to_numpy() > SURE
+    found = {
+        "n": len(units),
+        "smallest": units["n_rows"].min(),
+        "largest": units["n_rows"].max(),
+        "share_sure": float(sure.mean()),
+        "sure_above": SURE,
+        "disagreeing": int(units["disagreeing"].sum()),
+        "with_disagreeing": int((units["disagreeing"] > 0).sum()),
+        "dependence": {name: float(r) for name, r in by_name.items() if r > 0},
+    }
+    return {"units": found}
+
+
+def largest_evidence(evidence: Floats, false_share: float = _FALSE_SHARE) -> NDArray[np.bool_]:
+    """Name rows by their evidence, with control of the share of false ones.
+
+    Parameters
+    ----------
+    evidence : ndarray, shape (n,)
+        E-values: not negative, and 1 at most in expectation where nothing is wrong.
+    false_share : float, default=0.05
+        Expected share of false ones among those named, whatever depends on what (Wang and Ramdas,
+        2022).
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+
+    Examples
+    --------
+    >>> largest_evidence(np.array([0.5, 100.0, 1.0, 45.0])).tolist()
+    [False, True, False, True]
+    """
+    ordered = np.sort(evidence)[::-1]
+    enough = np.flatnonzero(ordered * np.arange(1, ordered.size + 1) >= ordered.size / false_share)
+    if not enough.size:
+        return np.zeros(evidence.size, dtype=bool)
+    return np.asarray(evidence >= ordered[enough[-1]])
+
+
+def _judged(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
+    """Judge distinct rows with their units, part by part, and put them in the input's order."""
+    import polars as pl
+
+    assert isinstance(loaded.rows, MemoryBlocks)
+    assert loaded.place is not None
+    judge = judge.bounded(loaded.rows)
+    table = pl.concat([_of_block(judge, block) for block in loaded.rows], rechunk=False)
+    place = loaded.place
+    if (place < 0).any():
+        # A unit of weight zero picks the last row, which says nothing.
+        table, place = pl.concat([table, table.clear(1)]), np.where(place < 0, len(table), place)
+    return table[place]
+
+
+def _of_block(judge: RowJudge, block: Block) -> pl.DataFrame:
+    import polars as pl
+
+    rows, unit = judge.table(block.apart), block.unit
+    if block.first is None:
+        return rows.with_columns(pl.lit(1.0).alias("evidence"))
+    together = judge.table(block)[unit]
+    given = [name for name in together.columns if name not in _OF_ROWS]
+    own, of_unit = judge.assignment(block.apart), judge.assignment(block)
+    best = of_unit.best[unit]
+    columns = own.columns[np.arange(best.size), best]
+    # Under its unit's target the mixture is likelier than it by more than e with chance 1 / e.
+    evidence = np.divide(own.mixture, columns, out=np.full(best.size, np.inf), where=(columns > 0))
+    evidence = np.where(best < 0, 1.0, evidence)
+    return rows.with_columns(together.select(given).get_columns()).with_columns(
+        pl.Series("evidence", evidence)
+    )
+
+
+_OF_ROWS = ("surprise", "surprise_p_value", "unexplained")
+
+
+def _seconds(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
+    """Second most probable target of each distinct unit, and a last line that says nothing."""
+    import polars as pl
+
+    assert isinstance(loaded.rows, MemoryBlocks)
+    best, probability = [], []
+    for block in loaded.rows:
+        found = judge.assignment(block)
+        posterior = found.posterior
+        if judge.together is not None:
+            posterior = judge.together.summed(posterior)
+        posterior = np.nan_to_num(posterior)
+        if posterior.shape[1] < 2:
+            posterior = np.column_stack([posterior, np.zeros(len(posterior))])
+        second = np.argsort(-posterior, axis=1, kind="stable")[:, 1]
+        at = posterior[np.arange(second.size), second]
+        best.append(np.where(at > 0, second, len(judge.texts)))
+        probability.append(np.where(at > 0, at, np.nan))
+    texts = pl.Series([*judge.texts, None], dtype=pl.String)
+    index = np.append(np.concatenate(best), len(judge.texts))
+    return pl.DataFrame(
+        {
+            "second": texts.gather(index),
+            "second_probability": np.append(np.concatenate(probability), np.nan),
+        }
+    ).fill_nan(None)
