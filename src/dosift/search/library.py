@@ -111,8 +111,10 @@ def find_changes(
         if grown is not of(best.network):
             better = tidied(search(grown, begun, False))
         if score_of(better) <= score_of(best) + _LEAST_RISE:
-            other = _parted(best, configurations, patterns) if refine else None
-            other = other or _paired(best, configurations, patterns)
+            other = None
+            if refine:
+                other = _parted(best, configurations, patterns)
+                other = other or _paired(best, configurations, patterns)
             if other is None:
                 break
             better = tidied(search(of(other.network), other, False))
@@ -187,6 +189,8 @@ def _paired(
     result: SearchResult, configurations: Configurations, patterns: Patterns | None
 ) -> SearchResult | None:
     """Add targets that change two numbers in rows which neither of them shows, where that pays."""
+    if configurations.first is not None:
+        return None  # of units no single row says how likely a target is
     network, targets, weights = of(result.network), result.targets, result.weights
     evidence = Evidence.of_configurations(as_network(network), configurations)
     posterior = evidence.posterior(as_network(network), targets, weights)
@@ -207,12 +211,12 @@ def _paired(
                 libraries[i] = replace(known, changes=(*known[:], change))
             added[i] = places[0] if places else len(known)
         grown = replace(network, libraries=tuple(libraries))
-        known_targets = _known(patterns, grown)
-        if not known_targets.permits(added[None]).all():
-            continue
-        fitter = JointFitter(as_network(grown), evidence, known_targets)
         start = np.append((1.0 - pair.share) * weights, pair.share)
         together = np.concatenate([targets, added[None]])
+        permitted = _known(patterns, grown, replace(result, targets=together, weights=start))
+        if not permitted.permits(added[None]).all():
+            continue
+        fitter = JointFitter(as_network(grown), evidence, permitted)
         trial = fitter.fit(as_network(grown), together, start[None], needed=before)
         if trial.score > before + _LEAST_PARTED and len(trial.targets) == len(together):
             network, targets, weights = of(trial.network), trial.targets, trial.weights[0]
