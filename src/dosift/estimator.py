@@ -32,7 +32,7 @@ from dosift.errors import (
     UnitsWarning,
 )
 from dosift.inference import Posterior
-from dosift.learning.edge_knowledge import MOST_PARENTS, EdgeKnowledge
+from dosift.learning.edge_knowledge import MOST_PARENTS, EdgeKnowledge, Limit
 from dosift.learning.mixed import ControlTable, learn_from_control
 from dosift.learning.states import with_new_states
 from dosift.likelihood.assignment import Assignment
@@ -114,9 +114,10 @@ class InterventionMixture(Conventions):
     tiers : sequence of sequence of str or None, default=None
         Groups of variables, causes first: no edge leads from a later group to an earlier one.
         Variables in none are free.
-    max_parents : int or None, default=4
-        Parents up to which a variable may get more; None for no limit. A graph that is given may
-        have more.
+    max_parents : int, "auto" or None, default="auto"
+        Parents up to which a variable may get more; ``"auto"``: 4 of a variable with states, whose
+        table grows by a factor with each, and no limit for numbers and counts; None for no limit.
+        A graph that is given may have more.
     control_rows : float or None, default=None
         For a network that is known: how many control rows its tables are worth (the equivalent
         sample size). Rows may then teach its tables, and its graph can be checked and repaired.
@@ -267,7 +268,7 @@ class InterventionMixture(Conventions):
         required_edges: Any = None,
         forbidden_edges: Any = None,
         tiers: Sequence[Sequence[str]] | None = None,
-        max_parents: int | None = MOST_PARENTS,
+        max_parents: Limit = MOST_PARENTS,
         control_rows: float | None = None,
         changes: Sequence[str] | None = None,
         knockouts: bool = False,

@@ -96,7 +96,7 @@ def fit(
     required: Required = None,
     forbidden: Forbidden = None,
     tiers: Tiers = None,
-    max_parents: MaxParents = 4,
+    max_parents: MaxParents = None,
     control_rows: ControlRows = None,
     continuous: Continuous = None,
     counts: Counts = None,
@@ -351,7 +351,7 @@ def fit_files(
         tell("reading", 0, None)
         edges = settings.get("edges", "fixed")
         of_edges = EdgeKnowledge.of(
-            required, forbidden, settings.get("tiers"), settings.get("max_parents", MOST_PARENTS)
+            required, forbidden, settings.get("tiers"), settings.get("max_parents") or MOST_PARENTS
         )
         network, rows = _network(inputs, graph, control, states, settings)
         # Said before many rows are read.
