@@ -97,11 +97,11 @@ def two_batches(rows: pl.DataFrame) -> dict[str, Any]:
 
 
 def pairs(rows: pl.DataFrame) -> dict[str, Any]:
-    """Two rows that are equal are a unit."""
-    table = rows.with_row_index().with_columns(
-        (pl.int_range(pl.len()).over(rows.columns) // 2).alias("pair")
-    )
-    return {"unit": table.select(pl.concat_str(pl.all(), separator=" ")).to_series().to_list()}
+    """Two rows that are equal and of the same of two batches are a unit."""
+    day = rows.with_columns(pl.Series("day", np.arange(len(rows)) % 2))
+    place = pl.int_range(pl.len()).over(day.columns) // 2
+    whole = day.with_columns(place.alias("pair"))
+    return {"unit": whole.select(pl.concat_str(pl.all(), separator=" ")).to_series().to_list()}
 
 
 KNOWN = dosift.PriorKnowledge(required=["d=high"], non_manipulable=["c"])
