@@ -113,7 +113,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
     check = check_model(plain, evidence, result, recipe.random_state, sample, missing.suspicious)
     if graph is None and not changed:
         graph = check_graph(recipe, given, gathered, options, result, progress)
-    own = result.network
+    own, apart = result.network, evidence.apart(given)
     # Freed tables come with control counts that only say how they were learned.
     final = own
     if of_tables:
@@ -125,11 +125,11 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         result=result,
         options=options,
         library=loaded.library,
-        n_rows=evidence.apart(given).total,
+        n_rows=apart.total,
         n_units=evidence.total if evidence.has_units else None,
         n_configurations=None if evidence.held is None else len(evidence.held),
         batches=evidence.rows.beside.batches,
-        batch_rows=evidence.n_rows,
+        batch_rows=apart.n_rows,
         labels=labels,
         changed=changed,
         is_known=is_known,

@@ -56,7 +56,7 @@ class Fitted:
     batches : tuple of str
         Their names; empty where rows have none.
     batch_rows : ndarray, shape (n_batches,)
-        Rows, or units, of each.
+        Rows of each.
     labels : Labels or None
     changed : tuple of ChangedMechanism
     is_known : ndarray of bool, shape (n_targets,)
