@@ -101,10 +101,11 @@ class CheckedRows:
         """
         if self.unit is not None:
             console.print()
+            share = self.n_several / max(self.n_units, 1.0)
             console.print(
                 f"Units       {self.n_units:,.0f} of {self.n_rows:,.0f} rows; {self.n_several:,.0f} "
-                f"({self.n_several / max(self.n_units, 1.0):.0%}) have two rows or more, which is "
-                "what identifies mixtures without exclusion"
+                f"({share:.0%}) have two rows or more, which is what identifies mixtures without "
+                "exclusion"
             )
             console.print("            below, the rows of a unit count for one together")
         _show_evidence(console, found)
