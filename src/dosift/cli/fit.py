@@ -552,5 +552,6 @@ def _network(
         settings.get("size"),
         settings.get("knockouts", False),
         settings.get("factors", 0),
+        settings.get("unit"),
     )
     return learn_from_control(table, inputs[0], layer=layer if _is_h5ad(inputs[0]) else None)

@@ -28,7 +28,7 @@ from dosift.data.working import to_working
 from dosift.errors import InputError
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
-from dosift.refusals import NUMBERS, refuse
+from dosift.refusals import refuse
 from dosift.utils.sklearn_api import as_codes
 
 Floats = NDArray[np.float64]
@@ -244,9 +244,8 @@ def _load_numbers(
     layer: str | None,
 ) -> Loaded:
     """Read rows of numbers, and bring them to the working scales of a network."""
-    if beside["labels"] is not None:
-        refuse({"labels", NUMBERS})
-    given = {role: beside[role] for role in ("batch", "unit") if beside[role] is not None}
+    roles = ("batch", "labels", "unit")
+    given = {role: beside[role] for role in roles if beside[role] is not None}
     if isinstance(source, Encoded):
         raise InputError("the rows were read for another network")
     if not isinstance(source, Numbers):
