@@ -103,9 +103,9 @@ class CheckedRows:
             console.print()
             share = self.n_several / max(self.n_units, 1.0)
             console.print(
-                f"Units       {self.n_units:,.0f} of {self.n_rows:,.0f} rows; {self.n_several:,.0f} "
-                f"({share:.0%}) have two rows or more, which is what identifies mixtures without "
-                "exclusion"
+                f"Units       {self.n_units:,.0f} of {self.n_rows:,.0f} rows; "
+                f"{self.n_several:,.0f} ({share:.0%}) have two rows or more, "
+                "which is what identifies mixtures without exclusion"
             )
             console.print("            below, the rows of a unit count for one together")
         _show_evidence(console, found)
