@@ -329,6 +329,7 @@ def fit_files(
     from dosift.methods.parameters import starting_network
     from dosift.methods.prior_knowledge import PriorKnowledge
     from dosift.results.folder import check_absent, result_content, write_result
+    from dosift.results.units import units_content
     from dosift.utils.progress import ProgressReporter
 
     check_absent(output, force)
@@ -397,6 +398,8 @@ def fit_files(
         for path, line in zip(files, content["inputs"], strict=True):
             line["path"] = (shown or {}).get(path, line["path"])
         content |= {name: part.to_dicts() for name, part in extra.items()}
+        if of_units is not None:
+            content["units"] = units_content(of_units, model.network_)
         content |= evaluate_held_out(model, loaded, settings, tell)
         write_result(output, model, table, content, extra=extra, units=of_units, force=force)
         if journal is not None:

@@ -204,25 +204,22 @@ def together(
     -------
     Loaded
     """
-    kind = codes_dtype(network)
-    values = np.empty((int(stored.n_rows), network.n_variables), kind, order="F")
-    texts = {"batch": stored.beside.batches, "labels": stored.beside.labels, "unit": stored.units}
-    index = {role: np.empty(len(values), dtype=np.int32) for role in texts if named.get(role)}
+    values = np.empty((int(stored.n_rows), network.n_variables), codes_dtype(network), order="F")
+    texts = {"batch": stored.beside.batches, "labels": stored.beside.labels}
+    index = {role: np.empty(len(values), dtype=np.int64) for role in texts if named.get(role)}
     start = 0
-    for block, unit in stored.with_units(kind):
+    for block in stored:
         own = slice(start, start + len(block))
         start = own.stop
         values[own] = block.values
-        for role, column in (("batch", block.batch), ("labels", block.label), ("unit", unit)):
+        for role, column in (("batch", block.batch), ("labels", block.label)):
             if role in index:
                 index[role][own] = -1 if column is None else column
     columns = {
-        role: SideColumn(texts[role], one.astype(np.int64), f"column {named[role]!r}")
-        for role, one in index.items()
+        role: SideColumn(texts[role], one, f"column {named[role]!r}") for role, one in index.items()
     }
-    return _collapsed(
-        values, network.cardinalities, _Columns(**columns), None, batches, stored.library
-    )
+    beside = _Columns(**columns, unit=stored.unit)
+    return _collapsed(values, network.cardinalities, beside, None, batches, stored.library)
 
 
 def _in_units(
