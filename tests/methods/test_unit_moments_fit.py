@@ -27,7 +27,8 @@ def problem() -> tuple[dosift.Network, dosift.Mixture, np.ndarray, np.ndarray]:
         drawn = dosift.simulate(network, one, 3 * n, random_state=rng)
         rows.append(drawn.to_numpy().astype(int))
         units.append(np.arange(3 * n) % n + len(units) * 10_000)
-    return network, truth, np.concatenate(rows), np.concatenate(units)
+    order = rng.permutation(12_000)
+    return network, truth, np.concatenate(rows)[order], np.concatenate(units)[order]
 
 
 def test_units_are_used_and_rows_alone_are_not_enough() -> None:
