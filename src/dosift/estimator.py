@@ -74,7 +74,8 @@ class InterventionMixture(Conventions):
     method : {"likelihood", "moments", "em", "brute-force"}, default="likelihood"
         How targets and weights are estimated. ``"likelihood"`` is penalised maximum likelihood
         with a search for the targets; ``"moments"`` the finite-sample algorithm of Kumar and
-        Sinha (UAI 2021); ``"em"`` expectation maximisation over all targets; ``"brute-force"``
+        Sinha (UAI 2021) or, with units of several rows, moments that need no exclusion
+        (docs/units.md); ``"em"`` expectation maximisation over all targets; ``"brute-force"``
         constrained least squares over all targets and all patterns of excluded values. The last
         two enumerate, and refuse networks that are too large for that.
     max_size : int or None, default=None

@@ -95,15 +95,11 @@ REFUSALS: tuple[Refusal, ...] = (
     ),
     *_not_heeded("required"),
     *_not_heeded("known weights"),
-    *(
-        Refusal(
-            method,
-            UNITS,
-            f"method {method!r} looks up how often single rows occur, and knows nothing of rows "
-            "that share an intervention; use method 'likelihood' or 'em', or leave out unit= "
-            "(--unit)",
-        )
-        for method in ("moments", "brute-force")
+    Refusal(
+        "brute-force",
+        UNITS,
+        "method 'brute-force' looks up how often single rows occur, and knows nothing of rows "
+        "that share an intervention; use another method, or leave out unit= (--unit)",
     ),
     Refusal(
         "moments",
