@@ -27,14 +27,19 @@ class ChainErrors:
 
     Attributes
     ----------
-    weights : ndarray, shape (n_targets,)
-        Of the weights. They take into account that rows of one stretch are one draw.
+    covariance : ndarray, shape (n_targets, n_targets)
+        Of the weights. It takes into account that rows of one stretch are one draw.
     log_rate : float
         Of the logarithm of the rate; infinite where the rows do not bound it on both sides.
     """
 
-    weights: Floats
+    covariance: Floats
     log_rate: float
+
+    @property
+    def weights(self) -> Floats:
+        """Standard errors of the weights, shape (n_targets,)."""
+        return np.sqrt(np.maximum(np.diag(self.covariance), 0.0))
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ def chain_errors(rows: ChainRows, fit: ChainFit) -> ChainErrors:
     is_bounded = LEAST_RATE * _NEAR < fit.rate < LARGEST_RATE / _NEAR
     free = m - 1 + is_bounded
     if not free:
-        return ChainErrors(np.zeros(m), np.inf)
+        return ChainErrors(np.zeros((m, m)), np.inf)
     # The largest weight is what is left over by the others.
     last = int(fit.weights.argmax())
     rest = np.delete(np.arange(m), last)
@@ -97,10 +102,9 @@ def chain_errors(rows: ChainRows, fit: ChainFit) -> ChainErrors:
     # From log-ratios with the last weight to weights.
     turn = -np.outer(fit.weights, fit.weights[rest])
     turn[rest, np.arange(m - 1)] += fit.weights[rest]
-    own = covariance[: m - 1, : m - 1]
-    variance = np.einsum("ij,jk,ik->i", turn, own, turn)
+    own = turn @ covariance[: m - 1, : m - 1] @ turn.T
     log_rate = float(np.sqrt(covariance[-1, -1])) if is_bounded else np.inf
-    return ChainErrors(np.sqrt(np.maximum(variance, 0.0)), log_rate)
+    return ChainErrors(own, log_rate)
 
 
 def _score(

@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 #: Rates of switching that are told apart from "never" and "always", in a typical step.
 LEAST_RATE, LARGEST_RATE = 1e-9, 15.0
 #: Weights are not followed below this.
-_LEAST_WEIGHT = 1e-9
+LEAST_WEIGHT = 1e-9
 #: Squared distance to the optimum, in units of standard errors, at which a fit has converged.
 _CLOSE = 1e-7
 _MOST_CYCLES = 200
@@ -71,7 +71,7 @@ class ChainFit:
 
 
 def fit_chain(
-    rows: ChainRows, weights: Floats, rate: float = START_RATE, *, is_free: bool = True
+    rows: ChainRows, weights: Floats, rate: float = START_RATE, *, n_cycles: int = _MOST_CYCLES
 ) -> ChainFit:
     """Fit weights and rate of switching by maximum likelihood.
 
@@ -82,8 +82,8 @@ def fit_chain(
         To begin with; positive, summing to one.
     rate : float, default=0.05
         To begin with.
-    is_free : bool, default=True
-        Whether weights are fitted; otherwise only the rate is.
+    n_cycles : int, default=200
+        Bound on the cycles of two steps and an extrapolation, for a fit that may be rough.
 
     Returns
     -------
@@ -99,14 +99,14 @@ def fit_chain(
     True
     """
     exposures = _Exposures.of(rows)
-    theta = _packed(np.maximum(weights, _LEAST_WEIGHT), rate)
+    theta = _packed(np.maximum(weights, LEAST_WEIGHT), rate)
     sums = sum_chain(rows, *_unpacked(theta))
-    for _ in range(_MOST_CYCLES):
-        one = _step(theta, sums, exposures, is_free)
+    for _ in range(n_cycles):
+        one = _step(theta, sums, exposures)
         if _distance(theta, one, sums) < _CLOSE:
             return ChainFit(*_unpacked(theta), sums, True)
         middle = sum_chain(rows, *_unpacked(one))
-        two = _step(one, middle, exposures, is_free)
+        two = _step(one, middle, exposures)
         theta, sums = _extrapolated(rows, theta, one, two, middle)
     return ChainFit(*_unpacked(theta), sums, False)
 
@@ -133,7 +133,7 @@ def _packed(weights: Floats, rate: float) -> Floats:
 
 def _bounded(theta: Floats) -> Floats:
     weights = np.exp(theta[:-1] - theta[:-1].max())
-    weights = np.maximum(weights / weights.sum(), _LEAST_WEIGHT)
+    weights = np.maximum(weights / weights.sum(), LEAST_WEIGHT)
     rate = np.clip(theta[-1], np.log(LEAST_RATE), np.log(LARGEST_RATE))
     return np.append(np.log(weights / weights.sum()), rate)
 
@@ -167,13 +167,11 @@ class _Exposures:
         return cls(times, place, inside, numbers)
 
 
-def _step(theta: Floats, sums: ChainSums, exposures: _Exposures, is_free: bool) -> Floats:
+def _step(theta: Floats, sums: ChainSums, exposures: _Exposures) -> Floats:
     """Do the M step."""
     weights, rate = _unpacked(theta)
-    logs = theta[:-1]
-    if is_free:
-        drawn = np.maximum(weights * sums.entries, 0.0)
-        logs = np.log(np.maximum(drawn / drawn.sum(), _LEAST_WEIGHT))
+    drawn = np.maximum(weights * sums.entries, 0.0)
+    logs = np.log(np.maximum(drawn / drawn.sum(), LEAST_WEIGHT))
     if not exposures.times.size:  # every row is a chain of its own
         return _bounded(np.append(logs, theta[-1]))
     switched = np.bincount(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -119,6 +119,17 @@ class ChainRows:
     def n_parts(self) -> int:
         """Number of parts that are walked side by side."""
         return int(self.columns.shape[2])
+
+    def only(self, targets: NDArray[np.bool_]) -> ChainRows:
+        """Return the same rows with some of the targets.
+
+        Parameters
+        ----------
+        targets : ndarray of bool, shape (n_targets,)
+        """
+        if targets.all():
+            return self
+        return replace(self, columns=np.ascontiguousarray(self.columns[:, targets]))
 
     def in_order(self, laid: NDArray[Kind]) -> NDArray[Kind]:
         """Bring values of steps and parts into the order of the rows.
