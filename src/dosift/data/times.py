@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.data.factorise import is_missing
+from dosift.data.factorise import is_missing, text_series
 from dosift.errors import InputError
 
 if TYPE_CHECKING:
