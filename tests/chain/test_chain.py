@@ -162,7 +162,9 @@ def test_fit_is_a_maximum_and_finds_weights_and_rate(uneven: bool) -> None:
         errors = chain_errors(rows, found)
         between = rate_interval(rows, found, errors, 0.95)
         hits += between.low <= rate <= between.high
-        of_weights.append(np.abs(found.weights - weights) <= 1.96 * errors.weights)
+        of_weights.append(
+            np.abs(found.weights - weights) <= 1.96 * errors.of_weights(found.weights)
+        )
         sizes.append(abs(np.log(found.rate / rate)))
         truth = sum_chain(rows, weights, rate).log_likelihood
         assert found.log_likelihood >= truth

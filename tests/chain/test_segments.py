@@ -52,6 +52,7 @@ def test_intervals_hold_what_enumeration_says() -> None:
                 break
             between = without
         assert (found.first_low[k], found.first_high[k]) == (between[0], between[-1])
+        assert found.first_content[k] == pytest.approx(mass[between].sum())
 
 
 def begin_of(path: NDArray[np.int64], place: int) -> int:
@@ -123,6 +124,8 @@ def test_onsets_and_ends_are_covered(clear: float) -> None:
     n, onsets, ends = np.sum([case.covered() for case in cases], axis=0)
     assert 0.93 <= onsets / n <= 0.97
     assert 0.93 <= ends / n <= 0.97
+    said = np.concatenate([case.found.first_content for case in cases])
+    assert abs(onsets / n - said.mean()) < 0.015
     short = [case.oracle - case.right for case in cases]
     assert np.mean(short) < 0.005
 

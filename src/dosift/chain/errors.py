@@ -27,19 +27,50 @@ class ChainErrors:
 
     Attributes
     ----------
-    covariance : ndarray, shape (n_targets, n_targets)
-        Of the weights. It takes into account that rows of one stretch are one draw.
+    log_ratios : ndarray, shape (n_targets, n_targets)
+        Covariance of the logarithms of the weights relative to the largest one. It takes into
+        account that rows of one stretch are one draw.
     log_rate : float
         Of the logarithm of the rate; infinite where the rows do not bound it on both sides.
+    widening : float
+        The variance of that, over what it were if the weights were known; at least one.
     """
 
-    covariance: Floats
+    log_ratios: Floats
     log_rate: float
+    widening: float = 1.0
 
-    @property
-    def weights(self) -> Floats:
-        """Standard errors of the weights, shape (n_targets,)."""
-        return np.sqrt(np.maximum(np.diag(self.covariance), 0.0))
+    def draw(self, weights: Floats, n_draws: int, rng: np.random.Generator) -> Floats:
+        """Draw weights from their posterior, normal in the logarithms of their ratios.
+
+        Parameters
+        ----------
+        weights : ndarray, shape (n_targets,)
+            As fitted.
+        n_draws : int
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        ndarray, shape (n_draws, n_targets)
+        """
+        values, vectors = np.linalg.eigh(self.log_ratios)
+        root = vectors * np.sqrt(np.maximum(values, 0.0))
+        logs = np.log(weights) + rng.standard_normal((n_draws, weights.size)) @ root.T
+        drawn = np.exp(logs - logs.max(axis=1, keepdims=True))
+        return np.asarray(drawn / drawn.sum(axis=1, keepdims=True))
+
+    def of_weights(self, weights: Floats) -> Floats:
+        """Return the standard errors of the weights, shape (n_targets,).
+
+        Parameters
+        ----------
+        weights : ndarray, shape (n_targets,)
+            As fitted.
+        """
+        turn = np.diag(weights) - np.outer(weights, weights)
+        variance = np.einsum("ij,jk,ik->i", turn, self.log_ratios, turn)
+        return np.asarray(np.sqrt(np.maximum(variance, 0.0)))
 
 
 @dataclass(frozen=True)
@@ -99,12 +130,12 @@ def chain_errors(rows: ChainRows, fit: ChainFit) -> ChainErrors:
     values, vectors = np.linalg.eigh(information)
     values = np.maximum(values, 1e-9 * max(float(values.max()), 1e-9))
     covariance = (vectors / values) @ vectors.T
-    # From log-ratios with the last weight to weights.
-    turn = -np.outer(fit.weights, fit.weights[rest])
-    turn[rest, np.arange(m - 1)] += fit.weights[rest]
-    own = turn @ covariance[: m - 1, : m - 1] @ turn.T
-    log_rate = float(np.sqrt(covariance[-1, -1])) if is_bounded else np.inf
-    return ChainErrors(own, log_rate)
+    own = np.zeros((m, m))
+    own[np.ix_(rest, rest)] = covariance[: m - 1, : m - 1]
+    if not is_bounded:
+        return ChainErrors(own, np.inf)
+    variance = float(covariance[-1, -1])
+    return ChainErrors(own, float(np.sqrt(variance)), max(variance * information[-1, -1], 1.0))
 
 
 def _score(
@@ -134,30 +165,26 @@ def rate_interval(rows: ChainRows, fit: ChainFit, errors: ChainErrors, level: fl
     Returns
     -------
     Interval
-        Normal in the logarithm of the rate. Where no switch is seen it goes from zero to the rate
-        under which none is as improbable as the tail; where every step may be one, from where the
-        likelihood has fallen as far as at the end of such an interval, to infinity.
+        Rates at which the likelihood has not fallen by more than the tails are worth, widened by
+        what the weights' own errors add. It begins at zero or has no end where the rows do not
+        tell; where no switch is seen, its end is the rate under which none is as improbable as a
+        tail.
     """
     inside = np.isfinite(rows.exposure)
     time = float(rows.exposure[inside].sum())
     tail = 0.5 * (1.0 - level)
-    if not np.isfinite(errors.log_rate):
-        if fit.rate < 1.0:
-            return Interval(0.0, 0.0, float(-np.log(tail) / time) if time > 0 else np.inf)
-        return Interval(fit.rate, _lower_end(rows, fit, tail) if time > 0 else 0.0, np.inf)
-    half = float(-ndtri(tail)) * errors.log_rate
-    return Interval(fit.rate, fit.rate * float(np.exp(-half)), fit.rate * float(np.exp(half)))
-
-
-def _lower_end(rows: ChainRows, fit: ChainFit, tail: float) -> float:
-    """Rate below the fitted one at which the likelihood has fallen by what a tail is worth."""
-    wanted = fit.log_likelihood - 0.5 * float(ndtri(tail)) ** 2
+    if time == 0:
+        return Interval(fit.rate, 0.0, np.inf)
+    if fit.rate < LEAST_RATE * _NEAR:
+        return Interval(0.0, 0.0, float(-np.log(tail)) / time)
+    fall = 0.5 * float(ndtri(tail)) ** 2 * errors.widening
 
     def above(log_rate: float) -> float:
         found = sum_chain(rows, fit.weights, float(np.exp(log_rate)))
-        return found.log_likelihood - wanted
+        return found.log_likelihood - fit.log_likelihood + fall
 
-    low, high = float(np.log(LEAST_RATE)), float(np.log(fit.rate))
-    if above(low) >= 0:
-        return 0.0
-    return float(np.exp(brentq(above, low, high, xtol=1e-3)))
+    at = float(np.log(fit.rate))
+    low, high = float(np.log(LEAST_RATE)), float(np.log(LARGEST_RATE))
+    first = 0.0 if above(low) >= 0 else float(np.exp(brentq(above, low, at, xtol=1e-4)))
+    last = np.inf if above(high) >= 0 else float(np.exp(brentq(above, at, high, xtol=1e-4)))
+    return Interval(fit.rate, first, last)

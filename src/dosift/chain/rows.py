@@ -31,17 +31,15 @@ class ChainRows:
         Likelihood of each target in row ``part * length + step``, on the scale of the row.
     exposure : ndarray, shape (length, n_parts)
         Time since the row before, in units of a typical step; infinite where a chain begins.
-    log_scale : float
-        Sum of the logarithms of the rows' scales.
-    n_rows : int
+    log_scale : ndarray, shape (n_rows,)
+        Logarithm of the scale of each row: that of its likeliest target.
     impossible : ndarray of bool, shape (n_rows,)
         Rows that no target can produce; they are passed over.
     """
 
     columns: Floats
     exposure: Floats
-    log_scale: float
-    n_rows: int
+    log_scale: Floats
     impossible: NDArray[np.bool_]
 
     @classmethod
@@ -105,10 +103,14 @@ class ChainRows:
         return cls(
             laid,
             np.ascontiguousarray(steps.T),
-            float(log_row[index].sum()),
-            n_rows,
+            np.asarray(log_row[index]),
             np.asarray(impossible[index]),
         )
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return int(self.log_scale.size)
 
     @property
     def n_targets(self) -> int:
@@ -119,6 +121,21 @@ class ChainRows:
     def n_parts(self) -> int:
         """Number of parts that are walked side by side."""
         return int(self.columns.shape[2])
+
+    def log_largest(self, other: ChainRows) -> Floats:
+        """Log-likelihood of the best target in each row, relative to that among other targets.
+
+        Parameters
+        ----------
+        other : ChainRows
+            The same rows.
+
+        Returns
+        -------
+        ndarray, shape (n_rows,)
+        """
+        gain = self.log_scale - other.log_scale
+        return np.where(other.impossible, np.inf, gain)
 
     def only(self, targets: NDArray[np.bool_]) -> ChainRows:
         """Return the same rows with some of the targets.

@@ -29,6 +29,9 @@ class Segments:
         Mean probability, over its rows, that they have this target.
     first_low, first_high, last_low, last_high : ndarray of int64, shape (n_segments,)
         Positions of rows between which the first and last one lie.
+    first_content, last_content : ndarray, shape (n_segments,)
+        Probability that they do: close to the level that was asked for, and above it where already
+        one row holds more.
     """
 
     target: Positions
@@ -39,6 +42,8 @@ class Segments:
     first_high: Positions
     last_low: Positions
     last_high: Positions
+    first_content: Floats
+    last_content: Floats
 
     def __len__(self) -> int:
         return int(self.target.size)
@@ -97,11 +102,20 @@ def segments_of(
     # Rows in front of a forced beginning do not belong to the same stretch.
     before = np.where(begins[:, None], 0.0, smoothed.held_before)
     later = np.where(np.append(begins[1:], True)[:, None], 0.0, smoothed.held_after)
-    first_low, first_high = _interval(before, target, surest, tail)
+    first_low, first_high, of_first = _interval(before, target, surest, tail)
     backward = path.size - 1
-    low, high = _interval(later[::-1], target, backward - surest, tail)
+    low, high, of_last = _interval(later[::-1], target, backward - surest, tail)
     return Segments(
-        target, starts, ends, probability, first_low, first_high, backward - high, backward - low
+        target,
+        starts,
+        ends,
+        probability,
+        first_low,
+        first_high,
+        backward - high,
+        backward - low,
+        of_first,
+        of_last,
     )
 
 
@@ -115,7 +129,7 @@ def _surest(own: Floats, starts: Positions, ends: Positions) -> Positions:
 
 def _interval(
     held: Floats, target: Positions, surest: Positions, tail: float
-) -> tuple[Positions, Positions]:
+) -> tuple[Positions, Positions, Floats]:
     """Rows between which the stretches around some rows begin.
 
     Parameters
@@ -129,8 +143,11 @@ def _interval(
     Returns
     -------
     low, high : ndarray of int64, shape (n_segments,)
+    content : ndarray, shape (n_segments,)
+        Probability between these.
     """
     low, high = surest.copy(), surest.copy()
+    content = np.ones(surest.size)
     for j in np.unique(target):
         with np.errstate(divide="ignore"):
             logs = np.maximum(np.log(held[:, j]), _LEAST_LOG)
@@ -147,7 +164,8 @@ def _interval(
             high[k] = begin + int(np.searchsorted(middle, 1.0 - tail, side="right")) - 1
             mass = np.diff(begun, prepend=0.0)
             low[k], high[k] = _trimmed(mass, low[k] - begin, high[k] - begin, tail) + begin
-    return low, high
+            content[k] = mass[low[k] - begin : high[k] - begin + 1].sum()
+    return low, high, content
 
 
 def _trimmed(mass: Floats, low: int, high: int, tail: float) -> Positions:

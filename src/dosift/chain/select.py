@@ -15,6 +15,8 @@ Floats = NDArray[np.float64]
 _ROUGH = 5
 #: Up to so many times its cost, what a target seems to gain is judged with the others fitted again.
 _CLOSE = 4.0
+#: Nats beyond which a target is needed for certain.
+_LARGE = 200.0
 
 
 def earning(rows: ChainRows, fit: ChainFit, costs: Floats) -> NDArray[np.bool_]:
@@ -58,6 +60,32 @@ def earning(rows: ChainRows, fit: ChainFit, costs: Floats) -> NDArray[np.bool_]:
             spread[rest] = other.weights
             kept, fit = rest, ChainFit(spread, other.rate, other.sums, other.converged)
     return kept
+
+
+def losses(rows: ChainRows, fit: ChainFit) -> Floats:
+    """Log-likelihood that the chain loses without each target, the others fitted again.
+
+    Parameters
+    ----------
+    rows : ChainRows
+    fit : ChainFit
+
+    Returns
+    -------
+    ndarray, shape (n_targets,)
+        In nats; infinite where some row would be impossible, and an upper bound where it is beyond
+        any doubt that it is large.
+    """
+    m = fit.weights.size
+    every = np.ones(m, dtype=np.bool_)
+    out = np.array([_loss(rows, fit, every, k) for k in range(m)])
+    for k in np.flatnonzero(out < _LARGE):
+        rest = every.copy()
+        rest[k] = False
+        weights = fit.weights[rest]
+        other = fit_chain(rows.only(rest), weights / weights.sum(), fit.rate, n_cycles=_ROUGH)
+        out[k] = min(out[k], fit.log_likelihood - other.log_likelihood)
+    return out
 
 
 def _loss(rows: ChainRows, fit: ChainFit, kept: NDArray[np.bool_], target: int) -> float:

@@ -169,7 +169,7 @@ def _passes(
         switched[i] = weights @ drawn
         then *= hold[i]
         then += switched[i]
-    log_likelihood = float(np.log(scale).sum()) + rows.log_scale
+    log_likelihood = float(np.log(scale).sum() + rows.log_scale.sum())
     return ChainSums(log_likelihood, entries.sum(axis=1), switched), forward, backward, into
 
 
