@@ -12,8 +12,13 @@ import pytest
 
 from dosift.data.order import RowOrder
 from dosift.data.side_columns import side_column
-from dosift.data.times import times_of
+from dosift.data.times import Times, times_of
 from dosift.errors import InputError
+
+
+def read(values: Any, n_rows: int, name: str) -> Times:
+    return times_of(side_column(values, n_rows, name, "rows.csv"))
+
 
 NOON = dt.datetime(2026, 3, 1, 12)
 DAY = 86400.0
@@ -46,14 +51,14 @@ DAY = 86400.0
     ],
 )
 def test_times_are_read(values: Any, expected: list[float], in_seconds: bool) -> None:
-    found = times_of(values, 3, "time")
+    found = read(values, 3, "time")
     assert found.values.tolist() == expected
     assert found.in_seconds is in_seconds
 
 
 def test_timestamps_keep_their_microseconds() -> None:
     first = dt.datetime(2026, 3, 1, microsecond=1)
-    found = times_of([first, first + dt.timedelta(microseconds=3)], 2, "time")
+    found = read([first, first + dt.timedelta(microseconds=3)], 2, "time")
     assert found.values[1] == pytest.approx(3e-6, rel=1e-9)
 
 
@@ -68,19 +73,19 @@ def test_timestamps_keep_their_microseconds() -> None:
         (["2026-03-01", "yesterday", "2026-03-01"], "'yesterday' in data row 2 is no number, date"),
         (["2026-13-01", "2026-03-01", "2026-03-01"], "'2026-13-01' in data row 1 is no"),
         (["2026-03-01T00:00:00Z", "2026-03-01", "2026-03-01"], "data row 2 has no time zone"),
-        ([True, False, True], "type Boolean; give numbers"),
+        ([True, False, True], "is no number, date or timestamp"),
         ("noon", "give one value for each row"),
         ([1, 2], r"2 value\(s\) for 3 row\(s\)"),
     ],
 )
 def test_what_is_no_time_is_refused(values: Any, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        times_of(values, 3, "time", "rows.csv")
+        read(values, 3, "time")
 
 
 def test_units_are_put_in_order_apart() -> None:
     unit = side_column(["b", "a", "b", "a", "a"], 5, "unit")
-    order = RowOrder.of(times_of([9, 4, 7, 1, 2], 5, "time"), unit)
+    order = RowOrder.of(read([9, 4, 7, 1, 2], 5, "time"), unit)
     assert order.place.tolist() == [3, 4, 1, 2, 0]
     assert order.begins.tolist() == [True, False, False, True, False]
     assert order.step == 2.0
@@ -90,7 +95,7 @@ def test_units_are_put_in_order_apart() -> None:
 
 
 def test_rows_at_one_time_are_next_to_each_other_in_the_order_given() -> None:
-    order = RowOrder.of(times_of([2, 1, 2, 3], 4, "time"))
+    order = RowOrder.of(read([2, 1, 2, 3], 4, "time"))
     assert order.place.tolist() == [1, 0, 2, 3]
     assert 0 < order.exposure[2] < 1e-3
     assert order.step == 1.0
@@ -99,23 +104,23 @@ def test_rows_at_one_time_are_next_to_each_other_in_the_order_given() -> None:
 def test_the_scale_and_the_start_of_times_do_not_matter() -> None:
     rng = np.random.default_rng(0)
     times = np.cumsum(rng.exponential(size=50))
-    one = RowOrder.of(times_of(times, 50, "time"))
-    two = RowOrder.of(times_of(60.0 * times - 1e4, 50, "time"))
+    one = RowOrder.of(read(times, 50, "time"))
+    two = RowOrder.of(read(60.0 * times - 1e4, 50, "time"))
     np.testing.assert_allclose(one.exposure, two.exposure, rtol=1e-6)
 
 
 def test_times_that_order_nothing_are_refused() -> None:
     with pytest.raises(InputError, match="is the same in all rows"):
-        RowOrder.of(times_of([5, 5, 5], 3, "column 'when'"))
+        RowOrder.of(read([5, 5, 5], 3, "column 'when'"))
 
 
 def test_a_row_without_unit_is_refused() -> None:
     unit = side_column(["b", None, "b"], 3, "column 'machine'")
     with pytest.raises(InputError, match="'machine' is empty in data row 2"):
-        RowOrder.of(times_of([1, 2, 3], 3, "time"), unit)
+        RowOrder.of(read([1, 2, 3], 3, "time"), unit)
 
 
 def test_one_row_a_unit_has_no_order() -> None:
-    order = RowOrder.of(times_of([3, 1], 2, "time"), side_column(["a", "b"], 2, "unit"))
+    order = RowOrder.of(read([3, 1], 2, "time"), side_column(["a", "b"], 2, "unit"))
     assert np.isinf(order.exposure).all()
     assert order.step == 1.0

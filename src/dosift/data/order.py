@@ -70,8 +70,9 @@ class RowOrder:
 
         Examples
         --------
+        >>> from dosift.data.side_columns import side_column
         >>> from dosift.data.times import times_of
-        >>> order = RowOrder.of(times_of([5, 1, 3, 9], 4, "time"))
+        >>> order = RowOrder.of(times_of(side_column([5, 1, 3, 9], 4, "time")))
         >>> order.place.tolist(), order.exposure.tolist(), order.step
         ([1, 2, 0, 3], [inf, 1.0, 1.0, 2.0], 2.0)
         """
@@ -114,8 +115,10 @@ class RowOrder:
 
         Examples
         --------
+        >>> from dosift.data.side_columns import side_column
         >>> from dosift.data.times import times_of
-        >>> RowOrder.of(times_of([1, 2, 3, 4, 5], 5, "time")).windows(2).tolist()
+        >>> times = times_of(side_column([1, 2, 3, 4, 5], 5, "time"))
+        >>> RowOrder.of(times).windows(2).tolist()
         [0, 0, 1, 1, 2]
         """
         starts = np.flatnonzero(self.begins)

@@ -1,16 +1,14 @@
-"""The time of each row: numbers, dates and timestamps, and texts of these."""
+"""The time of each row: numbers, dates or timestamps."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.data.factorise import is_missing, text_series
+from dosift.data.side_columns import SideColumn
 from dosift.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,6 +20,8 @@ Floats = NDArray[np.float64]
 _MICROSECONDS = 1e6
 #: How many characters of a value are shown.
 _SHOWN = 40
+#: Whole numbers up to this are shown as such.
+_MOST_WHOLE = 2.0**53
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,10 @@ class Times:
     Attributes
     ----------
     values : ndarray, shape (n_rows,)
-        As numbers; of timestamps, seconds since the first one, of durations, seconds.
+        As numbers; of timestamps, seconds since the first one.
     shown : polars.Series
-        As they were given, for tables.
+        For tables: whole or decimal numbers, or timestamps (in UTC where they were given with a
+        time zone).
     in_seconds : bool
         Whether the numbers are seconds.
     name : str
@@ -52,20 +53,14 @@ class Times:
         return int(self.values.size)
 
 
-def times_of(values: object, n_rows: int, name: str, path: str | Path | None = None) -> Times:
+def times_of(column: SideColumn) -> Times:
     """Read the time of each row.
 
     Parameters
     ----------
-    values : series, array or sequence
-        Numbers, dates, timestamps or durations; or texts of numbers, or of dates and timestamps
-        as in ISO 8601 (``2026-03-01``, ``2026-03-01T12:00:00Z``).
-    n_rows : int
-        How many there must be.
-    name : str
-        What they are, for messages.
-    path : str or Path, optional
-        The file that they came from.
+    column : SideColumn
+        Texts of numbers, or of dates and timestamps as in ISO 8601 (``2026-03-01``,
+        ``2026-03-01T12:00:00Z``).
 
     Returns
     -------
@@ -74,145 +69,69 @@ def times_of(values: object, n_rows: int, name: str, path: str | Path | None = N
     Raises
     ------
     InputError
-        If there is not one time for each row, or some value is missing or no time.
+        If a row has no time, or some value is none.
 
     Examples
     --------
-    >>> times_of(["2026-03-01", "2026-03-01T00:01:30"], 2, "time").values.tolist()
+    >>> from dosift.data.side_columns import side_column
+    >>> times_of(side_column(["2026-03-01", "2026-03-01T00:01:30"], 2, "time")).values.tolist()
     [0.0, 90.0]
-    >>> times_of([3, 1.5], 2, "time").values.tolist()
+    >>> times_of(side_column([3, 1.5], 2, "time")).shown.to_list()
     [3.0, 1.5]
     """
-    where = None if path is None else str(path)
-    series = _series(values, name, where)
-    if len(series) != n_rows:
-        raise InputError(f"{name} has {len(series)} value(s) for {n_rows} row(s)", path=path)
-    numbers, in_seconds = _numbers(series, name, where)
-    if in_seconds:
-        # Microseconds since 1970 are too large for all their digits to fit.
-        whole = numbers.to_numpy()
-        seconds = (whole - whole.min()) / _MICROSECONDS
-        return Times(seconds.astype(np.float64), series, True, name, where)
-    found = numbers.to_numpy().astype(np.float64)
-    if not np.isfinite(found).all():
-        _refuse(series, ~np.isfinite(found), "is not finite", name, where)
-    return Times(found, series, False, name, where)
-
-
-def _series(values: object, name: str, path: str | None) -> pl.Series:
-    """Return a column as a polars series."""
-    import narwhals as nw
     import polars as pl
 
-    is_column = isinstance(values, nw.Series | Iterable) and not isinstance(values, str | bytes)
-    if not is_column:
-        raise InputError(f"{name} is {values!r}; give one value for each row", path=path)
-    native: Any = values.to_native() if isinstance(values, nw.Series) else values
-    try:
-        if isinstance(native, pl.Series):
-            series = native
-        elif isinstance(native, np.ndarray | list | tuple):
-            series = _of_values(list(np.asarray(native, dtype=object).ravel()))
-            if isinstance(native, np.ndarray) and native.dtype != object:
-                series = pl.Series(np.ravel(native))
-        else:
-            series = nw.from_native(native, series_only=True).to_polars()
-    except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
-        raise InputError(f"{name} cannot be read: {error}; give times", path=path) from None
-    if isinstance(series.dtype, pl.Categorical | pl.Enum):
-        series = series.cast(pl.String)
-    return _of_values(series.to_list()) if series.dtype == pl.Object else series
-
-
-def _of_values(values: list[Any]) -> pl.Series:
-    """Return Python values as a series; of different kinds as texts."""
-    import polars as pl
-
-    plain = [
-        None if is_missing(v) else v.item() if isinstance(v, np.generic) else v for v in values
-    ]
-    try:
-        return pl.Series(plain)
-    except (TypeError, OverflowError, pl.exceptions.PolarsError):
-        return text_series(plain)
-
-
-def _numbers(series: pl.Series, name: str, path: str | None) -> tuple[pl.Series, bool]:
-    """Return times as numbers, or as whole microseconds, and whether they are the latter."""
-    import polars as pl
-
-    kind = series.dtype
-    if kind == pl.String:
-        empty = series.is_null() | (series.str.strip_chars() == "")
-        if empty.any():
-            _refuse(series, empty.to_numpy(), "is empty", name, path)
-        return _of_texts(series, name, path)
-    if series.null_count():
-        _refuse(series, series.is_null().to_numpy(), "is empty", name, path)
-    if kind.is_numeric():
-        return series, False
-    if kind.is_temporal():
-        whole: Any = pl.Datetime("us")
-        if isinstance(kind, pl.Duration) or kind == pl.Time:
-            whole = pl.Duration("us")
-        elif isinstance(kind, pl.Datetime) and kind.time_zone is not None:
-            whole = pl.Datetime("us", "UTC")
-        return series.cast(whole).cast(pl.Int64), True
-    raise InputError(
-        f"{name} holds values of type {kind}; give numbers, dates, timestamps or durations",
-        path=path,
-    )
-
-
-def _of_texts(series: pl.Series, name: str, path: str | None) -> tuple[pl.Series, bool]:
-    """Read texts as numbers, or as dates and timestamps."""
-    import polars as pl
-
-    texts = series.str.strip_chars()
+    if (column.index < 0).any():
+        _refuse(column, column.index < 0, "is empty")
+    texts = pl.Series(column.texts, dtype=pl.String).str.strip_chars()
     numbers = texts.cast(pl.Float64, strict=False)
     if not numbers.null_count():
-        return numbers, False
-    marked = texts.str.replace(r" ", "T", literal=True)
-    marked = marked.str.replace(r"[zZ]$", "+00:00").str.replace(r"([+-]\d\d)(\d\d)$", "$1:$2")
-    has_zone = marked.str.contains(r"T.*[+-]\d\d:\d\d$")
-    short = marked.str.contains(r"T\d\d:\d\d([+-]\d\d:\d\d)?$")
-    is_date = marked.str.contains(r"^\d{4}-\d\d-\d\d$")
-    frame = pl.DataFrame({"text": marked, "zone": has_zone, "short": short, "date": is_date})
-    own = pl.col("text")
-    own = pl.when(pl.col("date")).then(own + "T00:00:00").otherwise(own)
-    own = pl.when(pl.col("short")).then(own.str.replace(r"(T\d\d:\d\d)", "$1:00")).otherwise(own)
-    found = frame.select(
-        pl.coalesce(
-            own.str.strptime(pl.Datetime("us", "UTC"), "%Y-%m-%dT%H:%M:%S%.f%:z", strict=False),
-            own.str.strptime(
-                pl.Datetime("us"), "%Y-%m-%dT%H:%M:%S%.f", strict=False
-            ).dt.replace_time_zone("UTC"),
-        )
-    ).to_series()
-    wrong = found.is_null().to_numpy()
+        own = numbers.to_numpy()
+        if not np.isfinite(own).all():
+            _refuse(column, ~np.isfinite(own)[column.index], "is not finite")
+        is_whole = np.abs(own).max(initial=0.0) < _MOST_WHOLE and (own == np.floor(own)).all()
+        shown = numbers.cast(pl.Int64) if is_whole else numbers
+        return Times(own[column.index], shown.gather(column.index), False, column.name, column.path)
+    moments = _timestamps(column, texts, numbers)
+    # Microseconds since 1970 are too large for all their digits to fit into a double.
+    whole = moments.cast(pl.Int64).to_numpy()
+    seconds = (whole - whole.min()) / _MICROSECONDS
+    shown = moments.gather(column.index)
+    return Times(seconds[column.index], shown, True, column.name, column.path)
+
+
+def _timestamps(column: SideColumn, texts: pl.Series, numbers: pl.Series) -> pl.Series:
+    """Read texts as dates and timestamps."""
+    import polars as pl
+
+    is_date = texts.str.contains(r"^\d{4}-\d\d-\d\d$")
+    own = texts.str.replace(" ", "T", literal=True).str.replace(r"[zZ]$", "+00:00")
+    own = own.str.replace(r"(T.*[+-]\d\d):?(\d\d)$", "$1:$2")
+    own = pl.select(pl.when(is_date).then(texts + "T00:00:00").otherwise(own)).to_series()
+    own = own.str.replace(r"T(\d\d:\d\d)([+-]\d\d:\d\d)?$", "T$1:00$2")
+    zoned = own.str.contains(r"T.*[+-]\d\d:\d\d$").to_numpy()
+    with_zone = own.str.to_datetime(
+        "%Y-%m-%dT%H:%M:%S%.f%:z", time_unit="us", time_zone="UTC", strict=False
+    )
+    without = own.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False)
+    wrong = (with_zone.is_null() & without.is_null()).to_numpy()
     if wrong.any():
         what = "is no number, date or timestamp (as in 2026-03-01T12:00:00)"
-        if numbers.is_not_null().sum() > len(series) // 2:
+        if numbers.is_not_null().sum() > len(texts) // 2:
             wrong, what = numbers.is_null().to_numpy(), "is no number, as others are"
-        _refuse(series, wrong, what, name, path)
-    zoned = has_zone.to_numpy()
+        _refuse(column, wrong[column.index], what)
     if zoned.any() and not zoned.all():
-        _refuse(series, ~zoned, "has no time zone, and others have one", name, path)
-    return found.cast(pl.Int64), True
+        _refuse(column, ~zoned[column.index], "has no time zone, and others have one")
+    return with_zone if zoned.all() else without
 
 
-def _refuse(
-    series: pl.Series, wrong: NDArray[np.bool_], what: str, name: str, path: str | None
-) -> None:
+def _refuse(column: SideColumn, wrong: NDArray[np.bool_], what: str) -> None:
     """Refuse values that are no times, and name the first."""
     row = int(wrong.argmax())
-    value = series[row]
-    empty = value is None or value == ""
-    found = (
-        f"{name} in data row {row + 1}"
-        if empty
-        else f"{name}: {str(value)[:_SHOWN]!r} in data row {row + 1}"
-    )
+    place = int(column.index[row])
+    shown = "" if place < 0 else f": {column.texts[place][:_SHOWN]!r}"
     raise InputError(
-        f"{found} {what} ({int(wrong.sum())} such row(s)); every row needs its time", path=path
+        f"{column.name}{shown} in data row {row + 1} {what} ({int(wrong.sum())} such row(s)); "
+        "every row needs its time",
+        path=column.path,
     )
