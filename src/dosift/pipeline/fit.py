@@ -31,6 +31,7 @@ from dosift.pipeline.find import find
 from dosift.pipeline.fitted import Fitted
 from dosift.pipeline.gather import Gathered, prepare
 from dosift.pipeline.graph import averaged_over_graphs, check_graph, with_graph
+from dosift.pipeline.in_time import find_in_time, in_windows
 from dosift.pipeline.recipe import Recipe
 from dosift.search.filling import filled_in
 from dosift.search.result import SearchResult
@@ -72,10 +73,17 @@ def fit(
 
 def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | None) -> Fitted:
     given, gathered, options, labels = prepare(recipe, network, loaded, progress)
+    if loaded.order is not None:
+        gathered = in_windows(given, loaded)
     given, gathered, graph = with_graph(recipe, given, gathered, options, progress)
+    in_time = None
+    if loaded.order is None:
+        result, changed = find(recipe, given, gathered, options, progress)
+    else:
+        gathered, result, in_time = find_in_time(recipe, given, loaded, options, progress)
+        changed = ()
     evidence = gathered.evidence
     missing = look_at_missing(given, evidence)
-    result, changed = find(recipe, given, gathered, options, progress)
     tell = progress or silent
     tell("working out errors", 0, None)
     refined = recipe.refine and recipe.method == "likelihood"
@@ -93,7 +101,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
             as_generator(recipe.random_state),
             is_known,
         )
-    if posterior is not None and graph is not None:
+    if posterior is not None and graph is not None and in_time is None:
         posterior = averaged_over_graphs(recipe, given, gathered, options, graph, result, posterior)
     of_tables = isinstance(given, Network)
     # Tests that take rows for independent.
@@ -112,6 +120,13 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
     check = check_model(plain, evidence, result, recipe.random_state, sample, missing.suspicious)
     if graph is None and not changed and of_tables:
         graph = check_graph(recipe, given, gathered, options, result, progress)
+    n_units = evidence.total if evidence.has_units else None
+    if in_time is not None:
+        # From here on weights are shares of time; until now they were those of stretches.
+        if posterior is not None:
+            rng = as_generator(recipe.random_state)
+            posterior = in_time.posterior_of_weights(posterior, result, rng)
+        result, n_units = in_time.with_weights(result), None
     own = result.network
     # Freed tables come with control counts that only say how they were learned.
     final = own
@@ -125,7 +140,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         options=options,
         library=loaded.library,
         n_rows=evidence.apart(given).total,
-        n_units=evidence.total if evidence.has_units else None,
+        n_units=n_units,
         n_configurations=None if evidence.held is None else len(evidence.held),
         batches=evidence.rows.beside.batches,
         batch_rows=evidence.n_rows,
@@ -140,6 +155,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         missing=missing,
         check=check,
         graph=graph,
+        in_time=in_time,
         **_of_numbers(evidence, result),
     )
 

@@ -23,6 +23,7 @@ from dosift.likelihood.columns import RowLikelihoods, is_plain
 from dosift.methods import Options
 from dosift.methods.labels import Labels
 from dosift.model.network import Network
+from dosift.pipeline.in_time import InTime
 from dosift.pipeline.recipe import Recipe
 from dosift.search.mechanisms import ChangedMechanism
 from dosift.search.result import SearchResult
@@ -77,6 +78,8 @@ class Fitted:
         Of the numbers of changes, where variables are numbers.
     densities : tuple of Density
         Of the numbers that components touch.
+    in_time : InTime or None
+        Where rows came in order of time, the chain of their targets.
     """
 
     recipe: Recipe
@@ -103,6 +106,7 @@ class Fitted:
     graph: GraphFindings | None = None
     change_errors: tuple[ChangeError, ...] = ()
     densities: tuple[Density, ...] = ()
+    in_time: InTime | None = None
 
     @cached_property
     def pooled_scale(self) -> SurprisalScale:

@@ -23,7 +23,7 @@ from dosift.model.mechanism import Changes
 from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Network, without_negligible
 from dosift.pipeline.recipe import Recipe, features_of
-from dosift.refusals import refuse
+from dosift.refusals import NUMBERS, TIME, refuse
 
 Ints = NDArray[np.integer]
 
@@ -120,7 +120,7 @@ def prepare(
     rows, labels, known = loaded.rows, None, recipe.prior_knowledge
     if isinstance(network, MechanismNetwork):
         return _prepared_numbers(recipe, network, loaded)
-    refuse(features_of(recipe, rows))
+    refuse(_features(recipe, loaded))
     if recipe.random_labels and loaded.labels is None and not rows.beside.labels:
         raise InputError("random_labels says how rows were labelled, and no labels are given")
     network = without_negligible(network)
@@ -143,7 +143,7 @@ def _prepared_numbers(
     recipe: Recipe, network: MechanismNetwork, loaded: Loaded
 ) -> tuple[Network, Gathered, Options, Labels | None]:
     """Gather rows of numbers, and let libraries grow by the kinds of change asked for."""
-    named = features_of(recipe, loaded.rows, has_numbers=True)
+    named = _features(recipe, loaded) | {NUMBERS}
     if recipe.prior_knowledge is not None:
         named.add("prior knowledge")
     refuse(named)
@@ -168,6 +168,18 @@ def _prepared_numbers(
         patterns=patterns,
     )
     return system, gathered, options, None
+
+
+def _features(recipe: Recipe, loaded: Loaded) -> set[str]:
+    """Name what a recipe and rows with their order ask for."""
+    named, known = features_of(recipe, loaded.rows), recipe.prior_knowledge
+    if loaded.order is not None:
+        named.add(TIME)
+        if known is not None and known.required:
+            named.add("required")
+        if known is not None and known.known_weights:
+            named.add("known weights")
+    return named
 
 
 def with_kinds(
