@@ -34,6 +34,7 @@ from dosift.results.graphs import (
     objects_to_the_graph,
 )
 from dosift.results.rows import RowParts
+from dosift.results.timeline import timeline_content
 from dosift.results.words import misfit_in_words
 from dosift.utils.atomic_write import check_absent, whole_folder
 
@@ -145,6 +146,7 @@ def result_content(
             else {"batches": [finite(row) for row in model.batches_.to_dicts()]}
         ),
         **missing_content(model),
+        **_in_time(model),
         "graph": graph_content(model.network_),
         **graph_findings_content(model.fitted_),
         "certainty": finite(certainty_content(model)),
@@ -158,6 +160,14 @@ def result_content(
         "versions": versions(),
         "timings": {stage: round(seconds, 3) for stage, seconds in timings.items()},
     }
+
+
+def _in_time(model: FittedModel) -> dict[str, Any]:
+    """Return what is known of targets in time; nothing where rows came in no order."""
+    in_time, table = model.fitted_.in_time, model.timeline_
+    if in_time is None or table is None:
+        return {}
+    return timeline_content(in_time, table, model.level)
 
 
 def components_content(model: FittedModel) -> list[dict[str, Any]]:
@@ -341,6 +351,8 @@ def write_result(
             escape_formulas(model.graph_).write_csv(draft / "graph.csv")
         if model.batches_ is not None:
             escape_formulas(model.batches_).write_csv(draft / "batches.csv")
+        if model.timeline_ is not None:
+            escape_formulas(model.timeline_).write_csv(draft / "timeline.csv")
         for name, table in (extra or {}).items():
             escape_formulas(table).write_csv(draft / f"{name}.csv")
         if isinstance(rows, RowParts):
