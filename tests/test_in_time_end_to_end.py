@@ -86,6 +86,10 @@ def test_targets_are_found_that_violate_exclusion(model: dosift.InterventionMixt
     assert model.converged_
     assert model.n_rows_ == 4000
     assert model.fit_check_.fits
+    assert model.certainty_.counts.sum() == 4000
+    assert lines["do()"]["rows"] == pytest.approx(0.4 * 4000, rel=0.35)
+    assert sum(line["rows"] for line in lines.values()) == pytest.approx(4000)
+    assert all(line["status"] == "found" for line in lines.values())
 
 
 def test_switching_and_duration(model: dosift.InterventionMixture) -> None:
@@ -334,3 +338,42 @@ def test_the_picture(model: dosift.InterventionMixture, drawn: Series) -> None:
     plain = dosift.InterventionMixture(NETWORK).fit(drawn.rows.drop("tick").head(300))
     with pytest.raises(InputError, match="without time"):
         dosift.plot.timeline(plain)
+
+
+@pytest.mark.slow
+def test_over_many_series() -> None:
+    """Targets, rows, rate, weights and onsets of twelve series, as often right as they say."""
+    found, right, rates, inside, onsets, said = [], [], [], [], [], []
+    for seed in range(12):
+        own = series(100 + seed, 6000, 60.0)
+        model = dosift.InterventionMixture(NETWORK, random_state=0).fit(own.rows, time="tick")
+        found.append(set(model.targets_) == set(TRUTH.targets))
+        in_time = model.fitted_.in_time
+        assert in_time is not None
+        assert model.timeline_ is not None
+        texts = np.array([str(target) for target in model.targets_])
+        right.append((texts[in_time.posterior.argmax(axis=1)] == own.target).mean())
+        rate = in_time.switching(0.95)
+        rates.append(rate.low <= 1 / 60 <= rate.high)
+        inside += [
+            line["ci_low"] <= TRUTH[target] <= line["ci_high"]
+            for target, line in zip(model.targets_, model.components_.to_dicts(), strict=True)
+            if target in TRUTH
+        ]
+        begins = np.flatnonzero(np.append(True, own.target[1:] != own.target[:-1]))
+        for line in model.timeline_.to_dicts():
+            rows = np.arange(line["start"], line["end"] + 1)
+            rows = rows[own.target[rows] == line["target"]]
+            if rows.size:
+                runs, sizes = np.unique(
+                    np.searchsorted(begins, rows, side="right") - 1, return_counts=True
+                )
+                onset = begins[runs[sizes.argmax()]]
+                onsets.append(line["start_low"] <= onset <= line["start_high"])
+                said.append(line["start_probability"])
+    assert np.mean(found) >= 11 / 12
+    assert np.mean(right) > 0.93
+    assert sum(rates) >= 10
+    assert np.mean(inside) >= 0.85
+    assert len(onsets) > 500
+    assert abs(np.mean(onsets) - np.mean(said)) < 0.03

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from threadpoolctl import threadpool_limits
 from dosift.checks.densities import densities
 from dosift.checks.missing import look_at_missing
 from dosift.checks.model_check import check_model
+from dosift.data.blocks import MemoryBlocks
 from dosift.data.load import Loaded
 from dosift.inference import Posterior
 from dosift.inference.change_error import change_errors
@@ -31,7 +33,7 @@ from dosift.pipeline.find import find
 from dosift.pipeline.fitted import Fitted
 from dosift.pipeline.gather import Gathered, prepare
 from dosift.pipeline.graph import averaged_over_graphs, check_graph, with_graph
-from dosift.pipeline.in_time import find_in_time, in_windows
+from dosift.pipeline.in_time import InTime, find_in_time, in_windows
 from dosift.pipeline.recipe import Recipe
 from dosift.search.filling import filled_in
 from dosift.search.result import SearchResult
@@ -120,19 +122,12 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
     check = check_model(plain, evidence, result, recipe.random_state, sample, missing.suspicious)
     if graph is None and not changed and of_tables:
         graph = check_graph(recipe, given, gathered, options, result, progress)
-    n_units = evidence.total if evidence.has_units else None
-    if in_time is not None:
-        # From here on weights are shares of time; until now they were those of stretches.
-        if posterior is not None:
-            rng = as_generator(recipe.random_state)
-            posterior = in_time.posterior_of_weights(posterior, result, rng)
-        result, n_units = in_time.with_weights(result), None
     own = result.network
     # Freed tables come with control counts that only say how they were learned.
     final = own
     if of_tables:
         final = Network(own.variables, own.parents, own.tables, (given if changed else own).control)
-    return Fitted(
+    fitted = Fitted(
         recipe=recipe,
         given=given,
         network=final,
@@ -140,7 +135,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         options=options,
         library=loaded.library,
         n_rows=evidence.apart(given).total,
-        n_units=n_units,
+        n_units=evidence.total if evidence.has_units else None,
         n_configurations=None if evidence.held is None else len(evidence.held),
         batches=evidence.rows.beside.batches,
         batch_rows=evidence.n_rows,
@@ -155,8 +150,27 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         missing=missing,
         check=check,
         graph=graph,
-        in_time=in_time,
         **_of_numbers(evidence, result),
+    )
+    return fitted if in_time is None else _with_time(fitted, in_time, loaded)
+
+
+def _with_time(fitted: Fitted, in_time: InTime, loaded: Loaded) -> Fitted:
+    """Let weights be shares of time, which until here were those of stretches."""
+    posterior = fitted.posterior
+    if posterior is not None:
+        rng = as_generator(fitted.recipe.random_state)
+        posterior = in_time.posterior_of_weights(posterior, fitted.result, rng)
+    assert isinstance(loaded.rows, MemoryBlocks)
+    return replace(
+        fitted,
+        result=in_time.with_weights(fitted.result),
+        posterior=posterior,
+        check=replace(fitted.check, certainty=in_time.certainty),
+        n_rows=loaded.rows.n_rows,
+        n_units=None,
+        n_configurations=len(loaded.rows.whole),
+        in_time=in_time,
     )
 
 

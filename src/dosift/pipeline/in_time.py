@@ -20,12 +20,14 @@ from dosift.chain.rows import ChainRows
 from dosift.chain.segments import Segments, segments_of
 from dosift.chain.select import earning, losses
 from dosift.chain.smooth import Smoothed, smooth, sum_chain
+from dosift.checks.assignment_confidence import Certainty, certainty
 from dosift.data.blocks import Block, MemoryBlocks
 from dosift.data.configurations import collapse_units
 from dosift.data.load import Loaded
 from dosift.data.order import RowOrder
 from dosift.inference import Posterior
 from dosift.inference.weight_posterior import WeightPosterior
+from dosift.likelihood.assignment import Assignment
 from dosift.likelihood.columns import RowLikelihoods, is_plain
 from dosift.likelihood.evidence import Evidence
 from dosift.methods import Options, Progress
@@ -39,8 +41,8 @@ from dosift.search.result import SearchResult, reordered, without_targets
 Floats = NDArray[np.float64]
 Positions = NDArray[np.int64]
 
-#: Rows of a window, and windows that are searched at most, evenly over the rows.
-_WINDOW, _MOST_WINDOWS = 4, 20_000
+#: Rows of a window, and windows and stretches that are searched at most, evenly over the rows.
+_WINDOW, _MOST_WINDOWS, _MOST_STRETCHES = 4, 20_000, 100_000
 #: A gap is longer than this, in typical steps.
 _GAP = 1.5
 #: Draws that stand for the posterior of the weights.
@@ -90,6 +92,15 @@ class InTime:
         """
         possible = ~self.chain.impossible[:, None]
         return self.order.in_input_order(self.smoothed.posterior * possible)
+
+    @property
+    def certainty(self) -> Certainty:
+        """How sure the rows are of their most probable target, given all rows."""
+        posterior = self.posterior
+        possible = (~self.order.in_input_order(self.chain.impossible)).astype(np.float64)
+        n_rows, m = posterior.shape
+        found = Assignment(posterior, possible, np.ones(m), np.zeros(n_rows))
+        return certainty(found, np.ones(n_rows))
 
     def segments(self, level: float) -> Segments:
         """Return the stretches of the path; positions are in order of time.
@@ -246,10 +257,9 @@ class _Series:
         assert isinstance(rows, MemoryBlocks)
         return cls(rows.whole, loaded.inverse[order.place], order)
 
-    def in_units(self, network: Network, unit: Positions) -> Gathered:
-        """Take rows of the same unit together."""
-        # Every so many-th will do for a search.
-        every = max(int(unit[-1]) // _MOST_WINDOWS, 1)
+    def in_units(self, network: Network, unit: Positions, most: int) -> Gathered:
+        """Take rows of the same unit together, of every so many-th unit if there are too many."""
+        every = max(int(unit[-1]) // most, 1)
         some = np.flatnonzero(unit % every == 0)
         values = self.block.values[self.index[some]]
         found = collapse_units(values, unit[some] // every, network.cardinalities)
@@ -285,7 +295,7 @@ def in_windows(network: Network, loaded: Loaded) -> Gathered:
     Gathered
     """
     series = _Series.of(loaded)
-    return series.in_units(network, series.order.windows(_WINDOW))
+    return series.in_units(network, series.order.windows(_WINDOW), _MOST_WINDOWS)
 
 
 def find_in_time(
@@ -319,7 +329,8 @@ def find_in_time(
     unit, before, rate = order.windows(_WINDOW), None, START_RATE
     tell = progress or silent
     for n_searches in range(1, _MOST_SEARCHES + 1):
-        gathered = series.in_units(network, unit)
+        most = _MOST_WINDOWS if n_searches == 1 else _MOST_STRETCHES
+        gathered = series.in_units(network, unit, most)
         result, _ = find(recipe, network, gathered, options, progress)
         tell("following targets in time", 0, None)
         chain = series.chain(result.network, result.targets)
