@@ -7,7 +7,7 @@ from typing import Any
 
 from dosift.results.report.content import Content, Line
 from dosift.results.report.marks import cell, folded, row, table, two
-from dosift.results.report.words import number, percent, shown
+from dosift.results.report.words import clipped, percent, shown
 from dosift.results.timeline import drawn_stretches, timeline_in_words
 
 #: Stretches and units that are shown at once, and at all.
@@ -19,6 +19,9 @@ _COLOURS = (
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a3fb0", "#8c6d31",
 )  # fmt: skip
 _REST = "#8a8a8a"
+_LETTERS = 'font-size="11" fill="currentColor"'
+#: Characters of a date before its time.
+_DATE = len("2026-03-01T")
 
 
 def timeline_section(content: Content) -> str:
@@ -75,15 +78,16 @@ def _picture(stretches: list[Mapping[str, Any]], colours: dict[str, str]) -> str
         )
     for name, k in place.items():
         y = k * _LINE + _LINE // 2
-        parts.append(f'<text x="0" y="{y + 4}" class="unit">{shown(name[:14])}</text>')
+        parts.append(f'<text x="0" y="{y + 4}" {_LETTERS}>{shown(clipped(name, 16))}</text>')
         parts.append(
             f'<rect x="{_NAMES}" y="{k * _LINE + 4}" width="{_WIDTH - _NAMES}" '
             f'height="{_LINE - 8}" fill="none" stroke="{_REST}" stroke-opacity="0.4"/>'
         )
     height = len(names) * _LINE + 18
     ends = (stretches[int(start.argmin())]["start"], stretches[int(end.argmax())]["end"])
-    parts.append(f'<text x="{_NAMES}" y="{height - 4}">{shown(ends[0])}</text>')
-    parts.append(f'<text x="{_WIDTH}" y="{height - 4}" text-anchor="end">{shown(ends[1])}</text>')
+    for x, anchor, at in ((_NAMES, "start", ends[0]), (_WIDTH, "end", ends[1])):
+        place_of = f'x="{x}" y="{height - 4}" text-anchor="{anchor}" {_LETTERS}'
+        parts.append(f"<text {place_of}>{_moment(at)}</text>")
     return (
         f'<svg class="timeline" viewBox="0 0 {_WIDTH} {height}" width="100%" role="img" '
         f'aria-label="When which intervention held">{"".join(parts)}</svg>'
@@ -106,15 +110,17 @@ def _table(rows: list[str]) -> str:
         ("number", "from"),
         ("number", "to"),
         ("number", "probability"),
-        ("number", "rows"),
     ]
     return table("When which intervention held", headings, rows, "stretches")
 
 
 def _row(line: Line) -> str:
     def moment(name: str) -> str:
-        between = f"{shown(line[f'{name}_low'])} to {shown(line[f'{name}_high'])}"
-        return two(shown(line[name]), f"({between})")
+        at, low, high = (line[f"{name}{end}"] for end in ("", "_low", "_high"))
+        own = _moment(at)
+        if low == high == at:
+            return own
+        return two(own, f"({_moment(low, at)} to {_moment(high, at)})")
 
     return row(
         [
@@ -123,6 +129,15 @@ def _row(line: Line) -> str:
             cell(moment("start"), "number"),
             cell(moment("end"), "number"),
             cell(percent(line["probability"]), "number"),
-            cell(number(line["rows"]), "number"),
         ]
     )
+
+
+def _moment(at: object, other: object = None) -> str:
+    """Write a time; of a timestamp without its date where that is another's."""
+    text = str(at)
+    if not isinstance(at, str):
+        return shown(text)
+    if isinstance(other, str) and other[:_DATE] == text[:_DATE]:
+        return shown(text[_DATE:])
+    return shown(text.replace("T", " "))
