@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 from dosift.checks.densities import densities
 from dosift.checks.missing import look_at_missing
 from dosift.checks.model_check import check_model
+from dosift.checks.neighbours import neighbours_agree
 from dosift.data.blocks import MemoryBlocks
 from dosift.data.load import Loaded
 from dosift.inference import Posterior
@@ -89,7 +90,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
     tell = progress or silent
     tell("working out errors", 0, None)
     refined = recipe.refine and recipe.method == "likelihood"
-    known = options.constraints_on(result.network)
+    known = options.constraints_on(result.network, result.targets, result.weights)
     is_known = ~np.isnan(known.fixed(result.targets))
     posterior = None
     if recipe.method in OPTIMISING and not is_known.all():
@@ -120,7 +121,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         plain = Network(given.variables, given.parents, given.tables)
     sample = None if bound else _few(given, gathered, result)
     check = check_model(plain, evidence, result, recipe.random_state, sample, missing.suspicious)
-    if graph is None and not changed and of_tables:
+    if graph is None and not changed:
         graph = check_graph(recipe, given, gathered, options, result, progress)
     own = result.network
     # Freed tables come with control counts that only say how they were learned.
@@ -150,6 +151,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         missing=missing,
         check=check,
         graph=graph,
+        neighbours=_neighbours(loaded),
         **_of_numbers(evidence, result),
     )
     return fitted if in_time is None else _with_time(fitted, in_time, loaded)
@@ -172,6 +174,16 @@ def _with_time(fitted: Fitted, in_time: InTime, loaded: Loaded) -> Fitted:
         n_configurations=len(loaded.rows.whole),
         in_time=in_time,
     )
+
+
+def _neighbours(loaded: Loaded) -> float | None:
+    """Say whether rows that follow each other go together, where their order is at hand."""
+    beside = loaded.rows.beside
+    if loaded.inverse is None or loaded.unit is not None or beside.batches or beside.labels:
+        return None
+    if loaded.order is not None:
+        return None
+    return neighbours_agree(loaded.inverse)
 
 
 def _of_numbers(evidence: Evidence, result: SearchResult) -> dict[str, Any]:
