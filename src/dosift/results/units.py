@@ -132,9 +132,10 @@ def units_content(
     Returns
     -------
     dict
-        Empty without units; else ``units``, ready for JSON: ``n``, ``smallest`` and ``largest`` (numbers of rows), ``share_sure`` (units
-        whose target has a probability above ``sure_above``), ``disagreeing`` (rows),
-        ``with_disagreeing`` (units), and ``dependence`` by variable.
+        Empty without units; else ``units``, ready for JSON: ``n``, ``smallest`` and ``largest``
+        (numbers of rows), ``share_sure`` (units whose target has a probability above
+        ``sure_above``), ``disagreeing`` (rows), ``with_disagreeing`` (units), and ``dependence`` by
+        variable.
     """
     if units is None:
         return {}
