@@ -311,6 +311,20 @@ def test_files_of_the_command(tmp_path: Path, drawn: Series) -> None:
     assert page == render_report(content)
 
 
+@pytest.mark.parametrize("option", [("--bootstrap", "parametric"), ("--held-out", "2")])
+def test_the_command_refuses_resamples_before_it_fits(
+    option: tuple[str, str], tmp_path: Path, drawn: Series
+) -> None:
+    dosift.write_network(NETWORK, tmp_path / "net.bif")
+    drawn.rows.head(50).write_csv(tmp_path / "rows.csv")
+    files = [str(tmp_path / name) for name in ("net.bif", "rows.csv")]
+    done = CliRunner().invoke(
+        app, ["fit", *files, "-o", str(tmp_path / "out"), "--time", "tick", *option]
+    )
+    assert "rows of a series cannot be" in str(done.exception)
+    assert "screening" not in done.output
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [

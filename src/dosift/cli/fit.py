@@ -464,11 +464,15 @@ def _row_tables(
 
 def check_resampling(settings: dict[str, Any]) -> None:
     """Refuse a bootstrap that cannot be done, before any work."""
+    from dosift.refusals import TIME, refuse
     from dosift.resampling.bootstrap import KINDS
 
     kind = settings.get("bootstrap")
     if kind is not None and kind not in KINDS:
         raise InputError(f"--bootstrap is {kind!r}; choose one of {', '.join(KINDS)}")
+    if settings.get("time") is not None:
+        again = {"bootstrap": kind, "held-out rows": settings.get("held_out")}
+        refuse({TIME, *(name for name, value in again.items() if value is not None)})
 
 
 def resample(
