@@ -228,7 +228,7 @@ def fit_anndata(
             "control=('condition', 'ctrl')"
         )
     fitted_cells = _chosen(cells, ~mask)
-    beside = {
+    beside: dict[str, Any] = {
         "batch": None if batch is None else batches_of(adata, batch, ~mask),
         "unit": None if unit is None else units_of_cells(adata, unit, ~mask),
     }
