@@ -80,6 +80,7 @@ def test_candidates_say_which_variables_are_changed_but_not_by_what(share: float
     assert touched(fewer) <= {frozenset[str](), frozenset({"a"})}
 
 
+@pytest.mark.filterwarnings("ignore::dosift.errors.GraphWarning")
 def test_forbidden_and_excluded_changes_do_not_occur() -> None:
     assert frozenset({"a"}) not in touched(fitted(PriorKnowledge(forbidden=["free(a)"])))
     apart = touched(fitted(PriorKnowledge(excluded=["free(a, b)"])))

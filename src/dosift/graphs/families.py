@@ -152,6 +152,10 @@ class TableFamilies:
         """Say nothing: states that were set are also usual."""
         return
 
+    def score(self, i: int, parents: tuple[int, ...]) -> float:
+        """Score by control rows: which rows left a variable alone, none shows by itself."""
+        return self.control_score(i, parents)
+
     def inside(
         self, i: int, family: Family, library: Library, column: Ints, posterior: Floats
     ) -> Library:
@@ -234,7 +238,12 @@ class TableFamilies:
         assert control is not None
         counts = tuple(self._counted(i, row)[1] for i, row in enumerate(graph))
         remembered = ControlCounts(
-            counts, control.prior, control.n_rows, control.fixed_states, control.rows
+            counts,
+            control.prior,
+            control.n_rows,
+            control.fixed_states,
+            control.rows,
+            control.dependence,
         )
         out = learn_from_counts(self._like.variables, graph, remembered)
         return out if learned is None else out.with_tables(list(map(_table, learned)))

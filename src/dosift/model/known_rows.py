@@ -79,10 +79,13 @@ class ControlRows:
     ----------
     values : ndarray, shape (n_rows, n_variables)
     weights : ndarray, shape (n_rows,)
+    dependence : ndarray, shape (n_variables,), or None
+        Correlation of the variables' residuals in rows of one unit; None for none.
     """
 
     values: Values
     weights: Floats
+    dependence: Floats | None = None
     _remembered: dict[tuple[int, bytes], Floats] = field(default_factory=dict, repr=False)
     _of_all: dict[int, tuple[Values, bytes, Mechanism]] = field(default_factory=dict, repr=False)
 

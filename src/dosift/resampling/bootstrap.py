@@ -428,7 +428,8 @@ def _learned_again(
         nothing: Ints = np.full((1, network.n_variables), -1)
         values = network.draw(nothing, np.ones(1), n_rows, rng)[0]
         more = control.values[:n_rows, network.n_variables :]
-        control = ControlRows(np.asfortranarray(np.hstack([values, more])), np.ones(n_rows))
+        together = np.asfortranarray(np.hstack([values, more]))
+        control = ControlRows(together, np.ones(n_rows), control.dependence)
     else:
         control = _with_replacement(control, rng)
     mechanisms = [at_rest(one, control.values, control.weights) for one in network.mechanisms]
@@ -443,7 +444,8 @@ def _with_replacement(rows: ControlRows, rng: np.random.Generator) -> ControlRow
     """Draw as many rows as there are, with replacement."""
     shares = rows.weights / rows.weights.sum()
     weights = rng.multinomial(round(float(rows.weights.sum())), shares).astype(np.float64)
-    return ControlRows(rows.values[weights > 0], weights[weights > 0])
+    kept = weights > 0
+    return ControlRows(rows.values[kept], weights[kept], rows.dependence)
 
 
 def _gather(problem: _Problem, records: list[Record]) -> Bootstrap:
