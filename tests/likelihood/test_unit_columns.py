@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from test_evidence import says_something
 
 from dosift.data.blocks import Beside, Block, MemoryBlocks
 from dosift.likelihood.assignment import assign
@@ -26,7 +27,6 @@ from dosift.model.random_problems import random_mixture, random_network
 from dosift.model.simulate import sample_codes
 from plain_sums import OTHERS, TARGETS, PlainRows, cell_probability, toy_rows, toy_weights
 from poisson_counts import chain, random_targets
-from test_evidence import says_something
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
