@@ -52,9 +52,8 @@ def found_over(seeds: range, size: int, n_units: int) -> Found:
     return Found(tuple(covered), tuple(recall), tuple(precision), misfits)
 
 
-@pytest.mark.parametrize(("size", "n_units"), [(2, 1_000), (4, 500)])
-def test_a_few_problems(size: int, n_units: int) -> None:
-    found = found_over(range(4), size, n_units)
+def test_a_few_problems() -> None:
+    found = found_over(range(3), 3, 500)
     n = len(found.covered)
     assert found.coverage > 0.95 - 4 * np.sqrt(0.95 * 0.05 / n)
     assert np.mean(found.recall) > 0.9
