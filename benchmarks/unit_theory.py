@@ -16,13 +16,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from unit_problems import UnitProblem, draw_problem, every_target, laws
 
 from dosift.data import collapse
 from dosift.identifiability.units import ranks
 from dosift.methods.moments import moment_estimate
 from dosift.methods.unit_moments import unit_moment_estimate, weights_of_targets
 from dosift.model.evaluation import compare_codes
-from unit_problems import UnitProblem, draw_problem, every_target, laws
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]

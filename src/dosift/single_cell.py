@@ -228,8 +228,10 @@ def fit_anndata(
             "control=('condition', 'ctrl')"
         )
     fitted_cells = _chosen(cells, ~mask)
-    in_batch = None if batch is None else batches_of(adata, batch, ~mask)
-    in_unit = None if unit is None else units_of_cells(adata, unit, ~mask)
+    beside: dict[str, Any] = {
+        "batch": None if batch is None else batches_of(adata, batch, ~mask),
+        "unit": None if unit is None else units_of_cells(adata, unit, ~mask),
+    }
     used = {"layer": layer, "control": _described(control), "prior": prior, "edges": edges}
     used |= parameters
     used |= {role: name for role, name in (("batch", batch), ("unit", unit)) if name is not None}
@@ -241,8 +243,7 @@ def fit_anndata(
         rows = fitted_cells.frame()
         model = InterventionMixture(edges=edges, **parameters).fit(
             rows,
-            batch=in_batch,
-            unit=in_unit,
+            **beside,
             control=control_cells.frame(),
             graph=None if edges == "learn" else graph,
             states=states,
@@ -250,17 +251,15 @@ def fit_anndata(
             size=further[0] if further else size,
             factors=factors,
         )
-        _store(adata, ~mask, rows, model, key_added, used, None, in_batch, in_unit)
+        _store(adata, ~mask, rows, model, key_added, used, None, beside)
         return adata if copy else model
     if discretizer is not None:
         discretizer = _fitted(discretizer, control_cells, fitted_cells)
     if graph is not None:
         network = _learned(graph, control_cells, fitted_cells, discretizer, prior, states)
     network, rows = _states(fitted_cells, network, discretizer)
-    model = InterventionMixture(network, edges=edges, **parameters).fit(
-        rows, batch=in_batch, unit=in_unit
-    )
-    _store(adata, ~mask, rows, model, key_added, used, discretizer, in_batch, in_unit)
+    model = InterventionMixture(network, edges=edges, **parameters).fit(rows, **beside)
+    _store(adata, ~mask, rows, model, key_added, used, discretizer, beside)
     return adata if copy else model
 
 
@@ -420,13 +419,12 @@ def _store(
     key: str,
     used: Mapping[str, Any],
     discretizer: Discretizer | None,
-    batch: SideColumn | None,
-    unit: SideColumn | None,
+    beside: Mapping[str, SideColumn | None],
 ) -> None:
     """Write all results at once, in forms that survive a round trip through h5ad."""
     import pandas as pd
 
-    found, inverse = model.assign(rows, batch=batch, unit=unit)
+    found, inverse = model.assign(rows, **beside)
     merged = Merged.of(model.network_, model.fitted_.result.targets, model.weights_)
     texts = [*merged.texts(model.targets_)]
     best = merged.best(found.best, found.posterior)[inverse]
@@ -435,8 +433,8 @@ def _store(
     codes[is_fitted] = best
     probability, surprise = np.full((2, adata.n_obs), np.nan)
     probability[is_fitted] = np.where(best < 0, np.nan, posterior[np.arange(best.size), best])
-    if unit is not None:  # how unlikely a cell is does not depend on others
-        found, inverse = model.assign(rows, batch=batch)
+    if beside["unit"] is not None:  # how unlikely a cell is does not depend on others
+        found, inverse = model.assign(rows, batch=beside["batch"])
     surprise[is_fitted] = -found.log_probability[inverse]
     probabilities = np.full((adata.n_obs, len(texts)), np.nan)
     probabilities[is_fitted] = posterior

@@ -10,10 +10,10 @@ import pytest
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 sys.path.insert(0, str(FOLDER))
+import unit_problems  # noqa: E402
 import unit_theory  # noqa: E402
 
 import dosift  # noqa: E402
-import unit_problems  # noqa: E402
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -10,7 +10,7 @@ import pytest
 
 import dosift
 from dosift.errors import DosiftWarning
-from unit_problems import unit_problem
+from drawn_units import unit_problem
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from dosift.checks.densities import densities
 from dosift.checks.missing import look_at_missing
 from dosift.checks.model_check import check_model
 from dosift.checks.neighbours import neighbours_agree
+from dosift.data.blocks import MemoryBlocks
 from dosift.data.load import Loaded
 from dosift.inference import Posterior
 from dosift.inference.change_error import change_errors
@@ -32,6 +34,7 @@ from dosift.pipeline.find import find
 from dosift.pipeline.fitted import Fitted
 from dosift.pipeline.gather import Gathered, prepare
 from dosift.pipeline.graph import averaged_over_graphs, check_graph, with_graph
+from dosift.pipeline.in_time import InTime, find_in_time, in_windows
 from dosift.pipeline.recipe import Recipe
 from dosift.search.filling import filled_in
 from dosift.search.result import SearchResult
@@ -73,10 +76,17 @@ def fit(
 
 def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | None) -> Fitted:
     given, gathered, options, labels = prepare(recipe, network, loaded, progress)
+    if loaded.order is not None:
+        gathered = in_windows(given, loaded)
     given, gathered, graph = with_graph(recipe, given, gathered, options, progress)
+    in_time = None
+    if loaded.order is None:
+        result, changed = find(recipe, given, gathered, options, progress)
+    else:
+        gathered, result, in_time = find_in_time(recipe, given, loaded, options, progress)
+        changed = ()
     evidence = gathered.evidence
     missing = look_at_missing(given, evidence)
-    result, changed = find(recipe, given, gathered, options, progress)
     tell = progress or silent
     tell("working out errors", 0, None)
     refined = recipe.refine and recipe.method == "likelihood"
@@ -94,7 +104,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
             as_generator(recipe.random_state),
             is_known,
         )
-    if posterior is not None and graph is not None:
+    if posterior is not None and graph is not None and in_time is None:
         posterior = averaged_over_graphs(recipe, given, gathered, options, graph, result, posterior)
     of_tables = isinstance(given, Network)
     # Tests that take rows for independent.
@@ -118,7 +128,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
     final = own
     if of_tables:
         final = Network(own.variables, own.parents, own.tables, (given if changed else own).control)
-    return Fitted(
+    fitted = Fitted(
         recipe=recipe,
         given=given,
         network=final,
@@ -144,12 +154,34 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         neighbours=_neighbours(loaded),
         **_of_numbers(evidence, result),
     )
+    return fitted if in_time is None else _with_time(fitted, in_time, loaded)
+
+
+def _with_time(fitted: Fitted, in_time: InTime, loaded: Loaded) -> Fitted:
+    """Let weights be shares of time, which until here were those of stretches."""
+    posterior = fitted.posterior
+    if posterior is not None:
+        rng = as_generator(fitted.recipe.random_state)
+        posterior = in_time.posterior_of_weights(posterior, fitted.result, rng)
+    assert isinstance(loaded.rows, MemoryBlocks)
+    return replace(
+        fitted,
+        result=in_time.with_weights(fitted.result),
+        posterior=posterior,
+        check=replace(fitted.check, certainty=in_time.certainty),
+        n_rows=loaded.rows.n_rows,
+        n_units=None,
+        n_configurations=len(loaded.rows.whole),
+        in_time=in_time,
+    )
 
 
 def _neighbours(loaded: Loaded) -> float | None:
     """Say whether rows that follow each other go together, where their order is at hand."""
     beside = loaded.rows.beside
     if loaded.inverse is None or loaded.unit is not None or beside.batches or beside.labels:
+        return None
+    if loaded.order is not None:
         return None
     return neighbours_agree(loaded.inverse)
 

@@ -25,6 +25,7 @@ from dosift.methods.labels import Labels
 from dosift.methods.prior_numbers import target_of
 from dosift.model.network import Network
 from dosift.model.target import Target
+from dosift.pipeline.in_time import InTime
 from dosift.pipeline.recipe import Recipe
 from dosift.search.mechanisms import ChangedMechanism
 from dosift.search.result import SearchResult
@@ -82,6 +83,8 @@ class Fitted:
     neighbours : float or None
         How far rows that follow each other go together, if they do
         (:func:`~dosift.checks.neighbours.neighbours_agree`).
+    in_time : InTime or None
+        Where rows came in order of time, the chain of their targets.
     """
 
     recipe: Recipe
@@ -109,6 +112,7 @@ class Fitted:
     change_errors: tuple[ChangeError, ...] = ()
     densities: tuple[Density, ...] = ()
     neighbours: float | None = None
+    in_time: InTime | None = None
 
     @cached_property
     def pooled_scale(self) -> SurprisalScale:
