@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from dosift.pipeline.find import find
 from dosift.pipeline.fitted import Fitted
 from dosift.pipeline.gather import Gathered, prepare
 from dosift.pipeline.graph import averaged_over_graphs, check_graph, with_graph
+from dosift.pipeline.negative_control import counting_for, negative_control
 from dosift.pipeline.recipe import Recipe
 from dosift.search.filling import filled_in
 from dosift.search.result import SearchResult
@@ -74,8 +76,12 @@ def fit(
 def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | None) -> Fitted:
     given, gathered, options, labels = prepare(recipe, network, loaded, progress)
     given, gathered, graph = with_graph(recipe, given, gathered, options, progress)
+    in_full = gathered.evidence
+    missing = look_at_missing(given, in_full)
+    control = negative_control(recipe, given, options, in_full.total, progress)
+    whole, power = gathered, 1.0 if control is None else control.power
+    given, gathered = counting_for(given, gathered, power)
     evidence = gathered.evidence
-    missing = look_at_missing(given, evidence)
     result, changed = find(recipe, given, gathered, options, progress)
     tell = progress or silent
     tell("working out errors", 0, None)
@@ -107,10 +113,11 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
     plain = given
     if of_tables and not recipe.refine:
         plain = Network(given.variables, given.parents, given.tables)
-    sample = None if bound else _few(given, gathered, result)
-    check = check_model(plain, evidence, result, recipe.random_state, sample, missing.suspicious)
+    sample = None if bound else _few(given, whole, result)
+    check = check_model(plain, in_full, result, recipe.random_state, sample, missing.suspicious)
     if graph is None and not changed and of_tables:
-        graph = check_graph(recipe, given, gathered, options, result, progress)
+        graph = check_graph(recipe, given, whole, options, result, progress)
+    result = _in_full(result, in_full, power)
     own = result.network
     # Freed tables come with control counts that only say how they were learned.
     final = own
@@ -123,10 +130,10 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         result=result,
         options=options,
         library=loaded.library,
-        n_rows=evidence.total,
-        n_configurations=None if evidence.held is None else len(evidence.held),
-        batches=evidence.rows.beside.batches,
-        batch_rows=evidence.n_rows,
+        n_rows=in_full.total,
+        n_configurations=None if in_full.held is None else len(in_full.held),
+        batches=in_full.rows.beside.batches,
+        batch_rows=in_full.n_rows,
         labels=labels,
         changed=changed,
         is_known=is_known,
@@ -138,7 +145,25 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         missing=missing,
         check=check,
         graph=graph,
+        control=control,
         **_of_numbers(evidence, result),
+    )
+
+
+def _in_full(result: SearchResult, evidence: Evidence, power: float) -> SearchResult:
+    """Say how likely all rows are, where they counted for less in the fit."""
+    if power == 1.0:
+        return result
+    pooled = evidence.pooled
+    sums = pooled.weigh(result.network, result.targets, result.weights)
+    log_likelihood = -np.inf
+    if not sums.n_impossible.any():
+        log_likelihood = float(sums.log_density[0]) + pooled.reference(result.network)
+    cost = result.log_likelihood - result.penalised_score
+    return replace(
+        result,
+        log_likelihood=log_likelihood,
+        penalised_score=log_likelihood - (cost if np.isfinite(cost) else 0.0),
     )
 
 

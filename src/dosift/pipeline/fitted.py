@@ -23,6 +23,7 @@ from dosift.likelihood.columns import RowLikelihoods, is_plain
 from dosift.methods import Options
 from dosift.methods.labels import Labels
 from dosift.model.network import Network
+from dosift.pipeline.negative_control import NegativeControl
 from dosift.pipeline.recipe import Recipe
 from dosift.search.mechanisms import ChangedMechanism
 from dosift.search.result import SearchResult
@@ -75,6 +76,8 @@ class Fitted:
         Of the numbers of changes, where variables are numbers.
     densities : tuple of Density
         Of the numbers that components touch.
+    control : NegativeControl or None
+        What is found in control rows played as a pool; None where these are not at hand.
     """
 
     recipe: Recipe
@@ -100,6 +103,7 @@ class Fitted:
     graph: GraphFindings | None = None
     change_errors: tuple[ChangeError, ...] = ()
     densities: tuple[Density, ...] = ()
+    control: NegativeControl | None = None
 
     @cached_property
     def pooled_scale(self) -> SurprisalScale:
