@@ -56,9 +56,7 @@ def _trial(problem: Problem, graph: Parents, cause: tuple[str, Any], **fit: Any)
     pairs = zip(problem.mixture.targets, problem.mixture.weights, strict=True)
     truth = {str(target): float(weight) for target, weight in pairs}
     given = {"graph": named, "states": problem.states, **fit}
-    return Trial(
-        problem.rows, problem.control, None, truth, problem.labels, cause, fit=given
-    )
+    return Trial(problem.rows, problem.control, None, truth, problem.labels, cause, fit=given)
 
 
 def _clean(n: int, rows: int, seed: int) -> Trial:
@@ -174,11 +172,13 @@ def _counts(n: int, rows: int, seed: int, overdispersed: bool) -> Trial:
     labels = [texts[k] for k in made.component]
     control = control.assign(depth=made.control_total)
     pool = pool.assign(depth=made.pool_total)
-    fit = {"graph": made.edges, "size": "depth", "kinds": dict.fromkeys(made.pool.columns[:n], "counts")}
+    fit = {
+        "graph": made.edges,
+        "size": "depth",
+        "kinds": dict.fromkeys(made.pool.columns[:n], "counts"),
+    }
     cause = ("dispersion", None) if overdispersed else ("none", None)
-    return Trial(
-        pool, control, made.edges, truth, labels, cause, fit, {"knockouts": True}, True
-    )
+    return Trial(pool, control, made.edges, truth, labels, cause, fit, {"knockouts": True}, True)
 
 
 def _noisier(table: Any, rng: np.random.Generator) -> Any:

@@ -187,7 +187,7 @@ def check(
     graph = graph_of(network.parents)
     climber = _climber(network, rows, targets, edges, graph, max_size, tell, patterns)
     fitter = climber.fitter
-    now = fitter.of_result(graph, result)
+    now = before = fitter.of_result(graph, result)
     climber.keep(now)
     tell("checking the graph", 0, None)
     ranked = climber.ranked(now)
@@ -214,6 +214,7 @@ def check(
         None if found is None else found.targets,
         None if found is None else found.weights,
         common_causes(fitter.families, now.graph, climber.constraints),
+        max(now.score - before.score, 0.0),
     )
 
 

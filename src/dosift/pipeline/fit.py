@@ -12,7 +12,8 @@ from threadpoolctl import threadpool_limits
 
 from dosift.checks.densities import densities
 from dosift.checks.missing import look_at_missing
-from dosift.checks.model_check import check_model
+from dosift.checks.model_check import ModelCheck, check_model
+from dosift.checks.verdict import Answer, Verdict, judge_answer
 from dosift.data.configurations import collapse
 from dosift.data.load import Loaded
 from dosift.inference import Posterior
@@ -33,8 +34,14 @@ from dosift.pipeline.find import find
 from dosift.pipeline.fitted import Fitted
 from dosift.pipeline.gather import Gathered, prepare
 from dosift.pipeline.graph import averaged_over_graphs, check_graph, with_graph
-from dosift.pipeline.negative_control import counting_for, negative_control
+from dosift.pipeline.negative_control import (
+    TOLERATED,
+    NegativeControl,
+    counting_for,
+    negative_control,
+)
 from dosift.pipeline.recipe import Recipe
+from dosift.pipeline.repairs import repaired_answers
 from dosift.search.filling import filled_in
 from dosift.search.result import SearchResult
 from dosift.search.score import Score
@@ -118,6 +125,11 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
     if graph is None and not changed and of_tables:
         graph = check_graph(recipe, given, whole, options, result, progress)
     result = _in_full(result, in_full, power)
+    answers: tuple[Answer, ...] = ()
+    if of_tables and not changed:
+        suspect = check.fit.changed
+        answers = repaired_answers(recipe, given, whole, options, result, suspect, graph, progress)
+    verdict = verdict_of(result, posterior, answers, control, check)
     own = result.network
     # Freed tables come with control counts that only say how they were learned.
     final = own
@@ -146,7 +158,34 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         check=check,
         graph=graph,
         control=control,
+        verdict=verdict,
         **_of_numbers(evidence, result),
+    )
+
+
+def verdict_of(
+    result: SearchResult,
+    posterior: Posterior | None,
+    answers: tuple[Answer, ...],
+    control: NegativeControl | None,
+    check: ModelCheck,
+) -> Verdict:
+    """Say what of a fit stands."""
+    n = len(result.targets)
+    std_error = np.full(n, np.nan)
+    if posterior is not None:
+        std_error = posterior.of_weights.weights().std_error[:n]
+    suspicious = np.zeros(n)
+    if control is not None and control.left > TOLERATED:
+        suspicious = (result.targets >= 0) @ control.left_touched
+    return judge_answer(
+        result.targets,
+        result.weights,
+        std_error,
+        answers,
+        suspicious,
+        invented=None if control is None else control.left,
+        failed=not result.converged or check.certainty.impossible > 0,
     )
 
 

@@ -13,6 +13,7 @@ from dosift.checks.densities import Density
 from dosift.checks.missing import MissingValues
 from dosift.checks.model_check import ModelCheck, surprisal_scale
 from dosift.checks.surprisal import SurprisalScale
+from dosift.checks.verdict import Verdict
 from dosift.data.blocks import Block
 from dosift.graphs.findings import GraphFindings
 from dosift.inference import Posterior
@@ -78,6 +79,8 @@ class Fitted:
         Of the numbers that components touch.
     control : NegativeControl or None
         What is found in control rows played as a pool; None where these are not at hand.
+    verdict : Verdict
+        What of the answer stands.
     """
 
     recipe: Recipe
@@ -104,6 +107,7 @@ class Fitted:
     change_errors: tuple[ChangeError, ...] = ()
     densities: tuple[Density, ...] = ()
     control: NegativeControl | None = None
+    verdict: Verdict | None = None
 
     @cached_property
     def pooled_scale(self) -> SurprisalScale:

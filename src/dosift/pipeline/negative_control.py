@@ -59,6 +59,8 @@ class NegativeControl:
         of them if there is none.
     left : float
         Weight of what is invented at that power.
+    left_touched : ndarray, shape (n_variables,)
+        The same on each variable.
     power : float
         What rows of the pool count for: 1 where nothing is invented.
     targets : ndarray of int, shape (n_targets, n_variables)
@@ -73,6 +75,7 @@ class NegativeControl:
     totals: Floats | None
     played_power: float
     left: float
+    left_touched: Floats
     power: float
     targets: Ints
     weights: Floats
@@ -122,18 +125,19 @@ def negative_control(
         return [_played(own, half, free, power) for half in halves]
 
     in_full = found(1.0)
-    power, left = 1.0, invented(in_full)
-    if left > TOLERATED:
-        power, left = _largest(found)
+    power, at_power = 1.0, in_full
+    if invented(in_full) > TOLERATED:
+        power, at_power = _largest(found)
     targets, weights = _joined(network, in_full)
     return NegativeControl(
         weight=invented(in_full),
         components=max(_n_invented(one) for one in in_full),
         n_rows=played,
-        touched=np.asarray(weights @ (targets >= 0), dtype=np.float64),
+        touched=_touched(targets, weights),
         totals=_totals(network, targets, weights),
         played_power=power,
-        left=left,
+        left=invented(at_power),
+        left_touched=_touched(*_joined(network, at_power)),
         power=power_for(power, played, n_rows),
         targets=targets,
         weights=weights,
@@ -193,20 +197,27 @@ def _n_invented(result: SearchResult) -> int:
     return int((~_nothing(result)).sum())
 
 
-def _largest(found: Callable[[float], list[SearchResult]]) -> tuple[float, float]:
+def _largest(
+    found: Callable[[float], list[SearchResult]],
+) -> tuple[float, list[SearchResult]]:
     """Find the largest power at which little is invented, by bisection."""
     low, high = 0, len(_POWERS) - 1  # too much is invented at the first
-    weights: dict[int, float] = {}
+    tried: dict[int, list[SearchResult]] = {}
     while high - low > 1:
         middle = (low + high) // 2
-        weights[middle] = invented(found(_POWERS[middle]))
-        if weights[middle] > TOLERATED:
+        tried[middle] = found(_POWERS[middle])
+        if invented(tried[middle]) > TOLERATED:
             low = middle
         else:
             high = middle
-    if high not in weights:
-        weights[high] = invented(found(_POWERS[high]))
-    return _POWERS[high], weights[high]
+    if high not in tried:
+        tried[high] = found(_POWERS[high])
+    return _POWERS[high], tried[high]
+
+
+def _touched(targets: Ints, weights: Floats) -> Floats:
+    """Weight on each variable."""
+    return np.asarray(weights @ (targets >= 0), dtype=np.float64)
 
 
 def _played(recipe: Recipe, half: Half, options: Options, power: float) -> SearchResult:
