@@ -175,7 +175,7 @@ def _counts(n: int, rows: int, seed: int, overdispersed: bool) -> Trial:
     fit = {
         "graph": made.edges,
         "size": "depth",
-        "kinds": dict.fromkeys(made.pool.columns[:n], "counts"),
+        "kinds": dict.fromkeys(made.pool.columns, "counts"),
     }
     cause = ("dispersion", None) if overdispersed else ("none", None)
     return Trial(pool, control, made.edges, truth, labels, cause, fit, {"knockouts": True}, True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 
 from dosift._version import __version__
+from dosift.checks.verdict import FALLS
 from dosift.data.anndata import MATRIX_TOTAL, Cells, cells_of, name_levels, name_states
 from dosift.data.control_cells import Mask, batches_of, control_mask
 from dosift.data.discretizer import Discretizer
@@ -25,7 +26,7 @@ from dosift.learning.states import with_new_states, with_states_of
 from dosift.methods.parameters import edges_asked
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
-from dosift.results.folder import distrust
+from dosift.results.folder import distrust, finite
 from dosift.results.graphs import graph_findings_content
 from dosift.results.merged import Merged
 
@@ -179,7 +180,7 @@ def fit_anndata(
             its probability and status) and ``notices``, sentences on it; ``mixture`` (JSON for
             :meth:`dosift.Mixture.from_dict`) and ``network`` (BIF; of raw counts JSON of dosift's
             own) as text;
-            ``params``, ``trusted``, ``reasons`` and ``version``.
+            ``params``, ``trusted``, ``reasons``, ``verdict`` (JSON) and ``version``.
 
     Raises
     ------
@@ -425,7 +426,7 @@ def _store(
     surprise[is_fitted] = -found.log_probability[inverse]
     probabilities = np.full((adata.n_obs, len(texts)), np.nan)
     probabilities[is_fitted] = posterior
-    reasons = distrust(model)
+    reasons, verdict = distrust(model), finite(dict(model.verdict_))
     content: dict[str, Any] = {
         "version": __version__,
         "params": {name: _plain(value) for name, value in used.items()},
@@ -434,7 +435,8 @@ def _store(
         "variables": _pandas(model.variables_),
         "mixture": json.dumps(model.mixture_.to_dict()),
         "network": _text(model.network_),
-        "trusted": not reasons,
+        "trusted": verdict["value"] != FALLS,
+        "verdict": json.dumps(verdict),
         "reasons": np.array(reasons, dtype=object),
     }
     if model.batches_ is not None:

@@ -101,6 +101,8 @@ class Verdict:
         control rows.
     failed : bool
         Whether the weights did not converge, or rows are impossible.
+    misfit : bool
+        Whether rows are off from the mixture though nothing is known that would repair it.
     """
 
     value: str
@@ -111,6 +113,7 @@ class Verdict:
     changes: tuple[float, ...]
     invented: float | None
     failed: bool
+    misfit: bool = False
 
     @property
     def trusted(self) -> bool:
@@ -127,6 +130,7 @@ def judge_answer(
     *,
     invented: float | None = None,
     failed: bool = False,
+    misfit: bool = False,
 ) -> Verdict:
     """Say what of an answer stands.
 
@@ -144,6 +148,8 @@ def judge_answer(
         Weight invented in control rows in all.
     failed : bool
         Whether the weights did not converge, or rows are impossible.
+    misfit : bool
+        Whether rows are off from the mixture though nothing is known that would repair it.
 
     Returns
     -------
@@ -176,11 +182,13 @@ def judge_answer(
         changes.append(change(targets, weights, answer))
     probability = np.where(stands, probability, np.minimum(probability, _UNSURE))
     lost = float(weights[~stands].sum())
-    value = STANDS if lost <= IN_PART else PART
+    value = STANDS if lost <= IN_PART and not misfit else PART
     if lost > NOT_AT_ALL or failed or (invented or 0.0) > MOST_INVENTED:
         value = FALLS
         stands = np.zeros_like(stands) if failed else stands
-    return Verdict(value, stands, removed, probability, ordered, tuple(changes), invented, failed)
+    return Verdict(
+        value, stands, removed, probability, ordered, tuple(changes), invented, failed, misfit
+    )
 
 
 def plausible(answers: Sequence[Answer]) -> tuple[Answer, ...]:

@@ -95,7 +95,7 @@ def _of_states(network: Network, most: float) -> Iterator[Half]:
     rows = control.rows
     alone = np.ones(len(rows.counts), dtype=bool)
     if rows.targets is not None:  # labelled rows, of which something is known, only teach
-        alone = (rows.targets < 0).all(axis=1)
+        alone = np.asarray((rows.targets < 0).all(axis=1))
     every = np.where(alone, rows.counts, 0.0)
     first = _drawn(every, every.sum() // 2, rng)
     for played in (every - first, first):

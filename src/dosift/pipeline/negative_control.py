@@ -50,8 +50,6 @@ class NegativeControl:
         How many interventions are invented there, in the half where these are more.
     n_rows : float
         Rows played as a pool, of each half on average.
-    touched : ndarray, shape (n_variables,)
-        Weight of what is invented on each variable.
     totals : ndarray, shape (n_variables, most_states), or None
         The same for each state of a network of tables.
     played_power : float
@@ -59,8 +57,10 @@ class NegativeControl:
         of them if there is none.
     left : float
         Weight of what is invented at that power.
+    n_left : int
+        How many interventions are invented at that power.
     left_touched : ndarray, shape (n_variables,)
-        The same on each variable.
+        Weight of what is invented on each variable, at that power.
     power : float
         What rows of the pool count for: 1 where nothing is invented.
     targets : ndarray of int, shape (n_targets, n_variables)
@@ -71,10 +71,10 @@ class NegativeControl:
     weight: float
     components: int
     n_rows: float
-    touched: Floats
     totals: Floats | None
     played_power: float
     left: float
+    n_left: int
     left_touched: Floats
     power: float
     targets: Ints
@@ -133,10 +133,10 @@ def negative_control(
         weight=invented(in_full),
         components=max(_n_invented(one) for one in in_full),
         n_rows=played,
-        touched=_touched(targets, weights),
-        totals=_totals(network, targets, weights),
+        totals=_totals(network, *_joined(network, at_power)),
         played_power=power,
         left=invented(at_power),
+        n_left=max(_n_invented(one) for one in at_power),
         left_touched=_touched(*_joined(network, at_power)),
         power=power_for(power, played, n_rows),
         targets=targets,
