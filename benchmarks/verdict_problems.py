@@ -19,6 +19,7 @@ from trust import moved, with_parents
 
 import dosift
 from dosift.graphs.dag import Parents, edges_of
+from dosift.io.graph import Graph
 
 #: Total variation by which a mechanism moves.
 MOVED = 0.2
@@ -123,7 +124,7 @@ def _cause(n: int, rows: int, seed: int) -> Trial:
         pair = {i for p, i in network.edges if p == name}
         trial = _trial(problem, problem.graph, ("cause", pair))
         states = {v: problem.states[v] for v in left}
-        given = {**trial.fit, "graph": dosift.io.graph.Graph(tuple(left), edges), "states": states}
+        given = {**trial.fit, "graph": Graph(tuple(left), edges), "states": states}
         return replace(
             trial, rows=trial.rows.drop(name), control=trial.control.drop(name), fit=given
         )
@@ -173,7 +174,7 @@ def _counts(n: int, rows: int, seed: int, overdispersed: bool) -> Trial:
     control = control.assign(depth=made.control_total)
     pool = pool.assign(depth=made.pool_total)
     fit = {
-        "graph": made.edges,
+        "graph": Graph(tuple(made.pool.columns), tuple(made.edges)),
         "size": "depth",
         "kinds": dict.fromkeys(made.pool.columns, "counts"),
     }

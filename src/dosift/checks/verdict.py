@@ -23,6 +23,8 @@ Bools = NDArray[np.bool_]
 _ERRORS, _RELATIVE, _ABSOLUTE = 2.0, 0.4, 0.01
 #: Weight of components that do not stand up to which an answer stands, and from which it does not.
 IN_PART, NOT_AT_ALL = 0.02, 0.5
+#: Share of the rows that may be explained otherwise after a repair for an answer to stand.
+_MOVED = 0.05
 #: Weight that may be invented in control rows, at the power that the fit is made with, for an
 #: answer to stand in part.
 MOST_INVENTED = 0.05
@@ -182,8 +184,9 @@ def judge_answer(
         changes.append(change(targets, weights, answer))
     probability = np.where(stands, probability, np.minimum(probability, _UNSURE))
     lost = float(weights[~stands].sum())
-    value = STANDS if lost <= IN_PART and not misfit else PART
-    if lost > NOT_AT_ALL or failed or (invented or 0.0) > MOST_INVENTED:
+    moved = max(changes, default=0.0)
+    value = STANDS if lost <= IN_PART and moved <= _MOVED and not misfit else PART
+    if max(lost, moved) > NOT_AT_ALL or failed or (invented or 0.0) > MOST_INVENTED:
         value = FALLS
         stands = np.zeros_like(stands) if failed else stands
     return Verdict(

@@ -35,7 +35,7 @@ _MOST_PLAYED, _MOST_NUMBERS = 50_000, 4_000
 #: Weight that may be invented where rows count in full, or for less.
 TOLERATED = 0.01
 #: Powers that are tried.
-_POWERS = (1.0, 0.6, 0.35, 0.2, 0.12, 0.07, 0.04)
+_POWERS = (1.0, 0.6, 0.35, 0.2, 0.12, 0.07, 0.04, 0.02, 0.01)
 
 
 @dataclass(frozen=True)
