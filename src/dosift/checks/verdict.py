@@ -20,7 +20,7 @@ Ints = NDArray[np.integer]
 Bools = NDArray[np.bool_]
 
 #: A weight may move by so many standard errors, by such a share of it, or by so much.
-_ERRORS, _RELATIVE, _ABSOLUTE = 2.0, 0.4, 0.01
+_ERRORS, _RELATIVE, _ABSOLUTE = 3.0, 0.6, 0.01
 #: Weight of components that do not stand up to which an answer stands, and from which it does not.
 IN_PART, NOT_AT_ALL = 0.02, 0.5
 #: Share of the rows that may be explained otherwise after a repair for an answer to stand.

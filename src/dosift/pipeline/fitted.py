@@ -109,6 +109,11 @@ class Fitted:
     control: NegativeControl | None = None
     verdict: Verdict | None = None
 
+    @property
+    def power(self) -> float:
+        """What each row counts for: 1, unless something is invented in control rows."""
+        return 1.0 if self.control is None else self.control.power
+
     @cached_property
     def pooled_scale(self) -> SurprisalScale:
         """Scale for surprises of rows that are judged by the weights of the pool."""
