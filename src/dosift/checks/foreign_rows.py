@@ -100,10 +100,13 @@ def _with_density(
 ) -> ForeignRows | None:
     network, targets = result.network, result.targets
     judged = assign(network, targets, result.weights, block.values)
-    log_density = sum(np.log(own)[block.values[:, i]] for i, own in enumerate(shares))
+    log_other = sum(np.log(own)[block.values[:, i]] for i, own in enumerate(shares))
     known = judged.columns
-    other = np.exp(np.clip(log_density - judged.log_reference, -600.0, 600.0))
-    before = float(block.counts @ np.log(known @ result.weights))
+    other = np.exp(np.clip(log_other - judged.log_reference, -600.0, 600.0))
+    density = known @ result.weights
+    if not (density > 0).all():
+        return None
+    before = float(block.counts @ np.log(density))
     columns = np.column_stack([known, other])
     start = np.append(0.98 * result.weights, 0.02)
     fit = solve_weights(columns, block.counts, start)
