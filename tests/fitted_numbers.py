@@ -103,6 +103,7 @@ def assembled(given: Any, rows: Any, result: SearchResult) -> Fitted:
         result=result,
         options=Options(),
         library="polars",
+        n_units=None,
         n_rows=float(rows.counts.sum()),
         n_configurations=len(rows.counts),
         batches=(),

@@ -18,7 +18,7 @@ from dosift.model.mechanism import Changes
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Variable
 from dosift.model.scale import Scale
-from dosift.refusals import NUMBERS, REFUSALS, Refusal, refuse
+from dosift.refusals import NUMBERS, REFUSALS, UNITS, Refusal, refuse
 from dosift.results.rows import RowJudge
 from plain_sums import TARGETS, toy_rows, toy_weights
 
@@ -91,6 +91,7 @@ def with_feature(name: str, rows: np.ndarray) -> tuple[dict[str, Any], dict[str,
         "required changes": (knowing(required=["free(V1)"]), {}, rows),
         "known weights": (knowing(known_weights={dosift.do(V1="1"): 0.4}), {}, rows),
         "rows in blocks": ({}, {}, rows),
+        UNITS: ({}, {"unit": np.arange(len(rows)) // 2}, rows),
         NUMBERS: ({}, {}, rows + 0.5),
     }
     return ({"method": name}, {}, rows) if name in METHODS else found[name]

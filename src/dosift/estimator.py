@@ -160,8 +160,10 @@ class InterventionMixture(Conventions):
         Log-likelihood less the description length of the targets, in nats.
     n_rows_ : float
         Number of rows, or total sample weight.
+    n_units_ : float or None
+        Number of units, where rows were given units and some have several.
     n_configurations_ : int or None
-        Number of distinct rows; None where they are too many to be held.
+        Number of distinct rows (or units); None where they are too many to be held.
     n_features_in_ : int
         Number of columns that rows need: variables of the network, and what counts are relative to
         where that is a column.
@@ -319,6 +321,7 @@ class InterventionMixture(Conventions):
         sample_weight: ArrayLike | None = None,
         batch: Any = None,
         labels: Any = None,
+        unit: Any = None,
         random_labels: bool = False,
         control: Any = None,
         graph: Any = None,
@@ -351,6 +354,11 @@ class InterventionMixture(Conventions):
             The intervention of each row where it is known, such as ``"do(smoke=yes)"``, empty
             or missing where not; or the column of the rows that holds it. The labelled targets are
             never dropped, and labelled rows teach a learned network. Only for ``"likelihood"``.
+        unit : str or array-like, shape (n_rows,), optional
+            The unit of each row, or the column of the rows that holds it: rows of one unit were
+            hit by the same intervention. Weights are then shares of units. A row without one is a
+            unit of its own. Units of two rows and more identify every mixture of do's, whether or
+            not it satisfies exclusion (docs/units.md).
         random_labels : bool, default=False
             Whether the labelled rows are a random sample of all rows, and so tell about the
             weights as well. By default the weights are those of the rows without a label.
@@ -424,7 +432,7 @@ class InterventionMixture(Conventions):
             knockouts=bool(self.knockouts),
             negative_control=bool(self.negative_control),
         )
-        beside = tuple(name for name in (batch, labels) if isinstance(name, str))
+        beside = tuple(name for name in (batch, labels, unit) if isinstance(name, str))
         table = ControlTable(
             control,
             graph,
@@ -438,7 +446,9 @@ class InterventionMixture(Conventions):
         )
         network, rows = self._network(table, rows)
         network = starting_network(network, edges, known, self.control_rows)
-        encode = partial(load, rows, batch=batch, labels=labels, sample_weight=sample_weight)
+        encode = partial(
+            load, rows, batch=batch, labels=labels, unit=unit, sample_weight=sample_weight
+        )
         network, loaded = with_new_states(network, rows, encode)
         del rows, encode, table  # many rows: what was read is not held twice
         with closing(loaded):
@@ -464,6 +474,7 @@ class InterventionMixture(Conventions):
         self.fitted_ = fitted
         self.network_ = fitted.network
         self.n_rows_ = fitted.n_rows
+        self.n_units_ = fitted.n_units
         self.n_configurations_ = fitted.n_configurations
         names = [one.name for one in self.network_.variables if not one.total_of]
         self.n_features_in_ = len(names)
@@ -527,7 +538,9 @@ class InterventionMixture(Conventions):
         if not hasattr(self, "mixture_"):
             raise not_fitted(self, "fit(rows)")
 
-    def assign(self, rows: Any, *, batch: Any = None) -> tuple[Assignment, NDArray[np.int64]]:
+    def assign(
+        self, rows: Any, *, batch: Any = None, unit: Any = None
+    ) -> tuple[Assignment, NDArray[np.int64]]:
         """Likelihoods and posteriors of the distinct rows, and where each row is among them.
 
         Parameters
@@ -536,17 +549,19 @@ class InterventionMixture(Conventions):
         batch : str or array-like, optional
             The batch of each row, as in :meth:`fit`: each row is then judged by the weights of
             its own batch. By default by the weights of the pool.
+        unit : str or array-like, optional
+            The unit of each row, as in :meth:`fit`: its rows are then judged together.
 
         Returns
         -------
         assignment : Assignment
-            For the distinct configurations.
+            For the distinct configurations, which are units where these are given.
         inverse : ndarray of int64, shape (n_rows,)
             Position of each row's configuration.
         """
         self._check_fitted()
         known = None if batch is None else fitted_batches(self.fitted_)
-        loaded = load(rows, self.network_, batch=batch, batches=known)
+        loaded = load(rows, self.network_, batch=batch, unit=unit, batches=known)
         if not isinstance(loaded.rows, MemoryBlocks) or loaded.inverse is None:
             raise InputError(
                 "rows in blocks are not held; give a table, or use dosift.annotate, or the command "
@@ -554,29 +569,29 @@ class InterventionMixture(Conventions):
             )
         return self.fitted_.judge(loaded.rows.whole), loaded.inverse
 
-    def predict_proba(self, rows: Any, *, batch: Any = None) -> Floats:
+    def predict_proba(self, rows: Any, *, batch: Any = None, unit: Any = None) -> Floats:
         """Posterior probability of each component for each row.
 
         Parameters
         ----------
         rows : as in :meth:`fit`
-        batch : as in :meth:`assign`
+        batch, unit : as in :meth:`assign`
 
         Returns
         -------
         ndarray, shape (n_rows, n_components)
             In the order of `targets_`; a row that no component can produce holds NaN.
         """
-        found, inverse = self.assign(rows, batch=batch)
+        found, inverse = self.assign(rows, batch=batch, unit=unit)
         return found.posterior[inverse]
 
-    def predict(self, rows: Any, *, batch: Any = None) -> NDArray[np.object_]:
+    def predict(self, rows: Any, *, batch: Any = None, unit: Any = None) -> NDArray[np.object_]:
         """Most probable target of each row.
 
         Parameters
         ----------
         rows : as in :meth:`fit`
-        batch : as in :meth:`assign`
+        batch, unit : as in :meth:`assign`
 
         Returns
         -------
@@ -584,7 +599,7 @@ class InterventionMixture(Conventions):
             Texts such as ``do(lung=no)``, as in :meth:`summary`; None for a row that no component
             can produce.
         """
-        found, inverse = self.assign(rows, batch=batch)
+        found, inverse = self.assign(rows, batch=batch, unit=unit)
         merged = Merged.of(self.network_, self.fitted_.result.targets, self.weights_)
         # Position -1, a row that no target can produce, picks the last entry.
         texts = np.array([*merged.texts(self.targets_), None], dtype=object)

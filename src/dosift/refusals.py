@@ -30,6 +30,8 @@ class Refusal:
 
 #: Variables whose values are numbers, as a feature.
 NUMBERS = "measurements and counts"
+#: Rows of which several share one intervention, as a feature.
+UNITS = "units"
 
 
 def _only_likelihood(what: str) -> tuple[Refusal, ...]:
@@ -106,6 +108,16 @@ REFUSALS: tuple[Refusal, ...] = (
     ),
     *_not_heeded("required"),
     *_not_heeded("known weights"),
+    *(
+        Refusal(
+            method,
+            UNITS,
+            f"method {method!r} looks up how often single rows occur, and knows nothing of rows "
+            "that share an intervention; use method 'likelihood' or 'em', or leave out unit= "
+            "(--unit)",
+        )
+        for method in ("moments", "brute-force")
+    ),
     Refusal(
         "moments",
         "missing values",

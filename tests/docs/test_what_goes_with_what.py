@@ -96,6 +96,14 @@ def two_batches(rows: pl.DataFrame) -> dict[str, Any]:
     return {"batch": [f"day {k % 2}" for k in range(len(rows))]}
 
 
+def pairs(rows: pl.DataFrame) -> dict[str, Any]:
+    """Two rows that are equal and of the same of two batches are a unit."""
+    day = rows.with_columns(pl.Series("day", np.arange(len(rows)) % 2))
+    place = pl.int_range(pl.len()).over(day.columns) // 2
+    whole = day.with_columns(place.alias("pair"))
+    return {"unit": whole.select(pl.concat_str(pl.all(), separator=" ")).to_series().to_list()}
+
+
 KNOWN = dosift.PriorKnowledge(required=["d=high"], non_manipulable=["c"])
 LISTED = dosift.PriorKnowledge(candidates=[*TRUTH, "do(a=low, b=low)", "c=mid", "c=high"])
 WEIGHT = dosift.PriorKnowledge(known_weights={"d=high": 0.2})
@@ -115,6 +123,7 @@ KINDS = (
     Kind("known weights", {"prior_knowledge": WEIGHT}),
     Kind('`interventions="stochastic"`', {"interventions": "stochastic"}),
     Kind('`interventions="any"`', {"interventions": "any"}),
+    Kind("units", beside=pairs),
     Kind("learned network", learned=True),
     Kind("more rows than are held", storage="file"),
     Kind("rows in an engine", storage="engine"),

@@ -253,7 +253,7 @@ def test_columns_are_remembered_and_the_oldest_forgotten(monkeypatch: pytest.Mon
 def test_columns_times_their_reference_are_probabilities(rows: PlainRows) -> None:
     block = rows.evidence(True).held
     assert block is not None
-    plain = is_plain(rows.network, TARGETS)
+    plain = is_plain(rows.network, TARGETS, block)
     for absolute in (False, True):
         found = RowLikelihoods(rows.network, block, plain, rows.label_targets, absolute)
         each = found.columns(TARGETS) * np.exp(found.log_reference)[:, None]
@@ -265,7 +265,9 @@ def test_columns_times_their_reference_are_probabilities(rows: PlainRows) -> Non
 def test_completions_add_up_to_their_rows(rows: PlainRows) -> None:
     block = rows.evidence(True).held
     assert block is not None
-    found = RowLikelihoods(rows.network, block, is_plain(rows.network, TARGETS), rows.label_targets)
+    found = RowLikelihoods(
+        rows.network, block, is_plain(rows.network, TARGETS, block), rows.label_targets
+    )
     expanded = found.expanded(TARGETS)
     if expanded.row is None:
         assert rows.codes.min() >= 0
@@ -285,10 +287,11 @@ def test_the_bound_of_plain_columns() -> None:
         {},
         {name: [tiny, 1 - tiny] for name in "abc"},
     )
-    assert is_plain(network, np.array([[0, -1, -1]]))
-    assert not is_plain(network, np.array([[0, -1, -1], [-1, 0, -1]]))
+    block = Block(np.zeros((1, 3), dtype=int), np.ones(1))
+    assert is_plain(network, np.array([[0, -1, -1]]), block)
+    assert not is_plain(network, np.array([[0, -1, -1], [-1, 0, -1]]), block)
     assert not is_plain(
-        Network.from_tables({"a": ["0", "1"]}, {}, {"a": [0.0, 1.0]}), np.array([[-1]])
+        Network.from_tables({"a": ["0", "1"]}, {}, {"a": [0.0, 1.0]}), np.array([[-1]]), block
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from dosift.data.blocks import Block
 from dosift.likelihood.assignment import assign
 from dosift.likelihood.columns import is_plain
 from dosift.likelihood.factors import MechanismFactors
@@ -161,9 +162,12 @@ def test_rows_are_plain_where_none_can_be_impossible() -> None:
     positive = Network.from_tables(states, {}, {"a": [0.9, 0.1], "b": [0.5, 0.5]})
     zero = Network.from_tables(states, {}, {"a": [1.0, 0.0], "b": [0.5, 0.5]})
     nothing, sets_a, sets_b = (np.array([t]) for t in ([-1, -1], [1, -1], [-1, 0]))
+    block = Block(np.array([[0, 0]]), np.ones(1))
     for target in (nothing, sets_a, sets_b):
-        assert is_plain(positive, target)
-        assert not is_plain(zero, target)
+        assert is_plain(positive, target, block)
+        assert not is_plain(zero, target, block)
     tiny = Network.from_tables(states, {}, {"a": [1.0, 1e-200], "b": [1.0, 1e-200]})
-    assert is_plain(tiny, sets_a)
-    assert not is_plain(tiny, np.array([[1, 1]]))
+    assert is_plain(tiny, sets_a, block)
+    assert not is_plain(tiny, np.array([[1, 1]]), block)
+    pair = Block(np.zeros((2, 2), dtype=int), np.ones(1), first=np.array([0]))
+    assert not is_plain(tiny, sets_a, pair)

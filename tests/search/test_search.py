@@ -247,10 +247,10 @@ def test_pairs_of_dos_bring_in_variables_that_single_dos_do_not() -> None:
     codes, _ = sample_codes(network, targets, np.array([0.97, 0.03]), 5_000, rng)
     rows = collapse(codes, network.cardinalities)
     nothing = np.ones(len(rows.codes))
-    found = mined_variables(network, rows.codes, rows.counts, nothing, ())
+    found = mined_variables(network, rows, nothing, ())
     assert {3, 31} <= set(found)
     assert len(found) < 20
-    assert mined_variables(network, rows.codes, rows.counts, nothing, tuple(range(40))) == ()
+    assert mined_variables(network, rows, nothing, tuple(range(40))) == ()
 
 
 def test_pairs_bring_in_few_variables_where_nothing_was_done() -> None:
@@ -260,7 +260,7 @@ def test_pairs_bring_in_few_variables_where_nothing_was_done() -> None:
         nothing = np.full((1, 30), -1)
         codes, _ = sample_codes(network, nothing, np.ones(1), 3_000, np.random.default_rng(seed))
         rows = collapse(codes, network.cardinalities)
-        found = mined_variables(network, rows.codes, rows.counts, np.ones(len(rows.codes)), ())
+        found = mined_variables(network, rows, np.ones(len(rows.codes)), ())
         brought.append(len(found))
     # Two pairs are expected to come by chance.
     assert np.mean(brought) <= 4
@@ -332,7 +332,7 @@ def test_rows_impossible_without_interventions_are_explained_by_one() -> None:
 
 def test_screening_keeps_what_is_set_in_a_wide_network() -> None:
     network, targets, _, configurations = make(40, 6, 20_000, 4, max_parents=3, max_size=2)
-    kept = screen_variables(network, configurations.codes, configurations.counts)
+    kept = screen_variables(network, configurations)
     assert len(kept) < 35
     is_set = set(np.flatnonzero((targets >= 0).any(axis=0)).tolist())
     assert len(is_set - set(kept)) <= 1

@@ -72,6 +72,7 @@ def densities(
     mixture = columns.sum(axis=1, keepdims=True)
     posterior = np.divide(columns, mixture, out=np.zeros_like(columns), where=mixture > 0)
     posterior *= held.counts[:, None]
+    posterior, counts = posterior[held.unit], held.row_counts
     found = []
     for i in np.flatnonzero((targets >= 0).any(axis=0)).tolist():
         if isinstance(network.libraries[i], States):
@@ -79,7 +80,7 @@ def densities(
         used = [int(k) for k in np.unique(targets[:, i]) if k >= 0]
         under = {k: posterior[:, targets[:, i] == k].sum(axis=1) for k in used}
         own = np.asarray(held.values[:, i], dtype=np.float64)
-        found.append(_density(network, i, own, held.counts, under))
+        found.append(_density(network, i, own, counts, under))
     return tuple(found)
 
 

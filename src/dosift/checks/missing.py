@@ -95,6 +95,8 @@ def look_at_missing(network: Network, evidence: Evidence) -> MissingValues:
     if not evidence.incomplete:
         return MissingValues(np.zeros(network.n_variables), 0.0, ())
     nothing = np.empty(0, dtype=np.int64)
+    incomplete = evidence.apart(network).incomplete
+    evidence = evidence.shared(network)
     held = evidence.held
     bins = Bins.of(network, np.empty((0, 0)) if held is None else held.values)
     absent, *_ = evidence.visit(_CountMissing(nothing, bins))
@@ -109,7 +111,7 @@ def look_at_missing(network: Network, evidence: Evidence) -> MissingValues:
                 if p_value < _LEVEL:
                     found.append((int(i), j, p_value))
     found.sort(key=lambda one: (one[2], one[0], one[1]))
-    return MissingValues(absent / max(evidence.total, 1e-300), evidence.incomplete, tuple(found))
+    return MissingValues(absent / max(evidence.total, 1e-300), incomplete, tuple(found))
 
 
 def words_of_warning(found: MissingValues, network: Network) -> str:

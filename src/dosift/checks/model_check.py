@@ -137,6 +137,17 @@ class _SumChecks:
         return np.bincount(place, counts[seen], math.prod(sizes)).astype(np.float64)
 
 
+@dataclass(frozen=True)
+class _SumCertainty:
+    """Sums that tell how sure units are."""
+
+    targets: Ints
+    weights: Floats
+
+    def __call__(self, rows: RowLikelihoods) -> tuple[Floats, ...]:
+        return certainty_sums(judge(rows, self.targets, self.weights), rows.block.counts)
+
+
 def check_model(
     given: Network,
     evidence: Evidence,
@@ -179,11 +190,15 @@ def check_model(
     surprise = CountSurprisal(targets, weights, scale)
     counter = PairCounts(bins.cardinalities, tuple(pairs), evidence.incomplete > 0)
     here = () if is_tabular(bins) else tuple(families)
-    sums = evidence.sum(network, targets, _SumChecks(surprise, counter, bins, here))
+    shared = evidence.shared(given)
+    sums = shared.sum(network, targets, _SumChecks(surprise, counter, bins, here))
     (by_place, *counted), sums = sums[4:], sums[:4]
+    if evidence.has_units:
+        sums = evidence.sum(network, targets, _SumCertainty(targets, weights))
+        (by_place,) = evidence.apart(given).sum(network, targets, surprise)
     own, counted = counted[: len(here)], counted[len(here) :]
     if is_tabular(bins):
-        own = [evidence.families[f[-1]].ravel() for f in families]
+        own = [shared.families[f[-1]].ravel() for f in families]
     tables = [*counter.tables(counted), *own]
     observed = [(np.flatnonzero(table), table[table > 0]) for table in tables]
     bound, n_unexplained = unexplained_bound(scale, by_place)

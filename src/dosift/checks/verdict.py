@@ -31,7 +31,7 @@ MOST_INVENTED = 0.05
 #: Gain (nats) behind the best repair from which another one is no alternative to it.
 _FAR_BEHIND = 20.0
 #: Probability, at most, of a component that does not stand, and of one that a repair removes.
-_UNSURE, _REMOVED = 0.9, 0.05
+_UNSURE, _REMOVED = 0.97, 0.02
 
 STANDS, PART, FALLS = "stands", "stands in part", "does not stand"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -36,6 +37,13 @@ def assign(
             help="Column that holds each row's batch: judge it by the weights of that batch.",
         ),
     ] = None,
+    unit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column that holds each row's unit: the rows of a unit share one intervention.",
+        ),
+    ] = None,
     format: Format = None,
     layer: Layer = None,
     threads: Threads = 2,
@@ -56,6 +64,7 @@ def assign(
             output,
             all_probabilities=all_probabilities,
             batch=batch,
+            unit=unit,
             layer=layer,
             threads=threads,
             force=force,
@@ -77,6 +86,7 @@ def _assign(
     *,
     all_probabilities: bool,
     batch: str | None,
+    unit: str | None,
     layer: str | None,
     threads: int,
     force: bool,
@@ -84,12 +94,13 @@ def _assign(
 ) -> list[tuple[str | None, int]]:
     """Write the table; return each target with its number of rows, most frequent first."""
     from dosift.checks.model_check import surprisal_scale
-    from dosift.data.load import Loaded, load
+    from dosift.data.load import Loaded, load, together
     from dosift.data.read import RowFiles
     from dosift.data.stream import needs, store_rows
     from dosift.model.network import Network
     from dosift.results.folder import read_result
-    from dosift.results.rows import RowJudge, RowParts, row_table
+    from dosift.results.rows import RowJudge, RowParts
+    from dosift.results.units import tables_of
     from dosift.utils.progress import ProgressReporter
 
     fitted = read_result(result)
@@ -109,14 +120,19 @@ def _assign(
     with ProgressReporter(quiet) as tell:
         if files.is_large and isinstance(network, Network):
             tell.say(f"{needs(files.n_rows(), network, threads)}.")
-            stored = store_rows(files, network, batch=batch, threads=threads, progress=tell)
-            if names is not None:
-                stored.match(names)
-            loaded = Loaded(stored, None, stored.library)
+            named = {"batch": batch, "unit": unit}
+            stored = store_rows(files, network, threads=threads, progress=tell, **named)
+            if unit is not None:
+                with closing(stored):
+                    loaded = together(stored, network, named, names)
+            else:
+                if names is not None:
+                    stored.match(names)
+                loaded = Loaded(stored, None, stored.library)
         else:
-            loaded = load(rows, network, batch=batch, batches=names, layer=layer)
+            loaded = load(rows, network, batch=batch, unit=unit, batches=names, layer=layer)
         tell("assigning", 0, None)
-        table = row_table(judge, loaded)
+        table, _ = tables_of(judge, loaded)
         written = write_table(table, output, force)
     if isinstance(table, RowParts):
         numbers = written.tolist()

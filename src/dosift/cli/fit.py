@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 import warnings
@@ -161,6 +162,14 @@ def fit(
         bool,
         typer.Option("--random-labels", help="Labelled rows are a random sample of all rows."),
     ] = False,
+    unit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column of the rows that holds the unit of each; the rows of a unit share one "
+            "intervention.",
+        ),
+    ] = None,
     interventions: Annotated[
         str,
         typer.Option(
@@ -246,6 +255,7 @@ def fit(
         "batch": batch,
         "labels": labels,
         "random_labels": random_labels,
+        "unit": unit,
         "prior_knowledge": None if known is None else known.to_dict(),
         "edges": edges_of(
             edges,
@@ -388,13 +398,13 @@ def fit_files(
         if extra:
             timings["bootstrap"] = time.perf_counter() - begin
         tell("writing", 0, None)
-        table = _row_table(model, loaded, all_probabilities)
+        table, of_units = _row_tables(model, loaded, all_probabilities)
         content = result_content(model, settings=settings, inputs=files, timings=timings)
         for path, line in zip(files, content["inputs"], strict=True):
             line["path"] = (shown or {}).get(path, line["path"])
         content |= {name: part.to_dicts() for name, part in extra.items()}
         content |= evaluate_held_out(model, loaded, settings, tell)
-        write_result(output, model, table, content, extra=extra, force=force)
+        write_result(output, model, table, content, extra=extra, units=of_units, force=force)
         if journal is not None:
             journal.unlink(missing_ok=True)
     return content, model
@@ -402,13 +412,13 @@ def fit_files(
 
 def _rows(rows: Path | Numbers, network: Any, settings: dict[str, Any], tell: Any) -> Loaded:
     """Read the rows, and what stands beside them; in parts where they are many states."""
-    from dosift.data.load import Loaded, load
+    from dosift.data.load import Loaded, load, together
     from dosift.data.numbers import Numbers
     from dosift.data.read import RowFiles
     from dosift.data.stream import needs, store_rows
     from dosift.model.network import Network
 
-    named = {role: settings.get(role) for role in ("batch", "labels")}
+    named = {role: settings.get(role) for role in ("batch", "labels", "unit")}
     layer = None if isinstance(rows, Numbers) or not _is_h5ad(rows) else settings.get("layer")
     if isinstance(rows, Numbers) or not isinstance(network, Network):
         return load(rows, network, layer=layer, **named)
@@ -417,13 +427,19 @@ def _rows(rows: Path | Numbers, network: Any, settings: dict[str, Any], tell: An
         threads = settings.get("threads") or 1
         tell.say(f"{needs(files.n_rows(), network, threads)}.")
         stored = store_rows(files, network, threads=threads, progress=tell, **named)
+        if named["unit"]:
+            with contextlib.closing(stored):
+                return together(stored, network, named)
         return Loaded(stored, None, stored.library)
     return load(rows, network, layer=layer, **named)
 
 
-def _row_table(model: InterventionMixture, loaded: Loaded, all_probabilities: bool) -> Any:
-    """Table of the rows, or what will write it part by part."""
-    from dosift.results.rows import RowJudge, row_table
+def _row_tables(
+    model: InterventionMixture, loaded: Loaded, all_probabilities: bool
+) -> tuple[Any, Any]:
+    """Table of the rows, or what will write it part by part; and that of units, if there are."""
+    from dosift.results.rows import RowJudge
+    from dosift.results.units import tables_of
 
     judge = RowJudge.of_fit(
         model.fitted_,
@@ -432,7 +448,7 @@ def _row_table(model: InterventionMixture, loaded: Loaded, all_probabilities: bo
         own_rows=True,
         all_probabilities=all_probabilities,
     )
-    return row_table(judge, loaded)
+    return tables_of(judge, loaded)
 
 
 def check_resampling(settings: dict[str, Any]) -> None:
@@ -537,7 +553,7 @@ def _network(
         states,
         settings.get("kinds"),
         settings.get("features"),
-        tuple(settings[role] for role in ("batch", "labels") if settings.get(role)),
+        tuple(settings[role] for role in ("batch", "labels", "unit") if settings.get(role)),
         layer if _is_h5ad(control) else None,
         settings.get("size"),
         settings.get("knockouts", False),

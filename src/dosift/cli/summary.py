@@ -49,6 +49,10 @@ def print_summary(content: dict[str, Any], output: Path) -> None:
         )
     for line in _of_the_graph(content, output):
         console.print(escape(printable(line)), soft_wrap=True)
+    if content["diagnostics"].get("n_units") is not None:
+        console.print(
+            f"Each unit's intervention: {escape(str(output / 'units.parquet'))}", soft_wrap=True
+        )
     console.print(
         f"Report: {escape(str(output / 'report.html'))}\n"
         f"Each row's intervention: {escape(str(output / 'rows.parquet'))}",
@@ -146,8 +150,10 @@ def _table(content: dict[str, Any], width: int) -> Table:
     from rich.table import Table
 
     components = content["components"]
-    n_rows = content["diagnostics"]["n_rows"]
-    table = Table(title=f"{len(components)} components in {n_rows:,.0f} rows")
+    diagnostics = content["diagnostics"]
+    rows, n_units = f"{diagnostics['n_rows']:,.0f} rows", diagnostics.get("n_units")
+    among = rows if n_units is None else f"{n_units:,.0f} units of {rows}"
+    table = Table(title=f"{len(components)} components in {among}")
     table.add_column("intervention", overflow="fold")
     undecided = any(row["status"] == "undecided" for row in components)
     headings = ["weight"]

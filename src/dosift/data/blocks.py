@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from dosift.data.configurations import Configurations, rows_of, sizes_of
 from dosift.errors import InputError
 from dosift.model.mechanism import has_missing
 
@@ -35,6 +36,8 @@ Part = TypeVar("Part")
 _BLOCK_ENTRIES, _LEAST_ROWS, _MOST_ROWS = 2**22, 2**12, 2**18
 #: Rows that are summed over at a time.
 _CHUNK_ROWS = 2**14
+#: Place of the unit among the columns beside the variables.
+_UNIT = 2
 
 
 @dataclass(frozen=True)
@@ -45,12 +48,15 @@ class Block:
     ----------
     values : ndarray of int, shape (n_rows, n_variables)
         State codes in the network's order of variables; -1 for a missing value.
-    counts : ndarray, shape (n_rows,)
-        How often each row occurs, or its weight.
-    batch : ndarray of int, shape (n_rows,), or None
-        Position of each row's batch; None where rows have no batches.
-    label : ndarray of int, shape (n_rows,), or None
-        Position of each row's label, -1 for a row without one; None where no row has any.
+    counts : ndarray, shape (n_units,)
+        How often each unit occurs, or its weight. Where rows do not come in units, every row is
+        one.
+    batch : ndarray of int, shape (n_units,), or None
+        Position of each unit's batch; None where rows have no batches.
+    label : ndarray of int, shape (n_units,), or None
+        Position of each unit's label, -1 for one without; None where none has any.
+    first : ndarray of int64, shape (n_units,), or None
+        Position of each unit's first row; the others follow. None where every row is a unit.
 
     Examples
     --------
@@ -63,20 +69,78 @@ class Block:
     counts: Floats
     batch: Ints | None = None
     label: Ints | None = None
+    first: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
-        return len(self.values)
+        return len(self.counts)
 
-    def part(self, rows: slice | NDArray[Any]) -> Block:
-        """Return some of its rows.
+    def part(self, units: slice | NDArray[Any]) -> Block:
+        """Return some of its units.
 
         Parameters
         ----------
-        rows : slice, ndarray of bool, or ndarray of int
+        units : slice, ndarray of bool, or ndarray of int
         """
-        batch = None if self.batch is None else self.batch[rows]
-        label = None if self.label is None else self.label[rows]
-        return Block(self.values[rows], self.counts[rows], batch, label)
+        batch = None if self.batch is None else self.batch[units]
+        label = None if self.label is None else self.label[units]
+        if self.first is None:
+            return Block(self.values[units], self.counts[units], batch, label)
+        some = np.arange(len(self))[units]
+        rows, first = rows_of(self.first, len(self.values), some)
+        return Block(self.values[rows], self.counts[units], batch, label, first)
+
+    @cached_property
+    def unit(self) -> NDArray[np.int64]:
+        """Position of each row's unit, shape (n_rows,)."""
+        every = np.arange(len(self))
+        if self.first is None:
+            return every
+        return np.repeat(every, sizes_of(self.first, len(self.values)))
+
+    @cached_property
+    def largest_unit(self) -> int:
+        """Most rows of a unit."""
+        if self.first is None:
+            return 1
+        return int(sizes_of(self.first, len(self.values)).max(initial=1))
+
+    @property
+    def row_counts(self) -> Floats:
+        """How often each row occurs, or its weight, shape (n_rows,)."""
+        return self.counts if self.first is None else self.counts[self.unit]
+
+    @property
+    def shared(self) -> Block:
+        """Its rows, each a unit of its own, so that those of a unit count for one together.
+
+        Whatever takes rows for independent errs on the safe side with these.
+        """
+        if self.first is None:
+            return self
+        size = sizes_of(self.first, len(self.values))
+        apart = self.apart
+        return replace(apart, counts=apart.counts / size[self.unit])
+
+    def collapsed(self, cardinalities: NDArray[np.int64]) -> Configurations:
+        """Return distinct rows, or units, without their batches and labels.
+
+        Parameters
+        ----------
+        cardinalities : ndarray of int, shape (n_variables,)
+            As for :func:`~dosift.data.configurations.collapse`.
+        """
+        nothing = np.empty(0, dtype=np.int64)
+        own = Configurations(self.values, self.counts, nothing, self.first)
+        return own.collapsed(cardinalities)
+
+    @property
+    def apart(self) -> Block:
+        """Its rows, each a unit of its own."""
+        if self.first is None:
+            return self
+        batch = None if self.batch is None else self.batch[self.unit]
+        label = None if self.label is None else self.label[self.unit]
+        return Block(self.values, self.row_counts, batch, label)
 
     @cached_property
     def has_missing(self) -> bool:
@@ -113,21 +177,26 @@ class Beside:
         sizes = [len(names) for names in (self.batches, self.labels) if names]
         return np.array(sizes, dtype=np.int64)
 
-    def block(self, wide: Ints, counts: Floats) -> Block:
+    def block(self, wide: Ints, counts: Floats, first: NDArray[np.int64] | None = None) -> Block:
         """Take an array of codes, variables first, for a block.
 
         Parameters
         ----------
         wide : ndarray of int, shape (n_rows, n_variables + n_columns)
-        counts : ndarray, shape (n_rows,)
+            All rows of a unit have the same entries beside the variables.
+        counts : ndarray, shape (n_units,)
+        first : ndarray of int64, shape (n_units,), optional
+            Position of each unit's first row, where rows come in units.
         """
         n = wide.shape[1] - self.n_columns
-        batch = _positions(wide[:, n]) if self.batches else None
-        label = _positions(wide[:, -1]) if self.labels else None
-        return Block(wide[:, :n], counts, batch, label)
+        of_unit = wide if first is None else wide[first]
+        batch = _positions(of_unit[:, n]) if self.batches else None
+        label = _positions(of_unit[:, -1]) if self.labels else None
+        return Block(wide[:, :n], counts, batch, label, first)
 
     def wide(self, block: Block) -> Ints:
         """Return a block as one array of codes; the opposite of :meth:`block`."""
+        block = block.apart
         columns = [c for c in (block.batch, block.label) if c is not None]
         if not columns:
             return block.values
@@ -188,12 +257,15 @@ class RowBlocks(ABC):
         The library of the table that the rows came in, as for :class:`~dosift.data.Encoded`.
     beside : Beside
         Batches and labels.
+    has_units : bool
+        Whether some units have several rows.
     """
 
     n_rows: float
     n_variables: int
     library: str = "polars"
     beside: Beside = NOTHING
+    has_units: bool = False
 
     @abstractmethod
     def reduce(self, task: Task[Part], merge: Callable[[Part, Part], Part]) -> Part:
@@ -254,10 +326,16 @@ class _InChunks:
     task: Task[tuple[Floats, ...]]
 
     def __call__(self, block: Block) -> tuple[Floats, ...]:
-        total = self.task(block.part(slice(_CHUNK_ROWS)))
-        for start in range(_CHUNK_ROWS, len(block), _CHUNK_ROWS):
-            total = _add(total, self.task(block.part(slice(start, start + _CHUNK_ROWS))))
+        step = _units_in(block, _CHUNK_ROWS)
+        total = self.task(block.part(slice(step)))
+        for start in range(step, len(block), step):
+            total = _add(total, self.task(block.part(slice(start, start + step))))
         return total
+
+
+def _units_in(block: Block, n_rows: int) -> int:
+    """Return how many of a block's units have about so many rows."""
+    return max(n_rows * len(block) // max(len(block.values), 1), 1)
 
 
 class MemoryBlocks(RowBlocks):
@@ -266,12 +344,14 @@ class MemoryBlocks(RowBlocks):
     Parameters
     ----------
     codes : ndarray of int, shape (n_rows, n_variables + number of columns beside)
-    counts : ndarray, shape (n_rows,), optional
+    counts : ndarray, shape (n_units,), optional
         1 each by default.
     threads : int, default=1
         Blocks that are worked on at a time; the result does not depend on it.
     beside : Beside, optional
         What the last columns of the codes are.
+    first : ndarray of int64, shape (n_units,), optional
+        Position of each unit's first row, where rows come in units.
     """
 
     def __init__(
@@ -280,29 +360,45 @@ class MemoryBlocks(RowBlocks):
         counts: Floats | None = None,
         threads: int = 1,
         beside: Beside | None = None,
+        first: NDArray[np.int64] | None = None,
     ) -> None:
-        self._codes = codes
-        self._counts = np.ones(len(codes)) if counts is None else counts
+        self._codes, self._first = codes, first
+        self.has_units = first is not None
+        n_units = len(codes) if first is None else first.size
+        self._counts = np.ones(n_units) if counts is None else counts
         self._threads = threads
         self.beside = beside or NOTHING
         self.n_rows = float(self._counts.sum())
         self.n_variables = int(codes.shape[1]) - self.beside.n_columns
 
-    @property
+    @classmethod
+    def of_block(cls, block: Block, beside: Beside) -> MemoryBlocks:
+        """Take a block for rows.
+
+        Parameters
+        ----------
+        block : Block
+        beside : Beside
+            What its batches and labels are.
+        """
+        return cls(beside.wide(block), block.counts, beside=beside, first=block.first)
+
+    @cached_property
     def whole(self) -> Block:
         """All rows as one block."""
-        return self.beside.block(self._codes, self._counts)
+        return self.beside.block(self._codes, self._counts, self._first)
 
     def weighed(self, power: float) -> MemoryBlocks:
         """Return the same rows, each counting for a part of what it counted."""
         out = copy(self)
+        out.__dict__.pop("whole", None)
         out._counts = self._counts * power
         out.n_rows = self.n_rows * power
         return out
 
     def __iter__(self) -> Iterator[Block]:
-        step = block_rows(self.n_variables)
-        for start in range(0, len(self._codes), step):
+        step = _units_in(self.whole, block_rows(self.n_variables))
+        for start in range(0, len(self.whole), step):
             yield self.whole.part(slice(start, start + step))
 
     def reduce(self, task: Task[Part], merge: Callable[[Part, Part], Part]) -> Part:
@@ -335,6 +431,7 @@ class WeighedBlocks(RowBlocks):
         self.library = rows.library
         self.n_variables = rows.n_variables
         self.beside = rows.beside
+        self.has_units = rows.has_units
         self.n_rows = rows.n_rows * power
 
     def reduce(self, task: Task[Part], merge: Callable[[Part, Part], Part]) -> Part:
@@ -353,7 +450,7 @@ class _OfUnlabelled:
         if block.label is None:
             return self.task(block)
         rest = block.part(block.label < 0)
-        return self.task(Block(rest.values, rest.counts, rest.batch))
+        return self.task(replace(rest, label=None))
 
 
 class UnlabelledBlocks(RowBlocks):
@@ -368,6 +465,7 @@ class UnlabelledBlocks(RowBlocks):
         self._rows = rows
         self.library = rows.library
         self.n_variables = rows.n_variables
+        self.has_units = rows.has_units
         self.beside = Beside(rows.beside.batches)
         self.n_rows = float(self.sum(_total)[0])
 
@@ -379,6 +477,39 @@ class UnlabelledBlocks(RowBlocks):
 
 def _total(block: Block) -> tuple[Floats, ...]:
     return (np.asarray(block.counts.sum()),)
+
+
+@dataclass(frozen=True)
+class _OfRows:
+    """Applies a task to rows without their units."""
+
+    task: Task[Any]
+    share: bool
+
+    def __call__(self, block: Block) -> Any:
+        return self.task(block.shared if self.share else block.apart)
+
+
+class RowsApart(RowBlocks):
+    """The rows of units, each a unit of its own.
+
+    Parameters
+    ----------
+    rows : RowBlocks
+    share : bool
+        Whether those of a unit count for one together; otherwise each counts as its unit does.
+    """
+
+    def __init__(self, rows: RowBlocks, share: bool) -> None:
+        self._rows, self._share = rows, share
+        self.library, self.beside = rows.library, rows.beside
+        self.n_variables = rows.n_variables
+        self.n_rows = float(self.sum(_total)[0])
+
+    def reduce(self, task: Task[Part], merge: Callable[[Part, Part], Part]) -> Part:
+        """Apply a task to each block, and merge what comes of them."""
+        found: Part = self._rows.reduce(_OfRows(task, self._share), merge)
+        return found
 
 
 class StoredBlocks(RowBlocks):
@@ -394,8 +525,9 @@ class StoredBlocks(RowBlocks):
     expected_rows : int, optional
         If known, whether there is room is checked before anything is written.
     n_beside : int, default=0
-        Columns that follow the variables: the batch, then the label. Their texts are known at the
-        end only (:meth:`finish`), so their codes are those of first appearance until then.
+        Columns that follow the variables: the batch, the label, then the unit. Their texts are
+        known at the end only (:meth:`finish`), so their codes are those of first appearance until
+        then.
 
     Raises
     ------
@@ -414,6 +546,8 @@ class StoredBlocks(RowBlocks):
         self.n_variables = n_variables
         self._width = n_variables + n_beside
         self._places: list[Ints] = []
+        #: Texts of the units, sorted, where rows have any.
+        self.units: tuple[str, ...] = ()
         self.n_rows = 0.0
         self._dtype = dtype
         self._threads = threads
@@ -456,12 +590,13 @@ class StoredBlocks(RowBlocks):
         Parameters
         ----------
         texts : sequence of sequence of str
-            For the batch and the label, as far as there are such columns (an empty sequence stands
-            for one that is not there), their texts in the order of the codes.
+            For the batch, the label and the unit, as far as there are such columns (an empty
+            sequence stands for one that is not there), their texts in the order of the codes.
         """
         if texts:
             ordered = [tuple(sorted(names)) for names in texts]
-            self.beside = Beside(*ordered)
+            self.beside = Beside(*ordered[:2])
+            self.units = ordered[2] if len(ordered) > _UNIT else ()
             for names, sorted_names in zip(texts, ordered, strict=True):
                 rank = {name: k for k, name in enumerate(sorted_names)}
                 if names:  # the last entry is what -1, an empty field, picks
@@ -514,6 +649,30 @@ class StoredBlocks(RowBlocks):
 
     def __iter__(self) -> Iterator[Block]:
         """Yield one block after the other, in the order of the rows."""
+        for codes, counts in self._stored():
+            yield self._block(codes, counts)
+
+    def _block(self, codes: Ints, counts: Floats) -> Block:
+        """Take codes for a block; those beside the variables get their final places."""
+        n = self.n_variables
+        found = [place[codes[:, n + j]] for j, place in enumerate(self._places)]
+        batch = found.pop(0) if self.beside.batches else None
+        label = found.pop(0) if self.beside.labels else None
+        return Block(codes[:, :n], counts, batch, label)
+
+    def with_units(self, kind: np.dtype[Any]) -> Iterator[tuple[Block, Ints]]:
+        """Yield blocks, their values of some type, each with the position of each row's unit.
+
+        Parameters
+        ----------
+        kind : dtype
+        """
+        for codes, counts in self._stored():
+            block = self._block(codes, counts)
+            yield replace(block, values=block.values.astype(kind)), self._places[-1][codes[:, -1]]
+
+    def _stored(self) -> Iterator[tuple[Ints, Floats]]:
+        """Yield what is in the file, block by block."""
         offset = first = 0
         for length in self._lengths:
             n_bytes = length * self._width * self._dtype.itemsize
@@ -526,14 +685,7 @@ class StoredBlocks(RowBlocks):
             part = slice(first, first + length)
             counts = self._counts[0][part] if self._counts else np.ones(length)
             first = part.stop
-            yield self._block(codes, counts)
-
-    def _block(self, codes: Ints, counts: Floats) -> Block:
-        """Take codes for a block; those beside the variables get their final places."""
-        n = self.n_variables
-        found = [place[codes[:, n + j]] for j, place in enumerate(self._places)]
-        batch = found.pop(0) if self.beside.batches else None
-        return Block(codes[:, :n], counts, batch, found[0] if found else None)
+            yield codes, counts
 
     def reduce(self, task: Task[Part], merge: Callable[[Part, Part], Part]) -> Part:
         """Apply a task to each block, and merge what comes of them."""

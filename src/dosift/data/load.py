@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dosift.data.blocks import Beside, Block, MemoryBlocks, RowBlocks, available_threads
-from dosift.data.configurations import collapse
-from dosift.data.encode import Encoded
+from dosift.data.blocks import (
+    Beside,
+    Block,
+    MemoryBlocks,
+    RowBlocks,
+    StoredBlocks,
+    available_threads,
+)
+from dosift.data.configurations import Configurations, collapse, collapse_units
+from dosift.data.encode import Encoded, codes_dtype
 from dosift.data.engines import engine_blocks, engine_of, named_columns
 from dosift.data.numbers import Numbers, read_numbers
 from dosift.data.read import load_rows
 from dosift.data.side_columns import SideColumn, load_with_columns, side_column
+from dosift.data.unit_columns import check_units, label_of_units, units_of
 from dosift.data.working import to_working
 from dosift.errors import InputError
 from dosift.model.mechanism_network import MechanismNetwork
@@ -40,6 +49,10 @@ class Loaded:
         The library of the table, as in :class:`~dosift.data.Encoded`.
     batch, labels : SideColumn or None
         What was given beside the variables of a table in memory.
+    unit : SideColumn or None
+        The unit of each row, where rows come in units; then `inverse` is that of units.
+    place : ndarray of int64, shape (n_rows,), or None
+        With units, the position of each input row among the rows of distinct units.
     owned : bool
         Whether the rows were taken from an engine, and must be given back.
     """
@@ -49,14 +62,9 @@ class Loaded:
     library: str
     batch: SideColumn | None = None
     labels: SideColumn | None = None
+    unit: SideColumn | None = None
+    place: NDArray[np.int64] | None = None
     owned: bool = False
-
-    def first_row(self, distinct: NDArray[np.bool_]) -> int | None:
-        """Find the number of the first input row (from 1) that is one of some distinct ones."""
-        if self.inverse is None:
-            return None
-        found = np.append(distinct, False)[self.inverse]
-        return int(found.argmax()) + 1
 
     def close(self) -> None:
         """Give back what was taken from an engine."""
@@ -70,6 +78,7 @@ def load(
     *,
     batch: Any = None,
     labels: Any = None,
+    unit: Any = None,
     sample_weight: ArrayLike | None = None,
     batches: tuple[str, ...] | None = None,
     layer: str | None = None,
@@ -80,10 +89,11 @@ def load(
     ----------
     source : dataframe, mapping of columns, ndarray, path, Encoded, Numbers, RowBlocks or Loaded
         Rows that were loaded, rows in blocks, and tables that an engine holds, stay where they are;
-        but where variables of the network are numbers, such a table is read whole.
+        but where variables of the network are numbers, or rows come in units, such a table is read
+        whole.
     network : Network or MechanismNetwork
         Numbers are brought to the working scales of the latter.
-    batch, labels : str or array-like, shape (n_rows,), optional
+    batch, labels, unit : str or array-like, shape (n_rows,), optional
         One value for each row, or the name of the column that holds it.
     sample_weight : array-like, shape (n_rows,), optional
         Non-negative multiplicities of the rows.
@@ -102,7 +112,7 @@ def load(
     InputError
         As reading and encoding say, or if what stands beside does not fit the rows.
     """
-    beside = {"batch": batch, "labels": labels, "sample_weight": sample_weight}
+    beside = {"batch": batch, "labels": labels, "unit": unit, "sample_weight": sample_weight}
     is_held = engine_of(source) is None and not isinstance(source, RowBlocks)
     if sample_weight is not None and not is_held:
         refuse({"sample weights", "rows in blocks"})
@@ -110,7 +120,7 @@ def load(
         return _blocks(source, network, beside)
     if isinstance(network, MechanismNetwork):
         return _load_numbers(source, network, beside, batches, layer)
-    if engine_of(source) is not None:
+    if engine_of(source) is not None and unit is None:
         for name, value in beside.items():
             if value is not None and not isinstance(value, str):
                 raise InputError(
@@ -118,36 +128,112 @@ def load(
                 )
         rows = engine_blocks(source, named_columns(source, network, batch, labels))
         return Loaded(rows, None, rows.library, owned=True)
-    encoded, columns = _encoded(source, network, batch, labels, layer)
+    encoded, columns = _encoded(source, network, beside, layer)
     weight = checked_weight(sample_weight, encoded.codes.shape[0])
     return _collapsed(
         encoded.codes, network.cardinalities, columns, weight, batches, encoded.library
     )
 
 
+@dataclass(frozen=True)
+class _Columns:
+    """What stands beside the variables."""
+
+    batch: SideColumn | None = None
+    labels: SideColumn | None = None
+    unit: SideColumn | None = None
+
+
 def _collapsed(
     values: NDArray[Any],
     cardinalities: NDArray[np.int64],
-    columns: tuple[SideColumn | None, SideColumn | None],
+    columns: _Columns,
     weight: Floats | None,
     batches: tuple[str, ...] | None,
     library: str,
 ) -> Loaded:
     """Collapse rows in memory, with their batches and labels, to the distinct ones."""
-    of_batch, of_label = columns
     names: tuple[str, ...] = ()
     place = None
-    if of_batch is not None:
-        _check_complete(of_batch)
-        names = of_batch.texts if batches is None else batches
-        place = of_batch.positions(names)
-    own = Beside(names, () if of_label is None else of_label.texts)
-    label = of_label.index if of_label is not None and own.labels else None
+    if columns.batch is not None:
+        _check_complete(columns.batch)
+        names = columns.batch.texts if batches is None else batches
+        place = columns.batch.positions(names)
+    own = Beside(names, () if columns.labels is None else columns.labels.texts)
+    label = columns.labels.index if columns.labels is not None and own.labels else None
+    unit = None
+    if columns.unit is not None:
+        unit = units_of(columns.unit)
+        label = label_of_units(columns.unit, unit, columns.labels) if label is not None else None
+        check_units(columns.unit, unit, columns.batch, weight)
     sizes = np.concatenate([cardinalities, own.cardinalities])
-    found = collapse(own.wide(Block(values, np.empty(0), place, label)), sizes, weight)
-    rows = MemoryBlocks(found.codes, found.counts, available_threads(), own)
+    wide = own.wide(Block(values, np.ones(len(values)), place, label))
+    found = collapse(wide, sizes, weight) if unit is None else _in_units(wide, unit, sizes, weight)
+    rows = MemoryBlocks(found.codes, found.counts, available_threads(), own, found.first)
     rows.library = library
-    return Loaded(rows, found.inverse, library, of_batch, of_label)
+    return Loaded(
+        rows,
+        found.inverse,
+        library,
+        columns.batch,
+        columns.labels,
+        columns.unit,
+        found.inverse if unit is not None and found.place is None else found.place,
+    )
+
+
+def together(
+    stored: StoredBlocks,
+    network: Network,
+    named: Mapping[str, str | None],
+    batches: tuple[str, ...] | None = None,
+) -> Loaded:
+    """Bring the rows of each unit together, of rows that were read in parts.
+
+    Parameters
+    ----------
+    stored : StoredBlocks
+        With units; they are held as state codes from here on.
+    network : Network
+    named : mapping of str to str or None
+        What the columns of batch, labels and unit are called.
+    batches : tuple of str, optional
+        As for :func:`load`.
+
+    Returns
+    -------
+    Loaded
+    """
+    kind = codes_dtype(network)
+    values = np.empty((int(stored.n_rows), network.n_variables), kind, order="F")
+    texts = {"batch": stored.beside.batches, "labels": stored.beside.labels, "unit": stored.units}
+    index = {role: np.empty(len(values), dtype=np.int32) for role in texts if named.get(role)}
+    start = 0
+    for block, unit in stored.with_units(kind):
+        own = slice(start, start + len(block))
+        start = own.stop
+        values[own] = block.values
+        for role, column in (("batch", block.batch), ("labels", block.label), ("unit", unit)):
+            if role in index:
+                index[role][own] = -1 if column is None else column
+    columns = {
+        role: SideColumn(texts[role], one.astype(np.int64), f"column {named[role]!r}")
+        for role, one in index.items()
+    }
+    return _collapsed(
+        values, network.cardinalities, _Columns(**columns), None, batches, stored.library
+    )
+
+
+def _in_units(
+    wide: NDArray[Any], unit: NDArray[np.int64], sizes: NDArray[np.int64], weight: Floats | None
+) -> Configurations:
+    """Collapse units, each with the weight of its rows."""
+    of_unit = None
+    if weight is not None:
+        of_unit = np.zeros(int(unit.max()) + 1)
+        of_unit[unit] = weight
+    return collapse_units(wide, unit, sizes, of_unit)
 
 
 def _load_numbers(
@@ -160,23 +246,25 @@ def _load_numbers(
     """Read rows of numbers, and bring them to the working scales of a network."""
     if beside["labels"] is not None:
         refuse({"labels", NUMBERS})
-    named = beside["batch"] if isinstance(beside["batch"], str) else None
+    given = {role: beside[role] for role in ("batch", "unit") if beside[role] is not None}
     if isinstance(source, Encoded):
         raise InputError("the rows were read for another network")
     if not isinstance(source, Numbers):
-        names = () if named is None else (named,)
+        names = tuple(value for value in given.values() if isinstance(value, str))
         source = read_numbers(source, network.variables, beside=names, layer=layer)
     elif source.variables != network.variables:
         raise InputError("the rows were read for another network")
     n_rows = len(source.values)
-    of_batch = None
-    if beside["batch"] is not None:
-        own = source.beside.get(named) if named is not None else beside["batch"]
-        of_batch = side_column(own, n_rows, "batch")
+    found = {
+        role: side_column(
+            source.beside.get(value) if isinstance(value, str) else value, n_rows, role
+        )
+        for role, value in given.items()
+    }
     weight = checked_weight(beside["sample_weight"], n_rows)
     values, library = to_working(source, network), source.library
     del source  # as large as the working values
-    return _collapsed(values, network.cardinalities, (of_batch, None), weight, batches, library)
+    return _collapsed(values, network.cardinalities, _Columns(**found), weight, batches, library)
 
 
 def _blocks(
@@ -195,10 +283,10 @@ def _blocks(
 
 
 def _encoded(
-    source: Any, network: Network, batch: Any, labels: Any, layer: str | None
-) -> tuple[Encoded, tuple[SideColumn | None, SideColumn | None]]:
+    source: Any, network: Network, beside: dict[str, Any], layer: str | None
+) -> tuple[Encoded, _Columns]:
     """Encode rows, and take what is said of each beside its variables."""
-    columns = {"batch": batch, "labels": labels}
+    columns = {role: beside[role] for role in ("batch", "labels", "unit")}
     named = [value for value in columns.values() if isinstance(value, str)]
     if named:
         encoded, found = load_with_columns(source, network, named, allow_missing=True, layer=layer)
@@ -215,7 +303,7 @@ def _encoded(
             return None
         return by_name[value] if isinstance(value, str) else side_column(value, n_rows, name)
 
-    return encoded, (column("batch", batch), column("labels", labels))
+    return encoded, _Columns(**{role: column(role, value) for role, value in columns.items()})
 
 
 def _check_complete(column: SideColumn) -> None:

@@ -33,6 +33,7 @@ def store_rows(
     *,
     batch: str | None = None,
     labels: str | None = None,
+    unit: str | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> StoredBlocks:
@@ -44,8 +45,8 @@ def store_rows(
         A file or folder of rows; not .h5ad.
     network : Network
         Gives variables and states.
-    batch, labels : str, optional
-        Columns that hold the batch and the label of each row.
+    batch, labels, unit : str, optional
+        Columns that hold the batch, the label and the unit of each row.
     threads : int, optional
         Parts that are worked on at a time; by default what the machine has, four at most.
     progress : callable, optional
@@ -78,7 +79,7 @@ def store_rows(
     files = source if isinstance(source, RowFiles) else RowFiles.at(source)
     n_threads = threads or available_threads()
     n_rows = files.n_rows()
-    named = [name for name in (batch, labels) if name is not None]
+    named = [name for name in (batch, labels, unit) if name is not None]
     kind = codes_dtype(network)
     if named:
         kind = np.dtype(np.int32)  # their number is known at the end only
@@ -102,7 +103,8 @@ def store_rows(
         if progress is not None:
             progress("reading", int(blocks.n_rows), n_rows)
     of = dict(zip(named, texts, strict=True))
-    blocks.finish([of[name].texts if name else () for name in (batch, labels)] if named else ())
+    roles = (batch, labels, unit)
+    blocks.finish([of[name].texts if name else () for name in roles] if named else ())
     if not blocks.n_rows:
         raise InputError("the table has a header but no rows", path=files.path)
     if batch is not None and not of[batch].texts:

@@ -39,6 +39,8 @@ def rows_for_graphs(
     assert block is not None
     if block.label is not None:
         block = block.part(block.label < 0)  # labelled rows teach, as control rows do
+    # Edges say how a row's values go together, whatever unit it is of.
+    block = block.apart
     counts = block.counts
     if sample is not None:
         # A sample counts for as many rows as it holds, not for all that it stands for.

@@ -131,7 +131,10 @@ def change_errors(
     some = found.of_rows(seen)
     relative = found.columns[some] / found.of_rows(mixture)[some, None]
     row = None if found.row is None else (np.cumsum(seen) - 1)[found.row[some]]
-    rows = _Rows(found.codes[some], held.counts[seen], targets, relative, relative * weights, row)
+    whole = likelihoods.columns(targets)[seen] / mixture[seen, None]
+    rows = _Rows(
+        found.codes[some], held.counts[seen], targets, relative, relative * weights, row, whole
+    )
     return tuple(_errors(network, rows, weights))
 
 
@@ -188,8 +191,8 @@ def _free(weights: Floats) -> NDArray[np.int64]:
 
 def _information(network: MechanismNetwork, rows: _Rows, weights: Floats) -> Floats:
     """Sum products of scores over rows: of weights, mechanisms and changes."""
-    relative = rows.relative[:, _free(weights)] - rows.relative[:, [int(np.argmax(weights))]]
-    blocks = [rows.summed(relative)]
+    whole = rows.of_units
+    blocks = [whole[:, _free(weights)] - whole[:, [int(np.argmax(weights))]]]
     for i, _ in _touched(network, rows.targets):
         scores, of_control = _scores(network, i, rows, True)
         blocks.append(_mean(rows, i, scores, len(of_control)))

@@ -32,6 +32,7 @@ def information_by_scores(
     weights: Floats,
     refined: bool,
     row: NDArray[np.int64] | None = None,
+    whole: Floats | None = None,
 ) -> Floats:
     """Compute the observed information on the weights when mechanisms or changes were learned.
 
@@ -50,16 +51,18 @@ def information_by_scores(
         Whether mechanisms and changes maximise the joint likelihood of control and mixture rows;
         otherwise mechanisms come from the control rows alone, and changes are as given.
     row : ndarray of int64, shape (n_completions,), optional
-        Where values are missing: the row that each completion belongs to, ascending; then `values`
-        and `relative` are those of completions, whose likelihoods sum to the row's.
+        Where values are missing or rows come in units: the unit that each completion belongs to,
+        ascending; then `values` and `relative` are those of completions.
+    whole : ndarray, shape (n_units, n_targets), optional
+        Likelihoods of units over the mixture's; without it, those of their completions summed.
 
     Returns
     -------
     ndarray, shape (n_targets, n_targets)
     """
-    rows = _Rows(values, counts, targets, relative, relative[:, : weights.size] * weights, row)
-    whole = rows.summed(relative)
-    known = np.asarray((whole * counts[:, None]).T @ whole)
+    posterior = relative[:, : weights.size] * weights
+    rows = _Rows(values, counts, targets, relative, posterior, row, whole)
+    known = np.asarray((rows.of_units * counts[:, None]).T @ rows.of_units)
     return _eliminated(network, rows, known, refined)
 
 
@@ -77,7 +80,9 @@ class _Rows:
         Their likelihoods over the mixture's.
     posterior : ndarray, shape (n_completions, n_components)
     row : ndarray of int64, shape (n_completions,), or None
-        The row that each completion belongs to; None where each row is its own.
+        The unit that each completion belongs to; None where each row is its own.
+    whole : ndarray, shape (n_units, n_targets), or None
+        Likelihoods of units over the mixture's; None for the sums over their completions.
     """
 
     values: Values
@@ -86,6 +91,12 @@ class _Rows:
     relative: Floats
     posterior: Floats
     row: NDArray[np.int64] | None = None
+    whole: Floats | None = None
+
+    @property
+    def of_units(self) -> Floats:
+        """Likelihoods of units over the mixture's, shape (n_units, n_targets)."""
+        return self.summed(self.relative) if self.whole is None else self.whole
 
     def summed(self, of_completions: Floats) -> Floats:
         """Sum over the completions of each row, shape (n_rows, ...)."""
@@ -147,7 +158,7 @@ def _crossed(
         mean += share[:, None] * own
     weighted = rows.relative * rows.of_rows(rows.counts)[:, None]
     mean = rows.summed(mean)
-    cross = rows.summed(weighted).T @ mean
+    cross = (rows.of_units * rows.counts[:, None]).T @ mean
     for position, own in scores.items():
         makes = rows.targets[:, i] == position
         cross[makes] -= weighted[:, makes].T @ own

@@ -238,7 +238,15 @@ def _by_scores(
     relative = found.columns / found.of_rows(mixture)[:, None]
     counts = evidence.held.counts
     return information_by_scores(
-        network, found.codes, counts, targets, relative, weights, refined, found.row
+        network,
+        found.codes,
+        counts,
+        targets,
+        relative,
+        weights,
+        refined,
+        found.row,
+        rows.columns(targets) / mixture[:, None],
     )
 
 

@@ -59,7 +59,13 @@ class Assignment:
         return np.asarray(best, dtype=np.int64)
 
 
-def assign(network: Network, targets: Ints, weights: Floats, codes: Ints) -> Assignment:
+def assign(
+    network: Network,
+    targets: Ints,
+    weights: Floats,
+    codes: Ints,
+    first: NDArray[np.int64] | None = None,
+) -> Assignment:
     """Compute likelihoods and posteriors of configurations.
 
     Parameters
@@ -70,6 +76,9 @@ def assign(network: Network, targets: Ints, weights: Floats, codes: Ints) -> Ass
     weights : ndarray, shape (n_targets,)
     codes : ndarray, shape (n_configurations, n_variables)
         State codes, -1 for a missing value, which is summed over; or numbers, none missing.
+    first : ndarray of int64, shape (n_units,), optional
+        Position of each unit's first row, where rows come in units: then it is these that are
+        judged.
 
     Returns
     -------
@@ -90,8 +99,9 @@ def assign(network: Network, targets: Ints, weights: Floats, codes: Ints) -> Ass
     array([[1.   , 0.   ],
            [0.333, 0.667]])
     """
-    block = Block(codes, np.ones(len(codes)))
-    rows = RowLikelihoods(network, block, is_plain(network, targets))
+    n_units = len(codes) if first is None else first.size
+    block = Block(codes, np.ones(n_units), first=first)
+    rows = RowLikelihoods(network, block, is_plain(network, targets, block))
     return judge(rows, targets, weights)
 
 

@@ -21,6 +21,8 @@ Rows = NDArray[np.int64]
 
 #: Nats by which a row may speak for the likeliest of a variable's mechanisms and against another.
 _MOST_EVIDENCE = 50.0
+#: The same for a unit of several rows.
+_MOST_EVIDENCE_OF_UNITS = 150.0
 
 
 class ChangeRatios(Protocol):
@@ -63,7 +65,8 @@ class StateRatios:
     Parameters
     ----------
     only : ndarray of int, shape (n_rows,)
-        The change that each row fits; -1 for a value that is summed out, which fits all.
+        The change that each row fits; -1 for a value that is summed out, which fits all, and
+        `n_changes` for a unit whose rows differ, which fits none.
     inverse : ndarray, shape (n_rows,)
         Its ratio, one over the density without a change.
     log_factor : ndarray, shape (n_rows,)
@@ -102,15 +105,17 @@ class StateRatios:
     def sums(self, rows: Rows, first: Floats, second: Floats) -> tuple[Floats, Floats]:
         """Sum by state."""
         inverse, only = self._inverse[rows], self._only[rows]
-        sums = np.bincount(only, weights=first * inverse, minlength=self.n_changes)
+        k = self.n_changes
+        # Units whose rows differ fit none and come last, with a ratio of zero.
+        sums = np.bincount(only, weights=first * inverse, minlength=k)[:k]
         inverse *= inverse
-        squares = np.bincount(only, weights=second * inverse, minlength=self.n_changes)
+        squares = np.bincount(only, weights=second * inverse, minlength=k)[:k]
         return np.asarray(sums, dtype=np.float64), np.asarray(squares, dtype=np.float64)
 
     def reachable(self) -> Ints:
         """Positions of the states that some row has."""
         out: Ints = np.unique(self._only)
-        return out
+        return out[out < self.n_changes]
 
 
 class DenseRatios:
@@ -128,6 +133,11 @@ class DenseRatios:
         self._log_ratio = log_ratio
         self._ratio = np.exp(log_ratio)
         self.n_changes = int(log_ratio.shape[1])
+
+    @property
+    def log_ratio_of_all(self) -> Floats:
+        """Logarithms of all ratios, shape (n_rows, n_changes)."""
+        return self._log_ratio
 
     def restricted(self, rows: Rows) -> DenseRatios:
         """Return the ratios of some rows."""
@@ -197,3 +207,32 @@ def dense_ratios(
     log_factor = logs[:, -1].copy()
     base = np.where(np.isneginf(log_factor), 0.0, log_factor)
     return log_factor, DenseRatios(np.asfortranarray(logs[:, :-1] - base[:, None]))
+
+
+def of_units(
+    log_factor: Floats, ratios: DenseRatios, first: NDArray[np.int64]
+) -> tuple[Floats, DenseRatios]:
+    """Bring the rows of each unit together, whose densities multiply.
+
+    Parameters
+    ----------
+    log_factor : ndarray, shape (n_units,)
+        Log-density without a change, summed over the rows of each unit.
+    ratios : DenseRatios
+        Of rows.
+    first : ndarray of int64, shape (n_units,)
+
+    Returns
+    -------
+    log_factor : ndarray, shape (n_units,)
+    ratios : DenseRatios
+        Densities are raised to e^-150 of that of the likeliest mechanism, as those of rows are to
+        e^-50.
+    """
+    logs = np.add.reduceat(ratios.log_ratio_of_all, first, axis=0)
+    best = logs.max(axis=1, initial=0.0)
+    least = best - _MOST_EVIDENCE_OF_UNITS
+    np.maximum(logs, least[:, None], out=logs, where=~np.isneginf(logs))
+    # Without a change the ratio is 1, its logarithm 0.
+    own = np.maximum(0.0, least)
+    return log_factor + own, DenseRatios(np.asfortranarray(logs - own[:, None]))

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.data.blocks import Block
+from dosift.data.units import common_state, summed
 from dosift.likelihood.completions import Completions, complete
 from dosift.likelihood.factors import MechanismFactors
 from dosift.model.categorical import CategoricalMechanism
@@ -78,22 +79,28 @@ def inverse_table(table: Floats) -> Floats:
     return np.divide(1.0, table, out=np.zeros_like(table), where=table > 0)
 
 
-def is_plain(network: Network, targets: Ints) -> bool:
-    """Whether no row can be impossible or out of the range of double precision.
+def is_plain(network: Network, targets: Ints, block: Block) -> bool:
+    """Whether no row or unit can be impossible or out of the range of double precision.
 
     Parameters
     ----------
     network : Network
     targets : ndarray of int, shape (n_targets, n_variables)
+    block : Block
 
     Returns
     -------
     bool
     """
+    return _largest_log(network, targets) * block.largest_unit < _LARGEST_LOG
+
+
+def _largest_log(network: Network, targets: Ints) -> float:
+    """Largest logarithm of a likelihood ratio of a row; infinite where rows may be impossible."""
     if not isinstance(network, Network) or not network.is_positive:
-        return False
+        return np.inf
     is_set = np.flatnonzero((targets >= 0).any(axis=0))
-    return float(network.largest_log_ratios[is_set].sum()) < _LARGEST_LOG
+    return float(network.largest_log_ratios[is_set].sum())
 
 
 def _remembered(
@@ -119,9 +126,10 @@ class Expanded:
     codes : ndarray of int, shape (n_completions, n_variables)
         -1 where a value stays open because nothing that was seen depends on it.
     row : ndarray of int64, shape (n_completions,), or None
-        The row that each belongs to; None where every row is its own only completion.
+        The unit that each belongs to; None where every row is a unit and its own only completion.
     columns : ndarray, shape (n_completions, n_targets)
-        On the scale of the row.
+        Likelihood of the unit, as far as it goes with the completion: those of each row add up to
+        that of its unit.
     """
 
     codes: Ints
@@ -174,6 +182,7 @@ class RowLikelihoods:
         self.absolute = absolute
         self._labels = labels if block.label is not None else None
         self._inverse: dict[int, Floats] = {}
+        self._states: dict[int, Ints] = {}
         self._cells: dict[int, Ints] | None = {} if remember else None
         self._matching: dict[bytes, Rows] | None = {} if remember else None
         self._memory: dict[bytes, tuple[Rows, Floats]] | None = {} if remember else None
@@ -199,6 +208,7 @@ class RowLikelihoods:
         self.__dict__["groups"] = other.groups
         self._before = other.__dict__.get("_factors")
         self._cells, self._matching = other._cells, other._matching
+        self._states = other._states
         if not (self.plain and other.plain) or self._memory is None or other._memory is None:
             return
         # A column depends on the tables of the variables that its target sets, and on no others.
@@ -230,20 +240,41 @@ class RowLikelihoods:
 
     @cached_property
     def _factors(self) -> MechanismFactors:
-        codes = self._completions.codes if self.block.has_missing else self.block.values
         before, self._before = self._before, None
-        return MechanismFactors(self.network, codes, before=before)
+        if self.block.has_missing:
+            return MechanismFactors(self.network, self._completions.codes, before=before)
+        return MechanismFactors(
+            self.network, self.block.values, before=before, first=self.block.first
+        )
 
     @cached_property
     def _scale(self) -> tuple[Floats, Floats]:
-        """Scale of each row (logarithm), and that of each completion relative to its row."""
+        """Scale of each unit (logarithm), and that of each completion relative to its row."""
         base = self._factors.log_base()
         if self._row is None:
             return base, np.ones(base.size)
         if self._completions.log_weight is not None:
             base = base + self._completions.log_weight
         reference = np.maximum.reduceat(base, self._completions.first)
-        return reference, np.exp(base - reference[self._row])
+        relative = np.exp(base - reference[self._row])
+        return summed(reference, self.block.first) + self._excess, relative
+
+    @cached_property
+    def _excess(self) -> Floats | float:
+        """Logarithm by which units with missing values are divided to keep them in range."""
+        if self.block.first is None:
+            return 0.0
+        first = self._completions.first
+        base = self._factors.log_base()
+        largest = base + self._factors.largest_log - self._factors.log_scale
+        if self._completions.log_weight is not None:
+            base, largest = (
+                base + self._completions.log_weight,
+                largest + self._completions.log_weight,
+            )
+        most = np.maximum.reduceat(largest, first) - np.maximum.reduceat(base, first)
+        most += np.log(np.bincount(self._completions.row))
+        return np.maximum(summed(most, self.block.first) - _LARGEST_LOG, 0.0)
 
     @property
     def log_reference(self) -> Floats:
@@ -252,7 +283,8 @@ class RowLikelihoods:
             return self._scale[0]
         out = np.zeros(len(self.block))
         for i, table in enumerate(self.network.tables):
-            out += np.take(np.log(table).ravel(), family_cells(self.network, i, self.block.values))
+            of_rows = np.log(table).ravel()[family_cells(self.network, i, self.block.values)]
+            out += summed(of_rows, self.block.first)
         return out
 
     @cached_property
@@ -309,11 +341,19 @@ class RowLikelihoods:
         else:
             parts = self._factors.column(target) * self._scale[1]
             rows, values = slice(None), np.add.reduceat(parts, self._completions.first)
+            if self.block.first is not None:
+                values = self._together(values)
         if self._labels is not None and self.block.label is not None:
             # Label -1, a row without one, picks the last entry.
             own = np.append((self._labels == target).all(axis=1), True)
             values = values * own[self.block.label[rows]]
         return rows, values
+
+    def _together(self, values: Floats) -> Floats:
+        """Multiply what the rows of each unit are likely to be."""
+        with np.errstate(divide="ignore"):
+            logs = summed(np.log(values), self.block.first)
+        return np.asarray(np.exp(logs - self._excess))
 
     def _plain_column(self, target: Ints) -> tuple[Rows, Floats]:
         # Which rows a target can produce does not depend on the tables.
@@ -321,25 +361,66 @@ class RowLikelihoods:
         is_set = (target >= 0).nonzero()[0].tolist()
         if not is_set:
             return rows, np.ones(len(self.block))
-        values = self._of(is_set[0])[rows]
+        values = self.inverse(is_set[0])[rows]
         for i in is_set[1:]:
-            values *= self._of(i)[rows]
+            values *= self.inverse(i)[rows]
         return rows, values
 
     def _matches(self, target: Ints) -> Rows:
         is_set = (target >= 0).nonzero()[0].tolist()
         if not is_set:
             return slice(None)
-        rows = np.flatnonzero(self.block.values[:, is_set[0]] == target[is_set[0]])
+        rows = np.flatnonzero(self.states(is_set[0]) == target[is_set[0]])
         for i in is_set[1:]:
-            rows = rows[self.block.values[rows, i] == target[i]]
+            rows = rows[self.states(i)[rows] == target[i]]
         return rows
 
-    def _of(self, i: int) -> Floats:
-        """Inverse probability of a variable's value in each row."""
+    def states(self, i: int) -> Ints:
+        """Return the state of a variable in each row, or in all rows of each unit.
+
+        Only where no value is missing.
+
+        Parameters
+        ----------
+        i : int
+            Position of the variable.
+
+        Returns
+        -------
+        ndarray of int, shape (n_units,)
+            The number of states for a unit whose rows differ.
+        """
+        own: Ints = self.block.values[:, i]
+        if self.block.first is None:
+            return own
+        found = self._states.get(i)
+        if found is None:
+            n_states = self.network.tables[i].shape[1]
+            found = self._states[i] = common_state(own, self.block.first, n_states)
+        return found
+
+    def inverse(self, i: int) -> Floats:
+        """Inverse probability of a variable's value in each row, or in all rows of each unit.
+
+        Only where no value is missing.
+
+        Parameters
+        ----------
+        i : int
+            Position of the variable.
+
+        Returns
+        -------
+        ndarray, shape (n_units,)
+        """
         found = self._inverse.get(i)
         if found is None:
-            found = np.take(inverse_table(self.network.tables[i]).ravel(), self.cells(i))
+            table = inverse_table(self.network.tables[i]).ravel()
+            first = self.block.first
+            if first is None:
+                found = np.take(table, self.cells(i))
+            else:
+                found = np.multiply.reduceat(np.take(table, self.cells(i)), first)
             self._inverse[i] = found
         return found
 
@@ -392,8 +473,17 @@ class RowLikelihoods:
         Expanded
         """
         if self._row is None:
-            return Expanded(self.block.values, None, self.columns(targets))
+            if self.block.first is None:
+                return Expanded(self.block.values, None, self.columns(targets))
+            unit = self.block.unit
+            return Expanded(self.block.values, unit, self.columns(targets)[unit])
         columns = self._factors.columns(np.asarray(targets)) * self._scale[1][:, None]
+        if self.block.first is not None:
+            whole = np.add.reduceat(columns, self._completions.first, axis=0)
+            np.divide(columns, whole[self._row], out=columns, where=whole[self._row] > 0)
+            unit = self.block.unit[self._row]
+            columns *= self.columns(targets)[unit]
+            return Expanded(self._completions.codes, unit, columns)
         if self._labels is not None and self.block.label is not None:
             own = (self._labels[:, None, :] == targets[None, :, :]).all(axis=2)
             own = np.concatenate([own, np.ones((1, len(targets)), dtype=bool)])
@@ -425,11 +515,12 @@ class TargetColumns:
     targets: Ints
     labels: Ints | None = None
     absolute: bool = False
-    plain: bool = field(init=False)
+    largest_log: float = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "plain", is_plain(self.network, self.targets))
+        object.__setattr__(self, "largest_log", _largest_log(self.network, self.targets))
 
     def __call__(self, block: Block) -> RowLikelihoods:
         """Return the likelihoods of a block's rows."""
-        return RowLikelihoods(self.network, block, self.plain, self.labels, self.absolute)
+        plain = self.largest_log * block.largest_unit < _LARGEST_LOG
+        return RowLikelihoods(self.network, block, plain, self.labels, self.absolute)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.data.blocks import Block, MemoryBlocks, RowBlocks
+from dosift.data.blocks import Block, MemoryBlocks, RowBlocks, RowsApart
 from dosift.data.configurations import Configurations
 from dosift.likelihood.columns import RowLikelihoods, TargetColumns, is_plain
 from dosift.likelihood.first_pass import CountFamilies
@@ -260,10 +260,12 @@ class Evidence:
     n_batches : int
         One where rows have no batches.
     n_rows : ndarray, shape (n_batches,)
+        Number of rows; where these come in units, of units, since what a unit says of weights is
+        one thing.
     without_batch : float
-        Rows that have none though others do.
+        Rows or units that have none though others do.
     incomplete : float
-        Rows with missing values.
+        Rows or units with missing values.
     families : tuple of ndarray
         Counts of each variable with its parents, in the rows that lack none of them.
     labels : ndarray of int, shape (n_labels, n_variables), or None
@@ -333,7 +335,8 @@ class Evidence:
     @classmethod
     def of_configurations(cls, network: Network, configurations: Configurations) -> Evidence:
         """Take distinct rows without batches and labels."""
-        return cls.held_rows(network, MemoryBlocks(configurations.codes, configurations.counts))
+        found = configurations
+        return cls.held_rows(network, MemoryBlocks(found.codes, found.counts, first=found.first))
 
     @property
     def n_batches(self) -> int:
@@ -379,11 +382,38 @@ class Evidence:
         return Evidence(rows, held, counted, self.labels, self._pooled)
 
     @property
+    def has_units(self) -> bool:
+        """Whether rows come in units of several."""
+        return self.rows.has_units if self.held is None else self.held.first is not None
+
+    def apart(self, network: Network) -> Evidence:
+        """Return the same rows, each a unit of its own."""
+        return self._without_units(network, share=False)
+
+    def shared(self, network: Network) -> Evidence:
+        """Return the same rows apart, those of a unit counting for one together.
+
+        What takes rows for independent errs on the safe side with these.
+        """
+        return self._without_units(network, share=True)
+
+    def _without_units(self, network: Network, share: bool) -> Evidence:
+        if not self.has_units:
+            return self
+        count = CountFamilies(network, self.n_batches)
+        if self.held is None:
+            rows = RowsApart(self.rows, share)
+            return Evidence(rows, None, rows.sum(count), self.labels, self._pooled)
+        block = self.held.shared if share else self.held.apart
+        return Evidence(self.rows, block, count(block), self.labels, self._pooled)
+
+    @property
     def configurations(self) -> Configurations:
         """Distinct rows, where they are held; a label or batch is left out of the codes."""
         assert self.held is not None
         codes = np.asfortranarray(self.held.values)
-        return Configurations(codes, self.held.counts, np.empty(0, dtype=np.int64))
+        nothing = np.empty(0, dtype=np.int64)
+        return Configurations(codes, self.held.counts, nothing, self.held.first)
 
     def sum(self, network: Network, targets: Ints, work: Work) -> tuple[Floats, ...]:
         """Sum some work over all rows.
@@ -434,7 +464,7 @@ class Evidence:
         if now is not None and now.network is network and known:
             return now
         self._asked = targets
-        plain = is_plain(network, targets)
+        plain = is_plain(network, targets, self.held)
         if now is None or now.network is not network or (now.plain and not plain):
             new = RowLikelihoods(
                 network, self.held, plain, self.labels, self.absolute, remember=True
@@ -518,10 +548,11 @@ class Evidence:
         -------
         values : ndarray, shape (n_completions, n_variables)
         posterior : ndarray, shape (n_completions, n_components)
-            Summing to the row's weight over its completions and all targets.
+            Summing to the row's weight over its completions and all targets; that of a row is its
+            unit's.
         """
         assert self.held is not None
-        if not self.incomplete:
+        if not self.incomplete and self.held.first is None:
             return self.held.values, self.posterior(network, targets, weights)
         rows = self.under(network, targets)
         found = rows.expanded(targets)

@@ -17,7 +17,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.likelihood.change_ratios import ChangeRatios, DenseRatios, StateRatios, dense_ratios
+from dosift.data.units import common_state, summed
+from dosift.likelihood.change_ratios import (
+    ChangeRatios,
+    DenseRatios,
+    StateRatios,
+    dense_ratios,
+    of_units,
+)
 from dosift.model.mechanism import Library, Mechanism, System, Values
 
 Floats = NDArray[np.float64]
@@ -25,6 +32,9 @@ Ints = NDArray[np.integer]
 
 #: Largest logarithm of a likelihood ratio in a column; rows that can exceed it are scaled down.
 _LARGEST_LOG = 600.0
+#: Nats by which a unit may speak for having been set to the state of all its rows: squares of more
+#: are out of range.
+_MOST_EVIDENCE = 300.0
 #: Entries (rows times variables) up to which all changes are summed at once, which takes a copy.
 _MOST_AT_ONCE = 2**22
 
@@ -46,6 +56,9 @@ class MechanismFactors:
     before : MechanismFactors, optional
         Of the same configurations and variables; what it has of the same mechanisms of numbers and
         the same changes is taken over.
+    first : ndarray of int64, shape (n_units,), optional
+        Position of each unit's first row, where rows come in units. A unit's factor is the product
+        of its rows' factors, and everything here is of units then.
 
     Attributes
     ----------
@@ -57,7 +70,8 @@ class MechanismFactors:
         For each kept variable what each of its changes does to the likelihood of each row.
     codes : ndarray of int, shape (n_configurations, n_kept)
         The only change that each row fits (for a discrete variable its state), one column after
-        the other in memory; -1 where it may fit several.
+        the other in memory; -1 where it may fit several, and the number of changes where it fits
+        none, as a unit whose rows have different states.
     log_scale : ndarray, shape (n_configurations,)
         Logarithm by which a row's likelihoods were divided to keep them in range; mostly 0.
 
@@ -77,15 +91,16 @@ class MechanismFactors:
         codes: Values,
         variables: tuple[int, ...] | None = None,
         before: MechanismFactors | None = None,
+        first: NDArray[np.int64] | None = None,
     ) -> None:
         kept = tuple(range(network.n_variables)) if variables is None else variables
         self.variables = kept
         libraries = network.libraries
         self._made_of = tuple((network.mechanisms[i], libraries[i]) for i in kept)
         self._n_changes = tuple(len(libraries[i]) for i in kept)
-        n_rows = codes.shape[0]
-        self.log_factor = np.empty((n_rows, len(kept)), order="F")
-        zeros = np.zeros((n_rows, len(kept)), dtype=bool, order="F")
+        n_units = codes.shape[0] if first is None else first.size
+        self.log_factor = np.empty((n_units, len(kept)), order="F")
+        zeros = np.zeros((n_units, len(kept)), dtype=bool, order="F")
         dense: dict[int, DenseRatios] = {}
         for j, i in enumerate(kept):
             mechanism = network.mechanisms[i]
@@ -98,18 +113,35 @@ class MechanismFactors:
             else:
                 log_factor, dense[j] = dense_ratios(mechanism, libraries[i], codes)
             if not mechanism.is_positive:
-                zeros[:, j] = np.isneginf(log_factor)
-                log_factor[zeros[:, j]] = 0.0
-            self.log_factor[:, j] = log_factor
-        if dense or np.issubdtype(codes.dtype, np.floating):
+                impossible = np.isneginf(log_factor)
+                log_factor[impossible] = 0.0
+                zeros[:, j] = (
+                    impossible if first is None else np.logical_or.reduceat(impossible, first)
+                )
+            self.log_factor[:, j] = summed(log_factor, first)
+            if first is not None and j in dense:
+                self.log_factor[:, j], dense[j] = of_units(self.log_factor[:, j], dense[j], first)
+        if dense or np.issubdtype(codes.dtype, np.floating) or first is not None:
             # Many rows of numbers are held: nothing here says more than "any".
             kind = np.int8 if len(dense) == len(kept) else np.int64
-            self.codes: Ints = np.full((n_rows, len(kept)), -1, dtype=kind, order="F")
+            self.codes: Ints = np.full((n_units, len(kept)), -1, dtype=kind, order="F")
             for j in set(range(len(kept))) - set(dense):
-                self.codes[:, j] = libraries[kept[j]].only(codes[:, kept[j]])
+                only = libraries[kept[j]].only(codes[:, kept[j]])
+                if first is not None:
+                    only = common_state(only, first, self._n_changes[j])
+                self.codes[:, j] = only
         else:
             self.codes = np.asfortranarray(codes[:, list(kept)])
+        if first is not None:
+            fits = self._fits_one
+            np.maximum(self.log_factor, -_MOST_EVIDENCE, out=self.log_factor, where=fits)
         self._finish(zeros, dense)
+
+    @property
+    def _fits_one(self) -> NDArray[np.bool_]:
+        """Whether each row or unit fits a change of each variable."""
+        fits: NDArray[np.bool_] = self.codes != np.array(self._n_changes)
+        return fits
 
     def _has(self, j: int, mechanism: Mechanism, library: Library) -> bool:
         """Whether the factors of a number's mechanism and changes are here already."""
@@ -136,19 +168,29 @@ class MechanismFactors:
         self._has_zeros = bool(zeros.any())
         self._dense = dense
         # The largest ratio of a row is that of the target which changes every variable.
+        fits = self._fits_one
         if dense:
             largest = np.zeros(len(self.log_factor))
             for j in range(self.log_factor.shape[1]):
-                largest += dense[j].largest_log() if j in dense else -self.log_factor[:, j]
+                if j in dense:
+                    largest += dense[j].largest_log()
+                else:
+                    largest -= np.where(fits[:, j], self.log_factor[:, j], 0.0)
         else:
-            largest = -self.log_factor.sum(axis=1)
+            largest = -np.where(fits, self.log_factor, 0.0).sum(axis=1)
+        #: Logarithm of the largest ratio of each row.
+        self.largest_log: Floats = largest
         excess = np.maximum(largest - _LARGEST_LOG, 0.0)
         self.log_scale = excess
         self._is_scaled = bool(excess.any())
         with np.errstate(over="ignore"):  # used only where no row is scaled, and for do's
             # Of numbers nobody asks.
             all_dense = len(dense) == len(self._n_changes)
-            self._inverse = self.log_factor[:, :0] if all_dense else np.exp(-self.log_factor)
+            self._inverse = (
+                self.log_factor[:, :0]
+                if all_dense
+                else np.where(fits, np.exp(-self.log_factor), 0.0)
+            )
         has_open = bool(self.codes.size and self.codes.min() < 0)
         self.ratios: tuple[ChangeRatios, ...] = tuple(
             dense[j]
@@ -238,10 +280,11 @@ class MechanismFactors:
         places, ratios = (part[rows] for part in self._places)
         n_changes = self.changes[0].size
         at, once = places.ravel(), ratios * first[:, None]
-        sums = np.bincount(at, once.ravel(), n_changes)
+        # What fits none adds nothing to the place that follows.
+        sums = np.bincount(at, once.ravel(), n_changes)[:n_changes]
         ratios *= ratios
         ratios *= second[:, None]
-        squares = np.bincount(at, ratios.ravel(), n_changes)
+        squares = np.bincount(at, ratios.ravel(), n_changes)[:n_changes]
         return sums.astype(np.float64), squares.astype(np.float64)
 
     def matching(self, target: Ints) -> NDArray[np.int64]:

@@ -39,9 +39,10 @@ class CountFamilies:
         Returns
         -------
         n_rows : ndarray, shape (n_batches + 1,)
-            Last, rows without a batch, which should not be.
+            Units, each a row if rows do not come in units; last, those without a batch, which
+            should not be.
         incomplete : ndarray, shape ()
-            Rows with missing values.
+            Units with missing values.
         families : ndarray, one for each variable, of the shape of its table
             Each variable with its parents, in the rows that lack none of them.
         """
@@ -51,12 +52,14 @@ class CountFamilies:
             place = np.where(batch < 0, self.n_batches, batch)
         n_rows = np.bincount(place, block.counts, self.n_batches + 1).astype(np.float64)
         lacks = missing(block.values).any(axis=1) if block.has_missing else np.zeros(0, dtype=bool)
+        if lacks.size and block.first is not None:
+            lacks = np.logical_or.reduceat(lacks, block.first)
         incomplete = np.asarray(block.counts[lacks].sum() if lacks.size else 0.0)
         if not isinstance(network, Network):  # its mechanisms are no tables
             return n_rows, incomplete
+        row_counts = block.row_counts
         families = (
-            family_counts(network, i, block.values, block.counts)
-            for i in range(network.n_variables)
+            family_counts(network, i, block.values, row_counts) for i in range(network.n_variables)
         )
         return n_rows, incomplete, *families
 

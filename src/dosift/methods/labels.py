@@ -139,12 +139,12 @@ def _where(loaded: Loaded, task: _Contradictions, k: int, i: int) -> tuple[int |
     """First row that contradicts a label, and the state that it has, as far as they are known."""
     if loaded.inverse is None or not isinstance(loaded.rows, MemoryBlocks):
         return None, None
-    block = loaded.rows.whole
+    block = loaded.rows.whole.apart
+    place = loaded.inverse if loaded.place is None else loaded.place
     assert block.label is not None
     wrong = (block.label == k) & task.of(block, i, k)
-    row = loaded.first_row(wrong)
-    assert row is not None
-    return row, int(block.values[loaded.inverse[row - 1], i])
+    row = int(np.append(wrong, False)[place].argmax()) + 1
+    return row, int(block.values[place[row - 1], i])
 
 
 @dataclass(frozen=True)
@@ -162,6 +162,7 @@ class _Contradictions:
         wrong : ndarray, shape (n_texts, n_variables)
         unlabelled : ndarray, shape ()
         """
+        block = block.apart
         n_texts, n_variables = self.by_text.shape
         wrong = np.zeros((n_texts, n_variables))
         assert block.label is not None
@@ -231,6 +232,7 @@ class _CountLabelled:
     by_text: NDArray[np.int64]
 
     def __call__(self, block: Block) -> tuple[Floats, ...]:
+        block = block.apart
         assert block.label is not None
         own = block.part(block.label >= 0)
         assert own.label is not None
@@ -253,6 +255,7 @@ class _GatherLabelled:
     by_text: NDArray[np.int64]
 
     def __call__(self, block: Block) -> ControlRows | None:
+        block = block.apart
         assert block.label is not None
         own = block.part((block.label >= 0) & (block.values >= 0).all(axis=1))
         assert own.label is not None

@@ -149,10 +149,12 @@ def _explaining_all(proposer: Proposer, evidence: Evidence, block: Block) -> Pro
         if not len(left_out):
             break
         values = np.concatenate([block.values, left_out])
-        batch = block.batch
+        batch, first = block.batch, block.first
         if batch is not None:  # their own batch was not kept; the pool is searched, too
             batch = np.append(batch, np.zeros(len(left_out), dtype=batch.dtype))
-        block = Block(values, np.append(block.counts, np.ones(len(left_out))), batch)
+        if first is not None:  # they join as units of one row
+            first = np.append(first, len(block.values) + np.arange(len(left_out)))
+        block = Block(values, np.append(block.counts, np.ones(len(left_out))), batch, first=first)
         found = proposer.propose(block)
     return found
 
@@ -180,8 +182,8 @@ class _Impossible:
     cardinalities: NDArray[np.int64]
 
     def __call__(self, rows: RowLikelihoods) -> Ints:
-        columns = rows.columns(self.targets)
-        return self._first(rows.block.values[~(columns > 0).any(axis=1)])
+        impossible = np.logical_not((rows.columns(self.targets) > 0).any(axis=1))
+        return self._first(rows.block.values[impossible[rows.block.unit]])
 
     def merge(self, one: Ints, other: Ints) -> Ints:
         """Bring those of two blocks together."""
@@ -221,7 +223,7 @@ def _few(network: Network, block: Block, constraints: Constraints) -> Evidence |
     """Take a few complete rows, for a first look at what could replace a component."""
     if block.has_missing or len(block) <= _MANY or not constraints.is_free:
         return None
-    rows = collapse(block.values, network.cardinalities, block.counts)
+    rows = block.collapsed(network.cardinalities)
     return Evidence.of_configurations(network, systematic_sample(rows, _FEW_ROWS))
 
 

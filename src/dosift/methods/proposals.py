@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.data.blocks import Block
-from dosift.data.configurations import Configurations, collapse
+from dosift.data.configurations import Configurations
 from dosift.model.mechanism import has_missing, missing
 from dosift.model.network import Network
 from dosift.search.constraints import Constraints
@@ -113,7 +113,7 @@ class Proposer:
         return Proposals(network, targets, pooled)
 
     def _collapsed(self, block: Block) -> Configurations:
-        return collapse(block.values, self.network.cardinalities, block.counts)
+        return block.collapsed(self.network.cardinalities)
 
     def _search(
         self, network: Network, rows: Configurations, start: SearchResult | None = None
@@ -147,16 +147,17 @@ class Proposer:
 
     def _pooled(self, rows: Configurations) -> tuple[SearchResult, list[Ints]]:
         """Search all rows together, filled in where values are missing."""
-        is_complete = ~missing(rows.codes).any(axis=1)
+        lacks = missing(rows.codes).any(axis=1)
+        if rows.first is not None:
+            lacks = np.logical_or.reduceat(lacks, rows.first)
+        is_complete = ~lacks
         if is_complete.all():
             found = self._found(self.network, rows)
             return found, [found.targets]
         nothing: Ints = np.full((1, self.network.n_variables), -1, dtype=np.int16)
         n_complete = float(rows.counts[is_complete].sum())
         if n_complete >= min(_ENOUGH_COMPLETE * rows.total, _ENOUGH_ROWS):
-            start = collapse(
-                rows.codes[is_complete], self.network.cardinalities, rows.counts[is_complete]
-            )
+            start = rows.some(np.flatnonzero(is_complete)).collapsed(self.network.cardinalities)
         else:
             start = filled_in(self.network, nothing, np.ones(1), rows)
         found = self._found(self.network, start)

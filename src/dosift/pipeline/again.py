@@ -45,7 +45,7 @@ def rows_again(fitted: Fitted, source: Any, beside: dict[str, Any], purpose: str
     fitted : Fitted
     source : as in :func:`~dosift.data.load.load`
     beside : dict
-        Batch, labels and sample_weight, as in the fit.
+        Batch, labels, unit and sample_weight, as in the fit.
     purpose : str
         What for, as in :data:`~dosift.refusals.REFUSALS`.
 
@@ -63,6 +63,7 @@ def rows_again(fitted: Fitted, source: Any, beside: dict[str, Any], purpose: str
         for name, was, given in (
             ("batch", fitted.batches, loaded.rows.beside.batches),
             ("labels", fitted.labels, loaded.rows.beside.labels or loaded.labels),
+            ("unit", fitted.n_units, loaded.rows.has_units),
         ):
             if bool(was) != bool(given):
                 raise InputError(

@@ -15,7 +15,6 @@ from dosift.checks.fit_check import FitCheck
 from dosift.checks.missing import look_at_missing
 from dosift.checks.model_check import ModelCheck, check_model
 from dosift.checks.verdict import Answer, Verdict, judge_answer
-from dosift.data.configurations import collapse
 from dosift.data.load import Loaded
 from dosift.inference import Posterior
 from dosift.inference.change_error import change_errors
@@ -115,9 +114,11 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
     if posterior is not None and graph is not None:
         posterior = averaged_over_graphs(recipe, given, gathered, options, graph, result, posterior)
     of_tables = isinstance(given, Network)
-    rates = rates_of_families(given, evidence.families) if of_tables else []
+    # Tests that take rows for independent.
+    shared = evidence.shared(given)
+    rates = rates_of_families(given, shared.families) if of_tables else []
     pairs = pairs_of(result.targets, result.weights) if of_tables else []
-    p_values = pair_p_values(evidence, given, rates, pairs)
+    p_values = pair_p_values(shared, given, rates, pairs)
     in_batches = tuple(_batch_posteriors(evidence, result, refined))
     tell("checking the fit", 0, None)
     # Where targets or labels bind the search, components cannot stand in for a change.
@@ -147,7 +148,8 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         result=result,
         options=options,
         library=loaded.library,
-        n_rows=in_full.total,
+        n_rows=in_full.apart(given).total,
+        n_units=in_full.total if in_full.has_units else None,
         n_configurations=None if in_full.held is None else len(in_full.held),
         batches=in_full.rows.beside.batches,
         batch_rows=in_full.n_rows,
@@ -249,11 +251,11 @@ def _few(network: Network, gathered: Gathered, result: SearchResult) -> Evidence
     side of seeing none.
     """
     held = gathered.held
-    if held is not None and not held.incomplete:
+    if held is not None and not held.incomplete and not held.has_units:
         return held
     block = gathered.evidence.held if gathered.sample is None else gathered.sample
     assert block is not None
-    rows = collapse(block.values, network.cardinalities, block.counts)
+    rows = block.shared.collapsed(network.cardinalities)
     if block.has_missing:
         rows = filled_in(result.network, result.targets, result.weights, rows)
     return Evidence.of_configurations(network, rows)

@@ -49,12 +49,14 @@ class Fitted:
     library : str
         The library of the table that the rows came in.
     n_rows : float
+    n_units : float or None
+        Units of these, where they come in units of several.
     n_configurations : int or None
-        None where they are too many to be held.
+        Distinct rows or units; None where they are too many to be held.
     batches : tuple of str
         Their names; empty where rows have none.
     batch_rows : ndarray, shape (n_batches,)
-        Rows of each.
+        Rows, or units, of each.
     labels : Labels or None
     changed : tuple of ChangedMechanism
     is_known : ndarray of bool, shape (n_targets,)
@@ -90,6 +92,7 @@ class Fitted:
     options: Options
     library: str
     n_rows: float
+    n_units: float | None
     n_configurations: int | None
     batches: tuple[str, ...]
     batch_rows: Floats
@@ -141,8 +144,7 @@ class Fitted:
         weights = self.result.weights
         if block.batch is not None and self.result.batch_weights is not None:
             weights = self.result.batch_weights
-        rows = RowLikelihoods(
-            self.network, replace(block, label=None), is_plain(self.network, targets)
-        )
+        own = replace(block, label=None)
+        rows = RowLikelihoods(self.network, own, is_plain(self.network, targets, own))
         with threadpool_limits(1):
             return judge(rows, targets, weights)

@@ -82,6 +82,9 @@ def gather(
     is_of_numbers = isinstance(network, MechanismNetwork)
     if isinstance(rows, MemoryBlocks) and (is_of_numbers or len(rows.whole) <= most):
         return Gathered(Evidence.held_rows(network, rows, labels), None)
+    if isinstance(rows, MemoryBlocks) and rows.has_units:
+        # Every so many-th of the distinct units, which are in lexicographic order by size.
+        return Gathered(Evidence.of_rows(network, rows, None, labels), _few(rows.whole, most))
     tell("counting rows", 0, None)
     sampler = Sampler.of(network.cardinalities, rows.beside, seed)
     first = FirstPass(sampler, CountFamilies(network, len(rows.beside.batches) or 1))
@@ -95,6 +98,12 @@ def gather(
     some = informed.configurations(rows.reduce(informed, informed.merge), rows.n_rows)
     evidence = Evidence.of_rows(network, rows, found.counted, labels)
     return Gathered(evidence, rows.beside.block(some.codes, some.counts))
+
+
+def _few(block: Block, most: int) -> Block:
+    """Take every so many-th unit, as many as have so many rows; they count for themselves."""
+    step = -(-len(block.values) // most)
+    return block.part(np.arange(0, len(block), step))
 
 
 def prepare(
@@ -214,7 +223,7 @@ def unlabelled(rows: RowBlocks) -> RowBlocks:
     assert block.label is not None
     rest = replace(block.part(block.label < 0), label=None)
     beside = replace(rows.beside, labels=())
-    out = MemoryBlocks(beside.wide(rest), rest.counts, beside=beside)
+    out = MemoryBlocks.of_block(rest, beside)
     out.library = rows.library
     return out
 

@@ -11,7 +11,7 @@ from dosift.methods import DEFAULT_EPSILON, Options
 from dosift.methods.prior_knowledge import PriorKnowledge
 from dosift.model.network import Network
 from dosift.model.simulate import RandomState
-from dosift.refusals import NUMBERS
+from dosift.refusals import NUMBERS, UNITS
 
 
 @dataclass(frozen=True)
@@ -87,4 +87,6 @@ def features_of(recipe: Recipe, rows: RowBlocks, has_numbers: bool = False) -> s
         named.add("batches")
     if rows.beside.labels:
         named.add("labels")
+    if rows.has_units:
+        named.add(UNITS)
     return named

@@ -135,7 +135,7 @@ def _by_foreign_rows(
     """Tell rows that come from elsewhere apart, and search again in the others."""
     evidence = gathered.evidence
     held = evidence.pooled.held if evidence.held is not None else gathered.sample
-    if held is None or held.has_missing or held.label is not None:
+    if held is None or held.has_missing or held.label is not None or evidence.has_units:
         return None
     block = Block(held.values, held.counts)
     foreign = find_foreign_rows(block, result)

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dosift._version import __version__
-from dosift.data import collapse
 from dosift.data.blocks import Block, MemoryBlocks
+from dosift.data.configurations import collapse_units
 from dosift.errors import InputError
 from dosift.io.mechanism_file import format_mechanism_network
 from dosift.learning.regressions import at_rest
@@ -170,6 +170,7 @@ def bootstrap(
     search: bool = True,
     batch: Any = None,
     labels: Any = None,
+    unit: Any = None,
     sample_weight: ArrayLike | None = None,
     processes: int = 1,
     journal: str | Path | None = None,
@@ -192,8 +193,8 @@ def bootstrap(
     search : bool, default=True
         Whether targets are searched again in each resample; otherwise only their weights (and the
         tables of a learned network) are estimated again, which takes them as given.
-    batch, labels : str or array-like, optional
-        As in the fit.
+    batch, labels, unit : str or array-like, optional
+        As in the fit. With units it is these that are drawn.
     sample_weight : array-like, shape (n_rows,), optional
         As in the fit; rounded totals of it are what is resampled.
     processes : int, default=1
@@ -224,7 +225,7 @@ def bootstrap(
     >>> dosift.bootstrap(model, rows, n_resamples=50).summary().columns
     ['target', 'weight', 'std_error', 'ci_low', 'ci_high', 'share_found']
     """
-    beside = {"batch": batch, "labels": labels, "sample_weight": sample_weight}
+    beside = {"batch": batch, "labels": labels, "unit": unit, "sample_weight": sample_weight}
     problem = _problem(model.fitted_, rows, beside, kind, search, random_state)
     if not isinstance(n_resamples, int) or n_resamples < 2:
         raise InputError(f"n_resamples is {n_resamples!r}; give a whole number of at least 2")
@@ -357,31 +358,49 @@ def _drawn_rows(problem: _Problem, rng: np.random.Generator) -> MemoryBlocks:
         share = rows.counts[at] / max(rows.counts[at].sum(), 1e-300)
         counts[at] = rng.multinomial(round(rows.counts[at].sum()), share) if at.size else 0.0
     if problem.kind == "nonparametric":
-        some = rows.part(counts > 0)
-        return MemoryBlocks(beside.wide(some), counts[counts > 0], beside=beside)
+        some = replace(rows.part(counts > 0), counts=counts[counts > 0])
+        return MemoryBlocks.of_block(some, beside)
     blocks = []
     for g, at in enumerate(groups):
         like = rows.part(np.repeat(at, counts[at].astype(np.int64)))
-        codes, component = _sampled(problem, problem.batch_weights[g], len(like), rng)
+        codes, component = _sampled(problem, problem.batch_weights[g], like, rng)
         gap = np.nan if np.issubdtype(like.values.dtype, np.floating) else -1
         codes = np.where(missing(like.values), gap, codes).astype(like.values.dtype)
         label = like.label
         if label is not None and problem.labels is not None:
             own = _texts_of(problem, component)
             label = np.where(label >= 0, own, -1)
-        blocks.append(beside.wide(Block(codes, like.counts, like.batch, label)))
+        blocks.append((beside.wide(replace(like, values=codes, label=label)), like.unit))
     sizes = np.concatenate([problem.given.cardinalities, beside.cardinalities])
-    found = collapse(np.concatenate(blocks), sizes)
-    return MemoryBlocks(found.codes, found.counts, beside=beside)
+    wide = np.concatenate([codes for codes, _ in blocks])
+    ends = np.cumsum([0, *(int(unit.max(initial=-1)) + 1 for _, unit in blocks)])
+    units = np.concatenate([unit + end for (_, unit), end in zip(blocks, ends, strict=False)])
+    found = collapse_units(wide, units, sizes)
+    return MemoryBlocks(found.codes, found.counts, beside=beside, first=found.first)
 
 
 def _sampled(
-    problem: _Problem, weights: Floats, n_rows: int, rng: np.random.Generator
+    problem: _Problem, weights: Floats, like: Block, rng: np.random.Generator
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Draw rows from the fitted mixture."""
-    if isinstance(problem.fitted, MechanismNetwork):
-        return problem.fitted.draw(problem.targets, weights / weights.sum(), n_rows, rng)
-    return sample_codes(problem.fitted, problem.targets, weights, n_rows, rng)
+    """Draw rows of as many units from the fitted mixture, and the component of each unit."""
+    weights = weights / weights.sum()
+    if like.first is None:
+        return _drawn(problem.fitted, problem.targets, weights, len(like), rng)
+    component = rng.choice(weights.size, len(like), p=weights)
+    of_row = component[like.unit]
+    codes = np.empty_like(like.values)
+    for t in np.unique(component):
+        at = np.flatnonzero(of_row == t)
+        codes[at] = _drawn(problem.fitted, problem.targets[t : t + 1], np.ones(1), at.size, rng)[0]
+    return codes, component
+
+
+def _drawn(
+    network: Network, targets: Ints, weights: Floats, n_rows: int, rng: np.random.Generator
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    if isinstance(network, MechanismNetwork):
+        return network.draw(targets, weights, n_rows, rng)
+    return sample_codes(network, targets, weights, n_rows, rng)
 
 
 def _texts_of(problem: _Problem, component: Ints) -> NDArray[np.int64]:

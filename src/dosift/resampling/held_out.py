@@ -60,6 +60,7 @@ def held_out(
     folds: int = 5,
     batch: Any = None,
     labels: Any = None,
+    unit: Any = None,
     sample_weight: ArrayLike | None = None,
     random_state: int = 0,
     progress: Progress | None = None,
@@ -81,6 +82,8 @@ def held_out(
     batch, labels : str or array-like, optional
         As in the fit. Rows that are labelled, but not at random, say nothing of the mixture and are
         not held out.
+    unit : str or array-like, optional
+        As in the fit: then units are held out.
     sample_weight : array-like of int, shape (n_rows,), optional
         How often each row occurs.
     random_state : int, default=0
@@ -110,7 +113,7 @@ def held_out(
     if not isinstance(folds, int) or folds < 2:
         raise InputError(f"folds is {folds!r}; give a whole number of at least 2")
     fitted = model.fitted_
-    beside = {"batch": batch, "labels": labels, "sample_weight": sample_weight}
+    beside = {"batch": batch, "labels": labels, "unit": unit, "sample_weight": sample_weight}
     held = rows_again(fitted, rows, beside, "held-out rows")
     whole, given = held.rows.whole, fitted.given
     if (whole.counts != np.rint(whole.counts)).any():
@@ -123,8 +126,8 @@ def held_out(
         if progress is not None:
             progress("holding rows out", k, folds)
         rest = whole.counts - part
-        some = held.rows.beside.wide(whole.part(rest > 0))
-        others = MemoryBlocks(some, rest[rest > 0], beside=held.rows.beside)
+        some = replace(whole.part(rest > 0), counts=rest[rest > 0])
+        others = MemoryBlocks.of_block(some, held.rows.beside)
         gathered = Gathered(Evidence.held_rows(given, others, held.labels), None)
         network, gathered = counting_for(given, gathered, fitted.power)
         found, _ = find(fitted.recipe, network, gathered, fitted.options)
@@ -138,7 +141,7 @@ def held_out(
 def _log_probability(
     network: Network, targets: Ints, weights: Floats, block: Block, labels: Ints | None
 ) -> Floats:
-    rows = RowLikelihoods(network, block, is_plain(network, targets), labels)
+    rows = RowLikelihoods(network, block, is_plain(network, targets, block), labels)
     return judge(rows, targets, weights).log_probability
 
 

@@ -278,6 +278,7 @@ def write_result(
     content: Mapping[str, Any],
     *,
     extra: Mapping[str, pl.DataFrame] | None = None,
+    units: pl.DataFrame | None = None,
     force: bool = False,
 ) -> None:
     """Write a result folder, whole or not at all.
@@ -294,6 +295,8 @@ def write_result(
         From :func:`result_content`.
     extra : mapping of str to polars.DataFrame, optional
         Further tables by name, each a CSV file of that name.
+    units : polars.DataFrame, optional
+        The table of units, from :func:`~dosift.results.units.unit_table`.
     force : bool, default=False
         Whether to replace an existing folder, which stays until the new one is complete.
 
@@ -329,6 +332,8 @@ def write_result(
             rows.write(draft / "rows.parquet")
         else:
             rows.write_parquet(draft / "rows.parquet")
+        if units is not None:
+            units.write_parquet(draft / "units.parquet")
         (draft / _RESULT).write_text(text + "\n", encoding="utf-8")
         (draft / "report.html").write_text(page, encoding="utf-8")
     if aside is not None:

@@ -17,6 +17,7 @@ from dosift.data.blocks import (
     Block,
     MemoryBlocks,
     RowBlocks,
+    RowsApart,
     StoredBlocks,
     available_threads,
     in_threads,
@@ -133,7 +134,7 @@ class RowJudge:
         own = replace(block, label=None)
         if self.weights.ndim == 1:
             own = replace(own, batch=None)
-        rows = RowLikelihoods(self.network, own, is_plain(self.network, self.targets))
+        rows = RowLikelihoods(self.network, own, is_plain(self.network, self.targets, own))
         with threadpool_limits(1):
             return judge(rows, self.targets, self.weights)
 
@@ -141,7 +142,8 @@ class RowJudge:
         """Find which surprises are too large, by a pass over the rows, if it is not known."""
         if self.bound is not None:
             return self
-        (by_place,) = rows.sum(_CountSurprisal(self))
+        apart = RowsApart(rows, share=False) if rows.has_units else rows
+        (by_place,) = apart.sum(_CountSurprisal(self))
         return replace(self, bound=unexplained_bound(self.scale, by_place)[0])
 
     def table(self, block: Block) -> pl.DataFrame:

@@ -156,6 +156,7 @@ def diagnostics_of(fitted: Fitted) -> dict[str, Any]:
     result, check = fitted.result, fitted.check
     return {
         "n_rows": fitted.n_rows,
+        **({} if fitted.n_units is None else {"n_units": fitted.n_units}),
         "n_configurations": fitted.n_configurations,
         "n_components": len(result.targets),
         "log_likelihood": result.log_likelihood,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from dosift.data.configurations import MISSING as FREE
-from dosift.data.configurations import Configurations, collapse, systematic_sample
+from dosift.data.configurations import Configurations, systematic_sample
 from dosift.errors import InputError
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.factors import MechanismFactors
@@ -111,20 +111,24 @@ def prepare(
     needed = allowed.union(*(network.parents[i] for i in allowed))
     searched = np.array([i for i in network.order if i in allowed], dtype=np.int64)
     closure = np.array([i for i in network.order if i in needed], dtype=np.int64)
-    projected = collapse(
-        configurations.codes[:, closure], network.cardinalities[closure], configurations.counts
+    projected = replace(configurations, codes=configurations.codes[:, closure]).collapsed(
+        network.cardinalities[closure]
     )
     ordered = projected.codes
-    first_difference = np.full(len(ordered), -1, dtype=np.int64)
-    if ordered.size:
+    # Units have no prefixes in common.
+    first_difference = np.full(projected.counts.size, -1, dtype=np.int64)
+    if ordered.size and projected.first is None:
         first_difference[1:] = (ordered[1:] != ordered[:-1]).argmax(axis=1)
     codes = np.zeros((len(ordered), network.n_variables), dtype=ordered.dtype, order="F")
     codes[:, closure] = ordered
-    factors = MechanismFactors(network, codes, tuple(int(i) for i in searched))
+    factors = MechanismFactors(
+        network, codes, tuple(int(i) for i in searched), first=projected.first
+    )
     score = known.score(projected.total, network.n_changes, searched)
     score = score.of_changes([network.libraries[i] for i in searched])
     dense = None
-    if searched.size == network.n_variables and factors.is_exclusive:
+    is_closed = searched.size == network.n_variables and factors.is_exclusive
+    if is_closed and projected.first is None:
         dense = partial(_inverse_mechanisms, network, searched)
     problem = SearchProblem(factors, projected.counts, score, dense, known.restricted(searched))
     return PreparedSearch(problem, searched, closure, first_difference)
@@ -253,8 +257,7 @@ class TargetSearch:
 
     def _screened(self) -> tuple[int, ...]:
         """Variables that the rows show to be set, or that cannot be judged."""
-        codes, counts = self.configurations.codes, self.configurations.counts
-        chosen = screen_variables(self.network, codes, counts)
+        chosen = screen_variables(self.network, self.configurations)
         # Where all targets can be priced at once, variables that cannot be set stay, because the
         # rows then have no cause outside the problem.
         if float(np.prod(self.network.n_changes + 1.0)) > ENUMERABLE:
@@ -315,8 +318,7 @@ class TargetSearch:
         self, prepared: PreparedSearch, fit: Fit, quickly: bool = False
     ) -> tuple[PreparedSearch, Fit]:
         """Improve, and let variables that the likelihood asks for join the search."""
-        codes, counts = self.configurations.codes, self.configurations.counts
-        n = self.network.n_variables
+        rows, n = self.configurations, self.network.n_variables
         mined: set[int] = set()
         if np.isneginf(fit.log_likelihood) and not self.constraints.is_free:
             return prepared, fit  # no permitted target explains some rows: nothing to go by
@@ -328,15 +330,15 @@ class TargetSearch:
                 break
             whole, weights = prepared.problem.whole(fit)
             targets = prepared.to_network(whole, n)
-            factors = MechanismFactors(self.network, codes, variables)
+            factors = MechanismFactors(self.network, rows.codes, variables, first=rows.first)
             columns = factors.columns(targets[:, list(variables)])
             ratios = columns / (columns @ weights)[:, None]
-            more = wanted_variables(self.network, codes, counts, ratios, weights, variables)
+            more = wanted_variables(self.network, rows, ratios, weights, variables)
             more = self._manipulable(more)
             if not more:
                 nothing: Ints = np.full(len(variables), FREE, dtype=np.int16)
                 relative = factors.column(nothing) / (columns @ weights)
-                more = mined_variables(self.network, codes, counts, relative, variables)
+                more = mined_variables(self.network, rows, relative, variables)
                 more = tuple(i for i in self._manipulable(more) if i not in mined)
                 mined.update(more)
             if not more:
@@ -476,17 +478,14 @@ def _of_possible_rows(
     constraints: Constraints,
 ) -> SearchResult:
     """Find targets for the rows that permitted ones can produce; the others speak for none."""
-    columns = MechanismFactors(network, configurations.codes).columns(targets)
+    factors = MechanismFactors(network, configurations.codes, first=configurations.first)
+    columns = factors.columns(targets)
     possible = (columns > 0).any(axis=1)
     if not possible.any() or possible.all():
         raise InputError(
             "no row can come from the targets that are permitted; allow more, such as do()"
         )
-    rest = Configurations(
-        np.asfortranarray(configurations.codes[possible]),
-        configurations.counts[possible],
-        np.empty(0, dtype=np.int64),
-    )
+    rest = configurations.some(np.flatnonzero(possible))
     found = find_targets(
         network,
         rest,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.data.blocks import Block
 from dosift.data.configurations import Configurations, collapse, systematic_sample
 from dosift.likelihood.assignment import assign
+from dosift.likelihood.columns import RowLikelihoods
 from dosift.likelihood.completions import complete
 from dosift.model.mechanism import Values, missing
 from dosift.model.mechanism_network import MechanismNetwork
@@ -42,6 +46,8 @@ def filled_in(
         with its posterior probability; the rest are drawn from their mechanisms. Where variables
         are numbers, each row is filled in once.
     """
+    if rows.first is not None:
+        return _filled_units(network, targets, weights, rows)
     found = complete(network, rows.codes)
     under = assign(network, targets, weights, found.codes)
     joint = under.columns * weights
@@ -71,6 +77,33 @@ def filled_in(
         # So many fractions tell the search little more than as many whole rows as there were.
         return systematic_sample(filled, max(int(rows.total) - 1, 1))
     return filled
+
+
+def _filled_units(
+    network: Network, targets: Ints, weights: Floats, rows: Configurations
+) -> Configurations:
+    """Fill in each unit once: draw its target, and then what its rows lack."""
+    rng = np.random.default_rng(_SEED)
+    block = Block(rows.codes, np.ones(rows.counts.size), first=rows.first)
+    likelihoods = RowLikelihoods(network, block, False, absolute=True)
+    joint = likelihoods.columns(targets) * weights
+    joint[joint.sum(axis=1) <= 0, 0] = 1.0  # nothing explains the unit: fill it in somehow
+    up_to = np.cumsum(joint, axis=1)
+    drawn = rng.random(len(block)) * up_to[:, -1]
+    component = np.minimum((drawn[:, None] >= up_to).sum(axis=1), len(targets) - 1)
+    found = complete(network, rows.codes)
+    own = component[block.unit]
+    under = assign(network, targets, weights, found.codes)
+    share = under.columns[np.arange(found.row.size), own[found.row]]
+    reference = under.log_reference
+    if found.log_weight is not None:
+        reference = reference + found.log_weight
+    share *= np.exp(reference - np.maximum.reduceat(reference, found.first)[found.row])
+    none = np.add.reduceat(share, found.first) <= 0
+    share[none[found.row]] = 1.0
+    picked = _picked(share, found.row, len(rows.codes))
+    codes = _drawn(network, targets[own], found.codes[picked])
+    return replace(rows, codes=codes).collapsed(network.cardinalities)
 
 
 def _picked(share: Floats, row: NDArray[np.int64], n_rows: int) -> NDArray[np.int64]:

@@ -82,7 +82,8 @@ def find_changes(
     every, configurations = configurations, systematic_sample(configurations, _SEARCHED)
     few = systematic_sample(configurations, _ROWS)
     tell("looking for changes", 0, None)
-    start = _with_changes(network, few, np.ones((1, len(few.counts))))
+    apart = few.apart
+    start = _with_changes(network, apart, np.ones((1, len(apart.counts))))
 
     def search(given: MechanismNetwork, begun: SearchResult | None, look: bool) -> SearchResult:
         return find_targets(
@@ -101,8 +102,8 @@ def find_changes(
     for k in range(_ROUNDS):
         tell("looking for changes inside components", k, _ROUNDS)
         posterior = _posterior(best, few)
-        begun = _regrouped(best, few, posterior)
-        grown = _with_changes(of(begun.network), few, np.ascontiguousarray(posterior.T), best)
+        begun = _regrouped(best, apart, posterior)
+        grown = _with_changes(of(begun.network), apart, np.ascontiguousarray(posterior.T), best)
         better = best
         if grown is not of(best.network):
             better = tidied(search(grown, begun, False))
@@ -243,9 +244,9 @@ def tidied_changes(
 
 
 def _posterior(result: SearchResult, few: Configurations) -> Floats:
-    """Weight of each row times the posterior of its targets."""
+    """Weight of each row times the posterior of its unit's targets."""
     evidence = Evidence.of_configurations(result.network, few)
-    return evidence.posterior(result.network, result.targets, result.weights)
+    return evidence.completed(result.network, result.targets, result.weights)[1]
 
 
 def _with_changes(

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from dosift.data.configurations import Configurations
 from dosift.likelihood.change_ratios import ChangeRatios
 from dosift.likelihood.factors import MechanismFactors
 from dosift.model.network import Network
@@ -32,15 +33,14 @@ _FALSE_PAIRS, _FALSE_TRIPLES, _MOST_SETS = 2.0, 2.0, 12
 
 
 def mined_variables(
-    network: Network, codes: Ints, counts: Floats, relative: Floats, known: tuple[int, ...]
+    network: Network, rows: Configurations, relative: Floats, known: tuple[int, ...]
 ) -> tuple[int, ...]:
     """Select variables that pairs or threes of do's ask for, given a mixture.
 
     Parameters
     ----------
     network : Network
-    codes : ndarray of int, shape (n_configurations, n_variables)
-    counts : ndarray, shape (n_configurations,)
+    rows : Configurations
     relative : ndarray, shape (n_configurations,)
         Undisturbed probability of each row over that of the mixture.
     known : tuple of int
@@ -51,7 +51,8 @@ def mined_variables(
     tuple of int
         Positions of further variables.
     """
-    variables, items = _items(network, codes, counts, relative)
+    counts = rows.counts
+    variables, items = _items(network, rows, relative)
     if variables.size < 2:
         return ()
     n_rows = float(counts.sum())
@@ -79,11 +80,11 @@ def mined_variables(
     threes: list[tuple[float, int, int, int]] = []
     for pair in order[:_EXTENDED]:
         i, j = first[pair], second[pair]
-        rows = np.flatnonzero((items[:, i] > 0) & (items[:, j] > 0))
-        factor = items[rows, i] * items[rows, j]
-        block = items[rows]
-        steepness = (weight[rows] * factor) @ block / n_rows
-        spread = (square[rows] * factor * factor) @ squared[rows]
+        both = np.flatnonzero((items[:, i] > 0) & (items[:, j] > 0))
+        factor = items[both, i] * items[both, j]
+        block = items[both]
+        steepness = (weight[both] * factor) @ block / n_rows
+        spread = (square[both] * factor * factor) @ squared[both]
         third = z_scores(steepness.astype(float), spread.astype(float), n_rows)
         third[np.isin(variables, variables[[i, j]])] = -np.inf
         if is_known[i] and is_known[j]:
@@ -97,18 +98,19 @@ def mined_variables(
 
 
 def _items(
-    network: Network, codes: Ints, counts: Floats, relative: Floats
+    network: Network, configurations: Configurations, relative: Floats
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Variables and factors of the do's that are paired, the likeliest if not all fit."""
+    counts = configurations.counts
     n_rows = float(counts.sum())
     weighted = counts * relative
-    every = np.arange(len(codes))
+    every = np.arange(counts.size)
     z: list[Floats] = []
     variables: list[NDArray[np.int64]] = []
     changes: list[NDArray[np.int64]] = []
     ratios: list[tuple[ChangeRatios, NDArray[np.bool_]]] = []
     for i in range(network.n_variables):
-        factors = MechanismFactors(network, codes, (i,))
+        factors = MechanismFactors(network, configurations.codes, (i,), first=configurations.first)
         # A row that is impossible undisturbed has no ratio.
         possible_rows = ~factors.zeros[:, 0]
         first, second = factors.ratios[0].sums(
@@ -121,12 +123,13 @@ def _items(
         changes.append(possible)
         ratios.append((factors.ratios[0], possible_rows))
     all_z, variable, change = np.concatenate(z), np.concatenate(variables), np.concatenate(changes)
-    room = max(_MOST_ENTRIES // max(len(codes), 1), 2)
+    room = max(_MOST_ENTRIES // max(counts.size, 1), 2)
     kept = np.sort(np.argsort(-all_z, kind="stable")[:room])
-    items = np.zeros((len(codes), kept.size), dtype=np.float32, order="F")
+    items = np.zeros((counts.size, kept.size), dtype=np.float32, order="F")
     for column, k in enumerate(kept):
         (own, possible_rows), position = ratios[variable[k]], int(change[k])
         rows = np.flatnonzero(own.fits(position) & possible_rows)
         ratio = own.ratio(position, rows)
-        items[rows, column] = ratio if own.is_exclusive else np.minimum(ratio, _LARGEST_RATIO)
+        is_state = own.is_exclusive and configurations.first is None
+        items[rows, column] = ratio if is_state else np.minimum(ratio, _LARGEST_RATIO)
     return variable[kept], items

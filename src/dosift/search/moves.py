@@ -205,9 +205,10 @@ def _extension_gain(problem: SearchProblem, fit: Fit, s: int, j: int) -> tuple[i
     rows = np.flatnonzero(fit.columns[:, s])
     counts, mixture = fit.counts[rows], fit.mixture[rows]
     own = fit.weights[s] * fit.columns[rows, s]
-    codes = problem.factors.codes[rows, j]
-    seen = np.bincount(codes, weights=counts * own / mixture)
-    state = int(seen.argmax())
+    codes, k = problem.factors.codes[rows, j], int(problem.cardinalities[j])
+    # Units whose rows differ have no state, and come last.
+    seen = np.bincount(codes, weights=counts * own / mixture, minlength=k)
+    state = int(seen[:k].argmax())
     if seen[state] < _LEAST_AGREEING * seen.sum():
         return state, 0.0
     density = mixture - own + np.where(codes == state, own * problem.factors.inverse(rows, j), 0.0)
@@ -230,15 +231,15 @@ def _split_gains(
     inverse = problem.factors.inverse(rows, j)
     k = int(problem.cardinalities[j])
     posterior = counts * own / mixture
-    seen = np.bincount(codes, weights=posterior, minlength=k)
-    rate = np.bincount(codes, weights=posterior * inverse, minlength=k)
+    seen = np.bincount(codes, weights=posterior, minlength=k)[:k]
+    rate = np.bincount(codes, weights=posterior * inverse, minlength=k)[:k]
     order = np.argsort(rate, kind="stable")
     out = []
     for first in range(1, k - 1):
         states = order[first:]
         if seen[order[first]] <= 0:
             continue
-        share = np.zeros(k)
+        share = np.zeros(k + 1)  # the last for units whose rows differ
         share[states] = seen[states] / seen[states].sum()
         density = mixture - own + own * share[codes] * inverse
         # A row that this leaves without an explanation may still find one among the others.

@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.likelihood.columns import RowLikelihoods, family_cells, inverse_table
+from dosift.likelihood.columns import RowLikelihoods
 from dosift.likelihood.evidence import Evidence, mixture_of
 from dosift.model.network import Network
 from dosift.search.constraints import Constraints
@@ -99,7 +99,7 @@ class _PriceExtensions:
         gradient, curvature : ndarray, shape (n_batches, n_bases, 1 + number of states)
             Of the base itself first.
         """
-        values, counts = rows.block.values, rows.block.counts
+        counts = rows.block.counts
         ratio = _ratio(rows, self.components, self.weights)
         if rows.block.label is not None:
             # The label of a row is one target, and what extends a base is another.
@@ -107,7 +107,7 @@ class _PriceExtensions:
         relative = rows.columns(self.bases) * ratio[:, None]
         weighted = relative * counts[:, None]
         squared = weighted * relative
-        factors = np.empty((len(values), 1 + self._ends[-1]), order="F")
+        factors = np.empty((len(counts), 1 + self._ends[-1]), order="F")
         factors[:, 0] = 1.0
         for i, k, end in zip(self.variables, self.cardinalities, self._ends, strict=True):
             _ratios_of(rows, i, factors[:, 1 + end - k : 1 + end])
@@ -157,14 +157,12 @@ class _PriceExtensions:
 
 def _ratios_of(rows: RowLikelihoods, i: int, out: Floats) -> None:
     """Fill in what each change of a variable does to the likelihood of each row."""
-    values = rows.block.values
-    if isinstance(rows.network, Network):
-        inverse = inverse_table(rows.network.tables[i])
-        value = np.take(inverse.ravel(), family_cells(rows.network, i, values))
+    if isinstance(rows.network, Network) and (rows.plain or rows.block.first is None):
+        value, states = rows.inverse(i), rows.states(i)
         for a in range(out.shape[1]):
-            np.multiply(value, values[:, i] == a, out=out[:, a])
+            np.multiply(value, states == a, out=out[:, a])
         return
-    own, every = rows.factors.ratios[i], np.arange(len(values))
+    own, every = rows.factors.ratios[i], np.arange(len(rows.block))
     for a in range(out.shape[1]):
         out[:, a] = np.where(own.fits(a), own.ratio(a, every), 0.0)
 

@@ -9,15 +9,16 @@ the rest of the mixture is known and the gradient of the likelihood asks for the
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from dosift.data.configurations import Configurations
 from dosift.likelihood.factors import MechanismFactors
 from dosift.likelihood.rates import family_counts, variable_rate
-from dosift.model.mechanism import System, Values
+from dosift.model.mechanism import System
 from dosift.model.network import Network
 
 Floats = NDArray[np.float64]
@@ -33,14 +34,13 @@ _LATER_FALSE_EXPECTED = 2.0
 _SHARES = np.array([0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85, 0.95, 0.99, 1 - 1e-4])
 
 
-def screen_variables(network: Network, codes: Ints, counts: Floats) -> tuple[int, ...]:
+def screen_variables(network: Network, rows: Configurations) -> tuple[int, ...]:
     """Select the variables that rows show to be set, or that cannot be judged.
 
     Parameters
     ----------
     network : Network
-    codes : ndarray of int, shape (n_configurations, n_variables)
-    counts : ndarray, shape (n_configurations,)
+    rows : Configurations
 
     Returns
     -------
@@ -49,25 +49,28 @@ def screen_variables(network: Network, codes: Ints, counts: Floats) -> tuple[int
     """
     if network.n_variables <= SCREEN_FROM:
         return network.changeable
-    if not all(library.is_exclusive for library in network.libraries):
-        return _screen_changes(network, codes, counts)
-    families = (family_counts(network, i, codes, counts) for i in range(network.n_variables))
+    if rows.first is not None or not all(one.is_exclusive for one in network.libraries):
+        return _screen_changes(network, rows)
+    families = (
+        family_counts(network, i, rows.codes, rows.counts) for i in range(network.n_variables)
+    )
     return screen_families(network, families)
 
 
-def _screen_changes(network: System, codes: Values, counts: Floats) -> tuple[int, ...]:
+def _screen_changes(network: System, rows: Configurations) -> tuple[int, ...]:
     """Select the variables of which some change, in a share of the rows, raises the likelihood."""
     gain = 0.5 * _threshold(_FALSE_EXPECTED, int(network.n_changes.sum())) ** 2
-    return tuple(i for i in network.changeable if _change_gain(network, i, codes, counts) > gain)
+    return tuple(i for i in network.changeable if _change_gain(network, i, rows) > gain)
 
 
-def _change_gain(network: System, i: int, codes: Values, counts: Floats) -> float:
+def _change_gain(network: System, i: int, rows: Configurations) -> float:
     """Largest rise of the log-likelihood if a variable is changed in a share of some rows.
 
     Where several changes fit a row, its gradient at weight zero rests on few rows and says little;
     what a change gains at a positive weight does not.
     """
-    factors = MechanismFactors(network, codes, (i,))
+    counts = rows.counts
+    factors = MechanismFactors(network, rows.codes, (i,), first=rows.first)
     if (counts[factors.n_zeros > 0] > 0).any():
         return np.inf  # only a change explains these rows
     gains = [0.0]
@@ -112,8 +115,7 @@ def screen_families(network: Network, families: Iterable[Floats]) -> tuple[int, 
 
 def wanted_variables(
     network: Network,
-    codes: Ints,
-    counts: Floats,
+    configurations: Configurations,
     posterior_ratios: Floats,
     weights: Floats,
     known: tuple[int, ...],
@@ -123,8 +125,7 @@ def wanted_variables(
     Parameters
     ----------
     network : Network
-    codes : ndarray of int, shape (n_configurations, n_variables)
-    counts : ndarray, shape (n_configurations,)
+    configurations : Configurations
     posterior_ratios : ndarray, shape (n_configurations, n_targets)
         ``R_t / f`` for the targets of the mixture.
     weights : ndarray, shape (n_targets,)
@@ -137,6 +138,7 @@ def wanted_variables(
     tuple of int
         Positions of further variables.
     """
+    counts = configurations.counts
     changeable = frozenset(network.changeable)
     n_pairs = int(network.n_changes.sum()) * posterior_ratios.shape[1]
     threshold = _threshold(_LATER_FALSE_EXPECTED, 2 * n_pairs)
@@ -151,7 +153,7 @@ def wanted_variables(
         for i in range(network.n_variables)
         if i not in skip
         and i in changeable
-        and _largest_deviation(network, i, codes, float(counts.sum()), components) > threshold
+        and _largest_deviation(network, i, configurations, components) > threshold
     )
 
 
@@ -177,8 +179,7 @@ class _Component:
 def _largest_deviation(
     network: Network,
     i: int,
-    codes: Ints,
-    n_rows: float,
+    configurations: Configurations,
     components: list[_Component],
 ) -> float:
     """Largest deviation of a variable from its mechanism inside a component, in standard errors.
@@ -190,12 +191,14 @@ def _largest_deviation(
     configurations make a state rare they drown what others show, but not in the likelihood, whose
     signed root is the other measure.
     """
-    if not network.libraries[i].is_exclusive:
+    if configurations.first is not None or not network.libraries[i].is_exclusive:
         gains = []
         for component in components:
-            counts = component.weight * component.first
-            gains.append(_change_gain(network, i, codes[component.rows], counts))
+            some = configurations.some(component.rows)
+            own = replace(some, counts=component.weight * component.first)
+            gains.append(_change_gain(network, i, own))
         return float(np.sqrt(2 * max(gains)))
+    codes, n_rows = configurations.codes, configurations.total
     table = network.tables[i]
     inverse = np.divide(1.0, table, out=np.zeros_like(table), where=table > 0)
     parent_row = network.parent_rows(i, codes)

@@ -85,7 +85,8 @@ class SupportedPricer:
         n_targets = float(np.prod(problem.cardinalities + 1.0))
         plain = not (factors.n_zeros.any() or factors.log_scale.any() or problem.has_known)
         small = n_entries <= _MOST_ENTRIES and n_targets < 2.0**62
-        return small and plain and factors.is_exclusive
+        differ = (factors.codes >= problem.cardinalities).any()
+        return small and plain and factors.is_exclusive and not differ
 
     def near(self, fit: Fit) -> Priced:
         """Price the targets that differ from one of a mixture in a single variable."""

@@ -106,6 +106,11 @@ def _origin(content: Content) -> str:
     settings = dict(result.get("settings") or {})
     facts: list[tuple[str, str]] = [
         ("rows", number(diagnostics.get("n_rows"))),
+        *(
+            [("units", number(diagnostics["n_units"]))]
+            if diagnostics.get("n_units") is not None
+            else []
+        ),
         ("distinct rows", number(diagnostics.get("n_configurations"))),
         ("log-likelihood (nats)", number(diagnostics.get("log_likelihood"), ",.2f")),
         ("penalised score (nats)", number(diagnostics.get("penalised_score"), ",.2f")),

@@ -1,0 +1,202 @@
+"""Tables of units: which intervention hit each, and which of its rows do not go with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.data.blocks import Block, MemoryBlocks
+from dosift.data.load import Loaded
+from dosift.data.unit_columns import units_of
+from dosift.results.rows import RowJudge, RowParts, row_table
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Floats = NDArray[np.float64]
+
+#: Expected share of false ones among the rows that are said to disagree with their unit.
+_FALSE_SHARE = 0.05
+
+
+def tables_of(
+    judge: RowJudge, loaded: Loaded
+) -> tuple[pl.DataFrame | RowParts, pl.DataFrame | None]:
+    """Tables of rows, and of units where rows come in units.
+
+    Parameters
+    ----------
+    judge : RowJudge
+    loaded : Loaded
+
+    Returns
+    -------
+    rows : polars.DataFrame or RowParts
+        From :func:`rows_in_units`, or without units :func:`~dosift.results.rows.row_table`.
+    units : polars.DataFrame or None
+        From :func:`unit_table`.
+    """
+    if loaded.unit is None:
+        return row_table(judge, loaded), None
+    return rows_in_units(judge, loaded), unit_table(judge, loaded)
+
+
+def rows_in_units(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
+    """Table of rows in their order, each with what its unit says.
+
+    Parameters
+    ----------
+    judge : RowJudge
+    loaded : Loaded
+        Rows with units, held.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``unit``, then the columns of :meth:`~dosift.results.rows.RowJudge.table`: ``target`` and
+        ``probability`` are those of the unit, ``surprise`` and what follows those of the row; and
+        ``disagrees``, whether the row speaks against its unit's target.
+    """
+    import polars as pl
+
+    assert loaded.unit is not None
+    found = _judged(judge, loaded)
+    index = np.where(loaded.unit.index < 0, len(loaded.unit.texts), loaded.unit.index)
+    texts = pl.Series([*loaded.unit.texts, None], dtype=pl.String)
+    table = found.with_columns(
+        texts.gather(index).alias("unit"),
+        pl.Series("disagrees", largest_evidence(found["evidence"].to_numpy())),
+    )
+    rest = [name for name in found.columns if name != "evidence"]
+    return table.select("unit", *rest, "disagrees")
+
+
+def unit_table(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
+    """Table with one line for each unit, in the order in which units appear.
+
+    Parameters
+    ----------
+    judge : RowJudge
+    loaded : Loaded
+        Rows with units, held.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``unit`` (null for a row without one), ``n_rows``, ``target`` (null where none can produce
+        its rows), ``probability``, ``second`` (the second most probable target),
+        ``second_probability``, and ``disagreeing``, the number of rows that speak against its
+        target.
+    """
+    import polars as pl
+
+    assert loaded.unit is not None
+    assert loaded.inverse is not None
+    rows = rows_in_units(judge, loaded)
+    unit = units_of(loaded.unit)
+    _, first, n_rows = np.unique(unit, return_index=True, return_counts=True)
+    order = np.argsort(first, kind="stable")
+    disagreeing = np.bincount(unit, rows["disagrees"].to_numpy())
+    seconds = _seconds(judge, loaded)
+    place = loaded.inverse[first[order]]
+    own = rows.select("unit", "target", "probability")[first[order]]
+    return own.with_columns(
+        pl.Series("n_rows", n_rows[order]),
+        seconds["second"].gather(np.where(place < 0, len(seconds) - 1, place)),
+        seconds["second_probability"].gather(np.where(place < 0, len(seconds) - 1, place)),
+        pl.Series("disagreeing", disagreeing[order].astype(np.int64)),
+    ).select(
+        "unit", "n_rows", "target", "probability", "second", "second_probability", "disagreeing"
+    )
+
+
+def largest_evidence(evidence: Floats, false_share: float = _FALSE_SHARE) -> NDArray[np.bool_]:
+    """Name rows by their evidence, with control of the share of false ones.
+
+    Parameters
+    ----------
+    evidence : ndarray, shape (n,)
+        E-values: not negative, and 1 at most in expectation where nothing is wrong.
+    false_share : float, default=0.05
+        Expected share of false ones among those named, whatever depends on what (Wang and Ramdas,
+        2022).
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+
+    Examples
+    --------
+    >>> largest_evidence(np.array([0.5, 100.0, 1.0, 45.0])).tolist()
+    [False, True, False, True]
+    """
+    ordered = np.sort(evidence)[::-1]
+    enough = np.flatnonzero(ordered * np.arange(1, ordered.size + 1) >= ordered.size / false_share)
+    if not enough.size:
+        return np.zeros(evidence.size, dtype=bool)
+    return np.asarray(evidence >= ordered[enough[-1]])
+
+
+def _judged(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
+    """Judge distinct rows with their units, part by part, and put them in the input's order."""
+    import polars as pl
+
+    assert isinstance(loaded.rows, MemoryBlocks)
+    assert loaded.place is not None
+    judge = judge.bounded(loaded.rows)
+    parts = [_of_block(judge, block) for block in loaded.rows]
+    table = pl.concat(parts)
+    # Position -1, a unit of weight zero, picks the last row, which says nothing.
+    return pl.concat([table, table.clear(1)])[np.where(loaded.place < 0, -1, loaded.place)]
+
+
+def _of_block(judge: RowJudge, block: Block) -> pl.DataFrame:
+    import polars as pl
+
+    rows, unit = judge.table(block.apart), block.unit
+    if block.first is None:
+        return rows.with_columns(pl.lit(1.0).alias("evidence"))
+    together = judge.table(block)[unit]
+    given = [name for name in together.columns if name not in _OF_ROWS]
+    own, of_unit = judge.assignment(block.apart), judge.assignment(block)
+    best = of_unit.best[unit]
+    columns = own.columns[np.arange(best.size), best]
+    # Under its unit's target the mixture is likelier than it by more than e with chance 1 / e.
+    evidence = np.divide(own.mixture, columns, out=np.full(best.size, np.inf), where=(columns > 0))
+    evidence = np.where(best < 0, 1.0, evidence)
+    return rows.with_columns(together.select(given).get_columns()).with_columns(
+        pl.Series("evidence", evidence)
+    )
+
+
+_OF_ROWS = ("surprise", "surprise_p_value", "unexplained")
+
+
+def _seconds(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
+    """Second most probable target of each distinct unit, and a last line that says nothing."""
+    import polars as pl
+
+    assert isinstance(loaded.rows, MemoryBlocks)
+    best, probability = [], []
+    for block in loaded.rows:
+        found = judge.assignment(block)
+        posterior = found.posterior
+        if judge.together is not None:
+            posterior = judge.together.summed(posterior)
+        posterior = np.nan_to_num(posterior)
+        if posterior.shape[1] < 2:
+            posterior = np.column_stack([posterior, np.zeros(len(posterior))])
+        second = np.argsort(-posterior, axis=1, kind="stable")[:, 1]
+        at = posterior[np.arange(second.size), second]
+        best.append(np.where(at > 0, second, len(judge.texts)))
+        probability.append(np.where(at > 0, at, np.nan))
+    texts = pl.Series([*judge.texts, None], dtype=pl.String)
+    index = np.append(np.concatenate(best), len(judge.texts))
+    return pl.DataFrame(
+        {
+            "second": texts.gather(index),
+            "second_probability": np.append(np.concatenate(probability), np.nan),
+        }
+    ).fill_nan(None)
