@@ -39,6 +39,7 @@ from verdict_problems import KINDS, Trial, text_of
 import dosift
 from dosift.pipeline import fit as _of_pipeline  # noqa: F401 - loads the module below
 from dosift.results.merged import Merged
+from dosift.results.rows import presence
 
 Record = dict[str, Any]
 Floats = NDArray[np.float64]
@@ -140,7 +141,8 @@ def _rows(
     found, inverse = model.assign(trial.rows)
     posterior = merged.summed(found.posterior)[inverse]
     best = posterior.argmax(axis=1)
-    return best, posterior[np.arange(best.size), best]
+    there = np.array(presence(model.fitted_, merged) or [1.0] * posterior.shape[1])
+    return best, posterior[np.arange(best.size), best] * there[best]
 
 
 def _binned(probability: Floats, hit: NDArray[np.bool_]) -> list[list[float]]:

@@ -29,6 +29,7 @@ from dosift.model.network import Network
 from dosift.results.folder import distrust, finite
 from dosift.results.graphs import graph_findings_content
 from dosift.results.merged import Merged
+from dosift.results.rows import presence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -422,7 +423,9 @@ def _store(
     codes = np.full(adata.n_obs, -1, dtype=np.int64)
     codes[is_fitted] = best
     probability, surprise = np.full((2, adata.n_obs), np.nan)
-    probability[is_fitted] = np.where(best < 0, np.nan, posterior[np.arange(best.size), best])
+    there = np.array(presence(model.fitted_, merged) or [1.0] * len(texts))
+    own = posterior[np.arange(best.size), best] * there[best]
+    probability[is_fitted] = np.where(best < 0, np.nan, own)
     surprise[is_fitted] = -found.log_probability[inverse]
     probabilities = np.full((adata.n_obs, len(texts)), np.nan)
     probabilities[is_fitted] = posterior

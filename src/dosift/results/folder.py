@@ -73,6 +73,21 @@ class Result:
     mixture: Mixture
     content: dict[str, Any]
 
+    def presence(self, texts: Sequence[str]) -> tuple[float, ...]:
+        """Return the probability that each component is there, where it does not stand; else 1.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            Of the components.
+        """
+        lines = {line["target"]: line for line in self.content.get("components") or ()}
+        fallen = [text for text in texts if lines.get(text, {}).get("stands") is False]
+        if not fallen:
+            return ()
+        known = {text: lines[text].get("probability") for text in fallen}
+        return tuple(1.0 if known.get(text) is None else float(known[text]) for text in texts)
+
     def batches(self) -> tuple[tuple[str, ...], NDArray[np.float64]]:
         """Return the batches of the fit, and the weights in each.
 

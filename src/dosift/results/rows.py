@@ -39,6 +39,15 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
 
 
+def presence(fitted: Fitted, together: Merged) -> tuple[float, ...]:
+    """Probability that each line's component is there, where it does not stand; else 1."""
+    verdict = fitted.verdict
+    if verdict is None or verdict.stands.all():
+        return ()
+    of_each = np.where(verdict.stands, 1.0, verdict.probability)
+    return tuple(float(of_each[list(own)].max()) for own in together.groups)
+
+
 @dataclass(frozen=True)
 class RowJudge:
     """Says of each row which intervention it came from; sent to those who hold rows.
@@ -60,6 +69,9 @@ class RowJudge:
         Whether there is one column for each text.
     together : Merged, optional
         The targets that each text stands for, where several have one in common.
+    there : tuple of float
+        Probability that each text's component is there, where it does not stand; else 1. The
+        probability of a row's target is its posterior times that.
     """
 
     network: Network
@@ -71,6 +83,7 @@ class RowJudge:
     labels: tuple[str, ...] = ()
     all_probabilities: bool = False
     together: Merged | None = None
+    there: tuple[float, ...] = ()
 
     @classmethod
     def of_fit(
@@ -108,7 +121,9 @@ class RowJudge:
         judge = cls(
             fitted.network, result.targets, weights, texts, scale, bound, named, all_probabilities
         )
-        return judge.merged(result.weights)
+        judge = judge.merged(result.weights)
+        together = Merged.of(fitted.network, result.targets, result.weights)
+        return replace(judge, there=presence(fitted, together))
 
     def merged(self, weights: Floats) -> RowJudge:
         """Judge rows by the sets of variables that are touched, where variables are numbers.
@@ -169,6 +184,8 @@ class RowJudge:
             best = self.together.best(best, posterior)
             posterior = self.together.summed(posterior)
         probability = posterior[np.arange(best.size), best]
+        if self.there:
+            probability = probability * np.array(self.there)[best]
         probability[best < 0] = np.nan
         p_values = self.scale.p_values(found.log_probability)
         bound = self.bound
