@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from dosift.checks.densities import densities
-from dosift.checks.fit_check import FitCheck
 from dosift.checks.missing import look_at_missing
-from dosift.checks.model_check import ModelCheck, check_model
-from dosift.checks.verdict import Answer, Verdict, judge_answer
+from dosift.checks.model_check import check_model
+from dosift.checks.verdict import Answer
 from dosift.data.load import Loaded
 from dosift.inference import Posterior
 from dosift.inference.change_error import change_errors
@@ -35,23 +34,18 @@ from dosift.pipeline.fitted import Fitted
 from dosift.pipeline.gather import Gathered, prepare
 from dosift.pipeline.graph import averaged_over_graphs, check_graph, with_graph
 from dosift.pipeline.negative_control import (
-    TOLERATED,
-    NegativeControl,
     counting_for,
     negative_control,
 )
 from dosift.pipeline.recipe import Recipe
 from dosift.pipeline.repairs import repaired_answers
+from dosift.pipeline.verdict import verdict_of
 from dosift.search.filling import filled_in
 from dosift.search.result import SearchResult
 from dosift.search.score import Score
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
-
-#: Total variation of a pair's or mechanism's distribution, noise included, from which a misfit
-#: that nothing repairs speaks against the components that touch it, and against all of them.
-_OFF, _FAR_OFF = 0.1, 0.25
 
 
 def fit(
@@ -135,7 +129,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
     if of_tables and not changed:
         suspect = check.fit.changed
         answers = repaired_answers(recipe, given, whole, options, result, suspect, graph, progress)
-    verdict = verdict_of(result, posterior, answers, control, check, recipe.method)
+    verdict = verdict_of(recipe, result, posterior, answers, control, check, graph)
     own = result.network
     # Freed tables come with control counts that only say how they were learned.
     final = own
@@ -168,52 +162,6 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         verdict=verdict,
         **_of_numbers(evidence, result),
     )
-
-
-def verdict_of(
-    result: SearchResult,
-    posterior: Posterior | None,
-    answers: tuple[Answer, ...],
-    control: NegativeControl | None,
-    check: ModelCheck,
-    method: str = "likelihood",
-) -> Verdict:
-    """Say what of a fit stands."""
-    n = len(result.targets)
-    std_error = np.full(n, np.nan)
-    if posterior is not None:
-        std_error = posterior.of_weights.weights().std_error[:n]
-    suspicious = np.zeros(n)
-    if control is not None and control.left > TOLERATED:
-        suspicious = (result.targets >= 0) @ control.left_touched
-    failed = not result.converged or check.certainty.impossible > 0
-    misfit = not check.fit.fits and not answers
-    if misfit:
-        distance = _distances(check.fit, result.targets.shape[1])
-        far_off = (result.targets >= 0) @ (distance > _OFF) > 0
-        suspicious = np.where(far_off, 1.0, suspicious)
-        # Other methods than maximum likelihood have no repairs that a fit could be compared with.
-        failed |= bool(distance.max() > _FAR_OFF) or method != "likelihood"
-        misfit = failed or bool(far_off.any())
-    return judge_answer(
-        result.targets,
-        result.weights,
-        std_error,
-        answers,
-        suspicious,
-        invented=None if control is None else control.left,
-        failed=failed,
-        misfit=misfit,
-    )
-
-
-def _distances(check: FitCheck, n_variables: int) -> Floats:
-    """How far each variable is off, in the worst pair or mechanism that it is in."""
-    out = np.zeros(n_variables)
-    for one in (*check.worst, *check.mechanisms):
-        for i in one.variables:
-            out[i] = max(out[i], one.distance)
-    return out
 
 
 def _in_full(result: SearchResult, evidence: Evidence, power: float) -> SearchResult:

@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 #: Rise of the log-likelihood of control rows (nats) from which they are said to be impure, and the
 #: least share of them.
-_LEAST_GAIN, _LEAST_SHARE = 6.0, 0.005
+_LEAST_GAIN, _LEAST_SHARE = 4.0, 0.005
 #: Rounds of telling control rows apart and learning from the others, and steps for the share.
 _ROUNDS, _STEPS = 6, 30
 

@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 #: Passes over rows that are told from those that come from elsewhere.
 _PASSES = 2
 #: Nats by which a repair must gain.
-_LEAST_GAIN = 5.0
+_LEAST_GAIN = 4.0
 
 
 def repaired_answers(

@@ -61,7 +61,8 @@ def verdict_content(fitted: Fitted) -> dict[str, Any]:
             {**_repair(fitted, one), "gain": _number(one.gain), "change": change}
             for answer, change in zip(verdict.answers, verdict.changes, strict=True)
             for one in answer.repairs
-        ],
+        ]
+        + _common_causes(fitted),
     }
 
 
@@ -181,6 +182,19 @@ def _invented_in_words(fitted: Fitted) -> list[str]:
     return [
         f"{words}, and {100 * control.left:.0f} % even where each row counts for "
         f"{control.played_power:.2g} only."
+    ]
+
+
+def _common_causes(fitted: Fitted) -> list[dict[str, Any]]:
+    """Pairs of variables that a hidden cause seems to have in common, which nothing repairs."""
+    names, found = fitted.network.names, fitted.graph
+    return [
+        {
+            "edge": {"kind": "common cause", "parent": names[i], "child": names[j]},
+            "gain": None,
+            "change": None,
+        }
+        for i, j, _ in (() if found is None else found.common_causes)
     ]
 
 
