@@ -44,7 +44,8 @@ class Repair:
     ----------
     kind : {"edge", "mechanism", "rows"}
     what : str
-        ``"add"``, ``"remove"`` or ``"reverse"`` an edge; ``"changed"`` for a mechanism;
+        ``"add"``, ``"remove"`` or ``"reverse"`` an edge; ``"changed"`` for a mechanism,
+        ``"drift"`` for one that is another in one batch;
         ``"foreign"`` or ``"control"`` for rows.
     variables : tuple of int
         Parent and child, the variable, or none.

@@ -19,13 +19,15 @@ from dosift.pipeline.find import find
 from dosift.pipeline.gather import Gathered
 from dosift.pipeline.impure_control import find_impure_control
 from dosift.pipeline.recipe import Recipe
-from dosift.search.mechanisms import ChangedMechanism, with_freed_table
-from dosift.search.result import SearchResult
+from dosift.search.mechanisms import ChangedMechanism, suspect_mechanism, with_freed_table
+from dosift.search.result import SearchResult, ranked
 
 Floats = NDArray[np.float64]
 
 #: Passes over rows that are told from those that come from elsewhere.
 _PASSES = 2
+#: Batches up to which each is looked at alone.
+_MOST_BATCHES = 8
 #: Nats by which a repair must gain.
 _LEAST_GAIN = 4.0
 
@@ -69,6 +71,8 @@ def repaired_answers(
     best = max((one.gain for one in answers if one is not None), default=0.0)
     if changed is not None and changed.gain > best and recipe.interventions != "any":
         answers.append(_by_mechanism(network, gathered, options, result, changed, progress))
+    if of_batches := _by_drift(network, gathered, options, result, progress):
+        answers.append(of_batches)
     answers.append(_by_control(recipe, network, gathered, options, result, progress))
     answers.append(_by_foreign_rows(recipe, network, gathered, options, result, progress))
     return tuple(one for one in answers if one is not None and one.gain > _LEAST_GAIN)
@@ -104,6 +108,51 @@ def _by_mechanism(
     gain = max(gain, changed.gain)
     repair = Repair("mechanism", "changed", (changed.variable,), gain)
     return Answer((repair,), gain, found.targets, found.weights)
+
+
+def _by_drift(
+    network: Network,
+    gathered: Gathered,
+    options: Options,
+    result: SearchResult,
+    progress: Progress | None,
+) -> Answer | None:
+    """Free a table in one batch, whose mechanisms are not those of the others."""
+    evidence, weights = gathered.evidence, result.batch_weights
+    held = evidence.held
+    if held is None or held.batch is None or weights is None or evidence.incomplete:
+        return None
+    if held.label is not None or evidence.has_units or not 1 < len(weights) <= _MOST_BATCHES:
+        return None
+    share = evidence.n_rows / evidence.total
+    found = []
+    for b, own in enumerate(weights):
+        kept = own > 0
+        rows = held.part(held.batch == b)
+        blocks = MemoryBlocks(np.asfortranarray(rows.values), rows.counts)
+        alone = Evidence.held_rows(network, blocks)
+        mixture = ranked(alone, result.network, result.targets[kept], own[kept])
+        changed = suspect_mechanism(network, alone, mixture)
+        if changed is not None:
+            found.append((changed, b, alone, mixture))
+    if not found:
+        return None
+    changed, b, alone, mixture = max(found, key=lambda one: one[0].gain)
+
+    def search(other: Network) -> SearchResult:
+        own_options = replace(options, refine=True)
+        return estimate("likelihood", other, alone, own_options, progress, None)
+
+    freed, gain = with_freed_table(network, alone, mixture, changed.variable, search)
+    rest = np.where(np.arange(len(weights)) == b, 0.0, share) @ weights
+    targets = np.concatenate([result.targets, freed.targets])
+    both = np.concatenate([rest, share[b] * freed.weights])
+    every, place = np.unique(targets, axis=0, return_inverse=True)
+    summed = np.bincount(place.ravel(), both, len(every)).astype(np.float64)
+    kept = summed > 0
+    gain = max(gain, changed.gain)
+    repair = Repair("mechanism", "drift", (changed.variable,), gain)
+    return Answer((repair,), gain, every[kept], summed[kept])
 
 
 def _by_control(

@@ -17,6 +17,7 @@ from dosift.results.words import misfit_in_words
 _BY = {
     "edge": "let the rows repair the graph (--edges repair, edges='repair'), or correct it",
     "mechanism": "fit again with changed mechanisms (--interventions any, interventions='any')",
+    "drift": "fit each batch alone, with control rows of its own if there are any",
     "foreign": "look at the rows with the largest surprise in rows.parquet, and leave out those "
     "that belong to another system",
     "control": "leave rows out of the control rows in which something may have been done",
@@ -131,7 +132,8 @@ def next_step(fitted: Fitted) -> str:
         return _OTHERWISE[STANDS]
     if verdict.answers:
         first = verdict.answers[0].repairs[0]
-        return _BY[first.what if first.kind == "rows" else first.kind]
+        by_what = first.kind == "rows" or first.what == "drift"
+        return _BY[first.what if by_what else first.kind]
     if verdict.failed:
         return _OTHERWISE["failed"]
     return _OTHERWISE["misfit" if verdict.misfit else "invented"]
@@ -153,6 +155,11 @@ def _answer_in_words(fitted: Fitted, answer: Answer, change: float) -> str:
     then = f"With that, {100 * change:.0f} % of the rows are explained otherwise."
     if first.kind == "edge":
         return asked_in_words(graph_findings_content(fitted)["graph_found"]) or then
+    if first.what == "drift":
+        return (
+            f"The mechanism of {names[first.variables[0]]} seems to be another in one of the "
+            f"batches (worth {answer.gain:,.0f} nats). {then}"
+        )
     if first.kind == "mechanism":
         return (
             f"The mechanism of {names[first.variables[0]]} seems to have changed in a way that is "
