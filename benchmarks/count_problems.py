@@ -31,8 +31,9 @@ from dosift.data import collapse
 from dosift.learning.count_mechanisms import learn_counts
 from dosift.model.counts import Fold
 from dosift.model.covariate import CovariateMechanism
+from dosift.model.known_rows import ControlRows
 from dosift.model.mechanism import Changes
-from dosift.model.mechanism_network import ControlRows, MechanismNetwork
+from dosift.model.mechanism_network import MechanismNetwork
 from dosift.search.engine import find_targets
 
 Floats = NDArray[np.float64]

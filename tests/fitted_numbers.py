@@ -21,10 +21,11 @@ from dosift.likelihood.assignment import assign
 from dosift.likelihood.evidence import Evidence
 from dosift.methods import Options
 from dosift.model import Mixture
+from dosift.model.known_rows import ControlRows
 from dosift.model.linear import LinearMechanism
 from dosift.model.linear_changes import SetNormal
 from dosift.model.mechanism import Changes
-from dosift.model.mechanism_network import ControlRows, MechanismNetwork
+from dosift.model.mechanism_network import MechanismNetwork
 from dosift.pipeline import Fitted
 from dosift.pipeline.recipe import Recipe
 from dosift.results.summary import Tables, diagnostics_of

@@ -9,8 +9,9 @@ from dosift.learning.count_mechanisms import learn_counts
 from dosift.model.count_features import LogRate, Scaled
 from dosift.model.counts import Fold, NegativeBinomialMechanism
 from dosift.model.covariate import CovariateMechanism
+from dosift.model.known_rows import ControlRows
 from dosift.model.mechanism import Changes, Mechanism
-from dosift.model.mechanism_network import ControlRows, MechanismNetwork
+from dosift.model.mechanism_network import MechanismNetwork
 
 Floats = NDArray[np.float64]
 

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
+from dosift.model.known_rows import ControlRows
 from dosift.model.mechanism import Changes, Mechanism, Values
-from dosift.model.mechanism_network import ControlRows, MechanismNetwork
+from dosift.model.mechanism_network import MechanismNetwork
 
 Floats = NDArray[np.float64]
 

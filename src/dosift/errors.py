@@ -102,6 +102,10 @@ class KindsWarning(DosiftWarning):
     """Columns were taken for measurements or counts, and what the control rows made of them."""
 
 
+class UnitsWarning(DosiftWarning):
+    """Rows of one unit share more than their intervention, or rows seem to come in units."""
+
+
 class EmptyGraphWarning(DosiftWarning):
     """A graph file names no variable: all columns of the control rows became variables."""
 

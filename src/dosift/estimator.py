@@ -30,6 +30,7 @@ from dosift.errors import (
     InputError,
     MisfitWarning,
     MissingValuesWarning,
+    UnitsWarning,
 )
 from dosift.inference import Posterior
 from dosift.learning.edge_knowledge import MOST_PARENTS, EdgeKnowledge
@@ -67,7 +68,7 @@ Progress = Callable[[str, int, "int | None"], None]
 
 
 class InterventionMixture(Conventions):
-    """Recover a mixture of unknown do-interventions from unlabelled rows.
+    """Recover a mixture of unknown interventions from unlabelled rows.
 
     Parameters
     ----------
@@ -443,6 +444,7 @@ class InterventionMixture(Conventions):
             size=size,
             factors=factors,
             whole_are_counts=bool(self.knockouts),
+            unit=unit if isinstance(unit, str) else None,
         )
         network, rows = self._network(table, rows)
         network = starting_network(network, edges, known, self.control_rows)
@@ -514,11 +516,28 @@ class InterventionMixture(Conventions):
         if self.missing_values_.dependent:
             words = words_of_warning(self.missing_values_, self.network_)
             warnings.warn(words, MissingValuesWarning, stacklevel=3)
+        if self.fitted_.neighbours is not None:
+            warnings.warn(
+                f"rows that follow each other are equal more often than chance "
+                f"({100 * self.fitted_.neighbours:.0f} % beyond it): if rows come in units, or in "
+                "the order of time, name the column that says so (unit=, --unit), or the intervals "
+                "are too narrow",
+                UnitsWarning,
+                stacklevel=3,
+            )
         if not self.converged_:
             warnings.warn(
                 f"the weights did not converge: the optimality gap is {self.optimality_gap_:.1e} "
                 "nats a row; do not trust them",
                 ConvergenceWarning,
+                stacklevel=3,
+            )
+        if self.fitted_.unseen:
+            named = ", ".join(map(str, self.fitted_.unseen))
+            warnings.warn(
+                f"{named} is known to occur, but the rows show no such change: it is in no "
+                "component. Have more rows, or more kinds of change (changes=, --changes)",
+                MisfitWarning,
                 stacklevel=3,
             )
         if self.verdict_.value == STANDS:

@@ -61,19 +61,6 @@ REFUSALS: tuple[Refusal, ...] = (
     *_only_likelihood("changed mechanisms"),
     *_only_likelihood(NUMBERS),
     Refusal(
-        "labels",
-        NUMBERS,
-        "labels name do's on states, and what was done to a number is found from the rows; leave "
-        "the labels out, and hold what is found against them afterwards",
-    ),
-    Refusal(
-        "required changes",
-        NUMBERS,
-        "by what a number is changed is found from the rows, so that it is no one target; give its "
-        "variable as a candidate, and its weight and probability tell whether it occurs. Targets "
-        "that set states alone, and do(), may be required and have known weights",
-    ),
-    Refusal(
         "stochastic interventions",
         NUMBERS,
         "what a number is set to has a spread of its own already; leave it out, and choose kinds "

@@ -92,6 +92,7 @@ def checked(run: Run, *arguments: object) -> dict[str, Any]:
         "exclusion",
         "verdict",
         "identification",
+        "units",
         "rows",
     ]
     return content
@@ -220,3 +221,29 @@ def test_whole_command(folder: Path) -> None:
     assert done.returncode == 0
     assert done.stderr.startswith("reading")
     assert "How often each variable is set" in done.stdout
+
+
+def test_units_say_what_one_row_says_and_what_two_do(run: Run) -> None:
+    content = checked(run, "net.bif", "--mixture", "bad.json", "--units")
+    assert content["identification"]["status"] == "not identified"
+    assert content["units"]["one_row"] == "not guaranteed"
+    assert content["units"]["status"] == "unique"
+    assert content["units"]["ranks"] == {"n_targets": 9, "one": 4, "several": 9}
+    screen = run("net.bif", "--mixture", "bad.json", "--units").stdout
+    assert "Two rows    a unit identify this mixture: yes." in screen
+    assert "span 4 dimensions with one row a unit, 9 with two" in screen
+    assert "every mixture: yes." in run("net.bif", "--units").stdout
+    assert checked(run, "net.bif")["units"] is None
+
+
+def test_units_where_a_variable_has_no_choice(run: Run) -> None:
+    screen = run("zero.bif", "--mixture", "bad.json", "--units").stdout
+    assert "this mixture: no." in screen
+    assert "do(smoke=no) and do(lung=no, smoke=no) have the same distribution" in screen
+    assert "lung=no given smoke=no" in screen
+
+
+def test_units_of_numbers_are_refused(run: Run) -> None:
+    done = run("network.json", "--units")
+    assert done.returncode == 2
+    assert "--units goes with networks of states" in done.stderr

@@ -8,6 +8,7 @@ of `FEATURES`, and every promise of `test_number_promises.py` is tested in each 
 from __future__ import annotations
 
 import itertools
+import json
 import warnings
 import zlib
 from collections.abc import Callable, Mapping
@@ -102,7 +103,8 @@ FAMILIES = (
 class NumberWorld:
     """A problem and its rows.
 
-    `sets` are the variables that each target touches; `weights` has one line for each batch.
+    `sets` are the variables that each target touches; `weights` has one line for each batch;
+    `label` is a position in `sets`, -1 for none; `called` gives variables other names.
     """
 
     family: Family
@@ -115,6 +117,9 @@ class NumberWorld:
     edges: tuple[tuple[str, str], ...] = tuple(EDGES)
     weight: Floats | None = None
     batch: NDArray[np.int64] | None = None
+    label: NDArray[np.int64] | None = None
+    random_labels: bool = False
+    called: tuple[tuple[str, str], ...] = ()
     settings: tuple[tuple[str, Any], ...] = ()
     features: tuple[str, ...] = ()
 
@@ -131,8 +136,23 @@ class NumberWorld:
         }
 
     @property
-    def counts(self) -> Floats:
+    def multiplicity(self) -> Floats:
         return np.ones(len(self.pool)) if self.weight is None else self.weight
+
+    @property
+    def counts(self) -> Floats:
+        """What each row counts for the mixture's weights: nothing if it is labelled by hand."""
+        if self.label is None or self.random_labels:
+            return self.multiplicity
+        return np.where(self.label >= 0, 0.0, self.multiplicity)
+
+    def text(self, t: int) -> str:
+        """Write what a label says of a target: states that were set, and numbers that changed."""
+        parts, names = [], dict(self.called)
+        for name, (what, by) in self.family.deeds[t].items():
+            own = json.dumps(names.get(name, name))
+            parts.append(f"do({own}={STATES[int(by)]})" if what == "state" else f"free({own})")
+        return ", ".join(parts) or "do()"
 
     @property
     def beside(self) -> dict[str, Any]:
@@ -141,6 +161,9 @@ class NumberWorld:
             out["batch"] = np.array(["night", "day"], dtype=object)[self.batch]
         if self.weight is not None:
             out["sample_weight"] = self.weight
+        if self.label is not None:
+            texts = np.array([*map(self.text, range(len(self.sets))), ""], dtype=object)
+            out["labels"] = texts[self.label]
         return out
 
     @property
@@ -160,6 +183,7 @@ class NumberWorld:
                 control=self.control,
                 graph=list(self.edges),
                 kinds=self.kinds if kinds is None else kinds,
+                random_labels=self.random_labels,
                 **self.beside,
             )
 
@@ -241,6 +265,23 @@ def weigh(world: NumberWorld, rng: np.random.Generator) -> NumberWorld:
     return replace(world, weight=weight)
 
 
+def label_some(world: NumberWorld, rng: np.random.Generator) -> NumberWorld:
+    """Add rows of two targets, picked by hand and so no sample: 150 of each, all labelled."""
+    added = [draw(world.family, world.family.deeds[t], 150, rng) for t in (1, 2)]
+    picked = np.repeat([1, 2], 150)
+    return replace(
+        world,
+        pool=pl.concat([world.pool, *added]),
+        component=np.append(world.component, picked),
+        label=np.append(np.full(len(world.pool), -1), picked),
+    )
+
+
+def label_at_random(world: NumberWorld, rng: np.random.Generator) -> NumberWorld:
+    told = rng.random(len(world.pool)) < 0.2
+    return replace(world, label=np.where(told, world.component, -1), random_labels=True)
+
+
 @dataclass(frozen=True)
 class Feature:
     """Something beside the kinds of variables."""
@@ -254,6 +295,8 @@ class Feature:
 FEATURES = (
     Feature("batches", before=two_batches),
     Feature("sample weights", after=weigh),
+    Feature("labels", after=label_some),
+    Feature("random labels", after=label_at_random),
 )
 
 

@@ -14,10 +14,11 @@ from dosift.likelihood.evidence import Evidence
 from dosift.model.altered import Altered
 from dosift.model.counts import Fold
 from dosift.model.described import described
+from dosift.model.known_rows import ControlRows
 from dosift.model.linear import LinearMechanism
 from dosift.model.linear_changes import Gain, SetNormal, Shift
 from dosift.model.mechanism import Changes
-from dosift.model.mechanism_network import ControlRows, MechanismNetwork
+from dosift.model.mechanism_network import MechanismNetwork
 from mixed_network import mixed_network
 
 #: Nothing; two changes at once; and one of each kind that has numbers.

@@ -27,8 +27,9 @@ from dosift.likelihood.assignment import Assignment, assign
 from dosift.likelihood.columns import RowLikelihoods
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.factors import MechanismFactors
+from dosift.model.known_rows import ControlRows
 from dosift.model.mechanism import Changes, System
-from dosift.model.mechanism_network import ControlRows, MechanismNetwork
+from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.random_problems import random_mixture, random_network
 from dosift.model.simulate import sample_codes
 from dosift.search.engine import find_targets, prepare

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 import dosift
-from dosift.errors import InputError, KindsWarning
+from dosift.errors import InputError, KindsWarning, MisfitWarning
 from dosift.estimator import InterventionMixture
 from dosift.methods.prior_knowledge import PriorKnowledge
 
@@ -77,6 +77,7 @@ def test_candidates_say_which_variables_are_changed_but_not_by_what(share: float
     assert touched(fewer) <= {frozenset[str](), frozenset({"a"})}
 
 
+@pytest.mark.filterwarnings("ignore::dosift.errors.GraphWarning")
 def test_forbidden_and_excluded_changes_do_not_occur() -> None:
     assert frozenset({"a"}) not in touched(fitted(PriorKnowledge(forbidden=["free(a)"])))
     apart = touched(fitted(PriorKnowledge(excluded=["free(a, b)"])))
@@ -96,11 +97,67 @@ def test_targets_of_states_may_be_required_and_weights_known() -> None:
     np.testing.assert_allclose(again.weights[:, place], 0.4, atol=1e-6)
 
 
+def weights_of(model: Any) -> dict[frozenset[str], float]:
+    found: dict[frozenset[str], float] = {}
+    for target, weight in model.mixture_.items():
+        found[frozenset(target)] = found.get(frozenset(target), 0.0) + weight
+    return found
+
+
+@pytest.mark.parametrize("share", [0.0, 0.15])
+def test_changes_that_are_required_are_kept(share: float) -> None:
+    rows = frame([0.4, 0.2, 0.2, 0.2], 1200, 0, share)
+    assert frozenset({"b"}) not in touched(fitted(PriorKnowledge(), rows))
+    found = weights_of(fitted(PriorKnowledge(required=["a", "b"]), rows))
+    assert found[frozenset({"b"})] < 0.02
+    assert found[frozenset({"a"})] == pytest.approx(0.2, abs=0.02)
+    # What is required may occur beside a list of candidates.
+    listed = PriorKnowledge(candidates=["do()", "a", "gene=on"], required=["a, b"])
+    assert weights_of(fitted(listed, rows))[frozenset({"a", "b"})] == pytest.approx(0.2, abs=0.03)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.15])
+def test_weights_of_changes_may_be_known(share: float) -> None:
+    rows = frame([0.4, 0.2, 0.2, 0.2], 1200, 0, share)
+    known = PriorKnowledge(known_weights={"a": 0.15, "b": 0.0})
+    model = fitted(known, rows)
+    found = weights_of(model)
+    assert found[frozenset({"a"})] == pytest.approx(0.15)
+    assert frozenset({"b"}) not in found
+    row = model.components_.row(by_predicate=pl.col("weight") == 0.15, named=True)
+    assert row["std_error"] is None
+    changed = model.variables_.filter(pl.col("variable") == "a", pl.col("what") == "mean")
+    assert changed["estimate"][0] == pytest.approx(4.0, abs=0.1)
+
+
+def test_known_weights_of_changes_hold_in_every_batch_and_resample() -> None:
+    known = PriorKnowledge(known_weights={"a": 0.2, "a, b": 0.2, "gene=on": 0.2, "do()": 0.4})
+    model = fitted(known)
+    assert sorted(model.weights_.tolist()) == pytest.approx([0.2, 0.2, 0.2, 0.4])
+    known = PriorKnowledge(known_weights={"a": 0.25})
+    model = InterventionMixture(prior_knowledge=known, random_state=0)
+    batch = np.arange(len(ROWS)) % 2
+    with pytest.warns(KindsWarning):
+        model.fit(ROWS, control=CONTROL, graph=GRAPH, batch=batch)
+    assert model.batches_.filter(pl.col("weight") == 0.25).height == 2
+    again = dosift.bootstrap(model, ROWS, batch=batch, n_resamples=2, search=False)
+    assert (np.abs(again.weights - 0.25).min(axis=1) < 1e-6).all()
+
+
+@pytest.mark.filterwarnings("ignore::dosift.errors.KindsWarning")
+def test_a_known_change_that_no_row_shows_is_said() -> None:
+    undisturbed = frame([1.0], 1000, 2)
+    model = InterventionMixture(prior_knowledge=PriorKnowledge(required=["b"]), random_state=0)
+    with pytest.warns(MisfitWarning, match=r"free\(b\) is known to occur, but the rows show no"):
+        model.fit(undisturbed, control=CONTROL, graph=GRAPH)
+    assert [str(target) for target in model.fitted_.unseen] == ["free(b)"]
+
+
 @pytest.mark.parametrize(
     ("known", "message"),
     [
-        (PriorKnowledge(required=["a"]), "cannot be combined: .* give its variable as a candidate"),
-        (PriorKnowledge(known_weights={"free(a)": 0.1}), "it is no one target"),
+        (PriorKnowledge(required=["shift(a+1)"]), r"say free\(a\) for any change"),
+        (PriorKnowledge(known_weights={"set(a~1+-0.1)": 0.1}), r"say free\(a\) for any change"),
         (PriorKnowledge(candidates=["do()", "shift(a+1)"]), r"say free\(a\) for any change"),
         (PriorKnowledge(candidates=["do()", "a=3"]), r"say free\(a\) for any change"),
         (PriorKnowledge(non_manipulable=["aa"]), "has no variable 'aa'"),

@@ -12,11 +12,12 @@ from scipy.special import logsumexp
 
 from dosift.model.categorical import States
 from dosift.model.features import InUnits, LogCount, Plain, Product, features_of
+from dosift.model.known_rows import ControlRows
 from dosift.model.linear import LinearMechanism, Noise
 from dosift.model.linear_changes import FreeRegression, Gain, SetNormal, SetPoint, Shift
 from dosift.model.logistic import LogisticMechanism
 from dosift.model.mechanism import Change, Changes, Mechanism
-from dosift.model.mechanism_network import ControlRows, MechanismNetwork
+from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.scale import Scale
 
 Floats = NDArray[np.float64]

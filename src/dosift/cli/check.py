@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from dosift.identifiability.evidence import Evidence
     from dosift.identifiability.identification import Identification, Interval
+    from dosift.identifiability.units import UnitIdentification
     from dosift.identifiability.zeros import Positivity
     from dosift.model import Mixture, Network, Target
 
@@ -35,6 +36,10 @@ def check(
     max_size: Annotated[
         int | None, typer.Option(help="Largest intervention that competing mixtures have.", min=1)
     ] = None,
+    units: Annotated[
+        bool,
+        typer.Option("--units", help="What units of several rows with one intervention add."),
+    ] = False,
     format: Format = None,
     seed: Seed = 0,
     threads: Threads = 2,
@@ -49,6 +54,8 @@ def check(
 
     With rows:        dosift check network.bif rows.csv
 
+    Units:            dosift check network.bif --mixture result/mixture.json --units
+
     Of a network of numbers it tells which changes cannot be told apart, and why.
 
     Nothing here is random; --seed is taken so that all commands take it.
@@ -57,10 +64,15 @@ def check(
     if max_size is not None and mixture is None:
         raise InputError("--max-size goes with --mixture FILE")
     if _is_of_numbers(network):
+        if units:
+            raise InputError(
+                "--units goes with networks of states: of numbers, one row a unit identifies as "
+                "much as several; leave it out"
+            )
         return _check_numbers(network, rows, mixture, max_size, json)
     with Inputs(format) as pipes:
         source = None if rows is None else pipes.rows(rows)
-        found = _Findings(network, mixture, source, max_size, quiet or json)
+        found = _Findings(network, mixture, source, max_size, units, quiet or json)
     if json:
         print_json(found.to_dict())
     else:
@@ -102,6 +114,7 @@ class _Findings:
         mixture_path: Path | None,
         rows_path: Path | None,
         max_size: int | None,
+        units: bool,
         quiet: bool,
     ) -> None:
         from dosift.identifiability import identified, positivity
@@ -119,6 +132,11 @@ class _Findings:
             self.identification: Identification | None = None
             if self.mixture is not None:
                 self.identification = identified(self.network, self.mixture, max_size=max_size)
+            self.units: UnitIdentification | None = None
+            if units:
+                from dosift.identifiability.units import units_identified
+
+                self.units = units_identified(self.network, self.mixture)
             self.evidence: Evidence | None = None
             if rows is not None:
                 from dosift.identifiability.evidence import row_evidence
@@ -141,6 +159,7 @@ class _Findings:
             else identification.conditions.exclusion.to_dict(),
             "verdict": None if self.mixture is None else verdict(self.network, self.mixture),
             "identification": None if identification is None else identification.to_dict(),
+            "units": None if self.units is None else self.units.to_dict(),
             "rows": None if self.evidence is None else self.evidence.to_dict(),
         }
 
@@ -155,6 +174,10 @@ class _Findings:
             _show_identification(console, self.identification)
         else:
             _show_promise(console, self.positivity)
+        if self.units is not None:
+            from dosift.cli.check_units import show_units
+
+            show_units(console, self.units)
         if self.evidence is not None:
             _show_evidence(console, self.evidence)
 

@@ -334,6 +334,7 @@ def fit_files(
     from dosift.methods.parameters import starting_network
     from dosift.methods.prior_knowledge import PriorKnowledge
     from dosift.results.folder import check_absent, result_content, write_result
+    from dosift.results.units import units_content
     from dosift.utils.progress import ProgressReporter
 
     check_absent(output, force)
@@ -403,6 +404,7 @@ def fit_files(
         for path, line in zip(files, content["inputs"], strict=True):
             line["path"] = (shown or {}).get(path, line["path"])
         content |= {name: part.to_dicts() for name, part in extra.items()}
+        content |= units_content(of_units, model.network_)
         content |= evaluate_held_out(model, loaded, settings, tell)
         write_result(output, model, table, content, extra=extra, units=of_units, force=force)
         if journal is not None:
@@ -558,5 +560,6 @@ def _network(
         settings.get("size"),
         settings.get("knockouts", False),
         settings.get("factors", 0),
+        settings.get("unit"),
     )
     return learn_from_control(table, inputs[0], layer=layer if _is_h5ad(inputs[0]) else None)

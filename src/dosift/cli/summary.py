@@ -49,7 +49,14 @@ def print_summary(content: dict[str, Any], output: Path) -> None:
         )
     for line in _of_the_graph(content, output):
         console.print(escape(printable(line)), soft_wrap=True)
-    if content["diagnostics"].get("n_units") is not None:
+    disagreeing = (content.get("units") or {}).get("disagreeing")
+    if disagreeing:
+        console.print(
+            f"{disagreeing:,} rows fit another intervention than their unit's (disagrees in "
+            "rows.parquet): was it the same all the time, and is the column of units right?",
+            soft_wrap=True,
+        )
+    if content.get("units"):
         console.print(
             f"Each unit's intervention: {escape(str(output / 'units.parquet'))}", soft_wrap=True
         )

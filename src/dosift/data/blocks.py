@@ -18,7 +18,7 @@ from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
-from typing import IO, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,9 @@ from dosift.data.configurations import Configurations, rows_of, sizes_of
 from dosift.errors import InputError
 from dosift.model.mechanism import has_missing
 
+if TYPE_CHECKING:
+    from dosift.data.side_columns import SideColumn
+
 Ints = NDArray[np.integer]
 Floats = NDArray[np.float64]
 Part = TypeVar("Part")
@@ -36,8 +39,6 @@ Part = TypeVar("Part")
 _BLOCK_ENTRIES, _LEAST_ROWS, _MOST_ROWS = 2**22, 2**12, 2**18
 #: Rows that are summed over at a time.
 _CHUNK_ROWS = 2**14
-#: Place of the unit among the columns beside the variables.
-_UNIT = 2
 
 
 @dataclass(frozen=True)
@@ -525,9 +526,8 @@ class StoredBlocks(RowBlocks):
     expected_rows : int, optional
         If known, whether there is room is checked before anything is written.
     n_beside : int, default=0
-        Columns that follow the variables: the batch, the label, then the unit. Their texts are
-        known at the end only (:meth:`finish`), so their codes are those of first appearance until
-        then.
+        Columns that follow the variables: the batch, then the label. Their texts are known at the
+        end only (:meth:`finish`), so their codes are those of first appearance until then.
 
     Raises
     ------
@@ -546,8 +546,8 @@ class StoredBlocks(RowBlocks):
         self.n_variables = n_variables
         self._width = n_variables + n_beside
         self._places: list[Ints] = []
-        #: Texts of the units, sorted, where rows have any.
-        self.units: tuple[str, ...] = ()
+        #: The unit of each row, where rows have any.
+        self.unit: SideColumn | None = None
         self.n_rows = 0.0
         self._dtype = dtype
         self._threads = threads
@@ -590,13 +590,12 @@ class StoredBlocks(RowBlocks):
         Parameters
         ----------
         texts : sequence of sequence of str
-            For the batch, the label and the unit, as far as there are such columns (an empty
-            sequence stands for one that is not there), their texts in the order of the codes.
+            For the batch and the label, as far as there are such columns (an empty sequence stands
+            for one that is not there), their texts in the order of the codes.
         """
         if texts:
             ordered = [tuple(sorted(names)) for names in texts]
-            self.beside = Beside(*ordered[:2])
-            self.units = ordered[2] if len(ordered) > _UNIT else ()
+            self.beside = Beside(*ordered)
             for names, sorted_names in zip(texts, ordered, strict=True):
                 rank = {name: k for k, name in enumerate(sorted_names)}
                 if names:  # the last entry is what -1, an empty field, picks
@@ -657,19 +656,7 @@ class StoredBlocks(RowBlocks):
         n = self.n_variables
         found = [place[codes[:, n + j]] for j, place in enumerate(self._places)]
         batch = found.pop(0) if self.beside.batches else None
-        label = found.pop(0) if self.beside.labels else None
-        return Block(codes[:, :n], counts, batch, label)
-
-    def with_units(self, kind: np.dtype[Any]) -> Iterator[tuple[Block, Ints]]:
-        """Yield blocks, their values of some type, each with the position of each row's unit.
-
-        Parameters
-        ----------
-        kind : dtype
-        """
-        for codes, counts in self._stored():
-            block = self._block(codes, counts)
-            yield replace(block, values=block.values.astype(kind)), self._places[-1][codes[:, -1]]
+        return Block(codes[:, :n], counts, batch, found[0] if found else None)
 
     def _stored(self) -> Iterator[tuple[Ints, Floats]]:
         """Yield what is in the file, block by block."""

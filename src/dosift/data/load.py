@@ -28,7 +28,7 @@ from dosift.data.working import to_working
 from dosift.errors import InputError
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
-from dosift.refusals import NUMBERS, refuse
+from dosift.refusals import refuse
 from dosift.utils.sklearn_api import as_codes
 
 Floats = NDArray[np.float64]
@@ -204,25 +204,22 @@ def together(
     -------
     Loaded
     """
-    kind = codes_dtype(network)
-    values = np.empty((int(stored.n_rows), network.n_variables), kind, order="F")
-    texts = {"batch": stored.beside.batches, "labels": stored.beside.labels, "unit": stored.units}
-    index = {role: np.empty(len(values), dtype=np.int32) for role in texts if named.get(role)}
+    values = np.empty((int(stored.n_rows), network.n_variables), codes_dtype(network), order="F")
+    texts = {"batch": stored.beside.batches, "labels": stored.beside.labels}
+    index = {role: np.empty(len(values), dtype=np.int64) for role in texts if named.get(role)}
     start = 0
-    for block, unit in stored.with_units(kind):
+    for block in stored:
         own = slice(start, start + len(block))
         start = own.stop
         values[own] = block.values
-        for role, column in (("batch", block.batch), ("labels", block.label), ("unit", unit)):
+        for role, column in (("batch", block.batch), ("labels", block.label)):
             if role in index:
                 index[role][own] = -1 if column is None else column
     columns = {
-        role: SideColumn(texts[role], one.astype(np.int64), f"column {named[role]!r}")
-        for role, one in index.items()
+        role: SideColumn(texts[role], one, f"column {named[role]!r}") for role, one in index.items()
     }
-    return _collapsed(
-        values, network.cardinalities, _Columns(**columns), None, batches, stored.library
-    )
+    beside = _Columns(**columns, unit=stored.unit)
+    return _collapsed(values, network.cardinalities, beside, None, batches, stored.library)
 
 
 def _in_units(
@@ -244,9 +241,8 @@ def _load_numbers(
     layer: str | None,
 ) -> Loaded:
     """Read rows of numbers, and bring them to the working scales of a network."""
-    if beside["labels"] is not None:
-        refuse({"labels", NUMBERS})
-    given = {role: beside[role] for role in ("batch", "unit") if beside[role] is not None}
+    roles = ("batch", "labels", "unit")
+    given = {role: beside[role] for role in roles if beside[role] is not None}
     if isinstance(source, Encoded):
         raise InputError("the rows were read for another network")
     if not isinstance(source, Numbers):

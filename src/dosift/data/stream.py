@@ -14,6 +14,7 @@ from dosift.data.encode import codes_dtype, encode
 from dosift.data.messages import check_columns, notice_of_extra
 from dosift.data.read import RowFiles
 from dosift.data.side_columns import SideColumn, TextCodes, check_named, side_column
+from dosift.data.unit_columns import column_of_units, texts_of_units
 from dosift.errors import ExtraColumnsWarning, InputError
 from dosift.model.network import Network
 
@@ -79,32 +80,38 @@ def store_rows(
     files = source if isinstance(source, RowFiles) else RowFiles.at(source)
     n_threads = threads or available_threads()
     n_rows = files.n_rows()
-    named = [name for name in (batch, labels, unit) if name is not None]
+    named = [name for name in (batch, labels) if name is not None]
     kind = codes_dtype(network)
+    wanted = [*named, *([unit] if unit is not None else [])]
     if named:
         kind = np.dtype(np.int32)  # their number is known at the end only
     blocks = StoredBlocks(network.n_variables, kind, n_threads, n_rows, n_beside=len(named))
     extra: list[str] = []
-    parts = _numbered(_parts(files, network, named, extra))
+    parts = _numbered(_parts(files, network, wanted, extra))
 
-    def encoded(part: tuple[pl.DataFrame, Path, int]) -> tuple[Any, list[SideColumn]]:
+    def encoded(
+        part: tuple[pl.DataFrame, Path, int],
+    ) -> tuple[Any, list[SideColumn], pl.Series | None]:
         frame, file, first = part
         beside = [
             side_column(frame[name], frame.height, f"column {name!r}", file) for name in named
         ]
         own = frame.select([name for name in frame.columns if name in network.positions])
         found = encode(own, network, allow_missing=True, path=file, first_row=first)
-        return found.codes, beside
+        own_unit = None if unit is None else texts_of_units(frame[unit], f"column {unit!r}", file)
+        return found.codes, beside, own_unit
 
-    texts = [TextCodes() for _ in named]
-    for codes, beside in in_threads(encoded, parts, n_threads):
+    texts, units = [TextCodes() for _ in named], []
+    for codes, beside, own_unit in in_threads(encoded, parts, n_threads):
+        units += [] if own_unit is None else [own_unit]
         columns = [own.add(column) for own, column in zip(texts, beside, strict=True)]
         blocks.append(np.column_stack([codes, *columns]) if columns else codes)
         if progress is not None:
             progress("reading", int(blocks.n_rows), n_rows)
     of = dict(zip(named, texts, strict=True))
-    roles = (batch, labels, unit)
-    blocks.finish([of[name].texts if name else () for name in roles] if named else ())
+    blocks.finish([of[name].texts if name else () for name in (batch, labels)] if named else ())
+    if unit is not None and units:
+        blocks.unit = column_of_units(units, f"column {unit!r}", files.path)
     if not blocks.n_rows:
         raise InputError("the table has a header but no rows", path=files.path)
     if batch is not None and not of[batch].texts:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.data.side_columns import SideColumn
+from dosift.data.side_columns import SideColumn, side_column
 from dosift.errors import InputError
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Floats = NDArray[np.float64]
 
@@ -128,3 +135,61 @@ def _differing(unit: NDArray[np.int64], values: NDArray[np.generic]) -> tuple[in
         return -1, -1
     row = int(differs.argmax())
     return row, int(of_first[unit[row]])
+
+
+def texts_of_units(values: pl.Series, name: str, path: str | Path | None) -> pl.Series:
+    """Take a part of a column of units for texts, without an object of Python for each.
+
+    Parameters
+    ----------
+    values : polars.Series
+    name : str
+        What it is called in messages.
+    path : str, Path or None
+
+    Returns
+    -------
+    polars.Series
+        Of strings; null where it is missing or empty.
+    """
+    import polars as pl
+
+    if values.dtype.is_integer() or values.dtype == pl.String:
+        texts = values.cast(pl.String)
+        return texts.set(texts == "", None)
+    column = side_column(values, len(values), name, path)
+    # Position -1, a missing value, picks the null at the end.
+    known = pl.Series([*column.texts, None], dtype=pl.String)
+    return known.gather(np.where(column.index < 0, len(column.texts), column.index))
+
+
+def column_of_units(parts: Sequence[pl.Series], name: str, path: str | Path | None) -> SideColumn:
+    """Put parts of a column of units together.
+
+    Parameters
+    ----------
+    parts : sequence of polars.Series
+        From :func:`texts_of_units`, in the order of the rows.
+    name : str
+    path : str, Path or None
+
+    Returns
+    -------
+    SideColumn
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> parts = [texts_of_units(pl.Series(own), "unit", None) for own in ([2, 1, None], [10, 2, 1])]
+    >>> found = column_of_units(parts, "unit", None)
+    >>> found.texts, found.index.tolist()
+    (('1', '10', '2'), [2, 0, -1, 1, 2, 0])
+    """
+    import polars as pl
+
+    whole = pl.concat(list(parts))
+    known = whole.drop_nulls().unique().sort()
+    position = whole.cast(pl.Enum(known)).to_physical().cast(pl.Int64).fill_null(-1)
+    return SideColumn(
+        tuple(known.to_list()), position.to_numpy(), name, None if path is None else str(path)
+    )

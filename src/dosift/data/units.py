@@ -59,3 +59,27 @@ def common_state(codes: Ints, first: NDArray[np.int64], n_states: int) -> Ints:
     highest = np.maximum.reduceat(codes, first)
     lowest = np.minimum.reduceat(np.where(codes < 0, n_states, codes), first)
     return np.where((lowest == highest) | (highest < 0), highest, n_states)
+
+
+def design_effect(first: NDArray[np.int64], n_rows: int, correlation: float) -> Floats:
+    """Say for how much each row of a unit counts, where rows of a unit go together.
+
+    Parameters
+    ----------
+    first : ndarray of int64, shape (n_units,)
+    n_rows : int
+    correlation : float
+        Within units.
+
+    Returns
+    -------
+    ndarray, shape (n_units,)
+        ``1 / (1 + (m - 1) r)`` for units of m rows (Kish, 1965).
+
+    Examples
+    --------
+    >>> design_effect(np.array([0, 1]), 4, 0.5).tolist()
+    [1.0, 0.5]
+    """
+    size = np.diff(first, append=n_rows)
+    return np.asarray(1.0 / (1.0 + (size - 1.0) * correlation))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dosift.graphs.dag import EdgeConstraints, Edit, Parents, edits, equivalent, together
 from dosift.graphs.family import Families
-from dosift.graphs.fits import GraphFit, GraphFitter
+from dosift.graphs.fits import QUICK_STEPS, GraphFit, GraphFitter
 from dosift.search.result import SearchResult
 
 Floats = NDArray[np.float64]
@@ -76,12 +76,23 @@ class GraphClimber:
     constraints : EdgeConstraints
     tell : callable
         Called with a stage's name, the steps done and the steps in all.
+    steps : int, optional
+        Of EM, for quick gains.
     """
 
-    def __init__(self, fitter: GraphFitter, constraints: EdgeConstraints, tell: Progress) -> None:
+    def __init__(
+        self,
+        fitter: GraphFitter,
+        constraints: EdgeConstraints,
+        tell: Progress,
+        steps: int = QUICK_STEPS,
+    ) -> None:
         self.fitter = fitter
         self.constraints = constraints
         self._tell = tell
+        self._steps = steps
+        self._ranked: tuple[GraphFit, list[tuple[Edit, float]]] | None = None
+        self._alike: tuple[GraphFit, list[tuple[Parents, float]]] | None = None
         self._best: dict[Parents, GraphFit] = {}
         self._cold: set[Parents] = set()
         self._warm: dict[tuple[Parents, Parents], float] = {}
@@ -219,20 +230,30 @@ class GraphClimber:
 
     def ranked(self, fit: GraphFit) -> list[tuple[Edit, float]]:
         """All edits with their quick gains, the most promising first."""
+        if self._ranked is None or self._ranked[0] is not fit:
+            self._ranked = fit, self._ranked_anew(fit)
+        return self._ranked[1]
+
+    def _ranked_anew(self, fit: GraphFit) -> list[tuple[Edit, float]]:
         some = edits(fit.graph, self.constraints)
         if len(some) > _MANY_EDITS:
             rough = self.fitter.quick_gains(fit, some, _FEW_STEPS)
             some = [some[k] for k in np.argsort(-rough, kind="stable")[:_RANKED]]
-        gains = self.fitter.quick_gains(fit, some)
+        gains = self.fitter.quick_gains(fit, some, self._steps)
         return [(some[k], float(gains[k])) for k in np.argsort(-gains, kind="stable")]
 
     def ranked_equivalents(self, fit: GraphFit) -> list[tuple[Parents, float]]:
         """Graphs that control rows cannot tell from a fit's, with their quick gains, best first."""
+        if self._alike is None or self._alike[0] is not fit:
+            self._alike = fit, self._alike_anew(fit)
+        return self._alike[1]
+
+    def _alike_anew(self, fit: GraphFit) -> list[tuple[Parents, float]]:
         some = equivalent(fit.graph, self.constraints, _EQUIVALENT)
         gains = np.zeros(len(some))
         for k, graph in enumerate(some):
             changed = [i for i, own in enumerate(graph) if own != fit.graph[i]]
-            gains[k] = self.fitter.quick_gain(fit, graph, changed)
+            gains[k] = self.fitter.quick_gain(fit, graph, changed, self._steps)
         return [(some[k], float(gains[k])) for k in np.argsort(-gains, kind="stable")]
 
     def _better(

@@ -17,9 +17,10 @@ from dosift.graphs.family import nearest
 from dosift.learning.mechanisms import relearned_mechanism
 from dosift.learning.regressions import has_plain_noise
 from dosift.model.features import Feature, Plain, design
+from dosift.model.known_rows import ControlRows
 from dosift.model.linear import LinearMechanism
 from dosift.model.mechanism import Mechanism
-from dosift.model.mechanism_network import ControlRows, MechanismNetwork
+from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.noise import LEAST_SD, Noise
 
 Floats = NDArray[np.float64]

@@ -234,7 +234,12 @@ class TableFamilies:
         assert control is not None
         counts = tuple(self._counted(i, row)[1] for i, row in enumerate(graph))
         remembered = ControlCounts(
-            counts, control.prior, control.n_rows, control.fixed_states, control.rows
+            counts,
+            control.prior,
+            control.n_rows,
+            control.fixed_states,
+            control.rows,
+            control.dependence,
         )
         out = learn_from_counts(self._like.variables, graph, remembered)
         return out if learned is None else out.with_tables(list(map(_table, learned)))

@@ -82,7 +82,8 @@ class GraphFindings:
     asked : tuple of AskedEdit
         What the rows would change in a fixed graph; empty if nothing clearly.
     targets : ndarray of int, shape (n_targets, n_variables)
-        Of the mixture after those edits; empty if nothing is asked for.
+        Of the mixture after those edits, where variables are numbers by what they touch; empty if
+        nothing is asked for.
     weights : ndarray, shape (n_targets,)
     common_causes : tuple of (int, int, float)
         Pairs of variables whose errors are still dependent and that no edge would explain, with
@@ -108,6 +109,7 @@ class GraphFindings:
         Parameters
         ----------
         targets : ndarray of int, shape (n_targets, n_variables)
+            As :func:`~dosift.model.mechanism_network.compared_targets` returns them.
         weights : ndarray, shape (n_targets,)
 
         Returns

@@ -38,7 +38,7 @@ Ints = NDArray[np.integer]
 #: Steps of EM, and the rise (nats) that is not worth another.
 _EM_STEPS, _EM_RISE = 40, 0.3
 #: Steps of EM by which an edit is ranked.
-_QUICK_STEPS = 15
+QUICK_STEPS = 15
 #: Rounds of the search for further targets, from one splitting and from a neighbour's mixture.
 _COLD_ROUNDS, _WARM_ROUNDS = 2, 1
 #: How much longer a fit takes where changes have to be looked for, and rows that it is reckoned
@@ -380,7 +380,7 @@ class GraphFitter:
 
     # Its neighbours.
 
-    def quick_gains(self, fit: GraphFit, some: Sequence[Edit], steps: int = _QUICK_STEPS) -> Floats:
+    def quick_gains(self, fit: GraphFit, some: Sequence[Edit], steps: int = QUICK_STEPS) -> Floats:
         """Estimate the rise of the score that each edit brings, with the same targets.
 
         Only the families that change are learned anew, together with the weights, by some steps of
@@ -402,7 +402,7 @@ class GraphFitter:
         return np.array([self.quick_gain(fit, edit.graph, edit.changed, steps) for edit in some])
 
     def quick_gain(
-        self, fit: GraphFit, graph: Parents, changed: Sequence[int], n_steps: int = _QUICK_STEPS
+        self, fit: GraphFit, graph: Parents, changed: Sequence[int], n_steps: int = QUICK_STEPS
     ) -> float:
         """Estimate the rise of the score under any other graph; see :meth:`quick_gains`.
 

@@ -41,16 +41,12 @@ from dosift.graphs.orders import differences, order_of
 from dosift.learning.scales import is_constant
 from dosift.model.categorical import CategoricalMechanism
 from dosift.model.features import Feature, Plain
+from dosift.model.known_rows import ControlRows
 from dosift.model.linear import LinearMechanism
 from dosift.model.linear_changes import Shift
 from dosift.model.logistic import LogisticMechanism
 from dosift.model.mechanism import Change, Changes, Library, Mechanism, System
-from dosift.model.mechanism_network import (
-    ControlRows,
-    MechanismNetwork,
-    as_network,
-    taught_library,
-)
+from dosift.model.mechanism_network import MechanismNetwork, as_network, taught_library
 from dosift.model.network import Network
 from dosift.model.noise import Noise
 from dosift.search.changes import ChangeFinder
@@ -398,7 +394,7 @@ class MechanismFamilies(ControlFits):
             mechanisms=tuple(mechanisms),
             libraries=like.libraries if libraries is None else libraries,
             # Its own, as statistics are remembered by variable, whatever the parents.
-            control=ControlRows(control.values, control.weights),
+            control=ControlRows(control.values, control.weights, control.dependence),
         )
 
     def of_network(self, network: System) -> tuple[MechanismFamily, ...]:

@@ -26,7 +26,9 @@ from dosift.graphs.findings import (
 )
 from dosift.graphs.fits import GraphFit, GraphFitter
 from dosift.graphs.number_families import families_of, families_of_control
+from dosift.model.linear import LinearMechanism
 from dosift.model.mechanism import System
+from dosift.model.mechanism_network import compared_targets
 from dosift.search.constraints import Constraints
 from dosift.search.patterns import Patterns
 from dosift.search.result import SearchResult
@@ -47,6 +49,10 @@ _FAR_BELOW, _LEAST_STARTS = 60.0, 2
 #: With at least so many rows of numbers the search begins with so many of them, and that many of
 #: the best graphs are followed up with all.
 _THIN_FROM, _THIN_ROWS, _FOLLOWED = 3 * 2**10, 2**10, 2
+#: Rows of numbers by which a graph that is fixed is checked.
+_CHECKED_ROWS = 2**11
+#: Steps of EM for quick gains there, where each takes several of Newton's.
+_CHECKED_STEPS = 5
 
 
 def repair(
@@ -185,7 +191,12 @@ def check(
     GraphFindings
     """
     graph = graph_of(network.parents)
-    climber = _climber(network, rows, targets, edges, graph, max_size, tell, patterns)
+    # A repair of numbers takes far longer than their fit; what is clear shows in fewer rows too.
+    of_numbers = bool((network.cardinalities == 0).any())
+    most = _CHECKED_ROWS if of_numbers else None
+    climber = _climber(network, rows, targets, edges, graph, max_size, tell, patterns, most)
+    if of_numbers and not all(isinstance(one, LinearMechanism) for one in network.mechanisms):
+        climber = GraphClimber(climber.fitter, climber.constraints, tell, _CHECKED_STEPS)
     fitter = climber.fitter
     now = before = fitter.of_result(graph, result)
     climber.keep(now)
@@ -194,7 +205,7 @@ def check(
     shares = _shares(climber, now)
     if _is_clear(climber, now, ranked):
         # One edit may only be a detour for others: what is named is what a whole repair would do.
-        now = climber.climb(graph)
+        now = climber.climb(graph, quickly=of_numbers)
     # Two mixtures are compared that the same search found: rough fits differ by themselves.
     found = climber.searched(now.graph) if now.graph != graph else None
     asked = _differences(climber, graph, now)
@@ -202,8 +213,8 @@ def check(
     for one in asked:
         if one.kind != "add" and not np.isnan(one.gain):
             # The rows say so after all components were fitted anew.
-            most = float(expit(-one.gain))
-            probability[one.parent, one.child] = min(probability[one.parent, one.child], most)
+            highest = float(expit(-one.gain))
+            probability[one.parent, one.child] = min(probability[one.parent, one.child], highest)
     return GraphFindings(
         graph,
         graph,
@@ -211,7 +222,7 @@ def check(
         found_edges(graph, graph, True, probability),
         ((graph, 1.0),),
         tuple(asked),
-        None if found is None else found.targets,
+        None if found is None else compared_targets(found.network, found.targets),
         None if found is None else found.weights,
         common_causes(fitter.families, now.graph, climber.constraints),
         max(now.score - before.score, 0.0),

@@ -9,6 +9,7 @@ from dosift.identifiability.excluded import Exclusion, VariableExclusion, exclus
 from dosift.identifiability.identification import Identification, TargetRange, identified
 from dosift.identifiability.parsimony import parsimonious
 from dosift.identifiability.summary import expected_size, is_unique, verdict
+from dosift.identifiability.units import Ranks, UnitIdentification, units_identified
 from dosift.identifiability.witnesses import Witness, difference, witness
 from dosift.identifiability.zeros import (
     CriticalRows,
@@ -25,8 +26,10 @@ __all__ = [
     "Exclusion",
     "Identification",
     "Positivity",
+    "Ranks",
     "TableRow",
     "TargetRange",
+    "UnitIdentification",
     "VariableEvidence",
     "VariableExclusion",
     "VariableZeros",
@@ -40,6 +43,7 @@ __all__ = [
     "parsimonious",
     "positivity",
     "row_evidence",
+    "units_identified",
     "verdict",
     "witness",
 ]

@@ -320,20 +320,38 @@ def critical_rows(
         margin = min(margin, float(left_over[left_over > 0].min(initial=1.0)))
         wanted = np.flatnonzero(left_over == 0)
         if wanted.size:
-            occurs, known = _occurring(network, i, wanted, codes, max_entries)
+            occurs, known = occurring_rows(network, i, wanted, codes, max_entries)
             rows.extend((i, int(c)) for c in wanted[occurs])
             undecided.extend((i, int(c)) for c in wanted[~known & ~occurs])
     return CriticalRows(tuple(rows), tuple(undecided), margin)
 
 
-def _occurring(
+def occurring_rows(
     network: Network,
     i: int,
     rows: NDArray[np.int64],
     codes: NDArray[np.int64],
     max_entries: int,
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which parent configurations some target makes occur, and of which that is known."""
+    """Find which parent configurations some target makes occur.
+
+    Parameters
+    ----------
+    network : Network
+    i : int
+        The variable.
+    rows : ndarray of int64, shape (n_rows,)
+        Rows of its table.
+    codes : ndarray of int64, shape (n_targets, n_variables)
+        Targets.
+    max_entries : int
+        Largest Boolean table built.
+
+    Returns
+    -------
+    occurs, known : ndarray of bool, shape (n_rows,)
+        Where it is not known, `occurs` is False unless another target makes it occur.
+    """
     parents = np.array(network.parents[i], dtype=np.int64)
     states = parent_states(network, i, rows)
     occurs = np.zeros(rows.size, dtype=bool)

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.inference.network_error import _remaining
-from dosift.model.mechanism import Values
+from dosift.model.known_rows import LabelledRows
+from dosift.model.mechanism import Library, Mechanism, Values
 from dosift.model.mechanism_network import MechanismNetwork
 
 Floats = NDArray[np.float64]
@@ -193,4 +194,35 @@ def _scores(
     if control is not None:
         taught = mechanism.scores(control.values)
         information[:n_own, :n_own] = (taught * control.weights[:, None]).T @ taught
+    for known in network.labelled:
+        taught = _scores_of_labelled(known, mechanism, library, n_own, used, ends, refined)
+        information += (taught * known.rows.weights[:, None]).T @ taught
     return scores, information
+
+
+def _scores_of_labelled(
+    known: LabelledRows,
+    mechanism: Mechanism,
+    library: Library,
+    n_own: int,
+    used: list[int],
+    ends: NDArray[np.int64],
+    refined: bool,
+) -> Floats:
+    """Mean of the scores of labelled rows over the changes that each may be under."""
+    values, i = known.rows.values, mechanism.variable
+    out = np.zeros((len(values), int(ends[-1]) if used else n_own))
+    if known.leaves(i):
+        if n_own:
+            out[:, :n_own] = mechanism.scores(values)
+        return out
+    if not known.changes(i, library):
+        return out
+    weights = known.under(mechanism, library)[0] / known.rows.weights[:, None]
+    for position, end in zip(used, ends.tolist(), strict=True):
+        change, share = library[position], weights[:, [position]]
+        if n_own and change.keeps_mechanism:
+            out[:, :n_own] += share * change.applied(mechanism).scores(values)
+        if refined and change.n_free:
+            out[:, end - change.n_free : end] += share * change.scores(mechanism, values)
+    return out

@@ -33,10 +33,11 @@ from dosift.model.categorical import CategoricalMechanism, States
 from dosift.model.counts import CountChanges
 from dosift.model.covariate import CovariateMechanism
 from dosift.model.features import Feature, InUnits, LogCount, Plain, features_of
+from dosift.model.known_rows import ControlRows
 from dosift.model.linear import LinearMechanism
 from dosift.model.logistic import LogisticMechanism
 from dosift.model.mechanism import Changes, Floats, Library, Mechanism, topological_order
-from dosift.model.mechanism_network import ControlRows, MechanismNetwork
+from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Variable
 from dosift.model.scale import Scale
 from dosift.model.suggested import RegressionChanges, finest_spread

@@ -22,6 +22,7 @@ from dosift.data.parts import Parts
 from dosift.errors import EmptyGraphWarning, InputError, KindsWarning, NewStatesWarning
 from dosift.io.graph import Graph, read_graph
 from dosift.io.states import read_states
+from dosift.learning.dependence import with_dependence
 from dosift.learning.factors import check_factors, find_factors, with_factors
 from dosift.learning.learn import given_states, learn_network, sorted_states
 from dosift.learning.sizes import check_size, size_in_words, size_variable, weighed
@@ -63,6 +64,8 @@ class ControlTable:
     whole_are_counts : bool
         Whether columns of whole numbers that are not negative hold counts, where nothing else is
         said of them.
+    unit : str, optional
+        The column that holds the unit of each row, where control rows have it.
     """
 
     rows: Any
@@ -75,6 +78,7 @@ class ControlTable:
     size: str | bool | None = None
     whole_are_counts: bool = False
     factors: int = 0
+    unit: str | None = None
 
     @property
     def path(self) -> str | Path | None:
@@ -140,6 +144,23 @@ def learn_from_control(
     NewStatesWarning
         Which discrete variables got states that no control row shows.
     """
+    network, found = _learned(control, rows, layer)
+    if control.unit is not None and control.unit in _columns(control):
+        network = with_dependence(network, control.rows, control.unit, control.layer)
+    return network, found
+
+
+def _columns(control: ControlTable) -> list[str]:
+    """Names of the columns of control rows."""
+    if not _is_table(control.rows):
+        return []
+    first = next(iter(Parts(control.rows, None, control.layer)))
+    return [*first.columns, *first.others]
+
+
+def _learned(
+    control: ControlTable, rows: Any, layer: str | None
+) -> tuple[Network | MechanismNetwork, Any]:
     control = replace(control, kinds=checked_kinds(control.kinds))
     check_size(control.size)
     check_factors(control.factors)

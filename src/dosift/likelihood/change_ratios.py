@@ -210,7 +210,10 @@ def dense_ratios(
 
 
 def of_units(
-    log_factor: Floats, ratios: DenseRatios, first: NDArray[np.int64]
+    log_factor: Floats,
+    ratios: DenseRatios,
+    first: NDArray[np.int64],
+    share: Floats | float = 1.0,
 ) -> tuple[Floats, DenseRatios]:
     """Bring the rows of each unit together, whose densities multiply.
 
@@ -221,6 +224,8 @@ def of_units(
     ratios : DenseRatios
         Of rows.
     first : ndarray of int64, shape (n_units,)
+    share : ndarray, shape (n_units,), or float
+        For how much each row of a unit counts.
 
     Returns
     -------
@@ -230,6 +235,7 @@ def of_units(
         e^-50.
     """
     logs = np.add.reduceat(ratios.log_ratio_of_all, first, axis=0)
+    logs *= np.reshape(share, (-1, 1))
     best = logs.max(axis=1, initial=0.0)
     least = best - _MOST_EVIDENCE_OF_UNITS
     np.maximum(logs, least[:, None], out=logs, where=~np.isneginf(logs))

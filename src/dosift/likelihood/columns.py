@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.data.blocks import Block
-from dosift.data.units import common_state, summed
+from dosift.data.units import common_state, design_effect, summed
 from dosift.likelihood.completions import Completions, complete
-from dosift.likelihood.factors import MechanismFactors
+from dosift.likelihood.factors import MechanismFactors, share_of_rows
 from dosift.model.categorical import CategoricalMechanism
+from dosift.model.known_rows import matches
 from dosift.model.network import Network
 
 Floats = NDArray[np.float64]
@@ -257,7 +258,10 @@ class RowLikelihoods:
             base = base + self._completions.log_weight
         reference = np.maximum.reduceat(base, self._completions.first)
         relative = np.exp(base - reference[self._row])
-        return summed(reference, self.block.first) + self._excess, relative
+        of_units = summed(reference, self.block.first)
+        if self.block.first is not None:
+            of_units = of_units * self._share
+        return of_units + self._excess, relative
 
     @cached_property
     def _excess(self) -> Floats | float:
@@ -274,7 +278,7 @@ class RowLikelihoods:
             )
         most = np.maximum.reduceat(largest, first) - np.maximum.reduceat(base, first)
         most += np.log(np.bincount(self._completions.row))
-        return np.maximum(summed(most, self.block.first) - _LARGEST_LOG, 0.0)
+        return np.maximum(self._share * summed(most, self.block.first) - _LARGEST_LOG, 0.0)
 
     @property
     def log_reference(self) -> Floats:
@@ -284,7 +288,10 @@ class RowLikelihoods:
         out = np.zeros(len(self.block))
         for i, table in enumerate(self.network.tables):
             of_rows = np.log(table).ravel()[family_cells(self.network, i, self.block.values)]
-            out += summed(of_rows, self.block.first)
+            own, first = summed(of_rows, self.block.first), self.block.first
+            if first is not None:
+                own = own * share_of_rows(self.network, i, first, len(of_rows))
+            out += own
         return out
 
     @cached_property
@@ -345,15 +352,26 @@ class RowLikelihoods:
                 values = self._together(values)
         if self._labels is not None and self.block.label is not None:
             # Label -1, a row without one, picks the last entry.
-            own = np.append((self._labels == target).all(axis=1), True)
+            own = np.append(matches(self._labels, target[None])[:, 0], True)
             values = values * own[self.block.label[rows]]
         return rows, values
 
     def _together(self, values: Floats) -> Floats:
         """Multiply what the rows of each unit are likely to be."""
         with np.errstate(divide="ignore"):
-            logs = summed(np.log(values), self.block.first)
+            logs = summed(np.log(values), self.block.first) * self._share
         return np.asarray(np.exp(logs - self._excess))
+
+    @cached_property
+    def _share(self) -> Floats | float:
+        """For how much each row of a unit counts, where values are missing: the mean, rounded up.
+
+        A completed row has no factors of single variables any more.
+        """
+        dependence = getattr(self.network.control, "dependence", None)
+        if dependence is None or self.block.first is None:
+            return 1.0
+        return design_effect(self.block.first, len(self.block.values), float(dependence.max()))
 
     def _plain_column(self, target: Ints) -> tuple[Rows, Floats]:
         # Which rows a target can produce does not depend on the tables.
@@ -421,6 +439,7 @@ class RowLikelihoods:
                 found = np.take(table, self.cells(i))
             else:
                 found = np.multiply.reduceat(np.take(table, self.cells(i)), first)
+                found **= share_of_rows(self.network, i, first, len(self.block.values))
             self._inverse[i] = found
         return found
 
@@ -485,7 +504,7 @@ class RowLikelihoods:
             columns *= self.columns(targets)[unit]
             return Expanded(self._completions.codes, unit, columns)
         if self._labels is not None and self.block.label is not None:
-            own = (self._labels[:, None, :] == targets[None, :, :]).all(axis=2)
+            own = matches(self._labels, targets)
             own = np.concatenate([own, np.ones((1, len(targets)), dtype=bool)])
             columns *= own[self.block.label][self._row]
         return Expanded(self._completions.codes, self._row, columns)

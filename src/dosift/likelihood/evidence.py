@@ -560,6 +560,8 @@ class Evidence:
         mixture = mixture_of(rows, rows.columns(targets), every)
         counts = self.held.counts
         share = np.divide(counts, mixture, out=np.zeros_like(mixture), where=mixture > 0)
+        if self.held.label is not None:  # labelled rows have taught already
+            share = np.where(self.held.label < 0, share, 0.0)
         own = every if self.held.batch is None else found.of_rows(every[self.held.batch])
         return found.codes, np.asarray(found.columns * own * found.of_rows(share)[:, None])
 

@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.data.units import common_state, summed
+from dosift.data.units import common_state, design_effect, summed
 from dosift.likelihood.change_ratios import (
     ChangeRatios,
     DenseRatios,
@@ -98,7 +98,8 @@ class MechanismFactors:
         libraries = network.libraries
         self._made_of = tuple((network.mechanisms[i], libraries[i]) for i in kept)
         self._n_changes = tuple(len(libraries[i]) for i in kept)
-        n_units = codes.shape[0] if first is None else first.size
+        n_rows = codes.shape[0]
+        n_units = n_rows if first is None else first.size
         self.log_factor = np.empty((n_units, len(kept)), order="F")
         zeros = np.zeros((n_units, len(kept)), dtype=bool, order="F")
         dense: dict[int, DenseRatios] = {}
@@ -119,8 +120,14 @@ class MechanismFactors:
                     impossible if first is None else np.logical_or.reduceat(impossible, first)
                 )
             self.log_factor[:, j] = summed(log_factor, first)
-            if first is not None and j in dense:
-                self.log_factor[:, j], dense[j] = of_units(self.log_factor[:, j], dense[j], first)
+            if first is None:
+                continue
+            share = share_of_rows(network, i, first, n_rows)
+            self.log_factor[:, j] *= share
+            if j in dense:
+                self.log_factor[:, j], dense[j] = of_units(
+                    self.log_factor[:, j], dense[j], first, share
+                )
         if dense or np.issubdtype(codes.dtype, np.floating) or first is not None:
             # Many rows of numbers are held: nothing here says more than "any".
             kind = np.int8 if len(dense) == len(kept) else np.int64
@@ -362,3 +369,25 @@ class MechanismFactors:
         for k, target in enumerate(targets):
             out[:, k] = self.column(target)
         return out
+
+
+def share_of_rows(network: System, i: int, first: NDArray[np.int64], n_rows: int) -> Floats | float:
+    """Say for how much each row of a unit counts in what it says of a variable.
+
+    Parameters
+    ----------
+    network : System
+        Remembers how far rows of a unit go together, if control rows showed that.
+    i : int
+        Position of the variable.
+    first : ndarray of int64, shape (n_units,)
+    n_rows : int
+
+    Returns
+    -------
+    ndarray, shape (n_units,), or 1
+    """
+    dependence = getattr(getattr(network, "control", None), "dependence", None)
+    if dependence is None or not dependence[i]:
+        return 1.0
+    return design_effect(first, n_rows, float(dependence[i]))

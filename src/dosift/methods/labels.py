@@ -4,6 +4,10 @@ A labelled row makes its target one that is never dropped, and teaches a learned
 control row, about the mechanisms that its target leaves alone: its likelihood ``P_t(row)`` is the
 product of these. About the weights it says something only if the labelled rows are a random sample
 of all rows; its likelihood then is ``w_t P_t(row)``.
+
+The label of a row of numbers says which variables were changed, not by what: it is possible under
+all targets that change these, and teaches what the change does
+(:mod:`dosift.methods.labels_numbers`).
 """
 
 from __future__ import annotations
@@ -18,8 +22,10 @@ from dosift.data.load import Loaded
 from dosift.errors import InputError
 from dosift.learning.tables import remembered_rows, tables_of
 from dosift.likelihood.rates import family_counts
+from dosift.methods.labels_numbers import read_label
 from dosift.methods.prior_knowledge import PriorKnowledge, read_target
 from dosift.model import Mixture, Target
+from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import ControlRows, Network
 
 Floats = NDArray[np.float64]
@@ -35,7 +41,8 @@ class Labels:
     targets : tuple of Target
         The distinct ones.
     codes : ndarray of int, shape (n_targets, n_variables)
-        The same as state positions, -1 where a variable is left alone.
+        The same as state positions, -1 where a variable is left alone; where variables are numbers,
+        patterns of :class:`~dosift.search.patterns.Patterns`.
     index : ndarray of int64, shape (n_rows,)
         Position of each row's target; -1 for rows without a label. Empty where rows are in blocks.
     place : ndarray of int64, shape (n_texts + 1,)
@@ -59,14 +66,14 @@ class Labels:
         return np.asarray(self.codes[self.place[:-1]])
 
 
-def read_labels(loaded: Loaded, network: Network) -> Labels:
+def read_labels(loaded: Loaded, network: Network | MechanismNetwork) -> Labels:
     """Read the labels of rows, and check them against the rows.
 
     Parameters
     ----------
     loaded : Loaded
         Rows with labels.
-    network : Network
+    network : Network or MechanismNetwork
 
     Returns
     -------
@@ -86,8 +93,7 @@ def read_labels(loaded: Loaded, network: Network) -> Labels:
     rows: list[NDArray[np.int64]] = []
     for k, text in enumerate(texts):
         try:
-            target = read_target(text)
-            code = Mixture({target: 1.0}).to_codes(network)[0][0]
+            target, code = _read(text, network)
         except InputError as error:
             at = "" if column is None else f" in data row {int((column.index == k).argmax()) + 1}"
             raise InputError(
@@ -105,8 +111,19 @@ def read_labels(loaded: Loaded, network: Network) -> Labels:
     return labels
 
 
+def _read(text: str, network: Network | MechanismNetwork) -> tuple[Target, NDArray[np.int64]]:
+    if isinstance(network, MechanismNetwork):
+        return read_label(text, network)
+    target = read_target(text)
+    return target, Mixture({target: 1.0}).to_codes(network)[0][0]
+
+
 def _check_rows(
-    loaded: Loaded, network: Network, labels: Labels, name: str, path: str | None
+    loaded: Loaded,
+    network: Network | MechanismNetwork,
+    labels: Labels,
+    name: str,
+    path: str | None,
 ) -> None:
     """Refuse labels that their rows contradict, and rows of which none lacks a label."""
     task = _Contradictions(network, labels.by_text)
@@ -151,7 +168,7 @@ def _where(loaded: Loaded, task: _Contradictions, k: int, i: int) -> tuple[int |
 class _Contradictions:
     """Counts, by label and variable, the rows that contradict their label; a task for blocks."""
 
-    network: Network
+    network: Network | MechanismNetwork
     by_text: NDArray[np.int64]
 
     def __call__(self, block: Block) -> tuple[Floats, ...]:
@@ -177,7 +194,7 @@ class _Contradictions:
         states, wanted = block.values[:, i], self.by_text[k, i]
         if wanted >= 0:
             return np.asarray((states >= 0) & (states != wanted))
-        if self.network.control is not None:
+        if self.network.control is not None or not isinstance(self.network, Network):
             return np.zeros(len(block), dtype=bool)  # it teaches the network what is possible
         return _impossible(self.network, i, block.values)
 

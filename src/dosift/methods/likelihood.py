@@ -59,7 +59,7 @@ def estimate_likelihood(
     -------
     SearchResult
     """
-    if options.patterns is not None and options.patterns.rest <= NOTHING_LEFT:
+    if options.patterns is not None and options.patterns.is_whole:
         constraints = options.patterns.constraints(of(network))
         known, weights = constraints.known, constraints.known_weights
         return _whole(evidence, network, known, weights[None], constraints)
@@ -99,7 +99,7 @@ def estimate_likelihood(
     found = _explaining_all(proposer, evidence, held)
     if grows(network):
         network = found.network  # whose libraries have grown
-        constraints = options.constraints_on(network)
+        constraints = options.constraints_on(network, found.pooled.targets, found.pooled.weights)
     pool = _pool(evidence, constraints, found.targets)
     targets, weights, start = found.pooled.targets, found.pooled.weights, None
     teaches = _teaches(network, evidence, options)

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dosift.likelihood.weights import DEFAULT_GAP
 from dosift.model.mechanism import System
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.search.constraints import Constraints
 from dosift.search.patterns import Patterns
 
+Floats = NDArray[np.float64]
+Ints = NDArray[np.integer]
 Progress = Callable[[str, int, "int | None"], None]
 
 #: Threshold of the paper's code on weights.
@@ -47,20 +52,25 @@ class Options:
     constraints: Constraints | None = None
     patterns: Patterns | None = None
 
-    def constraints_on(self, network: System) -> Constraints:
+    def constraints_on(
+        self, network: System, targets: Ints | None = None, weights: Floats | None = None
+    ) -> Constraints:
         """Return what is known about targets of a network.
 
         Parameters
         ----------
         network : System
             Where variables are numbers, its libraries say what their changes are.
+        targets : ndarray of int, shape (n_targets, n_variables), optional
+            Of a mixture, which says by which changes numbers are changed that are known to be.
+        weights : ndarray, shape (n_targets,), optional
 
         Returns
         -------
         Constraints
         """
         if isinstance(network, MechanismNetwork) and self.patterns is not None:
-            return self.patterns.constraints(network)
+            return self.patterns.constraints(network, targets, weights)
         return self.constraints or Constraints.none(network.n_changes)
 
 

@@ -12,7 +12,8 @@ from dosift.learning.edge_knowledge import EdgeKnowledge
 from dosift.learning.tables import as_if_learned
 from dosift.methods import METHODS
 from dosift.methods.prior_knowledge import PriorKnowledge
-from dosift.model.mechanism_network import ControlRows, MechanismNetwork
+from dosift.model.known_rows import ControlRows
+from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import MOST_CONTROL_VALUES, ControlCounts, Network
 from dosift.refusals import refuse
 

@@ -355,7 +355,7 @@ def _target(given: object, where: str) -> Target:
         return given
     try:
         if isinstance(given, str):
-            return _read_or_named(given)
+            return read_or_named(given)
         if isinstance(given, Mapping):
             return Target(given)
     except InputError as error:
@@ -363,8 +363,27 @@ def _target(given: object, where: str) -> Target:
     raise InputError(f"{where} holds {given!r}; give targets, such as 'do(smoke=yes)'")
 
 
-def _read_or_named(text: str) -> Target:
-    """Read a target, or names of variables that are changed in any way."""
+def read_or_named(text: str) -> Target:
+    """Read a target, or names of variables that are changed in any way.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    Target
+
+    Raises
+    ------
+    InputError
+        If the text is malformed.
+
+    Examples
+    --------
+    >>> read_or_named("latency, errors"), read_or_named("gene=off")
+    (free(errors, latency), do(gene=off))
+    """
     try:
         return read_target(text)
     except InputError:

@@ -80,13 +80,13 @@ class Proposer:
     tell: Progress
     patterns: Patterns | None = None
 
-    def _constraints(self, network: Network) -> Constraints:
-        """Return what is known about targets under the libraries of a network."""
+    def _constraints(self, found: SearchResult) -> Constraints:
+        """Return what is known about targets under the libraries of what was found."""
         if not grows(self.network):
             return self.constraints
         if self.patterns is not None:
-            return self.patterns.constraints(of(network))
-        return Constraints.none(network.n_changes)
+            return self.patterns.constraints(of(found.network), found.targets, found.weights)
+        return Constraints.none(found.network.n_changes)
 
     def propose(self, block: Block) -> Proposals:
         """Search rows.
@@ -107,7 +107,7 @@ class Proposer:
             pool += list(self._by_batch(block, pooled))
         targets = np.unique(np.concatenate(pool).astype(np.int16), axis=0)
         if block.has_missing:
-            permits = self._constraints(network).permits
+            permits = self._constraints(pooled).permits
             common = [m.added for m in merges(targets) if permits(m.added).all()]
             targets = np.unique(np.concatenate([targets, *common]), axis=0)
         return Proposals(network, targets, pooled)
@@ -161,7 +161,7 @@ class Proposer:
         else:
             start = filled_in(self.network, nothing, np.ones(1), rows)
         found = self._found(self.network, start)
-        empty = nothing[self._constraints(found.network).permits(nothing)]
+        empty = nothing[self._constraints(found).permits(nothing)]
         pool = [found.targets, empty]
         seen: set[frozenset[bytes]] = set()
         n_rounds = _ROUNDS_OF_CHANGES if grows(self.network) else _ROUNDS
@@ -180,7 +180,7 @@ class Proposer:
     def _by_batch(self, block: Block, pooled: SearchResult) -> Iterator[Ints]:
         """Search each batch, with the tables that all taught."""
         nothing: Ints = np.empty((0, self.network.n_variables), dtype=np.int16)
-        known = self._constraints(pooled.network)
+        known = self._constraints(pooled)
         listed = known.candidates
         if listed is not None:
             listed = np.concatenate([listed, known.required])

@@ -92,13 +92,15 @@ def estimate(
         return _FINDERS[method](network, evidence, sample, options, progress or silent)
 
 
-def cause_of_misfit(method: str) -> str:
+def cause_of_misfit(method: str, of_numbers: bool = False) -> str:
     """Say what may be behind a mixture that does not describe the rows.
 
     Parameters
     ----------
     method : str
         The method that found it.
+    of_numbers : bool, default=False
+        Whether variables are numbers.
 
     Returns
     -------
@@ -110,6 +112,11 @@ def cause_of_misfit(method: str) -> str:
     >>> cause_of_misfit("likelihood")
     'some mechanism changed in a way that is no do-intervention, or the network is wrong there'
     """
+    if of_numbers:
+        return (
+            "something was done to some variable that no change of the kinds tried describes, or "
+            "the network is wrong there"
+        )
     if method in OPTIMISING:
         return (
             "some mechanism changed in a way that is no do-intervention, or the network is wrong "

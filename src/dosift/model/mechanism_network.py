@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dosift.model.categorical import HasStates
 from dosift.model.covariate import CovariateMechanism, joint_covariates
+from dosift.model.known_rows import ControlRows, LabelledRows, refitted
 from dosift.model.mechanism import (
     Changes,
     Floats,
@@ -25,53 +26,6 @@ from dosift.model.mechanism import (
 )
 from dosift.model.network import Network, Variable
 from dosift.model.scale import Scale
-
-
-def _error_of(mechanism: Mechanism) -> bytes:
-    """Return what tells how sure the coefficients of a mechanism are."""
-    covariance = getattr(mechanism, "covariance", None)
-    return b"" if covariance is None else covariance.tobytes()
-
-
-@dataclass(frozen=True, eq=False)
-class ControlRows:
-    """Control rows that a network remembers, since they teach it together with mixture rows.
-
-    Attributes
-    ----------
-    values : ndarray, shape (n_rows, n_variables)
-    weights : ndarray, shape (n_rows,)
-    """
-
-    values: Values
-    weights: Floats
-    _remembered: dict[tuple[int, bytes], Floats] = field(default_factory=dict, repr=False)
-    _of_all: dict[int, tuple[Values, bytes, Mechanism]] = field(default_factory=dict, repr=False)
-
-    def statistics(self, mechanism: Mechanism) -> Floats:
-        """Sum the statistics of a mechanism; those that its parameters do not change only once."""
-        if not getattr(mechanism, "has_fixed_statistics", False):
-            return mechanism.statistics(self.values, self.weights)
-        key = (mechanism.variable, _error_of(mechanism))
-        if key not in self._remembered:
-            self._remembered[key] = mechanism.statistics(self.values, self.weights)
-        return self._remembered[key]
-
-    def taught_by_all(self, old: Mechanism, values: Values, posterior: Floats) -> Mechanism:
-        """Fit a mechanism that no target touches: to these and to all mixture rows, once."""
-        error = _error_of(old)
-        known = self._of_all.get(old.variable)
-        if known is None or known[0] is not values or known[1] != error:
-            statistics = self.statistics(old) + old.statistics(values, posterior.sum(axis=1))
-            known = (values, error, _fitted(old, statistics))
-            self._of_all[old.variable] = known
-        return known[2]
-
-    def log_likelihood(self, mechanism: Mechanism) -> float:
-        """Log-likelihood of a mechanism, in nats."""
-        if getattr(mechanism, "has_fixed_statistics", False):
-            return float(mechanism.log_likelihood(self.statistics(mechanism)))  # type: ignore[attr-defined]
-        return float(self.weights @ mechanism.log_density(self.values))
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +45,9 @@ class MechanismNetwork:
         Names and kinds.
     scales : tuple of Scale, optional
         The working scale of each variable; the identity for states and counts.
+    labelled : tuple of LabelledRows, optional
+        Rows of which it is known which variables were changed, if they are to teach mechanisms and
+        changes too.
     """
 
     mechanisms: tuple[Mechanism, ...]
@@ -98,6 +55,7 @@ class MechanismNetwork:
     control: ControlRows | None = None
     variables: tuple[Variable, ...] = ()
     scales: tuple[Scale, ...] = ()
+    labelled: tuple[LabelledRows, ...] = ()
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -223,10 +181,14 @@ class MechanismNetwork:
         return free or self.control is not None
 
     def log_prior(self) -> float:
-        """Log-likelihood of the control rows, and the logarithm of the mechanisms' priors."""
+        """Log-likelihood of control and labelled rows, and the logarithm of mechanisms' priors."""
+        teaches = self.control is not None
+        labelled = sum(
+            rows.log_likelihood(self.mechanisms, self.libraries, teaches) for rows in self.labelled
+        )
         if self.control is None:
-            return 0.0
-        return sum(
+            return labelled
+        return labelled + sum(
             self.control.log_likelihood(mechanism) + log_prior(mechanism)
             for mechanism in self.mechanisms
         )
@@ -238,6 +200,7 @@ class MechanismNetwork:
 
         Control rows teach a mechanism, rows that leave it alone, and rows under changes that keep
         its parameters; without control rows it is taken as known. Rows under a change teach that.
+        Labelled rows do the same as far as their label says.
 
         Parameters
         ----------
@@ -257,24 +220,28 @@ class MechanismNetwork:
             if self.control is not None:
                 mechanisms[i] = self._taught_mechanism(i, values, targets, posterior, self.control)
             libraries[i] = taught_library(
-                mechanisms[i], libraries[i], values, targets[:, i], posterior
+                mechanisms[i], libraries[i], values, targets[:, i], posterior, self.labelled
             )
         return replace(self, mechanisms=tuple(mechanisms), libraries=tuple(libraries))
 
     def _taught_mechanism(
         self, i: int, values: Values, targets: Ints, posterior: Floats, control: ControlRows
     ) -> Mechanism:
-        old = self.mechanisms[i]
-        if (targets[:, i] < 0).all() and getattr(old, "has_fixed_statistics", False):
-            return control.taught_by_all(old, values, posterior)
-        statistics = control.statistics(old)
+        old, library = self.mechanisms[i], self.libraries[i]
+        known = sum(rows.statistics(old, library) for rows in self.labelled)
+        touched = (targets[:, i] >= 0).any() or any(
+            rows.changes(i, library) for rows in self.labelled
+        )
+        if not touched and getattr(old, "has_fixed_statistics", False):
+            return control.taught_by_all(old, values, posterior, known)
+        statistics = control.statistics(old) + known
         statistics = statistics + old.statistics(values, posterior @ (targets[:, i] < 0))
         for position in _used(targets[:, i]):
-            change = self.libraries[i][position]
+            change = library[position]
             if change.keeps_mechanism:
                 weights = posterior @ (targets[:, i] == position)
                 statistics = statistics + change.applied(old).statistics(values, weights)
-        return _fitted(old, statistics)
+        return refitted(old, statistics)
 
     def draw(
         self, targets: Ints, weights: Floats, n_rows: int, rng: np.random.Generator
@@ -312,14 +279,13 @@ if TYPE_CHECKING:
     _: type[System] = MechanismNetwork
 
 
-def _fitted(old: Mechanism, statistics: Floats) -> Mechanism:
-    taught = old.fitted(statistics)
-    keep = getattr(taught, "with_error_of", None)
-    return taught if keep is None else cast(Mechanism, keep(old))
-
-
 def taught_library(
-    mechanism: Mechanism, library: Library, values: Values, column: Ints, posterior: Floats
+    mechanism: Mechanism,
+    library: Library,
+    values: Values,
+    column: Ints,
+    posterior: Floats,
+    labelled: tuple[LabelledRows, ...] = (),
 ) -> Library:
     """Fit the changes of a variable that have free parameters to the rows under them.
 
@@ -333,17 +299,27 @@ def taught_library(
         The change that each target makes, -1 for none.
     posterior : ndarray, shape (n_rows, n_targets)
         Weight of each row times the posterior of its targets.
+    labelled : tuple of LabelledRows, optional
+        Rows of which some are under changes of the variable, too.
 
     Returns
     -------
     Library
     """
+    also = [
+        (rows.rows.values, rows.under(mechanism, library)[0])
+        for rows in labelled
+        if rows.changes(mechanism.variable, library)
+    ]
     for position in _used(column):
         change = library[position]
         if change.n_free == 0 or not isinstance(library, Changes):
             continue
         weights = posterior @ (column == position)
-        statistics = change.applied(mechanism).statistics(values, weights)
+        applied = change.applied(mechanism)
+        statistics = applied.statistics(values, weights)
+        for known, under in also:
+            statistics = statistics + applied.statistics(known, under[:, position])
         library = library.with_change(position, change.fitted(mechanism, statistics))
     return library
 
@@ -351,6 +327,40 @@ def taught_library(
 def _used(column: Ints) -> list[int]:
     """Positions of the changes of a variable that targets make."""
     return [int(position) for position in np.unique(column) if position >= 0]
+
+
+def merged_targets(network: MechanismNetwork, targets: Ints) -> Ints:
+    """Return what targets touch: 0 for any change of a number, states as they are set.
+
+    Parameters
+    ----------
+    network : MechanismNetwork
+    targets : ndarray of int, shape (n_targets, n_variables)
+
+    Returns
+    -------
+    ndarray of int, shape (n_targets, n_variables)
+    """
+    exact = np.array([library.is_exclusive for library in network.libraries])
+    return np.asarray(np.where(exact | (targets < 0), targets, 0))
+
+
+def compared_targets(network: System, targets: Ints) -> Ints:
+    """Return targets so that those of two fits can be compared, whatever their libraries hold.
+
+    Parameters
+    ----------
+    network : System
+    targets : ndarray of int, shape (n_targets, n_variables)
+
+    Returns
+    -------
+    ndarray of int, shape (n_targets, n_variables)
+        Of numbers, by what they touch: :func:`merged_targets`.
+    """
+    if isinstance(network, MechanismNetwork):
+        return merged_targets(network, targets)
+    return targets
 
 
 def as_network(network: MechanismNetwork) -> Network:

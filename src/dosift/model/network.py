@@ -135,6 +135,8 @@ class ControlCounts:
     rows : ControlRows or None
         The rows themselves, for families that the graph does not have. None where they have more
         than ``MOST_CONTROL_VALUES`` values, or are not known.
+    dependence : ndarray, shape (n_variables,), or None
+        Correlation of the variables' residuals in control rows of one unit; None for none.
     """
 
     counts: tuple[NDArray[np.float64], ...]
@@ -142,6 +144,7 @@ class ControlCounts:
     n_rows: float
     fixed_states: frozenset[str] = frozenset()
     rows: ControlRows | None = None
+    dependence: NDArray[np.float64] | None = None
 
 
 class Network:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dosift.data.blocks import MemoryBlocks
 from dosift.graphs.number_families import families_of_control
 from dosift.likelihood.evidence import Evidence
-from dosift.model import mechanism_network as numbers
+from dosift.model import known_rows as numbers
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import ControlRows, Network
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from dosift.methods import Options, Progress, estimate
 from dosift.methods.soft import soften
+from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Network
 from dosift.pipeline.gather import Gathered
 from dosift.pipeline.recipe import Recipe, features_of
@@ -44,6 +45,9 @@ def find(
         named.add("rows in blocks")
     refuse(named)
     result = estimate(recipe.method, network, evidence, options, progress, sample)
+    if evidence.labels is not None and isinstance(result.network, MechanismNetwork):
+        # These rows are evidence; nothing after this is to count them twice.
+        result = replace(result, network=as_network(replace(result.network, labelled=())))
     result, changed = soften(
         recipe.interventions, network, evidence, result, options, progress, sample
     )

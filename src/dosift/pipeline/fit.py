@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 from dosift.checks.densities import densities
 from dosift.checks.missing import look_at_missing
 from dosift.checks.model_check import check_model
+from dosift.checks.neighbours import neighbours_agree
 from dosift.checks.verdict import Answer
 from dosift.data.load import Loaded
 from dosift.inference import Posterior
@@ -91,7 +92,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
     tell = progress or silent
     tell("working out errors", 0, None)
     refined = recipe.refine and recipe.method == "likelihood"
-    known = options.constraints_on(result.network)
+    known = options.constraints_on(result.network, result.targets, result.weights)
     is_known = ~np.isnan(known.fixed(result.targets))
     posterior = None
     if recipe.method in OPTIMISING and not is_known.all():
@@ -122,11 +123,11 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         plain = Network(given.variables, given.parents, given.tables)
     sample = None if bound else _few(given, whole, result)
     check = check_model(plain, in_full, result, recipe.random_state, sample, missing.suspicious)
-    if graph is None and not changed and of_tables:
+    if graph is None and not changed:
         graph = check_graph(recipe, given, whole, options, result, progress)
     result = _in_full(result, in_full, power)
     answers: tuple[Answer, ...] = ()
-    if of_tables and not changed:
+    if not changed:
         suspect = check.fit.changed
         answers = repaired_answers(recipe, given, whole, options, result, suspect, graph, progress)
     verdict = verdict_of(recipe, result, posterior, answers, control, check, graph)
@@ -160,6 +161,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         graph=graph,
         control=control,
         verdict=verdict,
+        neighbours=_neighbours(loaded),
         **_of_numbers(evidence, result),
     )
 
@@ -179,6 +181,14 @@ def _in_full(result: SearchResult, evidence: Evidence, power: float) -> SearchRe
         log_likelihood=log_likelihood,
         penalised_score=log_likelihood - (cost if np.isfinite(cost) else 0.0),
     )
+
+
+def _neighbours(loaded: Loaded) -> float | None:
+    """Say whether rows that follow each other go together, where their order is at hand."""
+    beside = loaded.rows.beside
+    if loaded.inverse is None or loaded.unit is not None or beside.batches or beside.labels:
+        return None
+    return neighbours_agree(loaded.inverse)
 
 
 def _of_numbers(evidence: Evidence, result: SearchResult) -> dict[str, Any]:

@@ -23,7 +23,9 @@ from dosift.likelihood.assignment import Assignment, judge
 from dosift.likelihood.columns import RowLikelihoods, is_plain
 from dosift.methods import Options
 from dosift.methods.labels import Labels
+from dosift.methods.prior_numbers import target_of
 from dosift.model.network import Network
+from dosift.model.target import Target
 from dosift.pipeline.negative_control import NegativeControl
 from dosift.pipeline.recipe import Recipe
 from dosift.search.mechanisms import ChangedMechanism
@@ -79,6 +81,9 @@ class Fitted:
         Of the numbers of changes, where variables are numbers.
     densities : tuple of Density
         Of the numbers that components touch.
+    neighbours : float or None
+        How far rows that follow each other go together, if they do
+        (:func:`~dosift.checks.neighbours.neighbours_agree`).
     control : NegativeControl or None
         What is found in control rows played as a pool; None where these are not at hand.
     verdict : Verdict
@@ -109,6 +114,7 @@ class Fitted:
     graph: GraphFindings | None = None
     change_errors: tuple[ChangeError, ...] = ()
     densities: tuple[Density, ...] = ()
+    neighbours: float | None = None
     control: NegativeControl | None = None
     verdict: Verdict | None = None
 
@@ -127,6 +133,17 @@ class Fitted:
             return surprisal_scale(
                 self.network, result.targets, result.weights, self.recipe.random_state
             )
+
+    @cached_property
+    def unseen(self) -> tuple[Target, ...]:
+        """Targets that are known to occur, of which the rows show no change; in no component."""
+        patterns = self.options.patterns
+        if patterns is None:
+            return ()
+        return tuple(
+            target_of(pattern, self.network.names, self.network.variables)
+            for pattern in patterns.unseen(self.result.targets)
+        )
 
     def judge(self, block: Block) -> Assignment:
         """Likelihoods and posteriors of rows.

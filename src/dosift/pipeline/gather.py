@@ -16,6 +16,7 @@ from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.first_pass import CountFamilies, FirstPass, sampler_after
 from dosift.methods import Options, Progress
 from dosift.methods.labels import Labels, read_labels, taught, with_labels
+from dosift.methods.labels_numbers import taught_by_labels
 from dosift.methods.options import silent
 from dosift.methods.prior_numbers import patterns_of
 from dosift.model.counts import CountChanges
@@ -127,11 +128,11 @@ def prepare(
     labels : Labels or None
     """
     rows, labels, known = loaded.rows, None, recipe.prior_knowledge
+    if recipe.random_labels and loaded.labels is None and not rows.beside.labels:
+        raise InputError("random_labels says how rows were labelled, and no labels are given")
     if isinstance(network, MechanismNetwork):
         return _prepared_numbers(recipe, network, loaded)
     refuse(features_of(recipe, rows))
-    if recipe.random_labels and loaded.labels is None and not rows.beside.labels:
-        raise InputError("random_labels says how rows were labelled, and no labels are given")
     network = without_negligible(network)
     if rows.beside.labels or loaded.labels is not None:
         labels = _no_labels(loaded)
@@ -157,16 +158,26 @@ def _prepared_numbers(
         named.add("prior knowledge")
     refuse(named)
     network = with_kinds(network, recipe.changes, recipe.knockouts)
-    patterns = None
-    if recipe.prior_knowledge:
-        patterns = patterns_of(recipe.prior_knowledge, network, recipe.max_size)
-        network = patterns.restricted(network)
-    rows = loaded.rows
+    rows, known = loaded.rows, recipe.prior_knowledge
     assert isinstance(rows, MemoryBlocks)
+    labels = by_text = None
+    if rows.beside.labels or loaded.labels is not None:
+        labels = _no_labels(loaded)
+        if rows.beside.labels:
+            labels = read_labels(loaded, network)
+            known = with_labels(known, labels, recipe.max_size)
+            network = taught_by_labels(network, labels.by_text, rows.whole)
+            by_text = labels.by_text if recipe.random_labels else None
+            rows = rows if recipe.random_labels else unlabelled(rows)
+            assert isinstance(rows, MemoryBlocks)
+    patterns = None
+    if known:
+        patterns = patterns_of(known, network, recipe.max_size)
+        network = patterns.restricted(network)
     # Rows that are simulated to be compared with have the sizes of these.
     network = network.with_covariates_of(rows.whole.values, rows.whole.counts)
     system = as_network(network)
-    gathered = Gathered(Evidence.held_rows(system, rows, None), None)
+    gathered = Gathered(Evidence.held_rows(system, rows, by_text), None)
     _check_batches(gathered.evidence, loaded)
     options = Options(
         recipe.max_size,
@@ -176,7 +187,7 @@ def _prepared_numbers(
         recipe.delta,
         patterns=patterns,
     )
-    return system, gathered, options, None
+    return system, gathered, options, labels
 
 
 def with_kinds(

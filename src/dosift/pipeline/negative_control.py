@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from dosift.methods import Options, Progress
 from dosift.methods.options import silent
-from dosift.model.mechanism_network import ControlRows, MechanismNetwork, as_network
+from dosift.model.known_rows import ControlRows
+from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Network
 from dosift.pipeline.control_halves import Half, can_be_split, control_halves
 from dosift.pipeline.find import find

@@ -48,7 +48,7 @@ def repaired_answers(
     ----------
     recipe : Recipe
     network : Network
-        Of tables, as it was before any mixture row taught it.
+        As it was before any mixture row taught it.
     gathered : Gathered
         The rows, which count in full.
     options : Options
@@ -68,6 +68,8 @@ def repaired_answers(
     tell = progress or silent
     tell("looking for what the rows ask for", 0, None)
     answers = [_by_graph(graph)]
+    if not isinstance(network, Network):
+        return tuple(one for one in answers if one is not None and one.gain > _LEAST_GAIN)
     best = max((one.gain for one in answers if one is not None), default=0.0)
     if changed is not None and changed.gain > best and recipe.interventions != "any":
         answers.append(_by_mechanism(network, gathered, options, result, changed, progress))

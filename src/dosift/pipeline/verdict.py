@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from dosift.checks.model_check import ModelCheck
 from dosift.checks.verdict import Answer, Verdict, judge_answer
 from dosift.graphs.findings import GraphFindings
 from dosift.inference import Posterior
+from dosift.model.mechanism_network import compared_targets
 from dosift.pipeline.negative_control import TOLERATED, NegativeControl
 from dosift.pipeline.recipe import Recipe
 from dosift.search.result import SearchResult
@@ -73,15 +75,29 @@ def verdict_of(
         # Other methods than maximum likelihood have no repairs that a fit could be compared with.
         failed |= bool(distance.max() > _FAR_OFF) or recipe.method != "likelihood"
         misfit = failed or bool(far_off.any())
-    return judge_answer(
-        result.targets,
-        result.weights,
-        std_error,
+    # Components of numbers are compared by what they touch: several may be one.
+    compared = compared_targets(result.network, result.targets)
+    every, place = np.unique(compared, axis=0, return_inverse=True)
+    place = place.ravel()
+    weights = np.bincount(place, result.weights, len(every)).astype(np.float64)
+    variance = np.bincount(place, np.square(std_error), len(every)).astype(np.float64)
+    worst = np.zeros(len(every))
+    np.maximum.at(worst, place, suspicious)
+    found = judge_answer(
+        every,
+        weights,
+        np.sqrt(variance),
         answers,
-        suspicious,
+        worst,
         invented=None if control is None else control.left,
         failed=failed,
         misfit=misfit,
+    )
+    return replace(
+        found,
+        stands=found.stands[place],
+        removed=found.removed[place],
+        probability=found.probability[place],
     )
 
 

@@ -22,8 +22,9 @@ from dosift.learning.regressions import at_rest
 from dosift.learning.tables import tables_of
 from dosift.likelihood.evidence import Evidence
 from dosift.methods import Options
+from dosift.model.known_rows import ControlRows, LabelledRows, matches
 from dosift.model.mechanism import Changes, Library, missing
-from dosift.model.mechanism_network import ControlRows, MechanismNetwork, as_network
+from dosift.model.mechanism_network import MechanismNetwork, as_network, merged_targets
 from dosift.model.network import Network
 from dosift.model.simulate import sample_codes
 from dosift.pipeline import Fitted, Gathered, Recipe, counting_for, find, rows_again
@@ -153,6 +154,8 @@ class _Problem:
                 digest.update(format_mechanism_network(network).encode())
                 control = network.control
                 arrays += [] if control is None else [control.values, control.weights]
+                for one in network.labelled:
+                    arrays += [one.rows.values, one.rows.weights, one.entries]
             else:
                 arrays += network.tables
         for array in arrays:
@@ -298,7 +301,7 @@ def _resample(problem: _Problem, b: int) -> Record:
     if not problem.search:
         if isinstance(network, MechanismNetwork):
             network = as_network(_with_changes_of(network, problem.fitted))
-        known = options.constraints_on(network)
+        known = options.constraints_on(network, problem.targets, problem.weights)
         listed = np.asarray(problem.targets, dtype=np.int16)
         listed = listed[np.isnan(known.fixed(listed))]
         known = replace(known, required=listed, candidates=listed)
@@ -312,22 +315,6 @@ def _resample(problem: _Problem, b: int) -> Record:
         record["targets"] = merged.tolist()
         record["texts"] = [name_of(found.network, target) for target in found.targets]
     return record
-
-
-def merged_targets(network: MechanismNetwork, targets: Ints) -> Ints:
-    """Return what targets touch: 0 for any change of a number, states as they are set.
-
-    Parameters
-    ----------
-    network : MechanismNetwork
-    targets : ndarray of int, shape (n_targets, n_variables)
-
-    Returns
-    -------
-    ndarray of int, shape (n_targets, n_variables)
-    """
-    exact = np.array([library.is_exclusive for library in network.libraries])
-    return np.asarray(np.where(exact | (targets < 0), targets, 0))
 
 
 def _closed(library: Changes) -> Changes:
@@ -406,18 +393,18 @@ def _drawn(
 def _texts_of(problem: _Problem, component: Ints) -> NDArray[np.int64]:
     """Position of the label that each component has, -1 where none has its target."""
     assert problem.labels is not None
-    same = (problem.targets[:, None, :] == problem.labels[None, :, :]).all(axis=2)
+    same = matches(problem.labels, problem.targets).T
     place = np.where(same.any(axis=1), same.argmax(axis=1), -1)
     return np.asarray(place[component])
 
 
 def _redrawn(problem: _Problem, rng: np.random.Generator) -> Network:
     """Draw the control counts of a learned network anew, family by family."""
+    if isinstance(problem.given, MechanismNetwork):
+        return as_network(_learned_again(problem.given, problem.kind, rng))
     control = problem.given.control
     if control is None:
         return problem.given
-    if isinstance(problem.given, MechanismNetwork):
-        return as_network(_learned_again(problem.given, problem.kind, rng))
     counts = []
     for table, fitted in zip(control.counts, problem.fitted.tables, strict=True):
         totals = table.sum(axis=1, keepdims=True)
@@ -439,21 +426,37 @@ def _redrawn(problem: _Problem, rng: np.random.Generator) -> Network:
 def _learned_again(
     network: MechanismNetwork, kind: Kind, rng: np.random.Generator
 ) -> MechanismNetwork:
-    """Draw control rows anew, and learn the mechanisms from them; their form stays."""
+    """Draw control rows anew, and learn the mechanisms from them; their form stays.
+
+    Labelled rows that are no random sample are drawn with replacement.
+    """
+    network = replace(network, labelled=tuple(_again(one, rng) for one in network.labelled))
     control = network.control
-    assert control is not None
+    if control is None:
+        return network
     n_rows = round(float(control.weights.sum()))
     if kind == "parametric":
         nothing: Ints = np.full((1, network.n_variables), -1)
         values = network.draw(nothing, np.ones(1), n_rows, rng)[0]
         more = control.values[:n_rows, network.n_variables :]
-        control = ControlRows(np.asfortranarray(np.hstack([values, more])), np.ones(n_rows))
+        together = np.asfortranarray(np.hstack([values, more]))
+        control = ControlRows(together, np.ones(n_rows), control.dependence)
     else:
-        shares = control.weights / control.weights.sum()
-        weights = rng.multinomial(n_rows, shares).astype(np.float64)
-        control = ControlRows(control.values[weights > 0], weights[weights > 0])
+        control = _with_replacement(control, rng)
     mechanisms = [at_rest(one, control.values, control.weights) for one in network.mechanisms]
     return replace(network, mechanisms=tuple(mechanisms), control=control)
+
+
+def _again(labelled: LabelledRows, rng: np.random.Generator) -> LabelledRows:
+    return LabelledRows(_with_replacement(labelled.rows, rng), labelled.entries)
+
+
+def _with_replacement(rows: ControlRows, rng: np.random.Generator) -> ControlRows:
+    """Draw as many rows as there are, with replacement."""
+    shares = rows.weights / rows.weights.sum()
+    weights = rng.multinomial(round(float(rows.weights.sum())), shares).astype(np.float64)
+    kept = weights > 0
+    return ControlRows(rows.values[kept], weights[kept], rows.dependence)
 
 
 def _gather(problem: _Problem, records: list[Record]) -> Bootstrap:

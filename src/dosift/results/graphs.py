@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dosift.graphs.findings import GraphFindings
+from dosift.model.mechanism_network import compared_targets
 from dosift.model.network import Network
 from dosift.pipeline import Fitted
 from dosift.results.graph_layout import parents_shown
@@ -103,7 +104,7 @@ def graph_findings_content(fitted: Fitted) -> dict[str, Any]:
                 }
                 for one in found.asked
             ],
-            "change": found.change(fitted.result.targets, fitted.result.weights),
+            "change": changed_share(fitted),
             "objects": objects_to_the_graph(fitted),
             "graphs": len(found.members),
             "common_causes": [
@@ -114,12 +115,20 @@ def graph_findings_content(fitted: Fitted) -> dict[str, Any]:
     }
 
 
+def changed_share(fitted: Fitted) -> float:
+    """Share of the rows that would be explained otherwise after the edits that are asked for."""
+    found, result = fitted.graph, fitted.result
+    if found is None:
+        return 0.0
+    return found.change(compared_targets(fitted.network, result.targets), result.weights)
+
+
 def objects_to_the_graph(fitted: Fitted) -> bool:
     """Whether the rows ask for another graph, and the answer would be another with it."""
     found = fitted.graph
     if found is None or not found.asked:
         return False
-    return found.change(fitted.result.targets, fitted.result.weights) > CHANGES
+    return changed_share(fitted) > CHANGES
 
 
 def objection_in_words(fitted: Fitted) -> str:

@@ -26,6 +26,7 @@ from dosift.data.load import Loaded
 from dosift.data.write import write_parts
 from dosift.likelihood.assignment import Assignment, judge
 from dosift.likelihood.columns import RowLikelihoods, is_plain
+from dosift.model.known_rows import matches
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.results.merged import Merged
@@ -120,10 +121,33 @@ class RowJudge:
         scale = check.scale if by_batch else fitted.pooled_scale
         judge = cls(
             fitted.network, result.targets, weights, texts, scale, bound, named, all_probabilities
-        )
-        judge = judge.merged(result.weights)
+        ).merged(result.weights)
         together = Merged.of(fitted.network, result.targets, result.weights)
-        return replace(judge, there=presence(fitted, together))
+        judge = replace(judge, there=presence(fitted, together))
+        if not named or labels is None:
+            return judge
+        return replace(judge, labels=judge.named_as_shown(named, labels.by_text))
+
+    def named_as_shown(self, named: tuple[str, ...], patterns: Ints) -> tuple[str, ...]:
+        """Name what labels say by the texts of the components, where these say more of it.
+
+        Parameters
+        ----------
+        named : tuple of str
+        patterns : ndarray of int, shape (n_texts, n_variables)
+
+        Returns
+        -------
+        tuple of str
+        """
+        if self.together is None:
+            return named
+        found = matches(patterns, self.targets)
+        shown = list(named)
+        for text, group in zip(self.texts, self.together.groups, strict=True):
+            for k in np.flatnonzero(found[:, list(group)].any(axis=1)):
+                shown[int(k)] = text
+        return tuple(shown)
 
     def merged(self, weights: Floats) -> RowJudge:
         """Judge rows by the sets of variables that are touched, where variables are numbers.

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.checks.verdict import FALLS, tolerance, weights_in
+from dosift.checks.verdict import FALLS, Answer, tolerance, weights_in
 from dosift.inference.posterior import false_shares
+from dosift.model.mechanism_network import compared_targets
 from dosift.model.network import Network
 from dosift.pipeline import Fitted
 from dosift.results.tables import status_of
@@ -62,10 +63,15 @@ def with_standing(
             pl.Series("status", status, dtype=pl.String),
         ]
     if verdict.answers and table["ci_low"].null_count() == 0:
-        own = np.array([[k in group for k in range(weights.size)] for group in groups])
-        others = [own @ weights_in(one, fitted.result.targets) for one in verdict.answers]
+        others = [_of_lines(fitted, groups, one) for one in verdict.answers]
         columns += _widened(table, "weight", others)
     return table.with_columns(columns)
+
+
+def _of_lines(fitted: Fitted, groups: Sequence[Sequence[int]], answer: Answer) -> Floats:
+    """Weight of each line in another answer."""
+    compared = compared_targets(fitted.network, fitted.result.targets)
+    return weights_in(answer, compared[[own[0] for own in groups]])
 
 
 def _widened(table: pl.DataFrame, of: str, others: Sequence[Floats]) -> list[pl.Series]:

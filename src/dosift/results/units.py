@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.checks.assignment_confidence import SURE
 from dosift.data.blocks import Block, MemoryBlocks
 from dosift.data.load import Loaded
 from dosift.data.unit_columns import units_of
+from dosift.model.mechanism_network import MechanismNetwork
+from dosift.model.network import Network
 from dosift.results.rows import RowJudge, RowParts, row_table
 
 if TYPE_CHECKING:
@@ -40,7 +43,8 @@ def tables_of(
     """
     if loaded.unit is None:
         return row_table(judge, loaded), None
-    return rows_in_units(judge, loaded), unit_table(judge, loaded)
+    rows = rows_in_units(judge, loaded)
+    return rows, unit_table(judge, loaded, rows)
 
 
 def rows_in_units(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
@@ -67,13 +71,13 @@ def rows_in_units(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
     texts = pl.Series([*loaded.unit.texts, None], dtype=pl.String)
     table = found.with_columns(
         texts.gather(index).alias("unit"),
-        pl.Series("disagrees", largest_evidence(found["evidence"].to_numpy())),
+        pl.Series("disagrees", largest_evidence(found["evidence"].fill_null(1.0).to_numpy())),
     )
     rest = [name for name in found.columns if name != "evidence"]
     return table.select("unit", *rest, "disagrees")
 
 
-def unit_table(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
+def unit_table(judge: RowJudge, loaded: Loaded, rows: pl.DataFrame) -> pl.DataFrame:
     """Table with one line for each unit, in the order in which units appear.
 
     Parameters
@@ -81,6 +85,8 @@ def unit_table(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
     judge : RowJudge
     loaded : Loaded
         Rows with units, held.
+    rows : polars.DataFrame
+        From :func:`rows_in_units`.
 
     Returns
     -------
@@ -94,7 +100,6 @@ def unit_table(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
 
     assert loaded.unit is not None
     assert loaded.inverse is not None
-    rows = rows_in_units(judge, loaded)
     unit = units_of(loaded.unit)
     _, first, n_rows = np.unique(unit, return_index=True, return_counts=True)
     order = np.argsort(first, kind="stable")
@@ -110,6 +115,44 @@ def unit_table(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
     ).select(
         "unit", "n_rows", "target", "probability", "second", "second_probability", "disagreeing"
     )
+
+
+def units_content(
+    units: pl.DataFrame | None, network: Network | MechanismNetwork
+) -> dict[str, Any]:
+    """Sum up what is said of units.
+
+    Parameters
+    ----------
+    units : polars.DataFrame or None
+        From :func:`unit_table`.
+    network : Network or MechanismNetwork
+        Remembers what units of control rows have in common.
+
+    Returns
+    -------
+    dict
+        Empty without units; else ``units``, ready for JSON: ``n``, ``smallest`` and ``largest``
+        (numbers of rows), ``share_sure`` (units whose target has a probability above
+        ``sure_above``), ``disagreeing`` (rows), ``with_disagreeing`` (units), and ``dependence`` by
+        variable.
+    """
+    if units is None:
+        return {}
+    dependence = getattr(network.control, "dependence", None)
+    by_name = {} if dependence is None else dict(zip(network.names, dependence, strict=True))
+    sure = units["probability"].fill_null(0.0).to_numpy() > SURE
+    found = {
+        "n": len(units),
+        "smallest": units["n_rows"].min(),
+        "largest": units["n_rows"].max(),
+        "share_sure": float(sure.mean()),
+        "sure_above": SURE,
+        "disagreeing": int(units["disagreeing"].sum()),
+        "with_disagreeing": int((units["disagreeing"] > 0).sum()),
+        "dependence": {name: float(r) for name, r in by_name.items() if r > 0},
+    }
+    return {"units": found}
 
 
 def largest_evidence(evidence: Floats, false_share: float = _FALSE_SHARE) -> NDArray[np.bool_]:
@@ -146,10 +189,12 @@ def _judged(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
     assert isinstance(loaded.rows, MemoryBlocks)
     assert loaded.place is not None
     judge = judge.bounded(loaded.rows)
-    parts = [_of_block(judge, block) for block in loaded.rows]
-    table = pl.concat(parts)
-    # Position -1, a unit of weight zero, picks the last row, which says nothing.
-    return pl.concat([table, table.clear(1)])[np.where(loaded.place < 0, -1, loaded.place)]
+    table = pl.concat([_of_block(judge, block) for block in loaded.rows], rechunk=False)
+    place = loaded.place
+    if (place < 0).any():
+        # A unit of weight zero picks the last row, which says nothing.
+        table, place = pl.concat([table, table.clear(1)]), np.where(place < 0, len(table), place)
+    return table[place]
 
 
 def _of_block(judge: RowJudge, block: Block) -> pl.DataFrame:

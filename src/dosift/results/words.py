@@ -6,6 +6,7 @@ from typing import Any
 
 from dosift.checks.fit_check import Deviation, FitCheck
 from dosift.methods import cause_of_misfit
+from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 
 #: Deviations that are named in a sentence.
@@ -42,9 +43,8 @@ def misfit_in_words(check: FitCheck, network: Network, method: str) -> str:
     deviations = sorted((*check.mechanisms, *check.worst), key=lambda d: d.p_value)
     if deviations:
         named = "; ".join(_named(d, network) for d in deviations[:_NAMED])
-        sentences.append(
-            f"The mixture does not describe the rows: {named}. Either {cause_of_misfit(method)}."
-        )
+        cause = cause_of_misfit(method, isinstance(network, MechanismNetwork))
+        sentences.append(f"The mixture does not describe the rows: {named}. Either {cause}.")
     return " ".join(sentences)
 
 

@@ -250,6 +250,8 @@ class JointFitter:
         the mechanism, that change does next to nothing; but no row says so as long as it is there.
         """
         for j, held in _parts(fit):
+            if self._constraints.protects(fit.targets[held]).any():
+                continue
             targets, weights = _without_change(fit, j, held)
             if not self._constraints.permits(targets).all():
                 continue

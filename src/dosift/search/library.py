@@ -95,7 +95,7 @@ def find_changes(
             progress=progress,
             look_around=look,
             start=begun,
-            constraints=_known(patterns, given),
+            constraints=_known(patterns, given, begun),
         )
 
     best = tidied(search(start, None, False))
@@ -116,14 +116,18 @@ def find_changes(
     found = search(of(best.network), best, look_around)
     if every is configurations:
         return found
-    return _on_all(found, every, refine, gap, _known(patterns, of(best.network)))
+    return _on_all(found, every, refine, gap, _known(patterns, of(best.network), best))
 
 
-def _known(patterns: Patterns | None, network: MechanismNetwork) -> Constraints:
+def _known(
+    patterns: Patterns | None, network: MechanismNetwork, begun: SearchResult | None
+) -> Constraints:
     """Return what is known about targets under the libraries of a network."""
     if patterns is None:
         return Constraints.none(network.n_changes)
-    return patterns.constraints(network)
+    if begun is None:
+        return patterns.constraints(network)
+    return patterns.constraints(network, begun.targets, begun.weights)
 
 
 def _on_all(
@@ -162,7 +166,8 @@ def _parted(
     evidence = Evidence.of_configurations(result.network, configurations)
     best, parted = score_of(result) + _LEAST_PARTED, None
     for network, targets in divided(of(result.network), result.targets):
-        fitter = JointFitter(as_network(network), evidence, _known(patterns, network))
+        known = _known(patterns, network, replace(result, targets=targets))
+        fitter = JointFitter(as_network(network), evidence, known)
         # The posterior of each component moves its own change first.
         start = result.weights[None]
         trial = fitter.fit(as_network(network), targets, start, needed=best)

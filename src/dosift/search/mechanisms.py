@@ -396,7 +396,8 @@ def _with_free_tables(network: Network, evidence: Evidence, freed: tuple[int, ..
         counts[i] = np.full_like(family, _PRIOR if control is None else 0.0)
         pseudo = max(_PRIOR, prior)
         tables[i] = (family + pseudo) / (family + pseudo).sum(axis=1, keepdims=True)
-    remembered = ControlCounts(tuple(counts), prior, n_rows)
+    dependence = None if control is None else control.dependence
+    remembered = ControlCounts(tuple(counts), prior, n_rows, dependence=dependence)
     return Network(network.variables, network.parents, tables, remembered)
 
 

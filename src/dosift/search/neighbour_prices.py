@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from dosift.likelihood.columns import RowLikelihoods
 from dosift.likelihood.evidence import Evidence, mixture_of
+from dosift.model.known_rows import matches
 from dosift.model.network import Network
-from dosift.search.constraints import Constraints
+from dosift.search.constraints import Constraints, is_among, keys_of
 from dosift.search.pricing import Priced, merge_priced
 
 Floats = NDArray[np.float64]
@@ -102,7 +103,7 @@ class _PriceExtensions:
         counts = rows.block.counts
         ratio = _ratio(rows, self.components, self.weights)
         if rows.block.label is not None:
-            # The label of a row is one target, and what extends a base is another.
+            # What a label says is a base, and what extends that is another target.
             ratio = np.where(rows.block.label < 0, ratio, 0.0)
         relative = rows.columns(self.bases) * ratio[:, None]
         weighted = relative * counts[:, None]
@@ -255,9 +256,8 @@ def _labelled(evidence: Evidence, targets: Ints, others: Ints) -> NDArray[np.int
     """Positions of others that some rows are labelled with and the mixture lacks."""
     if evidence.labels is None:
         return np.empty(0, dtype=np.int64)
-    names = {t.tobytes() for t in np.asarray(evidence.labels, dtype=np.int16)}
-    names -= {t.tobytes() for t in np.asarray(targets, dtype=np.int16)}
-    return np.flatnonzero([t.tobytes() in names for t in others])
+    named = matches(evidence.labels, others).any(axis=0)
+    return np.flatnonzero(named & ~is_among(others, keys_of(targets)))
 
 
 def _priced(

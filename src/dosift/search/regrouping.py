@@ -80,6 +80,29 @@ class _Variable:
             yield change
 
 
+def best_change(
+    mechanism: Mechanism, library: Changes, values: Floats, weights: Floats
+) -> Change | None:
+    """Fit the change of a variable that some rows ask for, of any kind that it may undergo.
+
+    Parameters
+    ----------
+    mechanism : Mechanism
+        The unchanged one.
+    library : Changes
+    values : ndarray, shape (n_rows, n_variables)
+        Rows in which the variable was changed.
+    weights : ndarray, shape (n_rows,)
+
+    Returns
+    -------
+    Change or None
+        None if there is nothing to begin from.
+    """
+    found = _Variable(mechanism, library, values, weights[:, None]).best((0,))
+    return None if found is None else found.change
+
+
 def regrouped(
     network: MechanismNetwork,
     values: Floats,

@@ -108,9 +108,11 @@ def _deviations(content: Content) -> str:
         ("number", "by (total variation)"),
         ("number", "p, corrected"),
     ]
-    return (
-        "<p>A mechanism changed there in a way that is no do-intervention, or the network "
-        "is wrong there.</p>" + table("Where the mixture does not fit", headings, rows, "narrow")
+    cause = "A mechanism changed there in a way that is no do-intervention"
+    if content.has_numbers:
+        cause = "Something was done there that no change of the kinds tried describes"
+    return f"<p>{cause}, or the network is wrong there.</p>" + table(
+        "Where the mixture does not fit", headings, rows, "narrow"
     )
 
 

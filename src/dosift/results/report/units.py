@@ -1,0 +1,50 @@
+"""The section of the page on units: rows that share one intervention."""
+
+from __future__ import annotations
+
+from dosift.results.report.content import Content
+from dosift.results.report.marks import cell, row, table
+from dosift.results.report.words import counted, number, percent, shown
+
+
+def units_section(content: Content) -> str:
+    """Say how large units are and how sure; nothing if rows do not come in units."""
+    found = content.result.get("units") or {}
+    if not found:
+        return ""
+    smallest, largest = found.get("smallest"), found.get("largest")
+    rows = number(smallest) if smallest == largest else f"{number(smallest)} to {number(largest)}"
+    above = number(100 * float(found.get("sure_above") or 0.9), ".3g")
+    words = [
+        f"<p>The rows of each of {counted(found.get('n') or 0, 'unit', 'units')} (of {rows} rows) "
+        "were hit by the same intervention. Shares and intervals on this page are of units. "
+        f"<b>{percent(found.get('share_sure'))}</b> of the units have a most probable intervention "
+        f"with a probability above {above}&nbsp;%; <code>units.parquet</code> has each.</p>"
+    ]
+    disagreeing = found.get("disagreeing") or 0
+    if disagreeing:
+        words.append(
+            f"<p class='warn'><b>{counted(disagreeing, 'row', 'rows')} in "
+            f"{counted(found.get('with_disagreeing') or 0, 'unit', 'units')} fit another "
+            "intervention than their unit's</b> (<code>disagrees</code> in "
+            "<code>rows.parquet</code>): was the intervention the same all the time, and is the "
+            "column of units right?</p>"
+        )
+    dependence = found.get("dependence") or {}
+    if dependence:
+        lines = [
+            row([cell(shown(name), "name"), cell(number(value, ".2f"), "number")])
+            for name, value in dependence.items()
+        ]
+        words.append(
+            "<p>Control rows of one unit have more in common than chance, so that each row of a "
+            "unit counts for less in what it says of these variables (the design effect).</p>"
+        )
+        words.append(
+            table(
+                "Correlation within units of control rows",
+                [("name", "variable"), ("number", "correlation")],
+                lines,
+            )
+        )
+    return "".join(words)
