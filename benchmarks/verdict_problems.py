@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from count_problems import count_problem
+from count_problems import count_problem, screen
 from graph_problems import Problem, draw, with_rows, wrong_graph
 from numpy.typing import NDArray
 from trust import moved, with_parents
@@ -158,10 +158,12 @@ def _contaminated(n: int, rows: int, seed: int) -> Trial:
     return _trial(replace(problem, control=control), problem.graph, ("control", None))
 
 
-def _counts(n: int, rows: int, seed: int, overdispersed: bool) -> Trial:
-    """Draw counts; overdispersed ones have another log-normal factor a cell and gene."""
+def _counts(
+    n: int, rows: int, seed: int, overdispersed: bool, draw_counts: Any = count_problem
+) -> Trial:
+    """Draw counts; of overdispersed ones a tenth is three times as large, each by itself."""
     rng = np.random.default_rng([196, n, rows, seed])
-    made = count_problem(rng, n=n, n_control=rows, n_pool=rows, n_targets=4)
+    made = draw_counts(rng, n=n, n_control=rows, n_pool=rows, n_targets=4)
     control, pool = made.control, made.pool
     if overdispersed:
         control, pool = (_noisier(table, rng) for table in (control, pool))
@@ -198,6 +200,7 @@ KINDS: dict[str, Callable[[int, int, int], Trial]] = {
     "control": _contaminated,
     "counts": lambda n, rows, seed: _counts(n, rows, seed, False),
     "dispersed": lambda n, rows, seed: _counts(n, rows, seed, True),
+    "screen": lambda n, rows, seed: _counts(n, rows, seed, False, screen),
 }
 
 

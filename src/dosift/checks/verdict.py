@@ -195,6 +195,12 @@ def judge_answer(
     )
 
 
+def unjudged(n_components: int) -> Verdict:
+    """Return the verdict on an answer of which nothing is known beside itself."""
+    none = np.zeros(n_components, dtype=bool)
+    return Verdict(STANDS, ~none, none, np.ones(n_components), (), (), None, failed=False)
+
+
 def plausible(answers: Sequence[Answer]) -> tuple[Answer, ...]:
     """Order answers by what they gain; those far behind the best are none to be compared with."""
     ordered = sorted(answers, key=lambda one: -one.gain)

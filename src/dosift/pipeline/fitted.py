@@ -13,7 +13,7 @@ from dosift.checks.densities import Density
 from dosift.checks.missing import MissingValues
 from dosift.checks.model_check import ModelCheck, surprisal_scale
 from dosift.checks.surprisal import SurprisalScale
-from dosift.checks.verdict import Verdict
+from dosift.checks.verdict import Verdict, unjudged
 from dosift.data.blocks import Block
 from dosift.graphs.findings import GraphFindings
 from dosift.inference import Posterior
@@ -86,8 +86,8 @@ class Fitted:
         (:func:`~dosift.checks.neighbours.neighbours_agree`).
     control : NegativeControl or None
         What is found in control rows played as a pool; None where these are not at hand.
-    verdict : Verdict
-        What of the answer stands.
+    verdict : Verdict or None
+        What of the answer stands; `judged` is never None.
     """
 
     recipe: Recipe
@@ -117,6 +117,11 @@ class Fitted:
     neighbours: float | None = None
     control: NegativeControl | None = None
     verdict: Verdict | None = None
+
+    @property
+    def judged(self) -> Verdict:
+        """The verdict; that all stands where none was made."""
+        return self.verdict or unjudged(len(self.result.targets))
 
     @property
     def power(self) -> float:

@@ -42,8 +42,8 @@ Ints = NDArray[np.integer]
 
 def presence(fitted: Fitted, together: Merged) -> tuple[float, ...]:
     """Probability that each line's component is there, where it does not stand; else 1."""
-    verdict = fitted.verdict
-    if verdict is None or verdict.stands.all():
+    verdict = fitted.judged
+    if verdict.stands.all():
         return ()
     of_each = np.where(verdict.stands, 1.0, verdict.probability)
     return tuple(float(of_each[list(own)].max()) for own in together.groups)

@@ -45,8 +45,7 @@ def with_standing(
     """
     import polars as pl
 
-    verdict, weights = fitted.verdict, fitted.result.weights
-    assert verdict is not None
+    verdict, weights = fitted.judged, fitted.result.weights
     share = [float(weights[list(own)][verdict.stands[list(own)]].sum()) for own in groups]
     whole = [float(weights[list(own)].sum()) for own in groups]
     stands = np.array([a > _MOST * b for a, b in zip(share, whole, strict=True)])
@@ -107,8 +106,7 @@ def totals_with_standing(table: pl.DataFrame, fitted: Fitted) -> pl.DataFrame:
     """
     import polars as pl
 
-    verdict, network = fitted.verdict, fitted.network
-    assert verdict is not None
+    verdict, network = fitted.judged, fitted.network
     lines = list(zip(table["variable"].to_list(), table["value"].to_list(), strict=True))
     rate = table["rate"].to_numpy()
     error = table["std_error"].fill_null(np.nan).to_numpy()

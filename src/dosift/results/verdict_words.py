@@ -49,8 +49,7 @@ def verdict_content(fitted: Fitted) -> dict[str, Any]:
         (each with ``edge``, ``mechanism`` or ``rows``, ``gain`` in nats, and ``change``, the share
         of the rows that are explained otherwise then).
     """
-    verdict = fitted.verdict
-    assert verdict is not None
+    verdict = fitted.judged
     return {
         "value": verdict.value,
         "reasons": reasons_of(fitted),
@@ -94,8 +93,7 @@ def reasons_of(fitted: Fitted) -> list[str]:
     list of str
         Sentences, the weightiest first.
     """
-    verdict, result = fitted.verdict, fitted.result
-    assert verdict is not None
+    verdict, result = fitted.judged, fitted.result
     out = []
     if not result.converged:
         out.append(
@@ -126,8 +124,7 @@ def reasons_of(fitted: Fitted) -> list[str]:
 
 def next_step(fitted: Fitted) -> str:
     """Say the one thing to do next."""
-    verdict = fitted.verdict
-    assert verdict is not None
+    verdict = fitted.judged
     if verdict.value == STANDS:
         return _OTHERWISE[STANDS]
     if verdict.answers:
