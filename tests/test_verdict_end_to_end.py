@@ -13,12 +13,14 @@ import pytest
 
 import dosift
 from dosift.data import collapse
+from dosift.data.load import load
 from dosift.errors import DosiftWarning, MisfitWarning
 from dosift.learning.tables import as_if_learned
 from dosift.likelihood.evidence import Evidence
 from dosift.pipeline.control_halves import can_be_split, control_halves
 from dosift.pipeline.negative_control import LEAST_CONTROL_ROWS, power_for
 from dosift.results.folder import distrust
+from dosift.results.rows import RowJudge, row_table
 
 NOTHING = dosift.Mixture({dosift.do(): 1.0})
 TRUTH = dosift.Mixture({dosift.do(): 0.6, dosift.do(b=0): 0.25, dosift.do(c=1, d=0): 0.15})
@@ -113,6 +115,12 @@ def test_rows_from_elsewhere_are_named(rows: pl.DataFrame, control: pl.DataFrame
     true = {str(target) for target in TRUTH.targets}
     assert set(model.components_.filter("stands")["target"].to_list()) <= true
     assert true <= set(model.components_["target"].to_list())
+    texts = tuple(map(str, model.targets_))
+    judge = RowJudge.of_fit(model.fitted_, texts, by_batch=True, own_rows=True)
+    table = row_table(judge, load(pl.concat([rows, foreign]), model.network_))
+    elsewhere = table["from_elsewhere"].to_numpy()
+    assert elsewhere.sum() == pytest.approx(300, abs=140)
+    assert elsewhere[N_ROWS:].mean() > 3 * elsewhere[:N_ROWS].mean()
 
 
 def test_control_rows_in_which_something_was_done_are_named(

@@ -8,6 +8,7 @@ their cost are dropped.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +48,10 @@ class ForeignRows:
         With `share`, they sum to one.
     posterior : ndarray, shape (n_rows,)
         Of each row, that it comes from elsewhere.
+    network : Network
+        That the targets refer to.
+    states : tuple of ndarray
+        For each variable, shares of its states in rows from elsewhere.
     """
 
     share: float
@@ -55,6 +60,24 @@ class ForeignRows:
     targets: Ints
     weights: Floats
     posterior: Floats
+    network: Network
+    states: tuple[Floats, ...]
+
+    def posterior_of(self, values: Ints) -> Floats:
+        """Probability of each of some complete rows that it comes from elsewhere.
+
+        Parameters
+        ----------
+        values : ndarray of int, shape (n_rows, n_variables)
+
+        Returns
+        -------
+        ndarray, shape (n_rows,)
+        """
+        found = assign(self.network, self.targets, self.weights, values)
+        other = self.share * np.exp(_log_density(self.states, values))
+        density = np.exp(found.log_reference) * found.mixture
+        return np.asarray(other / (other + density))
 
 
 def find_foreign_rows(block: Block, result: SearchResult) -> ForeignRows | None:
@@ -100,7 +123,7 @@ def _with_density(
 ) -> ForeignRows | None:
     network, targets = result.network, result.targets
     judged = assign(network, targets, result.weights, block.values)
-    log_other = sum(np.log(own)[block.values[:, i]] for i, own in enumerate(shares))
+    log_other = _log_density(shares, block.values)
     known = judged.columns
     other = np.exp(np.clip(log_other - judged.log_reference, -600.0, 600.0))
     density = known @ result.weights
@@ -133,8 +156,23 @@ def _with_density(
     gain = fit.log_likelihood - float(costs[kept].sum()) - start_value
     posterior = columns[:, -1] * fit.weights[-1] / fit.mixture
     return ForeignRows(
-        float(fit.weights[-1]), gain, is_even, targets[kept[:-1]], fit.weights[:-1], posterior
+        share=float(fit.weights[-1]),
+        gain=gain,
+        is_even=is_even,
+        targets=targets[kept[:-1]],
+        weights=fit.weights[:-1],
+        posterior=posterior,
+        network=network,
+        states=tuple(shares),
     )
+
+
+def _log_density(states: Sequence[Floats], values: Ints) -> Floats:
+    """Log-probability of rows whose variables are independent."""
+    out = np.zeros(len(values))
+    for i, own in enumerate(states):
+        out += np.log(own)[values[:, i]]
+    return out
 
 
 def _losses(columns: Floats, counts: Floats, weights: Floats) -> Floats:

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from dosift.checks.foreign_rows import ForeignRows
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
 Bools = NDArray[np.bool_]
@@ -74,12 +76,15 @@ class Answer:
     targets : ndarray of int, shape (n_targets, n_variables)
     weights : ndarray, shape (n_targets,)
         Of all rows; rows that come from elsewhere are not in them.
+    foreign : ForeignRows or None
+        Where these are told apart.
     """
 
     repairs: tuple[Repair, ...]
     gain: float
     targets: Ints
     weights: Floats
+    foreign: ForeignRows | None = None
 
 
 @dataclass(frozen=True)

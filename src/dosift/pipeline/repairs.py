@@ -208,4 +208,5 @@ def _by_foreign_rows(
             foreign, share = again, again.share
         targets, weights = now.targets, now.weights * (1.0 - share)
     repair = Repair("rows", "foreign", (), gain, share)
-    return Answer((repair,), gain, targets, weights)
+    foreign = replace(foreign, targets=targets, weights=weights, network=now.network)
+    return Answer((repair,), gain, targets, weights, foreign)

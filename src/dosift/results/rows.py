@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from dosift.checks.foreign_rows import ForeignRows
 from dosift.checks.model_check import CountSurprisal, unexplained_bound
 from dosift.checks.surprisal import SurprisalScale, largest_unexplained
 from dosift.data.blocks import (
@@ -73,6 +74,8 @@ class RowJudge:
     there : tuple of float
         Probability that each text's component is there, where it does not stand; else 1. The
         probability of a row's target is its posterior times that.
+    foreign : ForeignRows or None
+        Rows that come from elsewhere, where there are any.
     """
 
     network: Network
@@ -85,6 +88,7 @@ class RowJudge:
     all_probabilities: bool = False
     together: Merged | None = None
     there: tuple[float, ...] = ()
+    foreign: ForeignRows | None = None
 
     @classmethod
     def of_fit(
@@ -123,7 +127,9 @@ class RowJudge:
             fitted.network, result.targets, weights, texts, scale, bound, named, all_probabilities
         ).merged(result.weights)
         together = Merged.of(fitted.network, result.targets, result.weights)
-        judge = replace(judge, there=presence(fitted, together))
+        found = (one.foreign for one in fitted.judged.answers if one.foreign is not None)
+        there = presence(fitted, together)
+        judge = replace(judge, there=there, foreign=next(found, None) if own_rows else None)
         if not named or labels is None:
             return judge
         return replace(judge, labels=judge.named_as_shown(named, labels.by_text))
@@ -196,7 +202,8 @@ class RowJudge:
         -------
         polars.DataFrame
             Columns ``target`` (null where none can produce the row), ``probability``,
-            ``surprise``, ``surprise_p_value`` and ``unexplained``; with `all_probabilities` one
+            ``surprise``, ``surprise_p_value`` and ``unexplained``; where some rows come from
+            elsewhere ``from_elsewhere``, the probability of that; with `all_probabilities` one
             for each target; with labels ``labelled``, and a labelled row has its label for target,
             with probability one.
         """
@@ -224,6 +231,11 @@ class RowJudge:
             "surprise_p_value": p_values,
             "unexplained": p_values <= bound,
         }
+        if self.foreign is not None:
+            complete = (block.values >= 0).all(axis=1)
+            elsewhere = np.full(len(block.values), np.nan)
+            elsewhere[complete] = self.foreign.posterior_of(block.values[complete])
+            columns["from_elsewhere"] = elsewhere
         if self.all_probabilities:
             columns |= {text: posterior[:, t] for t, text in enumerate(self.texts)}
         table = pl.DataFrame(columns).fill_nan(None)
