@@ -18,7 +18,7 @@ _BY = {
     "edge": "let the rows repair the graph (--edges repair, edges='repair'), or correct it",
     "mechanism": "fit again with changed mechanisms (--interventions any, interventions='any')",
     "drift": "fit each batch alone, with control rows of its own if there are any",
-    "foreign": "look at the rows whose from_elsewhere in rows.parquet is large, and leave out those "
+    "foreign": "look at rows whose from_elsewhere in rows.parquet is large, and leave out those "
     "that belong to another system",
     "control": "leave rows out of the control rows in which something may have been done",
 }
