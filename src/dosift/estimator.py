@@ -33,7 +33,7 @@ from dosift.errors import (
     UnitsWarning,
 )
 from dosift.inference import Posterior
-from dosift.learning.edge_knowledge import MOST_PARENTS, EdgeKnowledge
+from dosift.learning.edge_knowledge import MOST_PARENTS, EdgeKnowledge, Limit
 from dosift.learning.mixed import ControlTable, learn_from_control
 from dosift.learning.states import with_new_states
 from dosift.likelihood.assignment import Assignment
@@ -51,6 +51,7 @@ from dosift.model import Mixture, Target
 from dosift.model.network import Network
 from dosift.model.simulate import RandomState, simulate
 from dosift.pipeline import Fitted, Recipe, fit, fitted_batches
+from dosift.pipeline.again import posterior_in_time
 from dosift.results.graphs import objection_in_words, objects_to_the_graph
 from dosift.results.merged import Merged
 from dosift.results.summary import Tables, diagnostics_of
@@ -77,7 +78,8 @@ class InterventionMixture(Conventions):
     method : {"likelihood", "moments", "em", "brute-force"}, default="likelihood"
         How targets and weights are estimated. ``"likelihood"`` is penalised maximum likelihood
         with a search for the targets; ``"moments"`` the finite-sample algorithm of Kumar and
-        Sinha (UAI 2021); ``"em"`` expectation maximisation over all targets; ``"brute-force"``
+        Sinha (UAI 2021) or, with units of several rows, moments that need no exclusion
+        (docs/units.md); ``"em"`` expectation maximisation over all targets; ``"brute-force"``
         constrained least squares over all targets and all patterns of excluded values. The last
         two enumerate, and refuse networks that are too large for that.
     max_size : int or None, default=None
@@ -117,9 +119,10 @@ class InterventionMixture(Conventions):
     tiers : sequence of sequence of str or None, default=None
         Groups of variables, causes first: no edge leads from a later group to an earlier one.
         Variables in none are free.
-    max_parents : int or None, default=4
-        Parents up to which a variable may get more; None for no limit. A graph that is given may
-        have more.
+    max_parents : int, "auto" or None, default="auto"
+        Parents up to which a variable may get more; ``"auto"``: 4 of a variable with states, whose
+        table grows by a factor with each, and no limit for numbers and counts; None for no limit.
+        A graph that is given may have more.
     control_rows : float or None, default=None
         For a network that is known: how many control rows its tables are worth (the equivalent
         sample size). Rows may then teach its tables, and its graph can be checked and repaired.
@@ -216,6 +219,11 @@ class InterventionMixture(Conventions):
         `probability` over graphs, and `status`: "given" where the graph was fixed, else "kept",
         "added", "reversed", "removed", or "open" where the rows leave its direction open. None
         without control rows.
+    timeline_ : polars.DataFrame or None
+        Where rows were given times, one line for each stretch with the same intervention, the
+        columns of ``timeline.csv``: `unit`, `target`, `start`, `end`, `probability`, and times
+        between which the first and the last row lie. Probability of a switch in a typical step and
+        mean duration, `fitted_.in_time` says.
     verdict_ : Record
         What stands of the answer: a dictionary, whose entries are attributes, too, with ``value``
         (``"stands"``, ``"stands in part"``, ``"does not stand"``), ``reasons``, ``next``, and what
@@ -261,6 +269,7 @@ class InterventionMixture(Conventions):
     posterior_: Posterior | None
     batches_: pl.DataFrame | None
     graph_: pl.DataFrame | None
+    timeline_: pl.DataFrame | None
     verdict_: Record
     negative_control_: Record | None
 
@@ -282,7 +291,7 @@ class InterventionMixture(Conventions):
         required_edges: Any = None,
         forbidden_edges: Any = None,
         tiers: Sequence[Sequence[str]] | None = None,
-        max_parents: int | None = MOST_PARENTS,
+        max_parents: Limit = MOST_PARENTS,
         control_rows: float | None = None,
         changes: Sequence[str] | None = None,
         knockouts: bool = False,
@@ -323,6 +332,7 @@ class InterventionMixture(Conventions):
         batch: Any = None,
         labels: Any = None,
         unit: Any = None,
+        time: Any = None,
         random_labels: bool = False,
         control: Any = None,
         graph: Any = None,
@@ -360,6 +370,12 @@ class InterventionMixture(Conventions):
             hit by the same intervention. Weights are then shares of units. A row without one is a
             unit of its own. Units of two rows and more identify every mixture of do's, whether or
             not it satisfies exclusion (docs/units.md).
+        time : str or array-like, shape (n_rows,), optional
+            When each row was seen (numbers, dates or timestamps), or the column of the rows that
+            holds it. Targets then hold from row to row and switch now and then, so that neighbours
+            lend each other evidence; weights are shares of time, and `timeline_` says when which
+            target held (docs/how-to/faults-that-last.md). With `unit`, each unit is a series of
+            its own. Only for ``"likelihood"``.
         random_labels : bool, default=False
             Whether the labelled rows are a random sample of all rows, and so tell about the
             weights as well. By default the weights are those of the rows without a label.
@@ -433,7 +449,7 @@ class InterventionMixture(Conventions):
             knockouts=bool(self.knockouts),
             negative_control=bool(self.negative_control),
         )
-        beside = tuple(name for name in (batch, labels, unit) if isinstance(name, str))
+        beside = tuple(name for name in (batch, labels, unit, time) if isinstance(name, str))
         table = ControlTable(
             control,
             graph,
@@ -448,9 +464,8 @@ class InterventionMixture(Conventions):
         )
         network, rows = self._network(table, rows)
         network = starting_network(network, edges, known, self.control_rows)
-        encode = partial(
-            load, rows, batch=batch, labels=labels, unit=unit, sample_weight=sample_weight
-        )
+        given = {"batch": batch, "labels": labels, "unit": unit, "time": time}
+        encode = partial(load, rows, **given, sample_weight=sample_weight)
         network, loaded = with_new_states(network, rows, encode)
         del rows, encode, table  # many rows: what was read is not held twice
         with closing(loaded):
@@ -511,6 +526,7 @@ class InterventionMixture(Conventions):
         self.mechanisms_ = tables.mechanisms
         self.batches_ = tables.batches
         self.graph_ = tables.graph
+        self.timeline_ = tables.timeline
 
     def _warn(self) -> None:
         if self.missing_values_.dependent:
@@ -588,29 +604,40 @@ class InterventionMixture(Conventions):
             )
         return self.fitted_.judge(loaded.rows.whole), loaded.inverse
 
-    def predict_proba(self, rows: Any, *, batch: Any = None, unit: Any = None) -> Floats:
+    def predict_proba(
+        self, rows: Any, *, batch: Any = None, unit: Any = None, time: Any = None
+    ) -> Floats:
         """Posterior probability of each component for each row.
 
         Parameters
         ----------
         rows : as in :meth:`fit`
         batch, unit : as in :meth:`assign`
+        time : str or array-like, optional
+            When each row was seen, as in :meth:`fit`: neighbours in time are then judged together,
+            each unit as a series, by the rate of switching of the fit.
 
         Returns
         -------
         ndarray, shape (n_rows, n_components)
             In the order of `targets_`; a row that no component can produce holds NaN.
         """
+        if time is not None:
+            self._check_fitted()
+            loaded = load(rows, self.network_, batch=batch, unit=unit, time=time)
+            return posterior_in_time(self.fitted_, loaded)
         found, inverse = self.assign(rows, batch=batch, unit=unit)
         return found.posterior[inverse]
 
-    def predict(self, rows: Any, *, batch: Any = None, unit: Any = None) -> NDArray[np.object_]:
+    def predict(
+        self, rows: Any, *, batch: Any = None, unit: Any = None, time: Any = None
+    ) -> NDArray[np.object_]:
         """Most probable target of each row.
 
         Parameters
         ----------
         rows : as in :meth:`fit`
-        batch, unit : as in :meth:`assign`
+        batch, unit, time : as in :meth:`predict_proba`
 
         Returns
         -------
@@ -618,11 +645,18 @@ class InterventionMixture(Conventions):
             Texts such as ``do(lung=no)``, as in :meth:`summary`; None for a row that no component
             can produce.
         """
-        found, inverse = self.assign(rows, batch=batch, unit=unit)
+        if time is None:
+            found, inverse = self.assign(rows, batch=batch, unit=unit)
+            best, posterior = found.best, found.posterior
+        else:
+            posterior = self.predict_proba(rows, batch=batch, unit=unit, time=time)
+            possible = ~np.isnan(posterior[:, 0])
+            best = np.where(possible, np.nan_to_num(posterior).argmax(axis=1), -1)
+            inverse = np.arange(best.size)
         merged = Merged.of(self.network_, self.fitted_.result.targets, self.weights_)
         # Position -1, a row that no target can produce, picks the last entry.
         texts = np.array([*merged.texts(self.targets_), None], dtype=object)
-        out: NDArray[np.object_] = texts[merged.best(found.best, found.posterior)][inverse]
+        out: NDArray[np.object_] = texts[merged.best(best, posterior)][inverse]
         return out
 
     def surprise(self, rows: Any) -> Floats:

@@ -43,7 +43,13 @@ def test_nothing_known_allows_everything() -> None:
     assert allowed.sum() == 20
     assert not required.any()
     assert EdgeKnowledge.of() == EdgeKnowledge()
-    assert EdgeKnowledge().max_parents == 4
+    assert EdgeKnowledge().max_parents == "auto"
+
+
+def test_only_tables_are_limited_where_nothing_is_said() -> None:
+    assert EdgeKnowledge().limits([True, False, True]) == (4, None, 4)
+    assert EdgeKnowledge(max_parents=2).limits([True, False]) == (2, 2)
+    assert EdgeKnowledge(max_parents=None).limits([True, False]) == (None, None)
 
 
 def test_edges_come_in_every_form(tmp_path: Path) -> None:

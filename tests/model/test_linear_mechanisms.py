@@ -241,3 +241,22 @@ def test_features_on_other_scales() -> None:
     count = LogCount(1, 1.0, 2.0)
     assert count(values) == pytest.approx((np.log([8.0, 1.0]) - 1.0) / 2.0)
     assert features_of((1,), np.array([0, 0]), special={1: count}) == (count,)
+
+
+def test_a_value_is_as_narrow_as_many_rows_say_and_no_narrower_than_few_can() -> None:
+    mechanism = LinearMechanism.untaught(0, (), ())
+    rng = np.random.default_rng(0)
+    sds = {}
+    for n in (8, 50, 400, 4_000):
+        for sd in (1e-5, 0.3):
+            rows = 0.7 + sd * rng.normal(size=(n, 1))
+            applied = SetNormal(0.7, 0.1).applied(mechanism)
+            statistics = applied.statistics(rows, np.ones(n))
+            sds[n, sd] = SetNormal(0.7, 0.1).fitted(mechanism, statistics).sd
+    # Eight rows may be as close by chance, of thousands.
+    assert sds[8, 1e-5] > 1e-3
+    assert 1e-4 < sds[50, 1e-5] < sds[8, 1e-5]
+    assert sds[400, 1e-5] < 2e-5
+    assert sds[4_000, 1e-5] == pytest.approx(1e-5, rel=0.1)
+    for n in (50, 400, 4_000):
+        assert sds[n, 0.3] == pytest.approx(0.3, rel=0.25)

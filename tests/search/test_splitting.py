@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from dosift.data import collapse
+from dosift.learning.mechanisms import learn_mechanisms
 from dosift.model import Network
 from dosift.model.evaluation import compare_codes
+from dosift.model.linear_changes import SetNormal
+from dosift.model.mechanism_network import as_network
+from dosift.model.network import Variable
 from dosift.model.random_problems import random_mixture, random_network
 from dosift.model.simulate import sample_codes
 from dosift.search.engine import PreparedSearch, find_targets, prepare
@@ -160,3 +166,28 @@ def test_a_certain_network_with_rows_that_only_interventions_make() -> None:
     assert np.sort(found.weights) == pytest.approx([0.08, 0.1, 0.12, 0.7], abs=1e-6)
     shares = np.array([0.7, 0.1, 0.12, 0.08])
     assert found.log_likelihood == pytest.approx(1000 * shares @ np.log(shares), abs=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rows_that_nothing_else_explains_do_not_hide_a_change_of_a_number(seed: int) -> None:
+    """Of few rows with vast ratios the gradient's standard error is as large as the gradient."""
+    rng = np.random.default_rng(seed)
+    control, pool = rng.normal(size=(2, 1_500, 3))
+    pool[:300, 1] = 0.6 + 1e-4 * rng.normal(size=300)
+    for rows in (control, pool):
+        # Its usual values follow their parent closely: set to one, some are far from that.
+        rows[:, 2] = rows[:, 0] + 0.35 * rng.normal(size=1_500)
+    pool[300:600, 2] = 0.5 + 1e-4 * rng.normal(size=300)
+    names = [Variable(f"x{i}", kind="continuous") for i in range(3)]
+    learned = learn_mechanisms(names, control, [(), (), (0,)])
+    libraries = list(learned.libraries)
+    for i in (1, 2):
+        at = float(learned.working(np.full((1, 3), 0.6 if i == 1 else 0.5))[0, i])
+        libraries[i] = replace(libraries[i], changes=(SetNormal(at, 3e-3),))
+    learned = replace(learned, libraries=tuple(libraries))
+    rows = collapse(learned.working(pool), learned.cardinalities)
+    search = prepare(as_network(learned), rows)
+    found = search.to_network(run_split(search).targets, 3).tolist()
+    assert [-1, 0, -1] in found
+    assert [-1, -1, 0] in found
+    assert [-1, 0, 0] not in found

@@ -46,9 +46,12 @@ Tiers = Annotated[
     ),
 ]
 MaxParents = Annotated[
-    int,
+    int | None,
     typer.Option(
-        help="Parents up to which a variable may get more.", min=1, rich_help_panel=_PANEL
+        help="Parents up to which a variable may get more; without it 4 of a variable with "
+        "states, and any number of others.",
+        min=1,
+        rich_help_panel=_PANEL,
     ),
 ]
 ControlRows = Annotated[

@@ -65,7 +65,7 @@ def check_units(
         row, other = _differing(unit, batch.index)
         if row >= 0:
             raise InputError(
-                f"{column.name} {_named(column, row)!r} is in batch "
+                f"{column.name}: unit {_named(column, row)!r} is in batch "
                 f"{batch.texts[batch.index[other]]!r} in data row {other + 1} and in "
                 f"{batch.texts[batch.index[row]]!r} in data row {row + 1}; the rows of a unit were "
                 "hit by the same intervention, so give units of one batch each",
@@ -75,9 +75,9 @@ def check_units(
         row, other = _differing(unit, weight)
         if row >= 0:
             raise InputError(
-                f"{column.name} {_named(column, row)!r} has sample_weight {weight[other]:g} in "
-                f"data row {other + 1} and {weight[row]:g} in data row {row + 1}; a unit counts as "
-                "a whole, so give its rows one weight",
+                f"{column.name}: unit {_named(column, row)!r} has sample_weight "
+                f"{weight[other]:g} in data row {other + 1} and {weight[row]:g} in data row "
+                f"{row + 1}; a unit counts as a whole, so give its rows one weight",
                 path=column.path,
             )
 
@@ -110,7 +110,7 @@ def label_of_units(
     if row >= 0:
         row, other = int(given[row]), int(given[other])
         raise InputError(
-            f"{column.name} {_named(column, row)!r} has the label "
+            f"{column.name}: unit {_named(column, row)!r} has the label "
             f"{labels.texts[labels.index[other]]!r} in data row {other + 1} and "
             f"{labels.texts[labels.index[row]]!r} in data row {row + 1}; the rows of a unit were "
             "hit by the same intervention, so correct one of them",

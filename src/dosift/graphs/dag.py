@@ -28,13 +28,13 @@ class EdgeConstraints:
         Whether the edge from the first to the second variable may be there.
     required : ndarray of bool, shape (n_variables, n_variables)
         Whether it must be.
-    max_parents : int or None
-        Most parents of a variable.
+    max_parents : int, None, or tuple of these
+        Most parents of every variable, or of each.
     """
 
     allowed: Bools
     required: Bools
-    max_parents: int | None = None
+    max_parents: int | tuple[int | None, ...] | None = None
 
     @classmethod
     def none(cls, n_variables: int, max_parents: int | None = None) -> EdgeConstraints:
@@ -42,9 +42,14 @@ class EdgeConstraints:
         nothing = np.zeros((n_variables, n_variables), dtype=bool)
         return cls(~nothing, nothing, max_parents)
 
+    def most_parents(self, child: int) -> int | None:
+        """Most parents of a variable; None for no limit."""
+        most = self.max_parents
+        return most[child] if isinstance(most, tuple) else most
+
     def may_be_added(self, parent: int, child: int, own: Sequence[int]) -> bool:
         """Whether a child with these parents may have one more."""
-        most = self.max_parents
+        most = self.most_parents(child)
         return bool(self.allowed[parent, child]) and (most is None or len(own) < most)
 
     def may_be_removed(self, parent: int, child: int) -> bool:

@@ -154,6 +154,15 @@ class Families(Protocol):
     def order(self) -> tuple[int, ...] | None:
         """Order variables, causes first, by what the mixture rows show without any graph."""
 
+    def score(self, i: int, parents: tuple[int, ...]) -> float:
+        """Score a family by control rows and all that seem to have left the variable alone.
+
+        Returns
+        -------
+        float
+            Their log-likelihood less BIC's cost, in nats.
+        """
+
     def inside(
         self, i: int, family: Family, library: Library, column: Ints, posterior: Floats
     ) -> Library:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,7 +38,7 @@ from dosift.graphs.control_fits import (
 from dosift.graphs.dag import Parents
 from dosift.graphs.families import TableFamilies
 from dosift.graphs.family import Families, Family
-from dosift.graphs.orders import differences, order_of
+from dosift.graphs.orders import Claim, claims, differ_in_bins, left_alone, order_by_claims
 from dosift.learning.scales import is_constant
 from dosift.model.categorical import CategoricalMechanism
 from dosift.model.features import Feature, Plain
@@ -72,8 +73,6 @@ _NEAR = 0.5
 #: Components of fewer rows are not looked into, nor rows of less weight; and standard errors by
 #: which densities depart from what is expected where it is worth while.
 _LEAST_ROWS, _LEAST_WEIGHT, _DEPARTS = 25.0, 1e-3, 3.0
-#: Steps of EM for the share of the rows that a value was set in.
-_SHARE_STEPS = 10
 #: Rows are drawn with this seed: what is found depends on nothing but the rows.
 _SEED = 20211
 
@@ -304,26 +303,42 @@ class MechanismFamilies(ControlFits):
 
     def order(self) -> tuple[int, ...] | None:
         """Order variables by what differs where each was set; None where no set value shows."""
-        control, pool = self.control.values, self._few.codes
-        effects = np.zeros((self.n_variables, self.n_variables))
+        return order_by_claims(self._claims, self._values, self.control.values)
+
+    def score(self, i: int, parents: tuple[int, ...]) -> float:
+        """Score a family; see :meth:`~dosift.graphs.family.Families.score`."""
+        half_log, alone = 0.5 * float(np.log(self.n_rows)), self._alone[i]
+        start = self.start(i, parents)
+        if start.features is None or not all(isinstance(one, Plain) for one in start.features):
+            family = self.learned(i, parents, alone)
+            return float(alone @ family.log_density) + family.control - half_log * family.n_free
+        assert start.products is not None
+        columns = columns_of(start.mechanism, start.features)
+        products = start.products + self._alone_products[i][np.ix_(columns, columns)]
+        number = self.n_control + float(alone.sum())
+        _, sd = line_of(products, number)
+        value = -0.5 * number * (LOG_2PI + 1.0 + 2.0 * float(np.log(sd)))
+        return value - half_log * start.mechanism.n_free
+
+    @cached_property
+    def _alone(self) -> Floats:
+        """Expected numbers of the rows of each kind that left each variable alone."""
+        return left_alone(self._claims, self.rows.counts, self.n_variables)
+
+    @cached_property
+    def _alone_products(self) -> list[Floats]:
+        """Sums over these of products of intercept and columns, for each variable."""
+        return [self._all.T @ (self._all * alone[:, None]) for alone in self._alone]
+
+    @cached_property
+    def _claims(self) -> list[Claim]:
+        """Rows that show by their own values that a variable was set."""
+        control, found = self.control.values, []
         for i, library in enumerate(self.libraries):
-            if not isinstance(library, Changes) or not library.kinds:
-                continue
-            plain = self.mechanism(i, ())
-            for change in self._changes(i, ()):
-                if change.keeps_mechanism:
-                    continue
-                applied = change.applied(plain)
-                logs = [applied.log_density(x) - plain.log_density(x) for x in (pool, control)]
-                ratios = [np.exp(np.minimum(log, _MOST_EVIDENCE)) for log in logs]
-                share = 0.1
-                for _ in range(_SHARE_STEPS):
-                    weights = [share * r / (1.0 - share + share * r) for r in ratios]
-                    share = float(np.clip(self._few.counts @ weights[0] / self._few.total, 0, 0.9))
-                found = differences(pool, control, *weights)
-                effects[i] = np.maximum(effects[i], found)
-        np.fill_diagonal(effects, 0.0)
-        return order_of(effects) if effects.any() else None
+            if isinstance(library, Changes) and library.kinds:
+                own = self._changes(i, ())
+                found += claims(self.mechanism(i, ()), own, self.rows, control)
+        return found
 
     def inside(
         self, i: int, family: Family, library: Library, column: Ints, posterior: Floats
@@ -345,7 +360,7 @@ class MechanismFamilies(ControlFits):
         return replace(library, changes=(*library.changes, *new)) if new else library
 
     def _departs(self, mechanism: Mechanism, values: Floats, weights: Floats) -> bool:
-        """Whether the densities of rows differ from those of drawn ones, in mean or spread."""
+        """Whether rows differ from drawn ones: densities in mean or spread, or values in bins."""
         used = weights > _LEAST_WEIGHT
         values, weights = values[used], weights[used]
         drawn = values.copy()
@@ -358,7 +373,9 @@ class MechanismFamilies(ControlFits):
             pull = weights * (own - theirs)
             if float(pull.sum()) ** 2 > _DEPARTS**2 * float(pull @ pull):
                 return True
-        return False
+        # Rows that share a value may be neither likelier nor less likely than others.
+        i = mechanism.variable
+        return differ_in_bins(values[:, i], drawn[:, i], weights)
 
     def regrouped(
         self,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from dosift.data.configurations import Configurations, systematic_sample
+from dosift.graphs.along_orders import best_along_orders
 from dosift.graphs.climb import GraphClimber, GraphScore, from_control_rows
 from dosift.graphs.common_causes import common_causes
 from dosift.graphs.dag import EdgeConstraints, Edit, Parents, edges_of, edits, graph_of, is_acyclic
@@ -148,16 +149,15 @@ def _climbed(climber: GraphClimber, before: Parents | None) -> None:
 
 
 def _by_order(climber: GraphClimber) -> list[Parents]:
-    """Guess a graph from control rows, along the order that the mixture rows show."""
+    """Guess a graph along the order that the mixture rows show, or one that suits them better."""
     families, known = climber.fitter.families, climber.constraints
     order = families.order()
     if order is None:
         return []
-    place = np.empty(len(order), dtype=np.int64)
-    place[list(order)] = np.arange(len(order))
-    along = known.required | (known.allowed & (place[:, None] < place))
-    constraints = EdgeConstraints(along, known.required, known.max_parents)
-    return [from_control_rows(families, constraints, _required(constraints))]
+    # All parents that there may be at once would part the rows into too many cells of states.
+    has_states = any(one.is_exclusive for one in families.libraries)
+    graph, _ = best_along_orders(families.score, known, order, from_all=not has_states)
+    return [_permitted(graph, known)]
 
 
 def check(

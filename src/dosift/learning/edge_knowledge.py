@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,12 @@ from dosift.io.graph import cycle_in_words, read_edges
 Edge = tuple[str, str]
 Mask = NDArray[np.bool_]
 
-#: Most parents of a variable, where nothing else is said.
-MOST_PARENTS = 4
+#: Most parents of a variable, one number for all; None for no limit, "auto" for what suits it.
+Limit = int | Literal["auto"] | None
+#: Where nothing else is said.
+MOST_PARENTS: Limit = "auto"
+#: Then of a variable with states: its table grows by a factor with each, a regression by a number.
+_MOST_OF_STATES = 4
 
 
 @dataclass(frozen=True)
@@ -31,9 +35,9 @@ class EdgeKnowledge:
     tiers : tuple of tuple of str
         Groups of variables, causes first: no edge leads from a later group to an earlier one.
         Variables in none are free.
-    max_parents : int or None
-        Parents up to which a variable may get more; None for no limit. A graph that is given may
-        have more.
+    max_parents : int, "auto" or None
+        Parents up to which a variable may get more; "auto" for 4 of a variable with states and no
+        limit for others, None for no limit. A graph that is given may have more.
 
     Raises
     ------
@@ -52,7 +56,7 @@ class EdgeKnowledge:
     required: tuple[Edge, ...] = ()
     forbidden: tuple[Edge, ...] = ()
     tiers: tuple[tuple[str, ...], ...] = ()
-    max_parents: int | None = MOST_PARENTS
+    max_parents: Limit = MOST_PARENTS
 
     def __post_init__(self) -> None:
         self._check_limit()
@@ -77,7 +81,7 @@ class EdgeKnowledge:
         required: Any = None,
         forbidden: Any = None,
         tiers: Iterable[Iterable[str]] | None = None,
-        max_parents: int | None = MOST_PARENTS,
+        max_parents: Limit = MOST_PARENTS,
     ) -> Self:
         """Read what is known in whatever form it comes.
 
@@ -86,7 +90,7 @@ class EdgeKnowledge:
         required, forbidden : as in :func:`~dosift.io.graph.read_graph`, optional
             Forbidden edges may have cycles, and both directions of an edge.
         tiers : iterable of iterable of str, optional
-        max_parents : int or None, default=4
+        max_parents : int, "auto" or None, default="auto"
 
         Returns
         -------
@@ -139,6 +143,29 @@ class EdgeKnowledge:
             allowed[at[child], at[parent]] = False
         return allowed, required
 
+    def limits(self, has_states: Sequence[bool]) -> tuple[int | None, ...]:
+        """Say how many parents each variable may have at most.
+
+        Parameters
+        ----------
+        has_states : sequence of bool
+            Of each variable; others are numbers or counts.
+
+        Returns
+        -------
+        tuple of int or None
+            None for no limit.
+
+        Examples
+        --------
+        >>> EdgeKnowledge().limits([True, False])
+        (4, None)
+        """
+        most = self.max_parents
+        if most == "auto":
+            return tuple(_MOST_OF_STATES if one else None for one in has_states)
+        return (most,) * len(has_states)
+
     def check(self, graph_parents: Sequence[Sequence[int]], names: Sequence[str]) -> None:
         """Refuse a graph that contradicts what is known.
 
@@ -172,10 +199,10 @@ class EdgeKnowledge:
 
     def _check_limit(self) -> None:
         most = self.max_parents
-        if most is None:
+        if most is None or most == "auto":
             return
         if isinstance(most, bool) or not isinstance(most, int | np.integer) or most < 1:
-            raise InputError(f"max_parents is {most!r}; give a positive integer or None")
+            raise InputError(f"max_parents is {most!r}; give a positive integer, 'auto' or None")
         children = [child for _, child in self.required]
         for child in dict.fromkeys(children):
             if children.count(child) > most:

@@ -13,10 +13,11 @@ from dosift.model.linear import LinearMechanism
 from dosift.model.mechanism import Floats, Mechanism, Values
 from dosift.model.noise import LEAST_SD, Noise
 
-#: Least standard deviation of what a change sets a variable to: narrower is an exact value, and
-#: a normal distribution whose variance goes to zero would explain any single row.
-#: A measurement that is coarser than that has its own bound.
-LEAST_SPREAD = 2e-3
+#: Least standard deviation of what a change sets a variable to, in units of the working scale:
+#: narrower is an exact value. A measurement that is coarser than that has its own bound.
+LEAST_SPREAD = 1e-6
+#: The same where nobody knows how finely was measured, and of another regression.
+COARSE_SPREAD = 2e-3
 #: A standard deviation is expected to be near this, by so many rows' worth.
 _PRIOR_SD, _PRIOR_ROWS = 0.1, 0.2
 #: Range of the factor by which a change may multiply noise.
@@ -29,9 +30,7 @@ def _linear(mechanism: Mechanism) -> LinearMechanism:
     return mechanism
 
 
-def _bounded_sd(
-    square_sum: float, number: float, least: float = LEAST_SPREAD, expected: float = _PRIOR_SD
-) -> float:
+def _bounded_sd(square_sum: float, number: float, least: float, expected: float) -> float:
     total = max(square_sum, 0.0) + _PRIOR_ROWS * expected**2
     return float(max(np.sqrt(total / (number + _PRIOR_ROWS)), least))
 
@@ -96,7 +95,10 @@ class SetNormal:
         if one <= 0:
             return self
         mean = first / one
-        sd = _bounded_sd(second - one * mean**2, float(number), self.least)
+        # A few rows are close to each other by chance, many are not: what is expected falls with
+        # their number, so that exact values come out as narrow as the rows say.
+        expected = _PRIOR_SD / max(float(number), 1.0)
+        sd = _bounded_sd(second - one * mean**2, float(number), self.least, expected)
         return replace(self, mean=float(mean), sd=sd)
 
     def scores(self, mechanism: Mechanism, values: Values) -> Floats:
@@ -304,7 +306,7 @@ class FreeRegression:
         aim = own[:k, k] + ridge @ old.coefficients
         found = np.asarray(np.linalg.solve(own[:k, :k] + ridge, aim), dtype=np.float64)
         c = np.append(-found, 1.0)
-        least = min(LEAST_SPREAD, _LEAST_FACTOR * old.noise.sd)
+        least = min(COARSE_SPREAD, _LEAST_FACTOR * old.noise.sd)
         return FreeRegression(
             found, _bounded_sd(float(c @ own @ c), number, least, expected=old.noise.sd)
         )

@@ -9,6 +9,7 @@ import numpy as np
 
 from dosift.model.linear import LinearMechanism
 from dosift.model.linear_changes import (
+    COARSE_SPREAD,
     LEAST_SPREAD,
     FreeRegression,
     Gain,
@@ -68,7 +69,7 @@ class RegressionChanges(Changes):
         own, kinds, least = values[:, mechanism.variable], self.kinds, self.least
         out: list[Change] = []
         if "do" in kinds:
-            out += ties(own, weights)
+            out += ties(own, weights, least)
         if "set" in kinds:
             out += [SetNormal(float(m), sd, least) for sd in _SDS for m in _grid(own, _MEANS)]
         if isinstance(mechanism, UniformMechanism):
@@ -165,10 +166,12 @@ def finest_spread(column: Floats) -> float:
     >>> rng = np.random.default_rng(0)
     >>> values = rng.normal(size=2000)
     >>> finest_spread(values), round(finest_spread(values.round(1)), 3)
-    (0.002, 0.2)
+    (1e-06, 0.2)
     """
     distinct, numbers = np.unique(column[np.isfinite(column)], return_counts=True)
-    if distinct.size < 3 or distinct.size > _REPEATS * numbers.sum():
+    if distinct.size < 3:
+        return COARSE_SPREAD
+    if distinct.size > _REPEATS * numbers.sum():
         return LEAST_SPREAD
     gaps = np.diff(distinct)
     order = np.argsort(gaps, kind="stable")
@@ -192,13 +195,16 @@ def _grid(values: Floats, n: int) -> Floats:
     return np.unique(np.concatenate([even, ends]))
 
 
-def ties(own: Floats, weights: Floats) -> list[SetPoint]:
+def ties(own: Floats, weights: Floats, least: float = LEAST_SPREAD) -> list[SetPoint]:
     """Exact values that many rows share.
 
     Parameters
     ----------
     own : ndarray, shape (n_rows,)
     weights : ndarray, shape (n_rows,)
+    least : float
+        Standard deviation, at least, of what the variable is set to: nothing is known to be
+        resolved less finely, and no such distribution is to be likelier than the exact value.
 
     Returns
     -------
@@ -208,12 +214,12 @@ def ties(own: Floats, weights: Floats) -> list[SetPoint]:
     numbers = np.bincount(inverse, weights)
     if distinct.size < 2:
         # How finely it was measured, nobody can tell.
-        return [SetPoint(float(one), LEAST_SPREAD) for one in distinct[numbers >= _TIES]]
-    out, least = [], max(_TIES, _TIE_SHARE * float(weights.sum()))
-    for k in np.flatnonzero(numbers >= least).tolist():
+        return [SetPoint(float(one), COARSE_SPREAD) for one in distinct[numbers >= _TIES]]
+    out, enough = [], max(_TIES, _TIE_SHARE * float(weights.sum()))
+    for k in np.flatnonzero(numbers >= enough).tolist():
         # Measurements that are coarse tie everywhere; only what stands out is an exact value.
         near = np.arange(max(k - _NEAR, 0), min(k + _NEAR + 1, distinct.size))
         if numbers[k] >= _STANDS_OUT * float(np.median(numbers[near[near != k]])):
-            resolution = float(np.median(np.diff(distinct[near])))
+            resolution = min(float(np.median(np.diff(distinct[near]))), least)
             out.append(SetPoint(float(distinct[k]), resolution))
     return out

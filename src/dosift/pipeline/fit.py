@@ -15,6 +15,7 @@ from dosift.checks.missing import look_at_missing
 from dosift.checks.model_check import check_model
 from dosift.checks.neighbours import neighbours_agree
 from dosift.checks.verdict import Answer
+from dosift.data.blocks import MemoryBlocks
 from dosift.data.load import Loaded
 from dosift.inference import Posterior
 from dosift.inference.change_error import change_errors
@@ -34,6 +35,7 @@ from dosift.pipeline.find import find
 from dosift.pipeline.fitted import Fitted
 from dosift.pipeline.gather import Gathered, prepare
 from dosift.pipeline.graph import averaged_over_graphs, check_graph, with_graph
+from dosift.pipeline.in_time import InTime, find_in_time, in_windows
 from dosift.pipeline.negative_control import (
     counting_for,
     negative_control,
@@ -81,14 +83,20 @@ def fit(
 
 def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | None) -> Fitted:
     given, gathered, options, labels = prepare(recipe, network, loaded, progress)
+    if loaded.order is not None:
+        gathered = in_windows(given, loaded)
     given, gathered, graph = with_graph(recipe, given, gathered, options, progress)
-    in_full = gathered.evidence
+    in_time, control, whole, power = None, None, gathered, 1.0
+    if loaded.order is None:
+        control = negative_control(recipe, given, options, gathered.evidence.total, progress)
+        power = 1.0 if control is None else control.power
+        given, gathered = counting_for(given, gathered, power)
+        result, changed = find(recipe, given, gathered, options, progress)
+    else:
+        gathered, result, in_time = find_in_time(recipe, given, loaded, options, progress)
+        whole, changed = gathered, ()
+    in_full, evidence = whole.evidence, gathered.evidence
     missing = look_at_missing(given, in_full)
-    control = negative_control(recipe, given, options, in_full.total, progress)
-    whole, power = gathered, 1.0 if control is None else control.power
-    given, gathered = counting_for(given, gathered, power)
-    evidence = gathered.evidence
-    result, changed = find(recipe, given, gathered, options, progress)
     tell = progress or silent
     tell("working out errors", 0, None)
     refined = recipe.refine and recipe.method == "likelihood"
@@ -106,7 +114,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
             as_generator(recipe.random_state),
             is_known,
         )
-    if posterior is not None and graph is not None:
+    if posterior is not None and graph is not None and in_time is None:
         posterior = averaged_over_graphs(recipe, given, gathered, options, graph, result, posterior)
     of_tables = isinstance(given, Network)
     # Tests that take rows for independent.
@@ -127,27 +135,26 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         graph = check_graph(recipe, given, whole, options, result, progress)
     result = _in_full(result, in_full, power)
     answers: tuple[Answer, ...] = ()
-    if not changed:
-        suspect = check.fit.changed
-        answers = repaired_answers(recipe, given, whole, options, result, suspect, graph, progress)
+    if not changed and in_time is None:
+        answers = repaired_answers(recipe, given, whole, options, result, check, graph, progress)
     verdict = verdict_of(recipe, result, posterior, answers, control, check, graph)
-    own = result.network
+    own, apart = result.network, in_full.apart(given)
     # Freed tables come with control counts that only say how they were learned.
     final = own
     if of_tables:
         final = Network(own.variables, own.parents, own.tables, (given if changed else own).control)
-    return Fitted(
+    fitted = Fitted(
         recipe=recipe,
         given=given,
         network=final,
         result=result,
         options=options,
         library=loaded.library,
-        n_rows=in_full.apart(given).total,
+        n_rows=apart.total,
         n_units=in_full.total if in_full.has_units else None,
         n_configurations=None if in_full.held is None else len(in_full.held),
         batches=in_full.rows.beside.batches,
-        batch_rows=in_full.n_rows,
+        batch_rows=apart.n_rows,
         labels=labels,
         changed=changed,
         is_known=is_known,
@@ -163,6 +170,26 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         verdict=verdict,
         neighbours=_neighbours(loaded),
         **_of_numbers(evidence, result),
+    )
+    return fitted if in_time is None else _with_time(fitted, in_time, loaded)
+
+
+def _with_time(fitted: Fitted, in_time: InTime, loaded: Loaded) -> Fitted:
+    """Let weights be shares of time, which until here were those of stretches."""
+    posterior = fitted.posterior
+    if posterior is not None:
+        rng = as_generator(fitted.recipe.random_state)
+        posterior = in_time.posterior_of_weights(posterior, fitted.result, rng)
+    assert isinstance(loaded.rows, MemoryBlocks)
+    return replace(
+        fitted,
+        result=in_time.with_weights(fitted.result),
+        posterior=posterior,
+        check=replace(fitted.check, certainty=in_time.certainty),
+        n_rows=loaded.rows.n_rows,
+        n_units=None,
+        n_configurations=len(loaded.rows.whole),
+        in_time=in_time,
     )
 
 
@@ -187,6 +214,8 @@ def _neighbours(loaded: Loaded) -> float | None:
     """Say whether rows that follow each other go together, where their order is at hand."""
     beside = loaded.rows.beside
     if loaded.inverse is None or loaded.unit is not None or beside.batches or beside.labels:
+        return None
+    if loaded.order is not None:
         return None
     return neighbours_agree(loaded.inverse)
 

@@ -26,6 +26,7 @@ from dosift.methods.labels import Labels
 from dosift.methods.prior_numbers import target_of
 from dosift.model.network import Network
 from dosift.model.target import Target
+from dosift.pipeline.in_time import InTime
 from dosift.pipeline.negative_control import NegativeControl
 from dosift.pipeline.recipe import Recipe
 from dosift.search.mechanisms import ChangedMechanism
@@ -58,7 +59,7 @@ class Fitted:
     batches : tuple of str
         Their names; empty where rows have none.
     batch_rows : ndarray, shape (n_batches,)
-        Rows, or units, of each.
+        Rows of each.
     labels : Labels or None
     changed : tuple of ChangedMechanism
     is_known : ndarray of bool, shape (n_targets,)
@@ -84,6 +85,8 @@ class Fitted:
     neighbours : float or None
         How far rows that follow each other go together, if they do
         (:func:`~dosift.checks.neighbours.neighbours_agree`).
+    in_time : InTime or None
+        Where rows came in order of time, the chain of their targets.
     control : NegativeControl or None
         What is found in control rows played as a pool; None where these are not at hand.
     verdict : Verdict or None
@@ -115,6 +118,7 @@ class Fitted:
     change_errors: tuple[ChangeError, ...] = ()
     densities: tuple[Density, ...] = ()
     neighbours: float | None = None
+    in_time: InTime | None = None
     control: NegativeControl | None = None
     verdict: Verdict | None = None
 

@@ -228,7 +228,8 @@ def _rows(
 def _edge_constraints(recipe: Recipe, network: Network) -> EdgeConstraints:
     known = recipe.edge_knowledge or EdgeKnowledge()
     allowed, required = known.matrices(network.names)
-    return EdgeConstraints(allowed, required, known.max_parents)
+    has_states = [int(size) > 0 for size in network.cardinalities]
+    return EdgeConstraints(allowed, required, known.limits(has_states))
 
 
 def n_control_rows(network: System) -> float | None:

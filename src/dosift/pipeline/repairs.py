@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.checks.foreign_rows import find_foreign_rows
+from dosift.checks.model_check import ModelCheck
 from dosift.checks.verdict import Answer, Repair
 from dosift.data.blocks import Block, MemoryBlocks
 from dosift.graphs.findings import GraphFindings
@@ -38,7 +39,7 @@ def repaired_answers(
     gathered: Gathered,
     options: Options,
     result: SearchResult,
-    changed: ChangedMechanism | None,
+    check: ModelCheck,
     graph: GraphFindings | None,
     progress: Progress | None = None,
 ) -> tuple[Answer, ...]:
@@ -53,8 +54,8 @@ def repaired_answers(
         The rows, which count in full.
     options : Options
     result : SearchResult
-    changed : ChangedMechanism or None
-        The mechanism that a check of the fit names.
+    check : ModelCheck
+        Which may name a mechanism that changed.
     graph : GraphFindings or None
         What the rows would change in a graph that is fixed.
     progress : callable, optional
@@ -66,6 +67,7 @@ def repaired_answers(
     if recipe.method != "likelihood" or not np.isfinite(result.log_likelihood):
         return ()
     tell = progress or silent
+    changed = check.fit.changed
     tell("looking for what the rows ask for", 0, None)
     answers = [_by_graph(graph)]
     if not isinstance(network, Network):

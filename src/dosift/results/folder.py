@@ -22,7 +22,7 @@ from dosift._version import __version__
 from dosift.checks.assignment_confidence import SURE
 from dosift.checks.verdict import FALLS, STANDS
 from dosift.errors import DosiftWarning, InputError
-from dosift.identifiability import verdict
+from dosift.identifiability import units_identified, verdict
 from dosift.io import read_network, write_network
 from dosift.io.mechanism_file import format_mechanism_network, read_mechanism_network
 from dosift.model import Mixture, Network
@@ -31,6 +31,7 @@ from dosift.results.changes import numbers_content
 from dosift.results.graph_layout import parents_shown
 from dosift.results.graphs import graph_findings_content
 from dosift.results.rows import RowParts
+from dosift.results.timeline import timeline_content
 from dosift.results.verdict_words import verdict_content
 from dosift.utils.atomic_write import check_absent, whole_folder
 
@@ -52,6 +53,11 @@ __all__ = [
 
 #: Files of a result folder that reading it back needs.
 _NETWORK, _MIXTURE, _RESULT = "network.bif", "mixture.json", "result.json"
+#: What two rows of the same intervention tell.
+_PAIRS = (
+    "Rows that follow each other mostly have the same intervention, and two such rows tell every "
+    "mixture of do's from every other, whether or not it satisfies exclusion."
+)
 #: In the place of the first, where variables are numbers.
 _MECHANISMS = "network.json"
 
@@ -159,19 +165,40 @@ def result_content(
             else {"batches": [finite(row) for row in model.batches_.to_dicts()]}
         ),
         **missing_content(model),
+        **_in_time(model),
         "graph": graph_content(model.network_),
         **graph_findings_content(model.fitted_),
         "certainty": finite(certainty_content(model)),
         "diagnostics": finite(model.diagnostics()),
         **numbers_content(model.fitted_, model.level),
         # Of tables alone it is known which other mixtures have the same distribution.
-        "identifiability": {} if is_of_numbers else verdict(model.network_, model.mixture_),
+        "identifiability": {} if is_of_numbers else _identifiability(model),
         "settings": dict(settings),
         "seed": settings.get("seed"),
         "inputs": [{"path": _as_given(path), **checksum(path)} for path in inputs],
         "versions": versions(),
         "timings": {stage: round(seconds, 3) for stage, seconds in timings.items()},
     }
+
+
+def _identifiability(model: FittedModel) -> dict[str, Any]:
+    """Return the verdict on the mixture; rows that lend each other evidence tell more than one."""
+    found = verdict(model.network_, model.mixture_)
+    in_time = model.fitted_.in_time
+    if in_time is None or found["status"] == "unique" or in_time.switching(model.level).high >= 1:
+        return found
+    of_pairs = units_identified(model.network_, model.mixture_)
+    if of_pairs.status != "unique":
+        return found
+    return {**found, "status": "unique", "meaning": _PAIRS, "reasons": []}
+
+
+def _in_time(model: FittedModel) -> dict[str, Any]:
+    """Return what is known of targets in time; nothing where rows came in no order."""
+    in_time, table = model.fitted_.in_time, model.timeline_
+    if in_time is None or table is None:
+        return {}
+    return timeline_content(in_time, table, model.level)
 
 
 def components_content(model: FittedModel) -> list[dict[str, Any]]:
@@ -341,6 +368,8 @@ def write_result(
             escape_formulas(model.graph_).write_csv(draft / "graph.csv")
         if model.batches_ is not None:
             escape_formulas(model.batches_).write_csv(draft / "batches.csv")
+        if model.timeline_ is not None:
+            escape_formulas(model.timeline_).write_csv(draft / "timeline.csv")
         for name, table in (extra or {}).items():
             escape_formulas(table).write_csv(draft / f"{name}.csv")
         if isinstance(rows, RowParts):

@@ -23,6 +23,7 @@ from dosift.results.tables import (
     undecided_table,
     variable_table,
 )
+from dosift.results.timeline import timeline_table
 from dosift.results.words import fit_check_content
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Tables:
         By descending weight.
     components, variables, pairs, families, confusable, undecided : polars.DataFrame
     interventions, mechanisms : polars.DataFrame
-    batches, graph : polars.DataFrame or None
+    batches, graph, timeline : polars.DataFrame or None
         What they hold, :class:`~dosift.estimator.InterventionMixture` says.
     """
 
@@ -54,6 +55,7 @@ class Tables:
     mechanisms: pl.DataFrame
     batches: pl.DataFrame | None
     graph: pl.DataFrame | None
+    timeline: pl.DataFrame | None
 
     @classmethod
     def of_fit(cls, fitted: Fitted, level: float) -> Tables:
@@ -86,10 +88,19 @@ class Tables:
             mechanism_table(network, fitted.changed),
             _batch_table(fitted, targets, level),
             graph_table(network, fitted.graph),
+            _timeline(fitted, targets, level),
         )
 
 
+def _timeline(fitted: Fitted, targets: list[Target], level: float) -> pl.DataFrame | None:
+    if fitted.in_time is None:
+        return None
+    return timeline_table(fitted.in_time, _names(fitted, targets), level)
+
+
 def _components(fitted: Fitted, targets: list[Target], level: float) -> pl.DataFrame:
+    import polars as pl
+
     result, posterior = fitted.result, fitted.posterior
     common = (targets, result.weights, fitted.n_rows, posterior, level, fitted.is_known)
     merged = Merged.of(fitted.network, result.targets, result.weights)
@@ -97,7 +108,16 @@ def _components(fitted: Fitted, targets: list[Target], level: float) -> pl.DataF
         table = merged_table(merged, *common)
     else:
         table = component_table(*common)
-    return with_standing(table, fitted, merged.groups)
+    table = with_standing(table, fitted, merged.groups)
+    if fitted.in_time is None:
+        return table
+    # Weights are shares in the long run; how many rows there were is another number.
+    expected = dict.fromkeys(table["target"], 0.0)
+    for text, n_rows in zip(
+        _names(fitted, targets), fitted.in_time.posterior.sum(axis=0).tolist(), strict=True
+    ):
+        expected[text] += n_rows
+    return table.with_columns(pl.Series("rows", list(expected.values())))
 
 
 def _names(fitted: Fitted, targets: list[Target]) -> list[str]:

@@ -21,6 +21,7 @@ from dosift.likelihood.weights import DEFAULT_GAP
 from dosift.model.mechanism import Change, Changes, Library
 from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Network
+from dosift.search.change_pairs import change_pairs
 from dosift.search.changes import ChangeFinder
 from dosift.search.constraints import Constraints
 from dosift.search.engine import find_targets
@@ -44,6 +45,8 @@ _ROWS = 5000
 _ROUNDS, _LEAST_RISE = 4, 1e-2
 #: Least rise of the score (nats) that parts components which share a change.
 _LEAST_PARTED = 0.1
+#: Pairs of changes that are tried in one round.
+_MOST_PAIRS = 4
 #: Components of fewer rows are not looked into.
 _LEAST_ROWS = 25.0
 
@@ -108,10 +111,13 @@ def find_changes(
         if grown is not of(best.network):
             better = tidied(search(grown, begun, False))
         if score_of(better) <= score_of(best) + _LEAST_RISE:
-            parted = _parted(best, configurations, patterns) if refine else None
-            if parted is None:
+            other = None
+            if refine:
+                other = _parted(best, configurations, patterns)
+                other = other or _paired(best, configurations, patterns)
+            if other is None:
                 break
-            better = tidied(search(of(parted.network), parted, False))
+            better = tidied(search(of(other.network), other, False))
         best = better
     found = search(of(best.network), best, look_around)
     if every is configurations:
@@ -177,6 +183,46 @@ def _parted(
                 result, network=trial.network, targets=trial.targets, weights=trial.weights[0]
             )
     return parted
+
+
+def _paired(
+    result: SearchResult, configurations: Configurations, patterns: Patterns | None
+) -> SearchResult | None:
+    """Add targets that change two numbers in rows which neither of them shows, where that pays."""
+    if configurations.first is not None:
+        return None  # of units no single row says how likely a target is
+    network, targets, weights = of(result.network), result.targets, result.weights
+    evidence = Evidence.of_configurations(as_network(network), configurations)
+    posterior = evidence.posterior(as_network(network), targets, weights)
+    # Mostly no intervention, which is where small targets hide.
+    base = int(weights.argmax())
+    relative = posterior[:, base] / (configurations.counts * weights[base])
+    log_choices = float(np.log(max(network.n_variables, 1)))
+    rows, counts = configurations.codes, configurations.counts
+    found = change_pairs(network, rows, counts, relative, targets[base], log_choices)
+    now, before = None, score_of(result)
+    for pair in found[:_MOST_PAIRS]:
+        libraries, added = list(network.libraries), targets[base].copy()
+        for i, change in zip(pair.variables, pair.changes, strict=True):
+            known = libraries[i]
+            assert isinstance(known, Changes)
+            places = [k for k, one in enumerate(known[:]) if one is change]
+            if not places:
+                libraries[i] = replace(known, changes=(*known[:], change))
+            added[i] = places[0] if places else len(known)
+        grown = replace(network, libraries=tuple(libraries))
+        start = np.append((1.0 - pair.share) * weights, pair.share)
+        together = np.concatenate([targets, added[None]])
+        permitted = _known(patterns, grown, replace(result, targets=together, weights=start))
+        if not permitted.permits(added[None]).all():
+            continue
+        fitter = JointFitter(as_network(grown), evidence, permitted)
+        trial = fitter.fit(as_network(grown), together, start[None], needed=before)
+        if trial.score > before + _LEAST_PARTED and len(trial.targets) == len(together):
+            network, targets, weights = of(trial.network), trial.targets, trial.weights[0]
+            before = trial.score
+            now = replace(result, network=trial.network, targets=targets, weights=weights)
+    return now
 
 
 def _regrouped(result: SearchResult, few: Configurations, posterior: Floats) -> SearchResult:

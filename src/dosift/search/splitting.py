@@ -24,6 +24,8 @@ Ints = NDArray[np.integer]
 _SPLIT_COST = 2.0
 #: Gradient, in standard errors, below which an extension cannot earn that cost.
 _LEAST_Z = 1.5
+#: Weights at which it is looked at what an extension earns, where its standard error says nothing.
+_SHARES = (0.01, 0.1)
 #: Rounds of pricing for one variable.
 _MAX_ROUNDS = 10
 #: Linear cost of a unit of weight on an extension, times the square root of the number of rows:
@@ -97,7 +99,12 @@ def _extend(prefix: SearchProblem, targets: Ints, weights: Floats, max_size: int
         with np.errstate(invalid="ignore"):
             z = z_scores(gradient, curvature, prefix.n_rows)
         # A row that is impossible so far makes the gradient infinite and z undefined.
-        wanted = (gradient > 1.0 + slack) & ~(z <= _LEAST_Z) & ~added
+        steep = (gradient > 1.0 + slack) & ~added
+        wanted = steep & ~(z <= _LEAST_Z)
+        if not prefix.factors.ratios[j].is_exclusive:
+            # Of a few rows that hardly anything else explains the error is as large as the sum.
+            for k in np.flatnonzero(steep & ~wanted).tolist():
+                wanted[k] = _earns(prefix, extensions[k], mixture) > _SPLIT_COST
         if not wanted.any():
             break
         added |= wanted
@@ -107,6 +114,12 @@ def _extend(prefix: SearchProblem, targets: Ints, weights: Floats, max_size: int
     alive = weights > 0
     fit = prefix.fit(targets[alive], weights[alive])
     return prune(prefix, fit, np.full(fit.weights.size, _SPLIT_COST))
+
+
+def _earns(prefix: SearchProblem, target: Ints, mixture: Floats) -> float:
+    """Nats that a target earns at a small weight, all others held in proportion."""
+    ratio = prefix.column(target) / mixture - 1.0
+    return max(float(prefix.counts @ np.log1p(share * ratio)) for share in _SHARES)
 
 
 def _extensions(targets: Ints, j: int, states: Ints, max_size: int | None) -> Ints:
