@@ -111,6 +111,9 @@ class Verdict:
         Whether the weights did not converge, or rows are impossible.
     misfit : bool
         Whether rows are off from the mixture though nothing is known that would repair it.
+    doubtful : frozenset of int
+        Variables whose totals do not stand: those that a hidden cause seems to move together, and
+        those that are off.
     """
 
     value: str
@@ -122,6 +125,7 @@ class Verdict:
     invented: float | None
     failed: bool
     misfit: bool = False
+    doubtful: frozenset[int] = frozenset()
 
     @property
     def trusted(self) -> bool:

@@ -63,13 +63,17 @@ def verdict_of(
     suspicious = np.zeros(n)
     if control is not None and control.left > TOLERATED:
         suspicious = is_set @ control.left_touched
+    doubtful: set[int] = set()
     for i, j, _ in () if graph is None else graph.common_causes:
+        moved = is_set[:, i] & is_set[:, j]
+        doubtful |= {i, j} if moved.any() else set()
         # What a hidden cause moves together looks as if something had been done to both.
-        suspicious = np.where(is_set[:, i] & is_set[:, j], _ALL, suspicious)
+        suspicious = np.where(moved, _ALL, suspicious)
     failed = not result.converged or check.certainty.impossible > 0
     misfit = not check.fit.fits and not answers
     if misfit:
         distance = _distances(check, result)
+        doubtful |= set(np.flatnonzero(distance > _OFF).tolist())
         far_off = (is_set & (distance > _OFF)).any(axis=1)
         suspicious = np.where(far_off, _ALL, suspicious)
         # Other methods than maximum likelihood have no repairs that a fit could be compared with.
@@ -98,6 +102,7 @@ def verdict_of(
         stands=found.stands[place],
         removed=found.removed[place],
         probability=found.probability[place],
+        doubtful=frozenset(doubtful),
     )
 
 

@@ -111,6 +111,7 @@ def totals_with_standing(table: pl.DataFrame, fitted: Fitted) -> pl.DataFrame:
     rate = table["rate"].to_numpy()
     error = table["std_error"].fill_null(np.nan).to_numpy()
     stands = np.full(rate.size, verdict.value != FALLS or not verdict.failed)
+    stands &= [network.positions[name] not in verdict.doubtful for name, _ in lines]
     others = []
     for answer in verdict.answers:
         other = np.array([_total(network, answer.targets, answer.weights, one) for one in lines])
