@@ -16,12 +16,12 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
+from violating_units import UnitProblem, draw_problem
 
 from dosift.errors import InputError
 from dosift.methods.unit_moments import unit_moment_estimate
 from dosift.model.evaluation import compare_codes
 from dosift.model.network import Network
-from unit_problems import UnitProblem, draw_problem
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
