@@ -18,7 +18,7 @@ from polars.testing import assert_frame_equal
 import dosift
 from dosift.errors import InputError
 from dosift.results.folder import read_result
-from unit_problems import UnitProblem, in_units, unit_problem
+from drawn_units import UnitProblem, in_units, unit_problem
 
 
 def run(*arguments: object) -> int:
@@ -171,7 +171,8 @@ def test_a_unit_is_of_one_batch_and_has_one_label(
     states = dosift.read_network(folder / "net.bif").variables[0].states
     told = [f"do({first}={state})" for state in states[:2]]
     write(folder, clone=CLONES, told=["", told[0], "", "", "", told[1]])
-    with pytest.raises(InputError, match="'y' has the label .* in data row 2 and .* in data row 6"):
+    message = r"'y' has the label .* in data row 2 and .* in data row 6"
+    with pytest.raises(InputError, match=message):
         run(*args, "--labels", "told")
     assert not (folder / "x").exists()
 
