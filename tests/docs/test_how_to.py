@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 PAGES = [
+    "believe",
     "choose-states",
     "faults-that-last",
     "get-a-network",
