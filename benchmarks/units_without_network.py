@@ -5,7 +5,7 @@ constant in a cluster is taken for set there. The graph is the one of best score
 mechanism being shared by the clusters that leave it alone. With the network learned in this way the
 moments method for units looks for targets once more.
 
-    python benchmarks/units_without_network.py --units 4000 16000 --rows 3 5 10
+    python benchmarks/units_without_network.py --units 4000 16000 --rows 3 5
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
+from unit_problems import UnitProblem, draw_problem
 
 from dosift.errors import InputError
 from dosift.methods.unit_moments import unit_moment_estimate
 from dosift.model.evaluation import compare_codes
 from dosift.model.network import Network
-from unit_problems import UnitProblem, draw_problem
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -265,7 +265,7 @@ def main() -> None:
     parser.add_argument("--problems", type=int, default=10)
     parser.add_argument("--components", type=int, default=6)
     parser.add_argument("--units", type=int, nargs="+", default=[4_000, 16_000])
-    parser.add_argument("--rows", type=int, nargs="+", default=[3, 5, 10])
+    parser.add_argument("--rows", type=int, nargs="+", default=[3, 5])
     chosen = parser.parse_args()
     print(
         f"{chosen.variables} variables of {chosen.states} states, {chosen.components} targets, "

@@ -20,6 +20,7 @@ from dosift.checks.assignment_confidence import Certainty
 from dosift.checks.fit_check import FitCheck
 from dosift.checks.missing import MissingValues, words_of_warning
 from dosift.checks.surprisal import FALSE_SHARE, SurprisalScale, unexplained
+from dosift.checks.verdict import STANDS
 from dosift.data import to_native
 from dosift.data.blocks import MemoryBlocks
 from dosift.data.load import checked_weight, load
@@ -54,8 +55,10 @@ from dosift.pipeline.again import posterior_in_time
 from dosift.results.graphs import objection_in_words, objects_to_the_graph
 from dosift.results.merged import Merged
 from dosift.results.summary import Tables, diagnostics_of
+from dosift.results.verdict_words import headline, negative_control_content, verdict_content
 from dosift.results.words import misfit_in_words
 from dosift.search.certificate import Certificate
+from dosift.utils.record import Record
 from dosift.utils.sklearn_api import Conventions, not_fitted
 
 if TYPE_CHECKING:
@@ -131,6 +134,9 @@ class InterventionMixture(Conventions):
     knockouts : bool, default=False
         Whether changes of counts only lower them. Columns of whole numbers that are not negative
         are then taken for counts, where nothing else is said of them.
+    negative_control : bool, default=True
+        Whether control rows, where they are at hand, are played as a pool, to see what is invented
+        there: see `negative_control_`. Where that is more than a little, rows count for less.
 
     Attributes
     ----------
@@ -218,6 +224,13 @@ class InterventionMixture(Conventions):
         columns of ``timeline.csv``: `unit`, `target`, `start`, `end`, `probability`, and times
         between which the first and the last row lie. Probability of a switch in a typical step and
         mean duration, `fitted_.in_time` says.
+    verdict_ : Record
+        What stands of the answer: a dictionary, whose entries are attributes, too, with ``value``
+        (``"stands"``, ``"stands in part"``, ``"does not stand"``), ``reasons``, ``next``, and what
+        else ``result.json`` says.
+    negative_control_ : Record or None
+        What control rows yield that were played as a pool: ``weight`` and ``components``, and the
+        same ``_in_full``, where rows count in full. None without control rows.
     fitted_ : Fitted
         Everything that came of the fit, as arrays: what the bootstrap, held-out rows, the report
         and the command take.
@@ -257,6 +270,8 @@ class InterventionMixture(Conventions):
     batches_: pl.DataFrame | None
     graph_: pl.DataFrame | None
     timeline_: pl.DataFrame | None
+    verdict_: Record
+    negative_control_: Record | None
 
     def __init__(
         self,
@@ -280,6 +295,7 @@ class InterventionMixture(Conventions):
         control_rows: float | None = None,
         changes: Sequence[str] | None = None,
         knockouts: bool = False,
+        negative_control: bool = True,
     ) -> None:
         self.network = network
         self.method = method
@@ -300,6 +316,7 @@ class InterventionMixture(Conventions):
         self.control_rows = control_rows
         self.changes = changes
         self.knockouts = knockouts
+        self.negative_control = negative_control
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "mixture_")
@@ -431,6 +448,7 @@ class InterventionMixture(Conventions):
             edge_knowledge=known,
             changes=None if self.changes is None else tuple(self.changes),
             knockouts=bool(self.knockouts),
+            negative_control=bool(self.negative_control),
         )
         beside = tuple(name for name in (batch, labels, unit, time) if isinstance(name, str))
         table = ControlTable(
@@ -494,6 +512,9 @@ class InterventionMixture(Conventions):
         self.fit_check_ = check.fit
         self.surprise_scale_ = fitted.pooled_scale
         self.unexplained_rows_ = check.n_unexplained
+        self.verdict_ = Record(verdict_content(fitted))
+        control = negative_control_content(fitted)
+        self.negative_control_ = None if control is None else Record(control)
         tables = Tables.of_fit(fitted, self.level)
         self.targets_ = tables.targets
         self.components_ = tables.components
@@ -536,10 +557,15 @@ class InterventionMixture(Conventions):
                 MisfitWarning,
                 stacklevel=3,
             )
+        if self.verdict_.value == STANDS:
+            return
         if objects_to_the_graph(self.fitted_):
             warnings.warn(objection_in_words(self.fitted_), GraphWarning, stacklevel=3)
         if not self.fit_check_.fits:
             words = misfit_in_words(self.fit_check_, self.network_, self.method)
+            warnings.warn(words, MisfitWarning, stacklevel=3)
+        elif not objects_to_the_graph(self.fitted_):
+            words = " ".join([headline(self.verdict_.value), *self.verdict_.reasons])
             warnings.warn(words, MisfitWarning, stacklevel=3)
 
     # What is known after fitting.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 
 from dosift._version import __version__
+from dosift.checks.verdict import FALLS
 from dosift.data.anndata import MATRIX_TOTAL, Cells, cells_of, name_levels, name_states
 from dosift.data.control_cells import Mask, batches_of, control_mask, units_of_cells
 from dosift.data.discretizer import Discretizer
@@ -25,9 +26,10 @@ from dosift.learning.states import with_new_states, with_states_of
 from dosift.methods.parameters import edges_asked
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
-from dosift.results.folder import distrust
+from dosift.results.folder import distrust, finite
 from dosift.results.graphs import graph_findings_content
 from dosift.results.merged import Merged
+from dosift.results.rows import presence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -188,7 +190,7 @@ def fit_anndata(
             its probability and status) and ``notices``, sentences on it; ``mixture`` (JSON for
             :meth:`dosift.Mixture.from_dict`) and ``network`` (BIF; of raw counts JSON of dosift's
             own) as text;
-            ``params``, ``trusted``, ``reasons`` and ``version``.
+            ``params``, ``trusted``, ``reasons``, ``verdict`` (JSON) and ``version``.
 
     Raises
     ------
@@ -432,13 +434,15 @@ def _store(
     codes = np.full(adata.n_obs, -1, dtype=np.int64)
     codes[is_fitted] = best
     probability, surprise = np.full((2, adata.n_obs), np.nan)
-    probability[is_fitted] = np.where(best < 0, np.nan, posterior[np.arange(best.size), best])
+    there = np.array(presence(model.fitted_, merged) or [1.0] * len(texts))
+    own = posterior[np.arange(best.size), best] * there[best]
+    probability[is_fitted] = np.where(best < 0, np.nan, own)
     if beside["unit"] is not None:  # how unlikely a cell is does not depend on others
         found, inverse = model.assign(rows, batch=beside["batch"])
     surprise[is_fitted] = -found.log_probability[inverse]
     probabilities = np.full((adata.n_obs, len(texts)), np.nan)
     probabilities[is_fitted] = posterior
-    reasons = distrust(model)
+    reasons, verdict = distrust(model), finite(dict(model.verdict_))
     content: dict[str, Any] = {
         "version": __version__,
         "params": {name: _plain(value) for name, value in used.items()},
@@ -447,7 +451,8 @@ def _store(
         "variables": _pandas(model.variables_),
         "mixture": json.dumps(model.mixture_.to_dict()),
         "network": _text(model.network_),
-        "trusted": not reasons,
+        "trusted": verdict["value"] != FALLS,
+        "verdict": json.dumps(verdict),
         "reasons": np.array(reasons, dtype=object),
     }
     if model.batches_ is not None:

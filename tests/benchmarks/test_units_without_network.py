@@ -10,9 +10,8 @@ import pytest
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 sys.path.insert(0, str(FOLDER))
-import units_without_network as trial  # noqa: E402
-
 import unit_problems  # noqa: E402
+import units_without_network as trial  # noqa: E402
 
 
 def test_an_easy_problem() -> None:

@@ -18,7 +18,7 @@ from polars.testing import assert_frame_equal
 import dosift
 from dosift.errors import InputError
 from dosift.results.folder import read_result
-from unit_problems import UnitProblem, in_units, unit_problem
+from drawn_units import UnitProblem, in_units, unit_problem
 
 
 def run(*arguments: object) -> int:

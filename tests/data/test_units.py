@@ -19,7 +19,7 @@ from dosift.data.unit_columns import units_of
 from dosift.data.units import common_state, summed
 from dosift.errors import InputError
 from dosift.model.network import Network
-from unit_problems import in_units
+from drawn_units import in_units
 
 Rows = tuple[tuple[float, ...], ...]
 

@@ -15,7 +15,7 @@ from dosift.checks.model_check import surprisal_scale
 from dosift.data.load import load
 from dosift.results.rows import RowJudge
 from dosift.results.units import largest_evidence, tables_of
-from unit_problems import UnitProblem, in_units, unit_problem
+from drawn_units import UnitProblem, in_units, unit_problem
 
 
 @pytest.fixture(scope="module")

@@ -205,6 +205,10 @@ def fit(
             min=2,
         ),
     ] = None,
+    negative_control: Annotated[
+        bool,
+        typer.Option(help="Play control rows as a pool, to see what the method invents there."),
+    ] = True,
     layer: Layer = None,
     seed: Seed = 0,
     threads: Threads = 2,
@@ -277,6 +281,7 @@ def fit(
         "changes": changes_of(changes),
         "features": features or None,
         "knockouts": knockouts,
+        "negative_control": negative_control,
         "factors": factors,
         "size": size_of(size, no_size, has_control=control is not None),
     }
@@ -391,6 +396,7 @@ def fit_files(
             max_parents=of_edges.max_parents,
             changes=settings.get("changes"),
             knockouts=settings.get("knockouts", False),
+            negative_control=settings.get("negative_control", True),
         ).fit(
             loaded,
             random_labels=settings.get("random_labels", False),

@@ -201,7 +201,7 @@ def check(
     if is_slow:
         climber = GraphClimber(climber.fitter, climber.constraints, tell, _CHECKED_STEPS)
     fitter = climber.fitter
-    now = fitter.of_result(graph, result)
+    now = before = fitter.of_result(graph, result)
     climber.keep(now)
     tell("checking the graph", 0, None)
     ranked = climber.ranked(now)
@@ -228,6 +228,7 @@ def check(
         None if found is None else compared_targets(found.network, found.targets),
         None if found is None else found.weights,
         common_causes(fitter.families, now.graph, climber.constraints),
+        max(now.score - before.score, 0.0),
     )
 
 

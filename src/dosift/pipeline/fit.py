@@ -14,6 +14,7 @@ from dosift.checks.densities import densities
 from dosift.checks.missing import look_at_missing
 from dosift.checks.model_check import check_model
 from dosift.checks.neighbours import neighbours_agree
+from dosift.checks.verdict import Answer
 from dosift.data.blocks import MemoryBlocks
 from dosift.data.load import Loaded
 from dosift.inference import Posterior
@@ -35,7 +36,13 @@ from dosift.pipeline.fitted import Fitted
 from dosift.pipeline.gather import Gathered, prepare
 from dosift.pipeline.graph import averaged_over_graphs, check_graph, with_graph
 from dosift.pipeline.in_time import InTime, find_in_time, in_windows
+from dosift.pipeline.negative_control import (
+    counting_for,
+    negative_control,
+)
 from dosift.pipeline.recipe import Recipe
+from dosift.pipeline.repairs import repaired_answers
+from dosift.pipeline.verdict import verdict_of
 from dosift.search.filling import filled_in
 from dosift.search.result import SearchResult
 from dosift.search.score import Score
@@ -79,14 +86,17 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
     if loaded.order is not None:
         gathered = in_windows(given, loaded)
     given, gathered, graph = with_graph(recipe, given, gathered, options, progress)
-    in_time = None
+    in_time, control, whole, power = None, None, gathered, 1.0
     if loaded.order is None:
+        control = negative_control(recipe, given, options, gathered.evidence.total, progress)
+        power = 1.0 if control is None else control.power
+        given, gathered = counting_for(given, gathered, power)
         result, changed = find(recipe, given, gathered, options, progress)
     else:
         gathered, result, in_time = find_in_time(recipe, given, loaded, options, progress)
-        changed = ()
-    evidence = gathered.evidence
-    missing = look_at_missing(given, evidence)
+        whole, changed = gathered, ()
+    in_full, evidence = whole.evidence, gathered.evidence
+    missing = look_at_missing(given, in_full)
     tell = progress or silent
     tell("working out errors", 0, None)
     refined = recipe.refine and recipe.method == "likelihood"
@@ -121,11 +131,16 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
     plain = given
     if of_tables and not recipe.refine:
         plain = Network(given.variables, given.parents, given.tables)
-    sample = None if bound else _few(given, gathered, result)
-    check = check_model(plain, evidence, result, recipe.random_state, sample, missing.suspicious)
+    sample = None if bound else _few(given, whole, result)
+    check = check_model(plain, in_full, result, recipe.random_state, sample, missing.suspicious)
     if graph is None and not changed:
-        graph = check_graph(recipe, given, gathered, options, result, progress)
-    own, apart = result.network, evidence.apart(given)
+        graph = check_graph(recipe, given, whole, options, result, progress)
+    result = _in_full(result, in_full, power)
+    answers: tuple[Answer, ...] = ()
+    if not changed and in_time is None:
+        answers = repaired_answers(recipe, given, whole, options, result, check, graph, progress)
+    verdict = verdict_of(recipe, result, posterior, answers, control, check, graph)
+    own, apart = result.network, in_full.apart(given)
     # Freed tables come with control counts that only say how they were learned.
     final = own
     if of_tables:
@@ -138,9 +153,9 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         options=options,
         library=loaded.library,
         n_rows=apart.total,
-        n_units=evidence.total if evidence.has_units else None,
-        n_configurations=None if evidence.held is None else len(evidence.held),
-        batches=evidence.rows.beside.batches,
+        n_units=in_full.total if in_full.has_units else None,
+        n_configurations=None if in_full.held is None else len(in_full.held),
+        batches=in_full.rows.beside.batches,
         batch_rows=apart.n_rows,
         labels=labels,
         changed=changed,
@@ -153,6 +168,8 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         missing=missing,
         check=check,
         graph=graph,
+        control=control,
+        verdict=verdict,
         neighbours=_neighbours(loaded),
         **_of_numbers(evidence, result),
     )
@@ -175,6 +192,23 @@ def _with_time(fitted: Fitted, in_time: InTime, loaded: Loaded) -> Fitted:
         n_units=None,
         n_configurations=len(loaded.rows.whole),
         in_time=in_time,
+    )
+
+
+def _in_full(result: SearchResult, evidence: Evidence, power: float) -> SearchResult:
+    """Say how likely all rows are, where they counted for less in the fit."""
+    if power == 1.0:
+        return result
+    pooled = evidence.pooled
+    sums = pooled.weigh(result.network, result.targets, result.weights)
+    log_likelihood = -np.inf
+    if not sums.n_impossible.any():
+        log_likelihood = float(sums.log_density[0]) + pooled.reference(result.network)
+    cost = result.log_likelihood - result.penalised_score
+    return replace(
+        result,
+        log_likelihood=log_likelihood,
+        penalised_score=log_likelihood - (cost if np.isfinite(cost) else 0.0),
     )
 
 

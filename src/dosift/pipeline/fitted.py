@@ -13,6 +13,7 @@ from dosift.checks.densities import Density
 from dosift.checks.missing import MissingValues
 from dosift.checks.model_check import ModelCheck, surprisal_scale
 from dosift.checks.surprisal import SurprisalScale
+from dosift.checks.verdict import Verdict, unjudged
 from dosift.data.blocks import Block
 from dosift.graphs.findings import GraphFindings
 from dosift.inference import Posterior
@@ -26,6 +27,7 @@ from dosift.methods.prior_numbers import target_of
 from dosift.model.network import Network
 from dosift.model.target import Target
 from dosift.pipeline.in_time import InTime
+from dosift.pipeline.negative_control import NegativeControl
 from dosift.pipeline.recipe import Recipe
 from dosift.search.mechanisms import ChangedMechanism
 from dosift.search.result import SearchResult
@@ -85,6 +87,10 @@ class Fitted:
         (:func:`~dosift.checks.neighbours.neighbours_agree`).
     in_time : InTime or None
         Where rows came in order of time, the chain of their targets.
+    control : NegativeControl or None
+        What is found in control rows played as a pool; None where these are not at hand.
+    verdict : Verdict or None
+        What of the answer stands; `judged` is never None.
     """
 
     recipe: Recipe
@@ -113,6 +119,18 @@ class Fitted:
     densities: tuple[Density, ...] = ()
     neighbours: float | None = None
     in_time: InTime | None = None
+    control: NegativeControl | None = None
+    verdict: Verdict | None = None
+
+    @property
+    def judged(self) -> Verdict:
+        """The verdict; that all stands where none was made."""
+        return self.verdict or unjudged(len(self.result.targets))
+
+    @property
+    def power(self) -> float:
+        """What each row counts for: 1, unless something is invented in control rows."""
+        return 1.0 if self.control is None else self.control.power
 
     @cached_property
     def pooled_scale(self) -> SurprisalScale:

@@ -49,6 +49,15 @@ class Gathered:
         """The rows without batches, or a sample of them, held."""
         return self.evidence.pooled if self.evidence.held is not None else None
 
+    def weighed(self, power: float) -> Gathered:
+        """Return the same rows, each counting for a part of what it counted."""
+        if power == 1.0:
+            return self
+        sample = self.sample
+        if sample is not None:
+            sample = replace(sample, counts=sample.counts * power)
+        return Gathered(self.evidence.weighed(power), sample)
+
 
 def gather(
     network: Network, rows: RowBlocks, labels: Ints | None, seed: int, tell: Progress = silent

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from dosift._version import __version__
 from dosift.checks.assignment_confidence import SURE
+from dosift.checks.verdict import FALLS, STANDS
 from dosift.errors import DosiftWarning, InputError
 from dosift.identifiability import units_identified, verdict
 from dosift.io import read_network, write_network
@@ -28,14 +29,10 @@ from dosift.model import Mixture, Network
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.results.changes import numbers_content
 from dosift.results.graph_layout import parents_shown
-from dosift.results.graphs import (
-    graph_findings_content,
-    objection_in_words,
-    objects_to_the_graph,
-)
+from dosift.results.graphs import graph_findings_content
 from dosift.results.rows import RowParts
 from dosift.results.timeline import timeline_content
-from dosift.results.words import misfit_in_words
+from dosift.results.verdict_words import verdict_content
 from dosift.utils.atomic_write import check_absent, whole_folder
 
 if TYPE_CHECKING:
@@ -81,6 +78,21 @@ class Result:
     network: Network
     mixture: Mixture
     content: dict[str, Any]
+
+    def presence(self, texts: Sequence[str]) -> tuple[float, ...]:
+        """Return the probability that each component is there, where it does not stand; else 1.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            Of the components.
+        """
+        lines = {line["target"]: line for line in self.content.get("components") or ()}
+        fallen = [text for text in texts if lines.get(text, {}).get("stands") is False]
+        if not fallen:
+            return ()
+        known = {text: lines[text].get("probability") for text in fallen}
+        return tuple(1.0 if known.get(text) is None else float(known[text]) for text in texts)
 
     def batches(self) -> tuple[tuple[str, ...], NDArray[np.float64]]:
         """Return the batches of the fit, and the weights in each.
@@ -132,11 +144,13 @@ def result_content(
     dict
         The content of ``result.json``.
     """
+    verdict_now = finite(verdict_content(model.fitted_))
     reasons = distrust(model)
     is_of_numbers = isinstance(model.network_, MechanismNetwork)
     return {
-        "trusted": not reasons,
+        "trusted": verdict_now["value"] != FALLS,
         "reasons": reasons,
+        "verdict": verdict_now,
         "level": model.level,
         "components": components_content(model),
         "variables": [finite(row) for row in model.variables_.to_dicts()],
@@ -281,30 +295,16 @@ def certainty_content(model: FittedModel) -> dict[str, Any]:
 
 
 def distrust(model: FittedModel) -> list[str]:
-    """Say why a fit must not be trusted.
+    """Say why a fit does not stand, or in part only.
 
     Returns
     -------
     list of str
-        Sentences; empty when there is no reason.
+        Sentences; empty where it stands.
     """
-    reasons = []
-    if not model.converged_:
-        reasons.append(
-            f"The weights did not converge: the optimality gap is {model.optimality_gap_:.1e} "
-            "nats a row."
-        )
-    if objects_to_the_graph(model.fitted_):
-        # Said first: a wrong graph makes mechanisms look changed, and components misfit.
-        reasons.append(objection_in_words(model.fitted_))
-    if not model.fit_check_.fits:
-        words = misfit_in_words(model.fit_check_, model.network_, model.method)
-        reasons.append(f"{words} Single components may be inventions.")
-    if model.impossible_rows_:
-        reasons.append(
-            f"{model.impossible_rows_:g} row(s) have probability zero under every component."
-        )
-    return reasons
+    content = verdict_content(model.fitted_)
+    reasons: list[str] = content["reasons"]
+    return [] if content["value"] == STANDS else reasons
 
 
 def versions() -> dict[str, str]:

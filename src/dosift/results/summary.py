@@ -13,6 +13,7 @@ from dosift.results.changes import change_table
 from dosift.results.graphs import graph_table
 from dosift.results.interventions import intervention_table, mechanism_table
 from dosift.results.merged import Merged, merged_table
+from dosift.results.standing import totals_with_standing, with_standing
 from dosift.results.tables import (
     component_table,
     family_table,
@@ -102,11 +103,12 @@ def _components(fitted: Fitted, targets: list[Target], level: float) -> pl.DataF
 
     result, posterior = fitted.result, fitted.posterior
     common = (targets, result.weights, fitted.n_rows, posterior, level, fitted.is_known)
+    merged = Merged.of(fitted.network, result.targets, result.weights)
     if isinstance(fitted.network, MechanismNetwork):
-        merged = Merged.of(fitted.network, result.targets, result.weights)
         table = merged_table(merged, *common)
     else:
         table = component_table(*common)
+    table = with_standing(table, fitted, merged.groups)
     if fitted.in_time is None:
         return table
     # Weights are shares in the long run; how many rows there were is another number.
@@ -129,8 +131,10 @@ def _variables(fitted: Fitted, level: float) -> pl.DataFrame:
     codes, weights, posterior = fitted.result.targets, fitted.result.weights, fitted.posterior
     if isinstance(fitted.network, MechanismNetwork):
         network, errors, rates = fitted.network, fitted.change_errors, fitted.rates
-        return change_table(network, codes, weights, posterior, errors, rates, level)
-    return variable_table(fitted.given, codes, weights, posterior, fitted.rates, level)
+        table = change_table(network, codes, weights, posterior, errors, rates, level)
+    else:
+        table = variable_table(fitted.given, codes, weights, posterior, fitted.rates, level)
+    return totals_with_standing(table, fitted)
 
 
 def _batch_table(fitted: Fitted, targets: list[Target], level: float) -> pl.DataFrame | None:

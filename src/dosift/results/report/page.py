@@ -28,6 +28,7 @@ from dosift.results.report.sections import (
     certainty_section,
     components_section,
     rates_section,
+    verdict_lines,
 )
 from dosift.results.report.timeline import timeline_section
 from dosift.results.report.units import units_section
@@ -51,10 +52,7 @@ def render_report(result: Mapping[str, Any]) -> str:
     content = Content(result)
     top = [
         "<h1>Interventions found by dosift</h1>",
-        *(
-            f'<p class="warn"><b>Do not trust this fit.</b> {shown(reason)}</p>'
-            for reason in content.reasons
-        ),
+        *verdict_lines(content),
         answer(content),
     ]
     sections = [
