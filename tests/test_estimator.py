@@ -146,7 +146,9 @@ def test_the_summary_comes_in_the_callers_library(
             warnings.simplefilter("ignore", MisfitWarning)
             summary = dosift.InterventionMixture(network).fit(table).summary()
         assert isinstance(summary, kind)
-    names = "target size weight std_error ci_low ci_high p_value q_value rows probability status"
+    names = (
+        "target size weight std_error ci_low ci_high p_value q_value rows probability status stands"
+    )
     assert list(summary.column_names) == names.split()
 
 

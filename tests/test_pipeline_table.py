@@ -18,7 +18,7 @@ from dosift.model.mechanism import Changes
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Variable
 from dosift.model.scale import Scale
-from dosift.refusals import NUMBERS, REFUSALS, UNITS, Refusal, refuse
+from dosift.refusals import NUMBERS, REFUSALS, TIME, UNITS, Refusal, refuse
 from dosift.results.rows import RowJudge
 from plain_sums import TARGETS, toy_rows, toy_weights
 
@@ -40,7 +40,7 @@ def test_each_row_is_refused_with_its_reason_and_nothing_else_is() -> None:
                 assert "cannot be combined" in str(caught.value)
             else:
                 refuse(set(some))
-    likelihood = set(FEATURES) - {"moments", "em", "brute-force"}
+    likelihood = set(FEATURES) - {"moments", "em", "brute-force", TIME}
     not_of_numbers = {r.one for r in REFUSALS if r.other == NUMBERS}
     for graph in ("changed mechanisms", "repaired graph"):
         for kinds in (not_of_numbers, {NUMBERS}):
@@ -92,6 +92,7 @@ def with_feature(name: str, rows: np.ndarray) -> tuple[dict[str, Any], dict[str,
         "rows in blocks": ({}, {}, rows),
         UNITS: ({}, {"unit": np.arange(len(rows)) // 2}, rows),
         NUMBERS: ({}, {}, rows + 0.5),
+        TIME: ({}, {"time": np.arange(len(rows))}, rows),
     }
     return ({"method": name}, {}, rows) if name in METHODS else found[name]
 
@@ -110,7 +111,8 @@ def test_each_row_is_refused_by_what_a_user_calls(
         beside |= other
         call: Callable[[], Any] = lambda: model.fit(given, **beside)  # noqa: E731
     else:
-        fitted, own = dosift.InterventionMixture(network).fit(rows), rows
+        beside = with_feature(row.other, rows)[1]
+        fitted, own = dosift.InterventionMixture(network).fit(rows, **beside), rows
         call = lambda: AGAIN[row.one](fitted, given)  # noqa: E731
     given: Any = own
     if row.other == "rows in blocks":

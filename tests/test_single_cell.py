@@ -412,6 +412,44 @@ def test_guides_are_batches(network: dosift.Network, adata: Any, tmp_path: Path)
         fit_anndata(adata, network, batch="gide")
 
 
+def test_clones_are_units(network: dosift.Network, truth: dosift.Mixture, tmp_path: Path) -> None:
+    """Clones of three cells, some cells of none, and cells that are told together."""
+    rng = np.random.default_rng(3)
+    targets, weights = truth.to_codes(network)
+    hit = np.append(np.repeat(rng.choice(len(weights), 500, p=weights), 3), [0] * 100)
+    rows = np.empty((len(hit), 3))
+    for t in range(len(targets)):
+        some = dosift.Mixture({truth.targets[t]: 1.0})
+        drawn = dosift.simulate(network, some, int((hit == t).sum()), t)
+        rows[hit == t] = (drawn == "high").to_numpy()
+    clone = np.append(np.repeat([f"c{k}" for k in range(500)], 3).astype(object), [None] * 100)
+    order = rng.permutation(len(hit))
+    adata = ad.AnnData(rows[order].astype(np.float32), var=pd.DataFrame(index=GENES))
+    adata.obs["clone"] = pd.Categorical(clone[order])
+    model = fit_anndata(adata, network, unit="clone")
+    assert model.n_rows_ == 1600
+    assert model.n_units_ == 600
+    assert dosift.evaluate(truth, model.mixture_).recall == 1.0
+    table = pl.DataFrame(np.where(rows[order] > 0, "high", "low"), GENES)
+    again = model.assign(table, unit=clone[order])
+    posterior = again[0].posterior[again[1]]
+    np.testing.assert_allclose(adata.obsm["dosift_probabilities"], posterior, atol=1e-12)
+    told = adata.obs.dropna(subset="clone").groupby("clone", observed=True)
+    assert (told["dosift_target"].nunique() == 1).all()
+    # How surprising a cell is depends on it alone.
+    np.testing.assert_allclose(adata.obs["dosift_surprise"], model.surprise(table))
+    adata.write_h5ad(tmp_path / "out.h5ad")
+    assert ad.read_h5ad(tmp_path / "out.h5ad").uns["dosift"]["params"]["unit"] == "clone"
+    with pytest.raises(InputError, match="obs has no column 'clon' for unit"):
+        fit_anndata(adata, network, unit="clon")
+    with pytest.raises(InputError, match="unit is 3; give the name of a column"):
+        fit_anndata(adata, network, unit=3)
+    adata.obs["day"] = "one"
+    adata.obs.loc[told.head(1).index[0], "day"] = "two"
+    with pytest.raises(InputError, match=r"obs\['clone'\] 'c\d+' is in batch"):
+        fit_anndata(adata, network, unit="clone", batch="day")
+
+
 def test_a_control_that_is_no_column_is_answered_with_what_was_meant() -> None:
     adata = ad.AnnData(
         np.zeros((4, 1)),

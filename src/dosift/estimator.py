@@ -20,6 +20,7 @@ from dosift.checks.assignment_confidence import Certainty
 from dosift.checks.fit_check import FitCheck
 from dosift.checks.missing import MissingValues, words_of_warning
 from dosift.checks.surprisal import FALSE_SHARE, SurprisalScale, unexplained
+from dosift.checks.verdict import STANDS
 from dosift.data import to_native
 from dosift.data.blocks import MemoryBlocks
 from dosift.data.load import checked_weight, load
@@ -50,11 +51,14 @@ from dosift.model import Mixture, Target
 from dosift.model.network import Network
 from dosift.model.simulate import RandomState, simulate
 from dosift.pipeline import Fitted, Recipe, fit, fitted_batches
+from dosift.pipeline.again import posterior_in_time
 from dosift.results.graphs import objection_in_words, objects_to_the_graph
 from dosift.results.merged import Merged
 from dosift.results.summary import Tables, diagnostics_of
+from dosift.results.verdict_words import headline, negative_control_content, verdict_content
 from dosift.results.words import misfit_in_words
 from dosift.search.certificate import Certificate
+from dosift.utils.record import Record
 from dosift.utils.sklearn_api import Conventions, not_fitted
 
 if TYPE_CHECKING:
@@ -74,7 +78,8 @@ class InterventionMixture(Conventions):
     method : {"likelihood", "moments", "em", "brute-force"}, default="likelihood"
         How targets and weights are estimated. ``"likelihood"`` is penalised maximum likelihood
         with a search for the targets; ``"moments"`` the finite-sample algorithm of Kumar and
-        Sinha (UAI 2021); ``"em"`` expectation maximisation over all targets; ``"brute-force"``
+        Sinha (UAI 2021) or, with units of several rows, moments that need no exclusion
+        (docs/units.md); ``"em"`` expectation maximisation over all targets; ``"brute-force"``
         constrained least squares over all targets and all patterns of excluded values. The last
         two enumerate, and refuse networks that are too large for that.
     max_size : int or None, default=None
@@ -129,6 +134,9 @@ class InterventionMixture(Conventions):
     knockouts : bool, default=False
         Whether changes of counts only lower them. Columns of whole numbers that are not negative
         are then taken for counts, where nothing else is said of them.
+    negative_control : bool, default=True
+        Whether control rows, where they are at hand, are played as a pool, to see what is invented
+        there: see `negative_control_`. Where that is more than a little, rows count for less.
 
     Attributes
     ----------
@@ -211,6 +219,18 @@ class InterventionMixture(Conventions):
         `probability` over graphs, and `status`: "given" where the graph was fixed, else "kept",
         "added", "reversed", "removed", or "open" where the rows leave its direction open. None
         without control rows.
+    timeline_ : polars.DataFrame or None
+        Where rows were given times, one line for each stretch with the same intervention, the
+        columns of ``timeline.csv``: `unit`, `target`, `start`, `end`, `probability`, and times
+        between which the first and the last row lie. Probability of a switch in a typical step and
+        mean duration, `fitted_.in_time` says.
+    verdict_ : Record
+        What stands of the answer: a dictionary, whose entries are attributes, too, with ``value``
+        (``"stands"``, ``"stands in part"``, ``"does not stand"``), ``reasons``, ``next``, and what
+        else ``result.json`` says.
+    negative_control_ : Record or None
+        What control rows yield that were played as a pool: ``weight`` and ``components``, and the
+        same ``_in_full``, where rows count in full. None without control rows.
     fitted_ : Fitted
         Everything that came of the fit, as arrays: what the bootstrap, held-out rows, the report
         and the command take.
@@ -249,6 +269,9 @@ class InterventionMixture(Conventions):
     posterior_: Posterior | None
     batches_: pl.DataFrame | None
     graph_: pl.DataFrame | None
+    timeline_: pl.DataFrame | None
+    verdict_: Record
+    negative_control_: Record | None
 
     def __init__(
         self,
@@ -272,6 +295,7 @@ class InterventionMixture(Conventions):
         control_rows: float | None = None,
         changes: Sequence[str] | None = None,
         knockouts: bool = False,
+        negative_control: bool = True,
     ) -> None:
         self.network = network
         self.method = method
@@ -292,6 +316,7 @@ class InterventionMixture(Conventions):
         self.control_rows = control_rows
         self.changes = changes
         self.knockouts = knockouts
+        self.negative_control = negative_control
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "mixture_")
@@ -307,6 +332,7 @@ class InterventionMixture(Conventions):
         batch: Any = None,
         labels: Any = None,
         unit: Any = None,
+        time: Any = None,
         random_labels: bool = False,
         control: Any = None,
         graph: Any = None,
@@ -337,13 +363,20 @@ class InterventionMixture(Conventions):
             every batch. Only for ``"likelihood"``.
         labels : str or array-like, shape (n_rows,), optional
             The intervention of each row where it is known, such as ``"do(smoke=yes)"``, empty
-            or missing where not; or the column of the rows that holds it. The labelled targets are
-            never dropped, and labelled rows teach a learned network. Only for ``"likelihood"``.
+            or missing where not; or the column of the rows that holds it. Of numbers it names those
+            that were changed, such as ``"latency"``. The labelled targets are never dropped, and
+            labelled rows teach a learned network, and changes. Only for ``"likelihood"``.
         unit : str or array-like, shape (n_rows,), optional
             The unit of each row, or the column of the rows that holds it: rows of one unit were
             hit by the same intervention. Weights are then shares of units. A row without one is a
             unit of its own. Units of two rows and more identify every mixture of do's, whether or
             not it satisfies exclusion (docs/units.md).
+        time : str or array-like, shape (n_rows,), optional
+            When each row was seen (numbers, dates or timestamps), or the column of the rows that
+            holds it. Targets then hold from row to row and switch now and then, so that neighbours
+            lend each other evidence; weights are shares of time, and `timeline_` says when which
+            target held (docs/how-to/faults-that-last.md). With `unit`, each unit is a series of
+            its own. Only for ``"likelihood"``.
         random_labels : bool, default=False
             Whether the labelled rows are a random sample of all rows, and so tell about the
             weights as well. By default the weights are those of the rows without a label.
@@ -415,8 +448,9 @@ class InterventionMixture(Conventions):
             edge_knowledge=known,
             changes=None if self.changes is None else tuple(self.changes),
             knockouts=bool(self.knockouts),
+            negative_control=bool(self.negative_control),
         )
-        beside = tuple(name for name in (batch, labels, unit) if isinstance(name, str))
+        beside = tuple(name for name in (batch, labels, unit, time) if isinstance(name, str))
         table = ControlTable(
             control,
             graph,
@@ -431,9 +465,8 @@ class InterventionMixture(Conventions):
         )
         network, rows = self._network(table, rows)
         network = starting_network(network, edges, known, self.control_rows)
-        encode = partial(
-            load, rows, batch=batch, labels=labels, unit=unit, sample_weight=sample_weight
-        )
+        given = {"batch": batch, "labels": labels, "unit": unit, "time": time}
+        encode = partial(load, rows, **given, sample_weight=sample_weight)
         network, loaded = with_new_states(network, rows, encode)
         del rows, encode, table  # many rows: what was read is not held twice
         with closing(loaded):
@@ -479,6 +512,9 @@ class InterventionMixture(Conventions):
         self.fit_check_ = check.fit
         self.surprise_scale_ = fitted.pooled_scale
         self.unexplained_rows_ = check.n_unexplained
+        self.verdict_ = Record(verdict_content(fitted))
+        control = negative_control_content(fitted)
+        self.negative_control_ = None if control is None else Record(control)
         tables = Tables.of_fit(fitted, self.level)
         self.targets_ = tables.targets
         self.components_ = tables.components
@@ -491,6 +527,7 @@ class InterventionMixture(Conventions):
         self.mechanisms_ = tables.mechanisms
         self.batches_ = tables.batches
         self.graph_ = tables.graph
+        self.timeline_ = tables.timeline
 
     def _warn(self) -> None:
         if self.missing_values_.dependent:
@@ -520,10 +557,15 @@ class InterventionMixture(Conventions):
                 MisfitWarning,
                 stacklevel=3,
             )
+        if self.verdict_.value == STANDS:
+            return
         if objects_to_the_graph(self.fitted_):
             warnings.warn(objection_in_words(self.fitted_), GraphWarning, stacklevel=3)
         if not self.fit_check_.fits:
             words = misfit_in_words(self.fit_check_, self.network_, self.method)
+            warnings.warn(words, MisfitWarning, stacklevel=3)
+        elif not objects_to_the_graph(self.fitted_):
+            words = " ".join([headline(self.verdict_.value), *self.verdict_.reasons])
             warnings.warn(words, MisfitWarning, stacklevel=3)
 
     # What is known after fitting.
@@ -563,29 +605,40 @@ class InterventionMixture(Conventions):
             )
         return self.fitted_.judge(loaded.rows.whole), loaded.inverse
 
-    def predict_proba(self, rows: Any, *, batch: Any = None, unit: Any = None) -> Floats:
+    def predict_proba(
+        self, rows: Any, *, batch: Any = None, unit: Any = None, time: Any = None
+    ) -> Floats:
         """Posterior probability of each component for each row.
 
         Parameters
         ----------
         rows : as in :meth:`fit`
         batch, unit : as in :meth:`assign`
+        time : str or array-like, optional
+            When each row was seen, as in :meth:`fit`: neighbours in time are then judged together,
+            each unit as a series, by the rate of switching of the fit.
 
         Returns
         -------
         ndarray, shape (n_rows, n_components)
             In the order of `targets_`; a row that no component can produce holds NaN.
         """
+        if time is not None:
+            self._check_fitted()
+            loaded = load(rows, self.network_, batch=batch, unit=unit, time=time)
+            return posterior_in_time(self.fitted_, loaded)
         found, inverse = self.assign(rows, batch=batch, unit=unit)
         return found.posterior[inverse]
 
-    def predict(self, rows: Any, *, batch: Any = None, unit: Any = None) -> NDArray[np.object_]:
+    def predict(
+        self, rows: Any, *, batch: Any = None, unit: Any = None, time: Any = None
+    ) -> NDArray[np.object_]:
         """Most probable target of each row.
 
         Parameters
         ----------
         rows : as in :meth:`fit`
-        batch, unit : as in :meth:`assign`
+        batch, unit, time : as in :meth:`predict_proba`
 
         Returns
         -------
@@ -593,11 +646,18 @@ class InterventionMixture(Conventions):
             Texts such as ``do(lung=no)``, as in :meth:`summary`; None for a row that no component
             can produce.
         """
-        found, inverse = self.assign(rows, batch=batch, unit=unit)
+        if time is None:
+            found, inverse = self.assign(rows, batch=batch, unit=unit)
+            best, posterior = found.best, found.posterior
+        else:
+            posterior = self.predict_proba(rows, batch=batch, unit=unit, time=time)
+            possible = ~np.isnan(posterior[:, 0])
+            best = np.where(possible, np.nan_to_num(posterior).argmax(axis=1), -1)
+            inverse = np.arange(best.size)
         merged = Merged.of(self.network_, self.fitted_.result.targets, self.weights_)
         # Position -1, a row that no target can produce, picks the last entry.
         texts = np.array([*merged.texts(self.targets_), None], dtype=object)
-        out: NDArray[np.object_] = texts[merged.best(found.best, found.posterior)][inverse]
+        out: NDArray[np.object_] = texts[merged.best(best, posterior)][inverse]
         return out
 
     def surprise(self, rows: Any) -> Floats:

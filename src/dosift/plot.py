@@ -2,5 +2,15 @@
 
 from dosift.results.plot import certainty, components, fit_check, graph, rates, screen
 from dosift.results.plot_densities import densities
+from dosift.results.plot_timeline import timeline
 
-__all__ = ["certainty", "components", "densities", "fit_check", "graph", "rates", "screen"]
+__all__ = [
+    "certainty",
+    "components",
+    "densities",
+    "fit_check",
+    "graph",
+    "rates",
+    "screen",
+    "timeline",
+]

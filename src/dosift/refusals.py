@@ -32,6 +32,8 @@ class Refusal:
 NUMBERS = "measurements and counts"
 #: Rows of which several share one intervention, as a feature.
 UNITS = "units"
+#: Rows in order of time, whose targets hold and switch, as a feature.
+TIME = "rows in time"
 
 
 def _only_likelihood(what: str) -> tuple[Refusal, ...]:
@@ -95,15 +97,67 @@ REFUSALS: tuple[Refusal, ...] = (
     ),
     *_not_heeded("required"),
     *_not_heeded("known weights"),
-    *(
-        Refusal(
-            method,
-            UNITS,
-            f"method {method!r} looks up how often single rows occur, and knows nothing of rows "
-            "that share an intervention; use method 'likelihood' or 'em', or leave out unit= "
-            "(--unit)",
-        )
-        for method in ("moments", "brute-force")
+    Refusal(
+        "brute-force",
+        UNITS,
+        "method 'brute-force' looks up how often single rows occur, and knows nothing of rows "
+        "that share an intervention; use another method, or leave out unit= (--unit)",
+    ),
+    *_only_likelihood(TIME),
+    Refusal(
+        TIME,
+        "batches",
+        "shares that drift from batch to batch and targets that hold are told apart by fits of "
+        "their own: leave out time= (--time) for shares in each batch, or the batches for targets "
+        "in time; each machine or patient is a unit",
+    ),
+    Refusal(
+        TIME,
+        "labels",
+        "labels are known for single rows, and a series is found as a whole; leave the labels out, "
+        "and hold the timeline against them afterwards",
+    ),
+    Refusal(
+        TIME,
+        "sample weights",
+        "a row in a series is there once; leave the weights out, or repeat rows under units of "
+        "their own",
+    ),
+    Refusal(
+        TIME,
+        "required",
+        "a target that never lasts earns no place in a series; give it as a candidate, and its "
+        "weight and probability tell whether it occurs",
+    ),
+    Refusal(
+        TIME,
+        "known weights",
+        "in a series weights are shares of time, and come with the rate of switching; leave the "
+        "known weights out, and compare afterwards",
+    ),
+    Refusal(
+        TIME,
+        "stochastic interventions",
+        "an intervention that draws a new value in each row does not hold from row to row; leave "
+        "out time= (--time), or fit hard interventions",
+    ),
+    Refusal(
+        TIME,
+        "changed mechanisms",
+        "tables are freed by rows that do not know their neighbours; fit hard interventions in "
+        "time first, then look for changed mechanisms without time= (--time)",
+    ),
+    Refusal(
+        "bootstrap",
+        TIME,
+        "rows of a series cannot be drawn one by one; trust the intervals, which know how long "
+        "targets last",
+    ),
+    Refusal(
+        "held-out rows",
+        TIME,
+        "rows of a series cannot be left out one by one; fit to the first part of the time, and "
+        "give the rest to `score`",
     ),
     Refusal(
         "moments",

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 
 from dosift._version import __version__
+from dosift.checks.verdict import FALLS
 from dosift.data.anndata import MATRIX_TOTAL, Cells, cells_of, name_levels, name_states
-from dosift.data.control_cells import Mask, batches_of, control_mask
+from dosift.data.control_cells import Mask, batches_of, control_mask, units_of_cells
 from dosift.data.discretizer import Discretizer
 from dosift.data.side_columns import SideColumn
 from dosift.errors import InputError, MissingDependencyError
@@ -25,9 +26,10 @@ from dosift.learning.states import with_new_states, with_states_of
 from dosift.methods.parameters import edges_asked
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
-from dosift.results.folder import distrust
+from dosift.results.folder import distrust, finite
 from dosift.results.graphs import graph_findings_content
 from dosift.results.merged import Merged
+from dosift.results.rows import presence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,6 +54,7 @@ def fit_anndata(
     prior: float = DEFAULT_PRIOR,
     states: States | None = None,
     batch: str | None = None,
+    unit: str | None = None,
     kinds: Mapping[str, str] | None = None,
     size: str | bool | None = None,
     factors: int = 0,
@@ -74,6 +77,7 @@ def fit_anndata(
     prior: float = DEFAULT_PRIOR,
     states: States | None = None,
     batch: str | None = None,
+    unit: str | None = None,
     kinds: Mapping[str, str] | None = None,
     size: str | bool | None = None,
     factors: int = 0,
@@ -95,6 +99,7 @@ def fit_anndata(
     prior: float = DEFAULT_PRIOR,
     states: States | None = None,
     batch: str | None = None,
+    unit: str | None = None,
     kinds: Mapping[str, str] | None = None,
     size: str | bool | None = None,
     factors: int = 0,
@@ -142,6 +147,11 @@ def fit_anndata(
     batch : str, optional
         Column of ``obs`` that holds the batch of each cell, such as its guide: batches have targets
         in common, and weights of their own, by which their cells are judged.
+    unit : str, optional
+        Column of ``obs`` that holds the unit of each cell, such as its clone or donor: the cells of
+        a unit were hit by the same intervention. They are judged together, and weights are shares
+        of units. A cell without one is a unit of its own. Cells of a unit may have nothing else in
+        common that the network does not know of.
     kinds : mapping of str to {"continuous", "counts", "discrete"}, optional
         What variables hold, where the network is learned: columns of the matrix raw counts, if
         nothing is said of them. Given, or with ``knockouts=True``, values of the matrix are taken
@@ -165,7 +175,8 @@ def fit_anndata(
 
         ``obs[key_added + "_target"]``
             Categorical: the most probable target, such as ``do(TP53=low)``, by descending
-            weight. Missing for control cells and cells that no component can produce.
+            weight. Missing for control cells and cells that no component can produce. That of its
+            unit, where cells come in units.
         ``obs[key_added + "_probability"]``
             Its posterior probability.
         ``obs[key_added + "_surprise"]``
@@ -179,7 +190,7 @@ def fit_anndata(
             its probability and status) and ``notices``, sentences on it; ``mixture`` (JSON for
             :meth:`dosift.Mixture.from_dict`) and ``network`` (BIF; of raw counts JSON of dosift's
             own) as text;
-            ``params``, ``trusted``, ``reasons`` and ``version``.
+            ``params``, ``trusted``, ``reasons``, ``verdict`` (JSON) and ``version``.
 
     Raises
     ------
@@ -219,11 +230,13 @@ def fit_anndata(
             "control=('condition', 'ctrl')"
         )
     fitted_cells = _chosen(cells, ~mask)
-    beside = None if batch is None else batches_of(adata, batch, ~mask)
+    beside: dict[str, Any] = {
+        "batch": None if batch is None else batches_of(adata, batch, ~mask),
+        "unit": None if unit is None else units_of_cells(adata, unit, ~mask),
+    }
     used = {"layer": layer, "control": _described(control), "prior": prior, "edges": edges}
     used |= parameters
-    if batch is not None:
-        used["batch"] = batch
+    used |= {role: name for role, name in (("batch", batch), ("unit", unit)) if name is not None}
     if is_raw:
         if prior != DEFAULT_PRIOR:
             raise InputError("prior is for tables of states, and counts have none; leave it out")
@@ -232,7 +245,7 @@ def fit_anndata(
         rows = fitted_cells.frame()
         model = InterventionMixture(edges=edges, **parameters).fit(
             rows,
-            batch=beside,
+            **beside,
             control=control_cells.frame(),
             graph=None if edges == "learn" else graph,
             states=states,
@@ -247,7 +260,7 @@ def fit_anndata(
     if graph is not None:
         network = _learned(graph, control_cells, fitted_cells, discretizer, prior, states)
     network, rows = _states(fitted_cells, network, discretizer)
-    model = InterventionMixture(network, edges=edges, **parameters).fit(rows, batch=beside)
+    model = InterventionMixture(network, edges=edges, **parameters).fit(rows, **beside)
     _store(adata, ~mask, rows, model, key_added, used, discretizer, beside)
     return adata if copy else model
 
@@ -408,12 +421,12 @@ def _store(
     key: str,
     used: Mapping[str, Any],
     discretizer: Discretizer | None,
-    batch: SideColumn | None,
+    beside: Mapping[str, SideColumn | None],
 ) -> None:
     """Write all results at once, in forms that survive a round trip through h5ad."""
     import pandas as pd
 
-    found, inverse = model.assign(rows, batch=batch)
+    found, inverse = model.assign(rows, **beside)
     merged = Merged.of(model.network_, model.fitted_.result.targets, model.weights_)
     texts = [*merged.texts(model.targets_)]
     best = merged.best(found.best, found.posterior)[inverse]
@@ -421,11 +434,15 @@ def _store(
     codes = np.full(adata.n_obs, -1, dtype=np.int64)
     codes[is_fitted] = best
     probability, surprise = np.full((2, adata.n_obs), np.nan)
-    probability[is_fitted] = np.where(best < 0, np.nan, posterior[np.arange(best.size), best])
+    there = np.array(presence(model.fitted_, merged) or [1.0] * len(texts))
+    own = posterior[np.arange(best.size), best] * there[best]
+    probability[is_fitted] = np.where(best < 0, np.nan, own)
+    if beside["unit"] is not None:  # how unlikely a cell is does not depend on others
+        found, inverse = model.assign(rows, batch=beside["batch"])
     surprise[is_fitted] = -found.log_probability[inverse]
     probabilities = np.full((adata.n_obs, len(texts)), np.nan)
     probabilities[is_fitted] = posterior
-    reasons = distrust(model)
+    reasons, verdict = distrust(model), finite(dict(model.verdict_))
     content: dict[str, Any] = {
         "version": __version__,
         "params": {name: _plain(value) for name, value in used.items()},
@@ -434,7 +451,8 @@ def _store(
         "variables": _pandas(model.variables_),
         "mixture": json.dumps(model.mixture_.to_dict()),
         "network": _text(model.network_),
-        "trusted": not reasons,
+        "trusted": verdict["value"] != FALLS,
+        "verdict": json.dumps(verdict),
         "reasons": np.array(reasons, dtype=object),
     }
     if model.batches_ is not None:

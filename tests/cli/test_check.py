@@ -247,3 +247,21 @@ def test_units_of_numbers_are_refused(run: Run) -> None:
     done = run("network.json", "--units")
     assert done.returncode == 2
     assert "--units goes with networks of states" in done.stderr
+
+
+def test_rows_in_units(run: Run, folder: Path) -> None:
+    lines = ["smoke,lung,clone", *(f"no,yes,a{k}\nno,yes,a{k}" for k in range(30)), "yes,yes,b"]
+    (folder / "units.csv").write_text("\n".join(lines) + "\n")
+    content = checked(run, "net.bif", "units.csv", "--unit", "clone")
+    given = content["units"]["given"]
+    assert given == {"column": "clone", "n_units": 31.0, "n_several": 30.0, "n_rows": 61.0}
+    assert content["rows"]["n_rows"] == pytest.approx(31.0)
+    screen = run("net.bif", "units.csv", "--unit", "clone").stdout
+    assert "31 of 61 rows; 30 (97%) have two rows or more" in screen
+    assert "every mixture: yes." in screen
+
+
+def test_a_column_of_units_needs_rows(run: Run) -> None:
+    done = run("net.bif", "--unit", "clone")
+    assert done.returncode == 2
+    assert "--unit is a column of the rows" in done.stderr

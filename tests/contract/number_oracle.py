@@ -19,6 +19,8 @@ from scipy import stats
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
 Key = tuple[int, ...]
+#: Counts up to which those that are missing are summed over.
+MOST_COUNTED = 1200
 
 
 def working(network: Any, rows: Any) -> Floats:
@@ -27,7 +29,7 @@ def working(network: Any, rows: Any) -> Floats:
     for i, (variable, scale) in enumerate(zip(network.variables, network.scales, strict=True)):
         column = rows[variable.name].to_list()
         if variable.kind == "discrete":
-            out[:, i] = [variable.states.index(str(v)) for v in column]
+            out[:, i] = [np.nan if v is None else variable.states.index(str(v)) for v in column]
             continue
         value = np.array(column, dtype=float)
         if scale.form == "log":
@@ -39,19 +41,57 @@ def working(network: Any, rows: Any) -> Floats:
 
 
 def log_likelihoods(network: Any, keys: list[Key], values: Floats) -> Floats:
-    """Log-density of each row under each target, shape (n_rows, n_targets)."""
+    """Log-density of what each row shows under each target, shape (n_rows, n_targets).
+
+    A row may lack one of the variables that others depend on, which is integrated over a grid, or
+    the last one, on which nothing depends.
+    """
+    lacks = np.isnan(values)
+    out = np.empty((len(values), len(keys)))
+    for j in (-1, *range(values.shape[1] - 1)):
+        rows = np.flatnonzero(lacks[:, j] if j >= 0 else ~lacks[:, :-1].any(axis=1))
+        if not rows.size:
+            continue
+        if j < 0:
+            out[rows] = _log_likelihoods(network, keys, values[rows])
+            continue
+        grid, log_width = _grid(network, j)
+        filled = np.repeat(values[rows], len(grid), axis=0)
+        filled[:, j] = np.tile(grid, len(rows))
+        found = _log_likelihoods(network, keys, filled).reshape(len(rows), len(grid), -1)
+        out[rows] = np.logaddexp.reduce(found, axis=1) + log_width
+    return out
+
+
+def _grid(network: Any, j: int) -> tuple[Floats, float]:
+    """All values that a variable may have, and the logarithm of what each of them counts."""
+    variable = network.variables[j]
+    if variable.kind == "discrete":
+        return np.arange(len(variable.states), dtype=float), 0.0
+    if variable.kind == "count":
+        return np.arange(MOST_COUNTED, dtype=float), 0.0
+    grid = np.linspace(-12.0, 12.0, 481)
+    return grid, float(np.log(grid[1] - grid[0]))
+
+
+def _log_likelihoods(network: Any, keys: list[Key], values: Floats) -> Floats:
+    """The same of rows that lack nothing but the last variable."""
     n = len(network.mechanisms)
-    plain = [log_density(one, values) for one in network.mechanisms]
-    known = {
-        (i, k): log_density_under(network, i, k, values)
-        for i in range(n)
-        for k in {key[i] for key in keys if key[i] >= 0}
-    }
-    columns = [
-        np.sum([plain[i] if key[i] < 0 else known[i, key[i]] for i in range(n)], axis=0)
-        for key in keys
-    ]
-    return np.stack(columns, axis=1)
+    open_ = np.isnan(values[:, -1])
+    values = np.where(np.isnan(values), 0.0, values)
+    parts = _of_variables(network, keys, values)
+    for (i, _), log in parts.items():
+        if i == n - 1:
+            log[open_] = 0.0
+    return np.stack([np.sum([parts[i, key[i]] for i in range(n)], axis=0) for key in keys], axis=1)
+
+
+def _of_variables(network: Any, keys: list[Key], values: Floats) -> dict[tuple[int, int], Floats]:
+    """Log-density of each variable, left alone and under each change that targets make."""
+    n = len(network.mechanisms)
+    found = {(i, -1): log_density(one, values) for i, one in enumerate(network.mechanisms)}
+    changed = {(i, key[i]) for i in range(n) for key in keys if key[i] >= 0}
+    return found | {(i, k): log_density_under(network, i, k, values) for i, k in changed}
 
 
 def neighbours(network: Any, key: Key) -> Iterator[Key]:
@@ -84,7 +124,7 @@ def _linear(m: Any, values: Floats, shift: float, factor: float) -> Floats:
         width = width * np.exp(m.slope * np.clip(x @ m.axis, -3.0, 3.0))
     wide = np.ones(len(x))
     if m.covariance is not None:
-        wide = 1.0 + np.array([row @ m.covariance @ row for row in x]) / factor**2
+        wide = 1.0 + ((x @ m.covariance) * x).sum(axis=1) / factor**2
     mean = x @ m.coefficients + m.offset + shift
     parts = [
         share * stats.norm.pdf(own, mean + width * at, width * sd * np.sqrt(wide))

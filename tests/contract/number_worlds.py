@@ -282,6 +282,17 @@ def label_at_random(world: NumberWorld, rng: np.random.Generator) -> NumberWorld
     return replace(world, label=np.where(told, world.component, -1), random_labels=True)
 
 
+def lose_some(world: NumberWorld, rng: np.random.Generator) -> NumberWorld:
+    """A quarter of the rows lack one of the first three variables, and a tenth the last."""
+    which = rng.choice(4, size=len(world.pool), p=[0.75, 0.25 / 3, 0.25 / 3, 0.25 / 3]) - 1
+    lost = {name: which == i for i, name in enumerate(NAMES[:3])}
+    lost[NAMES[3]] = rng.random(len(world.pool)) < 0.1
+    columns = [
+        pl.when(~pl.Series(own)).then(pl.col(name)).alias(name) for name, own in lost.items()
+    ]
+    return replace(world, pool=world.pool.with_columns(columns))
+
+
 @dataclass(frozen=True)
 class Feature:
     """Something beside the kinds of variables."""
@@ -297,6 +308,7 @@ FEATURES = (
     Feature("sample weights", after=weigh),
     Feature("labels", after=label_some),
     Feature("random labels", after=label_at_random),
+    Feature("missing values", after=lose_some),
 )
 
 

@@ -88,6 +88,10 @@ class View:
         may = np.concatenate([may, np.ones((1, len(keys)), dtype=bool)])
         return np.asarray(np.where(may[world.label], logs, -np.inf))
 
+    def near(self, exact: float, missing: float) -> float:
+        """Tolerance: an integral over a missing number is a sum over a few points."""
+        return missing if np.isnan(self.values).any() else exact
+
     def names(self, t: int, key: Key) -> bool:
         """Whether the label of a target names a target."""
         if frozenset(NAMES[i] for i, a in enumerate(key) if a >= 0) != self.world.sets[t]:
@@ -164,10 +168,11 @@ def weights_are_a_distribution(view: View) -> None:
 @promise
 def log_likelihood_is_that_of_the_mixture(view: View) -> None:
     expected = float(view.counts @ view.log_density)
-    assert view.model.log_likelihood_ == pytest.approx(expected, abs=1e-5)
+    n = view.counts.sum()
+    assert view.model.log_likelihood_ == pytest.approx(expected, abs=view.near(1e-5, 2e-3 * n))
     free = float(view.counts @ view.free_log_density)
     score = view.model.score(view.world.pool, sample_weight=view.counts)
-    assert score == pytest.approx(free / view.counts.sum(), abs=1e-8)
+    assert score == pytest.approx(free / n, abs=view.near(1e-8, 2e-3))
 
 
 @promise
@@ -176,8 +181,8 @@ def the_gap_holds(view: View) -> None:
     gradients = view.counts @ ratio / view.counts.sum()
     assert view.model.converged_
     assert view.model.optimality_gap_ <= 1e-8
-    assert gradients.max() - 1.0 <= view.model.optimality_gap_ + 1e-9
-    assert np.abs(view.weights * (gradients - 1.0)).max() <= 1e-7
+    assert gradients.max() - 1.0 <= view.model.optimality_gap_ + view.near(1e-9, 2e-3)
+    assert np.abs(view.weights * (gradients - 1.0)).max() <= view.near(1e-7, 2e-3)
 
 
 @promise
@@ -185,10 +190,12 @@ def rows_agree_with_the_fit(view: View) -> None:
     """Posteriors are those of the mixture, and their sums are the components' rows."""
     posterior = view.model.predict_proba(view.world.pool)
     expected = np.exp(view.free_logs - view.free_log_density[:, None]) * view.weights
-    np.testing.assert_allclose(posterior, expected, atol=1e-7)
+    np.testing.assert_allclose(posterior, expected, atol=view.near(1e-7, 0.03))
     n = view.counts.sum()
     posterior = np.exp(view.logs - view.log_density[:, None]) * view.weights
-    np.testing.assert_allclose(view.counts @ posterior, n * view.weights, atol=n * 1e-6)
+    np.testing.assert_allclose(
+        view.counts @ posterior, n * view.weights, atol=n * view.near(1e-6, 2e-3)
+    )
     assert view.model.components_["rows"].sum() == pytest.approx(n)
     batch = view.world.batch
     if batch is not None:
@@ -215,9 +222,8 @@ def predict_names_a_line_of_the_table(view: View) -> None:
 
 @promise
 def surprise_is_that_of_the_mixture(view: View) -> None:
-    np.testing.assert_allclose(
-        view.model.surprise(view.world.pool), -view.free_log_density, atol=1e-7
-    )
+    found = view.model.surprise(view.world.pool)
+    np.testing.assert_allclose(found, -view.free_log_density, atol=view.near(1e-7, 0.2))
     p_values = view.model.surprise_p_value(view.world.pool)
     assert ((p_values >= 0) & (p_values <= 1)).all()
 
@@ -252,7 +258,7 @@ def the_certificate_holds(view: View) -> None:
         gradients = view.counts[at] @ ratio / view.counts[at].sum()
         largest = max(largest, float(gradients.max()))
     if found.n_variables == len(NAMES):
-        assert found.largest_gradient >= largest - 1e-5
+        assert found.largest_gradient >= largest - view.near(1e-5, 0.02)
         assert found.n_targets <= len(every_target(view.network))
 
 
@@ -464,6 +470,26 @@ def the_bootstrap_resamples_the_problem(view: View) -> None:
     assert all(share[text] == 1.0 for text in strong)
     errors = dict(table.select("target", "std_error").iter_rows())
     assert all(0.0005 < errors[text] < 0.08 for text in strong)
+
+
+@refits
+def weights_alone_and_drawn_rows_are_bootstrapped(view: View) -> None:
+    """With targets as they are found, of rows drawn with replacement and of rows simulated."""
+    shown = dict(view.model.components_.select("target", "weight").iter_rows())
+    for kind, search in (("nonparametric", False), ("parametric", False), ("parametric", True)):
+        found = dosift.bootstrap(
+            view.model, view.world.pool, n_resamples=4, kind=kind, search=search,
+            **view.world.beside,
+        )  # fmt: skip
+        np.testing.assert_allclose(found.weights.sum(axis=1), 1.0, atol=1e-8)
+        table = found.summary()
+        told = {text: line for text, *line in table.select("target", "weight", "std_error").rows()}
+        if not search:
+            assert set(told) <= set(shown)
+        for text, weight in shown.items():
+            if weight > 0.08:
+                assert told[text][0] == pytest.approx(weight, abs=1e-8)
+                assert 0.0005 < told[text][1] < 0.08
 
 
 @refits

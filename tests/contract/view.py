@@ -17,15 +17,21 @@ Ints = NDArray[np.integer]
 
 @dataclass(frozen=True)
 class View:
-    """A world and the model fitted to it; rows that are alike are taken together."""
+    """A world and the model fitted to it; rows that are alike are taken together.
+
+    Columns, counts and whatever comes of them are of `units`, which are the rows where these do not
+    come in units.
+    """
 
     world: World
     model: Any
 
     @cached_property
     def rows(self) -> World:
-        """Distinct rows with their batch and label, and how often each occurs."""
+        """Distinct rows with their batch and label, and how often each occurs; or all units."""
         world = self.world
+        if world.unit is not None:
+            return replace(world, weight=world.multiplicity)
         none = np.full(len(world.codes), -1)
         batch = none if world.batch is None else world.batch
         label = none if world.label is None else world.label
@@ -34,10 +40,20 @@ class View:
         return replace(
             world,
             codes=distinct[:, :-2],
+            component=np.full(len(distinct), -1),
             batch=None if world.batch is None else distinct[:, -2],
             label=None if world.label is None else distinct[:, -1],
             weight=np.bincount(place.ravel(), weights=world.multiplicity),
         )
+
+    @cached_property
+    def units(self) -> World:
+        return self.rows.units
+
+    @cached_property
+    def shared(self) -> Floats:
+        """What each row counts for where those of a unit count for one together."""
+        return self.rows.counts / self.rows.sizes[self.rows.place]
 
     @cached_property
     def keys(self) -> list[Key]:
@@ -49,15 +65,25 @@ class View:
 
     @cached_property
     def columns(self) -> Floats:
-        """Likelihood of each distinct row under each component."""
+        """Likelihood of each distinct unit under each component."""
         return self.likelihoods(self.keys)
 
     def likelihoods(self, keys: list[Key]) -> Floats:
-        return likelihoods(self.model.network_, keys, self.rows.codes)
+        return self.rows.likelihoods(self.model.network_, keys)
+
+    @cached_property
+    def density(self) -> Floats:
+        """Density of each row under the mixture, whatever its unit."""
+        of_rows = likelihoods(self.model.network_, self.keys, self.rows.codes)
+        return np.asarray(of_rows @ self.model.weights_)
 
     @cached_property
     def n_rows(self) -> float:
         return float(self.rows.counts.sum())
+
+    @cached_property
+    def n_units(self) -> float:
+        return float(self.units.counts.sum())
 
     @cached_property
     def is_known(self) -> NDArray[np.bool_]:
@@ -87,7 +113,7 @@ class View:
 
     def posterior(self, world: World, pooled: bool = False) -> Floats:
         """Posterior of the components for each row of a world, by its batch unless pooled."""
-        columns = likelihoods(self.model.network_, self.keys, world.codes)
+        columns = world.likelihoods(self.model.network_, self.keys)[world.place]
         weights = self.batch_weights
         at = np.zeros(len(world.codes), dtype=int) if world.batch is None else world.batch
         joint = columns * (self.model.weights_ if pooled else weights[at])
@@ -96,13 +122,13 @@ class View:
     @cached_property
     def log_likelihood(self) -> float:
         """Of the rows that the weights are those of, with pooled weights."""
-        return log_likelihood(self.rows, self.keys, self.columns, np.array(self.model.weights_))
+        return log_likelihood(self.units, self.keys, self.columns, np.array(self.model.weights_))
 
     @cached_property
     def mixture(self) -> Floats:
-        """Density of each distinct row; that of a label drawn at random is its own target's."""
+        """Density of each distinct unit; that of a label drawn at random is its own target's."""
         out = self.columns @ np.array(self.model.weights_)
-        rows = self.rows
+        rows = self.units
         if rows.label is not None and rows.random_labels:
             told, at = self._told
             out[told] = self.columns[told, at] * np.array(self.model.weights_)[at]
@@ -110,15 +136,15 @@ class View:
 
     @property
     def _told(self) -> tuple[Ints, Ints]:
-        assert self.rows.label is not None
-        told = np.flatnonzero(self.rows.label >= 0)
+        assert self.units.label is not None
+        told = np.flatnonzero(self.units.label >= 0)
         return told, np.array(
-            [self.keys.index(self.rows.targets[t]) for t in self.rows.label[told]], dtype=int
+            [self.keys.index(self.units.targets[t]) for t in self.units.label[told]], dtype=int
         )
 
     def _restricted(self, keys: list[Key]) -> Floats:
         """Likelihoods; a row whose label was drawn at random can be of its own target only."""
-        rows, columns = self.rows, self.likelihoods(keys)
+        rows, columns = self.units, self.likelihoods(keys)
         if rows.label is not None and rows.random_labels:
             for r in np.flatnonzero(rows.label >= 0):
                 columns[r] *= [key == rows.targets[rows.label[r]] for key in keys]
@@ -126,7 +152,7 @@ class View:
 
     def steepest(self, keys: list[Key]) -> Floats:
         """Largest gradient over the batches, at the weights of each, as the certificate has it."""
-        rows = self.rows
+        rows = self.units
         if rows.batch is None:
             return self.gradients(keys)
         columns, own = self._restricted(keys), self._restricted(self.keys)
@@ -139,22 +165,22 @@ class View:
 
     def gradients(self, keys: list[Key]) -> Floats:
         """Gradient of the log-likelihood at targets, 1 for components whose weights are free."""
-        rows = self.rows
+        rows = self.units
         kept = rows.counts > 0
         columns = self._restricted(keys)
         relative = columns[kept] / self.mixture[kept, None]
-        plain = rows.counts[kept] @ relative / self.n_rows
+        plain = rows.counts[kept] @ relative / self.n_units
         if not self.world.known:
             return plain
         known = [(key, weight) for key, weight in self.world.known]
         of_known = self._restricted([key for key, _ in known])
-        part = rows.counts[kept] @ (of_known[kept] / self.mixture[kept, None]) / self.n_rows
+        part = rows.counts[kept] @ (of_known[kept] / self.mixture[kept, None]) / self.n_units
         rest = 1.0 - sum(weight for _, weight in known)
         return float(part @ [weight for _, weight in known]) + rest * plain
 
 
 def log_likelihood(rows: World, keys: list[Key], columns: Floats, weights: Floats) -> float:
-    """Log-likelihood of the rows that count; a label drawn at random tells its row's target."""
+    """Log-likelihood of units that count; a label drawn at random tells its unit's target."""
     density = columns @ weights
     if rows.label is not None and rows.random_labels:
         for r in np.flatnonzero(rows.label >= 0):

@@ -23,7 +23,7 @@ import numpy as np
 import polars as pl
 import pytest
 from numpy.typing import NDArray
-from oracle import Key, density
+from oracle import Key, density, likelihoods
 
 import dosift
 from dosift.data.blocks import StoredBlocks
@@ -51,6 +51,7 @@ class World:
     `given` is the network of the estimator, `real` the one that made the rows; `start` is given in
     its place where rows have to find the graph. Weights have one
     line for each batch, 1 if there are none. `label` is a position in `targets`, -1 for none.
+    `unit` numbers the units from 0, where rows come in units; without it every row is one.
     """
 
     features: tuple[str, ...]
@@ -64,6 +65,7 @@ class World:
     weight: Floats | None = None
     batch: Ints | None = None
     label: Ints | None = None
+    unit: Ints | None = None
     random_labels: bool = False
     required: tuple[Key, ...] = ()
     known: tuple[tuple[Key, float], ...] = ()
@@ -84,6 +86,38 @@ class World:
     def method(self) -> str:
         return str(dict(self.settings).get("method", "likelihood"))
 
+    def some(self, rows: Any) -> World:
+        """Take some rows, any of them as often as wanted; a unit only as a whole."""
+        beside = {name: getattr(self, name) for name in ("weight", "batch", "label", "unit")}
+        taken = {name: None if one is None else one[rows] for name, one in beside.items()}
+        if self.unit is not None:
+            taken["unit"] = np.unique(taken["unit"], return_inverse=True)[1]
+        return replace(self, codes=self.codes[rows], component=self.component[rows], **taken)
+
+    @property
+    def units(self) -> World:
+        """What is said of units, of which weights are shares: their first rows stand for them."""
+        if self.unit is None:
+            return self
+        return replace(self.some(np.unique(self.unit, return_index=True)[1]), unit=None)
+
+    @property
+    def place(self) -> Ints:
+        """Position of each row's unit among the units."""
+        return np.arange(len(self.codes)) if self.unit is None else self.unit
+
+    @property
+    def sizes(self) -> Ints:
+        """Number of rows of each unit."""
+        return np.bincount(self.place)
+
+    def likelihoods(self, network: Network, targets: list[Key]) -> Floats:
+        """Probability of each unit under each target: the product over its rows."""
+        of_rows = likelihoods(network, targets, self.codes)
+        out = np.ones((len(self.sizes), len(targets)))
+        np.multiply.at(out, self.place, of_rows)
+        return out
+
     @property
     def multiplicity(self) -> Floats:
         """Weight of each row."""
@@ -101,7 +135,8 @@ class World:
         """Of the rows that the weights are those of, batches pooled."""
         if self.batch is None:
             return self.weights[0]
-        shares = np.bincount(self.batch, weights=self.counts, minlength=len(self.weights))
+        units = self.units
+        shares = np.bincount(units.batch, weights=units.counts, minlength=len(self.weights))
         return shares / shares.sum() @ self.weights
 
     def text(self, target: Key) -> str:
@@ -146,6 +181,10 @@ class World:
         if self.label is not None:
             texts = np.array([*(self.text(t) for t in self.targets), ""], dtype=object)
             out["labels"] = texts[self.label]
+        if self.unit is not None:
+            names = np.array([f"unit {k}" for k in range(len(self.sizes))], dtype=object)
+            names[(self.sizes == 1) & (np.arange(len(names)) % 2 == 0)] = ""  # alone, and unnamed
+            out["unit"] = names[self.unit]
         return out
 
     @property
@@ -202,10 +241,12 @@ def in_memory(world: World) -> Iterator[tuple[Any, dict[str, Any]]]:
 @contextlib.contextmanager
 def in_a_file(world: World) -> Iterator[tuple[Any, dict[str, Any]]]:
     """Codes in a temporary file, as the command keeps those of a large table."""
+    from dosift.data.load import together
     from dosift.data.side_columns import TextCodes, side_column
     from dosift.data.stream import store_rows
 
     names = {name: f"its {name}" for name in world.beside}
+    world = world if world.unit is None else repeated(world)
     with tempfile.TemporaryDirectory() as folder, few_are_many(), contextlib.ExitStack() as stack:
         if world.weight is None:
             path = Path(folder) / "rows.parquet"
@@ -225,7 +266,7 @@ def in_a_file(world: World) -> Iterator[tuple[Any, dict[str, Any]]]:
             blocks.append(np.hstack(codes).astype(np.int16), world.weight)
             blocks.finish(texts)
         stack.enter_context(contextlib.closing(blocks))
-        yield blocks, {}
+        yield blocks if world.unit is None else together(blocks, world.given, names), {}
 
 
 def with_beside(world: World) -> pl.DataFrame:
@@ -236,13 +277,25 @@ def with_beside(world: World) -> pl.DataFrame:
     )
 
 
+def repeated(world: World) -> World:
+    """Take rows as often as they weigh, the units that they make under another name each time."""
+    if world.weight is None:
+        return world
+    times = world.weight.astype(int)
+    rows = np.repeat(np.arange(len(times)), times)
+    out = replace(world.some(rows), weight=None)
+    if world.unit is None:
+        return out
+    copy = np.arange(len(rows)) - np.repeat(np.cumsum(times) - times, times)
+    own = np.column_stack([copy, world.unit[rows]])
+    return replace(out, unit=np.unique(own, axis=0, return_inverse=True)[1].ravel())
+
+
 @contextlib.contextmanager
 def in_duckdb(world: World) -> Iterator[tuple[Any, dict[str, Any]]]:
     """A relation, which has no weights: rows are repeated."""
     duckdb = pytest.importorskip("duckdb")
-    table = with_beside(world)
-    if world.weight is not None:
-        table = table[np.repeat(np.arange(len(table)), world.weight.astype(int)).tolist()]
+    table = with_beside(repeated(world))
     with contextlib.closing(duckdb.connect()) as connection, few_are_many():
         relation = connection.from_arrow(table.to_arrow())
         yield relation, {name: f"its {name}" for name in world.beside}
@@ -462,8 +515,27 @@ def label_at_random(world: World, rng: np.random.Generator) -> World:
     return replace(world, label=np.where(told, world.component, -1), random_labels=True)
 
 
+def group_in_units(world: World, rng: np.random.Generator) -> World:
+    """Bring 1 to 4 rows together that were hit alike, in the same batch, with the same label."""
+    alike = np.column_stack(
+        [part for part in (world.component, world.batch, world.label) if part is not None]
+    )
+    group = np.unique(alike, axis=0, return_inverse=True)[1].ravel()
+    order = rng.permutation(len(group))
+    order = order[np.argsort(group[order], kind="stable")]
+    # A size is drawn whatever was done, but for the last unit of each group.
+    starts = np.isin(np.arange(len(order)), np.cumsum(rng.integers(1, 5, size=len(order))))
+    starts[0] = True
+    starts[1:] |= np.diff(group[order]) != 0
+    unit = np.empty(len(order), dtype=np.int64)
+    unit[order] = rng.permutation(starts.sum())[np.cumsum(starts) - 1]
+    return replace(world, unit=unit)
+
+
 def weigh(world: World, rng: np.random.Generator) -> World:
     """Keep equal rows once, with their number for a weight; and rows of no weight."""
+    if world.unit is not None:
+        return weigh_units(world, rng)
     none = np.zeros(len(world.codes), dtype=np.int64)
     batch = none if world.batch is None else world.batch
     label = none if world.label is None else world.label
@@ -482,6 +554,24 @@ def weigh(world: World, rng: np.random.Generator) -> World:
         batch=None if world.batch is None else together[:, -2],
         label=None if world.label is None else together[:, -1],
     )
+
+
+def weigh_units(world: World, rng: np.random.Generator) -> World:
+    """Keep equal units once, with their number for a weight; and units of no weight."""
+    beside = [one for one in (world.batch, world.label) if one is not None]
+    together = np.column_stack([world.codes, *beside])
+    rows: dict[int, list[list[int]]] = {}
+    for unit, row in zip(world.place.tolist(), together.tolist(), strict=True):
+        rows.setdefault(unit, []).append(row)
+    alike: dict[str, list[int]] = {}
+    for unit, own in rows.items():
+        alike.setdefault(str(sorted(own)), []).append(unit)
+    weight = np.zeros(len(world.sizes))
+    kept = np.array([units[0] for units in alike.values()])
+    weight[kept] = [len(units) for units in alike.values()]
+    nothing = np.flatnonzero(weight == 0)[:5]
+    own = np.flatnonzero(np.isin(world.place, np.append(kept, nothing)))
+    return replace(world, weight=weight[world.place]).some(rng.permutation(own))
 
 
 def require(world: World, rng: np.random.Generator) -> World:
@@ -522,6 +612,7 @@ FEATURES = (
     Feature("labels", "labels", after=label_some),
     Feature("random labels", "labels", after=label_at_random, also=("labels",)),
     Feature("missing values", "values", after=blank),
+    Feature("units", "units", after=group_in_units),
     Feature("sample weights", "weights", after=weigh),
     Feature("required", "prior", after=require, also=("prior knowledge",)),
     Feature("known weights", "prior", after=know_a_weight, also=("prior knowledge",)),

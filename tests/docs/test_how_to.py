@@ -9,6 +9,7 @@ import pytest
 
 PAGES = [
     "choose-states",
+    "faults-that-last",
     "get-a-network",
     "learn-the-network",
     "measurements",

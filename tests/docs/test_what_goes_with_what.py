@@ -97,11 +97,11 @@ def two_batches(rows: pl.DataFrame) -> dict[str, Any]:
 
 
 def pairs(rows: pl.DataFrame) -> dict[str, Any]:
-    """Two rows that are equal and of the same of two batches are a unit."""
-    day = rows.with_columns(pl.Series("day", np.arange(len(rows)) % 2))
-    place = pl.int_range(pl.len()).over(day.columns) // 2
-    whole = day.with_columns(place.alias("pair"))
-    return {"unit": whole.select(pl.concat_str(pl.all(), separator=" ")).to_series().to_list()}
+    """Two rows that are equal are a unit."""
+    table = rows.with_row_index().with_columns(
+        (pl.int_range(pl.len()).over(rows.columns) // 2).alias("pair")
+    )
+    return {"unit": table.select(pl.concat_str(pl.all(), separator=" ")).to_series().to_list()}
 
 
 KNOWN = dosift.PriorKnowledge(required=["d=high"], non_manipulable=["c"])
@@ -124,6 +124,7 @@ KINDS = (
     Kind('`interventions="stochastic"`', {"interventions": "stochastic"}),
     Kind('`interventions="any"`', {"interventions": "any"}),
     Kind("units", beside=pairs),
+    Kind("rows in time", beside=lambda rows: {"time": np.arange(len(rows))}),
     Kind("learned network", learned=True),
     Kind("more rows than are held", storage="file"),
     Kind("rows in an engine", storage="engine"),
@@ -162,6 +163,9 @@ WHY: dict[tuple[str, str], str] = {
             "known weights",
         )
     },
+    ("near-equivalent", "rows in time"): (
+        "looked for all the same; rows that lend each other evidence left none here"
+    ),
     ("changed mechanism", '`interventions="any"`'): "what changed is in the answer, `mechanisms_`",
 }
 #: Kinds that are quick to fit; the others are checked by `-m slow`.
@@ -212,7 +216,7 @@ def fitted(kind: Kind, source: pl.DataFrame, **more: Any) -> Any:
 def again(kind: Kind, function: Callable[..., Any], model: Any) -> str:
     """Fit once more to some of the rows."""
     table = kind.rows(problem()[2])
-    beside = {n: v for n, v in kind.beside(table).items() if n != "random_labels"}
+    beside = {n: v for n, v in kind.beside(table).items() if n not in {"random_labels", "time"}}
     with opened(kind, table, beside) as (rows, own):
         return attempt(lambda: function(model, rows, own))
 

@@ -176,3 +176,13 @@ def test_the_rows_table_shows_labels_by_the_components_texts(tmp_path: Path) -> 
     shown = pl.read_csv(tmp_path / "out" / "components.csv")["target"].to_list()
     assert set(told["target"]) == {text for text in shown if text.startswith("shift(a")}
     assert (told["probability"] == 1.0).all()
+
+
+@pytest.mark.parametrize("edges", ["repair", "learn"])
+def test_labels_go_with_graphs_that_rows_may_change(edges: str) -> None:
+    control, rows = problem(11, moved=4.0, share=0.2)
+    model = dosift.InterventionMixture(edges=edges, random_state=0)
+    graph = None if edges == "learn" else [("gene", "a"), ("gene", "b")]
+    model.fit(rows, control=control, graph=graph, labels="known")
+    assert line_of_a(model)["weight"] == pytest.approx(0.2, abs=0.03)
+    assert ("a", "b") in model.network_.edges

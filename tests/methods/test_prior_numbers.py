@@ -13,8 +13,11 @@ from dosift.errors import InputError, KindsWarning, MisfitWarning
 from dosift.estimator import InterventionMixture
 from dosift.methods.prior_knowledge import PriorKnowledge
 
-# What is forbidden here did happen.
-pytestmark = pytest.mark.filterwarnings("ignore::dosift.errors.MisfitWarning")
+# What is forbidden here did happen; another graph may make up for it.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::dosift.errors.MisfitWarning"),
+    pytest.mark.filterwarnings("ignore::dosift.errors.GraphWarning"),
+]
 
 GRAPH = [("gene", "a"), ("a", "b")]
 

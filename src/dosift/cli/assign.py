@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -116,6 +117,7 @@ def _assign(
     judge = RowJudge(network, targets, weights, texts, scale, all_probabilities=all_probabilities)
     judge = judge.merged(pooled)
     texts = judge.texts
+    judge = replace(judge, there=fitted.presence(texts))
     files = RowFiles.at(rows)
     with ProgressReporter(quiet) as tell:
         if files.is_large and isinstance(network, Network):

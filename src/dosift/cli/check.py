@@ -14,14 +14,15 @@ from dosift.errors import InputError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from dosift.cli.check_rows import CheckedRows
     from dosift.identifiability.evidence import Evidence
     from dosift.identifiability.identification import Identification, Interval
     from dosift.identifiability.units import UnitIdentification
     from dosift.identifiability.zeros import Positivity
     from dosift.model import Mixture, Network, Target
 
-#: How many names, components or variables the screen lists; --json has more.
-_LISTED, _VARIABLES = 6, 12
+#: How many names or components the screen lists; --json has more.
+_LISTED = 6
 
 
 def check(
@@ -40,6 +41,12 @@ def check(
         bool,
         typer.Option("--units", help="What units of several rows with one intervention add."),
     ] = False,
+    unit: Annotated[
+        str | None,
+        typer.Option(
+            help="Column of the rows that holds the unit of each; with --units.", metavar="COLUMN"
+        ),
+    ] = None,
     format: Format = None,
     seed: Seed = 0,
     threads: Threads = 2,
@@ -52,7 +59,7 @@ def check(
 
     With a mixture:   dosift check network.bif --mixture result/mixture.json
 
-    With rows:        dosift check network.bif rows.csv
+    With rows:        dosift check network.bif rows.csv [--unit clone]
 
     Units:            dosift check network.bif --mixture result/mixture.json --units
 
@@ -63,8 +70,10 @@ def check(
     set_up(quiet, threads)
     if max_size is not None and mixture is None:
         raise InputError("--max-size goes with --mixture FILE")
+    if unit is not None and rows is None:
+        raise InputError("--unit is a column of the rows; give them, or --units without rows")
     if _is_of_numbers(network):
-        if units:
+        if units or unit is not None:
             raise InputError(
                 "--units goes with networks of states: of numbers, one row a unit identifies as "
                 "much as several; leave it out"
@@ -72,7 +81,7 @@ def check(
         return _check_numbers(network, rows, mixture, max_size, json)
     with Inputs(format) as pipes:
         source = None if rows is None else pipes.rows(rows)
-        found = _Findings(network, mixture, source, max_size, units, quiet or json)
+        found = _Findings(network, mixture, source, max_size, units, unit, quiet or json)
     if json:
         print_json(found.to_dict())
     else:
@@ -115,8 +124,10 @@ class _Findings:
         rows_path: Path | None,
         max_size: int | None,
         units: bool,
+        unit: str | None,
         quiet: bool,
     ) -> None:
+        from dosift.cli.check_rows import CheckedRows
         from dosift.identifiability import identified, positivity
         from dosift.io import read_network
         from dosift.utils.progress import ProgressReporter
@@ -126,14 +137,14 @@ class _Findings:
             self.path = network_path
             self.network: Network = read_network(network_path)
             self.mixture = _read_mixture(self.network, mixture_path)
-            rows = _read_rows(self.network, rows_path)
+            rows = None if rows_path is None else CheckedRows.read(self.network, rows_path, unit)
             tell("checking", 0, None)
             self.positivity: Positivity = positivity(self.network)
             self.identification: Identification | None = None
             if self.mixture is not None:
                 self.identification = identified(self.network, self.mixture, max_size=max_size)
             self.units: UnitIdentification | None = None
-            if units:
+            if units or unit is not None:
                 from dosift.identifiability.units import units_identified
 
                 self.units = units_identified(self.network, self.mixture)
@@ -141,7 +152,8 @@ class _Findings:
             if rows is not None:
                 from dosift.identifiability.evidence import row_evidence
 
-                self.evidence = row_evidence(self.network, rows, self.mixture)
+                self.evidence = row_evidence(self.network, rows.distinct, self.mixture)
+            self.given: CheckedRows | None = rows
 
     def to_dict(self) -> dict[str, Any]:
         from dosift.identifiability import verdict
@@ -159,7 +171,12 @@ class _Findings:
             else identification.conditions.exclusion.to_dict(),
             "verdict": None if self.mixture is None else verdict(self.network, self.mixture),
             "identification": None if identification is None else identification.to_dict(),
-            "units": None if self.units is None else self.units.to_dict(),
+            "units": None
+            if self.units is None
+            else {
+                **self.units.to_dict(),
+                "given": None if self.given is None else self.given.units_to_dict(),
+            },
             "rows": None if self.evidence is None else self.evidence.to_dict(),
         }
 
@@ -178,8 +195,8 @@ class _Findings:
             from dosift.cli.check_units import show_units
 
             show_units(console, self.units)
-        if self.evidence is not None:
-            _show_evidence(console, self.evidence)
+        if self.evidence is not None and self.given is not None:
+            self.given.show(console, self.evidence)
 
 
 def _read_mixture(network: Network, path: Path | None) -> Mixture | None:
@@ -193,14 +210,6 @@ def _read_mixture(network: Network, path: Path | None) -> Mixture | None:
     except InputError as error:
         raise InputError(error.message, path=path) from None
     return mixture
-
-
-def _read_rows(network: Network, path: Path | None) -> Any:
-    from dosift.data import collapse, load_rows
-
-    if path is None:
-        return None
-    return collapse(load_rows(path, network).codes, network.cardinalities)
 
 
 def _some(names: list[str]) -> str:
@@ -345,53 +354,3 @@ def _show_mixture(
         console.print(f"  instead of {_some([str(t) for t in gone])}")
     if len(changed) < len(mixture):
         console.print(f"  with {len(mixture) - len(changed)} component(s) as they are")
-
-
-def _show_evidence(console: Console, found: Evidence) -> None:
-    from rich.table import Table
-
-    console.print()
-    console.print(
-        f"Rows        {found.n_rows:,.0f} ({found.n_configurations:,} distinct); "
-        f"{found.n_impossible_rows:,.0f} that the undisturbed network cannot produce"
-    )
-    for cell in found.impossible[:_LISTED]:
-        given = ", ".join(f"{name}={state}" for name, state in cell.parents.items())
-        console.print(
-            f"            {cell.rows:,.0f}: {cell.variable}={cell.state}"
-            + (f" given {given}" if given else "")
-        )
-    if found.n_unexplained_rows is not None:
-        console.print(
-            f"            {found.n_unexplained_rows:,.0f} that no component of the mixture can "
-            "produce"
-        )
-    table = Table(title="How often each variable is set, in one pass", title_justify="left")
-    table.add_column("variable", overflow="fold")
-    for heading in (
-        "rate",
-        "std. error",
-        "left over",
-        "seen from",
-        "rows for .02",
-        "parents unseen",
-    ):
-        table.add_column(heading, justify="right")
-    for v in found.variables[:_VARIABLES]:
-        table.add_row(
-            v.variable,
-            "?" if v.rate is None else f"{v.rate:.3f}",
-            "?" if v.std_error is None else f"{v.std_error:.3f}",
-            v.left_over or "?",
-            "?" if v.detectable is None else f"{v.detectable:.3f}",
-            "?" if v.rows_needed is None else f"{v.rows_needed:,}",
-            f"{v.n_unseen:,} of {v.n_parent_configurations:,}",
-        )
-    console.print(table, soft_wrap=False)
-    if len(found.variables) > _VARIABLES:
-        console.print(f"and {len(found.variables) - _VARIABLES} more variables (--json has all)")
-    console.print(
-        "rate: weight of all interventions that set the variable. left over: the state that looks "
-        "as if nothing sets it. seen from: the least rate that can be told from zero with so many "
-        "rows, and the rows for .02. parents unseen: parent configurations that no row has."
-    )

@@ -170,6 +170,14 @@ def fit(
             "intervention.",
         ),
     ] = None,
+    time_column: Annotated[
+        str | None,
+        typer.Option(
+            "--time",
+            metavar="COLUMN",
+            help="Column of the rows that says when each was seen: interventions hold and switch.",
+        ),
+    ] = None,
     interventions: Annotated[
         str,
         typer.Option(
@@ -197,6 +205,10 @@ def fit(
             min=2,
         ),
     ] = None,
+    negative_control: Annotated[
+        bool,
+        typer.Option(help="Play control rows as a pool, to see what the method invents there."),
+    ] = True,
     layer: Layer = None,
     seed: Seed = 0,
     threads: Threads = 2,
@@ -252,6 +264,7 @@ def fit(
         "labels": labels,
         "random_labels": random_labels,
         "unit": unit,
+        "time": time_column,
         "prior_knowledge": None if known is None else known.to_dict(),
         "edges": edges_of(
             edges,
@@ -268,6 +281,7 @@ def fit(
         "changes": changes_of(changes),
         "features": features or None,
         "knockouts": knockouts,
+        "negative_control": negative_control,
         "factors": factors,
         "size": size_of(size, no_size, has_control=control is not None),
     }
@@ -382,6 +396,7 @@ def fit_files(
             max_parents=of_edges.max_parents,
             changes=settings.get("changes"),
             knockouts=settings.get("knockouts", False),
+            negative_control=settings.get("negative_control", True),
         ).fit(
             loaded,
             random_labels=settings.get("random_labels", False),
@@ -415,11 +430,12 @@ def _rows(rows: Path | Numbers, network: Any, settings: dict[str, Any], tell: An
     from dosift.model.network import Network
 
     named = {role: settings.get(role) for role in ("batch", "labels", "unit")}
+    moments = settings.get("time")
     layer = None if isinstance(rows, Numbers) or not _is_h5ad(rows) else settings.get("layer")
     if isinstance(rows, Numbers) or not isinstance(network, Network):
-        return load(rows, network, layer=layer, **named)
+        return load(rows, network, layer=layer, time=moments, **named)
     files = RowFiles.at(rows)
-    if files.is_large and settings["method"] != "moments":
+    if files.is_large and settings["method"] != "moments" and not moments:
         threads = settings.get("threads") or 1
         tell.say(f"{needs(files.n_rows(), network, threads)}.")
         stored = store_rows(files, network, threads=threads, progress=tell, **named)
@@ -427,14 +443,15 @@ def _rows(rows: Path | Numbers, network: Any, settings: dict[str, Any], tell: An
             with contextlib.closing(stored):
                 return together(stored, network, named)
         return Loaded(stored, None, stored.library)
-    return load(rows, network, layer=layer, **named)
+    return load(rows, network, layer=layer, time=moments, **named)
 
 
 def _row_tables(
     model: InterventionMixture, loaded: Loaded, all_probabilities: bool
 ) -> tuple[Any, Any]:
     """Table of the rows, or what will write it part by part; and that of units, if there are."""
-    from dosift.results.rows import RowJudge
+    from dosift.results.rows import RowJudge, RowParts
+    from dosift.results.timeline import rows_in_time
     from dosift.results.units import tables_of
 
     judge = RowJudge.of_fit(
@@ -444,16 +461,24 @@ def _row_tables(
         own_rows=True,
         all_probabilities=all_probabilities,
     )
-    return tables_of(judge, loaded)
+    table, of_units = tables_of(judge, loaded)
+    if model.fitted_.in_time is not None:
+        assert not isinstance(table, RowParts)
+        table = rows_in_time(table, judge, model.fitted_.in_time)
+    return table, of_units
 
 
 def check_resampling(settings: dict[str, Any]) -> None:
     """Refuse a bootstrap that cannot be done, before any work."""
+    from dosift.refusals import TIME, refuse
     from dosift.resampling.bootstrap import KINDS
 
     kind = settings.get("bootstrap")
     if kind is not None and kind not in KINDS:
         raise InputError(f"--bootstrap is {kind!r}; choose one of {', '.join(KINDS)}")
+    if settings.get("time") is not None:
+        again = {"bootstrap": kind, "held-out rows": settings.get("held_out")}
+        refuse({TIME, *(name for name, value in again.items() if value is not None)})
 
 
 def resample(
@@ -549,7 +574,7 @@ def _network(
         states,
         settings.get("kinds"),
         settings.get("features"),
-        tuple(settings[role] for role in ("batch", "labels", "unit") if settings.get(role)),
+        tuple(settings[r] for r in ("batch", "labels", "unit", "time") if settings.get(r)),
         layer if _is_h5ad(control) else None,
         settings.get("size"),
         settings.get("knockouts", False),

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 
 def simulate(
-    network: Annotated[Path, typer.Argument(help="A network (BIF, XMLBIF; JSON of numbers).")],
+    network: Annotated[
+        Path,
+        typer.Argument(
+            help="A network (BIF, XMLBIF; JSON of numbers), or a folder that fit wrote."
+        ),
+    ],
     n_rows: Annotated[int, typer.Option("--n-rows", "-n", help="Rows to draw.", min=1)],
     output: Output,
     mixture: Annotated[
@@ -36,7 +41,8 @@ def simulate(
 
     Example:  dosift simulate network.bif -n 20000 --targets 5 --seed 1 -o rows.csv
 
-    Of a network of numbers random targets set or shift variables, by 1 to 3 standard deviations.
+    Of a network of numbers random targets set or shift variables, by 1 to 3 standard deviations. Of
+    a result folder the mixture is the one that was found, unless another is given.
     """
     import numpy as np
 
@@ -44,18 +50,27 @@ def simulate(
     from dosift.model import Mixture
     from dosift.model import simulate as simulation
     from dosift.model.random_problems import random_mixture
+    from dosift.results.folder import read_result
     from dosift.utils.atomic_write import check_absent, whole_file
 
     set_up(quiet)
-    if (mixture is None) == (targets is None):
+    is_result = network.is_dir()
+    if mixture is not None and targets is not None:
         raise InputError("give either --mixture FILE or --targets K")
-    model = read_network(network)
+    if mixture is None and targets is None and not is_result:
+        raise InputError("give either --mixture FILE or --targets K")
+    found = read_result(network) if is_result else None
+    model = read_network(network) if found is None else found.network
     rng = np.random.default_rng(seed)
     if mixture is not None:
         if max_size is not None:
             raise InputError("--max-size goes with --targets, not with --mixture")
         truth = Mixture.read(mixture)
         _check_names(model, truth, mixture)
+    elif found is not None and targets is None:
+        if max_size is not None:
+            raise InputError("--max-size goes with --targets")
+        truth = found.mixture
     else:
         truth = random_mixture(model, targets or 1, max_size=max_size, random_state=rng)
     truth_path = output.with_name(f"{output.stem}.mixture.json")

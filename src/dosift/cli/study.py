@@ -17,6 +17,15 @@ from dosift.errors import InputError, MissingDependencyError
 if TYPE_CHECKING:
     from dosift.study import StudySettings
 
+#: The study of the paper, and the studies that each option goes with.
+_STATES = "states"
+_BOTH = (_STATES, "units")
+_GOES_WITH = {
+    **dict.fromkeys(("preset", "networks"), (_STATES,)),
+    **dict.fromkeys(("graphs", "methods", "tables", "max-size"), _BOTH),
+    **dict.fromkeys(("nodes", "changes", "graph"), ("continuous",)),
+    **dict.fromkeys(("n-units", "violations", "told"), ("units",)),
+}
 #: Where there is no bar, a line is printed at most so often (seconds).
 _LINE_EVERY = 30.0
 
@@ -36,7 +45,10 @@ def study(
         str | None, typer.Option(metavar="4,8,..", help="Variables of the random networks.")
     ] = None,
     rows: Annotated[
-        str | None, typer.Option(metavar="256,4096,..", help="Mixture rows, and control rows.")
+        str | None,
+        typer.Option(
+            metavar="256,4096,..", help="Mixture rows, and control rows; --units: of a unit."
+        ),
     ] = None,
     problems: Annotated[
         int | None, typer.Option(help="Problems for each network size or network.", min=1)
@@ -72,6 +84,19 @@ def study(
     graph: Annotated[
         str | None, typer.Option(metavar="A,B", help="--continuous: graph given, or learned.")
     ] = None,
+    units: Annotated[
+        bool, typer.Option("--units", help="The study of units of several rows instead.")
+    ] = False,
+    n_units: Annotated[
+        str | None, typer.Option(metavar="1024,..", help="--units: numbers of units.")
+    ] = None,
+    violations: Annotated[
+        str | None, typer.Option(metavar="A,B", help="--units: how exclusion is: some, root.")
+    ] = None,
+    told: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="--units: told the units, or rows as independent."),
+    ] = None,
     processes: Annotated[int, typer.Option(help="Processes that solve problems.", min=1)] = 1,
     seed: Seed = 0,
     json: Json = False,
@@ -87,25 +112,39 @@ def study(
 
     Measurements:   dosift study -o measured --continuous
 
+    Units:          dosift study -o units --units
+
     A study that was stopped goes on when the same command is run again.
     """
     from dosift.study import run_study
     from dosift.study.summary import summarise_seconds
 
     set_up(quiet)
-    tables_only = {
-        "preset": preset, "graphs": graphs, "methods": methods, "networks": networks,
-        "tables": tables, "max-size": max_size,
+    kind = _kind_of(continuous, units)
+    _check_kind(
+        kind,
+        {
+            "preset": preset, "networks": networks, "graphs": graphs, "methods": methods,
+            "tables": tables, "max-size": max_size, "nodes": nodes, "changes": changes,
+            "graph": graph, "n-units": n_units, "violations": violations, "told": told,
+        },
+    )  # fmt: skip
+    shared = {
+        "variables": _numbers("variables", variables), "rows": _numbers("rows", rows),
+        "problems": problems, "seed": seed,
     }  # fmt: skip
-    numbers_only = {"nodes": nodes, "changes": changes, "graph": graph}
-    _check_kind(continuous, tables_only, numbers_only)
     if continuous:
         given = {
-            "variables": _numbers("variables", variables), "rows": _numbers("rows", rows),
-            "problems": problems, "nodes": _words(nodes), "changes": _words(changes),
-            "graphs": _words(graph), "seed": seed,
+            **shared, "nodes": _words(nodes), "changes": _words(changes), "graphs": _words(graph),
         }  # fmt: skip
-        return _continuous(output, processes, given, json, quiet)
+        return _other(kind, output, processes, given, json, quiet)
+    if units:
+        given = {
+            **shared, "units": _numbers("n-units", n_units), "graphs": _words(graphs),
+            "methods": _words(methods), "told": _words(told), "tables": _words(tables),
+            "max_size": max_size, "violations": _words(violations),
+        }  # fmt: skip
+        return _other(kind, output, processes, given, json, quiet)
     settings = _settings(
         preset or "small",
         seed,
@@ -131,38 +170,55 @@ def study(
     return 0
 
 
-def _check_kind(
-    continuous: bool, tables_only: dict[str, Any], numbers_only: dict[str, Any]
-) -> None:
-    """Refuse options of the other study."""
-    for name, value in (tables_only if continuous else numbers_only).items():
-        if value is not None:
-            goes = "does not go" if continuous else "goes"
-            raise InputError(f"--{name} {goes} with --continuous")
+def _kind_of(continuous: bool, units: bool) -> str:
+    if continuous and units:
+        raise InputError("--continuous and --units are two studies; give one of them")
+    return "continuous" if continuous else "units" if units else _STATES
 
 
-def _continuous(
-    output: Path, processes: int, given: dict[str, Any], json: bool, quiet: bool
+def _check_kind(kind: str, options: dict[str, Any]) -> None:
+    """Refuse options of another study."""
+    for name, value in options.items():
+        goes_with = _GOES_WITH[name]
+        if value is not None and kind not in goes_with:
+            if _STATES in goes_with:
+                raise InputError(f"--{name} does not go with --{kind}")
+            raise InputError(f"--{name} goes with --{goes_with[0]}")
+
+
+def _other(
+    kind: str, output: Path, processes: int, given: dict[str, Any], json: bool, quiet: bool
 ) -> int:
-    """Run the study of measurements, and say what came of it."""
-    from dosift.cli.study_continuous import run_continuous, write_continuous
-    from dosift.study.continuous import ContinuousSettings
-    from dosift.study.continuous_summary import NOTE, continuous_markdown
-
-    wanted = {name: value for name, value in given.items() if value is not None}
-    settings = ContinuousSettings(**wanted)
+    """Run the study of measurements, or that of units, and say what came of it."""
+    make, run, write, markdown, note = _parts_of(kind)
+    settings = make(**{name: value for name, value in given.items() if value is not None})
     round_size = -(-len(list(settings.tasks())) // settings.problems)
     with _Progress(quiet or json, round_size) as tell, _interrupted(output, tell):
-        records = run_continuous(output, processes, tell, wanted)
+        records = run(output, processes, tell, settings)
     if not (quiet or json):
-        _tell_refusals([{**record, "method": "dosift"} for record in records])
-    lines, seconds = write_continuous(records, output)
+        _tell_refusals([{"method": "dosift", **record} for record in records])
+    lines, seconds = write(records, output)
     if json:
         content = {"settings": settings.to_dict(), "results": lines, "seconds": seconds}
-        print_json({**content, "note": NOTE})
+        print_json({**content, "note": note})
     elif not quiet:
-        typer.echo(f"{continuous_markdown(lines, seconds)}\n\nAll columns: {output}")
+        typer.echo(f"{markdown(lines, seconds)}\n\nAll columns: {output}")
     return 0
+
+
+def _parts_of(kind: str) -> tuple[Any, ...]:
+    """Return settings, running, writing, showing, and what has to be said of a kind of study."""
+    if kind == "continuous":
+        from dosift.cli.study_continuous import run_continuous, write_continuous
+        from dosift.study.continuous import ContinuousSettings
+        from dosift.study.continuous_summary import NOTE, continuous_markdown
+
+        return ContinuousSettings, run_continuous, write_continuous, continuous_markdown, NOTE
+    from dosift.cli.study_units import run_units, write_units
+    from dosift.study import unit_summary
+    from dosift.study.units import UnitSettings
+
+    return UnitSettings, run_units, write_units, unit_summary.units_markdown, unit_summary.NOTE
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from dosift.estimator import InterventionMixture
     from dosift.model.network import Network
-    from dosift.study.continuous import ContinuousAnswer, ContinuousProblem
+    from dosift.study.continuous import ContinuousAnswer, ContinuousProblem, ContinuousSettings
     from dosift.study.runner import Progress
 
 Floats = NDArray[np.float64]
@@ -79,7 +79,7 @@ def _moments(model: InterventionMixture) -> tuple[Floats, Floats] | None:
 
 
 def run_continuous(
-    folder: Path, processes: int, tell: Progress, settings: dict[str, Any]
+    folder: Path, processes: int, tell: Progress, settings: ContinuousSettings
 ) -> list[dict[str, Any]]:
     """Solve the problems that a folder does not have yet.
 
@@ -89,8 +89,7 @@ def run_continuous(
     processes : int
     tell : callable
         Told how many are solved.
-    settings : dict
-        Of `ContinuousSettings`.
+    settings : ContinuousSettings
 
     Returns
     -------
@@ -99,12 +98,11 @@ def run_continuous(
     """
     from functools import partial
 
-    from dosift.study.continuous import ContinuousSettings, solve_continuous
+    from dosift.study.continuous import solve_continuous
     from dosift.study.runner import run_tasks
 
-    chosen = ContinuousSettings(**settings)
-    work = partial(solve_continuous, fit_problem, chosen.seed)
-    return run_tasks(chosen, work, folder, processes=processes, progress=tell)
+    work = partial(solve_continuous, fit_problem, settings.seed)
+    return run_tasks(settings, work, folder, processes=processes, progress=tell)
 
 
 def write_continuous(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dosift.cli.options import printable
 from dosift.results.graph_words import asked_in_words, graph_in_words
+from dosift.results.timeline import timeline_in_words
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -31,8 +32,8 @@ def print_summary(content: dict[str, Any], output: Path) -> None:
     from rich.markup import escape
 
     console = Console(highlight=False)
-    for reason in content["reasons"]:
-        console.print(f"[bold]Do not trust this fit.[/] {escape(printable(reason))}")
+    for line in _of_the_verdict(content):
+        console.print(line)
     components = content["components"]
     console.print(_table(content, console.width))
     if len(components) > _MOST:
@@ -49,6 +50,9 @@ def print_summary(content: dict[str, Any], output: Path) -> None:
         )
     for line in _of_the_graph(content, output):
         console.print(escape(printable(line)), soft_wrap=True)
+    if content.get("timeline"):
+        lines = [*timeline_in_words(content["timeline"]), f"Timeline: {output / 'timeline.csv'}"]
+        console.print(escape(printable("\n".join(lines))), soft_wrap=True)
     disagreeing = (content.get("units") or {}).get("disagreeing")
     if disagreeing:
         console.print(
@@ -67,8 +71,31 @@ def print_summary(content: dict[str, Any], output: Path) -> None:
     )
     if console.is_terminal:
         objects = bool((content.get("graph_found") or {}).get("objects"))
-        steps = next_steps(content["trusted"], output, objects)
+        steps = next_steps(content["trusted"], output, objects, _next(content))
         console.print(escape(steps), soft_wrap=True)
+
+
+def _of_the_verdict(content: dict[str, Any]) -> list[str]:
+    """Say whether the answer stands, and why not."""
+    from rich.markup import escape
+
+    from dosift.checks.verdict import FALLS, STANDS
+    from dosift.results.verdict_words import headline
+
+    verdict = content.get("verdict") or {}
+    value = verdict.get("value") or (STANDS if content["trusted"] else FALLS)
+    reasons = list(verdict.get("reasons") or content["reasons"])
+    if value == FALLS:
+        return [f"[bold]{headline(value)}[/] {escape(printable(one))}" for one in reasons]
+    if not verdict:
+        return []
+    return [f"[bold]{headline(value)}[/]", *(escape(printable(one)) for one in reasons)]
+
+
+def _next(content: dict[str, Any]) -> str | None:
+    """Say the one thing to do, where an answer does not stand as a whole."""
+    verdict = content.get("verdict") or {}
+    return None if verdict.get("value") in {None, "stands"} else verdict.get("next")
 
 
 def _of_the_graph(content: dict[str, Any], output: Path) -> list[str]:
@@ -81,7 +108,7 @@ def _of_the_graph(content: dict[str, Any], output: Path) -> list[str]:
     return [*lines, *([asked] if asked else []), *(found.get("notices") or ())]
 
 
-def next_steps(trusted: bool, output: Path, objects: bool = False) -> str:
+def next_steps(trusted: bool, output: Path, objects: bool = False, step: str | None = None) -> str:
     """Say what one would do next.
 
     Parameters
@@ -92,6 +119,8 @@ def next_steps(trusted: bool, output: Path, objects: bool = False) -> str:
         The result folder.
     objects : bool, default=False
         Whether the rows ask for another graph than the one that was given.
+    step : str, optional
+        What the verdict says.
 
     Returns
     -------
@@ -104,7 +133,9 @@ def next_steps(trusted: bool, output: Path, objects: bool = False) -> str:
     Next: open the report in a browser, or assign new rows with
       dosift assign out NEW_ROWS.csv -o assigned.csv
     """
-    if trusted:
+    if step is not None and not objects:
+        return f"Next: {step}."
+    if trusted and not objects:
         return (
             "Next: open the report in a browser, or assign new rows with\n"
             f"  dosift assign {output} NEW_ROWS.csv -o assigned.csv"

@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -288,6 +289,15 @@ class RowBlocks(ABC):
         """Give back what was taken to keep the rows; they cannot be visited afterwards."""
         return
 
+    def weighed(self, power: float) -> RowBlocks:
+        """Return the same rows, each counting for a part of what it counted.
+
+        Parameters
+        ----------
+        power : float
+        """
+        return WeighedBlocks(self, power)
+
     def sum(self, task: Task[tuple[Floats, ...]]) -> tuple[Floats, ...]:
         """Add up the arrays that a task returns for each block.
 
@@ -379,6 +389,14 @@ class MemoryBlocks(RowBlocks):
         """All rows as one block."""
         return self.beside.block(self._codes, self._counts, self._first)
 
+    def weighed(self, power: float) -> MemoryBlocks:
+        """Return the same rows, each counting for a part of what it counted."""
+        out = copy(self)
+        out.__dict__.pop("whole", None)
+        out._counts = self._counts * power
+        out.n_rows = self.n_rows * power
+        return out
+
     def __iter__(self) -> Iterator[Block]:
         step = _units_in(self.whole, block_rows(self.n_variables))
         for start in range(0, len(self.whole), step):
@@ -387,6 +405,40 @@ class MemoryBlocks(RowBlocks):
     def reduce(self, task: Task[Part], merge: Callable[[Part, Part], Part]) -> Part:
         """Apply a task to each block, and merge what comes of them."""
         return reduce_in_threads(iter(self), task, merge, self._threads)
+
+
+@dataclass(frozen=True)
+class _Weighed:
+    """Applies a task to a block whose rows count for less."""
+
+    task: Task[Any]
+    power: float
+
+    def __call__(self, block: Block) -> Any:
+        return self.task(replace(block, counts=block.counts * self.power))
+
+
+class WeighedBlocks(RowBlocks):
+    """Rows of others, each counting for a part of what it counts there.
+
+    Parameters
+    ----------
+    rows : RowBlocks
+    power : float
+    """
+
+    def __init__(self, rows: RowBlocks, power: float) -> None:
+        self._rows, self._power = rows, power
+        self.library = rows.library
+        self.n_variables = rows.n_variables
+        self.beside = rows.beside
+        self.has_units = rows.has_units
+        self.n_rows = rows.n_rows * power
+
+    def reduce(self, task: Task[Part], merge: Callable[[Part, Part], Part]) -> Part:
+        """Apply a task to each block, and merge what comes of them."""
+        found: Part = self._rows.reduce(_Weighed(task, self._power), merge)
+        return found
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Which cells of an AnnData are control cells, and the batch of each."""
+"""Which cells of an AnnData are control cells, and the batch and unit of each."""
 
 from __future__ import annotations
 
@@ -113,9 +113,7 @@ def batches_of(adata: AnnData, name: str, chosen: Mask) -> SideColumn:
     InputError
         If there is no such column, or a chosen cell has no batch.
     """
-    if not isinstance(name, str):
-        raise InputError(f"batch is {name!r}; give the name of a column of obs")
-    column = _obs_column(adata, name, "batch")
+    column = _named(adata, name, "batch")
     missing = np.asarray(column.isna(), dtype=bool) & chosen
     if missing.any():
         raise InputError(
@@ -124,6 +122,38 @@ def batches_of(adata: AnnData, name: str, chosen: Mask) -> SideColumn:
         )
     values = column[chosen].astype(str).to_numpy(dtype=object)
     return side_column(values, int(chosen.sum()), f"obs[{name!r}]")
+
+
+def units_of_cells(adata: AnnData, name: str, chosen: Mask) -> SideColumn:
+    """Return the unit of each chosen cell.
+
+    Parameters
+    ----------
+    adata : AnnData
+    name : str
+        Column of ``obs``.
+    chosen : ndarray of bool, shape (n_cells,)
+
+    Returns
+    -------
+    SideColumn
+        A cell for which the column is missing has none.
+
+    Raises
+    ------
+    InputError
+        If there is no such column.
+    """
+    column = _named(adata, name, "unit")[chosen]
+    values = column.astype(object).where(column.notna(), None)
+    texts = [None if value is None else str(value) for value in values]
+    return side_column(np.array(texts, dtype=object), len(texts), f"obs[{name!r}]")
+
+
+def _named(adata: AnnData, name: object, role: str) -> Any:
+    if not isinstance(name, str):
+        raise InputError(f"{role} is {name!r}; give the name of a column of obs")
+    return _obs_column(adata, name, role)
 
 
 def _equal(adata: AnnData, name: str, value: object) -> Mask:

@@ -21,17 +21,28 @@ from dosift.data.configurations import Configurations, collapse, collapse_units
 from dosift.data.encode import Encoded, codes_dtype
 from dosift.data.engines import engine_blocks, engine_of, named_columns
 from dosift.data.numbers import Numbers, read_numbers
+from dosift.data.order import RowOrder
 from dosift.data.read import load_rows
 from dosift.data.side_columns import SideColumn, load_with_columns, side_column
+from dosift.data.times import times_of
 from dosift.data.unit_columns import check_units, label_of_units, units_of
 from dosift.data.working import to_working
 from dosift.errors import InputError
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
-from dosift.refusals import refuse
+from dosift.refusals import TIME, UNITS, refuse
 from dosift.utils.sklearn_api import as_codes
 
 Floats = NDArray[np.float64]
+
+#: What stands beside rows, as features.
+_REFUSED = {
+    "batch": "batches",
+    "labels": "labels",
+    "unit": UNITS,
+    "time": TIME,
+    "sample_weight": "sample weights",
+}
 
 
 @dataclass(frozen=True)
@@ -53,6 +64,9 @@ class Loaded:
         The unit of each row, where rows come in units; then `inverse` is that of units.
     place : ndarray of int64, shape (n_rows,), or None
         With units, the position of each input row among the rows of distinct units.
+    order : RowOrder or None
+        Rows in order of time, where that was given. The rows of a unit are then a series, and each
+        is a distinct row by itself.
     owned : bool
         Whether the rows were taken from an engine, and must be given back.
     """
@@ -64,6 +78,7 @@ class Loaded:
     labels: SideColumn | None = None
     unit: SideColumn | None = None
     place: NDArray[np.int64] | None = None
+    order: RowOrder | None = None
     owned: bool = False
 
     def close(self) -> None:
@@ -79,6 +94,7 @@ def load(
     batch: Any = None,
     labels: Any = None,
     unit: Any = None,
+    time: Any = None,
     sample_weight: ArrayLike | None = None,
     batches: tuple[str, ...] | None = None,
     layer: str | None = None,
@@ -89,11 +105,11 @@ def load(
     ----------
     source : dataframe, mapping of columns, ndarray, path, Encoded, Numbers, RowBlocks or Loaded
         Rows that were loaded, rows in blocks, and tables that an engine holds, stay where they are;
-        but where variables of the network are numbers, or rows come in units, such a table is read
-        whole.
+        but where variables of the network are numbers, or rows come in units or in order of time,
+        such a table is read whole.
     network : Network or MechanismNetwork
         Numbers are brought to the working scales of the latter.
-    batch, labels, unit : str or array-like, shape (n_rows,), optional
+    batch, labels, unit, time : str or array-like, shape (n_rows,), optional
         One value for each row, or the name of the column that holds it.
     sample_weight : array-like, shape (n_rows,), optional
         Non-negative multiplicities of the rows.
@@ -112,7 +128,10 @@ def load(
     InputError
         As reading and encoding say, or if what stands beside does not fit the rows.
     """
-    beside = {"batch": batch, "labels": labels, "unit": unit, "sample_weight": sample_weight}
+    roles = {"batch": batch, "labels": labels, "unit": unit, "time": time}
+    beside = {**roles, "sample_weight": sample_weight}
+    if time is not None:
+        refuse({TIME, *(_REFUSED[role] for role, value in beside.items() if value is not None)})
     is_held = engine_of(source) is None and not isinstance(source, RowBlocks)
     if sample_weight is not None and not is_held:
         refuse({"sample weights", "rows in blocks"})
@@ -120,7 +139,7 @@ def load(
         return _blocks(source, network, beside)
     if isinstance(network, MechanismNetwork):
         return _load_numbers(source, network, beside, batches, layer)
-    if engine_of(source) is not None and unit is None:
+    if engine_of(source) is not None and unit is None and time is None:
         for name, value in beside.items():
             if value is not None and not isinstance(value, str):
                 raise InputError(
@@ -142,6 +161,7 @@ class _Columns:
     batch: SideColumn | None = None
     labels: SideColumn | None = None
     unit: SideColumn | None = None
+    time: SideColumn | None = None
 
 
 def _collapsed(
@@ -161,8 +181,10 @@ def _collapsed(
         place = columns.batch.positions(names)
     own = Beside(names, () if columns.labels is None else columns.labels.texts)
     label = columns.labels.index if columns.labels is not None and own.labels else None
-    unit = None
-    if columns.unit is not None:
+    unit = order = None
+    if columns.time is not None:
+        order = RowOrder.of(times_of(columns.time), columns.unit)
+    elif columns.unit is not None:
         unit = units_of(columns.unit)
         label = label_of_units(columns.unit, unit, columns.labels) if label is not None else None
         check_units(columns.unit, unit, columns.batch, weight)
@@ -177,8 +199,9 @@ def _collapsed(
         library,
         columns.batch,
         columns.labels,
-        columns.unit,
+        None if unit is None else columns.unit,
         found.inverse if unit is not None and found.place is None else found.place,
+        order,
     )
 
 
@@ -241,7 +264,7 @@ def _load_numbers(
     layer: str | None,
 ) -> Loaded:
     """Read rows of numbers, and bring them to the working scales of a network."""
-    roles = ("batch", "labels", "unit")
+    roles = ("batch", "labels", "unit", "time")
     given = {role: beside[role] for role in roles if beside[role] is not None}
     if isinstance(source, Encoded):
         raise InputError("the rows were read for another network")
@@ -282,7 +305,7 @@ def _encoded(
     source: Any, network: Network, beside: dict[str, Any], layer: str | None
 ) -> tuple[Encoded, _Columns]:
     """Encode rows, and take what is said of each beside its variables."""
-    columns = {role: beside[role] for role in ("batch", "labels", "unit")}
+    columns = {role: beside[role] for role in ("batch", "labels", "unit", "time")}
     named = [value for value in columns.values() if isinstance(value, str)]
     if named:
         encoded, found = load_with_columns(source, network, named, allow_missing=True, layer=layer)

@@ -238,6 +238,8 @@ def _texts_of(values: object, name: str, path: str | Path | None) -> SideColumn:
         raise InputError(f"{name} is {values!r}; give one value for each row", path=path)
     series: Any = values
     if not isinstance(values, nw.Series):
+        if isinstance(values, np.ndarray) and values.dtype.kind == "M":
+            values = values.astype("datetime64[us]")  # nanoseconds would become whole numbers
         if isinstance(values, np.ndarray | list | tuple):
             series = text_series([_plain(v) for v in np.asarray(values, dtype=object).ravel()])
         try:

@@ -75,9 +75,9 @@ def check_units(
         row, other = _differing(unit, weight)
         if row >= 0:
             raise InputError(
-                f"{column.name}: unit {_named(column, row)!r} has sample_weight {weight[other]:g} in "
-                f"data row {other + 1} and {weight[row]:g} in data row {row + 1}; a unit counts as "
-                "a whole, so give its rows one weight",
+                f"{column.name}: unit {_named(column, row)!r} has sample_weight "
+                f"{weight[other]:g} in data row {other + 1} and {weight[row]:g} in data row "
+                f"{row + 1}; a unit counts as a whole, so give its rows one weight",
                 path=column.path,
             )
 

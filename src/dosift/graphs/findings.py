@@ -88,6 +88,8 @@ class GraphFindings:
     common_causes : tuple of (int, int, float)
         Pairs of variables whose errors are still dependent and that no edge would explain, with
         the p-value.
+    gain : float
+        Rise of the joint penalised log-likelihood (nats) by all the edits asked for.
     """
 
     graph: Parents
@@ -99,6 +101,7 @@ class GraphFindings:
     targets: Ints | None = None
     weights: Floats | None = None
     common_causes: tuple[tuple[int, int, float], ...] = ()
+    gain: float = 0.0
 
     def change(self, targets: Ints, weights: Floats) -> float:
         """Total variation between a mixture and that after the edits asked for.

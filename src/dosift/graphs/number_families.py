@@ -412,6 +412,7 @@ class MechanismFamilies(ControlFits):
             libraries=like.libraries if libraries is None else libraries,
             # Its own, as statistics are remembered by variable, whatever the parents.
             control=ControlRows(control.values, control.weights, control.dependence),
+            labelled=tuple(one.anew() for one in like.labelled),
         )
 
     def of_network(self, network: System) -> tuple[MechanismFamily, ...]:

@@ -365,6 +365,22 @@ class Evidence:
         counted = (np.array([self.total, 0.0]), *self._counted[1:])
         return Evidence(self.rows, held, counted, self.labels, pooled=True)
 
+    def weighed(self, power: float) -> Evidence:
+        """Return what the rows say if each counts for a part of what it counted.
+
+        All sums over rows, and their number, are then that part of what they were: the likelihood
+        is taken to a power.
+
+        Parameters
+        ----------
+        power : float
+            In (0, 1].
+        """
+        rows = self.rows.weighed(power)
+        held = None if self.held is None else replace(self.held, counts=self.held.counts * power)
+        counted = tuple(np.asarray(part) * power for part in self._counted)
+        return Evidence(rows, held, counted, self.labels, self._pooled)
+
     @property
     def has_units(self) -> bool:
         """Whether rows come in units of several."""

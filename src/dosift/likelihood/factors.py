@@ -141,6 +141,7 @@ class MechanismFactors:
             self.codes = np.asfortranarray(codes[:, list(kept)])
         if first is not None:
             fits = self._fits_one
+            fits[:, list(dense)] = False  # are in range already
             np.maximum(self.log_factor, -_MOST_EVIDENCE, out=self.log_factor, where=fits)
         self._finish(zeros, dense)
 

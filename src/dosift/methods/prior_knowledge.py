@@ -32,8 +32,8 @@ class PriorKnowledge:
 
     Targets are given as :class:`Target` or as text (``"do(smoke=yes)"``, or shorter
     ``"smoke=yes"``). By what a number is changed is found from the rows; so of a number they say
-    only that it is changed: ``"free(latency)"``, or shorter ``"latency"``. What is required or of
-    known weight changes no number.
+    only that it is changed: ``"free(latency)"``, or shorter ``"latency"``. What is required
+    stays by whatever change the rows show; what has a known weight is one target.
 
     Parameters
     ----------

@@ -10,6 +10,7 @@ from dosift.methods.enumerated import brute_force_estimate, em_estimate
 from dosift.methods.likelihood import estimate_likelihood
 from dosift.methods.moments import moment_estimate, smoothed
 from dosift.methods.options import Options, Progress, silent
+from dosift.methods.unit_moments import unit_moment_estimate
 from dosift.model.network import Network
 from dosift.search.result import SearchResult, ranked
 
@@ -18,9 +19,23 @@ def _moments(
     network: Network, evidence: Evidence, sample: Block | None, options: Options, tell: Progress
 ) -> SearchResult:
     tell("solving moment equations", 0, None)
+    if evidence.has_units:
+        return _unit_moments(network, evidence, options)
     network = smoothed(network, options.delta)
     targets, weights = moment_estimate(network, evidence.configurations, options.epsilon)
     return ranked(evidence, network, targets, weights)
+
+
+def _unit_moments(network: Network, evidence: Evidence, options: Options) -> SearchResult:
+    """Use that rows of a unit share their intervention; zeros of a known network do no harm."""
+    if network.learns:
+        network = smoothed(network, options.delta)
+    units = evidence.configurations
+    assert units.first is not None
+    found = unit_moment_estimate(
+        network, units.codes, units.first, units.counts, epsilon=options.epsilon
+    )
+    return ranked(evidence, network, found.targets, found.weights)
 
 
 def _em(

@@ -155,6 +155,10 @@ class LabelledRows:
         default_factory=dict, repr=False
     )
 
+    def anew(self) -> LabelledRows:
+        """Return the same rows, for mechanisms with other parents."""
+        return LabelledRows(ControlRows(self.rows.values, self.rows.weights), self.entries)
+
     def leaves(self, i: int) -> bool:
         """Whether variable i was left alone."""
         return bool(self.entries[i] == ALONE)

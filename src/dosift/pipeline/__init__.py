@@ -10,6 +10,7 @@ from dosift.pipeline.find import find
 from dosift.pipeline.fit import fit
 from dosift.pipeline.fitted import Fitted
 from dosift.pipeline.gather import Gathered, gather, prepare
+from dosift.pipeline.negative_control import counting_for
 from dosift.pipeline.recipe import Recipe, features_of
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Gathered",
     "Recipe",
     "RowsAgain",
+    "counting_for",
     "features_of",
     "find",
     "fit",

@@ -8,16 +8,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from dosift.data.blocks import MemoryBlocks
-from dosift.data.load import load
+from dosift.data.load import Loaded, load
 from dosift.errors import InputError
 from dosift.methods.labels import read_labels
 from dosift.pipeline.fitted import Fitted
 from dosift.pipeline.gather import gather, unlabelled
 from dosift.pipeline.recipe import features_of
-from dosift.refusals import refuse
+from dosift.refusals import TIME, refuse
 
+Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
 
 
@@ -59,6 +61,8 @@ def rows_again(fitted: Fitted, source: Any, beside: dict[str, Any], purpose: str
         If the rows are too many to be held, or other columns stand beside them than in the fit.
     """
     network = fitted.given
+    if fitted.in_time is not None:
+        refuse({TIME, purpose})
     with closing(load(source, network, **beside)) as loaded:
         for name, was, given in (
             ("batch", fitted.batches, loaded.rows.beside.batches),
@@ -88,6 +92,32 @@ def rows_again(fitted: Fitted, source: Any, beside: dict[str, Any], purpose: str
         held = gathered.evidence.rows
         assert isinstance(held, MemoryBlocks)
         return RowsAgain(held, by_text)
+
+
+def posterior_in_time(fitted: Fitted, loaded: Loaded) -> Floats:
+    """Judge rows in order of time by a fit to such rows.
+
+    Parameters
+    ----------
+    fitted : Fitted
+    loaded : Loaded
+        With an order.
+
+    Returns
+    -------
+    ndarray, shape (n_rows, n_components)
+        Posterior of each row's target, in the input's order; NaN for a row that none can produce.
+
+    Raises
+    ------
+    InputError
+        If the fit knew no time.
+    """
+    in_time = fitted.in_time
+    if in_time is None:
+        raise InputError("the mixture was fitted without time; leave time out, or fit with it")
+    with threadpool_limits(1):
+        return in_time.judged(fitted.network, fitted.result.targets, loaded)
 
 
 def fitted_batches(fitted: Fitted) -> tuple[str, ...]:

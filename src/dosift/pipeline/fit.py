@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from dosift.checks.densities import densities
 from dosift.checks.missing import look_at_missing
 from dosift.checks.model_check import check_model
 from dosift.checks.neighbours import neighbours_agree
+from dosift.checks.verdict import Answer
+from dosift.data.blocks import MemoryBlocks
 from dosift.data.load import Loaded
 from dosift.inference import Posterior
 from dosift.inference.change_error import change_errors
@@ -32,7 +35,14 @@ from dosift.pipeline.find import find
 from dosift.pipeline.fitted import Fitted
 from dosift.pipeline.gather import Gathered, prepare
 from dosift.pipeline.graph import averaged_over_graphs, check_graph, with_graph
+from dosift.pipeline.in_time import InTime, find_in_time, in_windows
+from dosift.pipeline.negative_control import (
+    counting_for,
+    negative_control,
+)
 from dosift.pipeline.recipe import Recipe
+from dosift.pipeline.repairs import repaired_answers
+from dosift.pipeline.verdict import verdict_of
 from dosift.search.filling import filled_in
 from dosift.search.result import SearchResult
 from dosift.search.score import Score
@@ -73,10 +83,20 @@ def fit(
 
 def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | None) -> Fitted:
     given, gathered, options, labels = prepare(recipe, network, loaded, progress)
+    if loaded.order is not None:
+        gathered = in_windows(given, loaded)
     given, gathered, graph = with_graph(recipe, given, gathered, options, progress)
-    evidence = gathered.evidence
-    missing = look_at_missing(given, evidence)
-    result, changed = find(recipe, given, gathered, options, progress)
+    in_time, control, whole, power = None, None, gathered, 1.0
+    if loaded.order is None:
+        control = negative_control(recipe, given, options, gathered.evidence.total, progress)
+        power = 1.0 if control is None else control.power
+        given, gathered = counting_for(given, gathered, power)
+        result, changed = find(recipe, given, gathered, options, progress)
+    else:
+        gathered, result, in_time = find_in_time(recipe, given, loaded, options, progress)
+        whole, changed = gathered, ()
+    in_full, evidence = whole.evidence, gathered.evidence
+    missing = look_at_missing(given, in_full)
     tell = progress or silent
     tell("working out errors", 0, None)
     refined = recipe.refine and recipe.method == "likelihood"
@@ -94,8 +114,10 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
             as_generator(recipe.random_state),
             is_known,
         )
-    if posterior is not None and graph is not None:
-        posterior = averaged_over_graphs(recipe, given, gathered, options, graph, result, posterior)
+    if posterior is not None and graph is not None and in_time is None:
+        result, posterior = averaged_over_graphs(
+            recipe, given, gathered, options, graph, result, posterior
+        )
     of_tables = isinstance(given, Network)
     # Tests that take rows for independent.
     shared = evidence.shared(given)
@@ -109,27 +131,32 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
     plain = given
     if of_tables and not recipe.refine:
         plain = Network(given.variables, given.parents, given.tables)
-    sample = None if bound else _few(given, gathered, result)
-    check = check_model(plain, evidence, result, recipe.random_state, sample, missing.suspicious)
+    sample = None if bound else _few(given, whole, result)
+    check = check_model(plain, in_full, result, recipe.random_state, sample, missing.suspicious)
     if graph is None and not changed:
-        graph = check_graph(recipe, given, gathered, options, result, progress)
-    own = result.network
+        graph = check_graph(recipe, given, whole, options, result, progress)
+    result = _in_full(result, in_full, power)
+    answers: tuple[Answer, ...] = ()
+    if not changed and in_time is None:
+        answers = repaired_answers(recipe, given, whole, options, result, check, graph, progress)
+    verdict = verdict_of(recipe, result, posterior, answers, control, check, graph)
+    own, apart = result.network, in_full.apart(given)
     # Freed tables come with control counts that only say how they were learned.
     final = own
     if of_tables:
         final = Network(own.variables, own.parents, own.tables, (given if changed else own).control)
-    return Fitted(
+    fitted = Fitted(
         recipe=recipe,
         given=given,
         network=final,
         result=result,
         options=options,
         library=loaded.library,
-        n_rows=evidence.apart(given).total,
-        n_units=evidence.total if evidence.has_units else None,
-        n_configurations=None if evidence.held is None else len(evidence.held),
-        batches=evidence.rows.beside.batches,
-        batch_rows=evidence.n_rows,
+        n_rows=apart.total,
+        n_units=in_full.total if in_full.has_units else None,
+        n_configurations=None if in_full.held is None else len(in_full.held),
+        batches=in_full.rows.beside.batches,
+        batch_rows=apart.n_rows,
         labels=labels,
         changed=changed,
         is_known=is_known,
@@ -141,8 +168,47 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         missing=missing,
         check=check,
         graph=graph,
+        control=control,
+        verdict=verdict,
         neighbours=_neighbours(loaded),
         **_of_numbers(evidence, result),
+    )
+    return fitted if in_time is None else _with_time(fitted, in_time, loaded)
+
+
+def _with_time(fitted: Fitted, in_time: InTime, loaded: Loaded) -> Fitted:
+    """Let weights be shares of time, which until here were those of stretches."""
+    posterior = fitted.posterior
+    if posterior is not None:
+        rng = as_generator(fitted.recipe.random_state)
+        posterior = in_time.posterior_of_weights(posterior, fitted.result, rng)
+    assert isinstance(loaded.rows, MemoryBlocks)
+    return replace(
+        fitted,
+        result=in_time.with_weights(fitted.result),
+        posterior=posterior,
+        check=replace(fitted.check, certainty=in_time.certainty),
+        n_rows=loaded.rows.n_rows,
+        n_units=None,
+        n_configurations=len(loaded.rows.whole),
+        in_time=in_time,
+    )
+
+
+def _in_full(result: SearchResult, evidence: Evidence, power: float) -> SearchResult:
+    """Say how likely all rows are, where they counted for less in the fit."""
+    if power == 1.0:
+        return result
+    pooled = evidence.pooled
+    sums = pooled.weigh(result.network, result.targets, result.weights)
+    log_likelihood = -np.inf
+    if not sums.n_impossible.any():
+        log_likelihood = float(sums.log_density[0]) + pooled.reference(result.network)
+    cost = result.log_likelihood - result.penalised_score
+    return replace(
+        result,
+        log_likelihood=log_likelihood,
+        penalised_score=log_likelihood - (cost if np.isfinite(cost) else 0.0),
     )
 
 
@@ -150,6 +216,8 @@ def _neighbours(loaded: Loaded) -> float | None:
     """Say whether rows that follow each other go together, where their order is at hand."""
     beside = loaded.rows.beside
     if loaded.inverse is None or loaded.unit is not None or beside.batches or beside.labels:
+        return None
+    if loaded.order is not None:
         return None
     return neighbours_agree(loaded.inverse)
 

@@ -13,6 +13,7 @@ from dosift.checks.densities import Density
 from dosift.checks.missing import MissingValues
 from dosift.checks.model_check import ModelCheck, surprisal_scale
 from dosift.checks.surprisal import SurprisalScale
+from dosift.checks.verdict import Verdict, unjudged
 from dosift.data.blocks import Block
 from dosift.graphs.findings import GraphFindings
 from dosift.inference import Posterior
@@ -25,6 +26,8 @@ from dosift.methods.labels import Labels
 from dosift.methods.prior_numbers import target_of
 from dosift.model.network import Network
 from dosift.model.target import Target
+from dosift.pipeline.in_time import InTime
+from dosift.pipeline.negative_control import NegativeControl
 from dosift.pipeline.recipe import Recipe
 from dosift.search.mechanisms import ChangedMechanism
 from dosift.search.result import SearchResult
@@ -56,7 +59,7 @@ class Fitted:
     batches : tuple of str
         Their names; empty where rows have none.
     batch_rows : ndarray, shape (n_batches,)
-        Rows, or units, of each.
+        Rows of each.
     labels : Labels or None
     changed : tuple of ChangedMechanism
     is_known : ndarray of bool, shape (n_targets,)
@@ -82,6 +85,12 @@ class Fitted:
     neighbours : float or None
         How far rows that follow each other go together, if they do
         (:func:`~dosift.checks.neighbours.neighbours_agree`).
+    in_time : InTime or None
+        Where rows came in order of time, the chain of their targets.
+    control : NegativeControl or None
+        What is found in control rows played as a pool; None where these are not at hand.
+    verdict : Verdict or None
+        What of the answer stands; `judged` is never None.
     """
 
     recipe: Recipe
@@ -109,6 +118,19 @@ class Fitted:
     change_errors: tuple[ChangeError, ...] = ()
     densities: tuple[Density, ...] = ()
     neighbours: float | None = None
+    in_time: InTime | None = None
+    control: NegativeControl | None = None
+    verdict: Verdict | None = None
+
+    @property
+    def judged(self) -> Verdict:
+        """The verdict; that all stands where none was made."""
+        return self.verdict or unjudged(len(self.result.targets))
+
+    @property
+    def power(self) -> float:
+        """What each row counts for: 1, unless something is invented in control rows."""
+        return 1.0 if self.control is None else self.control.power
 
     @cached_property
     def pooled_scale(self) -> SurprisalScale:

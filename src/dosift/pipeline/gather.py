@@ -24,7 +24,7 @@ from dosift.model.mechanism import Changes
 from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Network, without_negligible
 from dosift.pipeline.recipe import Recipe, features_of
-from dosift.refusals import refuse
+from dosift.refusals import NUMBERS, TIME, refuse
 
 Ints = NDArray[np.integer]
 
@@ -48,6 +48,15 @@ class Gathered:
     def held(self) -> Evidence | None:
         """The rows without batches, or a sample of them, held."""
         return self.evidence.pooled if self.evidence.held is not None else None
+
+    def weighed(self, power: float) -> Gathered:
+        """Return the same rows, each counting for a part of what it counted."""
+        if power == 1.0:
+            return self
+        sample = self.sample
+        if sample is not None:
+            sample = replace(sample, counts=sample.counts * power)
+        return Gathered(self.evidence.weighed(power), sample)
 
 
 def gather(
@@ -123,7 +132,7 @@ def prepare(
         raise InputError("random_labels says how rows were labelled, and no labels are given")
     if isinstance(network, MechanismNetwork):
         return _prepared_numbers(recipe, network, loaded)
-    refuse(features_of(recipe, rows))
+    refuse(_features(recipe, loaded))
     network = without_negligible(network)
     if rows.beside.labels or loaded.labels is not None:
         labels = _no_labels(loaded)
@@ -144,7 +153,7 @@ def _prepared_numbers(
     recipe: Recipe, network: MechanismNetwork, loaded: Loaded
 ) -> tuple[Network, Gathered, Options, Labels | None]:
     """Gather rows of numbers, and let libraries grow by the kinds of change asked for."""
-    named = features_of(recipe, loaded.rows, has_numbers=True)
+    named = _features(recipe, loaded) | {NUMBERS}
     if recipe.prior_knowledge is not None:
         named.add("prior knowledge")
     refuse(named)
@@ -179,6 +188,18 @@ def _prepared_numbers(
         patterns=patterns,
     )
     return system, gathered, options, labels
+
+
+def _features(recipe: Recipe, loaded: Loaded) -> set[str]:
+    """Name what a recipe and rows with their order ask for."""
+    named, known = features_of(recipe, loaded.rows), recipe.prior_knowledge
+    if loaded.order is not None:
+        named.add(TIME)
+        if known is not None and known.required:
+            named.add("required")
+        if known is not None and known.known_weights:
+            named.add("known weights")
+    return named
 
 
 def with_kinds(

@@ -11,11 +11,12 @@ from dosift.data.blocks import MemoryBlocks
 from dosift.data.configurations import Configurations
 from dosift.errors import InputError
 from dosift.graphs.dag import EdgeConstraints
-from dosift.graphs.families import relearned
 from dosift.graphs.findings import GraphFindings
+from dosift.graphs.number_families import families_of_control
 from dosift.graphs.repair import check, guessed, repair
 from dosift.graphs.rows import rows_for_graphs
 from dosift.inference import Posterior
+from dosift.inference.across_graphs import renamed
 from dosift.inference.averaged import averaged
 from dosift.inference.posterior import posterior_of_fit
 from dosift.learning.edge_knowledge import EdgeKnowledge
@@ -23,13 +24,13 @@ from dosift.likelihood.evidence import Evidence
 from dosift.methods import Options, Progress
 from dosift.methods.options import silent
 from dosift.model.mechanism import System
-from dosift.model.mechanism_network import MechanismNetwork
+from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Network
 from dosift.model.simulate import as_generator
 from dosift.pipeline.find import find
 from dosift.pipeline.gather import Gathered
 from dosift.pipeline.recipe import Recipe
-from dosift.search.constraints import Constraints
+from dosift.search.constraints import Constraints, is_among, keys_of
 from dosift.search.result import SearchResult
 
 #: Control rows from which a graph can be guessed at all.
@@ -124,6 +125,8 @@ def check_graph(
         return None  # some rows can come from no target that is permitted, whatever the graph
     if (n_control_rows(network) or 0.0) < LEAST_CONTROL_ROWS:
         return None
+    if any(variable.kind == "factor" for variable in network.variables):
+        return None  # hidden factors take the place of edges
     return check(
         network,
         _rows(recipe, network, gathered, options, progress, result),
@@ -144,7 +147,7 @@ def averaged_over_graphs(
     findings: GraphFindings,
     result: SearchResult,
     posterior: Posterior,
-) -> Posterior:
+) -> tuple[SearchResult, Posterior]:
     """Average the posterior of the weights over the graphs that the rows leave possible.
 
     Parameters
@@ -162,22 +165,24 @@ def averaged_over_graphs(
 
     Returns
     -------
-    Posterior
-        The same where rows are not held, where only one graph is possible, and where changes are
-        found together with targets: those under one graph are not those under another.
+    result : SearchResult
+        The same; where variables are numbers, its libraries have the changes that only targets of
+        other graphs make, too.
+    posterior : Posterior
+        The same where rows are not held, and where only one graph is possible.
     """
     if gathered.evidence.held is None or len(findings.members) < 2:
-        return posterior
-    if not isinstance(network, Network):
-        return posterior
-    known = options.constraints or Constraints.none(network.cardinalities)
+        return result, posterior
     targets, posteriors = [result.targets], [posterior]
     shares = [findings.members[0][1]]
+    own = result.network
+    listed = [*result.targets, *posterior.undecided]
     for graph, share in findings.members[1:]:
-        other = relearned(network, graph)
+        other = cast(Network, families_of_control(network).network(graph))
         under = under_graph(other, gathered)
         found, _ = find(recipe, other, under, options)
-        own = posterior_of_fit(
+        known = options.constraints_on(found.network, found.targets, found.weights)
+        theirs = posterior_of_fit(
             under.evidence.pooled,
             found.network,
             found.targets,
@@ -187,11 +192,23 @@ def averaged_over_graphs(
             as_generator(recipe.random_state),
             ~np.isnan(known.fixed(found.targets)),
         )
-        if own is not None:
-            targets.append(found.targets)
-            posteriors.append(own)
-            shares.append(share)
-    return averaged(targets, posteriors, shares)
+        if theirs is None:
+            continue
+        components = found.targets
+        if isinstance(own, MechanismNetwork) and isinstance(found.network, MechanismNetwork):
+            every = np.concatenate([found.targets, theirs.undecided])
+            grown, every = renamed(own, np.array(listed), found.network, every)
+            present = keys_of(np.array(listed))
+            listed += [one for one in every if not is_among(one[None], present)[0]]
+            own = as_network(grown)
+            components, undecided = every[: len(components)], every[len(components) :]
+            theirs = replace(theirs, undecided=undecided)
+        targets.append(components)
+        posteriors.append(theirs)
+        shares.append(share)
+    if any(len(a) != len(b) for a, b in zip(own.libraries, result.network.libraries, strict=True)):
+        result = replace(result, network=own)
+    return result, averaged(targets, posteriors, shares)
 
 
 def under_graph(network: Network, gathered: Gathered) -> Gathered:

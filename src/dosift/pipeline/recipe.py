@@ -41,6 +41,8 @@ class Recipe:
         Kinds of change of measurements and counts that are tried; None for those that suit each.
     knockouts : bool
         Whether changes of counts only lower them.
+    negative_control : bool
+        Whether control rows are played as a pool, to see what is invented there.
 
     Notes
     -----
@@ -61,6 +63,7 @@ class Recipe:
     edge_knowledge: EdgeKnowledge | None = None
     changes: tuple[str, ...] | None = None
     knockouts: bool = False
+    negative_control: bool = True
 
     def options(self, network: Network, known: PriorKnowledge | None) -> Options:
         """Return what the method is told."""

@@ -27,7 +27,7 @@ from dosift.model.mechanism import Changes, Library, missing
 from dosift.model.mechanism_network import MechanismNetwork, as_network, merged_targets
 from dosift.model.network import Network
 from dosift.model.simulate import sample_codes
-from dosift.pipeline import Fitted, Gathered, Recipe, find, rows_again
+from dosift.pipeline import Fitted, Gathered, Recipe, counting_for, find, rows_again
 from dosift.results.merged import Merged
 from dosift.results.tables import name_of
 from dosift.utils.journal import Record, open_journal
@@ -124,13 +124,22 @@ class _Problem:
     options: Options
     search: bool
     seed: int
+    power: float = 1.0
 
     def fingerprint(self) -> str:
         """Tell this problem from all others."""
         digest = hashlib.sha256(__version__.encode())
         options = replace(self.options, constraints=None)
         recipe = replace(self.recipe, prior_knowledge=None)
-        settings = (self.kind, options, recipe, self.rows.beside, self.search, self.seed)
+        settings = (
+            self.kind,
+            options,
+            recipe,
+            self.rows.beside,
+            self.search,
+            self.seed,
+            self.power,
+        )
         digest.update(repr(settings).encode())
         whole = self.rows.whole
         arrays: list[NDArray[Any]] = [self.rows.beside.wide(whole), whole.counts]
@@ -255,6 +264,7 @@ def _problem(
         fitted.options,
         search,
         random_state,
+        fitted.power,
     )
 
 
@@ -297,6 +307,7 @@ def _resample(problem: _Problem, b: int) -> Record:
         known = replace(known, required=listed, candidates=listed)
         options = replace(options, constraints=known, patterns=None)
     gathered = Gathered(Evidence.held_rows(network, drawn, problem.labels), None)
+    network, gathered = counting_for(network, gathered, problem.power)
     found, _ = find(problem.recipe, network, gathered, options)
     record = {"resample": b, "targets": found.targets.tolist(), "weights": found.weights.tolist()}
     if isinstance(found.network, MechanismNetwork):

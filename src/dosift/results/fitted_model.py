@@ -55,6 +55,7 @@ class FittedModel(Protocol):
     mechanisms_: pl.DataFrame
     batches_: pl.DataFrame | None
     graph_: pl.DataFrame | None
+    timeline_: pl.DataFrame | None
 
     def diagnostics(self) -> dict[str, Any]:
         """Return the numbers that tell how far the fit can be trusted."""

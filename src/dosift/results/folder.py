@@ -20,21 +20,19 @@ from numpy.typing import NDArray
 
 from dosift._version import __version__
 from dosift.checks.assignment_confidence import SURE
+from dosift.checks.verdict import FALLS, STANDS
 from dosift.errors import DosiftWarning, InputError
-from dosift.identifiability import verdict
+from dosift.identifiability import units_identified, verdict
 from dosift.io import read_network, write_network
 from dosift.io.mechanism_file import format_mechanism_network, read_mechanism_network
 from dosift.model import Mixture, Network
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.results.changes import numbers_content
 from dosift.results.graph_layout import parents_shown
-from dosift.results.graphs import (
-    graph_findings_content,
-    objection_in_words,
-    objects_to_the_graph,
-)
+from dosift.results.graphs import graph_findings_content
 from dosift.results.rows import RowParts
-from dosift.results.words import misfit_in_words
+from dosift.results.timeline import timeline_content
+from dosift.results.verdict_words import verdict_content
 from dosift.utils.atomic_write import check_absent, whole_folder
 
 if TYPE_CHECKING:
@@ -55,6 +53,11 @@ __all__ = [
 
 #: Files of a result folder that reading it back needs.
 _NETWORK, _MIXTURE, _RESULT = "network.bif", "mixture.json", "result.json"
+#: What two rows of the same intervention tell.
+_PAIRS = (
+    "Rows that follow each other mostly have the same intervention, and two such rows tell every "
+    "mixture of do's from every other, whether or not it satisfies exclusion."
+)
 #: In the place of the first, where variables are numbers.
 _MECHANISMS = "network.json"
 
@@ -75,6 +78,21 @@ class Result:
     network: Network
     mixture: Mixture
     content: dict[str, Any]
+
+    def presence(self, texts: Sequence[str]) -> tuple[float, ...]:
+        """Return the probability that each component is there, where it does not stand; else 1.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            Of the components.
+        """
+        lines = {line["target"]: line for line in self.content.get("components") or ()}
+        fallen = [text for text in texts if lines.get(text, {}).get("stands") is False]
+        if not fallen:
+            return ()
+        known = {text: lines[text].get("probability") for text in fallen}
+        return tuple(1.0 if known.get(text) is None else float(known[text]) for text in texts)
 
     def batches(self) -> tuple[tuple[str, ...], NDArray[np.float64]]:
         """Return the batches of the fit, and the weights in each.
@@ -126,11 +144,13 @@ def result_content(
     dict
         The content of ``result.json``.
     """
+    verdict_now = finite(verdict_content(model.fitted_))
     reasons = distrust(model)
     is_of_numbers = isinstance(model.network_, MechanismNetwork)
     return {
-        "trusted": not reasons,
+        "trusted": verdict_now["value"] != FALLS,
         "reasons": reasons,
+        "verdict": verdict_now,
         "level": model.level,
         "components": components_content(model),
         "variables": [finite(row) for row in model.variables_.to_dicts()],
@@ -145,19 +165,40 @@ def result_content(
             else {"batches": [finite(row) for row in model.batches_.to_dicts()]}
         ),
         **missing_content(model),
+        **_in_time(model),
         "graph": graph_content(model.network_),
         **graph_findings_content(model.fitted_),
         "certainty": finite(certainty_content(model)),
         "diagnostics": finite(model.diagnostics()),
         **numbers_content(model.fitted_, model.level),
         # Of tables alone it is known which other mixtures have the same distribution.
-        "identifiability": {} if is_of_numbers else verdict(model.network_, model.mixture_),
+        "identifiability": {} if is_of_numbers else _identifiability(model),
         "settings": dict(settings),
         "seed": settings.get("seed"),
         "inputs": [{"path": _as_given(path), **checksum(path)} for path in inputs],
         "versions": versions(),
         "timings": {stage: round(seconds, 3) for stage, seconds in timings.items()},
     }
+
+
+def _identifiability(model: FittedModel) -> dict[str, Any]:
+    """Return the verdict on the mixture; rows that lend each other evidence tell more than one."""
+    found = verdict(model.network_, model.mixture_)
+    in_time = model.fitted_.in_time
+    if in_time is None or found["status"] == "unique" or in_time.switching(model.level).high >= 1:
+        return found
+    of_pairs = units_identified(model.network_, model.mixture_)
+    if of_pairs.status != "unique":
+        return found
+    return {**found, "status": "unique", "meaning": _PAIRS, "reasons": []}
+
+
+def _in_time(model: FittedModel) -> dict[str, Any]:
+    """Return what is known of targets in time; nothing where rows came in no order."""
+    in_time, table = model.fitted_.in_time, model.timeline_
+    if in_time is None or table is None:
+        return {}
+    return timeline_content(in_time, table, model.level)
 
 
 def components_content(model: FittedModel) -> list[dict[str, Any]]:
@@ -254,30 +295,16 @@ def certainty_content(model: FittedModel) -> dict[str, Any]:
 
 
 def distrust(model: FittedModel) -> list[str]:
-    """Say why a fit must not be trusted.
+    """Say why a fit does not stand, or in part only.
 
     Returns
     -------
     list of str
-        Sentences; empty when there is no reason.
+        Sentences; empty where it stands.
     """
-    reasons = []
-    if not model.converged_:
-        reasons.append(
-            f"The weights did not converge: the optimality gap is {model.optimality_gap_:.1e} "
-            "nats a row."
-        )
-    if objects_to_the_graph(model.fitted_):
-        # Said first: a wrong graph makes mechanisms look changed, and components misfit.
-        reasons.append(objection_in_words(model.fitted_))
-    if not model.fit_check_.fits:
-        words = misfit_in_words(model.fit_check_, model.network_, model.method)
-        reasons.append(f"{words} Single components may be inventions.")
-    if model.impossible_rows_:
-        reasons.append(
-            f"{model.impossible_rows_:g} row(s) have probability zero under every component."
-        )
-    return reasons
+    content = verdict_content(model.fitted_)
+    reasons: list[str] = content["reasons"]
+    return [] if content["value"] == STANDS else reasons
 
 
 def versions() -> dict[str, str]:
@@ -341,6 +368,8 @@ def write_result(
             escape_formulas(model.graph_).write_csv(draft / "graph.csv")
         if model.batches_ is not None:
             escape_formulas(model.batches_).write_csv(draft / "batches.csv")
+        if model.timeline_ is not None:
+            escape_formulas(model.timeline_).write_csv(draft / "timeline.csv")
         for name, table in (extra or {}).items():
             escape_formulas(table).write_csv(draft / f"{name}.csv")
         if isinstance(rows, RowParts):

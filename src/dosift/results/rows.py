@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from dosift.checks.foreign_rows import ForeignRows
 from dosift.checks.model_check import CountSurprisal, unexplained_bound
 from dosift.checks.surprisal import SurprisalScale, largest_unexplained
 from dosift.data.blocks import (
@@ -40,6 +41,15 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
 
 
+def presence(fitted: Fitted, together: Merged) -> tuple[float, ...]:
+    """Probability that each line's component is there, where it does not stand; else 1."""
+    verdict = fitted.judged
+    if verdict.stands.all():
+        return ()
+    of_each = np.where(verdict.stands, 1.0, verdict.probability)
+    return tuple(float(of_each[list(own)].max()) for own in together.groups)
+
+
 @dataclass(frozen=True)
 class RowJudge:
     """Says of each row which intervention it came from; sent to those who hold rows.
@@ -61,6 +71,11 @@ class RowJudge:
         Whether there is one column for each text.
     together : Merged, optional
         The targets that each text stands for, where several have one in common.
+    there : tuple of float
+        Probability that each text's component is there, where it does not stand; else 1. The
+        probability of a row's target is its posterior times that.
+    foreign : ForeignRows or None
+        Rows that come from elsewhere, where there are any.
     """
 
     network: Network
@@ -72,6 +87,8 @@ class RowJudge:
     labels: tuple[str, ...] = ()
     all_probabilities: bool = False
     together: Merged | None = None
+    there: tuple[float, ...] = ()
+    foreign: ForeignRows | None = None
 
     @classmethod
     def of_fit(
@@ -109,6 +126,10 @@ class RowJudge:
         judge = cls(
             fitted.network, result.targets, weights, texts, scale, bound, named, all_probabilities
         ).merged(result.weights)
+        together = Merged.of(fitted.network, result.targets, result.weights)
+        found = (one.foreign for one in fitted.judged.answers if one.foreign is not None)
+        there = presence(fitted, together)
+        judge = replace(judge, there=there, foreign=next(found, None) if own_rows else None)
         if not named or labels is None:
             return judge
         return replace(judge, labels=judge.named_as_shown(named, labels.by_text))
@@ -181,7 +202,8 @@ class RowJudge:
         -------
         polars.DataFrame
             Columns ``target`` (null where none can produce the row), ``probability``,
-            ``surprise``, ``surprise_p_value`` and ``unexplained``; with `all_probabilities` one
+            ``surprise``, ``surprise_p_value`` and ``unexplained``; where some rows come from
+            elsewhere ``from_elsewhere``, the probability of that; with `all_probabilities` one
             for each target; with labels ``labelled``, and a labelled row has its label for target,
             with probability one.
         """
@@ -193,6 +215,8 @@ class RowJudge:
             best = self.together.best(best, posterior)
             posterior = self.together.summed(posterior)
         probability = posterior[np.arange(best.size), best]
+        if self.there:
+            probability = probability * np.array(self.there)[best]
         probability[best < 0] = np.nan
         p_values = self.scale.p_values(found.log_probability)
         bound = self.bound
@@ -207,6 +231,11 @@ class RowJudge:
             "surprise_p_value": p_values,
             "unexplained": p_values <= bound,
         }
+        if self.foreign is not None:
+            complete = (block.values >= 0).all(axis=1)
+            elsewhere = np.full(len(block.values), np.nan)
+            elsewhere[complete] = self.foreign.posterior_of(block.values[complete])
+            columns["from_elsewhere"] = elsewhere
         if self.all_probabilities:
             columns |= {text: posterior[:, t] for t, text in enumerate(self.texts)}
         table = pl.DataFrame(columns).fill_nan(None)

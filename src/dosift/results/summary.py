@@ -13,6 +13,7 @@ from dosift.results.changes import change_table
 from dosift.results.graphs import graph_table
 from dosift.results.interventions import intervention_table, mechanism_table
 from dosift.results.merged import Merged, merged_table
+from dosift.results.standing import totals_with_standing, with_standing
 from dosift.results.tables import (
     component_table,
     family_table,
@@ -22,6 +23,7 @@ from dosift.results.tables import (
     undecided_table,
     variable_table,
 )
+from dosift.results.timeline import timeline_table
 from dosift.results.words import fit_check_content
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ class Tables:
         By descending weight.
     components, variables, pairs, families, confusable, undecided : polars.DataFrame
     interventions, mechanisms : polars.DataFrame
-    batches, graph : polars.DataFrame or None
+    batches, graph, timeline : polars.DataFrame or None
         What they hold, :class:`~dosift.estimator.InterventionMixture` says.
     """
 
@@ -53,6 +55,7 @@ class Tables:
     mechanisms: pl.DataFrame
     batches: pl.DataFrame | None
     graph: pl.DataFrame | None
+    timeline: pl.DataFrame | None
 
     @classmethod
     def of_fit(cls, fitted: Fitted, level: float) -> Tables:
@@ -85,16 +88,36 @@ class Tables:
             mechanism_table(network, fitted.changed),
             _batch_table(fitted, targets, level),
             graph_table(network, fitted.graph),
+            _timeline(fitted, targets, level),
         )
 
 
+def _timeline(fitted: Fitted, targets: list[Target], level: float) -> pl.DataFrame | None:
+    if fitted.in_time is None:
+        return None
+    return timeline_table(fitted.in_time, _names(fitted, targets), level)
+
+
 def _components(fitted: Fitted, targets: list[Target], level: float) -> pl.DataFrame:
+    import polars as pl
+
     result, posterior = fitted.result, fitted.posterior
     common = (targets, result.weights, fitted.n_rows, posterior, level, fitted.is_known)
+    merged = Merged.of(fitted.network, result.targets, result.weights)
     if isinstance(fitted.network, MechanismNetwork):
-        merged = Merged.of(fitted.network, result.targets, result.weights)
-        return merged_table(merged, *common)
-    return component_table(*common)
+        table = merged_table(merged, *common)
+    else:
+        table = component_table(*common)
+    table = with_standing(table, fitted, merged.groups)
+    if fitted.in_time is None:
+        return table
+    # Weights are shares in the long run; how many rows there were is another number.
+    expected = dict.fromkeys(table["target"], 0.0)
+    for text, n_rows in zip(
+        _names(fitted, targets), fitted.in_time.posterior.sum(axis=0).tolist(), strict=True
+    ):
+        expected[text] += n_rows
+    return table.with_columns(pl.Series("rows", list(expected.values())))
 
 
 def _names(fitted: Fitted, targets: list[Target]) -> list[str]:
@@ -108,8 +131,10 @@ def _variables(fitted: Fitted, level: float) -> pl.DataFrame:
     codes, weights, posterior = fitted.result.targets, fitted.result.weights, fitted.posterior
     if isinstance(fitted.network, MechanismNetwork):
         network, errors, rates = fitted.network, fitted.change_errors, fitted.rates
-        return change_table(network, codes, weights, posterior, errors, rates, level)
-    return variable_table(fitted.given, codes, weights, posterior, fitted.rates, level)
+        table = change_table(network, codes, weights, posterior, errors, rates, level)
+    else:
+        table = variable_table(fitted.given, codes, weights, posterior, fitted.rates, level)
+    return totals_with_standing(table, fitted)
 
 
 def _batch_table(fitted: Fitted, targets: list[Target], level: float) -> pl.DataFrame | None:

@@ -11,6 +11,7 @@ from dosift.checks.assignment_confidence import SURE
 from dosift.data.blocks import Block, MemoryBlocks
 from dosift.data.load import Loaded
 from dosift.data.unit_columns import units_of
+from dosift.likelihood.disagreement import evidence_against
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.results.rows import RowJudge, RowParts, row_table
@@ -61,7 +62,7 @@ def rows_in_units(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
     polars.DataFrame
         ``unit``, then the columns of :meth:`~dosift.results.rows.RowJudge.table`: ``target`` and
         ``probability`` are those of the unit, ``surprise`` and what follows those of the row; and
-        ``disagrees``, whether the row speaks against its unit's target.
+        ``disagrees``, whether the row speaks against having the target of its unit's other rows.
     """
     import polars as pl
 
@@ -93,8 +94,8 @@ def unit_table(judge: RowJudge, loaded: Loaded, rows: pl.DataFrame) -> pl.DataFr
     polars.DataFrame
         ``unit`` (null for a row without one), ``n_rows``, ``target`` (null where none can produce
         its rows), ``probability``, ``second`` (the second most probable target),
-        ``second_probability``, and ``disagreeing``, the number of rows that speak against its
-        target.
+        ``second_probability`` (both null in a labelled unit), and ``disagreeing``, the number of
+        rows that disagree with the others.
     """
     import polars as pl
 
@@ -205,12 +206,7 @@ def _of_block(judge: RowJudge, block: Block) -> pl.DataFrame:
         return rows.with_columns(pl.lit(1.0).alias("evidence"))
     together = judge.table(block)[unit]
     given = [name for name in together.columns if name not in _OF_ROWS]
-    own, of_unit = judge.assignment(block.apart), judge.assignment(block)
-    best = of_unit.best[unit]
-    columns = own.columns[np.arange(best.size), best]
-    # Under its unit's target the mixture is likelier than it by more than e with chance 1 / e.
-    evidence = np.divide(own.mixture, columns, out=np.full(best.size, np.inf), where=(columns > 0))
-    evidence = np.where(best < 0, 1.0, evidence)
+    evidence = evidence_against(judge.assignment(block.apart), block.first)
     return rows.with_columns(together.select(given).get_columns()).with_columns(
         pl.Series("evidence", evidence)
     )
@@ -235,6 +231,8 @@ def _seconds(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
             posterior = np.column_stack([posterior, np.zeros(len(posterior))])
         second = np.argsort(-posterior, axis=1, kind="stable")[:, 1]
         at = posterior[np.arange(second.size), second]
+        if block.label is not None:
+            at = np.where(block.label < 0, at, 0.0)
         best.append(np.where(at > 0, second, len(judge.texts)))
         probability.append(np.where(at > 0, at, np.nan))
     texts = pl.Series([*judge.texts, None], dtype=pl.String)

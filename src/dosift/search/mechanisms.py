@@ -196,6 +196,38 @@ def suspect_mechanism(
     return min(found, key=lambda one: (one.p_value, -one.gain, one.variable), default=None)
 
 
+def with_freed_table(
+    network: Network,
+    evidence: Evidence,
+    result: SearchResult,
+    variable: int,
+    search: Callable[[Network], SearchResult],
+) -> tuple[SearchResult, float]:
+    """Free one table, and search again.
+
+    Parameters
+    ----------
+    network : Network
+        As it was given.
+    evidence : Evidence
+        The mixture rows.
+    result : SearchResult
+        With do-interventions only.
+    variable : int
+    search : callable
+        Searches for targets with a network, which rows teach.
+
+    Returns
+    -------
+    result : SearchResult
+    gain : float
+        Rise of the penalised log-likelihood, in nats.
+    """
+    found = search(_with_free_tables(network, evidence, (variable,)))
+    value = _objective(network, found, (variable,)) - _cost(network, evidence, (variable,))
+    return found, value - _objective(network, result, ())
+
+
 @dataclass(frozen=True)
 class _Part:
     """The part of a problem that a variable's table and the targets depend on."""

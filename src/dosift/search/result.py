@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dosift.likelihood.evidence import Evidence
+from dosift.likelihood.solve import solve
 from dosift.model.network import Network
 from dosift.search.certificate import Certificate
 from dosift.search.constraints import Constraints
@@ -126,4 +127,93 @@ def ranked(
         undecided=around.undecided,
         near_equivalent=around.near_equivalent,
         batch_weights=None if batch_weights is None else batch_weights[:, rank],
+    )
+
+
+def reordered(result: SearchResult, rank: NDArray[np.int64]) -> SearchResult:
+    """Put the targets of a mixture in another order.
+
+    Parameters
+    ----------
+    result : SearchResult
+        Of rows without batches.
+    rank : ndarray of int64, shape (n_targets,)
+        Positions of the targets in the new order.
+
+    Returns
+    -------
+    SearchResult
+    """
+    around = Neighbourhood(result.certificate, result.undecided, result.near_equivalent)
+    around = around.reordered(rank)
+    return replace(
+        result,
+        targets=result.targets[rank],
+        weights=result.weights[rank],
+        undecided=around.undecided,
+        near_equivalent=around.near_equivalent,
+    )
+
+
+def without_targets(
+    evidence: Evidence, result: SearchResult, kept: NDArray[np.bool_], gap: float
+) -> SearchResult:
+    """Leave out targets of a mixture, which are undecided from then on.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Without batches.
+    result : SearchResult
+    kept : ndarray of bool, shape (n_targets,)
+    gap : float
+        Optimality gap of the other weights, in nats a row.
+
+    Returns
+    -------
+    SearchResult
+        The certificate covers the targets that were left out, too.
+    """
+    if kept.all():
+        return result
+    network, targets, left = result.network, result.targets[kept], result.targets[~kept]
+    start = result.weights[kept] / result.weights[kept].sum()
+    solution = solve(evidence, network, targets, start[None], gap)
+    weights = solution.weights[0]
+    sums = evidence.weigh(network, targets, weights, left)
+    gradient = sums.gradient[0] / max(float(sums.n_possible[0]), 1e-300)
+    certificate, undecided = result.certificate, result.undecided
+    of_left = gradient[len(targets) :]
+    if certificate is not None and of_left.max() > certificate.largest_gradient:
+        worst = int(of_left.argmax())
+        certificate = replace(
+            certificate, largest_gradient=float(of_left[worst]), target=left[worst]
+        )
+    if undecided is not None:
+        odds = undecided.component_log_prior_odds
+        undecided = replace(
+            undecided,
+            targets=np.concatenate([left, undecided.targets]),
+            log_prior_odds=np.concatenate([odds[~kept], undecided.log_prior_odds]),
+            component_log_prior_odds=odds[kept],
+        )
+    place = np.cumsum(kept) - 1
+    near = tuple(
+        replace(one, component=int(place[one.component]))
+        for one in result.near_equivalent
+        if kept[one.component]
+    )
+    log_likelihood = float(sums.log_density[0]) + evidence.reference(network)
+    if sums.n_impossible.any():
+        log_likelihood = -np.inf
+    return replace(
+        result,
+        targets=targets,
+        weights=weights,
+        log_likelihood=log_likelihood,
+        gap=float(solution.gap.max()),
+        converged=result.converged and bool(solution.converged.all()),
+        certificate=certificate,
+        undecided=undecided,
+        near_equivalent=near,
     )

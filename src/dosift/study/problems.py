@@ -27,10 +27,10 @@ from dosift.model.simulate import sample_codes
 from dosift.study.settings import GRAPHS, Task
 
 #: Numbers of non-empty targets that are drawn, as in the paper: uniform on 4..15.
-_FEWEST_TARGETS, _MOST_TARGETS = 4, 15
+FEWEST_TARGETS, MOST_TARGETS = 4, 15
 #: Erdos-Renyi graphs of many variables would now and then have tables of gigabytes. The paper
 #: does not say what was done; here a variable has at most so many parents (no limit up to n = 11).
-_MOST_PARENTS = 10
+MOST_PARENTS = 10
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def draw_problem(
         network = random_network(
             n_variables,
             graph=cast(Literal["scale-free", "erdos-renyi"], source),
-            max_parents=_MOST_PARENTS,
+            max_parents=MOST_PARENTS,
             random_state=of_network,
         )
     else:
@@ -115,7 +115,7 @@ def draw_problem(
     rng = np.random.default_rng(of_mixture)
     mixture = random_mixture(
         network,
-        int(rng.integers(_FEWEST_TARGETS, _MOST_TARGETS + 1)),
+        int(rng.integers(FEWEST_TARGETS, MOST_TARGETS + 1)),
         max_size=None if max_size is None else min(max_size, network.n_variables),
         random_state=rng,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from dosift.checks.verdict import FALLS, STANDS
 from dosift.errors import InputError
 from dosift.model import Altered, parse_target
 from dosift.results.report.words import known, number
@@ -64,6 +65,13 @@ class Content:
         if not reasons and not self.result.get("trusted", True):
             reasons = ["The result says so and names no reason."]
         return reasons
+
+    @property
+    def verdict(self) -> Line:
+        """What stands of the answer; by whether it is trusted where the result does not say."""
+        known = dict(self.result.get("verdict") or {})
+        value = STANDS if self.result.get("trusted", True) else FALLS
+        return {"value": value, "next": None, **known}
 
     @cached_property
     def names(self) -> list[str]:

@@ -28,7 +28,9 @@ from dosift.results.report.sections import (
     certainty_section,
     components_section,
     rates_section,
+    verdict_lines,
 )
+from dosift.results.report.timeline import timeline_section
 from dosift.results.report.units import units_section
 from dosift.results.report.words import number, plain, shown
 
@@ -50,10 +52,7 @@ def render_report(result: Mapping[str, Any]) -> str:
     content = Content(result)
     top = [
         "<h1>Interventions found by dosift</h1>",
-        *(
-            f'<p class="warn"><b>Do not trust this fit.</b> {shown(reason)}</p>'
-            for reason in content.reasons
-        ),
+        *verdict_lines(content),
         answer(content),
     ]
     sections = [
@@ -62,6 +61,7 @@ def render_report(result: Mapping[str, Any]) -> str:
         ("soft", "Soft interventions", soft_section(content)),
         ("batches", "Batches", batches_section(content)),
         ("units", "Units", units_section(content)),
+        ("timeline", "In time", timeline_section(content)),
         ("rates", "How often each variable is set", rates_section(content)),
         ("densities", "What was done to numbers", densities_section(content)),
         ("certainty", "How sure the rows are", certainty_section(content)),

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from dosift.checks.verdict import FALLS, STANDS
 from dosift.results.report.content import Content, Line
 from dosift.results.report.marks import Axis, bar, bar_and_screen, cell, folded, row, table, two
 from dosift.results.report.words import (
@@ -18,11 +19,28 @@ from dosift.results.report.words import (
     share,
     shown,
 )
+from dosift.results.verdict_words import headline
 
 #: Variables whose rates are shown at first; the rest of the table folds out.
 _SHOWN_RATES = 20
 #: "No intervention" goes beyond the axis from this many times what the axis would be without it.
 _MUCH = 2.0
+
+
+def verdict_lines(content: Content) -> list[str]:
+    """Say first whether the answer stands, why not, and what to do."""
+    verdict = content.verdict
+    value, told = str(verdict["value"]), f"<b>{shown(headline(str(verdict['value'])))}</b>"
+    if value == FALLS:
+        lines = [f'<p class="warn">{told} {shown(reason)}</p>' for reason in content.reasons]
+    else:
+        reasons = list(verdict.get("reasons") or content.reasons)
+        words = " ".join(shown(reason) for reason in reasons)
+        mark = "" if value == STANDS else ' class="warn"'
+        lines = [f"<p{mark}>{told} {words}</p>"]
+    if verdict["next"] and value != STANDS:
+        lines.append(f"<p><b>Next:</b> {shown(verdict['next'])}.</p>")
+    return lines
 
 
 def answer(content: Content) -> str:
@@ -62,6 +80,8 @@ def _fits(content: Content) -> str:
     if not check:
         return "Whether the model fits these rows was not checked."
     if not check.get("fits"):
+        if content.verdict["value"] == STANDS:
+            return "The rows differ from the model, by so little that the answer stands."
         return "<b>The model does not fit these rows.</b>"
     if content.reasons:
         return "The fit check finds nothing, but see above."
@@ -154,6 +174,8 @@ def _probability(component: Line) -> list[str]:
     if known(component.get("probability")) is None:
         return []
     status = "" if component.get("status") == "found" else shown(component.get("status") or "")
+    if component.get("stands") is False:
+        status = "does not stand"
     probability = f"{percent(component['probability'])}<span class='unit'> probable</span>"
     # `two` would draw a dash for a status that needs no word.
     return [cell(two(probability, status) if status else probability, "number")]

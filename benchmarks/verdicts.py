@@ -1,0 +1,257 @@
+"""How far a verdict can be believed: problems of every kind, and what is said of them.
+
+Problems are those of verdict_problems.py. Each line of the table is one kind:
+
+* false: weight of components that are not true among the weight that stands;
+* refused: weight of true components that do not stand, among the weight of true components;
+* stands, part, not: how many fits stand, stand in part, and do not;
+* components: expected calibration error of the probabilities of components, in ten bins;
+* rows: the same of the most probable target of each row;
+* cover: share of the 95 % intervals of true components that stand that hold the true weight;
+* named: share of the fits in which what is wrong is among the first two repairs;
+* invented: weight found in control rows played as a pool, as the fit is made, and (in brackets)
+  where rows count in full;
+* recall, tv: of the answer; tv is the total variation from the true weights;
+* cost: CPU seconds of a fit, and (in brackets) of the fit without negative control and repairs.
+
+    python benchmarks/verdicts.py --problems 20
+    python benchmarks/verdicts.py --kinds clean,edges --problems 100 --first 1000 --output out.jsonl
+    python benchmarks/verdicts.py --read out.jsonl
+
+Thresholds were chosen on seeds below 100; figures are of those from 1000 on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+from verdict_problems import KINDS, Trial, text_of
+
+import dosift
+from dosift.pipeline import fit as _of_pipeline  # noqa: F401 - loads the module below
+from dosift.results.merged import Merged
+from dosift.results.rows import presence
+
+Record = dict[str, Any]
+Floats = NDArray[np.float64]
+
+_BINS = 10
+#: Repairs among which the right one has to be.
+_FIRST = 2
+
+
+class _Timer:
+    """Adds up the time that functions take."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def around(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*args: Any, **named: Any) -> Any:
+            begin = time.process_time()
+            try:
+                return function(*args, **named)
+            finally:
+                self.seconds += time.process_time() - begin
+
+        return timed
+
+
+def fitted(trial: Trial) -> tuple[dosift.InterventionMixture, float, float]:
+    """Fit, and time the whole and what the verdict takes of it."""
+    import sys
+
+    module, timer = sys.modules["dosift.pipeline.fit"], _Timer()
+    before = {name: getattr(module, name) for name in ("negative_control", "repaired_answers")}
+    try:
+        for name, function in before.items():
+            setattr(module, name, timer.around(function))
+        begin = time.process_time()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = dosift.InterventionMixture(**trial.settings).fit(
+                trial.rows, control=trial.control, **trial.fit
+            )
+        whole = time.process_time() - begin
+    finally:
+        for name, function in before.items():
+            setattr(module, name, function)
+    return model, whole, timer.seconds
+
+
+def record_of(kind: str, seed: int, trial: Trial) -> Record:
+    """Fit one problem, and note everything that the table needs."""
+    model, whole, extra = fitted(trial)
+    table = model.components_
+    merged = Merged.of(model.network_, model.fitted_.result.targets, model.weights_)
+    texts = [text_of(model.targets_[own[0]], trial.is_of_counts) for own in merged.groups]
+    right = np.array([text in trial.truth for text in texts])
+    weight, stands = table["weight"].to_numpy(), table["stands"].to_numpy()
+    true = np.array([trial.truth.get(text, 0.0) for text in texts])
+    low, high = (table[name].fill_null(np.nan).to_numpy() for name in ("ci_low", "ci_high"))
+    judged = right & stands & ~np.isnan(low)
+    best, probability = _rows(model, trial, merged)
+    labels = np.array(trial.labels, dtype=object)
+    hit = np.array(texts, dtype=object)[best] == labels
+    verdict = model.verdict_
+    control = model.negative_control_ or {"weight": 0.0, "weight_in_full": 0.0}
+    found: dict[str, float] = {}
+    for text, own in zip(texts, weight.tolist(), strict=True):
+        found[text] = found.get(text, 0.0) + own
+    every = set(found) | set(trial.truth)
+    return {
+        "kind": kind,
+        "seed": seed,
+        "value": verdict.value,
+        "stand": float(weight[stands].sum()),
+        "false": float(weight[stands & ~right].sum()),
+        "right": float(weight[right].sum()),
+        "refused": float(weight[right & ~stands].sum()),
+        "all false": float(weight[~right].sum()),
+        "probability": table["probability"].drop_nulls().to_list(),
+        "is right": right[table["probability"].is_not_null().to_numpy()].tolist(),
+        "covered": int(((low <= true) & (true <= high))[judged].sum()),
+        "judged": int(judged.sum()),
+        "row bins": _binned(probability, hit),
+        "named": _is_named(verdict.repairs[:_FIRST], trial),
+        "invented": control["weight"],
+        "in full": control["weight_in_full"],
+        "power": verdict.power,
+        "recall": float(np.mean([text in found for text in trial.truth])),
+        "tv": 0.5 * sum(abs(found.get(t, 0.0) - trial.truth.get(t, 0.0)) for t in every),
+        "seconds": whole,
+        "without": whole - extra,
+        "repairs": verdict.repairs,
+    }
+
+
+def _rows(
+    model: dosift.InterventionMixture, trial: Trial, merged: Merged
+) -> tuple[NDArray[np.int64], Floats]:
+    """Line of the most probable component of each row, and its probability."""
+    found, inverse = model.assign(trial.rows)
+    posterior = merged.summed(found.posterior)[inverse]
+    best = posterior.argmax(axis=1)
+    there = np.array(presence(model.fitted_, merged) or [1.0] * posterior.shape[1])
+    return best, posterior[np.arange(best.size), best] * there[best]
+
+
+def _binned(probability: Floats, hit: NDArray[np.bool_]) -> list[list[float]]:
+    place = np.minimum((probability * _BINS).astype(int), _BINS - 1)
+    return [
+        np.bincount(place, values, _BINS).tolist()
+        for values in (np.ones(place.size), probability, hit.astype(float))
+    ]
+
+
+def _is_named(repairs: Sequence[Record], trial: Trial) -> bool | None:
+    """Whether what is wrong is among some repairs; None where nothing is."""
+    what, where = trial.cause
+    if what == "none":
+        return None
+    for repair in repairs:
+        edge = repair.get("edge")
+        pair = frozenset((edge["parent"], edge["child"])) if edge else None
+        if (what == "edge" and pair in where) or (what == "cause" and pair and pair <= where):
+            return True
+        if what == "mechanism" and repair.get("mechanism") in where:
+            return True
+        if what in {"foreign", "control"} and repair.get("rows") == what:
+            return True
+    return False
+
+
+def calibration_error(bins: Sequence[Floats]) -> float:
+    """Expected calibration error of counts, sums of probabilities and hits by bin."""
+    counts, sums, hits = bins
+    return float(np.abs(sums - hits).sum() / max(counts.sum(), 1.0))
+
+
+def line_of(records: Sequence[Record]) -> Record:
+    """Sum the records of one kind up."""
+
+    def total(key: str) -> float:
+        return float(sum(r[key] for r in records))
+
+    probability = np.array([p for r in records for p in r["probability"]])
+    right = np.array([x for r in records for x in r["is right"]])
+    rows = [np.sum([r["row bins"][k] for r in records], axis=0) for k in range(3)]
+    named = [r["named"] for r in records if r["named"] is not None]
+    values = [r["value"] for r in records]
+    return {
+        "fits": len(records),
+        "false": total("false") / max(total("stand"), 1e-9),
+        "all false": total("all false") / len(records),
+        "refused": total("refused") / max(total("right"), 1e-9),
+        "stands": values.count("stands"),
+        "part": values.count("stands in part"),
+        "not": values.count("does not stand"),
+        "components": calibration_error([np.array(b) for b in _binned(probability, right)]),
+        "rows": calibration_error(rows),
+        "cover": total("covered") / max(total("judged"), 1.0),
+        "named": float(np.mean(named)) if named else float("nan"),
+        "invented": total("invented") / len(records),
+        "in full": total("in full") / len(records),
+        "recall": total("recall") / len(records),
+        "tv": total("tv") / len(records),
+        "seconds": total("seconds") / len(records),
+        "without": total("without") / len(records),
+    }
+
+
+def show(records: Sequence[Record]) -> None:
+    """Print the table."""
+    kinds = list(dict.fromkeys(r["kind"] for r in records))
+    print(
+        "kind       fits  false (without)  refused  stands part not  components  rows   cover  "
+        "named  invented        recall  tv     cost"
+    )
+    for kind in [*kinds, "all"]:
+        one = line_of([r for r in records if kind in {"all", r["kind"]}])
+        print(
+            f"{kind:10} {one['fits']:4d}  {one['false']:.3f} ({one['all false']:.3f})    "
+            f"{one['refused']:.3f}    {one['stands']:4d} {one['part']:4d} {one['not']:4d}  "
+            f"{one['components']:.3f}       {one['rows']:.3f}  {one['cover']:.3f}  "
+            f"{one['named']:.2f}   {one['invented']:.4f} ({one['in full']:.3f})  "
+            f"{one['recall']:.3f}   {one['tv']:.3f}  {one['seconds']:.1f} ({one['without']:.1f})"
+        )
+
+
+def main() -> None:
+    """Run the study, or read what it wrote."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--kinds", default=",".join(KINDS))
+    parser.add_argument("--n", type=int, default=6)
+    parser.add_argument("--rows", type=int, default=5000)
+    parser.add_argument("--problems", type=int, default=20)
+    parser.add_argument("--first", type=int, default=1000, help="the first seed")
+    parser.add_argument("--output", type=Path, help="a file that records are added to")
+    parser.add_argument("--read", type=Path, help="a file of records to be shown")
+    options = parser.parse_args()
+    if options.read is not None:
+        lines = options.read.read_text(encoding="utf-8").splitlines()
+        show([json.loads(line) for line in lines])
+        return
+    records = []
+    with threadpool_limits(1):
+        for seed in range(options.first, options.first + options.problems):
+            for kind in options.kinds.split(","):
+                trial = KINDS[kind](options.n, options.rows, seed)
+                records.append(record_of(kind, seed, trial))
+                if options.output is not None:
+                    with options.output.open("a", encoding="utf-8") as file:
+                        file.write(json.dumps(records[-1]) + "\n")
+    show(records)
+
+
+if __name__ == "__main__":
+    main()

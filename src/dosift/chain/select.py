@@ -1,0 +1,100 @@
+"""Which targets of a chain earn their cost."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.chain.fit import ChainFit, fit_chain
+from dosift.chain.rows import ChainRows
+from dosift.chain.smooth import sum_chain
+
+Floats = NDArray[np.float64]
+
+#: Cycles of a fit that only shows whether others can stand in for a target.
+_ROUGH = 5
+#: Up to so many times its cost, what a target seems to gain is judged with the others fitted again.
+_CLOSE = 4.0
+#: Nats beyond which a target is needed for certain.
+_LARGE = 200.0
+
+
+def earning(rows: ChainRows, fit: ChainFit, costs: Floats) -> NDArray[np.bool_]:
+    """Find the targets without which the penalised log-likelihood would be lower.
+
+    Parameters
+    ----------
+    rows : ChainRows
+    fit : ChainFit
+    costs : ndarray, shape (n_targets,)
+        What each target must gain, in nats.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_targets,)
+        At least one is kept. Targets leave one after the other, the least useful first.
+
+    Examples
+    --------
+    >>> columns = np.array([[0.9, 0.1, 0.85], [0.1, 0.9, 0.15]])
+    >>> seen = np.repeat([0, 1, 0, 1], 25)
+    >>> rows = ChainRows.of(columns, seen, np.r_[np.inf, np.ones(99)])
+    >>> fit = fit_chain(rows, np.full(3, 1 / 3))
+    >>> earning(rows, fit, np.full(3, 5.0)).tolist()
+    [True, True, False]
+    """
+    m = fit.weights.size
+    every = np.ones(m, dtype=np.bool_)
+    excess = np.array([_loss(rows, fit, every, k) for k in range(m)]) - costs
+    kept = every
+    for k in np.argsort(excess, kind="stable").tolist():
+        loss = _loss(rows, fit, kept, k)
+        if kept.sum() == 1 or loss > _CLOSE * costs[k]:
+            continue
+        rest = kept.copy()
+        rest[k] = False
+        weights = fit.weights[rest]
+        other = fit_chain(rows.only(rest), weights / weights.sum(), fit.rate, n_cycles=_ROUGH)
+        if fit.log_likelihood - other.log_likelihood <= costs[k]:
+            spread = np.zeros(m)
+            spread[rest] = other.weights
+            kept, fit = rest, ChainFit(spread, other.rate, other.sums, other.converged)
+    return kept
+
+
+def losses(rows: ChainRows, fit: ChainFit) -> Floats:
+    """Log-likelihood that the chain loses without each target, the others fitted again.
+
+    Parameters
+    ----------
+    rows : ChainRows
+    fit : ChainFit
+
+    Returns
+    -------
+    ndarray, shape (n_targets,)
+        In nats; infinite where some row would be impossible, and an upper bound where it is beyond
+        any doubt that it is large.
+    """
+    m = fit.weights.size
+    every = np.ones(m, dtype=np.bool_)
+    out = np.array([_loss(rows, fit, every, k) for k in range(m)])
+    for k in np.flatnonzero(out < _LARGE):
+        rest = every.copy()
+        rest[k] = False
+        weights = fit.weights[rest]
+        other = fit_chain(rows.only(rest), weights / weights.sum(), fit.rate, n_cycles=_ROUGH)
+        out[k] = min(out[k], fit.log_likelihood - other.log_likelihood)
+    return out
+
+
+def _loss(rows: ChainRows, fit: ChainFit, kept: NDArray[np.bool_], target: int) -> float:
+    """Log-likelihood that is lost without a target, the others staying as they are."""
+    rest = kept.copy()
+    rest[target] = False
+    few = rows.only(rest)
+    if not rest.any() or few.columns.max(axis=1).min() <= 0:
+        return np.inf
+    weights = fit.weights[rest]
+    found = sum_chain(few, weights / weights.sum(), fit.rate).log_likelihood
+    return fit.log_likelihood - found

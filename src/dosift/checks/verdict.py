@@ -1,0 +1,247 @@
+"""Does the answer stand? A fit beside the answers that it would give if its model were repaired.
+
+With many rows no model is exactly true. What matters is how far the answer is off: so each repair
+that the rows ask for (an edge, a mechanism, rows that come from elsewhere, control rows that are no
+control) is made, and components and totals of the two answers are compared. What no repair removes,
+or moves by more than it is unsure of, stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from dosift.checks.foreign_rows import ForeignRows
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.integer]
+Bools = NDArray[np.bool_]
+
+#: A weight may move by so many standard errors, by such a share of it, or by so much.
+_ERRORS, _RELATIVE, _ABSOLUTE = 3.0, 0.6, 0.01
+#: Weight of components that do not stand up to which an answer stands, and from which it does not.
+IN_PART, NOT_AT_ALL = 0.02, 0.5
+#: Share of the rows that may be explained otherwise after a repair for an answer to stand.
+_MOVED = 0.05
+#: Weight that may be invented in control rows, at the power that the fit is made with, for an
+#: answer to stand in part.
+MOST_INVENTED = 0.05
+#: Gain (nats) behind the best repair from which another one is no alternative to it.
+_FAR_BEHIND = 20.0
+#: Probability, at most, of a component that does not stand, and of one that a repair removes.
+_UNSURE, _REMOVED = 0.97, 0.02
+
+STANDS, PART, FALLS = "stands", "stands in part", "does not stand"
+
+
+@dataclass(frozen=True)
+class Repair:
+    """Something that the rows ask for.
+
+    Attributes
+    ----------
+    kind : {"edge", "mechanism", "rows"}
+    what : str
+        ``"add"``, ``"remove"`` or ``"reverse"`` an edge; ``"changed"`` for a mechanism,
+        ``"drift"`` for one that is another in one batch;
+        ``"foreign"`` or ``"control"`` for rows.
+    variables : tuple of int
+        Parent and child, the variable, or none.
+    gain : float
+        Rise of the penalised log-likelihood, in nats; NaN where it is not known of this one alone.
+    share : float
+        Of rows that come from elsewhere, or of control rows in which something was done.
+    """
+
+    kind: str
+    what: str
+    variables: tuple[int, ...]
+    gain: float
+    share: float = 0.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is found when something is repaired.
+
+    Attributes
+    ----------
+    repairs : tuple of Repair
+    gain : float
+        Rise of the penalised log-likelihood (nats) by all of them.
+    targets : ndarray of int, shape (n_targets, n_variables)
+    weights : ndarray, shape (n_targets,)
+        Of all rows; rows that come from elsewhere are not in them.
+    foreign : ForeignRows or None
+        Where these are told apart.
+    """
+
+    repairs: tuple[Repair, ...]
+    gain: float
+    targets: Ints
+    weights: Floats
+    foreign: ForeignRows | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How much of an answer stands.
+
+    Attributes
+    ----------
+    value : {"stands", "stands in part", "does not stand"}
+    stands : ndarray of bool, shape (n_components,)
+        Of each component.
+    removed : ndarray of bool, shape (n_components,)
+        Components that a repair removes.
+    probability : ndarray, shape (n_components,)
+        Largest probability that a component may have, in the light of repairs.
+    answers : tuple of Answer
+        The best repair first.
+    changes : tuple of float
+        Total variation between the answer and each of these.
+    invented : float or None
+        Weight invented in control rows, at the power that the fit was made with; None without
+        control rows.
+    failed : bool
+        Whether the weights did not converge, or rows are impossible.
+    misfit : bool
+        Whether rows are off from the mixture though nothing is known that would repair it.
+    doubtful : frozenset of int
+        Variables whose totals do not stand: those that a hidden cause seems to move together, and
+        those that are off.
+    """
+
+    value: str
+    stands: Bools
+    removed: Bools
+    probability: Floats
+    answers: tuple[Answer, ...]
+    changes: tuple[float, ...]
+    invented: float | None
+    failed: bool
+    misfit: bool = False
+    doubtful: frozenset[int] = frozenset()
+
+    @property
+    def trusted(self) -> bool:
+        """Whether anything stands."""
+        return self.value != FALLS
+
+
+def judge_answer(
+    targets: Ints,
+    weights: Floats,
+    std_error: Floats,
+    answers: Sequence[Answer],
+    suspicious: Floats,
+    *,
+    invented: float | None = None,
+    failed: bool = False,
+    misfit: bool = False,
+) -> Verdict:
+    """Say what of an answer stands.
+
+    Parameters
+    ----------
+    targets : ndarray of int, shape (n_components, n_variables)
+    weights : ndarray, shape (n_components,)
+    std_error : ndarray, shape (n_components,)
+        NaN where it is not known.
+    answers : sequence of Answer
+        What is found when something is repaired.
+    suspicious : ndarray, shape (n_components,)
+        Weight invented in control rows by interventions that touch what the component touches.
+    invented : float, optional
+        Weight invented in control rows in all.
+    failed : bool
+        Whether the weights did not converge, or rows are impossible.
+    misfit : bool
+        Whether rows are off from the mixture though nothing is known that would repair it.
+
+    Returns
+    -------
+    Verdict
+
+    Examples
+    --------
+    >>> repair = Answer((), 50.0, np.array([[-1]]), np.array([1.0]))
+    >>> found = judge_answer(
+    ...     np.array([[-1], [1]]), np.array([0.9, 0.1]), np.full(2, 0.01), [repair], np.zeros(2)
+    ... )
+    >>> found.value, found.stands.tolist()
+    ('stands in part', [True, False])
+    """
+    ordered = plausible(answers)
+    allowed = tolerance(weights, std_error)
+    stands = suspicious <= np.maximum(_RELATIVE * weights, _ABSOLUTE)
+    removed = np.zeros(weights.size, dtype=bool)
+    probability = np.ones(weights.size)
+    changes = []
+    for answer in ordered:
+        other = weights_in(answer, targets)
+        gone = other <= 0
+        stands &= ~gone & (np.abs(other - weights) <= allowed)
+        removed |= gone
+        share = float(expit(-answer.gain))
+        probability = np.where(
+            gone, np.minimum(probability, np.maximum(share, _REMOVED)), probability
+        )
+        changes.append(change(targets, weights, answer))
+    probability = np.where(stands, probability, np.minimum(probability, _UNSURE))
+    lost = float(weights[~stands].sum())
+    moved = max(changes, default=0.0)
+    value = STANDS if lost <= IN_PART and moved <= _MOVED and not misfit else PART
+    if max(lost, moved) > NOT_AT_ALL or failed or (invented or 0.0) > MOST_INVENTED:
+        value = FALLS
+        stands = np.zeros_like(stands) if failed else stands
+    return Verdict(
+        value, stands, removed, probability, ordered, tuple(changes), invented, failed, misfit
+    )
+
+
+def unjudged(n_components: int) -> Verdict:
+    """Return the verdict on an answer of which nothing is known beside itself."""
+    none = np.zeros(n_components, dtype=bool)
+    return Verdict(STANDS, ~none, none, np.ones(n_components), (), (), None, failed=False)
+
+
+def plausible(answers: Sequence[Answer]) -> tuple[Answer, ...]:
+    """Order answers by what they gain; those far behind the best are none to be compared with."""
+    ordered = sorted(answers, key=lambda one: -one.gain)
+    return tuple(one for one in ordered if one.gain > ordered[0].gain - _FAR_BEHIND)
+
+
+def tolerance(weights: Floats, std_error: Floats) -> Floats:
+    """By how much each weight may be another in another answer."""
+    known = np.nan_to_num(std_error, nan=0.0)
+    return np.asarray(
+        np.maximum.reduce([_ERRORS * known, _RELATIVE * weights, np.full(weights.size, _ABSOLUTE)])
+    )
+
+
+def weights_in(answer: Answer, targets: Ints) -> Floats:
+    """Weight of each of some targets in an answer; 0 where it is not there."""
+    known = {
+        row.tobytes(): w for row, w in zip(_codes(answer.targets), answer.weights, strict=True)
+    }
+    return np.array([float(known.get(row.tobytes(), 0.0)) for row in _codes(targets)])
+
+
+def change(targets: Ints, weights: Floats, answer: Answer) -> float:
+    """Total variation between an answer and that after a repair."""
+    both = np.concatenate([_codes(targets), _codes(answer.targets)])
+    signed = np.concatenate([weights, -answer.weights])
+    _, place = np.unique(both, axis=0, return_inverse=True)
+    differences = np.bincount(place.ravel(), signed)
+    # Rows that come from elsewhere are in neither target of the other answer.
+    elsewhere = abs(float(weights.sum() - answer.weights.sum()))
+    return 0.5 * (float(np.abs(differences).sum()) + elsewhere)
+
+
+def _codes(targets: Ints) -> NDArray[np.int16]:
+    return np.ascontiguousarray(targets, dtype=np.int16)

@@ -1,0 +1,142 @@
+"""Rows in order of time, each unit's apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.data.side_columns import SideColumn
+from dosift.data.times import Times
+from dosift.errors import InputError
+
+Floats = NDArray[np.float64]
+Positions = NDArray[np.int64]
+Kind = TypeVar("Kind", bound=np.generic)
+
+#: Rows at one time are as far apart as this part of a typical step: they share a target as good as
+#: for certain, and no row becomes impossible by it.
+_AT_ONCE = 1e-6
+
+
+@dataclass(frozen=True)
+class RowOrder:
+    """Rows in order of time, those of each unit together.
+
+    Attributes
+    ----------
+    place : ndarray of int64, shape (n_rows,)
+        Position in the input of each row in this order.
+    begins : ndarray of bool, shape (n_rows,)
+        Whether a row is the first of its unit.
+    exposure : ndarray, shape (n_rows,)
+        Time since the row before, in typical steps; infinite where a unit begins.
+    step : float
+        The typical step, the median of the differences between times; one where no unit has two.
+    times : Times
+        In the input's order.
+    unit : SideColumn or None
+        In the input's order; None where all rows are of one.
+    """
+
+    place: Positions
+    begins: NDArray[np.bool_]
+    exposure: Floats
+    step: float
+    times: Times
+    unit: SideColumn | None = None
+
+    @classmethod
+    def of(cls, times: Times, unit: SideColumn | None = None) -> RowOrder:
+        """Put rows in order.
+
+        Parameters
+        ----------
+        times : Times
+        unit : SideColumn, optional
+            Without it, all rows are of one unit.
+
+        Returns
+        -------
+        RowOrder
+            Rows of a unit at the same time stay in the input's order.
+
+        Raises
+        ------
+        InputError
+            If a row has no unit, or all times are the same.
+
+        Examples
+        --------
+        >>> from dosift.data.side_columns import side_column
+        >>> from dosift.data.times import times_of
+        >>> order = RowOrder.of(times_of(side_column([5, 1, 3, 9], 4, "time")))
+        >>> order.place.tolist(), order.exposure.tolist(), order.step
+        ([1, 2, 0, 3], [inf, 1.0, 1.0, 2.0], 2.0)
+        """
+        own = np.zeros(len(times), dtype=np.int64) if unit is None else unit.index
+        if (own < 0).any():
+            assert unit is not None
+            raise InputError(
+                f"{unit.name} is empty in data row {int((own < 0).argmax()) + 1} "
+                f"({int((own < 0).sum())} such row(s)); every row needs its unit",
+                path=unit.path,
+            )
+        place = np.lexsort((times.values, own)).astype(np.int64)
+        begins = np.append(True, np.diff(own[place]) != 0)
+        gaps = np.diff(times.values[place], prepend=0.0)
+        inside = gaps[~begins]
+        if inside.size and not (inside > 0).any():
+            raise InputError(
+                f"{times.name} is the same in all rows of a unit; give a column that says in which "
+                "order they came",
+                path=times.path,
+            )
+        step = float(np.median(inside[inside > 0])) if inside.size else 1.0
+        exposure = np.where(begins, np.inf, np.maximum(gaps / step, _AT_ONCE))
+        return cls(place, begins, exposure, step, times, unit)
+
+    def __len__(self) -> int:
+        return int(self.place.size)
+
+    def windows(self, length: int) -> Positions:
+        """Cut units into windows of so many rows each; the last of a unit may have fewer.
+
+        Parameters
+        ----------
+        length : int
+
+        Returns
+        -------
+        ndarray of int64, shape (n_rows,)
+            The window of each row in order, from 0.
+
+        Examples
+        --------
+        >>> from dosift.data.side_columns import side_column
+        >>> from dosift.data.times import times_of
+        >>> times = times_of(side_column([1, 2, 3, 4, 5], 5, "time"))
+        >>> RowOrder.of(times).windows(2).tolist()
+        [0, 0, 1, 1, 2]
+        """
+        starts = np.flatnonzero(self.begins)
+        number = np.cumsum(self.begins) - 1
+        inside = np.arange(len(self)) - starts[number]
+        return np.cumsum(self.begins | (inside % length == 0)) - 1
+
+    def in_input_order(self, values: NDArray[Kind]) -> NDArray[Kind]:
+        """Bring values of rows in this order back into the input's.
+
+        Parameters
+        ----------
+        values : ndarray, shape (n_rows, ...)
+
+        Returns
+        -------
+        ndarray, shape (n_rows, ...)
+        """
+        out = np.empty_like(values)
+        out[self.place] = values
+        return out

@@ -1,0 +1,126 @@
+"""Control rows in two halves: one teaches the network, the other is played as a pool."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.data.blocks import MemoryBlocks
+from dosift.graphs.number_families import families_of_control
+from dosift.likelihood.evidence import Evidence
+from dosift.model import known_rows as numbers
+from dosift.model.mechanism_network import MechanismNetwork
+from dosift.model.network import ControlRows, Network
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.integer]
+
+#: Halves are drawn with this seed: what is found depends on nothing but the rows.
+_SEED = 1919
+
+
+@dataclass(frozen=True)
+class Half:
+    """A network that some control rows taught, and others to be explained with it.
+
+    Attributes
+    ----------
+    network : Network
+        With the graph, and all else that is not learned, of the network that was split.
+    evidence : Evidence
+        The rows that it did not learn from.
+    """
+
+    network: Network
+    evidence: Evidence
+
+
+def control_halves(network: Network, most: float) -> Iterator[Half]:
+    """Split control rows in two, and let each half teach while the other is to be explained.
+
+    Parameters
+    ----------
+    network : Network
+        Learned; it remembers its control rows (:func:`can_be_split`).
+    most : float
+        Rows to be explained at most.
+
+    Yields
+    ------
+    Half
+        Two of them.
+    """
+    if isinstance(network, MechanismNetwork):
+        yield from _of_numbers(network, most)
+    else:
+        yield from _of_states(network, most)
+
+
+def can_be_split(network: Network) -> bool:
+    """Whether a network remembers control rows, and these are rows rather than shares of some."""
+    if isinstance(network, MechanismNetwork):
+        return network.control is not None and bool((network.control.weights == 1.0).all())
+    control = network.control
+    if control is None or control.rows is None:
+        return False
+    counts = control.rows.counts
+    return bool((counts == np.rint(counts)).all())
+
+
+def _of_numbers(network: MechanismNetwork, most: float) -> Iterator[Half]:
+    control = network.control
+    assert control is not None
+    order = np.random.default_rng(_SEED).permutation(len(control.values))
+    parts = np.array_split(order, 2)
+    for taught, played in (parts, parts[::-1]):
+        own = numbers.ControlRows(
+            np.asfortranarray(control.values[taught]), control.weights[taught]
+        )
+        half = families_of_control(replace(network, control=own)).network(network.parents)
+        some = np.sort(played[: int(most)])
+        rows = MemoryBlocks(np.asfortranarray(control.values[some]), np.ones(some.size))
+        system = cast(Network, half)
+        yield Half(system, Evidence.held_rows(system, rows))
+
+
+def _of_states(network: Network, most: float) -> Iterator[Half]:
+    control = network.control
+    assert control is not None
+    assert control.rows is not None
+    rng = np.random.default_rng(_SEED)
+    rows = control.rows
+    alone = np.ones(len(rows.counts), dtype=bool)
+    if rows.targets is not None:  # labelled rows, of which something is known, only teach
+        alone = np.asarray((rows.targets < 0).all(axis=1))
+    every = np.where(alone, rows.counts, 0.0)
+    first = _drawn(every, every.sum() // 2, rng)
+    for played in (every - first, first):
+        taught = rows.counts - played
+        kept = taught > 0
+        targets = None if rows.targets is None else rows.targets[kept]
+        own = ControlRows(rows.values[kept], taught[kept], targets)
+        like = Network(
+            network.variables,
+            network.parents,
+            network.tables,
+            replace(control, n_rows=control.n_rows - float(played.sum()), rows=own),
+        )
+        half = cast(Network, families_of_control(like).network(network.parents))
+        some = _drawn(played, min(most, played.sum()), rng)
+        seen = some > 0
+        blocks = MemoryBlocks(np.asfortranarray(rows.values[seen]), some[seen])
+        yield Half(half, Evidence.held_rows(half, blocks))
+
+
+def _drawn(counts: Floats, n_rows: float, rng: np.random.Generator) -> Floats:
+    """Draw so many rows without replacement from some that are counted."""
+    whole = counts.astype(np.int64)
+    n_rows = int(n_rows)
+    if n_rows >= whole.sum():
+        return counts
+    some = rng.multivariate_hypergeometric(whole, n_rows, method="marginals")
+    return some.astype(np.float64)

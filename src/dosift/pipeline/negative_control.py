@@ -1,0 +1,259 @@
+"""Negative control: the same method on control rows, in which nothing was done.
+
+What is found there is what the method invents on this system. Each half of the control rows is
+played as a pool, with the network that the other half taught. Where something is invented, rows are
+made to count for less until (nearly) nothing is: the likelihood is taken to a power (the coarsened
+posterior of Miller and Dunson, JASA 2019), for the pool as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.methods import Options, Progress
+from dosift.methods.options import silent
+from dosift.model.known_rows import ControlRows
+from dosift.model.mechanism_network import MechanismNetwork, as_network
+from dosift.model.network import Network
+from dosift.pipeline.control_halves import Half, can_be_split, control_halves
+from dosift.pipeline.find import find
+from dosift.pipeline.gather import Gathered
+from dosift.pipeline.recipe import Recipe
+from dosift.search.constraints import Constraints
+from dosift.search.result import SearchResult
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.integer]
+
+#: Control rows from which halves of them say anything.
+LEAST_CONTROL_ROWS = 100
+#: Rows of each half that are played at most, of states and of numbers.
+_MOST_PLAYED, _MOST_NUMBERS = 50_000, 3_000
+#: Weight that may be invented where rows count in full, or for less.
+TOLERATED = 0.01
+#: Powers that are tried.
+_POWERS = (1.0, 0.6, 0.35, 0.2, 0.12, 0.07, 0.04, 0.02, 0.01)
+
+
+@dataclass(frozen=True)
+class NegativeControl:
+    """What is found in control rows, where nothing was done.
+
+    Attributes
+    ----------
+    weight : float
+        Weight of what is invented where every row counts in full, the mean over both halves.
+    components : int
+        How many interventions are invented there, in the half where these are more.
+    n_rows : float
+        Rows played as a pool, of each half on average.
+    totals : ndarray, shape (n_variables, most_states), or None
+        The same for each state of a network of tables.
+    played_power : float
+        The largest power of those tried at which no more than ``TOLERATED`` is invented; the least
+        of them if there is none.
+    left : float
+        Weight of what is invented at that power.
+    n_left : int
+        How many interventions are invented at that power.
+    left_touched : ndarray, shape (n_variables,)
+        Weight of what is invented on each variable, at that power.
+    power : float
+        What rows of the pool count for: 1 where nothing is invented.
+    targets : ndarray of int, shape (n_targets, n_variables)
+        What was invented where rows count in full; in a network of tables.
+    weights : ndarray, shape (n_targets,)
+    """
+
+    weight: float
+    components: int
+    n_rows: float
+    totals: Floats | None
+    played_power: float
+    left: float
+    n_left: int
+    left_touched: Floats
+    power: float
+    targets: Ints
+    weights: Floats
+
+
+def negative_control(
+    recipe: Recipe,
+    network: Network,
+    options: Options,
+    n_rows: float,
+    progress: Progress | None = None,
+) -> NegativeControl | None:
+    """Play control rows as a pool.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Of the fit.
+    network : Network
+        That the fit begins with, its graph chosen.
+    options : Options
+        Of the fit. What must be in the mixture of the pool need not be in control rows.
+    n_rows : float
+        Rows of the pool.
+    progress : callable, optional
+
+    Returns
+    -------
+    NegativeControl or None
+        None where it is not wanted, the control rows are not at hand, or they are too few.
+    """
+    if not recipe.negative_control or recipe.method != "likelihood":
+        return None
+    if not can_be_split(network):
+        return None
+    tell = progress or silent
+    tell("playing control rows as a pool", 0, None)
+    most = _MOST_NUMBERS if isinstance(network, MechanismNetwork) else _MOST_PLAYED
+    halves = list(control_halves(network, min(most, max(n_rows, 1.0))))
+    played = float(np.mean([half.evidence.total for half in halves]))
+    if 2 * played < min(LEAST_CONTROL_ROWS, n_rows):
+        return None
+    own = replace(recipe, interventions="hard") if recipe.interventions == "any" else recipe
+    free = replace(options, constraints=_not_required(options.constraints))
+
+    in_full = [_played(own, half, free, 1.0) for half in halves]
+    power, at_power = 1.0, in_full
+    if invented(in_full) > TOLERATED:
+        # The power is found with the half in which more is invented, to save time.
+        worse = int(np.argmax([invented([one]) for one in in_full]))
+
+        def found(power: float) -> SearchResult:
+            return _played(own, halves[worse], free, power)
+
+        power, at_worse = _largest(found)
+        other = _played(own, halves[1 - worse], free, power)
+        at_power = [at_worse, other] if worse == 0 else [other, at_worse]
+    targets, weights = _joined(network, in_full)
+    return NegativeControl(
+        weight=invented(in_full),
+        components=max(_n_invented(one) for one in in_full),
+        n_rows=played,
+        totals=_totals(network, *_joined(network, at_power)),
+        played_power=power,
+        left=invented(at_power),
+        n_left=max(_n_invented(one) for one in at_power),
+        left_touched=_touched(*_joined(network, at_power)),
+        power=power_for(power, played, n_rows),
+        targets=targets,
+        weights=weights,
+    )
+
+
+def power_for(played_power: float, played: float, n_rows: float) -> float:
+    """Say what rows of a pool count for, by what played rows may count for.
+
+    With ``1 / (1 + n / a)`` for n rows the evidence is bounded by a, whatever their number.
+
+    Examples
+    --------
+    >>> power_for(1.0, 1000, 5000), power_for(0.5, 1000, 1000), round(power_for(0.5, 1000, 9000), 3)
+    (1.0, 0.5, 0.1)
+    """
+    if played_power >= 1.0:
+        return 1.0
+    bound = played * played_power / (1.0 - played_power)
+    return 1.0 / (1.0 + n_rows / bound)
+
+
+def counting_for(network: Network, gathered: Gathered, power: float) -> tuple[Network, Gathered]:
+    """Let rows count for less.
+
+    Parameters
+    ----------
+    network : Network
+    gathered : Gathered
+    power : float
+        In (0, 1].
+
+    Returns
+    -------
+    network : Network
+        The same; one of mechanisms forgets what rows that count otherwise taught.
+    gathered : Gathered
+    """
+    if power == 1.0:
+        return network, gathered
+    if isinstance(network, MechanismNetwork) and network.control is not None:
+        own = ControlRows(network.control.values, network.control.weights)
+        network = as_network(replace(network, control=own))
+    return network, gathered.weighed(power)
+
+
+def invented(found: list[SearchResult]) -> float:
+    """Mean weight of interventions over the halves."""
+    return float(np.mean([1.0 - one.weights[_nothing(one)].sum() for one in found]))
+
+
+def _nothing(result: SearchResult) -> NDArray[np.bool_]:
+    return np.asarray((result.targets < 0).all(axis=1))
+
+
+def _n_invented(result: SearchResult) -> int:
+    return int((~_nothing(result)).sum())
+
+
+def _largest(found: Callable[[float], SearchResult]) -> tuple[float, SearchResult]:
+    """Find the largest power at which little is invented, by bisection."""
+    low, high = 0, len(_POWERS) - 1  # too much is invented at the first
+    tried: dict[int, SearchResult] = {}
+    while high - low > 1:
+        middle = (low + high) // 2
+        tried[middle] = found(_POWERS[middle])
+        if invented([tried[middle]]) > TOLERATED:
+            low = middle
+        else:
+            high = middle
+    if high not in tried:
+        tried[high] = found(_POWERS[high])
+    return _POWERS[high], tried[high]
+
+
+def _touched(targets: Ints, weights: Floats) -> Floats:
+    """Weight on each variable."""
+    return np.asarray(weights @ (targets >= 0), dtype=np.float64)
+
+
+def _played(recipe: Recipe, half: Half, options: Options, power: float) -> SearchResult:
+    network, gathered = counting_for(half.network, Gathered(half.evidence, None), power)
+    return find(recipe, network, gathered, options)[0]
+
+
+def _not_required(known: Constraints | None) -> Constraints | None:
+    """Leave out what must be in the mixture of the pool, with its known weights."""
+    if known is None:
+        return None
+    none = known.required[:0]
+    return replace(known, required=none, known=none, known_weights=np.empty(0))
+
+
+def _joined(network: Network, found: list[SearchResult]) -> tuple[Ints, Floats]:
+    """Targets of both halves; of numbers, whose changes differ, by the variables only."""
+    targets, weights = [], []
+    for one in found:
+        some = ~_nothing(one)
+        own = np.asarray(one.targets[some], dtype=np.int16)
+        targets.append(np.minimum(own, 0) if isinstance(network, MechanismNetwork) else own)
+        weights.append(one.weights[some] / len(found))
+    every, place = np.unique(np.concatenate(targets), axis=0, return_inverse=True)
+    return every, np.bincount(place.ravel(), np.concatenate(weights), len(every)).astype(float)
+
+
+def _totals(network: Network, targets: Ints, weights: Floats) -> Floats | None:
+    if isinstance(network, MechanismNetwork):
+        return None
+    out = np.zeros((network.n_variables, int(network.cardinalities.max())))
+    for i in range(network.n_variables):
+        is_set = targets[:, i] >= 0
+        np.add.at(out[i], targets[is_set, i], weights[is_set])
+    return out

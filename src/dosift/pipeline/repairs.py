@@ -1,0 +1,214 @@
+"""What the rows ask for: repairs of the model, each with the answer that would be given then."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.checks.foreign_rows import find_foreign_rows
+from dosift.checks.model_check import ModelCheck
+from dosift.checks.verdict import Answer, Repair
+from dosift.data.blocks import Block, MemoryBlocks
+from dosift.graphs.findings import GraphFindings
+from dosift.likelihood.evidence import Evidence
+from dosift.methods import Options, Progress, estimate
+from dosift.methods.options import silent
+from dosift.model.network import Network
+from dosift.pipeline.find import find
+from dosift.pipeline.gather import Gathered
+from dosift.pipeline.impure_control import find_impure_control
+from dosift.pipeline.recipe import Recipe
+from dosift.search.mechanisms import ChangedMechanism, suspect_mechanism, with_freed_table
+from dosift.search.result import SearchResult, ranked
+
+Floats = NDArray[np.float64]
+
+#: Passes over rows that are told from those that come from elsewhere.
+_PASSES = 2
+#: Batches up to which each is looked at alone.
+_MOST_BATCHES = 8
+#: Nats by which a repair must gain.
+_LEAST_GAIN = 4.0
+
+
+def repaired_answers(
+    recipe: Recipe,
+    network: Network,
+    gathered: Gathered,
+    options: Options,
+    result: SearchResult,
+    check: ModelCheck,
+    graph: GraphFindings | None,
+    progress: Progress | None = None,
+) -> tuple[Answer, ...]:
+    """Make the repairs that rows ask for.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    network : Network
+        As it was before any mixture row taught it.
+    gathered : Gathered
+        The rows, which count in full.
+    options : Options
+    result : SearchResult
+    check : ModelCheck
+        Which may name a mechanism that changed.
+    graph : GraphFindings or None
+        What the rows would change in a graph that is fixed.
+    progress : callable, optional
+
+    Returns
+    -------
+    tuple of Answer
+    """
+    if recipe.method != "likelihood" or not np.isfinite(result.log_likelihood):
+        return ()
+    tell = progress or silent
+    changed = check.fit.changed
+    tell("looking for what the rows ask for", 0, None)
+    answers = [_by_graph(graph)]
+    if not isinstance(network, Network):
+        return tuple(one for one in answers if one is not None and one.gain > _LEAST_GAIN)
+    best = max((one.gain for one in answers if one is not None), default=0.0)
+    if changed is not None and changed.gain > best and recipe.interventions != "any":
+        answers.append(_by_mechanism(network, gathered, options, result, changed, progress))
+    if of_batches := _by_drift(network, gathered, options, result, progress):
+        answers.append(of_batches)
+    answers.append(_by_control(recipe, network, gathered, options, result, progress))
+    answers.append(_by_foreign_rows(recipe, network, gathered, options, result, progress))
+    return tuple(one for one in answers if one is not None and one.gain > _LEAST_GAIN)
+
+
+def _by_graph(graph: GraphFindings | None) -> Answer | None:
+    if graph is None or not graph.asked or graph.targets is None or graph.weights is None:
+        return None
+    edits = tuple(
+        Repair("edge", one.kind, (one.parent, one.child), one.gain) for one in graph.asked
+    )
+    return Answer(edits, graph.gain, graph.targets, graph.weights)
+
+
+def _by_mechanism(
+    network: Network,
+    gathered: Gathered,
+    options: Options,
+    result: SearchResult,
+    changed: ChangedMechanism,
+    progress: Progress | None,
+) -> Answer | None:
+    """Free the table that seems to have changed, and search again."""
+
+    def search(other: Network) -> SearchResult:
+        own = replace(options, refine=True)
+        return estimate("likelihood", other, gathered.evidence, own, progress, gathered.sample)
+
+    found, gain = with_freed_table(
+        network, gathered.evidence.pooled, result, changed.variable, search
+    )
+    # The check has judged it already, by its p-value: a large table pays for many entries here.
+    gain = max(gain, changed.gain)
+    repair = Repair("mechanism", "changed", (changed.variable,), gain)
+    return Answer((repair,), gain, found.targets, found.weights)
+
+
+def _by_drift(
+    network: Network,
+    gathered: Gathered,
+    options: Options,
+    result: SearchResult,
+    progress: Progress | None,
+) -> Answer | None:
+    """Free a table in one batch, whose mechanisms are not those of the others."""
+    evidence, weights = gathered.evidence, result.batch_weights
+    held = evidence.held
+    if held is None or held.batch is None or weights is None or evidence.incomplete:
+        return None
+    if held.label is not None or evidence.has_units or not 1 < len(weights) <= _MOST_BATCHES:
+        return None
+    share = evidence.n_rows / evidence.total
+    found = []
+    for b, own in enumerate(weights):
+        kept = own > 0
+        rows = held.part(held.batch == b)
+        blocks = MemoryBlocks(np.asfortranarray(rows.values), rows.counts)
+        alone = Evidence.held_rows(network, blocks)
+        mixture = ranked(alone, result.network, result.targets[kept], own[kept])
+        changed = suspect_mechanism(network, alone, mixture)
+        if changed is not None:
+            found.append((changed, b, alone, mixture))
+    if not found:
+        return None
+    changed, b, alone, mixture = max(found, key=lambda one: one[0].gain)
+
+    def search(other: Network) -> SearchResult:
+        own_options = replace(options, refine=True)
+        return estimate("likelihood", other, alone, own_options, progress, None)
+
+    freed, gain = with_freed_table(network, alone, mixture, changed.variable, search)
+    rest = np.where(np.arange(len(weights)) == b, 0.0, share) @ weights
+    targets = np.concatenate([result.targets, freed.targets])
+    both = np.concatenate([rest, share[b] * freed.weights])
+    every, place = np.unique(targets, axis=0, return_inverse=True)
+    summed = np.bincount(place.ravel(), both, len(every)).astype(np.float64)
+    kept = summed > 0
+    gain = max(gain, changed.gain)
+    repair = Repair("mechanism", "drift", (changed.variable,), gain)
+    return Answer((repair,), gain, every[kept], summed[kept])
+
+
+def _by_control(
+    recipe: Recipe,
+    network: Network,
+    gathered: Gathered,
+    options: Options,
+    result: SearchResult,
+    progress: Progress | None,
+) -> Answer | None:
+    """Let those control rows teach in which nothing seems to have been done."""
+    impure = find_impure_control(network, result)
+    if impure is None or not recipe.refine:
+        return None
+    other = impure.network
+    found, _ = find(recipe, other, gathered, options, progress)
+    repair = Repair("rows", "control", (), impure.gain, impure.share)
+    return Answer((repair,), impure.gain, found.targets, found.weights)
+
+
+def _by_foreign_rows(
+    recipe: Recipe,
+    network: Network,
+    gathered: Gathered,
+    options: Options,
+    result: SearchResult,
+    progress: Progress | None,
+) -> Answer | None:
+    """Tell rows that come from elsewhere apart, and search again in the others."""
+    evidence = gathered.evidence
+    held = evidence.pooled.held if evidence.held is not None else gathered.sample
+    if held is None or held.has_missing or held.label is not None or evidence.has_units:
+        return None
+    block = Block(held.values, held.counts)
+    foreign = find_foreign_rows(block, result)
+    if foreign is None:
+        return None
+    targets, weights, gain, share = foreign.targets, foreign.weights, foreign.gain, foreign.share
+    now = replace(result, targets=targets, weights=weights / weights.sum())
+    if options.constraints is None or options.constraints.is_free:
+        plain = replace(recipe, interventions="hard")
+        for _ in range(_PASSES):
+            rest = MemoryBlocks(
+                np.asfortranarray(block.values), block.counts * (1.0 - foreign.posterior)
+            )
+            own = Gathered(Evidence.held_rows(network, rest), None)
+            now, _ = find(plain, network, own, options, progress)
+            again = find_foreign_rows(block, now)
+            if again is None:
+                break
+            foreign, share = again, again.share
+        targets, weights = now.targets, now.weights * (1.0 - share)
+    repair = Repair("rows", "foreign", (), gain, share)
+    foreign = replace(foreign, targets=targets, weights=weights, network=now.network)
+    return Answer((repair,), gain, targets, weights, foreign)

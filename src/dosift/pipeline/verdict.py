@@ -1,0 +1,121 @@
+"""The verdict on a fit, by all that is known of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.checks.fit_check import FitCheck
+from dosift.checks.model_check import ModelCheck
+from dosift.checks.verdict import Answer, Verdict, judge_answer
+from dosift.graphs.findings import GraphFindings
+from dosift.inference import Posterior
+from dosift.model.mechanism_network import compared_targets
+from dosift.pipeline.negative_control import TOLERATED, NegativeControl
+from dosift.pipeline.recipe import Recipe
+from dosift.search.result import SearchResult
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.integer]
+
+#: Total variation of a pair's or mechanism's distribution, beyond noise, from which a misfit that
+#: nothing repairs speaks against the components that touch it, and against all of them.
+_OFF, _FAR_OFF = 0.1, 0.25
+#: Bins that a number is cut into where distributions are compared.
+_BINS = 6
+#: Weight that makes a component suspicious whatever its own is.
+_ALL = 1.0
+
+
+def verdict_of(
+    recipe: Recipe,
+    result: SearchResult,
+    posterior: Posterior | None,
+    answers: tuple[Answer, ...],
+    control: NegativeControl | None,
+    check: ModelCheck,
+    graph: GraphFindings | None,
+) -> Verdict:
+    """Say what of a fit stands.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    result : SearchResult
+    posterior : Posterior or None
+    answers : tuple of Answer
+        That repairs would give.
+    control : NegativeControl or None
+    check : ModelCheck
+    graph : GraphFindings or None
+
+    Returns
+    -------
+    Verdict
+    """
+    n, is_set = len(result.targets), result.targets >= 0
+    std_error = np.full(n, np.nan)
+    if posterior is not None:
+        std_error = posterior.of_weights.weights().std_error[:n]
+    suspicious = np.zeros(n)
+    if control is not None and control.left > TOLERATED:
+        suspicious = is_set @ control.left_touched
+    doubtful: set[int] = set()
+    for i, j, _ in () if graph is None else graph.common_causes:
+        moved = is_set[:, i] & is_set[:, j]
+        doubtful |= {i, j} if moved.any() else set()
+        # What a hidden cause moves together looks as if something had been done to both.
+        suspicious = np.where(moved, _ALL, suspicious)
+    failed = not result.converged or check.certainty.impossible > 0
+    misfit = not check.fit.fits and not answers
+    if misfit:
+        distance = _distances(check, result)
+        doubtful |= set(np.flatnonzero(distance > _OFF).tolist())
+        far_off = (is_set & (distance > _OFF)).any(axis=1)
+        suspicious = np.where(far_off, _ALL, suspicious)
+        # Other methods than maximum likelihood have no repairs that a fit could be compared with.
+        failed |= bool(distance.max() > _FAR_OFF) or recipe.method != "likelihood"
+        misfit = failed or bool(far_off.any())
+    # Components of numbers are compared by what they touch: several may be one.
+    compared = compared_targets(result.network, result.targets)
+    every, place = np.unique(compared, axis=0, return_inverse=True)
+    place = place.ravel()
+    weights = np.bincount(place, result.weights, len(every)).astype(np.float64)
+    variance = np.bincount(place, np.square(std_error), len(every)).astype(np.float64)
+    worst = np.zeros(len(every))
+    np.maximum.at(worst, place, suspicious)
+    found = judge_answer(
+        every,
+        weights,
+        np.sqrt(variance),
+        answers,
+        worst,
+        invented=None if control is None else control.left,
+        failed=failed,
+        misfit=misfit,
+    )
+    return replace(
+        found,
+        stands=found.stands[place],
+        removed=found.removed[place],
+        probability=found.probability[place],
+        doubtful=frozenset(doubtful),
+    )
+
+
+def _distances(check: ModelCheck, result: SearchResult) -> Floats:
+    """How far each variable is off, in the worst pair or mechanism that it is in, beyond noise."""
+    fit: FitCheck = check.fit
+    n_rows = max(float(np.sum(check.certainty.counts)), 1.0)
+    sizes = result.network.cardinalities
+    out = np.zeros(result.targets.shape[1])
+    for one in (*fit.worst, *fit.mechanisms):
+        cells = math.prod(int(sizes[i]) or _BINS for i in set(one.variables))
+        # Mean absolute error of a share p is about .8 sqrt(p / n); half of their sum is at most:
+        noise = 0.4 * math.sqrt(cells / n_rows)
+        for i in one.variables:
+            out[i] = max(out[i], one.distance - noise)
+    return out

@@ -1,0 +1,234 @@
+"""Which target held when: tables, numbers and words of fits to rows in order of time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.chain.errors import Interval
+from dosift.pipeline.in_time import InTime
+from dosift.results.rows import RowJudge
+
+if TYPE_CHECKING:
+    import polars as pl
+
+#: Seconds of longer times, the longest first.
+_LONGER = (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0), ("seconds", 1.0))
+
+
+def timeline_table(in_time: InTime, texts: list[str], level: float) -> pl.DataFrame:
+    """Table of stretches with the same target, by unit and time.
+
+    Parameters
+    ----------
+    in_time : InTime
+    texts : list of str
+        For each target, the text of the line in which it stands.
+    level : float
+        Of the intervals.
+
+    Returns
+    -------
+    polars.DataFrame
+        The columns of ``timeline.csv``: ``unit`` (null where no units were given), ``target``,
+        ``start`` and ``end`` (times of the first and last row), ``probability`` (expected share of
+        its rows that have this target), ``start_low``, ``start_high``, ``end_low`` and
+        ``end_high`` (times of rows between which the first and last row lie),
+        ``start_probability`` and ``end_probability`` (that they do: about `level`, and more where
+        one row alone holds more), ``rows``.
+    """
+    import polars as pl
+
+    found, order = in_time.segments(level), in_time.order
+    times = order.times.shown.gather(order.place)
+    units: Any = pl.repeat(None, len(found), dtype=pl.String, eager=True)
+    if order.unit is not None:
+        names = pl.Series(order.unit.texts, dtype=pl.String)
+        units = names.gather(order.unit.index[order.place[found.first]])
+    return pl.DataFrame(
+        {
+            "unit": units,
+            "target": pl.Series(texts, dtype=pl.String).gather(found.target),
+            "start": times.gather(found.first),
+            "end": times.gather(found.last),
+            "probability": found.probability,
+            "start_low": times.gather(found.first_low),
+            "start_high": times.gather(found.first_high),
+            "end_low": times.gather(found.last_low),
+            "end_high": times.gather(found.last_high),
+            "start_probability": found.first_content,
+            "end_probability": found.last_content,
+            "rows": found.last - found.first + 1,
+        }
+    )
+
+
+def rows_in_time(table: pl.DataFrame, judge: RowJudge, in_time: InTime) -> pl.DataFrame:
+    """Let rows have the target that their neighbours in time make most probable.
+
+    Parameters
+    ----------
+    table : polars.DataFrame
+        From :meth:`~dosift.results.rows.RowJudge.table`, in the input's order.
+    judge : RowJudge
+    in_time : InTime
+
+    Returns
+    -------
+    polars.DataFrame
+        The same, with ``target``, ``probability`` and the columns of probabilities given all rows
+        of the series; and ``unit`` in front, where units were given.
+    """
+    import polars as pl
+
+    posterior = in_time.posterior
+    best = posterior.argmax(axis=1)
+    if judge.together is not None:
+        best = judge.together.best(best, posterior)
+        posterior = judge.together.summed(posterior)
+    probability = posterior[np.arange(best.size), best]
+    impossible = probability <= 0
+    texts = pl.Series([*judge.texts, None], dtype=pl.String)
+    own = [
+        texts.gather(np.where(impossible, len(judge.texts), best)).alias("target"),
+        pl.Series("probability", np.where(impossible, np.nan, probability)).fill_nan(None),
+    ]
+    if judge.all_probabilities:
+        own += [pl.Series(text, posterior[:, t]) for t, text in enumerate(judge.texts)]
+    table = table.with_columns(own)
+    unit = in_time.order.unit
+    if unit is None:
+        return table
+    names = pl.Series("unit", unit.texts, dtype=pl.String).gather(unit.index)
+    return table.select(names, pl.all())
+
+
+def timeline_content(in_time: InTime, table: pl.DataFrame, level: float) -> dict[str, Any]:
+    """Return what ``result.json`` says of targets in time.
+
+    Parameters
+    ----------
+    in_time : InTime
+    table : polars.DataFrame
+        From :func:`timeline_table`.
+    level : float
+        Of the intervals.
+
+    Returns
+    -------
+    dict
+        ``switching``: probability that the target is drawn anew in a typical step; ``lasts``: mean
+        time until another target follows, null where no switch was seen; both with ``low`` and
+        ``high``. ``step``: the typical step. ``in_seconds``: whether times are timestamps.
+        ``stretches``: the lines of ``timeline.csv``, times of timestamps as texts.
+    """
+    lines = table.to_dicts()
+    if in_time.order.times.in_seconds:
+        lines = [
+            {k: v.isoformat() if hasattr(v, "isoformat") else v for k, v in line.items()}
+            for line in lines
+        ]
+    return {
+        "timeline": {
+            "switching": _content(in_time.switching(level)),
+            "lasts": _content(in_time.lasts(level)),
+            "step": in_time.order.step,
+            "in_seconds": in_time.order.times.in_seconds,
+            "stretches": lines,
+        }
+    }
+
+
+def _content(found: Interval) -> dict[str, float | None]:
+    values = {"value": found.value, "low": found.low, "high": found.high}
+    return {name: value if np.isfinite(value) else None for name, value in values.items()}
+
+
+def timeline_in_words(timeline: Mapping[str, Any]) -> list[str]:
+    r"""Say how long targets last.
+
+    Parameters
+    ----------
+    timeline : mapping
+        As in ``result.json``.
+
+    Returns
+    -------
+    list of str
+        Sentences.
+
+    Examples
+    --------
+    >>> print(*timeline_in_words({
+    ...     "switching": {"value": 0.02, "low": 0.018, "high": 0.022},
+    ...     "lasts": {"value": 100.0, "low": 90.0, "high": 110.0},
+    ...     "step": 2.0, "in_seconds": False, "stretches": [{}, {}],
+    ... }), sep="\n")
+    2 stretches with the same intervention.
+    Switching rate: 0.02 in a step of 2 (0.018 to 0.022).
+    An intervention lasts 100 on average (90 to 110).
+    """
+    rate, lasts = timeline["switching"], timeline["lasts"]
+    size, name = _unit_of_time(timeline, lasts["value"] or timeline["step"])
+    n = len(timeline["stretches"])
+    lines = [f"{n:,} stretch{'es' * (n != 1)} with the same intervention."]
+    step_size, step_name = _unit_of_time(timeline, timeline["step"])
+    step = f"{timeline['step'] / step_size:.4g}{step_name}"
+    lines.append(
+        f"Switching rate: {rate['value']:.3g} in a step of {step} "
+        f"({rate['low']:.3g} to {rate['high']:.3g})."
+    )
+    if lasts["value"] is None:
+        lines.append("No intervention was followed by another.")
+    else:
+        low = f"{lasts['low'] / size:.4g}"
+        high = "more" if lasts["high"] is None else f"{lasts['high'] / size:.4g}"
+        lines.append(
+            f"An intervention lasts {lasts['value'] / size:.4g}{name} on average ({low} to {high})."
+        )
+    return lines
+
+
+def _unit_of_time(timeline: Mapping[str, Any], seconds: float) -> tuple[float, str]:
+    """Choose days, hours, minutes or seconds for a time, where times are timestamps."""
+    if not timeline["in_seconds"]:
+        return 1.0, ""
+    name, size = next((one for one in _LONGER if seconds >= 2.0 * one[1]), _LONGER[-1])
+    return size, f" {name}"
+
+
+def drawn_stretches(
+    stretches: Sequence[Mapping[str, Any]],
+) -> tuple[list[str], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the units of stretches, and where on an axis each begins and ends.
+
+    Parameters
+    ----------
+    stretches : sequence of mapping
+        Lines of ``timeline.csv``.
+
+    Returns
+    -------
+    units : list of str
+        Of each stretch; an empty text where there are no units.
+    start, end : ndarray, shape (n_stretches,)
+        Numbers, or seconds since 1970 of timestamps.
+    """
+    units = ["" if line["unit"] is None else str(line["unit"]) for line in stretches]
+    start = np.array([_number(line["start"]) for line in stretches])
+    end = np.array([_number(line["end"]) for line in stretches])
+    return units, start, end
+
+
+def _number(value: Any) -> float:
+    from datetime import UTC, datetime
+
+    if isinstance(value, int | float):
+        return float(value)
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return float(moment.timestamp())

@@ -1,0 +1,215 @@
+"""What stands of a fit, as data and in plain words: the same for command, report and Python."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dosift.checks.verdict import FALLS, STANDS, Answer, Repair
+from dosift.pipeline import Fitted
+from dosift.pipeline.negative_control import TOLERATED
+from dosift.results.graph_words import asked_in_words
+from dosift.results.graphs import common_causes_in_words, graph_findings_content
+from dosift.results.words import misfit_in_words
+
+#: What each kind of repair is done by, in words.
+_BY = {
+    "edge": "let the rows repair the graph (--edges repair, edges='repair'), or correct it",
+    "mechanism": "fit again with changed mechanisms (--interventions any, interventions='any')",
+    "drift": "fit each batch alone, with control rows of its own if there are any",
+    "foreign": "look at rows whose from_elsewhere in rows.parquet is large, and leave out those "
+    "that belong to another system",
+    "control": "leave rows out of the control rows in which something may have been done",
+}
+#: The same where nothing is repaired.
+_OTHERWISE = {
+    STANDS: "open the report, or assign new rows (dosift assign)",
+    "invented": "check the graph and the control rows; until then read the components marked "
+    "'stands' and the totals only",
+    "failed": "read the reasons, and correct the network or the rows",
+    "misfit": "correct the network where it is off, or read totals (variables.csv) only",
+}
+
+
+def verdict_content(fitted: Fitted) -> dict[str, Any]:
+    """Return the verdict as ``result.json`` holds it.
+
+    Parameters
+    ----------
+    fitted : Fitted
+
+    Returns
+    -------
+    dict
+        ``value``, ``reasons``, ``next`` (the one thing to do), ``stands`` (share of the weight that
+        stands), ``power`` (what each row counts for), ``negative_control`` (None, or ``weight`` and
+        ``components`` that control rows yield with that power, ``weight_in_full`` and
+        ``components_in_full`` that they yield where rows count in full, ``rows``), ``repairs``
+        (each with ``edge``, ``mechanism`` or ``rows``, ``gain`` in nats, and ``change``, the share
+        of the rows that are explained otherwise then).
+    """
+    verdict = fitted.judged
+    return {
+        "value": verdict.value,
+        "reasons": reasons_of(fitted),
+        "next": next_step(fitted),
+        "stands": float(fitted.result.weights[verdict.stands].sum()),
+        "power": 1.0 if fitted.control is None else fitted.control.power,
+        "negative_control": negative_control_content(fitted),
+        "repairs": [
+            {**_repair(fitted, one), "gain": _number(one.gain), "change": change}
+            for answer, change in zip(verdict.answers, verdict.changes, strict=True)
+            for one in answer.repairs
+        ]
+        + _common_causes(fitted),
+    }
+
+
+def negative_control_content(fitted: Fitted) -> dict[str, Any] | None:
+    """Return what control rows played as a pool yield; None where they are not at hand."""
+    control = fitted.control
+    if control is None:
+        return None
+    return {
+        "weight": control.left,
+        "components": control.n_left,
+        "weight_in_full": control.weight,
+        "components_in_full": control.components,
+        "rows": control.n_rows,
+        "power": control.played_power,
+    }
+
+
+def reasons_of(fitted: Fitted) -> list[str]:
+    """Say in plain words why an answer stands, stands in part, or does not.
+
+    Parameters
+    ----------
+    fitted : Fitted
+
+    Returns
+    -------
+    list of str
+        Sentences, the weightiest first.
+    """
+    verdict, result = fitted.judged, fitted.result
+    out = []
+    if not result.converged:
+        out.append(
+            f"The weights did not converge: the optimality gap is {result.gap:.1e} nats a row."
+        )
+    impossible = fitted.check.certainty.impossible
+    if impossible:
+        out.append(f"{impossible:g} row(s) have probability zero under every component.")
+    lost = ~verdict.stands
+    if not verdict.failed and lost.any() and not lost.all():
+        n = int(lost.sum())
+        weight = 100 * float(result.weights[lost].sum())
+        do = "does" if n == 1 else "do"
+        out.append(
+            f"{n} of {lost.size} components, with {weight:.1f} % of the weight, {do} not stand."
+        )
+    for answer, change in zip(verdict.answers, verdict.changes, strict=True):
+        out.append(_answer_in_words(fitted, answer, change))
+    out += _invented_in_words(fitted)
+    if verdict.misfit:
+        words = misfit_in_words(fitted.check.fit, fitted.network, fitted.recipe.method)
+        out.append(f"{words} Single components may be inventions.")
+    if verdict.value != STANDS:
+        causes = common_causes_in_words(fitted)
+        out += [causes] if causes else []
+    return out
+
+
+def next_step(fitted: Fitted) -> str:
+    """Say the one thing to do next."""
+    verdict = fitted.judged
+    if verdict.value == STANDS:
+        return _OTHERWISE[STANDS]
+    if verdict.answers:
+        first = verdict.answers[0].repairs[0]
+        by_what = first.kind == "rows" or first.what == "drift"
+        return _BY[first.what if by_what else first.kind]
+    if verdict.failed:
+        return _OTHERWISE["failed"]
+    return _OTHERWISE["misfit" if verdict.misfit else "invented"]
+
+
+def headline(value: str) -> str:
+    """Return what is said first of an answer.
+
+    Examples
+    --------
+    >>> headline("stands in part")
+    'This answer stands in part.'
+    """
+    return "Do not trust this fit." if value == FALLS else f"This answer {value}."
+
+
+def _answer_in_words(fitted: Fitted, answer: Answer, change: float) -> str:
+    first, names = answer.repairs[0], fitted.network.names
+    then = f"With that, {100 * change:.0f} % of the rows are explained otherwise."
+    if first.kind == "edge":
+        return asked_in_words(graph_findings_content(fitted)["graph_found"]) or then
+    if first.what == "drift":
+        return (
+            f"The mechanism of {names[first.variables[0]]} seems to be another in one of the "
+            f"batches (worth {answer.gain:,.0f} nats). {then}"
+        )
+    if first.kind == "mechanism":
+        return (
+            f"The mechanism of {names[first.variables[0]]} seems to have changed in a way that is "
+            f"no do-intervention (worth {answer.gain:,.0f} nats). {then}"
+        )
+    if first.what == "foreign":
+        return (
+            f"{100 * first.share:.1f} % of the rows seem to come from elsewhere: no intervention "
+            f"explains them (worth {answer.gain:,.0f} nats). {then}"
+        )
+    return (
+        f"In {100 * first.share:.1f} % of the control rows something seems to have been done "
+        f"(worth {answer.gain:,.0f} nats). {then}"
+    )
+
+
+def _invented_in_words(fitted: Fitted) -> list[str]:
+    control = fitted.control
+    if control is None or control.weight <= TOLERATED:
+        return []
+    words = (
+        "In control rows, where nothing was done, the same method finds interventions with "
+        f"{100 * control.weight:.0f} % of the weight"
+    )
+    if control.left <= TOLERATED:
+        return [f"{words}; so each row counts for {control.power:.2g} only, and it finds none."]
+    return [
+        f"{words}, and {100 * control.left:.0f} % even where each row counts for "
+        f"{control.played_power:.2g} only."
+    ]
+
+
+def _common_causes(fitted: Fitted) -> list[dict[str, Any]]:
+    """Pairs of variables that a hidden cause seems to have in common, which nothing repairs."""
+    names, found = fitted.network.names, fitted.graph
+    return [
+        {
+            "edge": {"kind": "common cause", "parent": names[i], "child": names[j]},
+            "gain": None,
+            "change": None,
+        }
+        for i, j, _ in (() if found is None else found.common_causes)
+    ]
+
+
+def _repair(fitted: Fitted, repair: Repair) -> dict[str, Any]:
+    names = [fitted.network.names[i] for i in repair.variables]
+    if repair.kind == "edge":
+        return {"edge": {"kind": repair.what, "parent": names[0], "child": names[1]}}
+    if repair.kind == "mechanism":
+        return {"mechanism": names[0]}
+    return {"rows": repair.what, "share": repair.share}
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

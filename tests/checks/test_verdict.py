@@ -1,0 +1,80 @@
+"""What of an answer stands beside the answers that repairs would give."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dosift.checks.verdict import FALLS, PART, STANDS, Answer, Repair, change, judge_answer
+
+TARGETS = np.array([[-1, -1], [0, -1], [-1, 1]])
+WEIGHTS = np.array([0.6, 0.3, 0.1])
+ERRORS = np.full(3, 0.01)
+NOTHING = np.zeros(3)
+REPAIR = Repair("edge", "add", (0, 1), 50.0)
+
+
+def answer(weights: list[float], gain: float = 50.0) -> Answer:
+    own = np.array(weights)
+    return Answer((REPAIR,), gain, TARGETS[own > 0], own[own > 0])
+
+
+def test_without_repairs_all_stands() -> None:
+    found = judge_answer(TARGETS, WEIGHTS, ERRORS, (), NOTHING)
+    assert found.value == STANDS
+    assert found.stands.all()
+    assert found.trusted
+    assert (found.probability == 1.0).all()
+
+
+def test_a_repair_that_changes_nothing_is_none_against_the_answer() -> None:
+    found = judge_answer(TARGETS, WEIGHTS, ERRORS, [answer([0.59, 0.3, 0.11])], NOTHING)
+    assert found.value == STANDS
+    assert found.changes[0] == pytest.approx(0.01)
+
+
+def test_what_a_repair_removes_does_not_stand_and_is_hardly_probable() -> None:
+    found = judge_answer(TARGETS, WEIGHTS, ERRORS, [answer([0.7, 0.3, 0.0])], NOTHING)
+    assert found.value == PART
+    assert found.stands.tolist() == [True, True, False]
+    assert found.removed.tolist() == [False, False, True]
+    assert found.probability[2] < 0.1
+    assert found.trusted
+
+
+def test_what_a_repair_moves_far_does_not_stand_and_is_not_certain() -> None:
+    found = judge_answer(TARGETS, WEIGHTS, ERRORS, [answer([0.75, 0.05, 0.2])], NOTHING)
+    assert found.stands.tolist() == [True, False, False]
+    assert not found.removed.any()
+    assert (found.probability[1:] < 1.0).all()
+
+
+def test_an_answer_of_which_most_is_removed_does_not_stand() -> None:
+    found = judge_answer(TARGETS, WEIGHTS, ERRORS, [answer([0.0, 0.0, 1.0])], NOTHING)
+    assert found.value == FALLS
+    assert not found.trusted
+
+
+def test_repairs_far_behind_the_best_are_not_compared_with() -> None:
+    worse = answer([0.0, 0.0, 1.0], gain=20.0)
+    found = judge_answer(TARGETS, WEIGHTS, ERRORS, [worse, answer([0.6, 0.3, 0.1])], NOTHING)
+    assert found.value == STANDS
+    assert len(found.answers) == 1
+
+
+def test_what_control_rows_yield_as_well_does_not_stand() -> None:
+    suspicious = np.array([0.0, 0.2, 0.0])
+    found = judge_answer(TARGETS, WEIGHTS, ERRORS, (), suspicious, invented=0.03)
+    assert (found.value, found.stands.tolist()) == (PART, [True, False, True])
+    assert judge_answer(TARGETS, WEIGHTS, ERRORS, (), NOTHING, invented=0.2).value == FALLS
+
+
+def test_nothing_stands_of_a_fit_that_failed() -> None:
+    found = judge_answer(TARGETS, WEIGHTS, ERRORS, (), NOTHING, failed=True)
+    assert found.value == FALLS
+    assert not found.stands.any()
+
+
+def test_rows_from_elsewhere_count_as_a_change() -> None:
+    other = Answer((), 50.0, TARGETS, 0.9 * WEIGHTS)
+    assert change(TARGETS, WEIGHTS, other) == pytest.approx(0.1)
