@@ -43,7 +43,7 @@ def print_summary(content: dict[str, Any], output: Path) -> None:
             f"{escape(str(output / 'components.csv'))}",
             soft_wrap=True,
         )
-    if any(row["status"] == "undecided" for row in components):
+    if any(_status(row) == "undecided" for row in components):
         console.print(
             "Undecided: too few rows to tell whether this intervention, or one like it, was there."
         )
@@ -157,6 +157,11 @@ def next_steps(trusted: bool, output: Path, objects: bool = False, step: str | N
     )
 
 
+def _status(row: dict[str, Any]) -> str:
+    """Return the status of a component, as far as it stands."""
+    return "does not stand" if row.get("stands") is False else row["status"] or "-"
+
+
 def _table(content: dict[str, Any], width: int) -> Table:
     from rich.markup import escape
     from rich.table import Table
@@ -167,7 +172,7 @@ def _table(content: dict[str, Any], width: int) -> Table:
     among = rows if n_units is None else f"{n_units:,.0f} units of {rows}"
     table = Table(title=f"{len(components)} components in {among}")
     table.add_column("intervention", overflow="fold")
-    undecided = any(row["status"] == "undecided" for row in components)
+    undecided = any(_status(row) not in {"found", "-"} for row in components)
     headings = ["weight"]
     headings += [f"{100 * content['level']:g} % interval"] if width >= _WITH_INTERVAL else []
     headings += ["rows"] if width >= _WITH_ROWS else []
@@ -180,6 +185,6 @@ def _table(content: dict[str, Any], width: int) -> Table:
             known = row["ci_low"] is not None
             cells.append(f"{row['ci_low']:.3f} - {row['ci_high']:.3f}" if known else "-")
         cells += [f"{row['rows']:,.0f}"] if width >= _WITH_ROWS else []
-        cells += [row["status"] or "-"] if undecided else []
+        cells += [_status(row)] if undecided else []
         table.add_row(escape(printable(row["target"])), *cells)
     return table
