@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from dosift.cli.options import printable
 from dosift.results.graph_words import asked_in_words, graph_in_words
-from dosift.results.timeline import timeline_in_words
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -51,6 +50,8 @@ def print_summary(content: dict[str, Any], output: Path) -> None:
     for line in _of_the_graph(content, output):
         console.print(escape(printable(line)), soft_wrap=True)
     if content.get("timeline"):
+        from dosift.results.timeline import timeline_in_words  # loads much
+
         lines = [*timeline_in_words(content["timeline"]), f"Timeline: {output / 'timeline.csv'}"]
         console.print(escape(printable("\n".join(lines))), soft_wrap=True)
     disagreeing = (content.get("units") or {}).get("disagreeing")
