@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from unit_problems import UnitProblem, draw_problem, every_target, laws
+from violating_units import UnitProblem, draw_problem, every_target, laws
 
 from dosift.data import collapse
 from dosift.identifiability.units import ranks

@@ -16,7 +16,7 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from unit_problems import UnitProblem, draw_problem
+from violating_units import UnitProblem, draw_problem
 
 from dosift.errors import InputError
 from dosift.methods.unit_moments import unit_moment_estimate

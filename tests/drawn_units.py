@@ -43,10 +43,9 @@ def in_units(
     unit = rng.permutation(np.repeat(np.arange(len(sizes)), sizes))
     component = of_unit[unit]
     parts = []
-    for t, target in enumerate(mixture.targets):
-        alone = dosift.Mixture({target: 1.0})
-        rows = dosift.simulate(network, alone, int((component == t).sum()), rng)
-        parts.append(rows)
+    for t in np.unique(component).tolist():
+        alone = dosift.Mixture({mixture.targets[t]: 1.0})
+        parts.append(dosift.simulate(network, alone, int((component == t).sum()), rng))
     order = np.argsort(np.argsort(component, kind="stable"), kind="stable")
     rows = pl.concat(parts)[order.tolist()]
     names = pl.Series("unit", [f"u{k}" for k in unit])

@@ -446,7 +446,7 @@ def test_clones_are_units(network: dosift.Network, truth: dosift.Mixture, tmp_pa
         fit_anndata(adata, network, unit=3)
     adata.obs["day"] = "one"
     adata.obs.loc[told.head(1).index[0], "day"] = "two"
-    with pytest.raises(InputError, match=r"obs\['clone'\] 'c\d+' is in batch"):
+    with pytest.raises(InputError, match=r"obs\['clone'\]: unit 'c\d+' is in batch"):
         fit_anndata(adata, network, unit="clone", batch="day")
 
 

@@ -10,15 +10,15 @@ import pytest
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 sys.path.insert(0, str(FOLDER))
-import unit_problems  # noqa: E402
 import unit_theory  # noqa: E402
+import violating_units  # noqa: E402
 
 import dosift  # noqa: E402
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_mixtures_are_read_from_the_exact_law(seed: int) -> None:
-    problem = unit_problems.draw_problem(2 + seed % 2, 2 + seed // 2, seed, 5, 3)
+    problem = violating_units.draw_problem(2 + seed % 2, 2 + seed // 2, seed, 5, 3)
     mixture = dosift.Mixture.from_codes(problem.network, problem.targets, problem.weights)
     assert dosift.identifiability.exclusion(problem.network, mixture).violated
     error, same = unit_theory.read(problem)
@@ -49,6 +49,6 @@ def test_ranks_of_interventions_that_draw_values(capsys: pytest.CaptureFixture[s
 
 
 def test_the_moments_method_is_right_where_the_paper_is_not() -> None:
-    problem = unit_problems.draw_problem(5, 3, 1)
+    problem = violating_units.draw_problem(5, 3, 1)
     assert unit_theory.by_moments(2, 4)(problem, 4_000)[0] < 0.1
     assert unit_theory.as_the_paper(problem, 4_000)[0] > 0.3

@@ -10,12 +10,12 @@ import pytest
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 sys.path.insert(0, str(FOLDER))
-import unit_problems  # noqa: E402
 import units_without_network as trial  # noqa: E402
+import violating_units  # noqa: E402
 
 
 def test_an_easy_problem() -> None:
-    problem = unit_problems.draw_problem(3, 3, 2, 4, 2)
+    problem = violating_units.draw_problem(3, 3, 2, 4, 2)
     found = trial.tried(problem, 2_000, 5)
     assert found.final_recall == 1.0
     assert found.final_tv < 0.1
@@ -31,7 +31,7 @@ def test_rand_index() -> None:
 
 
 def test_the_graph_is_learned_from_rows_that_leave_variables_alone() -> None:
-    problem = unit_problems.draw_problem(4, 3, 0, 5, 2)
+    problem = violating_units.draw_problem(4, 3, 0, 5, 2)
     codes, _, target = problem.units(np.ones(30_000, dtype=np.int64))
     weights = (target[:, None] == np.arange(5)).astype(np.float64)
     network = trial.learned(problem, codes, weights, problem.targets)

@@ -203,7 +203,7 @@ def test_misfit_is_exit_status_3_with_the_result_written(folder: Path) -> None:
     done = run("fit", "net.bif", "odd.csv", "-o", "out", "--max-size", 1, cwd=folder)
     assert done.returncode == 3
     assert done.stdout.startswith("Do not trust this fit.")
-    assert "a with b" in done.stdout
+    assert "mechanism of b" in done.stdout
     result = json.loads((folder / "out/result.json").read_text())
     assert not result["trusted"]
     assert "Do not trust this fit" in (folder / "out/report.html").read_text()

@@ -142,7 +142,10 @@ def test_what_was_chosen_is_printed(folder: Path, monkeypatch: pytest.MonkeyPatc
         (f"rows.csv {LEARN} --features load**2", "write 'child: expression'"),
         (f"rows.csv {LEARN} --features 'latency: load^2'", "at character 5: write"),
         (f"rows.csv {LEARN} --features 'load: latency'", "'latency', which is no parent of it"),
-        (f"rows.csv {LEARN} --labels day", "labels and measurements and counts cannot be combined"),
+        (
+            f"rows.csv {LEARN} --labels day",
+            "label 'mon' in data row 1: the network has no",
+        ),
         (f"rows.csv {LEARN} --method em", "em and measurements and counts cannot be combined"),
         ("net.bif rows.csv --counts errors", "go with --control"),
         ("net.bif rows.csv --features 'a: b'", "--features go with --control"),

@@ -104,7 +104,8 @@ class NumberWorld:
     """A problem and its rows.
 
     `sets` are the variables that each target touches; `weights` has one line for each batch;
-    `label` is a position in `sets`, -1 for none; `called` gives variables other names.
+    `label` is a position in `sets`, -1 for none; `unit` numbers the units, where rows come in units
+    of several; `called` gives variables other names.
     """
 
     family: Family
@@ -118,6 +119,7 @@ class NumberWorld:
     weight: Floats | None = None
     batch: NDArray[np.int64] | None = None
     label: NDArray[np.int64] | None = None
+    unit: NDArray[np.int64] | None = None
     random_labels: bool = False
     called: tuple[tuple[str, str], ...] = ()
     settings: tuple[tuple[str, Any], ...] = ()
@@ -146,6 +148,16 @@ class NumberWorld:
             return self.multiplicity
         return np.where(self.label >= 0, 0.0, self.multiplicity)
 
+    @property
+    def place(self) -> NDArray[np.int64]:
+        """Position of each row's unit."""
+        return np.arange(len(self.pool)) if self.unit is None else self.unit
+
+    @property
+    def first(self) -> NDArray[np.int64]:
+        """One row of each unit, which says what is said of all of it."""
+        return np.unique(self.place, return_index=True)[1]
+
     def text(self, t: int) -> str:
         """Write what a label says of a target: states that were set, and numbers that changed."""
         parts, names = [], dict(self.called)
@@ -164,6 +176,8 @@ class NumberWorld:
         if self.label is not None:
             texts = np.array([*map(self.text, range(len(self.sets))), ""], dtype=object)
             out["labels"] = texts[self.label]
+        if self.unit is not None:
+            out["unit"] = np.array([f"u{k}" for k in self.unit], dtype=object)
         return out
 
     @property
@@ -171,7 +185,7 @@ class NumberWorld:
         """Of the pool, batches together."""
         if self.batch is None:
             return self.weights[0]
-        shares = np.bincount(self.batch, weights=self.counts)
+        shares = np.bincount(self.batch[self.first], weights=self.counts[self.first])
         return np.asarray(shares / shares.sum() @ self.weights)
 
     def fit(self, kinds: Mapping[str, str] | None = None) -> Any:
@@ -293,6 +307,16 @@ def lose_some(world: NumberWorld, rng: np.random.Generator) -> NumberWorld:
     return replace(world, pool=world.pool.with_columns(columns))
 
 
+def group_in_threes(world: NumberWorld, rng: np.random.Generator) -> NumberWorld:
+    """Bring three rows together that were hit alike, and what remains of each kind."""
+    order = rng.permutation(len(world.pool))
+    order = order[np.argsort(world.component[order], kind="stable")]
+    starts = np.concatenate([np.arange(n) % 3 == 0 for n in np.bincount(world.component)])
+    unit = np.empty(len(order), dtype=np.int64)
+    unit[order] = np.cumsum(starts) - 1
+    return replace(world, unit=unit)
+
+
 @dataclass(frozen=True)
 class Feature:
     """Something beside the kinds of variables."""
@@ -309,6 +333,7 @@ FEATURES = (
     Feature("labels", after=label_some),
     Feature("random labels", after=label_at_random),
     Feature("missing values", after=lose_some),
+    Feature("units", after=group_in_threes),
 )
 
 

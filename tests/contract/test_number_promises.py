@@ -71,9 +71,27 @@ class View:
         return working(self.network, self.world.pool)
 
     @cached_property
-    def free_logs(self) -> Floats:
-        """Whatever labels say."""
+    def row_logs(self) -> Floats:
         return log_likelihoods(self.network, self.keys, self.values)
+
+    def together(self, logs: Floats) -> Floats:
+        """Bring the rows of each unit together."""
+        out = np.zeros((len(self.world.first), logs.shape[1]))
+        np.add.at(out, self.world.place, logs)
+        return out
+
+    @cached_property
+    def free_logs(self) -> Floats:
+        """Of units, which are rows where these do not come in units; whatever labels say."""
+        return self.together(self.row_logs)
+
+    @cached_property
+    def batch(self) -> NDArray[np.int64] | None:
+        return None if self.world.batch is None else self.world.batch[self.world.first]
+
+    @cached_property
+    def units(self) -> dict[str, Any]:
+        return {} if self.world.unit is None else {"unit": self.world.beside["unit"]}
 
     @cached_property
     def logs(self) -> Floats:
@@ -86,7 +104,7 @@ class View:
             return logs
         may = np.array([[self.names(t, key) for key in keys] for t in range(len(world.sets))])
         may = np.concatenate([may, np.ones((1, len(keys)), dtype=bool)])
-        return np.asarray(np.where(may[world.label], logs, -np.inf))
+        return np.asarray(np.where(may[world.label[world.first]], logs, -np.inf))
 
     def near(self, exact: float, missing: float) -> float:
         """Tolerance: an integral over a missing number is a sum over a few points."""
@@ -106,7 +124,11 @@ class View:
 
     @cached_property
     def counts(self) -> Floats:
-        return self.world.counts
+        return self.world.counts[self.world.first]
+
+    @cached_property
+    def n_rows(self) -> float:
+        return float(self.world.counts.sum())
 
     @cached_property
     def weights(self) -> Floats:
@@ -124,6 +146,10 @@ class View:
     @cached_property
     def free_log_density(self) -> Floats:
         return _log_mixture(self.free_logs, self.weights)
+
+    @cached_property
+    def row_log_density(self) -> Floats:
+        return _log_mixture(self.row_logs, self.weights)
 
     @cached_property
     def by_set(self) -> dict[frozenset[str], float]:
@@ -170,9 +196,9 @@ def log_likelihood_is_that_of_the_mixture(view: View) -> None:
     expected = float(view.counts @ view.log_density)
     n = view.counts.sum()
     assert view.model.log_likelihood_ == pytest.approx(expected, abs=view.near(1e-5, 2e-3 * n))
-    free = float(view.counts @ view.free_log_density)
-    score = view.model.score(view.world.pool, sample_weight=view.counts)
-    assert score == pytest.approx(free / n, abs=view.near(1e-8, 2e-3))
+    free = float(view.world.counts @ view.row_log_density)
+    score = view.model.score(view.world.pool, sample_weight=view.world.counts)
+    assert score == pytest.approx(free / view.n_rows, abs=view.near(1e-8, 2e-3))
 
 
 @promise
@@ -188,16 +214,16 @@ def the_gap_holds(view: View) -> None:
 @promise
 def rows_agree_with_the_fit(view: View) -> None:
     """Posteriors are those of the mixture, and their sums are the components' rows."""
-    posterior = view.model.predict_proba(view.world.pool)
+    posterior = view.model.predict_proba(view.world.pool, **view.units)
     expected = np.exp(view.free_logs - view.free_log_density[:, None]) * view.weights
-    np.testing.assert_allclose(posterior, expected, atol=view.near(1e-7, 0.03))
+    np.testing.assert_allclose(posterior, expected[view.world.place], atol=view.near(1e-7, 0.03))
     n = view.counts.sum()
     posterior = np.exp(view.logs - view.log_density[:, None]) * view.weights
     np.testing.assert_allclose(
         view.counts @ posterior, n * view.weights, atol=n * view.near(1e-6, 2e-3)
     )
-    assert view.model.components_["rows"].sum() == pytest.approx(n)
-    batch = view.world.batch
+    assert view.model.components_["rows"].sum() == pytest.approx(view.n_rows)
+    batch = view.batch
     if batch is not None:
         own = view.model.predict_proba(view.world.pool, batch=view.world.beside["batch"])
         joint = np.exp(view.logs - view.logs.max(axis=1, keepdims=True))
@@ -212,9 +238,9 @@ def _order_of_batches(view: View) -> list[int]:
 
 @promise
 def predict_names_a_line_of_the_table(view: View) -> None:
-    best = view.model.predict(view.world.pool)
+    best = view.model.predict(view.world.pool, **view.units)
     assert set(best) <= set(view.model.components_["target"])
-    best = best[view.counts > 0]
+    best = best[view.world.counts > 0]
     sets = {text: i for i, text in enumerate(view.model.components_["target"])}
     share = np.bincount([sets[text] for text in best], minlength=len(sets)) / len(best)
     np.testing.assert_allclose(share, view.model.components_["weight"], atol=0.15)
@@ -223,7 +249,7 @@ def predict_names_a_line_of_the_table(view: View) -> None:
 @promise
 def surprise_is_that_of_the_mixture(view: View) -> None:
     found = view.model.surprise(view.world.pool)
-    np.testing.assert_allclose(found, -view.free_log_density, atol=view.near(1e-7, 0.2))
+    np.testing.assert_allclose(found, -view.row_log_density, atol=view.near(1e-7, 0.2))
     p_values = view.model.surprise_p_value(view.world.pool)
     assert ((p_values >= 0) & (p_values <= 1)).all()
 
@@ -246,9 +272,10 @@ def the_certificate_holds(view: View) -> None:
     if not near:
         return
     others = sorted(near)
-    logs = view.labelled(log_likelihoods(view.network, others, view.values), others)
+    logs = view.together(log_likelihoods(view.network, others, view.values))
+    logs = view.labelled(logs, others)
     largest = 0.0
-    batch = view.world.batch if view.world.batch is not None else np.zeros(len(logs), dtype=int)
+    batch = view.batch if view.batch is not None else np.zeros(len(logs), dtype=int)
     weights = view.batch_weights
     if view.world.batch is not None:
         weights = weights[_order_of_batches(view)]
@@ -306,7 +333,7 @@ def clean_rows_are_not_rejected(view: View) -> None:
     if "sample weights" not in view.world.features:
         # Rows that count twice and thrice vary more than as many rows of their own.
         assert check.p_value > 1e-5
-    assert view.model.unexplained_rows_ <= 0.02 * view.counts.sum() + 3
+    assert view.model.unexplained_rows_ <= 0.02 * view.n_rows + 3
     json.dumps(view.model.diagnostics(), allow_nan=False)
 
 
@@ -348,6 +375,7 @@ def _some_rows(world: NumberWorld, rows: NDArray[np.int64]) -> NumberWorld:
         weight=None if world.weight is None else world.weight[rows],
         batch=None if world.batch is None else world.batch[rows],
         label=None if world.label is None else world.label[rows],
+        unit=None if world.unit is None else world.unit[rows],
     )
 
 
@@ -375,6 +403,8 @@ def names_and_their_order_do_not_matter(view: View) -> None:
 def rows_given_twice_are_rows_of_weight_two(view: View) -> None:
     world = view.world
     twice = _some_rows(world, np.tile(np.arange(len(world.pool)), 2))
+    if world.unit is not None:
+        twice = replace(twice, unit=np.append(world.unit, world.unit + len(world.first)))
     same_answer(again(twice), again(replace(world, weight=2.0 * world.multiplicity)), 1e-6)
 
 
@@ -424,6 +454,11 @@ def the_command_writes_and_reads_the_same(view: View) -> None:
             rows = rows.with_columns(pl.Series("its label", list(world.beside["labels"])))
             arguments += ["--labels", "its label"]
             arguments += ["--random-labels"] if world.random_labels else []
+        own = []
+        if world.unit is not None:
+            rows = rows.with_columns(pl.Series("its unit", list(world.beside["unit"])))
+            own = ["--unit", "its unit"]
+        arguments += own
         if world.kinds:
             arguments += ["--counts", ",".join(world.kinds)]
         rows.write_csv(folder / "rows.csv")
@@ -434,12 +469,11 @@ def the_command_writes_and_reads_the_same(view: View) -> None:
         np.testing.assert_allclose(shown["weight"], view.model.components_["weight"], atol=1e-9)
         back = read_result(folder / "out")
         assert {frozenset(t) for t in back.mixture} == set(view.by_set)
-        assert (
-            run("assign", folder / "out", folder / "rows.csv", "-o", folder / "new.csv", "-q") == 0
-        )
+        new = ("-o", folder / "new.csv", "-q", *own)
+        assert run("assign", folder / "out", folder / "rows.csv", *new) == 0
         told = pl.read_csv(folder / "new.csv")
-        assert told["target"].to_list() == list(view.model.predict(world.pool))
-        posterior = view.model.predict_proba(world.pool)
+        assert told["target"].to_list() == list(view.model.predict(world.pool, **view.units))
+        posterior = view.model.predict_proba(world.pool, **view.units)
         if len(shown) == len(view.weights):
             np.testing.assert_allclose(told["probability"], posterior.max(axis=1), atol=1e-6)
         for path in (folder / "out").iterdir():

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from oracle import Key, density, likelihoods
 
 import dosift
-from dosift.data.blocks import StoredBlocks
+from dosift.data.stored import StoredBlocks
 from dosift.errors import DosiftWarning, InputError
 from dosift.graphs.families import relearned
 from dosift.model.network import Network, Variable

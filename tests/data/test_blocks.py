@@ -20,14 +20,14 @@ from dosift.data.blocks import (
     Block,
     MemoryBlocks,
     RowBlocks,
-    StoredBlocks,
     UnlabelledBlocks,
     block_rows,
-    in_threads,
 )
+from dosift.data.stored import StoredBlocks
 from dosift.data.stream import store_rows
 from dosift.errors import InputError
 from dosift.model.network import Network
+from dosift.utils.threads import in_threads
 
 
 @pytest.fixture(autouse=True)
@@ -261,7 +261,7 @@ def test_a_file_that_was_cut_off_is_one_message() -> None:
 MIDDLE = """
 import time
 import numpy as np
-from dosift.data.blocks import StoredBlocks
+from dosift.data.stored import StoredBlocks
 blocks = StoredBlocks(100, np.dtype(np.int8))
 for _ in range(10):
     blocks.append(np.zeros((10_000, 100), dtype=np.int8))

@@ -124,9 +124,13 @@ def test_a_named_function_without_a_value() -> None:
     assert load({**ROWS, "latency": [10.0] * 4 + [None]}, network((root,))).rows.n_rows == 5
 
 
-def test_labels_are_refused_by_the_table_of_refusals() -> None:
-    with pytest.raises(InputError, match="labels and measurements and counts cannot be combined"):
-        load(ROWS, network(), labels=["do()"] * 5)
+def test_labels_of_numbers_stand_beside_them() -> None:
+    loaded = load(ROWS, network(), labels=["do()", "", "do()", "", ""])
+    assert loaded.rows.beside.labels == ("do()",)
+    assert isinstance(loaded.rows, MemoryBlocks)
+    label = loaded.rows.whole.label
+    assert label is not None
+    assert label[loaded.inverse].tolist() == [0, -1, 0, -1, -1]
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -192,7 +192,8 @@ def test_edits_are_ranked_by_their_quick_gain(monkeypatch: pytest.MonkeyPatch) -
     # Where there are many, few steps sift them first.
     monkeypatch.setattr("dosift.graphs.climb._MANY_EDITS", 5)
     monkeypatch.setattr("dosift.graphs.climb._RANKED", 4)
-    few = found.ranked(fit)
+    again = climber(made, FREE)
+    few = again.ranked(again.by_splitting(EMPTY))
     assert len(few) == 4
     assert few[0][0] == ranked[0][0]
 

@@ -59,7 +59,7 @@ def check(
 
     With a mixture:   dosift check network.bif --mixture result/mixture.json
 
-    With rows:        dosift check network.bif rows.csv [--unit clone]
+    With rows:        dosift check network.bif rows.csv
 
     Units:            dosift check network.bif --mixture result/mixture.json --units
 

@@ -50,7 +50,7 @@ def print_summary(content: dict[str, Any], output: Path) -> None:
     for line in _of_the_graph(content, output):
         console.print(escape(printable(line)), soft_wrap=True)
     if content.get("timeline"):
-        from dosift.results.timeline import timeline_in_words  # loads much
+        from dosift.results.timeline import timeline_in_words
 
         lines = [*timeline_in_words(content["timeline"]), f"Timeline: {output / 'timeline.csv'}"]
         console.print(escape(printable("\n".join(lines))), soft_wrap=True)

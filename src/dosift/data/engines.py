@@ -22,16 +22,16 @@ from dosift.data.blocks import (
     Beside,
     Block,
     RowBlocks,
-    StoredBlocks,
     Task,
-    available_threads,
     block_rows,
 )
 from dosift.data.encode import codes_dtype, encode
 from dosift.data.messages import check_columns
 from dosift.data.side_columns import check_named, side_column
+from dosift.data.stored import StoredBlocks
 from dosift.errors import InputError
 from dosift.model.network import Network
+from dosift.utils.threads import available_threads
 
 Ints = NDArray[np.integer]
 Part = TypeVar("Part")

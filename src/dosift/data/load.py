@@ -9,14 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dosift.data.blocks import (
-    Beside,
-    Block,
-    MemoryBlocks,
-    RowBlocks,
-    StoredBlocks,
-    available_threads,
-)
+from dosift.data.blocks import Beside, Block, MemoryBlocks, RowBlocks
 from dosift.data.configurations import Configurations, collapse, collapse_units
 from dosift.data.encode import Encoded, codes_dtype
 from dosift.data.engines import engine_blocks, engine_of, named_columns
@@ -24,6 +17,7 @@ from dosift.data.numbers import Numbers, read_numbers
 from dosift.data.order import RowOrder
 from dosift.data.read import load_rows
 from dosift.data.side_columns import SideColumn, load_with_columns, side_column
+from dosift.data.stored import StoredBlocks
 from dosift.data.times import times_of
 from dosift.data.unit_columns import check_units, label_of_units, units_of
 from dosift.data.working import to_working
@@ -32,6 +26,7 @@ from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.refusals import TIME, UNITS, refuse
 from dosift.utils.sklearn_api import as_codes
+from dosift.utils.threads import available_threads
 
 Floats = NDArray[np.float64]
 

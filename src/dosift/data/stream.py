@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dosift.data.blocks import StoredBlocks, available_threads, in_threads
 from dosift.data.encode import codes_dtype, encode
 from dosift.data.messages import check_columns, notice_of_extra
 from dosift.data.read import RowFiles
 from dosift.data.side_columns import SideColumn, TextCodes, check_named, side_column
+from dosift.data.stored import StoredBlocks
 from dosift.data.unit_columns import column_of_units, texts_of_units
 from dosift.errors import ExtraColumnsWarning, InputError
 from dosift.model.network import Network
+from dosift.utils.threads import available_threads, in_threads
 
 if TYPE_CHECKING:
     import polars as pl

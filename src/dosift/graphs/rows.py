@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from dosift.data.blocks import Block
-from dosift.data.configurations import Configurations, collapse
+from dosift.data.configurations import Configurations, collapse, systematic_sample
 from dosift.likelihood.evidence import Evidence
 from dosift.model.network import Network
 from dosift.search.filling import filled_in
 from dosift.search.result import SearchResult
+
+#: Rows of numbers that are looked at, at most.
+_MOST_NUMBERS = 2**14
 
 
 def rows_for_graphs(
@@ -45,7 +50,11 @@ def rows_for_graphs(
     if sample is not None:
         # A sample counts for as many rows as it holds, not for all that it stands for.
         counts = counts * min(len(block) / max(float(counts.sum()), 1.0), 1.0)
-    rows = collapse(block.values, network.cardinalities, counts)
+    rows = Configurations(block.values, counts, np.empty(0, dtype=np.int64))
+    if np.issubdtype(block.values.dtype, np.floating):
+        # Rows of numbers are all distinct, and a million of them are long to sort.
+        rows = systematic_sample(rows, _MOST_NUMBERS)
+    rows = collapse(rows.codes, network.cardinalities, rows.counts)
     if not block.has_missing:
         return rows
     found = explained()

@@ -14,16 +14,9 @@ from threadpoolctl import threadpool_limits
 from dosift.checks.foreign_rows import ForeignRows
 from dosift.checks.model_check import CountSurprisal, unexplained_bound
 from dosift.checks.surprisal import SurprisalScale, largest_unexplained
-from dosift.data.blocks import (
-    Block,
-    MemoryBlocks,
-    RowBlocks,
-    RowsApart,
-    StoredBlocks,
-    available_threads,
-    in_threads,
-)
+from dosift.data.blocks import Block, MemoryBlocks, RowBlocks, RowsApart
 from dosift.data.load import Loaded
+from dosift.data.stored import StoredBlocks
 from dosift.data.write import write_parts
 from dosift.likelihood.assignment import Assignment, judge
 from dosift.likelihood.columns import RowLikelihoods, is_plain
@@ -31,6 +24,7 @@ from dosift.model.known_rows import matches
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.results.merged import Merged
+from dosift.utils.threads import available_threads, in_threads
 
 if TYPE_CHECKING:
     import polars as pl
