@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -113,8 +114,11 @@ def reasons_of(fitted: Fitted) -> list[str]:
     for answer, change in zip(verdict.answers, verdict.changes, strict=True):
         out.append(_answer_in_words(fitted, answer, change))
     out += _invented_in_words(fitted)
-    if verdict.misfit:
-        words = misfit_in_words(fitted.check.fit, fitted.network, fitted.recipe.method)
+    check = fitted.check.fit
+    if verdict.answers:  # what changed was said with the repairs
+        check = replace(check, changed=None)
+    if verdict.misfit or (verdict.value == FALLS and not check.fits):
+        words = misfit_in_words(check, fitted.network, fitted.recipe.method)
         out.append(f"{words} Single components may be inventions.")
     if verdict.value != STANDS:
         causes = common_causes_in_words(fitted)
