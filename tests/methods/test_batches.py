@@ -82,7 +82,7 @@ def test_the_tables_agree(
 ) -> None:
     table = model.batches_
     assert table is not None
-    assert table.columns == ["batch", *model.components_.columns]
+    assert ["batch", *model.components_.columns] == [*table.columns, "stands"]
     assert table["batch"].is_sorted()
     assert set(table["target"]) <= set(model.components_["target"])
     assert ((table["ci_low"] <= table["weight"]) & (table["weight"] <= table["ci_high"])).all()

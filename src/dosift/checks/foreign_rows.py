@@ -28,6 +28,8 @@ Ints = NDArray[np.integer]
 #: Nats by which a fit must gain for rows to be said to come from elsewhere, and the share of the
 #: rows, at the maximum, from which it is looked at.
 _LEAST_GAIN, _LEAST_SHARE = 10.0, 0.002
+#: Share above which it is the network that is wrong, not the rows that come from elsewhere.
+_MOST_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def _with_density(
     columns = np.column_stack([known, other])
     start = np.append(0.98 * result.weights, 0.02)
     fit = solve_weights(columns, block.counts, start)
-    if fit.weights[-1] < _LEAST_SHARE:
+    if not _LEAST_SHARE <= fit.weights[-1] <= _MOST_SHARE:
         return None
     n = float(block.counts.sum())
     every = np.arange(network.n_variables)

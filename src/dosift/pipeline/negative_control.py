@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ from dosift.pipeline.find import find
 from dosift.pipeline.gather import Gathered
 from dosift.pipeline.recipe import Recipe
 from dosift.search.constraints import Constraints
+from dosift.search.patterns import Patterns
 from dosift.search.result import SearchResult
 
 Floats = NDArray[np.float64]
@@ -120,7 +122,11 @@ def negative_control(
     if 2 * played < min(LEAST_CONTROL_ROWS, n_rows):
         return None
     own = replace(recipe, interventions="hard") if recipe.interventions == "any" else recipe
-    free = replace(options, constraints=_not_required(options.constraints))
+    free = replace(
+        options,
+        constraints=_not_required(options.constraints),
+        patterns=_not_required(options.patterns),
+    )
 
     in_full = [_played(own, half, free, 1.0) for half in halves]
     power, at_power = 1.0, in_full
@@ -185,7 +191,8 @@ def counting_for(network: Network, gathered: Gathered, power: float) -> tuple[Ne
     if power == 1.0:
         return network, gathered
     if isinstance(network, MechanismNetwork) and network.control is not None:
-        own = ControlRows(network.control.values, network.control.weights)
+        control = network.control
+        own = ControlRows(control.values, control.weights, control.dependence)
         network = as_network(replace(network, control=own))
     return network, gathered.weighed(power)
 
@@ -229,12 +236,24 @@ def _played(recipe: Recipe, half: Half, options: Options, power: float) -> Searc
     return find(recipe, network, gathered, options)[0]
 
 
-def _not_required(known: Constraints | None) -> Constraints | None:
-    """Leave out what must be in the mixture of the pool, with its known weights."""
+Known = TypeVar("Known", Constraints, Patterns)
+
+
+def _not_required(known: Known | None) -> Known | None:
+    """Leave out what must be in the mixture of the pool, with its known weights; permit nothing."""
     if known is None:
         return None
     none = known.required[:0]
-    return replace(known, required=none, known=none, known_weights=np.empty(0))
+    nothing: Ints = np.full((1, none.shape[1]), -1, dtype=none.dtype)
+    listed = known.candidates
+    return replace(
+        known,
+        required=none,
+        known=none,
+        known_weights=np.empty(0),
+        forbidden=known.forbidden[(known.forbidden != -1).any(axis=1)],
+        candidates=None if listed is None else np.unique(np.vstack([listed, nothing]), axis=0),
+    )
 
 
 def _joined(network: Network, found: list[SearchResult]) -> tuple[Ints, Floats]:
