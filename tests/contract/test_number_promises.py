@@ -503,7 +503,8 @@ def the_bootstrap_resamples_the_problem(view: View) -> None:
     share = dict(table.select("target", "share_found").iter_rows())
     assert all(share[text] == 1.0 for text in strong)
     errors = dict(table.select("target", "std_error").iter_rows())
-    assert all(0.0005 < errors[text] < 0.08 for text in strong)
+    # Resamples hold rows twice, and one of three may part a component by chance.
+    assert all(0.0005 < errors[text] < 0.12 for text in strong)
 
 
 @refits
