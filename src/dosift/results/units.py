@@ -195,7 +195,8 @@ def _judged(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
     if (place < 0).any():
         # A unit of weight zero picks the last row, which says nothing.
         table, place = pl.concat([table, table.clear(1)]), np.where(place < 0, len(table), place)
-    return table[place]
+    # Column by column, for there may be millions of rows.
+    return pl.DataFrame({name: table.drop_in_place(name).gather(place) for name in table.columns})
 
 
 def _of_block(judge: RowJudge, block: Block) -> pl.DataFrame:
