@@ -78,8 +78,9 @@ def test_a_missing_edge_is_asked_for_wherever_the_fit_is_shown(tmp_path: Path) -
     arguments = ["fit", tmp_path / "rows.csv", "--control", tmp_path / "control.csv"]
     arguments += ["--graph", tmp_path / "edges.csv", "-o", tmp_path / "out"]
     done = CliRunner().invoke(app, [*map(str, arguments)], standalone_mode=False)
-    assert done.return_value in (0, 3)
-    assert model.verdict_.value != "stands"
+    # A third of the weight does not stand, the rest does.
+    assert model.verdict_.value == "stands in part"
+    assert done.return_value == 0
     said = " ".join(done.output.split())
     assert "The rows ask for another graph: add b -> c" in said
     found = json.loads((tmp_path / "out" / "result.json").read_text())["graph_found"]

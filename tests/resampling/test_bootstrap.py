@@ -100,7 +100,9 @@ def test_every_method_is_bootstrapped(
     assert np.unique(found.weights, axis=0).shape[0] == 8
 
 
-@pytest.mark.filterwarnings("ignore::dosift.errors.DosiftWarning")
+@pytest.mark.filterwarnings(
+    "ignore::dosift.errors.MisfitWarning", "ignore::dosift.errors.GraphWarning"
+)
 def test_a_learned_network_adds_its_error() -> None:
     network = random_network(4, random_state=1)
     truth = random_mixture(network, 4, random_state=2)

@@ -70,7 +70,10 @@ def verdict_of(
         # What a hidden cause moves together looks as if something had been done to both.
         suspicious = np.where(moved, _ALL, suspicious)
     failed = not result.converged or check.certainty.impossible > 0
-    misfit = not check.fit.fits and not answers
+    # Where targets are those of a list, no repair can lead to another answer, and none excuses.
+    known = recipe.prior_knowledge
+    is_listed = known is not None and known.candidates is not None
+    misfit = not check.fit.fits and (is_listed or not answers)
     if misfit:
         distance = _distances(check, result)
         doubtful |= set(np.flatnonzero(distance > _OFF).tolist())
