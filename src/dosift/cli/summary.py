@@ -47,7 +47,10 @@ def print_summary(content: dict[str, Any], output: Path) -> None:
         console.print(
             "Undecided: too few rows to tell whether this intervention, or one like it, was there."
         )
+    told = (content.get("verdict") or {}).get("reasons") or ()
     for line in _of_the_graph(content, output):
+        if line in told:
+            continue
         console.print(escape(printable(line)), soft_wrap=True)
     if content.get("timeline"):
         from dosift.results.timeline import timeline_in_words
