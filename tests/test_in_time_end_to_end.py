@@ -332,7 +332,7 @@ def test_the_command_refuses_resamples_before_it_fits(
         ({"time": [1, 2]}, r"2 value\(s\) for 4000 row"),
         ({"time": np.zeros(4000)}, "is the same in all rows"),
         ({"time": [*range(3999), None]}, "data row 4000 is empty"),
-        ({"time": "tick", "batch": np.arange(4000) % 2}, "cannot be combined"),
+        ({"time": "tick", "sample_weight": np.ones(4000)}, "cannot be combined"),
         ({"time": "tick", "unit": [None, *["a"] * 3999]}, "unit is empty in data row 1"),
     ],
 )

@@ -178,7 +178,7 @@ def _collapsed(
     label = columns.labels.index if columns.labels is not None and own.labels else None
     unit = order = None
     if columns.time is not None:
-        order = RowOrder.of(times_of(columns.time), columns.unit)
+        order = RowOrder.of(times_of(columns.time), columns.unit, place)
     elif columns.unit is not None:
         unit = units_of(columns.unit)
         label = label_of_units(columns.unit, unit, columns.labels) if label is not None else None

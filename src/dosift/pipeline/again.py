@@ -17,6 +17,7 @@ from dosift.methods.labels import read_labels
 from dosift.pipeline.fitted import Fitted
 from dosift.pipeline.gather import gather, unlabelled
 from dosift.pipeline.recipe import features_of
+from dosift.pipeline.series import smoothed_rows
 from dosift.refusals import TIME, refuse
 
 Floats = NDArray[np.float64]
@@ -113,11 +114,14 @@ def posterior_in_time(fitted: Fitted, loaded: Loaded) -> Floats:
     InputError
         If the fit knew no time.
     """
-    in_time = fitted.in_time
+    in_time, result = fitted.in_time, fitted.result
     if in_time is None:
         raise InputError("the mixture was fitted without time; leave time out, or fit with it")
+    weights = result.weights
+    if loaded.rows.beside.batches and result.batch_weights is not None:
+        weights = result.batch_weights
     with threadpool_limits(1):
-        return in_time.judged(fitted.network, fitted.result.targets, loaded)
+        return smoothed_rows(fitted.network, result.targets, weights, in_time.rate, loaded)
 
 
 def fitted_batches(fitted: Fitted) -> tuple[str, ...]:

@@ -33,15 +33,13 @@ from dosift.model.network import Network
 from dosift.model.simulate import as_generator
 from dosift.pipeline.find import find
 from dosift.pipeline.fitted import Fitted
-from dosift.pipeline.gather import Gathered, prepare
+from dosift.pipeline.gather import Gathered, counting_for, prepare
 from dosift.pipeline.graph import averaged_over_graphs, check_graph, with_graph
-from dosift.pipeline.in_time import InTime, find_in_time, in_windows
-from dosift.pipeline.negative_control import (
-    counting_for,
-    negative_control,
-)
+from dosift.pipeline.in_time import InTime, find_in_time
+from dosift.pipeline.negative_control import negative_control
 from dosift.pipeline.recipe import Recipe
 from dosift.pipeline.repairs import repaired_answers
+from dosift.pipeline.series import in_windows
 from dosift.pipeline.verdict import verdict_of
 from dosift.search.filling import filled_in
 from dosift.search.result import SearchResult
@@ -84,17 +82,21 @@ def fit(
 def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | None) -> Fitted:
     given, gathered, options, labels = prepare(recipe, network, loaded, progress)
     if loaded.order is not None:
-        gathered = in_windows(given, loaded)
+        gathered = in_windows(given, loaded, labels)
     given, gathered, graph = with_graph(recipe, given, gathered, options, progress)
-    in_time, control, whole, power = None, None, gathered, 1.0
+    control = None
     if loaded.order is None:
         control = negative_control(recipe, given, options, gathered.evidence.total, progress)
-        power = 1.0 if control is None else control.power
+    power = 1.0 if control is None else control.power
+    whole, in_time, changed = gathered, None, ()
+    if loaded.order is None:
         given, gathered = counting_for(given, gathered, power)
         result, changed = find(recipe, given, gathered, options, progress)
     else:
-        gathered, result, in_time = find_in_time(recipe, given, loaded, options, progress)
-        whole, changed = gathered, ()
+        whole, result, in_time = find_in_time(
+            recipe, given, loaded, options, progress, labels, power
+        )
+        given, gathered = counting_for(given, whole, power)
     in_full, evidence = whole.evidence, gathered.evidence
     missing = look_at_missing(given, in_full)
     tell = progress or silent
@@ -124,7 +126,9 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
     rates = rates_of_families(given, shared.families) if of_tables else []
     pairs = pairs_of(result.targets, result.weights) if of_tables else []
     p_values = pair_p_values(shared, given, rates, pairs)
-    in_batches = tuple(_batch_posteriors(evidence, result, refined))
+    # Of rows in time the weights are those of the chain, in each batch as in all.
+    own = result if in_time is None else in_time.with_weights(result)
+    in_batches = tuple(_batch_posteriors(evidence, own, refined))
     tell("checking the fit", 0, None)
     # Where targets or labels bind the search, components cannot stand in for a change.
     bound = not known.is_free or changed or recipe.method != "likelihood" or not of_tables
@@ -140,15 +144,11 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
     if not changed and in_time is None:
         answers = repaired_answers(recipe, given, whole, options, result, check, graph, progress)
     verdict = verdict_of(recipe, result, posterior, answers, control, check, graph)
-    own, apart = result.network, in_full.apart(given)
-    # Freed tables come with control counts that only say how they were learned.
-    final = own
-    if of_tables:
-        final = Network(own.variables, own.parents, own.tables, (given if changed else own).control)
+    taught, apart = result.network, in_full.apart(given)
     fitted = Fitted(
         recipe=recipe,
         given=given,
-        network=final,
+        network=_final(taught, given if changed else taught),
         result=result,
         options=options,
         library=loaded.library,
@@ -176,17 +176,35 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
     return fitted if in_time is None else _with_time(fitted, in_time, loaded)
 
 
+def _final(taught: Network, learned: Network) -> Network:
+    """Return the network that a mixture refers to.
+
+    Freed tables come with control counts that only say how they were learned.
+    """
+    if not isinstance(taught, Network):
+        return taught
+    return Network(taught.variables, taught.parents, taught.tables, learned.control)
+
+
 def _with_time(fitted: Fitted, in_time: InTime, loaded: Loaded) -> Fitted:
     """Let weights be shares of time, which until here were those of stretches."""
-    posterior = fitted.posterior
+    posterior, rng = fitted.posterior, as_generator(fitted.recipe.random_state)
     if posterior is not None:
-        rng = as_generator(fitted.recipe.random_state)
         posterior = in_time.posterior_of_weights(posterior, fitted.result, rng)
     assert isinstance(loaded.rows, MemoryBlocks)
+    in_batches = tuple(
+        (own, in_time.posterior_of_batch(b, own, found, rng))
+        for b, (own, found) in enumerate(fitted.batch_posteriors)
+    )
+    batch_rows = fitted.batch_rows
+    if in_time.order.batch is not None:
+        batch_rows = np.bincount(in_time.order.batch, minlength=len(fitted.batches)).astype(float)
     return replace(
         fitted,
         result=in_time.with_weights(fitted.result),
         posterior=posterior,
+        batch_posteriors=in_batches,
+        batch_rows=batch_rows,
         check=replace(fitted.check, certainty=in_time.certainty),
         n_rows=loaded.rows.n_rows,
         n_units=None,

@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 
 from dosift.methods import Options, Progress
 from dosift.methods.options import silent
-from dosift.model.known_rows import ControlRows
-from dosift.model.mechanism_network import MechanismNetwork, as_network
+from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.pipeline.control_halves import Half, can_be_split, control_halves
 from dosift.pipeline.find import find
-from dosift.pipeline.gather import Gathered
+from dosift.pipeline.gather import Gathered, counting_for
 from dosift.pipeline.recipe import Recipe
 from dosift.search.constraints import Constraints
 from dosift.search.patterns import Patterns
@@ -170,31 +169,6 @@ def power_for(played_power: float, played: float, n_rows: float) -> float:
         return 1.0
     bound = played * played_power / (1.0 - played_power)
     return 1.0 / (1.0 + n_rows / bound)
-
-
-def counting_for(network: Network, gathered: Gathered, power: float) -> tuple[Network, Gathered]:
-    """Let rows count for less.
-
-    Parameters
-    ----------
-    network : Network
-    gathered : Gathered
-    power : float
-        In (0, 1].
-
-    Returns
-    -------
-    network : Network
-        The same; one of mechanisms forgets what rows that count otherwise taught.
-    gathered : Gathered
-    """
-    if power == 1.0:
-        return network, gathered
-    if isinstance(network, MechanismNetwork) and network.control is not None:
-        control = network.control
-        own = ControlRows(control.values, control.weights, control.dependence)
-        network = as_network(replace(network, control=own))
-    return network, gathered.weighed(power)
 
 
 def invented(found: list[SearchResult]) -> float:
