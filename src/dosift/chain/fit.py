@@ -72,6 +72,20 @@ class ChainFit:
         """Expected number of times that a target was drawn."""
         return float((self.weights * self.sums.entries).sum())
 
+    def of_batch(self, rows: ChainRows, batch: int) -> ChainFit:
+        """Return the fit in one batch, to the targets that occur there.
+
+        Parameters
+        ----------
+        rows : ChainRows
+            Of this batch, with these targets.
+        batch : int
+        """
+        is_there = self.weights[batch] > 0
+        weights, known = self.weights[batch, is_there], self.known[batch, is_there]
+        sums = sum_chain(rows, weights, self.rate)
+        return ChainFit(weights, self.rate, sums, self.converged, known)
+
     def only(self, targets: NDArray[np.bool_]) -> tuple[Floats, Floats]:
         """Return weights with which a fit to some of the targets begins, and the known ones.
 

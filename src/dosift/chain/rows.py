@@ -190,6 +190,28 @@ class ChainRows:
             return self
         return replace(self, columns=np.ascontiguousarray(self.columns[:, targets]))
 
+    def of_batch(self, batch: int) -> ChainRows:
+        """Return the rows of one batch, as if there were no others.
+
+        Parameters
+        ----------
+        batch : int
+        """
+        own = self.batch == batch
+        length, n_parts = self.exposure.shape
+        place = np.full(length * n_parts, -1)
+        place[np.repeat(own, length)] = np.arange(length * int(own.sum()))
+        place = place[self.place]
+        rows = place >= 0
+        return ChainRows(
+            np.ascontiguousarray(self.columns[:, :, own]),
+            np.ascontiguousarray(self.exposure[:, own]),
+            self.log_scale[rows],
+            self.impossible[rows],
+            place[rows],
+            np.zeros(int(own.sum()), dtype=np.int64),
+        )
+
     def in_order(self, laid: NDArray[Kind]) -> NDArray[Kind]:
         """Bring values of steps and parts into the order of the rows.
 

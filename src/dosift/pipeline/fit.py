@@ -32,10 +32,11 @@ from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.model.simulate import as_generator
 from dosift.pipeline.find import find
+from dosift.pipeline.find_in_time import find_in_time
 from dosift.pipeline.fitted import Fitted
 from dosift.pipeline.gather import Gathered, counting_for, prepare
 from dosift.pipeline.graph import averaged_over_graphs, check_graph, with_graph
-from dosift.pipeline.in_time import InTime, find_in_time
+from dosift.pipeline.in_time import InTime
 from dosift.pipeline.negative_control import negative_control
 from dosift.pipeline.recipe import Recipe
 from dosift.pipeline.repairs import repaired_answers
@@ -192,8 +193,9 @@ def _with_time(fitted: Fitted, in_time: InTime, loaded: Loaded) -> Fitted:
     if posterior is not None:
         posterior = in_time.posterior_of_weights(posterior, fitted.result, rng)
     assert isinstance(loaded.rows, MemoryBlocks)
+    odds = _log_prior_odds(fitted.network, fitted.result.targets, in_time.fit.weights > 0)
     in_batches = tuple(
-        (own, in_time.posterior_of_batch(b, own, found, rng))
+        (own, in_time.posterior_of_batch(b, own, found, odds[b], rng))
         for b, (own, found) in enumerate(fitted.batch_posteriors)
     )
     batch_rows = fitted.batch_rows

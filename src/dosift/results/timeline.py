@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
 _LONGER = (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0), ("seconds", 1.0))
 
 
-def timeline_table(in_time: InTime, texts: list[str], level: float) -> pl.DataFrame:
-    """Table of stretches with the same target, by unit and time.
+def timeline_table(
+    in_time: InTime, texts: list[str], level: float, batches: Sequence[str] = ()
+) -> pl.DataFrame:
+    """Table of stretches with the same target, by batch, unit and time.
 
     Parameters
     ----------
@@ -29,6 +32,8 @@ def timeline_table(in_time: InTime, texts: list[str], level: float) -> pl.DataFr
         For each target, the text of the line in which it stands.
     level : float
         Of the intervals.
+    batches : sequence of str, optional
+        Their names, where rows have any.
 
     Returns
     -------
@@ -38,7 +43,7 @@ def timeline_table(in_time: InTime, texts: list[str], level: float) -> pl.DataFr
         its rows that have this target), ``start_low``, ``start_high``, ``end_low`` and
         ``end_high`` (times of rows between which the first and last row lie),
         ``start_probability`` and ``end_probability`` (that they do: about `level`, and more where
-        one row alone holds more), ``rows``.
+        one row alone holds more), ``rows``; and ``batch``, where there are any.
     """
     import polars as pl
 
@@ -48,7 +53,7 @@ def timeline_table(in_time: InTime, texts: list[str], level: float) -> pl.DataFr
     if order.unit is not None:
         names = pl.Series(order.unit.texts, dtype=pl.String)
         units = names.gather(order.unit.index[order.place[found.first]])
-    return pl.DataFrame(
+    table = pl.DataFrame(
         {
             "unit": units,
             "target": pl.Series(texts, dtype=pl.String).gather(found.target),
@@ -64,6 +69,10 @@ def timeline_table(in_time: InTime, texts: list[str], level: float) -> pl.DataFr
             "rows": found.last - found.first + 1,
         }
     )
+    if order.batch is None:
+        return table
+    names = pl.Series("batch", batches, dtype=pl.String).gather(order.batch[found.first])
+    return table.with_columns(names)
 
 
 def rows_in_time(table: pl.DataFrame, judge: RowJudge, in_time: InTime) -> pl.DataFrame:
@@ -91,6 +100,8 @@ def rows_in_time(table: pl.DataFrame, judge: RowJudge, in_time: InTime) -> pl.Da
         posterior = judge.together.summed(posterior)
     probability = posterior[np.arange(best.size), best]
     impossible = probability <= 0
+    if judge.there:
+        probability = probability * np.array(judge.there)[best]
     texts = pl.Series([*judge.texts, None], dtype=pl.String)
     own = [
         texts.gather(np.where(impossible, len(judge.texts), best)).alias("target"),
@@ -203,7 +214,7 @@ def _unit_of_time(timeline: Mapping[str, Any], seconds: float) -> tuple[float, s
 def drawn_stretches(
     stretches: Sequence[Mapping[str, Any]],
 ) -> tuple[list[str], NDArray[np.float64], NDArray[np.float64]]:
-    """Return the units of stretches, and where on an axis each begins and ends.
+    """Return the lines on which stretches are drawn, and where each begins and ends.
 
     Parameters
     ----------
@@ -213,14 +224,50 @@ def drawn_stretches(
     Returns
     -------
     units : list of str
-        Of each stretch; an empty text where there are no units.
+        Of each stretch, its unit; with its batch, where batches of a unit overlap in time. An empty
+        text where there is nothing to tell apart.
     start, end : ndarray, shape (n_stretches,)
         Numbers, or seconds since 1970 of timestamps.
     """
-    units = ["" if line["unit"] is None else str(line["unit"]) for line in stretches]
     start = np.array([_number(line["start"]) for line in stretches])
     end = np.array([_number(line["end"]) for line in stretches])
+    units = ["" if line["unit"] is None else str(line["unit"]) for line in stretches]
+    if _overlap([(unit, line.get("batch")) for unit, line in zip(units, stretches, strict=True)],
+                start, end):  # fmt: skip
+        units = [series_name(line) for line in stretches]
     return units, start, end
+
+
+def series_name(line: Mapping[str, Any]) -> str:
+    """Name the series of a stretch: its batch and its unit, as far as there are any.
+
+    Parameters
+    ----------
+    line : mapping
+        Of ``timeline.csv``.
+
+    Examples
+    --------
+    >>> series_name({"unit": "pump 1", "batch": "week 3"}), series_name({"unit": None})
+    ('week 3, pump 1', '')
+    """
+    return ", ".join(str(line[n]) for n in ("batch", "unit") if line.get(n) is not None)
+
+
+def _overlap(
+    series: list[tuple[str, Any]], start: NDArray[np.float64], end: NDArray[np.float64]
+) -> bool:
+    """Whether series of the same unit, in several batches, overlap in time."""
+    spans: dict[str, dict[Any, tuple[float, float]]] = {}
+    for (unit, batch), low, high in zip(series, start.tolist(), end.tolist(), strict=True):
+        own = spans.setdefault(unit, {})
+        before = own.get(batch, (low, high))
+        own[batch] = (min(before[0], low), max(before[1], high))
+    return any(
+        one[1] >= other[0]
+        for own in spans.values()
+        for one, other in itertools.pairwise(sorted(own.values()))
+    )
 
 
 def _number(value: Any) -> float:
