@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
 
 import dosift
+from dosift.cli.app import app
+from dosift.errors import InputError
+from dosift.results.folder import read_result
 from test_in_time_end_to_end import NETWORK, TRUTH, Series, series
+
+pytestmark = pytest.mark.filterwarnings("ignore::dosift.errors.ExtraColumnsWarning")
 
 OTHER = dosift.Mixture({dosift.do(): 0.2, dosift.do(pump="off"): 0.5, dosift.do(pump="on"): 0.3})
 
@@ -137,6 +144,82 @@ def test_windows_of_time_as_batches_show_shares_that_drift() -> None:
     assert ("2", "do(heat=high, valve=shut)") not in weights
     assert weights["1", "do(heat=high, valve=shut)"] > 0.1
     assert weights["2", "do(pump=off)"] > weights["1", "do(pump=off)"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the command makes of two machines, with a file of new rows beside it."""
+    out = tmp_path_factory.mktemp("timed")
+    dosift.write_network(NETWORK, out / "net.bif")
+    two_machines(10, 1500)[0].write_csv(out / "rows.csv")
+    two_machines(77, 800)[0].write_csv(out / "new.csv")
+    beside = ["--time", "tick", "--batch", "machine", "--quiet"]
+    assert run("fit", out / "net.bif", out / "rows.csv", "-o", out / "result", *beside) == 0
+    return out
+
+
+def run(*arguments: object) -> int:
+    status: int = app([str(a) for a in arguments], standalone_mode=False, prog_name="dosift")
+    return status
+
+
+def test_new_rows_are_judged_in_time_by_a_folder(folder: Path) -> None:
+    rows, target = two_machines(77, 800)
+    model = dosift.InterventionMixture(NETWORK).fit(
+        two_machines(10, 1500)[0], time="tick", batch="machine"
+    )
+    right = {}
+    for name, given in (
+        ("batch", {"time": "tick", "batch": "machine"}),
+        ("unit", {"time": "tick", "unit": "machine"}),
+        ("alone", {}),
+    ):
+        options = [part for role, column in given.items() for part in (f"--{role}", column)]
+        table_path = folder / f"{name}.csv"
+        assert run("assign", folder / "result", folder / "new.csv", "-o", table_path, "-q",
+                   *options) == 0  # fmt: skip
+        table = pl.read_csv(table_path)
+        assert (table["target"].to_numpy() == model.predict(rows, **given)).all()
+        expected = model.predict_proba(rows, **given).max(axis=1)
+        np.testing.assert_allclose(table["probability"], expected, atol=1e-9)
+        right[name] = (table["target"].to_numpy() == target).mean()
+    assert min(right["batch"], right["unit"]) > 0.95 > right["alone"] + 0.1
+    content = read_result(folder / "result").content
+    assert content["timeline"]["rate"] == pytest.approx(model.fitted_.in_time.rate)
+
+
+def test_times_of_another_kind_are_refused(folder: Path) -> None:
+    late = pl.read_csv(folder / "new.csv").with_columns(pl.from_epoch(pl.col("tick") * 60))
+    late.write_csv(folder / "late.csv")
+    with pytest.raises(InputError, match="holds dates or timestamps, and the mixture was fitted"):
+        run("assign", folder / "result", folder / "late.csv", "-o", folder / "no.csv", "--time",
+            "tick", "-q")  # fmt: skip
+    assert not (folder / "no.csv").exists()
+
+
+def test_cells_in_time(drawn: Series) -> None:
+    anndata = pytest.importorskip("anndata")
+    pandas = pytest.importorskip("pandas")
+    names = ["pump", "valve", "heat"]
+    states = {v.name: v.states for v in NETWORK.variables}
+    matrix = np.column_stack(
+        [[states[name].index(value) for value in drawn.rows[name]] for name in names]
+    )
+    moments = pandas.to_datetime(drawn.rows["tick"].to_numpy() * 60, unit="s")
+    cells = anndata.AnnData(
+        matrix.astype(np.float32),
+        obs=pandas.DataFrame({"when": moments}, index=[f"c{k}" for k in range(3000)]),
+        var=pandas.DataFrame(index=names),
+    )
+    model = dosift.fit_anndata(cells, NETWORK, time="when")
+    plain = dosift.InterventionMixture(NETWORK).fit(drawn.rows, time="tick")
+    np.testing.assert_allclose(model.weights_, plain.weights_)
+    assert (cells.obs["dosift_target"].to_numpy() == drawn.target).mean() > 0.97
+    np.testing.assert_allclose(cells.obsm["dosift_probabilities"].sum(axis=1), 1.0)
+    assert len(cells.uns["dosift"]["timeline"]) == len(plain.timeline_)
+    cells.obs.loc["c7", "when"] = pandas.NaT
+    with pytest.raises(InputError, match="missing for the cell 'c7'"):
+        dosift.fit_anndata(cells, NETWORK, time="when")
 
 
 @pytest.mark.slow

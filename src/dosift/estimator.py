@@ -625,7 +625,8 @@ class InterventionMixture(Conventions):
         """
         if time is not None:
             self._check_fitted()
-            loaded = load(rows, self.network_, batch=batch, unit=unit, time=time)
+            known = None if batch is None else fitted_batches(self.fitted_)
+            loaded = load(rows, self.network_, batch=batch, unit=unit, time=time, batches=known)
             return posterior_in_time(self.fitted_, loaded)
         found, inverse = self.assign(rows, batch=batch, unit=unit)
         return found.posterior[inverse]

@@ -462,9 +462,10 @@ def _row_tables(
         all_probabilities=all_probabilities,
     )
     table, of_units = tables_of(judge, loaded)
-    if model.fitted_.in_time is not None:
+    in_time = model.fitted_.in_time
+    if in_time is not None:
         assert not isinstance(table, RowParts)
-        table = rows_in_time(table, judge, model.fitted_.in_time)
+        table = rows_in_time(table, judge, in_time.posterior, in_time.order)
     return table, of_units
 
 

@@ -135,6 +135,28 @@ class RowOrder:
         inside = np.arange(len(self)) - starts[number]
         return np.cumsum(self.begins | (inside % length == 0)) - 1
 
+    def check_like(self, in_seconds: bool) -> None:
+        """Refuse times that cannot be held against those of a fit.
+
+        Parameters
+        ----------
+        in_seconds : bool
+            Whether those were timestamps.
+
+        Raises
+        ------
+        InputError
+            If these are numbers and those were timestamps, or the other way round.
+        """
+        if self.times.in_seconds != in_seconds:
+            kinds = ("numbers", "dates or timestamps")
+            raise InputError(
+                f"{self.times.name} holds {kinds[self.times.in_seconds]}, and the mixture was "
+                f"fitted to {kinds[in_seconds]}; give times of the same kind, or the rate of "
+                "switching would be that of another clock",
+                path=self.times.path,
+            )
+
     def in_input_order(self, values: NDArray[Kind]) -> NDArray[Kind]:
         """Bring values of rows in this order back into the input's.
 

@@ -112,11 +112,13 @@ def posterior_in_time(fitted: Fitted, loaded: Loaded) -> Floats:
     Raises
     ------
     InputError
-        If the fit knew no time.
+        If the fit knew no time, or times of another kind.
     """
     in_time, result = fitted.in_time, fitted.result
     if in_time is None:
         raise InputError("the mixture was fitted without time; leave time out, or fit with it")
+    assert loaded.order is not None
+    loaded.order.check_like(in_time.order.times.in_seconds)
     weights = result.weights
     if loaded.rows.beside.batches and result.batch_weights is not None:
         weights = result.batch_weights

@@ -43,6 +43,7 @@ from dosift.pipeline.repairs import repaired_answers
 from dosift.pipeline.series import in_windows
 from dosift.pipeline.verdict import verdict_of
 from dosift.search.filling import filled_in
+from dosift.search.mechanisms import ChangedMechanism
 from dosift.search.result import SearchResult
 from dosift.search.score import Score
 
@@ -89,7 +90,8 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
     if loaded.order is None:
         control = negative_control(recipe, given, options, gathered.evidence.total, progress)
     power = 1.0 if control is None else control.power
-    whole, in_time, changed = gathered, None, ()
+    whole, in_time = gathered, None
+    changed: tuple[ChangedMechanism, ...] = ()
     if loaded.order is None:
         given, gathered = counting_for(given, gathered, power)
         result, changed = find(recipe, given, gathered, options, progress)
@@ -133,11 +135,10 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
     tell("checking the fit", 0, None)
     # Where targets or labels bind the search, components cannot stand in for a change.
     bound = not known.is_free or changed or recipe.method != "likelihood" or not of_tables
-    plain = given
-    if of_tables and not recipe.refine:
-        plain = Network(given.variables, given.parents, given.tables)
     sample = None if bound else _few(given, whole, result)
-    check = check_model(plain, in_full, result, recipe.random_state, sample, missing.suspicious)
+    check = check_model(
+        _checked(recipe, given), in_full, result, recipe.random_state, sample, missing.suspicious
+    )
     if graph is None and not changed:
         graph = check_graph(recipe, given, whole, options, result, progress)
     result = _in_full(result, in_full, power)
@@ -175,6 +176,13 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         **_of_numbers(evidence, result),
     )
     return fitted if in_time is None else _with_time(fitted, in_time, loaded)
+
+
+def _checked(recipe: Recipe, given: Network) -> Network:
+    """Return the network whose mechanisms are checked; control rows teach none that is fixed."""
+    if not isinstance(given, Network) or recipe.refine:
+        return given
+    return Network(given.variables, given.parents, given.tables)
 
 
 def _final(taught: Network, learned: Network) -> Network:

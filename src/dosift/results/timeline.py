@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.chain.errors import Interval
+from dosift.data.order import RowOrder
 from dosift.pipeline.in_time import InTime
 from dosift.results.rows import RowJudge
 
@@ -75,7 +76,9 @@ def timeline_table(
     return table.with_columns(names)
 
 
-def rows_in_time(table: pl.DataFrame, judge: RowJudge, in_time: InTime) -> pl.DataFrame:
+def rows_in_time(
+    table: pl.DataFrame, judge: RowJudge, posterior: NDArray[np.float64], order: RowOrder
+) -> pl.DataFrame:
     """Let rows have the target that their neighbours in time make most probable.
 
     Parameters
@@ -83,7 +86,10 @@ def rows_in_time(table: pl.DataFrame, judge: RowJudge, in_time: InTime) -> pl.Da
     table : polars.DataFrame
         From :meth:`~dosift.results.rows.RowJudge.table`, in the input's order.
     judge : RowJudge
-    in_time : InTime
+    posterior : ndarray, shape (n_rows, n_targets)
+        Given all rows of the series, in the input's order; zero or NaN for rows that no target can
+        produce.
+    order : RowOrder
 
     Returns
     -------
@@ -93,7 +99,7 @@ def rows_in_time(table: pl.DataFrame, judge: RowJudge, in_time: InTime) -> pl.Da
     """
     import polars as pl
 
-    posterior = in_time.posterior
+    posterior = np.nan_to_num(posterior)
     best = posterior.argmax(axis=1)
     if judge.together is not None:
         best = judge.together.best(best, posterior)
@@ -110,7 +116,7 @@ def rows_in_time(table: pl.DataFrame, judge: RowJudge, in_time: InTime) -> pl.Da
     if judge.all_probabilities:
         own += [pl.Series(text, posterior[:, t]) for t, text in enumerate(judge.texts)]
     table = table.with_columns(own)
-    unit = in_time.order.unit
+    unit = order.unit
     if unit is None:
         return table
     names = pl.Series("unit", unit.texts, dtype=pl.String).gather(unit.index)
@@ -133,7 +139,8 @@ def timeline_content(in_time: InTime, table: pl.DataFrame, level: float) -> dict
     dict
         ``switching``: probability that the target is drawn anew in a typical step; ``lasts``: mean
         time until another target follows, null where no switch was seen; both with ``low`` and
-        ``high``. ``step``: the typical step. ``in_seconds``: whether times are timestamps.
+        ``high``. ``rate``: of switching, in the unit of the times. ``step``: the typical step.
+        ``in_seconds``: whether times are timestamps.
         ``stretches``: the lines of ``timeline.csv``, times of timestamps as texts.
     """
     lines = table.to_dicts()
@@ -146,6 +153,7 @@ def timeline_content(in_time: InTime, table: pl.DataFrame, level: float) -> dict
         "timeline": {
             "switching": _content(in_time.switching(level)),
             "lasts": _content(in_time.lasts(level)),
+            "rate": in_time.rate,
             "step": in_time.order.step,
             "in_seconds": in_time.order.times.in_seconds,
             "stretches": lines,
