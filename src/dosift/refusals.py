@@ -123,6 +123,12 @@ REFUSALS: tuple[Refusal, ...] = (
         "time first, then look for changed mechanisms without time= (--time)",
     ),
     Refusal(
+        TIME,
+        "rows in blocks",
+        "a series is walked forward and backward, and so is held; give a table, a file, or a table "
+        "that an engine holds, which is read whole",
+    ),
+    Refusal(
         "bootstrap",
         TIME,
         "rows of a series cannot be drawn one by one; trust the intervals, which know how long "

@@ -127,6 +127,8 @@ def load(
     beside = {**roles, "sample_weight": sample_weight}
     if time is not None:
         refuse({TIME, *(_REFUSED[role] for role, value in beside.items() if value is not None)})
+    if time is not None and isinstance(source, RowBlocks):
+        refuse({TIME, "rows in blocks"})
     is_held = engine_of(source) is None and not isinstance(source, RowBlocks)
     if sample_weight is not None and not is_held:
         refuse({"sample weights", "rows in blocks"})

@@ -69,6 +69,7 @@ def rows_again(fitted: Fitted, source: Any, beside: dict[str, Any], purpose: str
             ("batch", fitted.batches, loaded.rows.beside.batches),
             ("labels", fitted.labels, loaded.rows.beside.labels or loaded.labels),
             ("unit", fitted.n_units, loaded.rows.has_units),
+            ("time", fitted.in_time, loaded.order),
         ):
             if bool(was) != bool(given):
                 raise InputError(

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from dosift.checks.densities import densities
 from dosift.checks.missing import look_at_missing
-from dosift.checks.model_check import check_model
+from dosift.checks.model_check import check_model, with_surprises
 from dosift.checks.neighbours import neighbours_agree
 from dosift.checks.verdict import Answer
 from dosift.data.blocks import MemoryBlocks
@@ -34,7 +34,7 @@ from dosift.model.simulate import as_generator
 from dosift.pipeline.find import find
 from dosift.pipeline.find_in_time import find_in_time
 from dosift.pipeline.fitted import Fitted
-from dosift.pipeline.gather import Gathered, counting_for, prepare
+from dosift.pipeline.gather import Gathered, counting_for, prepare, unlabelled
 from dosift.pipeline.graph import averaged_over_graphs, check_graph, with_graph
 from dosift.pipeline.in_time import InTime
 from dosift.pipeline.negative_control import negative_control
@@ -201,6 +201,10 @@ def _with_time(fitted: Fitted, in_time: InTime, loaded: Loaded) -> Fitted:
     if posterior is not None:
         posterior = in_time.posterior_of_weights(posterior, fitted.result, rng)
     assert isinstance(loaded.rows, MemoryBlocks)
+    result, recipe = in_time.with_weights(fitted.result), fitted.recipe
+    rows = unlabelled(loaded.rows) if loaded.rows.beside.labels else loaded.rows
+    apart = Evidence.held_rows(fitted.given, rows)
+    check = with_surprises(fitted.check, apart, result, recipe.random_state)
     odds = _log_prior_odds(fitted.network, fitted.result.targets, in_time.fit.weights > 0)
     in_batches = tuple(
         (own, in_time.posterior_of_batch(b, own, found, odds[b], rng))
@@ -211,11 +215,11 @@ def _with_time(fitted: Fitted, in_time: InTime, loaded: Loaded) -> Fitted:
         batch_rows = np.bincount(in_time.order.batch, minlength=len(fitted.batches)).astype(float)
     return replace(
         fitted,
-        result=in_time.with_weights(fitted.result),
+        result=result,
         posterior=posterior,
         batch_posteriors=in_batches,
         batch_rows=batch_rows,
-        check=replace(fitted.check, certainty=in_time.certainty),
+        check=replace(check, certainty=in_time.certainty),
         n_rows=loaded.rows.n_rows,
         n_units=None,
         n_configurations=len(loaded.rows.whole),
