@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -19,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from dosift.checks.assignment_confidence import Certainty
 from dosift.checks.fit_check import FitCheck
 from dosift.checks.missing import MissingValues, words_of_warning
+from dosift.checks.neighbours import words_of_units
 from dosift.checks.surprisal import FALSE_SHARE, SurprisalScale, unexplained
 from dosift.checks.verdict import STANDS
 from dosift.data import to_native
@@ -34,7 +36,7 @@ from dosift.errors import (
 )
 from dosift.inference import Posterior
 from dosift.learning.edge_knowledge import MOST_PARENTS, EdgeKnowledge, Limit
-from dosift.learning.mixed import ControlTable, learn_from_control
+from dosift.learning.mixed import ControlTable, control_in_time, learn_from_control
 from dosift.learning.states import with_new_states
 from dosift.likelihood.assignment import Assignment
 from dosift.likelihood.weights import DEFAULT_GAP
@@ -462,12 +464,15 @@ class InterventionMixture(Conventions):
             factors=factors,
             whole_are_counts=bool(self.knockouts),
             unit=unit if isinstance(unit, str) else None,
+            time=time if isinstance(time, str) else None,
         )
         network, rows = self._network(table, rows)
         network = starting_network(network, edges, known, self.control_rows)
         given = {"batch": batch, "labels": labels, "unit": unit, "time": time}
         encode = partial(load, rows, **given, sample_weight=sample_weight)
         network, loaded = with_new_states(network, rows, encode)
+        if control is not None and loaded.order is not None:
+            loaded = replace(loaded, control=control_in_time(table, network))
         del rows, encode, table  # many rows: what was read is not held twice
         with closing(loaded):
             self._store(fit(recipe, network, loaded, progress))
@@ -533,15 +538,9 @@ class InterventionMixture(Conventions):
         if self.missing_values_.dependent:
             words = words_of_warning(self.missing_values_, self.network_)
             warnings.warn(words, MissingValuesWarning, stacklevel=3)
-        if self.fitted_.neighbours is not None:
-            warnings.warn(
-                f"rows that follow each other are equal more often than chance "
-                f"({100 * self.fitted_.neighbours:.0f} % beyond it): if rows come in units, or in "
-                "the order of time, name the column that says so (unit=, --unit), or the intervals "
-                "are too narrow",
-                UnitsWarning,
-                stacklevel=3,
-            )
+        words = words_of_units(self.fitted_.neighbours, self.fitted_.like_units)
+        if words:
+            warnings.warn(words, UnitsWarning, stacklevel=3)
         if not self.converged_:
             warnings.warn(
                 f"the weights did not converge: the optimality gap is {self.optimality_gap_:.1e} "

@@ -117,7 +117,7 @@ class View:
         weights = self.batch_weights
         at = np.zeros(len(world.codes), dtype=int) if world.batch is None else world.batch
         if world.time is not None:
-            told = replace(world, label=None) if pooled else world
+            told = replace(world, label=None, batch=None) if pooled else world
             own = weights[at] if not pooled else np.tile(self.model.weights_, (len(columns), 1))
             return self.chain(told, self.keys, columns, own)[1]
         joint = columns * (self.model.weights_ if pooled else weights[at])

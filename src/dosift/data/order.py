@@ -107,6 +107,25 @@ class RowOrder:
         in_order = None if batch is None else group[place].astype(np.int64)
         return cls(place, begins, exposure, step, times, unit, in_order)
 
+    @classmethod
+    def even(cls, n_rows: int) -> RowOrder:
+        """Return the order of rows that come one after the other.
+
+        Parameters
+        ----------
+        n_rows : int
+
+        Examples
+        --------
+        >>> RowOrder.even(3).exposure.tolist()
+        [inf, 1.0, 1.0]
+        """
+        import polars as pl
+
+        place = np.arange(n_rows)
+        times = Times(place.astype(np.float64), pl.Series(place), False, "row")
+        return cls(place, place == 0, np.where(place == 0, np.inf, 1.0), 1.0, times)
+
     def __len__(self) -> int:
         return int(self.place.size)
 

@@ -15,9 +15,7 @@ from dosift.chain.fit import LEAST_WEIGHT, START_RATE, fit_chain, on_simplex
 from dosift.chain.path import most_probable_path
 from dosift.chain.select import earning
 from dosift.chain.smooth import sum_chain
-from dosift.data.load import Loaded
 from dosift.methods import Options, Progress
-from dosift.methods.labels import Labels
 from dosift.methods.options import silent
 from dosift.model.network import Network
 from dosift.pipeline.find import find
@@ -39,10 +37,9 @@ _MOST_SEARCHES, _ROUGH = 6, 8
 def find_in_time(
     recipe: Recipe,
     network: Network,
-    loaded: Loaded,
+    series: Series,
     options: Options,
     progress: Progress | None = None,
-    labels: Labels | None = None,
     power: float = 1.0,
 ) -> tuple[Gathered, SearchResult, InTime]:
     """Find targets that hold and switch.
@@ -51,12 +48,9 @@ def find_in_time(
     ----------
     recipe : Recipe
     network : Network
-    loaded : Loaded
-        Rows that are held, with their order.
+    series : Series
     options : Options
     progress : callable, optional
-    labels : Labels, optional
-        Of rows whose target is known.
     power : float, default=1
         What each row counts for.
 
@@ -68,7 +62,6 @@ def find_in_time(
         By descending weight in the chain; its own weights are those of stretches.
     in_time : InTime
     """
-    series = Series.of(loaded, labels)
     order, free = series.order, _weights_open(options)
     unit, before, rate = order.windows(WINDOW), None, START_RATE
     tell = progress or silent

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from dosift.checks.densities import densities
 from dosift.checks.missing import look_at_missing
 from dosift.checks.model_check import check_model, with_surprises
-from dosift.checks.neighbours import neighbours_agree
+from dosift.checks.neighbours import like_units, neighbours_agree, rows_to_see
 from dosift.checks.verdict import Answer
 from dosift.data.blocks import MemoryBlocks
 from dosift.data.load import Loaded
@@ -37,10 +37,10 @@ from dosift.pipeline.fitted import Fitted
 from dosift.pipeline.gather import Gathered, counting_for, prepare, unlabelled
 from dosift.pipeline.graph import averaged_over_graphs, check_graph, with_graph
 from dosift.pipeline.in_time import InTime
-from dosift.pipeline.negative_control import negative_control
+from dosift.pipeline.negative_control import Played, negative_control
 from dosift.pipeline.recipe import Recipe
 from dosift.pipeline.repairs import repaired_answers
-from dosift.pipeline.series import in_windows
+from dosift.pipeline.series import Series
 from dosift.pipeline.verdict import verdict_of
 from dosift.search.filling import filled_in
 from dosift.search.mechanisms import ChangedMechanism
@@ -83,22 +83,21 @@ def fit(
 
 def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | None) -> Fitted:
     given, gathered, options, labels = prepare(recipe, network, loaded, progress)
-    if loaded.order is not None:
-        gathered = in_windows(given, loaded, labels)
+    series = None if loaded.order is None else Series.of(loaded, labels)
+    if series is not None:
+        gathered = series.in_windows(given)
     given, gathered, graph = with_graph(recipe, given, gathered, options, progress)
-    control = None
-    if loaded.order is None:
-        control = negative_control(recipe, given, options, gathered.evidence.total, progress)
+    n_rows = gathered.evidence.total if series is None else loaded.rows.n_rows
+    played = None if series is None else Played(loaded.control)
+    control = negative_control(recipe, given, options, n_rows, progress, played)
     power = 1.0 if control is None else control.power
     whole, in_time = gathered, None
     changed: tuple[ChangedMechanism, ...] = ()
-    if loaded.order is None:
+    if series is None:
         given, gathered = counting_for(given, gathered, power)
         result, changed = find(recipe, given, gathered, options, progress)
     else:
-        whole, result, in_time = find_in_time(
-            recipe, given, loaded, options, progress, labels, power
-        )
+        whole, result, in_time = find_in_time(recipe, given, series, options, progress, power)
         given, gathered = counting_for(given, whole, power)
     in_full, evidence = whole.evidence, gathered.evidence
     missing = look_at_missing(given, in_full)
@@ -143,7 +142,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         graph = check_graph(recipe, given, whole, options, result, progress)
     result = _in_full(result, in_full, power)
     answers: tuple[Answer, ...] = ()
-    if not changed and in_time is None:
+    if not changed:
         answers = repaired_answers(recipe, given, whole, options, result, check, graph, progress)
     verdict = verdict_of(recipe, result, posterior, answers, control, check, graph)
     taught, apart = result.network, in_full.apart(given)
@@ -172,7 +171,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         graph=graph,
         control=control,
         verdict=verdict,
-        neighbours=_neighbours(loaded),
+        **_look_for_units(given, loaded),
         **_of_numbers(evidence, result),
     )
     return fitted if in_time is None else _with_time(fitted, in_time, loaded)
@@ -203,6 +202,7 @@ def _with_time(fitted: Fitted, in_time: InTime, loaded: Loaded) -> Fitted:
     assert isinstance(loaded.rows, MemoryBlocks)
     result, recipe = in_time.with_weights(fitted.result), fitted.recipe
     rows = unlabelled(loaded.rows) if loaded.rows.beside.labels else loaded.rows
+    assert isinstance(rows, MemoryBlocks)
     apart = Evidence.held_rows(fitted.given, rows)
     check = with_surprises(fitted.check, apart, result, recipe.random_state)
     odds = _log_prior_odds(fitted.network, fitted.result.targets, in_time.fit.weights > 0)
@@ -244,14 +244,21 @@ def _in_full(result: SearchResult, evidence: Evidence, power: float) -> SearchRe
     )
 
 
-def _neighbours(loaded: Loaded) -> float | None:
-    """Say whether rows that follow each other go together, where their order is at hand."""
+def _look_for_units(network: Network, loaded: Loaded) -> dict[str, Any]:
+    """Say whether rows that follow each other, or share a value of a column, go together."""
     beside = loaded.rows.beside
-    if loaded.inverse is None or loaded.unit is not None or beside.batches or beside.labels:
-        return None
-    if loaded.order is not None:
-        return None
-    return neighbours_agree(loaded.inverse)
+    if loaded.unit is not None or loaded.order is not None or beside.batches or beside.labels:
+        return {}
+    values = loaded.first_values(rows_to_see(network.n_variables))
+    if values is None:
+        return {}
+    sizes = network.cardinalities.tolist()
+    # Rows of weight zero are left out, so that columns do not stand beside their rows any more.
+    whole = loaded.inverse is None or bool((loaded.inverse >= 0).all())
+    return {
+        "neighbours": neighbours_agree(values, sizes),
+        "like_units": like_units(values, sizes, loaded.further if whole else ()),
+    }
 
 
 def _of_numbers(evidence: Evidence, result: SearchResult) -> dict[str, Any]:

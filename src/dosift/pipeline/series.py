@@ -111,6 +111,44 @@ class Series:
         rows = MemoryBlocks(found.codes, found.counts, beside=beside, first=found.first)
         return Gathered(Evidence.held_rows(network, rows), None)
 
+    def in_windows(self, network: Network) -> Gathered:
+        """Take short windows of rows for units.
+
+        Parameters
+        ----------
+        network : Network
+        """
+        return self.in_units(network, self.order.windows(WINDOW), MOST_WINDOWS)
+
+    def part(self, rows: slice) -> Series:
+        """Return some rows that follow each other; there a series begins.
+
+        Parameters
+        ----------
+        rows : slice
+            Of those in order.
+        """
+        order = self.order
+        begins, exposure = order.begins[rows].copy(), order.exposure[rows].copy()
+        begins[:1], exposure[:1] = True, np.inf
+        batch = None if order.batch is None else order.batch[rows]
+        own = replace(order, place=order.place[rows], begins=begins, exposure=exposure, batch=batch)
+        return replace(self, index=self.index[rows], order=own)
+
+    @classmethod
+    def shuffled(cls, block: Block, seed: int) -> Series:
+        """Bring rows without times into an order that says nothing.
+
+        Parameters
+        ----------
+        block : Block
+            Rows, with how often each occurs.
+        seed : int
+        """
+        index = np.repeat(np.arange(len(block)), np.rint(block.counts).astype(np.int64))
+        index = np.random.default_rng(seed).permutation(index)
+        return cls(block, index, RowOrder.even(index.size))
+
     def pieces(
         self, network: Network, targets: NDArray[np.integer], stretch: Positions
     ) -> Positions:
@@ -168,24 +206,6 @@ class Series:
         is_there = np.zeros((self.shares.size, len(self.labels)), dtype=np.bool_)
         is_there[batch[text >= 0], text[text >= 0]] = True
         return np.asarray(is_there @ matches(self.labels, targets))
-
-
-def in_windows(network: Network, loaded: Loaded, labels: Labels | None = None) -> Gathered:
-    """Take short windows of rows in order of time for units.
-
-    Parameters
-    ----------
-    network : Network
-    loaded : Loaded
-        Rows that are held, with their order.
-    labels : Labels, optional
-
-    Returns
-    -------
-    Gathered
-    """
-    series = Series.of(loaded, labels)
-    return series.in_units(network, series.order.windows(WINDOW), MOST_WINDOWS)
 
 
 def smoothed_rows(
