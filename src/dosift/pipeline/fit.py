@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from dosift.checks.densities import densities
 from dosift.checks.missing import look_at_missing
-from dosift.checks.model_check import check_model, with_surprises
+from dosift.checks.model_check import ModelCheck, check_model, with_surprises
 from dosift.checks.neighbours import like_units, neighbours_agree, rows_to_see
 from dosift.checks.verdict import Answer
 from dosift.data.blocks import MemoryBlocks
@@ -26,7 +27,7 @@ from dosift.inference.rate_tests import (
     rates_of_families,
 )
 from dosift.likelihood.evidence import Evidence
-from dosift.methods import OPTIMISING, Progress
+from dosift.methods import OPTIMISING, Options, Progress
 from dosift.methods.options import silent
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
@@ -35,7 +36,7 @@ from dosift.pipeline.find import find
 from dosift.pipeline.find_in_time import find_in_time
 from dosift.pipeline.fitted import Fitted
 from dosift.pipeline.gather import Gathered, counting_for, prepare, unlabelled
-from dosift.pipeline.graph import averaged_over_graphs, check_graph, with_graph
+from dosift.pipeline.graph import averaged_over_graphs, check_graph, refitted, with_graph
 from dosift.pipeline.in_time import InTime
 from dosift.pipeline.negative_control import Played, negative_control
 from dosift.pipeline.recipe import Recipe
@@ -103,21 +104,9 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
     missing = look_at_missing(given, in_full)
     tell = progress or silent
     tell("working out errors", 0, None)
-    refined = recipe.refine and recipe.method == "likelihood"
     known = options.constraints_on(result.network, result.targets, result.weights)
     is_known = ~np.isnan(known.fixed(result.targets))
-    posterior = None
-    if recipe.method in OPTIMISING and not is_known.all():
-        posterior = posterior_of_fit(
-            evidence.pooled,
-            result.network,
-            result.targets,
-            result.weights,
-            result.undecided,
-            refined,
-            as_generator(recipe.random_state),
-            is_known,
-        )
+    posterior = _posterior(recipe, evidence, result, is_known)
     if posterior is not None and graph is not None and in_time is None:
         result, posterior = averaged_over_graphs(
             recipe, given, gathered, options, graph, result, posterior
@@ -130,20 +119,21 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
     p_values = pair_p_values(shared, given, rates, pairs)
     # Of rows in time the weights are those of the chain, in each batch as in all.
     own = result if in_time is None else in_time.with_weights(result)
-    in_batches = tuple(_batch_posteriors(evidence, own, refined))
+    in_batches = tuple(_batch_posteriors(evidence, own, _refined(recipe)))
     tell("checking the fit", 0, None)
     # Where targets or labels bind the search, components cannot stand in for a change.
     bound = not known.is_free or changed or recipe.method != "likelihood" or not of_tables
-    sample = None if bound else _few(given, whole, result)
-    check = check_model(
-        _checked(recipe, given), in_full, result, recipe.random_state, sample, missing.suspicious
-    )
+    rows, shown = whole, result
+    if in_time is not None:
+        rows, shown = _apart(given, loaded), in_time.with_shares(result)
+    check = _checked(recipe, given, rows, shown, missing.suspicious, bool(bound))
     if graph is None and not changed:
         graph = check_graph(recipe, given, whole, options, result, progress)
+        again = None if series is None else partial(_found_in_time, recipe, series, options)
+        graph = refitted(recipe, given, whole, options, graph, again)
     result = _in_full(result, in_full, power)
-    answers: tuple[Answer, ...] = ()
-    if not changed:
-        answers = repaired_answers(recipe, given, whole, options, result, check, graph, progress)
+    about = (recipe, given, whole, options, result, check, graph, progress)
+    answers: tuple[Answer, ...] = () if changed else repaired_answers(*about)
     verdict = verdict_of(recipe, result, posterior, answers, control, check, graph)
     taught, apart = result.network, in_full.apart(given)
     fitted = Fitted(
@@ -177,11 +167,56 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
     return fitted if in_time is None else _with_time(fitted, in_time, loaded)
 
 
-def _checked(recipe: Recipe, given: Network) -> Network:
-    """Return the network whose mechanisms are checked; control rows teach none that is fixed."""
-    if not isinstance(given, Network) or recipe.refine:
-        return given
-    return Network(given.variables, given.parents, given.tables)
+def _refined(recipe: Recipe) -> bool:
+    return recipe.refine and recipe.method == "likelihood"
+
+
+def _posterior(
+    recipe: Recipe, evidence: Evidence, result: SearchResult, is_known: NDArray[np.bool_]
+) -> Posterior | None:
+    """Say what rows tell of the weights, where the method maximises the likelihood."""
+    if recipe.method not in OPTIMISING or is_known.all():
+        return None
+    return posterior_of_fit(
+        evidence.pooled,
+        result.network,
+        result.targets,
+        result.weights,
+        result.undecided,
+        _refined(recipe),
+        as_generator(recipe.random_state),
+        is_known,
+    )
+
+
+def _found_in_time(
+    recipe: Recipe, series: Series, options: Options, network: Network
+) -> SearchResult:
+    """Find targets in time once more, under another network."""
+    return find_in_time(recipe, network, series, options)[1]
+
+
+def _apart(network: Network, loaded: Loaded) -> Gathered:
+    """Take rows in time one by one, without those that are labelled."""
+    rows = unlabelled(loaded.rows) if loaded.rows.beside.labels else loaded.rows
+    assert isinstance(rows, MemoryBlocks)
+    return Gathered(Evidence.held_rows(network, rows), None)
+
+
+def _checked(
+    recipe: Recipe,
+    given: Network,
+    rows: Gathered,
+    result: SearchResult,
+    skipped: frozenset[int],
+    bound: bool,
+) -> ModelCheck:
+    """Hold rows against a mixture; control rows teach no mechanism that is fixed."""
+    plain = given
+    if isinstance(given, Network) and not recipe.refine:
+        plain = Network(given.variables, given.parents, given.tables)
+    sample = None if bound else _few(given, rows, result)
+    return check_model(plain, rows.evidence, result, recipe.random_state, sample, skipped)
 
 
 def _final(taught: Network, learned: Network) -> Network:
@@ -201,9 +236,7 @@ def _with_time(fitted: Fitted, in_time: InTime, loaded: Loaded) -> Fitted:
         posterior = in_time.posterior_of_weights(posterior, fitted.result, rng)
     assert isinstance(loaded.rows, MemoryBlocks)
     result, recipe = in_time.with_weights(fitted.result), fitted.recipe
-    rows = unlabelled(loaded.rows) if loaded.rows.beside.labels else loaded.rows
-    assert isinstance(rows, MemoryBlocks)
-    apart = Evidence.held_rows(fitted.given, rows)
+    apart = _apart(fitted.given, loaded).evidence
     check = with_surprises(fitted.check, apart, result, recipe.random_state)
     odds = _log_prior_odds(fitted.network, fitted.result.targets, in_time.fit.weights > 0)
     in_batches = tuple(

@@ -158,6 +158,25 @@ class InTime:
             self._rates[level] = rate_interval(self.chain, self.fit, self.errors, level)
         return self._rates[level]
 
+    def with_shares(self, result: SearchResult) -> SearchResult:
+        """Take the expected shares of rows for weights, to hold rows against their mechanisms.
+
+        Given the targets of all rows, rows are independent, whatever the weights that these were
+        drawn by.
+
+        Parameters
+        ----------
+        result : SearchResult
+
+        Returns
+        -------
+        SearchResult
+        """
+        rows = np.array([self.posterior_rows(b) for b in range(self.shares.size)])
+        weights = rows / np.maximum(rows.sum(axis=1, keepdims=True), 1e-300)
+        batch_weights = None if self.order.batch is None else weights
+        return replace(result, weights=self.shares @ weights, batch_weights=batch_weights)
+
     def with_weights(self, result: SearchResult) -> SearchResult:
         """Take weights and likelihood of the chain into what a search found.
 
