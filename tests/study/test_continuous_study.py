@@ -21,14 +21,8 @@ from dosift.study.continuous import (
     scores_of,
     solve_continuous,
 )
-from dosift.study.continuous_summary import (
-    KEYS,
-    NOTE,
-    continuous_markdown,
-    summarise_continuous,
-)
+from dosift.study.continuous_summary import CONTINUOUS, NOTE
 from dosift.study.published import SUCCESSOR
-from dosift.study.summary import summarise_seconds
 
 TASK = ContinuousTask(4, 2000, "all", "do", "given", 0)
 
@@ -103,7 +97,7 @@ def test_a_refusal_is_a_record() -> None:
 
     record = solve_continuous(refuses, 0, TASK)
     assert record["refused"] == "no"
-    (line,) = summarise_continuous([record])
+    (line,) = CONTINUOUS.lines([record])
     assert (line["problems"], line["refused"], line["jaccard"]) == (0, 1, None)
 
 
@@ -112,10 +106,10 @@ def test_published_figures_stand_beside_lines_and_what_is_like_for_like_is_said(
         solve_continuous(lambda problem, edges: oracle(problem), 0, task)
         for task in ContinuousSettings(variables=(4,), rows=(4096,), problems=2).tasks()
     ]
-    lines = summarise_continuous(records)
+    lines = CONTINUOUS.lines(records)
     assert [line["like_for_like"] for line in lines] == [False, True]
     assert all(line["published_jaccard"] == SUCCESSOR[4, 4096]["jaccard"] for line in lines)
-    text = continuous_markdown(lines, summarise_seconds(records, KEYS))
+    text = CONTINUOUS.markdown(lines, CONTINUOUS.seconds(records))
     assert "| 4 | 4,096 | all | do | given | 2 | 1.000 | 0.867 |" in text
     assert text.endswith(NOTE)
 
