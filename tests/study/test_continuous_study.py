@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import command
 from dosift.errors import InputError
 from dosift.study.continuous import (
     ContinuousAnswer,
@@ -127,8 +127,7 @@ def test_settings_that_make_no_study_are_refused() -> None:
 
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "dosift", "study", "-o", "out", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    return command.run("study", "-o", "out", *arguments, cwd=cwd)
 
 
 def test_the_command_solves_writes_and_goes_on(tmp_path: Path) -> None:
