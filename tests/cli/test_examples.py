@@ -75,6 +75,8 @@ def test_examples_run(command: str, folder: Path) -> None:
         if command == "study":
             # The same study, made small: a full one takes minutes.
             arguments += ["--variables", "4", "--rows", "64", "--problems", "1"]
+            if "paper" in arguments:
+                arguments += ["--processes", "2"]
             if "real" in arguments:
                 arguments += ["--networks", "cancer,survey"]
         if command in {"fit", "simulate"}:  # the files of the example are there already
