@@ -144,6 +144,7 @@ def test_order_units_of_time_and_names_do_not_matter(
     np.testing.assert_allclose(two.posterior, one.posterior[shuffled["tick"].to_numpy()], atol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore::dosift.errors.UnitsWarning")  # of rows without their times
 def test_other_rows_are_judged_by_the_same_chain(
     model: dosift.InterventionMixture, drawn: Series
 ) -> None:
@@ -342,6 +343,7 @@ def test_what_is_wrong_is_said(drawn: Series, given: dict[str, Any], words: str)
         dosift.InterventionMixture(NETWORK).fit(rows, **given)
 
 
+@pytest.mark.filterwarnings("ignore::dosift.errors.UnitsWarning")  # of rows without their times
 def test_the_picture(model: dosift.InterventionMixture, drawn: Series) -> None:
     pytest.importorskip("matplotlib")
     import dosift.plot

@@ -57,6 +57,7 @@ from dosift.pipeline.again import posterior_in_time
 from dosift.results.graphs import objection_in_words, objects_to_the_graph
 from dosift.results.merged import Merged
 from dosift.results.summary import Tables, diagnostics_of
+from dosift.results.timeline import words_of_rows_at_once
 from dosift.results.verdict_words import headline, negative_control_content, verdict_content
 from dosift.results.words import misfit_in_words
 from dosift.search.certificate import Certificate
@@ -539,6 +540,10 @@ class InterventionMixture(Conventions):
             words = words_of_warning(self.missing_values_, self.network_)
             warnings.warn(words, MissingValuesWarning, stacklevel=3)
         words = words_of_units(self.fitted_.neighbours, self.fitted_.like_units)
+        if words:
+            warnings.warn(words, UnitsWarning, stacklevel=3)
+        in_time = self.fitted_.in_time
+        words = "" if in_time is None else words_of_rows_at_once(in_time.order)
         if words:
             warnings.warn(words, UnitsWarning, stacklevel=3)
         if not self.converged_:

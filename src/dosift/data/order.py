@@ -129,6 +129,12 @@ class RowOrder:
     def __len__(self) -> int:
         return int(self.place.size)
 
+    @property
+    def at_once(self) -> float:
+        """Share of the rows that have the time of another one before them in their series."""
+        inside = ~self.begins
+        return float((self.exposure[inside] <= _AT_ONCE).sum() / max(len(self), 1))
+
     def windows(self, length: int) -> Positions:
         """Cut units into windows of so many rows each; the last of a unit may have fewer.
 

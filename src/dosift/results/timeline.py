@@ -17,6 +17,8 @@ from dosift.results.rows import RowJudge
 if TYPE_CHECKING:
     import polars as pl
 
+#: Share of rows at the time of others from which they may be of several series.
+_MANY_AT_ONCE = 0.1
 #: Seconds of longer times, the longest first.
 _LONGER = (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0), ("seconds", 1.0))
 
@@ -121,6 +123,26 @@ def rows_in_time(
         return table
     names = pl.Series("unit", unit.texts, dtype=pl.String).gather(unit.index)
     return table.select(names, pl.all())
+
+
+def words_of_rows_at_once(order: RowOrder) -> str:
+    """Say that many rows of a series were seen at the same time; nothing where few were.
+
+    Parameters
+    ----------
+    order : RowOrder
+
+    Returns
+    -------
+    str
+    """
+    if order.at_once < _MANY_AT_ONCE:
+        return ""
+    return (
+        f"{100 * order.at_once:.0f} % of the rows have the same time as another row of their "
+        "series, and are taken for rows of one intervention: if they come from several machines or "
+        "patients, name the column that says so (--unit, unit=)"
+    )
 
 
 def timeline_content(in_time: InTime, table: pl.DataFrame, level: float) -> dict[str, Any]:

@@ -79,6 +79,7 @@ def negative_control_content(fitted: Fitted) -> dict[str, Any] | None:
         "components_in_full": control.components,
         "rows": control.n_rows,
         "power": control.played_power,
+        "in_order": control.in_order,
     }
 
 
