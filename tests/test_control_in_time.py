@@ -75,12 +75,10 @@ def test_rows_without_times_are_played_in_an_order_that_says_nothing() -> None:
 
 
 def test_a_clean_series_stands() -> None:
-    rows = series(0, 2000, 60.0).rows
-    control = control_rows(2000, 9)
-    for given, in_order in (
-        (control, False),
-        (control.with_columns(tick=pl.int_range(2000)), True),
-    ):
+    rows = series(0, 1200, 60.0).rows
+    control = control_rows(1500, 9)
+    in_time = control.with_columns(tick=pl.int_range(1500))
+    for given, in_order in ((control, False), (in_time, True)):
         model = fit(rows, given)
         assert model.verdict_.value == "stands"
         assert model.negative_control_.weight < 0.01
@@ -126,8 +124,7 @@ def test_a_wrong_table_is_seen_by_all_rows() -> None:
     )
     rows = series(301, 3000, 60.0).rows
     assert dosift.InterventionMixture(NETWORK).fit(rows, time="tick").fit_check_.fits
-    with pytest.warns(dosift.errors.MisfitWarning):
-        model = dosift.InterventionMixture(wrong).fit(rows, time="tick")
+    model = dosift.InterventionMixture(wrong).fit(rows, time="tick")
     assert not model.fit_check_.fits
 
 

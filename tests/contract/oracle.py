@@ -57,15 +57,18 @@ def chain(
     """Log-likelihood of rows in order of time, and the posterior of each row's target.
 
     One row after the other, with every transition as a matrix. `series` says which rows hang
-    together, `weights` has a line for each row.
+    together, `weights` has a line for each row. Rows at one time are a millionth of the median step
+    apart.
     """
     order = np.lexsort((times, series))
+    steps = np.diff(times[order])[np.diff(series[order]) == 0]
+    least = 1e-6 * float(np.median(steps[steps > 0]))
     n, m = columns.shape
     moves = [np.tile(weights[order[0]], (m, 1))]
     for before, now in itertools.pairwise(order.tolist()):
-        stay = math.exp(-rate * max(times[now] - times[before], 0))
-        if series[now] != series[before]:
-            stay = 0.0
+        stay = 0.0
+        if series[now] == series[before]:
+            stay = math.exp(-rate * max(times[now] - times[before], least))
         moves.append(stay * np.eye(m) + (1.0 - stay) * weights[now])
     forward, backward, total = np.empty((n, m)), np.ones((n, m)), 0.0
     reached = np.full(m, 1.0 / m)
