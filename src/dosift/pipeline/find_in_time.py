@@ -75,7 +75,9 @@ def find_in_time(
         fit = fit_chain(chain, weights, rate, n_cycles=_ROUGH, known=known)
         kept = np.ones(len(result.targets), dtype=np.bool_)
         if n_searches > 1:
-            costs = _costs(options, result, power * (int(unit[-1]) + 1)) / power
+            # Draws tell weights; of targets that hardly last there are more than stretches.
+            n_draws = max(float(unit[-1]) + 1.0, fit.n_drawn)
+            costs = _costs(options, result, power * n_draws) / power
             kept = earning(chain, fit, costs)
             chain, (weights, known) = chain.only(kept), fit.only(kept)
             fit = fit_chain(chain, weights, fit.rate, n_cycles=_ROUGH, known=known)
@@ -143,7 +145,7 @@ def _beginning(options: Options, series: Series, result: SearchResult) -> tuple[
 
 
 def _costs(options: Options, result: SearchResult, n_units: float) -> Floats:
-    """Say what each target must gain, by the score of the search with stretches as units."""
+    """Say what each target must gain, by the score of the search with draws as units."""
     network = result.network
     known = options.constraints_on(network, result.targets, result.weights)
     score = known.score(n_units, network.n_changes, np.arange(network.n_variables))

@@ -54,6 +54,8 @@ class InTime:
         The most probable sequence of targets, in order of time.
     shares : ndarray, shape (n_batches,)
         Share of the rows that each batch has.
+    labelled : ndarray of bool, shape (n_rows,)
+        Rows in order whose target was given.
     power : float
         What each row counts for.
     """
@@ -65,6 +67,7 @@ class InTime:
     smoothed: Smoothed
     path: Positions
     shares: Floats
+    labelled: NDArray[np.bool_]
     power: float = 1.0
 
     @classmethod
@@ -73,7 +76,12 @@ class InTime:
         smoothed = smooth(chain, fit.weights, fit.rate)
         path = most_probable_path(chain, fit.weights, fit.rate)
         errors = chain_errors(chain, fit, power)
-        return cls(series.order, chain, fit, errors, smoothed, path, series.shares, power)
+        label = series.block.label
+        labelled = np.zeros(path.size, dtype=np.bool_)
+        if label is not None:
+            labelled = label[series.index] >= 0
+        shares = series.shares
+        return cls(series.order, chain, fit, errors, smoothed, path, shares, labelled, power)
 
     @property
     def weights(self) -> Floats:
@@ -94,9 +102,22 @@ class InTime:
         possible = ~self.chain.impossible[:, None]
         return self.order.in_input_order(self.smoothed.posterior * possible)
 
-    def posterior_rows(self, batch: int) -> Floats:
-        """Return the expected number of rows of each target in a batch, shape (n_targets,)."""
+    def posterior_rows(self, batch: int, some: NDArray[np.bool_] | None = None) -> Floats:
+        """Return the expected number of rows of each target in a batch.
+
+        Parameters
+        ----------
+        batch : int
+        some : ndarray of bool, shape (n_rows,), optional
+            Rows in order that are counted; by default all.
+
+        Returns
+        -------
+        ndarray, shape (n_targets,)
+        """
         own = ~self.chain.impossible
+        if some is not None:
+            own &= some
         if self.order.batch is not None:
             own &= self.order.batch == batch
         return np.asarray(self.smoothed.posterior[own].sum(axis=0))
@@ -159,7 +180,7 @@ class InTime:
         return self._rates[level]
 
     def with_shares(self, result: SearchResult) -> SearchResult:
-        """Take the expected shares of rows for weights, to hold rows against their mechanisms.
+        """Take shares of rows without a label for weights, to hold these against mechanisms.
 
         Given the targets of all rows, rows are independent, whatever the weights that these were
         drawn by.
@@ -172,10 +193,12 @@ class InTime:
         -------
         SearchResult
         """
-        rows = np.array([self.posterior_rows(b) for b in range(self.shares.size)])
+        every = range(self.shares.size)
+        rows = np.array([self.posterior_rows(b, ~self.labelled) for b in every])
         weights = rows / np.maximum(rows.sum(axis=1, keepdims=True), 1e-300)
+        pooled = np.asarray(rows.sum(axis=0) / rows.sum())
         batch_weights = None if self.order.batch is None else weights
-        return replace(result, weights=self.shares @ weights, batch_weights=batch_weights)
+        return replace(result, weights=pooled, batch_weights=batch_weights)
 
     def with_weights(self, result: SearchResult) -> SearchResult:
         """Take weights and likelihood of the chain into what a search found.
