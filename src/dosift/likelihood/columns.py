@@ -33,7 +33,7 @@ Made = TypeVar("Made")
 #: Largest logarithm of a likelihood ratio up to which rows need no scale of their own.
 _LARGEST_LOG = 600.0
 #: Memory that remembered columns may take, in bytes.
-_MOST_BYTES = 512 * 2**20
+_MOST_BYTES = 256 * 2**20
 
 
 def family_cells(network: Network, i: int, codes: Ints) -> Ints:
@@ -187,7 +187,7 @@ class RowLikelihoods:
         self._cells: dict[int, Ints] | None = {} if remember else None
         self._matching: dict[bytes, Rows] | None = {} if remember else None
         self._memory: dict[bytes, tuple[Rows, Floats]] | None = {} if remember else None
-        self._most = max(64, _MOST_BYTES // (8 * max(len(block), 1)))
+        self._most = max(32, _MOST_BYTES // (8 * max(len(block), 1)))
         self._last: tuple[bytes, Floats] | None = None
         self._before: MechanismFactors | None = None
 

@@ -5,6 +5,9 @@ no change is suggested; but in the rows where both variables are where they hard
 together speak clearly. So rough changes that gain something, if not enough, are priced in pairs, as
 do's on states are (:mod:`dosift.search.mining`): the gradient of a pair is one entry of a product
 of matrices, and of the steepest what they gain is looked at.
+
+Two variables with noise in common, which the graph does not show, are far off together though
+nothing was done. So what a pair gains is what it gains beyond noise that control rows show.
 """
 
 from __future__ import annotations
@@ -15,7 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.model.mechanism import Change, Changes, Values
+from dosift.model.linear import LinearMechanism
+from dosift.model.mechanism import Change, Changes, Mechanism, Values
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.search.pricing import z_scores
 
@@ -35,6 +39,9 @@ _MOST_ENTRIES = 20_000_000
 _LEAST_Z, _JUDGED = 3.0, 60
 #: Share of its cost that a pair of rough changes must gain.
 _LEAST_PROMISE = 0.6
+#: Control rows by which shared noise is judged at least, standard errors from which a correlation
+#: is clear, the largest that is believed, and standard deviations beyond which residuals are alike.
+_LEAST_CONTROL, _CLEARLY, _MOST_SHARED, _MOST_SDS = 30, 5.0, 0.95, 4.0
 
 
 @dataclass(frozen=True)
@@ -110,7 +117,12 @@ def change_pairs(
         ratio = relative * (one.ratio.astype(np.float64) * two.ratio) - 1.0
         gain, share = _gain(ratio, counts)
         cost = half_log * (1 + one.change.n_free + two.change.n_free) + 2.0 * log_choices
-        if gain > _LEAST_PROMISE * cost:
+        least = _LEAST_PROMISE * cost
+        together = _together(network, one, two, values) if gain > least else None
+        if together is not None:
+            # What comes after takes noise for independent, and would not stop a pair.
+            gain, share, least = *_gain((ratio + 1.0) / together - 1.0, counts), cost
+        if gain > least:
             variables = (one.variable, two.variable)
             found.append(ChangePair(variables, (one.change, two.change), share, gain))
     return _apart(found)
@@ -166,6 +178,51 @@ def _gain(ratio: Floats, counts: Floats) -> tuple[float, float]:
     gains = [float(counts @ np.log1p(share * ratio)) for share in _SHARES]
     best = int(np.argmax(gains))
     return gains[best], _SHARES[best]
+
+
+def _together(network: MechanismNetwork, one: _Item, two: _Item, values: Values) -> Floats | None:
+    """Say how much likelier rows are by noise that two variables share in control rows.
+
+    The density of a normal copula of the residuals, 1 at least: what is far off in both together is
+    no evidence of a pair of changes as far as noise makes it so.
+
+    Returns
+    -------
+    ndarray, shape (n_rows,), or None
+        None where control rows show no such noise.
+    """
+    shared = _shared_noise(network, one.variable, two.variable)
+    if not shared:
+        return None
+    x, y = (_residuals(network.mechanisms[i.variable], values) for i in (one, two))
+    x, y = np.nan_to_num(x), np.nan_to_num(y)
+    rest = 1.0 - shared**2
+    log = shared * (x * y - 0.5 * shared * (x * x + y * y)) / rest - 0.5 * np.log(rest)
+    return np.asarray(np.exp(np.maximum(log, 0.0)))
+
+
+def _shared_noise(network: MechanismNetwork, i: int, j: int) -> float:
+    """Correlation of two variables' residuals in control rows; 0 where it is not clear."""
+    control = network.control
+    pair = network.mechanisms[i], network.mechanisms[j]
+    if control is None or not all(isinstance(one, LinearMechanism) for one in pair):
+        return 0.0
+    if i in pair[1].parents or j in pair[0].parents:
+        return 0.0
+    both = np.stack([_residuals(one, control.values) for one in pair])
+    seen = np.isfinite(both).all(axis=0) & (control.weights > 0)
+    if seen.sum() < _LEAST_CONTROL:
+        return 0.0
+    covariance = np.cov(both[:, seen], aweights=control.weights[seen])
+    found = float(covariance[0, 1] / np.sqrt(max(covariance[0, 0] * covariance[1, 1], 1e-300)))
+    clear = _CLEARLY / np.sqrt(float(control.weights.sum()))
+    return float(np.clip(found, -_MOST_SHARED, _MOST_SHARED)) if abs(found) > clear else 0.0
+
+
+def _residuals(mechanism: Mechanism, values: Values) -> Floats:
+    """Residuals of a regression in standard deviations, the outermost brought in."""
+    assert isinstance(mechanism, LinearMechanism)
+    return np.clip(mechanism.residuals(values) / mechanism.noise.sd, -_MOST_SDS, _MOST_SDS)
 
 
 def _apart(found: Sequence[ChangePair]) -> list[ChangePair]:
