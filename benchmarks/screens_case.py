@@ -2,6 +2,7 @@
 
     python benchmarks/screens_case.py totals
     python benchmarks/screens_case.py totals --factors 0
+    python benchmarks/screens_case.py totals --leave-out HBE1
     python benchmarks/screens_case.py density
     python benchmarks/screens_case.py seen
 
@@ -96,9 +97,9 @@ def totals_of(model: Any) -> dict[str, tuple[float, float, str]]:
     }
 
 
-def print_totals(folder: Path, factors: int) -> None:
+def print_totals(folder: Path, factors: int, left_out: list[str]) -> None:
     """Print totals in the pool and in the negative control."""
-    cells = cells_of(folder)
+    cells = {name: table.drop(columns=left_out) for name, table in cells_of(folder).items()}
     model, seconds = fitted(cells["control"], cells["pool"], factors)
     nothing, more = fitted(cells["control"], cells["nothing"], factors)
     true = true_totals(guides_of(folder).loc[cells["pool"].index])
@@ -121,6 +122,7 @@ def print_totals(folder: Path, factors: int) -> None:
     print(pd.DataFrame(lines).round(4).to_string(index=False))
     agreed = agreement(model, cells, folder)
     sure = model.certainty_.share_sure
+    print(f"verdict: {model.verdict_['value']}", *model.verdict_["reasons"])
     print(f"rows at least 95 % sure of their target: {sure:.1%}; {seconds:.0f} s, {more:.0f} s")
     print(f"agreement of rows with guides (adjusted Rand index): {agreed:.3f}")
 
@@ -199,6 +201,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=["totals", "density", "seen"])
     parser.add_argument("--factors", type=int, default=3)
+    parser.add_argument("--leave-out", nargs="*", default=[], help="genes to leave out")
     parser.add_argument("--folder", type=Path, default=FOLDER)
     arguments = parser.parse_args()
     if arguments.what == "density":
@@ -206,7 +209,7 @@ def main() -> None:
     elif arguments.what == "seen":
         print_seen(arguments.folder, arguments.factors)
     else:
-        print_totals(arguments.folder, arguments.factors)
+        print_totals(arguments.folder, arguments.factors, arguments.leave_out)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit, ndtri
 
-from dosift.inference.mechanism_error import _AT_A_TIME, _Rows, _scores
+from dosift.inference.mechanism_error import _Rows, _scores
 from dosift.likelihood.columns import Expanded, RowLikelihoods
 from dosift.likelihood.evidence import Evidence
 from dosift.model.altered import NUMBERS, Altered
@@ -37,6 +37,8 @@ _PARAMETERS: Final = {
     "gain": ("gain", "offset", "factor"),
     "fold": ("factor",),
 }
+#: Rows whose scores, by all parameters together, are held at a time.
+_AT_ONCE = 2**14
 #: Step of numerical derivatives, relative to the parameter or one.
 _STEP = 1e-5
 #: Relative information below which rows say nothing of a direction, and the share of a parameter
@@ -139,8 +141,8 @@ def _parts(
     counts, whole = likelihoods.block.counts, likelihoods.columns(targets)
     seen = (mixture > 0) & (counts > 0)
     if found.row is None:
-        for start in range(0, len(seen), _AT_A_TIME):
-            at = slice(start, start + _AT_A_TIME)
+        for start in range(0, len(seen), _AT_ONCE):
+            at = slice(start, start + _AT_ONCE)
             own = seen[at]
             relative = found.columns[at][own] / mixture[at][own, None]
             yield _Rows(found.codes[at][own], counts[at][own], targets, relative, weights)

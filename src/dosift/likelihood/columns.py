@@ -34,6 +34,8 @@ Made = TypeVar("Made")
 _LARGEST_LOG = 600.0
 #: Memory that remembered columns may take, in bytes.
 _MOST_BYTES = 256 * 2**20
+#: Rows beyond which columns that are asked for together are remembered together only.
+_MANY = 2**17
 
 
 def family_cells(network: Network, i: int, codes: Ints) -> Ints:
@@ -317,8 +319,10 @@ class RowLikelihoods:
         if self._last is not None and self._last[0] == key:
             return self._last[1]
         out = np.zeros((len(self.block), len(targets)), order="F")
+        # Of many rows what is remembered here is not remembered once more, column by column.
+        column = self._compute if len(self.block) > _MANY and not self.plain else self.column
         for t, target in enumerate(np.asarray(targets, dtype=np.int16)):
-            rows, values = self.column(target)
+            rows, values = column(target)
             out[rows, t] = values
         if self._memory is not None:
             self._last = (key, out)

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.model.linear import LinearMechanism
-from dosift.model.mechanism import Change, Changes, Mechanism, Values
+from dosift.model.mechanism import Change, Changes, Values
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.search.pricing import z_scores
+from dosift.search.shared_noise import log_copula, shared_noise
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -39,9 +39,6 @@ _MOST_ENTRIES = 20_000_000
 _LEAST_Z, _JUDGED = 3.0, 60
 #: Share of its cost that a pair of rough changes must gain.
 _LEAST_PROMISE = 0.6
-#: Control rows by which shared noise is judged at least, standard errors from which a correlation
-#: is clear, the largest that is believed, and standard deviations beyond which residuals are alike.
-_LEAST_CONTROL, _CLEARLY, _MOST_SHARED, _MOST_SDS = 30, 5.0, 0.95, 4.0
 
 
 @dataclass(frozen=True)
@@ -191,38 +188,11 @@ def _together(network: MechanismNetwork, one: _Item, two: _Item, values: Values)
     ndarray, shape (n_rows,), or None
         None where control rows show no such noise.
     """
-    shared = _shared_noise(network, one.variable, two.variable)
+    i, j = one.variable, two.variable
+    shared = shared_noise(network, i, j)
     if not shared:
         return None
-    x, y = (_residuals(network.mechanisms[i.variable], values) for i in (one, two))
-    x, y = np.nan_to_num(x), np.nan_to_num(y)
-    rest = 1.0 - shared**2
-    log = shared * (x * y - 0.5 * shared * (x * x + y * y)) / rest - 0.5 * np.log(rest)
-    return np.asarray(np.exp(np.maximum(log, 0.0)))
-
-
-def _shared_noise(network: MechanismNetwork, i: int, j: int) -> float:
-    """Correlation of two variables' residuals in control rows; 0 where it is not clear."""
-    control = network.control
-    pair = network.mechanisms[i], network.mechanisms[j]
-    if control is None or not all(isinstance(one, LinearMechanism) for one in pair):
-        return 0.0
-    if i in pair[1].parents or j in pair[0].parents:
-        return 0.0
-    both = np.stack([_residuals(one, control.values) for one in pair])
-    seen = np.isfinite(both).all(axis=0) & (control.weights > 0)
-    if seen.sum() < _LEAST_CONTROL:
-        return 0.0
-    covariance = np.cov(both[:, seen], aweights=control.weights[seen])
-    found = float(covariance[0, 1] / np.sqrt(max(covariance[0, 0] * covariance[1, 1], 1e-300)))
-    clear = _CLEARLY / np.sqrt(float(control.weights.sum()))
-    return float(np.clip(found, -_MOST_SHARED, _MOST_SHARED)) if abs(found) > clear else 0.0
-
-
-def _residuals(mechanism: Mechanism, values: Values) -> Floats:
-    """Residuals of a regression in standard deviations, the outermost brought in."""
-    assert isinstance(mechanism, LinearMechanism)
-    return np.clip(mechanism.residuals(values) / mechanism.noise.sd, -_MOST_SDS, _MOST_SDS)
+    return np.asarray(np.exp(np.maximum(log_copula(network, i, j, shared, values), 0.0)))
 
 
 def _apart(found: Sequence[ChangePair]) -> list[ChangePair]:
