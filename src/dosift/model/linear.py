@@ -240,8 +240,9 @@ class LinearMechanism:
             the logarithms of the widening.
         """
         if len(values) > _AT_ONCE:
-            parts = zip(_in_parts(values), _in_parts(weights), strict=True)
-            return np.sum([self.statistics(*part) for part in parts], axis=0)
+            several = zip(_in_parts(values), _in_parts(weights), strict=True)
+            total: Floats = np.sum([self.statistics(*part) for part in several], axis=0)
+            return total
         own = np.asarray(values[:, self.variable], dtype=np.float64)
         x = design(self.features, values)
         seen = np.isfinite(own) & np.isfinite(x).all(axis=1) & (weights > 0)

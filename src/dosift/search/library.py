@@ -8,7 +8,7 @@ to the variable does not hide them, for as long as that raises the score.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -31,7 +31,7 @@ from dosift.search.patterns import Patterns
 from dosift.search.promising import promising
 from dosift.search.regrouping import divided, regrouped
 from dosift.search.result import SearchResult, ranked
-from dosift.search.shared_noise import earning, pairs_that_share
+from dosift.search.shared_noise import earning, never_both, pairs_that_share, with_parts
 
 Floats = NDArray[np.float64]
 Progress = Callable[[str, int, "int | None"], None]
@@ -94,7 +94,7 @@ def find_changes(
     sharing: set[tuple[int, int]] = set()
 
     def known(of_network: MechanismNetwork, begun: SearchResult | None) -> Constraints:
-        return _never_both(_known(patterns, of_network, begun), of_network, sharing)
+        return never_both(_known(patterns, of_network, begun), of_network, sharing)
 
     def search(given: MechanismNetwork, begun: SearchResult | None, look: bool) -> SearchResult:
         return find_targets(
@@ -263,16 +263,17 @@ def _without_shared_noise(
     """
     network, targets, weights = of(result.network), result.targets, result.weights
     pairs = pairs_that_share(network, targets)
-    if not pairs or configurations.first is not None:
+    known = known_of(network, result)
+    if not pairs or len(known.required) or len(known.known) or configurations.first is not None:
         return result, set()  # of units no single row says how likely a target is
-    if not (targets < 0).all(axis=1).any():
-        # Nothing may be left of what stood for no intervention.
-        nothing = np.full_like(targets[:1], -1)
-        targets = np.concatenate([targets, nothing])
-        weights = np.append(weights, 1.0) / 2.0
+    n_given = len(targets)
+    targets, weights = with_parts(targets, weights, pairs)
+    may = known.permits(targets)
+    may[:n_given] = True
+    targets, weights = targets[may], weights[may]
     evidence = Evidence.of_configurations(result.network, configurations)
     every = np.arange(network.n_variables)
-    score = known_of(network, result).score(evidence.total, network.n_changes, every)
+    score = known.score(evidence.total, network.n_changes, every)
     columns = evidence.under(result.network, targets).columns(targets)
     kept = earning(
         network,
@@ -283,24 +284,12 @@ def _without_shared_noise(
         targets,
         weights,
         score.of_changes(network.libraries),
+        n_given,
     )
     left = targets[kept]
     gone = {pair for pair in pairs if not (left[:, list(pair)] >= 0).all(axis=1).any()}
     fewer = replace(result, targets=left, weights=weights[kept] / weights[kept].sum())
     return (fewer, gone) if gone else (result, gone)
-
-
-def _never_both(
-    known: Constraints, network: MechanismNetwork, pairs: Iterable[tuple[int, int]]
-) -> Constraints:
-    """Let no target change both variables of some pairs, whatever it does to them."""
-    added = [known.excluded]
-    for i, j in sorted(pairs):
-        one, two = np.indices((len(network.libraries[i]), len(network.libraries[j])))
-        both = np.full((one.size, network.n_variables), -1, dtype=known.excluded.dtype)
-        both[:, i], both[:, j] = one.ravel(), two.ravel()
-        added.append(both)
-    return replace(known, excluded=np.concatenate(added)) if len(added) > 1 else known
 
 
 def _regrouped(result: SearchResult, few: Configurations, posterior: Floats) -> SearchResult:

@@ -10,7 +10,8 @@ not earn their cost then are dropped.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from dosift.model.linear import LinearMechanism
 from dosift.model.mechanism import Mechanism, Values
 from dosift.model.mechanism_network import MechanismNetwork
+from dosift.search.constraints import Constraints
 from dosift.search.score import Score
 
 Floats = NDArray[np.float64]
@@ -109,6 +111,39 @@ def pairs_that_share(network: MechanismNetwork, targets: Ints) -> dict[tuple[int
     return {pair: shared for pair, shared in found.items() if shared}
 
 
+def with_parts(
+    targets: Ints, weights: Floats, pairs: Iterable[tuple[int, int]]
+) -> tuple[Ints, Floats]:
+    """Set targets beside those that change both of a pair which change one of the two, or none.
+
+    Parameters
+    ----------
+    targets : ndarray of int, shape (n_targets, n_variables)
+    weights : ndarray, shape (n_targets,)
+    pairs : iterable of (int, int)
+
+    Returns
+    -------
+    targets : ndarray of int, shape (n_more, n_variables)
+        The given ones first.
+    weights : ndarray, shape (n_more,)
+        To begin with; they sum to one.
+    """
+    known = {target.tobytes() for target in targets}
+    more, start = [*targets], [*weights]
+    for i, j in pairs:
+        for k in np.flatnonzero((targets[:, i] >= 0) & (targets[:, j] >= 0)):
+            for freed in ([i], [j], [i, j]):
+                part = targets[k].copy()
+                part[freed] = -1
+                if part.tobytes() not in known:
+                    known.add(part.tobytes())
+                    more.append(part)
+                    start.append(0.5 * weights[k])
+    found = np.array(start)
+    return np.array(more, dtype=targets.dtype), found / found.sum()
+
+
 def earning(
     network: MechanismNetwork,
     pairs: Mapping[tuple[int, int], float],
@@ -118,6 +153,7 @@ def earning(
     targets: Ints,
     weights: Floats,
     score: Score,
+    n_given: int,
 ) -> NDArray[np.int64]:
     """Say which targets earn their cost where noise is shared.
 
@@ -131,8 +167,11 @@ def earning(
     columns : ndarray, shape (n_rows, n_targets)
         Likelihoods of the targets if noise were independent.
     targets : ndarray of int, shape (n_targets, n_variables)
+        From :func:`with_parts`.
     weights : ndarray, shape (n_targets,)
     score : Score
+    n_given : int
+        How many of the targets were found; the others may take their place.
 
     Returns
     -------
@@ -152,16 +191,43 @@ def earning(
     def value(kept: NDArray[np.int64]) -> float:
         return _best(own[:, kept], counts, weights[kept]) - score.total(targets[kept])
 
-    kept, now = every, value(every)
-    without = every[~suspect]
-    if without.size and value(without) >= now:
-        return without
-    for t in sorted(every[suspect].tolist(), key=lambda t: weights[t]):
-        fewer = kept[kept != t]
-        trial = value(fewer)
-        if trial >= now:
-            kept, now = fewer, trial
-    return kept
+    def fewer(kept: NDArray[np.int64], spare: NDArray[np.bool_]) -> tuple[Ints, float]:
+        """Drop what does not earn its cost, the lightest first."""
+        now = value(kept)
+        for t in sorted(kept[spare[kept]].tolist(), key=lambda t: weights[t]):
+            rest = kept[kept != t]
+            trial = value(rest) if rest.size else -np.inf
+            if trial >= now:
+                kept, now = rest, trial
+        return kept, now
+
+    given, best = fewer(every[:n_given], suspect)
+    parts, other = fewer(every[~suspect], every >= n_given)
+    return np.asarray(parts if other >= best else given, dtype=np.int64)
+
+
+def never_both(
+    known: Constraints, network: MechanismNetwork, pairs: Iterable[tuple[int, int]]
+) -> Constraints:
+    """Let no target change both variables of some pairs, whatever it does to them.
+
+    Parameters
+    ----------
+    known : Constraints
+    network : MechanismNetwork
+    pairs : iterable of (int, int)
+
+    Returns
+    -------
+    Constraints
+    """
+    added = [known.excluded]
+    for i, j in sorted(pairs):
+        one, two = np.indices((len(network.libraries[i]), len(network.libraries[j])))
+        both = np.full((one.size, network.n_variables), -1, dtype=known.excluded.dtype)
+        both[:, i], both[:, j] = one.ravel(), two.ravel()
+        added.append(both)
+    return replace(known, excluded=np.concatenate(added)) if len(added) > 1 else known
 
 
 def _best(columns: Floats, counts: Floats, weights: Floats) -> float:
