@@ -43,6 +43,7 @@ ACTS_ON = {"HS2": "HBE1"} | {
 }  # fmt: skip
 #: What `seen` tries.
 FACTORS = (0.02, 0.05, 0.1, 0.2, 0.4)
+LEVELS = np.linspace(0.96, 1.06, 6)
 SHARES = (0.01, 0.02, 0.03, 0.045, 0.06, 0.08, 0.1)
 
 
@@ -179,12 +180,20 @@ def print_seen(folder: Path, factors: int) -> None:
         mechanism, counts = network.mechanisms[i], values[:, i]
         means = mechanism.means(values)
         is_hit = guides.str.contains(name).to_numpy()
-        plain = mechanism.log_density(values)
-        gains = {}
-        for factor in FACTORS:
-            ratio = np.expm1(Fold(factor).applied(mechanism).log_density(values) - plain)
-            for share in SHARES:
-                gains[factor, share] = float(np.log1p(share * ratio).sum())
+        gains, untouched = {}, -np.inf
+        for level in LEVELS:
+            # What all cells have of the gene, those of the pool and control cells together.
+            usual = Fold(level).applied(mechanism)
+            plain = usual.log_density(values)
+            both = float(usual.log_density(network.control.values).sum() + plain.sum())
+            untouched = max(untouched, both)
+            for factor in FACTORS:
+                lowered = Fold(level * factor).applied(mechanism).log_density(values)
+                ratio = np.expm1(lowered - plain)
+                for share in SHARES:
+                    own = both + float(np.log1p(share * ratio).sum())
+                    gains[factor, share] = max(gains.get((factor, share), -np.inf), own)
+        gains = {key: own - untouched for key, own in gains.items()}
         factor, share = max(gains, key=lambda key: gains[key])
         print(
             f"{gene:<7} {cells['control'][gene].mean():7.2f} counts a control cell; of what is "
