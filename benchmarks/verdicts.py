@@ -34,7 +34,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
-from verdict_problems import KINDS, Trial, text_of
+from verdict_problems import EVERY, KINDS, Trial, text_of
 
 import dosift
 from dosift.pipeline import fit as _of_pipeline  # noqa: F401 - loads the module below
@@ -165,6 +165,8 @@ def _is_named(repairs: Sequence[Record], trial: Trial) -> bool | None:
             return True
         if what == "mechanism" and repair.get("mechanism") in where:
             return True
+        if what == "noise" and repair.get("noise"):
+            return True
         if what in {"foreign", "control"} and repair.get("rows") == what:
             return True
     return False
@@ -245,7 +247,7 @@ def main() -> None:
     with threadpool_limits(1):
         for seed in range(options.first, options.first + options.problems):
             for kind in options.kinds.split(","):
-                trial = KINDS[kind](options.n, options.rows, seed)
+                trial = EVERY[kind](options.n, options.rows, seed)
                 records.append(record_of(kind, seed, trial))
                 if options.output is not None:
                     with options.output.open("a", encoding="utf-8") as file:
