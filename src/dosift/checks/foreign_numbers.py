@@ -35,6 +35,9 @@ _LEAST_GAIN = 4.0
 _ROUNDS, _STEPS = 3, 15
 #: Least standard deviation, on the scale of the values, and pseudo-count of each state.
 _LEAST_SD, _PRIOR = 1e-3, 0.5
+#: Logarithm of the odds that rows come from elsewhere where the other reading is an intervention on
+#: more variables than that.
+_ODDS = float(np.log(20.0))
 #: Interventions touch at most this many variables, or half of them if that is more.
 _FEW = 2
 
@@ -117,7 +120,7 @@ def tell_apart(
         fit = fitter.simplify(fit) if k == _ROUNDS - 1 else fit
     cost = JointFitter(fit.network, evidence, known).cost_of(fit.targets)
     cost += 0.5 * n_free * float(np.log(max(evidence.total, 2.0)))
-    gain = value + fit.network.log_prior() - cost - base.score
+    gain = value + fit.network.log_prior() - cost - base.score + _ODDS * int((~few).sum())
     return ForeignNumbers(share, gain, fit) if gain > _LEAST_GAIN else None
 
 

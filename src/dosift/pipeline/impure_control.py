@@ -120,9 +120,7 @@ def _taught_by(network: Network | MechanismNetwork, counts: Floats) -> Network:
 def _learned_anew(network: MechanismNetwork, counts: Floats) -> Network:
     assert network.control is not None
     values, mechanisms = network.control.values, list(network.mechanisms)
-    for i, mechanism in enumerate(mechanisms):
-        for _ in range(_LEARNING):
-            mechanism = refitted(mechanism, mechanism.statistics(values, counts))
-        mechanisms[i] = mechanism
+    for _ in range(_LEARNING):
+        mechanisms = [refitted(one, one.statistics(values, counts)) for one in mechanisms]
     own = numbers.ControlRows(values, counts, network.control.dependence)
     return as_network(replace(network, mechanisms=tuple(mechanisms), control=own))

@@ -36,6 +36,8 @@ Ints = NDArray[np.integer]
 _ROWS = 5000
 #: Batches up to which each is looked at alone.
 _MOST_BATCHES = 8
+#: Steps by which a mechanism is learned from control rows alone.
+_STEPS = 8
 #: Nats, beyond its parameters, by which counts with bursts must be likelier.
 _CLEARLY = 4.0
 
@@ -113,7 +115,10 @@ class NumberRepairs:
         for i, mechanism in enumerate(network.mechanisms):
             if not isinstance(mechanism, NegativeBinomialMechanism):
                 continue
-            found, rise = with_bursts(mechanism, control.values, control.weights)
+            alone = mechanism
+            for _ in range(_STEPS):  # rows of the pool have taught it, too
+                alone = alone.fitted(alone.statistics(control.values, control.weights))
+            found, rise = with_bursts(alone, control.values, control.weights)
             gain = rise - np.log(max(float(control.weights.sum()), 2.0))
             if gain > _CLEARLY:
                 mechanisms[i] = found
@@ -129,9 +134,7 @@ class NumberRepairs:
 
     def impure(self) -> Answer | None:
         """Let those control rows teach in which nothing seems to have been done."""
-        result = replace(
-            self.result, targets=self.base.targets, weights=self.base.weights[0]
-        )
+        result = replace(self.result, targets=self.base.targets, weights=self.base.weights[0])
         found = find_impure_control(self.base.network, result)
         if found is None:
             return None
@@ -215,9 +218,7 @@ def _answer(repair: Repair, fit: JointFit) -> Answer:
     return _merged(repair, of(fit.network), fit.targets, fit.weights[0])
 
 
-def _merged(
-    repair: Repair, network: MechanismNetwork, targets: Ints, weights: Floats
-) -> Answer:
+def _merged(repair: Repair, network: MechanismNetwork, targets: Ints, weights: Floats) -> Answer:
     """Return an answer by what its targets touch."""
     every, place = np.unique(merged_targets(network, targets), axis=0, return_inverse=True)
     summed = np.bincount(place.ravel(), weights, len(every)).astype(np.float64)

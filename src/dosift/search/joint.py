@@ -278,7 +278,7 @@ class JointFitter:
         return self.fit(fit.network, fit.targets[keep], fit.weights[:, keep], needed=needed)
 
     def cost_of(self, targets: Ints) -> float:
-        """Description length of some targets, in nats."""
+        """Return the description length of some targets, in nats."""
         return self._score.total(targets)
 
     def costs(self, fit: JointFit) -> Floats:

@@ -52,7 +52,9 @@ class MovedMechanism:
     fit: JointFit
 
 
-def moved_mechanism(base: JointFit, evidence: Evidence, known: Constraints) -> MovedMechanism | None:
+def moved_mechanism(
+    base: JointFit, evidence: Evidence, known: Constraints
+) -> MovedMechanism | None:
     """Look for a mechanism that is another in the pool.
 
     Parameters
@@ -221,9 +223,7 @@ class _Alone:
             joint = now._joint(values)
             posterior = np.exp(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True))
             posterior *= counts[:, None]
-            mechanism = refitted(
-                now.mechanism, now.mechanism.statistics(values, posterior[:, 0])
-            )
+            mechanism = refitted(now.mechanism, now.mechanism.statistics(values, posterior[:, 0]))
             changes = [
                 one.fitted(mechanism, one.applied(mechanism).statistics(values, rows))
                 for one, rows in zip(now.changes, posterior.T[1:], strict=True)
@@ -288,7 +288,5 @@ def with_freed(network: MechanismNetwork, i: int, mechanism: Mechanism) -> Netwo
     assert control is not None
     mechanisms = list(network.mechanisms)
     mechanisms[i] = mechanism
-    own = ControlRows(
-        control.values, control.weights, control.dependence, control.silent | {i}
-    )
+    own = ControlRows(control.values, control.weights, control.dependence, control.silent | {i})
     return as_network(replace(network, mechanisms=tuple(mechanisms), control=own))
