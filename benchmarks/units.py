@@ -8,10 +8,16 @@ state of a variable unused.
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
+import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -137,13 +143,18 @@ def frame(network: Network, codes: Ints, unit: Ints | None) -> pl.DataFrame:
     return table if unit is None else table.with_columns(pl.Series("unit", unit))
 
 
-def fitted(found: Problem, with_units: bool = True, with_control_units: bool = True) -> Any:
+def fitted(
+    found: Problem,
+    with_units: bool = True,
+    with_control_units: bool = True,
+    method: str = "likelihood",
+) -> Any:
     """Fit, and return the model with the seconds that it took."""
     rows = frame(found.network, found.codes, found.unit if with_units else None)
     beside: dict[str, Any] = {"unit": "unit"} if with_units else {}
-    model = dosift.InterventionMixture()
+    model = dosift.InterventionMixture(method=method)
     if found.control is None:
-        model = dosift.InterventionMixture(found.network)
+        model = dosift.InterventionMixture(found.network, method=method)
     else:
         unit, codes = found.control
         own = unit if with_units and with_control_units else None
@@ -189,11 +200,12 @@ def lines(design: Design, problems: int, seed: int) -> Iterator[tuple[str, list[
     """Yield the measures of every way to fit the same problems."""
     ways: list[tuple[str, Callable[[Problem], Any], bool]] = [
         ("with units", fitted, True),
+        ("moments", lambda found: fitted(found, method="moments"), True),
         ("rows alone", lambda found: fitted(found, with_units=False), False),
     ]
     if design.dependence:
         ways.insert(
-            1, ("not corrected", lambda found: fitted(found, with_control_units=False), True)
+            2, ("not corrected", lambda found: fitted(found, with_control_units=False), True)
         )
     drawn = [problem(design, seed + k) for k in range(problems)]
     for name, way, with_units in ways:
@@ -216,6 +228,41 @@ def summary(found: list[dict[str, float]]) -> str:
     return f"{parts}; {cover}; {mean['seconds']:.1f} s (longest {longest:.1f})"
 
 
+def write_files(design: Design, seed: int, folder: Path) -> None:
+    """Write a problem as the command wants it, with its truth."""
+    found = problem(design, seed)
+    dosift.write_network(found.network, folder / "network.bif")
+    frame(found.network, found.codes, found.unit).write_csv(folder / "rows.csv")
+    truth = dosift.Mixture.from_codes(found.network, found.targets, found.weights)
+    truth.write(folder / "truth.json")
+
+
+def command(design: Design, seed: int) -> str:
+    """Run the command, as a process of its own, on a file of text; seconds and memory."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        # In another process: a child's largest memory is at first that of its parent.
+        writer = get_context("spawn").Process(target=write_files, args=(design, seed, folder))
+        writer.start()
+        writer.join()
+        words = ["fit", str(folder / "network.bif"), str(folder / "rows.csv"), "--unit", "unit"]
+        words += ["-o", str(folder / "out"), "--quiet"]
+        begin = time.perf_counter()
+        process = subprocess.Popen([sys.executable, "-m", "dosift", *words])
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - begin
+        if status:
+            raise SystemExit("the fit failed")
+        seen = dosift.evaluate(
+            dosift.Mixture.read(folder / "truth.json"),
+            dosift.Mixture.read(folder / "out" / "mixture.json"),
+        )
+    return (
+        f"recall {seen.recall:.3f}; precision {seen.precision:.3f}; tv {seen.tv:.4f}; "
+        f"{seconds:.0f} s; {usage.ru_maxrss / 2**20:.2f} GiB"
+    )
+
+
 def main() -> None:
     """Print the lines asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -223,10 +270,14 @@ def main() -> None:
     parser.add_argument("--problems", type=int, default=20)
     parser.add_argument("--seed", type=int, default=100)
     parser.add_argument("--units", type=int)
+    parser.add_argument("--command", action="store_true", help="by the command, from a file")
     given = parser.parse_args()
     design = DESIGNS[given.line]
     if given.units:
         design = replace(design, n_units=given.units)
+    if given.command:
+        print(f"{given.line}, by the command: {command(design, given.seed)}")
+        return
     for name, found in lines(design, given.problems, given.seed):
         print(f"{given.line}, {name}, {given.problems} problems: {summary(found)}", flush=True)
 
