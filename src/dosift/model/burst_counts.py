@@ -86,6 +86,12 @@ class BurstMechanism(NegativeBinomialMechanism):
         low = self.plain.statistics(values, weights * (1.0 - burst))
         return np.asarray(low + self.larger.statistics(values, weights * burst))
 
+    def fitted(self, statistics: Floats) -> BurstMechanism:
+        """Take a step of Newton's method; share and factor of bursts stay."""
+        found = super().fitted(statistics)
+        assert isinstance(found, BurstMechanism)
+        return found
+
     def scores(self, values: Values) -> Floats:
         """Return derivatives by the parameters of the count without bursts."""
         burst = self.posterior(values)[:, None]
@@ -120,7 +126,7 @@ def with_bursts(
         last, value = value, float(weights @ log)
         if value - last < _RISE:
             break
-        taught = _fitted(now, values, weights)
+        taught = now.fitted(now.statistics(values, weights))
         mean = taught.plain.means(values)
         of_bursts = weights * burst
         share = float(np.clip(of_bursts.sum() / weights.sum(), _LEAST_SHARE, _MOST_SHARE))
@@ -128,12 +134,6 @@ def with_bursts(
         factor = float(np.clip(factor, _LEAST_FACTOR, _MOST_FACTOR))
         now = replace(taught, share=share, factor=factor)
     return now, value - before
-
-
-def _fitted(now: BurstMechanism, values: Values, weights: Floats) -> BurstMechanism:
-    found = now.fitted(now.statistics(values, weights))
-    assert isinstance(found, BurstMechanism)
-    return found
 
 
 def _plain(mechanism: NegativeBinomialMechanism) -> dict[str, Any]:

@@ -166,29 +166,11 @@ def _with_each(
     return every, np.bincount(place.ravel(), np.concatenate(own), len(every)).astype(np.float64)
 
 
-def _with_each(
-    targets: Ints, weights: Floats, i: int, changes: list[int], share: Floats
-) -> tuple[Ints, Floats]:
-    """Let each target that leaves a variable alone make each of some changes of it, too.
-
-    What stood in for the moved mechanism was in the place of them.
-    """
-    alone = targets[:, i] < 0
-    parts, own = [targets], [np.where(alone, share[0] * weights, weights)]
-    for k, part in zip(changes, share[1:], strict=True):
-        more = targets[alone].copy()
-        more[:, i] = k
-        parts.append(more)
-        own.append(part * weights[alone])
-    every, place = np.unique(np.concatenate(parts), axis=0, return_inverse=True)
-    return every, np.bincount(place.ravel(), np.concatenate(own), len(every)).astype(np.float64)
-
-
 def _even(n_changes: int) -> Floats:
     """Shares to begin with: half of the rows are left alone."""
     if not n_changes:
         return np.ones(1)
-    return np.r_[0.5, np.full(n_changes, 0.5 / n_changes)]
+    return np.append(0.5, np.full(n_changes, 0.5 / n_changes))
 
 
 @dataclass(frozen=True)
@@ -210,7 +192,8 @@ class _Alone:
     def _joint(self, values: Values) -> Floats:
         every = [self.mechanism, *(one.applied(self.mechanism) for one in self.changes)]
         logs = np.stack([one.log_density(values) for one in every], axis=1)
-        return np.asarray(logs + np.log(np.maximum(self.share, 1e-300)))
+        out: Floats = logs + np.log(np.maximum(self.share, 1e-300))
+        return out
 
     def log_likelihood(self, values: Values, counts: Floats) -> float:
         """Log-likelihood of rows, in nats."""
