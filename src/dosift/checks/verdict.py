@@ -48,7 +48,8 @@ class Repair:
     what : str
         ``"add"``, ``"remove"`` or ``"reverse"`` an edge; ``"changed"`` for a mechanism,
         ``"drift"`` for one that is another in one batch;
-        ``"bursts"`` for counts of which some are a few times as large;
+        ``"bursts"`` for counts of which some are a few times as large, ``"states"`` where these are
+        so many that the control rows are of two kinds;
         ``"foreign"`` or ``"control"`` for rows.
     variables : tuple of int
         Parent and child, the variable, or none.

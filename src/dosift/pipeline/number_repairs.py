@@ -38,6 +38,8 @@ _ROWS = 5000
 _MOST_BATCHES = 8
 #: Steps by which a mechanism is learned from control rows alone.
 _STEPS = 8
+#: Share of the counts that are larger from which control rows are said to be in two states.
+TWO_STATES = 0.2
 #: Nats, beyond its parameters, by which counts with bursts must be likelier.
 _CLEARLY = 4.0
 
@@ -57,6 +59,7 @@ class NumberRepairs:
     def __init__(self, gathered: Gathered, options: Options, result: SearchResult) -> None:
         self.result = result
         self.network = as_network(_for_good(of(result.network)))
+        self.max_size = options.max_size
         self.known = Constraints.none(result.network.n_changes)
         if options.patterns is not None:
             self.known = options.constraints_on(result.network, result.targets, result.weights)
@@ -74,7 +77,7 @@ class NumberRepairs:
 
     def moved(self) -> Answer | None:
         """Free a mechanism that is another in the pool."""
-        found = moved_mechanism(self.base, self.evidence, self.known)
+        found = moved_mechanism(self.base, self.evidence, self.known, self.max_size)
         if found is None:
             return None
         repair = Repair("mechanism", "changed", (found.variable,), found.gain)
@@ -94,7 +97,7 @@ class NumberRepairs:
             part = _some(replace(held.part(held.batch == b), batch=None))
             alone = Evidence.of_configurations(self.network, part)
             base = self._fitted(self.network, alone, self.result.targets[kept], own[kept])
-            moved = moved_mechanism(base, alone, self.known)
+            moved = moved_mechanism(base, alone, self.known, self.max_size)
             if moved is not None:
                 found.append((moved, b))
         if not found:
@@ -122,7 +125,8 @@ class NumberRepairs:
             gain = rise - np.log(max(float(control.weights.sum()), 2.0))
             if gain > _CLEARLY:
                 mechanisms[i] = found
-                repairs.append(Repair("noise", "bursts", (i,), gain, found.share))
+                what = "states" if found.share >= TWO_STATES else "bursts"
+                repairs.append(Repair("noise", what, (i,), gain, found.share))
         if not repairs:
             return None
         repairs.sort(key=lambda one: -one.gain)

@@ -176,7 +176,7 @@ def _answer_in_words(fitted: Fitted, answer: Answer, change: float) -> str:
         return (
             f"Counts of {', '.join(these[:_NAMED])}{more} are more spread than the model has them: "
             f"some {100 * first.share:.0f} % are a few times as large (worth {answer.gain:,.0f} "
-            f"nats). {then}"
+            f"nats).{_of_states(fitted, answer)} {then}"
         )
     if first.kind == "mechanism":
         return (
@@ -191,6 +191,18 @@ def _answer_in_words(fitted: Fitted, answer: Answer, change: float) -> str:
     return (
         f"In {100 * first.share:.1f} % of the control rows something seems to have been done "
         f"(worth {answer.gain:,.0f} nats). {then}"
+    )
+
+
+def _of_states(fitted: Fitted, answer: Answer) -> str:
+    """Name counts of which control rows have two kinds."""
+    names = fitted.network.names
+    these = [names[one.variables[0]] for one in answer.repairs if one.what == "states"]
+    if not these:
+        return ""
+    return (
+        f" In control rows {', '.join(these[:_NAMED])} has two states: what seems to be done to it "
+        "may be one of them."
     )
 
 

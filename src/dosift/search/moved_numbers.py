@@ -53,7 +53,7 @@ class MovedMechanism:
 
 
 def moved_mechanism(
-    base: JointFit, evidence: Evidence, known: Constraints
+    base: JointFit, evidence: Evidence, known: Constraints, max_size: int | None = None
 ) -> MovedMechanism | None:
     """Look for a mechanism that is another in the pool.
 
@@ -65,6 +65,8 @@ def moved_mechanism(
         Rows that are held and complete.
     known : Constraints
         What is known about targets.
+    max_size : int, optional
+        Largest number of variables that a target touches.
 
     Returns
     -------
@@ -72,7 +74,12 @@ def moved_mechanism(
         None where none gains.
     """
     starts = sorted(_starts(base, evidence), key=lambda one: -one.gain)
-    found = [_freed(one, base, evidence, known) for one in starts[:_TRIALS] if one.gain > 0]
+    most = base.targets.shape[1] if max_size is None else max_size
+    found = [
+        _freed(_permitted(one, known, most), base, evidence, known)
+        for one in starts[:_TRIALS]
+        if one.gain > 0
+    ]
     best = max(found, key=lambda one: one.gain, default=None)
     return best if best is not None and best.gain > 0 else None
 
@@ -101,7 +108,7 @@ def _starts(base: JointFit, evidence: Evidence) -> Iterator[_Start]:
     values, counts = np.asarray(held.values), held.counts
     cost = JointFitter(base.network, evidence).cost_of
     for i, old in enumerate(network.mechanisms):
-        is_root = not getattr(old, "features", ())
+        is_root = not set(old.parents) - network.covariates
         if is_root or i in network.covariates or network.libraries[i].is_exclusive:
             continue  # a root that moved cannot be told from one that was shifted in every row
         column = targets[:, i]
@@ -233,6 +240,15 @@ def _fitted(mechanism: Mechanism, values: Values, weights: Floats) -> Mechanism:
     for _ in range(_STEPS):
         mechanism = refitted(mechanism, mechanism.statistics(values, weights))
     return mechanism
+
+
+def _permitted(start: _Start, known: Constraints, most: int) -> _Start:
+    """Leave out targets that there may not be."""
+    kept = known.permits(start.targets) & ((start.targets >= 0).sum(axis=1) <= most)
+    weights = np.where(kept, start.weights, 0.0)
+    if kept.all() or not weights.any():
+        return start
+    return replace(start, targets=start.targets[kept], weights=weights[kept] / float(weights.sum()))
 
 
 def _freed(start: _Start, base: JointFit, evidence: Evidence, known: Constraints) -> MovedMechanism:
