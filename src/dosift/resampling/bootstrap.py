@@ -200,7 +200,7 @@ def bootstrap(
     batch, labels, unit : str or array-like, optional
         As in the fit. With units it is these that are drawn.
     time : str or array-like, optional
-        As in the fit; rows of a series are not drawn (:data:`~dosift.refusals.REFUSALS`).
+        As in the fit; rows of a series are not drawn, which is said.
     sample_weight : array-like, shape (n_rows,), optional
         As in the fit; rounded totals of it are what is resampled.
     processes : int, default=1

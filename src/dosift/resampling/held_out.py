@@ -86,7 +86,7 @@ def held_out(
     unit : str or array-like, optional
         As in the fit: then units are held out.
     time : str or array-like, optional
-        As in the fit; rows of a series are not held out (:data:`~dosift.refusals.REFUSALS`).
+        As in the fit; rows of a series are not held out, which is said.
     sample_weight : array-like of int, shape (n_rows,), optional
         How often each row occurs.
     random_state : int, default=0
