@@ -180,10 +180,12 @@ def tried(problem: Problem, method: str, seed: int, chosen: argparse.Namespace) 
         traceback.print_exc()
         return [{"crashed": 1.0}]
     if chosen.show:
-        for name, one in (("truth", oracle(problem)), (method, answer.merged())):
+        found = answer.merged()
+        both = {"truth": (problem.sets, problem.weights), method: (found.sets, found.weights)}
+        for name, (sets, weights) in both.items():
             listed = [
                 f"{{{', '.join(sorted(own))}}} {weight:.3f}"
-                for own, weight in zip(one.sets, one.weights, strict=True)
+                for own, weight in zip(sets, weights, strict=True)
             ]
             print(f"#   {name}: {'; '.join(listed)}", file=sys.stderr)
     return [{**judged(problem, answer), "mib": _peak() - before, "crashed": 0.0}]
