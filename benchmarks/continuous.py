@@ -179,6 +179,15 @@ def tried(problem: Problem, method: str, seed: int, chosen: argparse.Namespace) 
         # One fit that breaks must not hide the others; it is counted, and shown.
         traceback.print_exc()
         return [{"crashed": 1.0}]
+    if chosen.show:
+        found = answer.merged()
+        both = {"truth": (problem.sets, problem.weights), method: (found.sets, found.weights)}
+        for name, (sets, weights) in both.items():
+            listed = [
+                f"{{{', '.join(sorted(own))}}} {weight:.3f}"
+                for own, weight in zip(sets, weights, strict=True)
+            ]
+            print(f"#   {name}: {'; '.join(listed)}", file=sys.stderr)
     return [{**judged(problem, answer), "mib": _peak() - before, "crashed": 0.0}]
 
 
@@ -269,6 +278,7 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument("--seed", type=int, default=0, help="of the first problem")
         one.add_argument("--methods", nargs="+", default=list(methods), choices=METHODS)
         one.add_argument("--json", type=Path, help="where to write all records")
+        one.add_argument("--show", action="store_true", help="sets and weights, true and found")
         one.add_argument(
             "--journal", type=Path, help="file from which the same command goes on after a stop"
         )
