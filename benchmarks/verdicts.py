@@ -16,7 +16,11 @@ Problems are those of verdict_problems.py. Each line of the table is one kind:
 
     python benchmarks/verdicts.py --problems 20
     python benchmarks/verdicts.py --kinds clean,edges --problems 100 --first 1000 --output out.jsonl
+    python benchmarks/verdicts.py --kinds lines-moved,counts-dispersed --n 6,10 --rows 1500
     python benchmarks/verdicts.py --read out.jsonl
+
+With ``--output`` a run that was stopped goes on. Kinds of measurements (``lines-``) and of counts
+(``counts-``) are those of verdict_numbers.py.
 
 Thresholds were chosen on seeds below 100; figures are of those from 1000 on.
 """
@@ -34,7 +38,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
-from verdict_problems import KINDS, Trial, text_of
+from verdict_problems import EVERY, KINDS, Trial, text_of
 
 import dosift
 from dosift.pipeline import fit as _of_pipeline  # noqa: F401 - loads the module below
@@ -165,6 +169,8 @@ def _is_named(repairs: Sequence[Record], trial: Trial) -> bool | None:
             return True
         if what == "mechanism" and repair.get("mechanism") in where:
             return True
+        if what == "noise" and repair.get("noise"):
+            return True
         if what in {"foreign", "control"} and repair.get("rows") == what:
             return True
     return False
@@ -230,7 +236,7 @@ def main() -> None:
     """Run the study, or read what it wrote."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--kinds", default=",".join(KINDS))
-    parser.add_argument("--n", type=int, default=6)
+    parser.add_argument("--n", default="6", help="variables; of several numbers, by turns")
     parser.add_argument("--rows", type=int, default=5000)
     parser.add_argument("--problems", type=int, default=20)
     parser.add_argument("--first", type=int, default=1000, help="the first seed")
@@ -241,11 +247,18 @@ def main() -> None:
         lines = options.read.read_text(encoding="utf-8").splitlines()
         show([json.loads(line) for line in lines])
         return
-    records = []
+    records, done = [], set()
+    if options.output is not None and options.output.exists():
+        # A run that was stopped goes on where it was.
+        records = [json.loads(one) for one in options.output.read_text("utf-8").splitlines()]
+        done = {(one["kind"], one["seed"]) for one in records}
+    sizes = [int(n) for n in options.n.split(",")]
     with threadpool_limits(1):
         for seed in range(options.first, options.first + options.problems):
             for kind in options.kinds.split(","):
-                trial = KINDS[kind](options.n, options.rows, seed)
+                if (kind, seed) in done:
+                    continue
+                trial = EVERY[kind](sizes[seed % len(sizes)], options.rows, seed)
                 records.append(record_of(kind, seed, trial))
                 if options.output is not None:
                     with options.output.open("a", encoding="utf-8") as file:
