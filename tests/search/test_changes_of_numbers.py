@@ -130,7 +130,7 @@ def test_libraries_hold_what_targets_make_and_no_more() -> None:
 
 
 def test_only_kinds_that_are_wanted_are_found() -> None:
-    problem = number_problem(0, "set")
+    problem = number_problem(0, "set", n=4, n_targets=2)
     network = problem.learned()
     shifts = tuple(RegressionChanges((), frozenset({"shift"})) for _ in network.libraries)
     only = replace(network, libraries=shifts)
