@@ -10,11 +10,13 @@ import numpy as np
 from dosift.checks.verdict import FALLS, STANDS, Answer, Repair
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.pipeline import Fitted
-from dosift.pipeline.negative_control import TOLERATED
+from dosift.pipeline.negative_control import TOLERATED, NegativeControl
 from dosift.results.graph_words import asked_in_words
 from dosift.results.graphs import common_causes_in_words, graph_findings_content
 from dosift.results.words import misfit_in_words
 
+#: Variables that are named at most.
+_NAMED = 3
 #: What each kind of repair is done by, in words.
 _BY = {
     "edge": "let the rows repair the graph (--edges repair, edges='repair'), or correct it",
@@ -86,6 +88,7 @@ def negative_control_content(fitted: Fitted) -> dict[str, Any] | None:
         "components_in_full": control.components,
         "rows": control.n_rows,
         "power": control.played_power,
+        "in_order": control.in_order,
     }
 
 
@@ -212,7 +215,7 @@ def _invented_in_words(fitted: Fitted) -> list[str]:
         return []
     words = (
         "In control rows, where nothing was done, the same method finds interventions with "
-        f"{100 * control.weight:.0f} % of the weight"
+        f"{100 * control.weight:.0f} % of the weight{_where_invented(fitted, control)}"
     )
     if control.left <= TOLERATED:
         return [f"{words}; so each row counts for {control.power:.2g} only, and it finds none."]
@@ -220,6 +223,13 @@ def _invented_in_words(fitted: Fitted) -> list[str]:
         f"{words}, and {100 * control.left:.0f} % even where each row counts for "
         f"{control.played_power:.2g} only."
     ]
+
+
+def _where_invented(fitted: Fitted, control: NegativeControl) -> str:
+    """Name the variables that most of what is invented is about."""
+    touched = np.asarray(control.weights @ (control.targets >= 0))
+    most = [int(i) for i in np.argsort(-touched, kind="stable")[:_NAMED] if touched[i] > TOLERATED]
+    return f" ({', '.join(fitted.given.names[i] for i in most)})" if most else ""
 
 
 def _common_causes(fitted: Fitted) -> list[dict[str, Any]]:
