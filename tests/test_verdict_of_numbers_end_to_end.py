@@ -13,6 +13,7 @@ import pytest
 import dosift
 from dosift.errors import DosiftWarning
 from dosift.io.graph import Graph
+from dosift.pipeline.number_repairs import TWO_STATES
 from dosift.results.verdict_words import next_step, reasons_of
 
 N_ROWS = 1500
@@ -108,6 +109,19 @@ def test_counts_with_bursts_are_named_and_intervals_hold_the_truth() -> None:
     json.dumps(model.verdict_)
 
 
+def test_what_seems_to_be_done_to_a_count_of_two_states_does_not_stand() -> None:
+    rng = np.random.default_rng(6)
+    control, rows = counts(rng, 0.0, 0.35), counts(rng, 0.3, 0.35)
+    model = fit(
+        rows, control, Graph(("x", "y", "z"), (("x", "y"),)), kinds=dict.fromkeys("xyz", "counts")
+    )
+    assert any("has two states" in one for one in reasons_of(model.fitted_))
+    named = {one["noise"] for one in model.verdict_.repairs if one.get("share", 0.0) >= TWO_STATES}
+    touched = [not named.isdisjoint(target) for target in model.targets_]
+    assert any(touched)
+    assert not model.fitted_.judged.stands[touched].any()
+
+
 def test_control_rows_in_which_something_was_done_are_found() -> None:
     rng = np.random.default_rng(4)
     control = pl.concat([numbers(rng, 0.0), numbers(rng, 0.3).head(150)])
@@ -120,11 +134,49 @@ def test_control_rows_in_which_something_was_done_are_found() -> None:
 
 def test_rows_from_elsewhere_are_found() -> None:
     rng = np.random.default_rng(5)
-    control, rows = numbers(rng, 0.0), numbers(rng, 0.3).to_numpy().copy()
-    other = rng.random(N_ROWS) < 0.1
-    rows[other] = rng.uniform(-7.0, 7.0, size=(int(other.sum()), 4))
-    model = fit(pl.DataFrame(rows, schema=list("abcd")), control)
+    control = numbers(rng, 0.0)
+    model = fit(with_foreign(rng), control)
     found = [one for one in model.verdict_.repairs if one.get("rows") == "foreign"]
     assert found
     assert found[0]["share"] == pytest.approx(0.1, abs=0.03)
     assert set(weights(model)) == {"", "a", "c"}
+
+
+def with_foreign(rng: np.random.Generator) -> pl.DataFrame:
+    """Draw rows of which a tenth comes from elsewhere."""
+    rows = numbers(rng, 0.3).to_numpy().copy()
+    other = rng.random(N_ROWS) < 0.1
+    rows[other] = rng.uniform(-7.0, 7.0, size=(int(other.sum()), 4))
+    return pl.DataFrame(rows, schema=list("abcd"))
+
+
+#: Pools in which something is wrong, and what is to be named.
+WRONG = {
+    "moved": (lambda rng: numbers(rng, 0.3, slope=0.4, sd=0.8), {"mechanism": "d"}),
+    "foreign": (with_foreign, {"rows": "foreign"}),
+    "clean": (lambda rng: numbers(rng, 0.3), {}),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", list(WRONG))
+def test_over_many_problems_what_stands_is_true_and_what_is_wrong_is_named(kind: str) -> None:
+    draw, wanted = WRONG[kind]
+    n_problems, named, false, stands, refused, right = 12, 0, 0.0, 0.0, 0.0, 0.0
+    for seed in range(n_problems):
+        rng = np.random.default_rng([1919, seed])
+        control = numbers(rng, 0.0)
+        model = fit(draw(rng), control)
+        named += any(wanted.items() <= one.items() for one in model.verdict_.repairs[:2])
+        verdict = model.fitted_.judged
+        for target, weight, own in zip(model.targets_, model.weights_, verdict.stands, strict=True):
+            is_true = set(target) in ({"a"}, {"c"}, set())
+            right += weight * is_true
+            stands += weight * own
+            false += weight * (own and not is_true)
+            refused += weight * (is_true and not own)
+    assert false <= 0.1 * stands
+    # Where the whole answer is another one, true components have weights that are far off.
+    assert refused <= 0.1 * right or kind == "moved"
+    if wanted:
+        assert named >= 0.85 * n_problems
