@@ -155,6 +155,7 @@ def check_model(
     random_state: RandomState,
     sample: Evidence | None,
     skipped: frozenset[int] = frozenset(),
+    explained: SearchResult | None = None,
 ) -> ModelCheck:
     """Simulate from the fitted mixture, and compare.
 
@@ -172,6 +173,8 @@ def check_model(
         where that is not to be looked at.
     skipped : frozenset of int, optional
         Variables that are not missing completely at random.
+    explained : SearchResult, optional
+        The mixture of `sample`, if that is another one.
 
     Returns
     -------
@@ -182,7 +185,7 @@ def check_model(
     drawn, scale = draw(result, evidence.n_rows, random_state)
     changed = None
     if sample is not None:
-        changed = suspect_mechanism(given, sample, result)
+        changed = suspect_mechanism(given, sample, explained or result)
     bins = Bins.of(network, drawn.codes)
     hidden: frozenset[int] = getattr(network, "covariates", frozenset())
     pairs, families = compared(bins, skipped | hidden)

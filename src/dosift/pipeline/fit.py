@@ -12,9 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from dosift.checks.densities import densities
 from dosift.checks.missing import look_at_missing
-from dosift.checks.model_check import check_model
 from dosift.checks.neighbours import neighbours_agree
-from dosift.checks.verdict import Answer
 from dosift.data.blocks import MemoryBlocks
 from dosift.data.load import Loaded
 from dosift.inference import Posterior
@@ -30,20 +28,20 @@ from dosift.methods import OPTIMISING, Progress
 from dosift.methods.options import silent
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
+from dosift.model.other import interventions
 from dosift.model.simulate import as_generator
+from dosift.pipeline.asked import Asking
 from dosift.pipeline.find import find
 from dosift.pipeline.fitted import Fitted
 from dosift.pipeline.gather import Gathered, prepare
-from dosift.pipeline.graph import averaged_over_graphs, check_graph, with_graph
+from dosift.pipeline.graph import averaged_over_graphs, with_graph
 from dosift.pipeline.in_time import InTime, find_in_time, in_windows
 from dosift.pipeline.negative_control import (
     counting_for,
     negative_control,
 )
 from dosift.pipeline.recipe import Recipe
-from dosift.pipeline.repairs import repaired_answers
 from dosift.pipeline.verdict import verdict_of
-from dosift.search.filling import filled_in
 from dosift.search.result import SearchResult
 from dosift.search.score import Score
 
@@ -98,6 +96,21 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
     in_full, evidence = whole.evidence, gathered.evidence
     missing = look_at_missing(given, in_full)
     tell = progress or silent
+    tell("checking the fit", 0, None)
+    asking = Asking(
+        recipe,
+        given,
+        gathered,
+        whole,
+        options,
+        changed,
+        graph,
+        missing.suspicious,
+        in_time is not None,
+        progress,
+    )
+    asked = asking.about(result)
+    result = asked.result
     tell("working out errors", 0, None)
     refined = recipe.refine and recipe.method == "likelihood"
     known = options.constraints_on(result.network, result.targets, result.weights)
@@ -114,7 +127,8 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
             as_generator(recipe.random_state),
             is_known,
         )
-    if posterior is not None and graph is not None and in_time is None:
+    of_graphs = graph is not None and in_time is None and asked.elsewhere is None
+    if posterior is not None and graph is not None and of_graphs:
         result, posterior = averaged_over_graphs(
             recipe, given, gathered, options, graph, result, posterior
         )
@@ -122,29 +136,18 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
     # Tests that take rows for independent.
     shared = evidence.shared(given)
     rates = rates_of_families(given, shared.families) if of_tables else []
-    pairs = pairs_of(result.targets, result.weights) if of_tables else []
+    pairs = pairs_of(interventions(result.targets), result.weights) if of_tables else []
     p_values = pair_p_values(shared, given, rates, pairs)
     in_batches = tuple(_batch_posteriors(evidence, result, refined))
-    tell("checking the fit", 0, None)
-    # Where targets or labels bind the search, components cannot stand in for a change.
-    bound = not known.is_free or changed or recipe.method != "likelihood" or not of_tables
-    plain = given
-    if of_tables and not recipe.refine:
-        plain = Network(given.variables, given.parents, given.tables)
-    sample = None if bound else _few(given, whole, result)
-    check = check_model(plain, in_full, result, recipe.random_state, sample, missing.suspicious)
-    if graph is None and not changed:
-        graph = check_graph(recipe, given, whole, options, result, progress)
     result = _in_full(result, in_full, power)
-    answers: tuple[Answer, ...] = ()
-    if not changed and in_time is None:
-        answers = repaired_answers(recipe, given, whole, options, result, check, graph, progress)
-    verdict = verdict_of(recipe, result, posterior, answers, control, check, graph)
+    check, graph = asked.check, asked.graph
+    verdict = verdict_of(recipe, result, posterior, asked.answers, control, check, graph)
     own, apart = result.network, in_full.apart(given)
     # Freed tables come with control counts that only say how they were learned.
     final = own
     if of_tables:
         final = Network(own.variables, own.parents, own.tables, (given if changed else own).control)
+        final = final.with_other(own.other)
     fitted = Fitted(
         recipe=recipe,
         given=given,
@@ -170,6 +173,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         graph=graph,
         control=control,
         verdict=verdict,
+        elsewhere=asked.elsewhere,
         neighbours=_neighbours(loaded),
         **_of_numbers(evidence, result),
     )
@@ -231,23 +235,6 @@ def _of_numbers(evidence: Evidence, result: SearchResult) -> dict[str, Any]:
         "change_errors": change_errors(evidence.pooled, network, result.targets, result.weights),
         "densities": densities(evidence.pooled, network, result.targets, result.weights),
     }
-
-
-def _few(network: Network, gathered: Gathered, result: SearchResult) -> Evidence:
-    """Return the rows, or a sample of them, held, complete and without batches.
-
-    Missing values are filled in as the mixture would, which makes a look for changes err on the
-    side of seeing none.
-    """
-    held = gathered.held
-    if held is not None and not held.incomplete and not held.has_units:
-        return held
-    block = gathered.evidence.held if gathered.sample is None else gathered.sample
-    assert block is not None
-    rows = block.shared.collapsed(network.cardinalities)
-    if block.has_missing:
-        rows = filled_in(result.network, result.targets, result.weights, rows)
-    return Evidence.of_configurations(network, rows)
 
 
 def _batch_posteriors(

@@ -12,6 +12,7 @@ from dosift.checks.verdict import FALLS, Answer, tolerance, weights_in
 from dosift.inference.posterior import false_shares
 from dosift.model.mechanism_network import compared_targets
 from dosift.model.network import Network
+from dosift.model.other import interventions
 from dosift.pipeline import Fitted
 from dosift.results.tables import status_of
 
@@ -151,7 +152,7 @@ def _total(
     place = _place(network, line)
     if place is None:
         return np.nan
-    column = targets[:, place[0]]
+    column = interventions(targets)[:, place[0]]
     member = column >= 0 if place[1] is None else column == place[1]
     return float(weights[member].sum())
 
