@@ -36,7 +36,7 @@ class Trial:
     truth : dict
         Weight of each true target, by its text, or by the set of genes that it lowers.
     labels : list of str
-        The true target of each row; empty for a row that comes from elsewhere.
+        The true target of each row; "other" for a row that comes from elsewhere.
     cause : tuple of (str, object)
         What is wrong: its kind, and where.
     """
@@ -141,11 +141,11 @@ def _foreign(n: int, rows: int, seed: int) -> Trial:
         states = np.array(problem.states[name], dtype=object)
         drawn = states[rng.integers(len(states), size=rows)]
         columns[name] = np.where(foreign, drawn, problem.rows[name].to_numpy()).tolist()
-    labels = ["" if f else t for f, t in zip(foreign, problem.labels, strict=True)]
+    labels = ["other" if f else t for f, t in zip(foreign, problem.labels, strict=True)]
     problem = replace(problem, rows=pl.DataFrame(columns), labels=labels)
     trial = _trial(problem, problem.graph, ("foreign", None))
     truth = {target: weight * (1.0 - FOREIGN) for target, weight in trial.truth.items()}
-    return replace(trial, truth=truth)
+    return replace(trial, truth={**truth, "other": FOREIGN})
 
 
 def _contaminated(n: int, rows: int, seed: int) -> Trial:

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -45,6 +46,12 @@ Record = dict[str, Any]
 Floats = NDArray[np.float64]
 
 _BINS = 10
+#: What a fit can be made without: where it is called, and its name.
+_TOOLS = (
+    ("dosift.pipeline.fit", "negative_control"),
+    ("dosift.pipeline.asked", "repaired_answers"),
+    ("dosift.pipeline.asked", "told_apart"),
+)
 #: Repairs among which the right one has to be.
 _FIRST = 2
 
@@ -68,13 +75,11 @@ class _Timer:
 
 def fitted(trial: Trial) -> tuple[dosift.InterventionMixture, float, float]:
     """Fit, and time the whole and what the verdict takes of it."""
-    import sys
-
-    module, timer = sys.modules["dosift.pipeline.fit"], _Timer()
-    before = {name: getattr(module, name) for name in ("negative_control", "repaired_answers")}
+    timer = _Timer()
+    before = {(m, name): getattr(sys.modules[m], name) for m, name in _TOOLS}
     try:
-        for name, function in before.items():
-            setattr(module, name, timer.around(function))
+        for (module, name), function in before.items():
+            setattr(sys.modules[module], name, timer.around(function))
         begin = time.process_time()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -83,9 +88,28 @@ def fitted(trial: Trial) -> tuple[dosift.InterventionMixture, float, float]:
             )
         whole = time.process_time() - begin
     finally:
-        for name, function in before.items():
-            setattr(module, name, function)
+        for (module, name), function in before.items():
+            setattr(sys.modules[module], name, function)
     return model, whole, timer.seconds
+
+
+def without_tools(trial: Trial) -> tuple[dosift.InterventionMixture, float]:
+    """Fit without negative control, repairs, and rows from elsewhere; and time it."""
+    before = {(m, name): getattr(sys.modules[m], name) for m, name in _TOOLS}
+    try:
+        for module, name in before:
+            nothing = () if name == "repaired_answers" else None
+            setattr(sys.modules[module], name, lambda *_, nothing=nothing, **__: nothing)
+        begin = time.process_time()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = dosift.InterventionMixture(**trial.settings).fit(
+                trial.rows, control=trial.control, **trial.fit
+            )
+        return model, time.process_time() - begin
+    finally:
+        for (module, name), function in before.items():
+            setattr(sys.modules[module], name, function)
 
 
 def record_of(kind: str, seed: int, trial: Trial) -> Record:
@@ -147,9 +171,10 @@ def _rows(
 
 def _binned(probability: Floats, hit: NDArray[np.bool_]) -> list[list[float]]:
     place = np.minimum((probability * _BINS).astype(int), _BINS - 1)
+    spread = probability * (1.0 - probability)
     return [
         np.bincount(place, values, _BINS).tolist()
-        for values in (np.ones(place.size), probability, hit.astype(float))
+        for values in (np.ones(place.size), probability, hit.astype(float), spread)
     ]
 
 
@@ -172,8 +197,14 @@ def _is_named(repairs: Sequence[Record], trial: Trial) -> bool | None:
 
 def calibration_error(bins: Sequence[Floats]) -> float:
     """Expected calibration error of counts, sums of probabilities and hits by bin."""
-    counts, sums, hits = bins
+    counts, sums, hits = bins[:3]
     return float(np.abs(sums - hits).sum() / max(counts.sum(), 1.0))
+
+
+def error_by_chance(bins: Sequence[Floats]) -> float:
+    """Calibration error that is expected if every probability is what it should be."""
+    counts, spread = bins[0], bins[3]
+    return float(np.sqrt(2.0 / np.pi * spread).sum() / max(counts.sum(), 1.0))
 
 
 def line_of(records: Sequence[Record]) -> Record:
@@ -184,7 +215,7 @@ def line_of(records: Sequence[Record]) -> Record:
 
     probability = np.array([p for r in records for p in r["probability"]])
     right = np.array([x for r in records for x in r["is right"]])
-    rows = [np.sum([r["row bins"][k] for r in records], axis=0) for k in range(3)]
+    rows = [np.sum([r["row bins"][k] for r in records], axis=0) for k in range(4)]
     named = [r["named"] for r in records if r["named"] is not None]
     values = [r["value"] for r in records]
     return {

@@ -113,7 +113,8 @@ def test_rows_from_elsewhere_are_named(rows: pl.DataFrame, control: pl.DataFrame
     assert first["rows"] == "foreign"
     assert first["share"] == pytest.approx(300 / 3300, abs=0.04)
     true = {str(target) for target in TRUTH.targets}
-    assert set(model.components_.filter("stands")["target"].to_list()) <= true
+    found = model.components_.filter("stands")["target"].to_list()
+    assert set(found) <= {*true, "other"}
     assert true <= set(model.components_["target"].to_list())
     texts = tuple(map(str, model.targets_))
     judge = RowJudge.of_fit(model.fitted_, texts, by_batch=True, own_rows=True)
@@ -134,12 +135,8 @@ def test_control_rows_in_which_something_was_done_are_named(
 
 
 def test_a_verdict_that_is_not_good_is_warned_of(rows: pl.DataFrame, control: pl.DataFrame) -> None:
-    rng = np.random.default_rng(3)
-    foreign = pl.DataFrame({name: rng.integers(3, size=600).astype(str) for name in "abcd"})
     with pytest.warns(MisfitWarning):
-        model = dosift.InterventionMixture().fit(
-            pl.concat([rows, foreign]), control=control, graph=EDGES
-        )
+        model = dosift.InterventionMixture().fit(rows, control=control, graph=EDGES[1:])
     assert model.verdict_.value != "stands"
 
 

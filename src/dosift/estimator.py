@@ -54,6 +54,7 @@ from dosift.pipeline import Fitted, Recipe, fit, fitted_batches
 from dosift.pipeline.again import posterior_in_time
 from dosift.results.graphs import objection_in_words, objects_to_the_graph
 from dosift.results.merged import Merged
+from dosift.results.rows import presence_of_each
 from dosift.results.summary import Tables, diagnostics_of
 from dosift.results.verdict_words import headline, negative_control_content, verdict_content
 from dosift.results.words import misfit_in_words
@@ -621,8 +622,15 @@ class InterventionMixture(Conventions):
         Returns
         -------
         ndarray, shape (n_rows, n_components)
-            In the order of `targets_`; a row that no component can produce holds NaN.
+            In the order of `targets_`; a row that no component can produce holds NaN. That of a
+            component that does not stand is its posterior times the probability that it is there,
+            so that the probabilities of a row then sum to less than one: what is missing belongs
+            to interventions that were not found.
         """
+        return self._posterior(rows, batch, unit, time) * presence_of_each(self.fitted_)
+
+    def _posterior(self, rows: Any, batch: Any, unit: Any, time: Any) -> Floats:
+        """Posterior of each component for each row, whether or not it stands."""
         if time is not None:
             self._check_fitted()
             loaded = load(rows, self.network_, batch=batch, unit=unit, time=time)
@@ -650,7 +658,7 @@ class InterventionMixture(Conventions):
             found, inverse = self.assign(rows, batch=batch, unit=unit)
             best, posterior = found.best, found.posterior
         else:
-            posterior = self.predict_proba(rows, batch=batch, unit=unit, time=time)
+            posterior = self._posterior(rows, batch, unit, time)
             possible = ~np.isnan(posterior[:, 0])
             best = np.where(possible, np.nan_to_num(posterior).argmax(axis=1), -1)
             inverse = np.arange(best.size)

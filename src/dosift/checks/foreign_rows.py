@@ -104,9 +104,7 @@ def _shown(
         other = share * _relative(states, values, reference)
         posterior = held.counts * other / (other + (1.0 - share) * density)
         share = float(np.clip(posterior.sum() / held.counts.sum(), _LEAST_SHARE, _MOST_SHARE))
-        states = tuple(
-            _counted(values[:, i], posterior, own.size) for i, own in enumerate(states)
-        )
+        states = tuple(_counted(values[:, i], posterior, own.size) for i, own in enumerate(states))
     return states
 
 

@@ -144,11 +144,8 @@ class MechanismFactors:
             fits = self._fits_one
             fits[:, list(dense)] = False  # are in range already
             np.maximum(self.log_factor, -_MOST_EVIDENCE, out=self.log_factor, where=fits)
-        other = getattr(network, "other", None)
         #: Log-probability of each row or unit if it comes from elsewhere, where that is known.
-        self._log_other: Floats | None = None
-        if other is not None and len(kept) == network.n_variables:
-            self._log_other = summed(log_other(other, codes), first)
+        self._log_other = _log_other(network, codes, kept, first)
         self._finish(zeros, dense)
 
     @property
@@ -385,6 +382,15 @@ class MechanismFactors:
         for k, target in enumerate(targets):
             out[:, k] = self.column(target)
         return out
+
+
+def _log_other(
+    network: System, codes: Values, kept: tuple[int, ...], first: NDArray[np.int64] | None
+) -> Floats | None:
+    other = getattr(network, "other", None)
+    if other is None or len(kept) < network.n_variables:
+        return None
+    return summed(log_other(other, codes), first)
 
 
 def share_of_rows(network: System, i: int, first: NDArray[np.int64], n_rows: int) -> Floats | float:

@@ -164,8 +164,8 @@ def weighed_with_other(
     taught = found.network
     if options.refine and network.learns:
         pooled = np.append((1.0 - share) * found.weights, share)
-        taught = JointFitter(network, evidence.pooled, constraints).fit(taught, targets, pooled)
-        taught = taught.network
+        fitter = JointFitter(network, evidence.pooled, constraints)
+        taught = fitter.fit(taught, targets, pooled).network
     evidence.forget()
     variables = _variables(evidence, taught, interventions(targets))
     selection = Selection(evidence, taught, constraints, variables, options.max_size)

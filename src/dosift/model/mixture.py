@@ -265,9 +265,10 @@ class Mixture(Mapping[Target, float]):
             raise InputError(f"targets are of type {codes.dtype}; they need integer codes")
         if values.shape != codes.shape[:1]:
             raise InputError(f"{codes.shape[0]} targets but weights of shape {values.shape}")
-        elsewhere = is_other(codes) if getattr(network, "other", None) else np.zeros(len(codes), bool)
-        beyond = (codes < -1) | (codes >= network.n_changes)
-        wrong = np.argwhere(beyond & ~elsewhere[:, None])
+        wrong_codes = (codes < -1) | (codes >= network.n_changes)
+        if isinstance(network, Network) and network.other is not None:
+            wrong_codes &= ~is_other(codes)[:, None]
+        wrong = np.argwhere(wrong_codes)
         if wrong.size:
             t, i = (int(j) for j in wrong[0])
             raise InputError(

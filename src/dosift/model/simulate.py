@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from dosift.errors import InputError
 from dosift.model import Mixture
 from dosift.model.mechanism_network import MechanismNetwork
+from dosift.model.mixture import with_other_of
 from dosift.model.network import Network, Variable
 from dosift.model.other import interventions, is_other
-from dosift.model.mixture import with_other_of
 from dosift.model.working_changes import with_changes
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What rows ask for when a mixture is there: its checks, repairs, and rows that come from elsewhere.
+"""What rows ask for when a mixture is there: checks, repairs, and rows that come from elsewhere.
 
 Rows from elsewhere are the one repair that is made by itself: where it is worth more than every
 other one, they get a line of their own, and all else is asked of the other rows.
@@ -95,9 +95,7 @@ class Asking:
         found = self._looked(result, self.whole, result)
         if self.changed or self.in_order or self.recipe.method != "likelihood":
             return found
-        apart = told_apart(
-            self.recipe, self.given, self.whole, self.options, result, self.progress
-        )
+        apart = told_apart(self.recipe, self.given, self.whole, self.options, result, self.progress)
         if apart is None:
             return found
         answer = apart.answer()

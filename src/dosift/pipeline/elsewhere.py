@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from dosift.checks.foreign_rows import ForeignRows, find_foreign_rows, with_other_column
 from dosift.checks.verdict import Answer, Repair
-from dosift.data.blocks import Block, MemoryBlocks
-from dosift.data.sample import NOTHING
+from dosift.data.blocks import NOTHING, Block, MemoryBlocks
 from dosift.likelihood.assignment import assign
 from dosift.likelihood.evidence import Evidence
 from dosift.methods import Options, Progress

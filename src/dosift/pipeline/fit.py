@@ -33,7 +33,7 @@ from dosift.model.simulate import as_generator
 from dosift.pipeline.asked import Asking
 from dosift.pipeline.find import find
 from dosift.pipeline.fitted import Fitted
-from dosift.pipeline.gather import Gathered, prepare
+from dosift.pipeline.gather import prepare
 from dosift.pipeline.graph import averaged_over_graphs, with_graph
 from dosift.pipeline.in_time import InTime, find_in_time, in_windows
 from dosift.pipeline.negative_control import (

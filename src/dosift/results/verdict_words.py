@@ -19,8 +19,8 @@ _BY = {
     "edge": "let the rows repair the graph (--edges repair, edges='repair'), or correct it",
     "mechanism": "fit again with changed mechanisms (--interventions any, interventions='any')",
     "drift": "fit each batch alone, with control rows of its own if there are any",
-    "foreign": "look at rows whose from_elsewhere in rows.parquet is large, and leave out those "
-    "that belong to another system",
+    "foreign": "look at the rows whose target is 'other' (from_elsewhere in rows.parquet), and "
+    "leave out those that belong to another system",
     "control": "leave rows out of the control rows in which something may have been done",
 }
 #: The same where nothing is repaired.
@@ -60,11 +60,18 @@ def verdict_content(fitted: Fitted) -> dict[str, Any]:
         "negative_control": negative_control_content(fitted),
         "repairs": [
             {**_repair(fitted, one), "gain": _number(one.gain), "change": change}
-            for answer, change in zip(verdict.answers, verdict.changes, strict=True)
+            for answer, change in _with_changes(fitted)
             for one in answer.repairs
         ]
         + _common_causes(fitted),
     }
+
+
+def _with_changes(fitted: Fitted) -> list[tuple[Answer, float]]:
+    """Repairs with what they would change; one that was made already changes nothing more."""
+    verdict, made = fitted.judged, fitted.elsewhere
+    asked = list(zip(verdict.answers, verdict.changes, strict=True))
+    return asked if made is None else [(made, 0.0), *asked]
 
 
 def negative_control_content(fitted: Fitted) -> dict[str, Any] | None:
@@ -111,6 +118,8 @@ def reasons_of(fitted: Fitted) -> list[str]:
         out.append(
             f"{n} of {lost.size} components, with {weight:.1f} % of the weight, {do} not stand."
         )
+    if fitted.elsewhere is not None:
+        out.append(_elsewhere_in_words(fitted.elsewhere))
     for answer, change in zip(verdict.answers, verdict.changes, strict=True):
         out.append(_answer_in_words(fitted, answer, change))
     out += _invented_in_words(fitted)
@@ -129,6 +138,8 @@ def reasons_of(fitted: Fitted) -> list[str]:
 def next_step(fitted: Fitted) -> str:
     """Say the one thing to do next."""
     verdict = fitted.judged
+    if fitted.elsewhere is not None and not verdict.answers and not verdict.failed:
+        return _BY["foreign"]
     if verdict.value == STANDS:
         return _OTHERWISE[STANDS]
     if verdict.answers:
@@ -174,6 +185,14 @@ def _answer_in_words(fitted: Fitted, answer: Answer, change: float) -> str:
     return (
         f"In {100 * first.share:.1f} % of the control rows something seems to have been done "
         f"(worth {answer.gain:,.0f} nats). {then}"
+    )
+
+
+def _elsewhere_in_words(made: Answer) -> str:
+    (repair,) = made.repairs
+    return (
+        f"{100 * repair.share:.1f} % of the rows seem to come from elsewhere: no intervention "
+        f"explains them (worth {made.gain:,.0f} nats), and they have a line of their own, 'other'."
     )
 
 
