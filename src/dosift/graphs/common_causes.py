@@ -10,7 +10,7 @@ _LEVEL, _MOST = 1e-3, 20
 
 
 def common_causes(
-    families: Families, graph: Parents, edges: EdgeConstraints
+    families: Families, graph: Parents, edges: EdgeConstraints, given: Parents | None = None
 ) -> tuple[tuple[int, int, float], ...]:
     """Name pairs of variables that depend on each other though the graph says otherwise.
 
@@ -29,6 +29,10 @@ def common_causes(
     graph : Parents
     edges : EdgeConstraints
         Only pairs that may have an edge in some direction are looked at.
+    given : Parents, optional
+        A graph that stays as it is, where `graph` is what the rows would make of it. Of an edge
+        that few control rows cannot pay for, the dependence is no hint at anything else: it is
+        there in the fit.
 
     Returns
     -------
@@ -39,9 +43,22 @@ def common_causes(
     found = []
     for i, own in enumerate(graph):
         for j in range(i):
-            if allowed[i, j] and j not in own and i not in graph[j]:
+            linked = j in own or i in graph[j] or _spared(families, given, i, j)
+            if allowed[i, j] and not linked:
                 both = tuple(sorted({*own, *graph[j]}))
                 found.append((j, i, families.dependence(i, j, both)))
     named = [(j, i, min(p * len(found), 1.0)) for j, i, p in found]
     clear = sorted((one for one in named if one[2] < _LEVEL), key=lambda one: (one[2], one[:2]))
     return tuple(clear[:_MOST])
+
+
+def _spared(families: Families, given: Parents | None, i: int, j: int) -> bool:
+    """Whether a given graph links two variables by an edge that control rows alone would spare."""
+    if given is None:
+        return False
+    for child, parent in ((i, j), (j, i)):
+        if parent in given[child]:
+            without = tuple(p for p in given[child] if p != parent)
+            worth = families.control_score(child, given[child])
+            return bool(worth <= families.control_score(child, without))
+    return False

@@ -62,8 +62,8 @@ def with_standing(
             pl.Series("q_value", q_value),
             pl.Series("status", status, dtype=pl.String),
         ]
-    if verdict.answers and table["ci_low"].null_count() == 0:
-        others = [_of_lines(fitted, groups, one) for one in verdict.answers]
+    if verdict.others and table["ci_low"].null_count() == 0:
+        others = [_of_lines(fitted, groups, one) for one in verdict.others]
         columns += _widened(table, "weight", others)
     return table.with_columns(columns)
 
@@ -114,7 +114,7 @@ def totals_with_standing(table: pl.DataFrame, fitted: Fitted) -> pl.DataFrame:
     stands = np.full(rate.size, verdict.value != FALLS or not verdict.failed)
     stands &= [network.positions[name] not in verdict.doubtful for name, _ in lines]
     others = []
-    for answer in verdict.answers:
+    for answer in verdict.others:
         other = np.array([_total(network, answer.targets, answer.weights, one) for one in lines])
         close = np.abs(other - rate) <= tolerance(rate, error)
         stands &= close | np.isnan(other)
