@@ -8,10 +8,16 @@ state of a variable unused.
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
+import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -216,6 +222,41 @@ def summary(found: list[dict[str, float]]) -> str:
     return f"{parts}; {cover}; {mean['seconds']:.1f} s (longest {longest:.1f})"
 
 
+def write_files(design: Design, seed: int, folder: Path) -> None:
+    """Write a problem as the command wants it, with its truth."""
+    found = problem(design, seed)
+    dosift.write_network(found.network, folder / "network.bif")
+    frame(found.network, found.codes, found.unit).write_csv(folder / "rows.csv")
+    truth = dosift.Mixture.from_codes(found.network, found.targets, found.weights)
+    truth.write(folder / "truth.json")
+
+
+def command(design: Design, seed: int) -> str:
+    """Run the command, as a process of its own, on a file of text; seconds and memory."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        # In another process: a child's largest memory is at first that of its parent.
+        writer = get_context("spawn").Process(target=write_files, args=(design, seed, folder))
+        writer.start()
+        writer.join()
+        words = ["fit", str(folder / "network.bif"), str(folder / "rows.csv"), "--unit", "unit"]
+        words += ["-o", str(folder / "out"), "--quiet"]
+        begin = time.perf_counter()
+        process = subprocess.Popen([sys.executable, "-m", "dosift", *words])
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - begin
+        if status:
+            raise SystemExit("the fit failed")
+        seen = dosift.evaluate(
+            dosift.Mixture.read(folder / "truth.json"),
+            dosift.Mixture.read(folder / "out" / "mixture.json"),
+        )
+    return (
+        f"recall {seen.recall:.3f}; precision {seen.precision:.3f}; tv {seen.tv:.4f}; "
+        f"{seconds:.0f} s; {usage.ru_maxrss / 2**20:.2f} GiB"
+    )
+
+
 def main() -> None:
     """Print the lines asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -223,10 +264,14 @@ def main() -> None:
     parser.add_argument("--problems", type=int, default=20)
     parser.add_argument("--seed", type=int, default=100)
     parser.add_argument("--units", type=int)
+    parser.add_argument("--command", action="store_true", help="by the command, from a file")
     given = parser.parse_args()
     design = DESIGNS[given.line]
     if given.units:
         design = replace(design, n_units=given.units)
+    if given.command:
+        print(f"{given.line}, by the command: {command(design, given.seed)}")
+        return
     for name, found in lines(design, given.problems, given.seed):
         print(f"{given.line}, {name}, {given.problems} problems: {summary(found)}", flush=True)
 

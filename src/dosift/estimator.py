@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from dosift.checks.assignment_confidence import Certainty
 from dosift.checks.fit_check import FitCheck
 from dosift.checks.missing import MissingValues, words_of_warning
+from dosift.checks.neighbours import words_of_units
 from dosift.checks.surprisal import FALSE_SHARE, SurprisalScale, unexplained
 from dosift.checks.verdict import STANDS
 from dosift.data import to_native
@@ -534,15 +535,9 @@ class InterventionMixture(Conventions):
         if self.missing_values_.dependent:
             words = words_of_warning(self.missing_values_, self.network_)
             warnings.warn(words, MissingValuesWarning, stacklevel=3)
-        if self.fitted_.neighbours is not None:
-            warnings.warn(
-                f"rows that follow each other are equal more often than chance "
-                f"({100 * self.fitted_.neighbours:.0f} % beyond it): if rows come in units, or in "
-                "the order of time, name the column that says so (unit=, --unit), or the intervals "
-                "are too narrow",
-                UnitsWarning,
-                stacklevel=3,
-            )
+        words = words_of_units(self.fitted_.neighbours, self.fitted_.like_units)
+        if words:
+            warnings.warn(words, UnitsWarning, stacklevel=3)
         if not self.converged_:
             warnings.warn(
                 f"the weights did not converge: the optimality gap is {self.optimality_gap_:.1e} "

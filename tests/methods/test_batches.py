@@ -276,7 +276,7 @@ def test_batches_and_labels_of_an_annotated_matrix(
 ) -> None:
     anndata = pytest.importorskip("anndata")
     from dosift.data import load_rows
-    from dosift.data.side_columns import load_with_columns
+    from dosift.data.with_columns import load_with_columns
 
     network, rows, _ = small
     codes = load_rows(rows.drop("guide"), network).codes

@@ -442,7 +442,7 @@ def _rows(rows: Path | Numbers, network: Any, settings: dict[str, Any], tell: An
         if named["unit"]:
             with contextlib.closing(stored):
                 return together(stored, network, named)
-        return Loaded(stored, None, stored.library)
+        return Loaded(stored, None, stored.library, further=stored.further)
     return load(rows, network, layer=layer, time=moments, **named)
 
 

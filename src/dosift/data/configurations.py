@@ -180,12 +180,12 @@ def collapse(
     else:
         _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
     counts = np.bincount(inverse, weights=weight, minlength=first.size).astype(np.float64)
-    distinct = codes[first]
+    distinct = _picked(codes, first)
     if weight is not None and counts.size and counts.min() <= 0:
         kept = counts > 0
         position = np.where(kept, np.cumsum(kept) - 1, MISSING)
         distinct, counts, inverse = distinct[kept], counts[kept], position[inverse]
-    return Configurations(np.asfortranarray(distinct), counts, inverse.astype(np.int64))
+    return Configurations(np.asfortranarray(distinct), counts, inverse.astype(np.int64, copy=False))
 
 
 def collapse_units(
@@ -248,12 +248,20 @@ def collapse_units(
     inverse, within = place[unit], np.empty_like(unit)
     within[order] = np.arange(unit.size) - begins[unit[order]]
     return Configurations(
-        np.asfortranarray(distinct.codes[np.concatenate(parts)]),
+        _picked(distinct.codes, np.concatenate(parts)),
         np.concatenate(counts),
         inverse,
         first,
         np.where(inverse < 0, MISSING, first[inverse] + within),
     )
+
+
+def _picked(codes: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
+    """Take rows, column by column, so that no second copy is made to get the order."""
+    out = np.empty((rows.size, codes.shape[1]), dtype=codes.dtype, order="F")
+    for i, column in enumerate(codes.T):
+        out[:, i] = column[rows]
+    return out
 
 
 def systematic_sample(configurations: Configurations, n_rows: int) -> Configurations:

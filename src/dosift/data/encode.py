@@ -20,7 +20,9 @@ from dosift.data.factorise import (
     text_of,
     text_series,
 )
+from dosift.data.further import further_columns
 from dosift.data.messages import check_columns, hint, listed, notice_of_extra, shortened
+from dosift.data.side_columns import SideColumn
 from dosift.errors import ExtraColumnsWarning, InputError
 from dosift.model.network import Network, Variable
 
@@ -49,11 +51,15 @@ class Encoded:
     library : str
         The library of the table that the rows came in: ``"pandas"``, ``"polars"``,
         ``"pyarrow"``, or ``"numpy"`` for an array of codes.
+    further : tuple of SideColumn
+        What the first rows hold in further columns
+        (:func:`~dosift.data.further.further_columns`).
     """
 
     codes: NDArray[np.integer]
     extra_columns: tuple[str, ...] = ()
     library: str = "polars"
+    further: tuple[SideColumn, ...] = ()
 
 
 def encode(
@@ -124,7 +130,8 @@ def encode(
     extra = tuple(name for name in columns if name not in network.positions)
     if extra:
         warnings.warn(notice_of_extra(extra), ExtraColumnsWarning, stacklevel=2)
-    return Encoded(codes, extra, library)
+    further = further_columns({name: frame.get_column(columns[name]) for name in extra})
+    return Encoded(codes, extra, library, further)
 
 
 def to_native(table: Any, library: str) -> Any:

@@ -16,10 +16,11 @@ from dosift.data.engines import engine_blocks, engine_of, named_columns
 from dosift.data.numbers import Numbers, read_numbers
 from dosift.data.order import RowOrder
 from dosift.data.read import load_rows
-from dosift.data.side_columns import SideColumn, load_with_columns, side_column
+from dosift.data.side_columns import SideColumn, side_column
 from dosift.data.stored import StoredBlocks
 from dosift.data.times import times_of
 from dosift.data.unit_columns import check_units, label_of_units, units_of
+from dosift.data.with_columns import load_with_columns
 from dosift.data.working import to_working
 from dosift.errors import InputError
 from dosift.model.mechanism_network import MechanismNetwork
@@ -64,6 +65,8 @@ class Loaded:
         is a distinct row by itself.
     owned : bool
         Whether the rows were taken from an engine, and must be given back.
+    further : tuple of SideColumn
+        What the first rows hold in columns that nobody named.
     """
 
     rows: RowBlocks
@@ -75,6 +78,27 @@ class Loaded:
     place: NDArray[np.int64] | None = None
     order: RowOrder | None = None
     owned: bool = False
+    further: tuple[SideColumn, ...] = ()
+
+    def first_values(self, most: int) -> NDArray[Any] | None:
+        """Return the values of the first rows, in the order of the input.
+
+        Parameters
+        ----------
+        most : int
+            Rows at most.
+
+        Returns
+        -------
+        ndarray of number, shape (n_rows, n_variables), or None
+            None where rows have no order, or were put in another one.
+        """
+        if isinstance(self.rows, StoredBlocks) and not self.owned:
+            return np.asarray(next(iter(self.rows)).values[:most])
+        if self.inverse is None or not isinstance(self.rows, MemoryBlocks):
+            return None
+        place = self.inverse[:most]
+        return np.asarray(self.rows.whole.values[place[place >= 0]])
 
     def close(self) -> None:
         """Give back what was taken from an engine."""
@@ -144,9 +168,9 @@ def load(
         return Loaded(rows, None, rows.library, owned=True)
     encoded, columns = _encoded(source, network, beside, layer)
     weight = checked_weight(sample_weight, encoded.codes.shape[0])
-    return _collapsed(
-        encoded.codes, network.cardinalities, columns, weight, batches, encoded.library
-    )
+    sizes = network.cardinalities
+    found = _collapsed(encoded.codes, sizes, columns, weight, batches, encoded.library)
+    return replace(found, further=encoded.further)
 
 
 @dataclass(frozen=True)
@@ -276,9 +300,11 @@ def _load_numbers(
         for role, value in given.items()
     }
     weight = checked_weight(beside["sample_weight"], n_rows)
-    values, library = to_working(source, network), source.library
+    values, library, further = to_working(source, network), source.library, source.further
     del source  # as large as the working values
-    return _collapsed(values, network.cardinalities, _Columns(**found), weight, batches, library)
+    sizes = network.cardinalities
+    loaded = _collapsed(values, sizes, _Columns(**found), weight, batches, library)
+    return replace(loaded, further=further)
 
 
 def _blocks(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 #: Bytes that are read at a time, and the most that one line may take.
-BLOCK_BYTES, _LONGEST_LINE = 2**25, 2**28
+BLOCK_BYTES, _LONGEST_LINE = 2**23, 2**28
 
 
 def read_ndjson(path: Path) -> Iterator[pl.DataFrame]:

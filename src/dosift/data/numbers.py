@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from dosift.data.encode import UNKNOWN, codes_of, is_missing_mark, unknown_state, whole_number
 from dosift.data.factorise import UnusableColumnError, factorise, text_of
+from dosift.data.further import further_columns
 from dosift.data.messages import check_names, listed, notice_of_extra, shortened
 from dosift.data.parts import Part, Parts, parse
 from dosift.data.side_columns import SideColumn, TextCodes, check_named, side_column
@@ -45,6 +46,9 @@ class Numbers:
         The library of the table, as in :class:`~dosift.data.Encoded`.
     path : str or Path, optional
         The file, for messages.
+    further : tuple of SideColumn
+        What the first rows hold in further columns
+        (:func:`~dosift.data.further.further_columns`).
     """
 
     variables: tuple[Variable, ...]
@@ -52,6 +56,7 @@ class Numbers:
     beside: Mapping[str, SideColumn] = field(default_factory=dict)
     library: str = "polars"
     path: str | Path | None = None
+    further: tuple[SideColumn, ...] = ()
 
     def recoded(self, variables: Sequence[Variable]) -> Numbers:
         """Return the same rows with codes of other lists of states.
@@ -140,12 +145,14 @@ def read_numbers(
     found: list[list[Floats]] = [[] for _ in variables]
     codes: dict[str, list[NDArray[np.int32]]] = {name: [] for name in named}
     extra: dict[str, None] = {}
+    further: tuple[SideColumn, ...] = ()
     library, n_rows = "polars", 0
     for part in parts:
         columns = [*part.columns, *part.others]
         check_names(columns, names, part.path)
         check_named(columns, named, part.path)
         extra |= dict.fromkeys(part.others)
+        further = further or further_columns(part.beside)
         library = part.library
         n_rows += part.n_rows
         if not part.n_rows:
@@ -168,6 +175,7 @@ def read_numbers(
         {name: _side(name, texts[name].texts, codes[name], parts.path) for name in named},
         "numpy" if isinstance(source, np.ndarray) else library,
         parts.path,
+        further,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,8 @@ class Part:
         The library of the table, as in :class:`~dosift.data.Encoded`.
     others : tuple of str
         Columns that were not asked for.
+    beside : dict of str to narwhals.Series
+        The first values of those, in the first part of a file.
     """
 
     columns: dict[str, Any]
@@ -45,6 +47,7 @@ class Part:
     first_row: int = 1
     library: str = "polars"
     others: tuple[str, ...] = ()
+    beside: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -104,9 +107,13 @@ class Parts:
             if known is not None and self.names is not None:
                 wanted = [name for name in known if name in set(self.names)]
             others = tuple(name for name in known or () if wanted and name not in wanted)
+            head = as_frame(files.head_of(file, others), file)[0] if others else None
+            beside = {} if head is None else {name: head.get_column(name) for name in others}
             for frame in files.frames_of(file, wanted or None):
                 part = self._part(*as_frame(frame, file), file, first)
-                yield replace(part, others=(*part.others, *others)) if wanted else part
+                if wanted:
+                    part = replace(part, others=(*part.others, *others), beside=beside)
+                yield part
                 first += frame.height
 
     def _part(self, frame: Any, library: str, path: str | Path | None, first_row: int) -> Part:
@@ -114,14 +121,14 @@ class Parts:
         if len(set(names)) < len(names):
             repeated = next(name for name in names if names.count(name) > 1)
             raise InputError(f"column {repeated!r} stands there twice; keep one of them", path=path)
-        columns, others = {}, []
+        columns, others = {}, {}
         wanted = set(names if self.names is None else self.names)
         for name, own in zip(names, frame.columns, strict=True):
             if name in wanted:
                 columns[name] = frame.get_column(own)
             else:
-                others.append(name)
-        return Part(columns, len(frame), path, first_row, library, tuple(others))
+                others[name] = frame.get_column(own)
+        return Part(columns, len(frame), path, first_row, library, tuple(others), others)
 
 
 def _narrowed(source: Any, names: Sequence[str] | None) -> tuple[Any, tuple[str, ...]]:

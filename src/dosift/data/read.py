@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dosift.data.compressed import MAGIC
 from dosift.data.encode import Encoded, encode
+from dosift.data.further import FIRST_ROWS
 from dosift.data.ndjson import read_ndjson
 from dosift.data.spool import is_stream, readable
 from dosift.data.text import first_line, read_text
@@ -151,6 +152,21 @@ class RowFiles:
                 yield from scan.collect_batches(chunk_size=_BATCH_ROWS, maintain_order=True)
         else:
             yield _read_stream(file)
+
+    def head_of(self, file: Path, columns: Sequence[str]) -> pl.DataFrame:
+        """Read some columns of the first rows of a file that tells its columns without being read.
+
+        Parameters
+        ----------
+        file : Path
+        columns : sequence of str
+
+        Returns
+        -------
+        polars.DataFrame
+        """
+        with _errors_of(file, self.kind):
+            return self._scan(file).select(list(columns)).head(FIRST_ROWS).collect()
 
     def _can_scan(self, file: Path) -> bool:
         if self.kind != "arrow":

@@ -53,6 +53,8 @@ class StoredBlocks(RowBlocks):
         self._places: list[Ints] = []
         #: The unit of each row, where rows have any.
         self.unit: SideColumn | None = None
+        #: What the first rows hold in columns that nobody named.
+        self.further: tuple[SideColumn, ...] = ()
         self.n_rows = 0.0
         self._dtype = dtype
         self._threads = threads

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dosift.data.encode import codes_dtype, encode
+from dosift.data.further import FIRST_ROWS, further_columns
 from dosift.data.messages import check_columns, notice_of_extra
 from dosift.data.read import RowFiles
 from dosift.data.side_columns import SideColumn, TextCodes, check_named, side_column
@@ -81,13 +83,15 @@ def store_rows(
     files = source if isinstance(source, RowFiles) else RowFiles.at(source)
     n_threads = threads or available_threads()
     n_rows = files.n_rows()
+    import narwhals as nw
+
     named = [name for name in (batch, labels) if name is not None]
     kind = codes_dtype(network)
     wanted = [*named, *([unit] if unit is not None else [])]
     if named:
         kind = np.dtype(np.int32)  # their number is known at the end only
     blocks = StoredBlocks(network.n_variables, kind, n_threads, n_rows, n_beside=len(named))
-    extra: list[str] = []
+    extra: dict[str, pl.Series] = {}
     parts = _numbered(_parts(files, network, wanted, extra))
 
     def encoded(
@@ -118,33 +122,40 @@ def store_rows(
     if batch is not None and not of[batch].texts:
         raise InputError(f"column {batch!r} is empty; every row needs its batch", path=files.path)
     if extra:
-        warnings.warn(notice_of_extra(extra), ExtraColumnsWarning, stacklevel=2)
+        warnings.warn(notice_of_extra(list(extra)), ExtraColumnsWarning, stacklevel=2)
+        series = {name: nw.from_native(one, series_only=True) for name, one in extra.items()}
+        blocks.further = further_columns(series)
     return blocks
 
 
 def _parts(
-    files: RowFiles, network: Network, named: Sequence[str], extra: list[str]
+    files: RowFiles, network: Network, named: Sequence[str], extra: dict[str, pl.Series]
 ) -> Iterator[tuple[Any, Path]]:
-    """Yield parts with the network's columns and those named; note the others."""
+    """Yield parts with the network's columns and those named; note the others' first values."""
     seen: dict[Path, list[str]] = {}
 
-    def check(columns: Sequence[str], file: Path) -> list[str]:
+    def check(
+        columns: Sequence[str], file: Path, head: Callable[[list[str]], pl.DataFrame]
+    ) -> list[str]:
         if file not in seen:
             check_columns(columns, network, file)
             check_named(columns, named, file)
             wanted = {*network.names, *named}
-            extra.extend(c for c in columns if c not in wanted and c not in extra)
+            new = [c for c in columns if c not in wanted and c not in extra]
+            if new:
+                extra.update(zip(new, head(new), strict=True))
             seen[file] = [name for name in columns if name in wanted]
         return seen[file]
 
     for file in files.files:
         columns = files.columns(file)
         if columns is not None:
-            for frame in files.frames_of(file, check(columns, file)):
+            for frame in files.frames_of(file, check(columns, file, partial(files.head_of, file))):
                 yield frame, file
         else:
             for frame in files.frames_of(file):
-                yield frame.select(check(frame.columns, file)), file
+                head = frame.head(FIRST_ROWS).select
+                yield frame.select(check(frame.columns, file, head)), file
 
 
 def _numbered(

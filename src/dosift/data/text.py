@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 #: Bytes of text that are read at a time, and the most that one record may take.
-BLOCK_BYTES, _LONGEST_RECORD = 2**25, 2**28
+BLOCK_BYTES, _LONGEST_RECORD = 2**23, 2**28
 #: Rows of quoted text that are held as Python texts at a time.
 _BATCH = 50_000
 

@@ -32,11 +32,12 @@ def units_of(column: SideColumn) -> NDArray[np.int64]:
         In the order of the texts, then rows without one in their own order.
     """
     alone = column.index < 0
-    used, inverse = np.unique(column.index[~alone], return_inverse=True)
-    out = np.empty(column.index.size, dtype=np.int64)
-    out[~alone] = inverse
-    out[alone] = used.size + np.arange(int(alone.sum()))
-    return out
+    occurs = np.zeros(len(column.texts) + 1, dtype=bool)
+    occurs[column.index] = True
+    occurs[-1] = False  # where rows without a unit are
+    out = (np.cumsum(occurs) - 1)[column.index]
+    out[alone] = int(occurs.sum()) + np.arange(int(alone.sum()))
+    return np.asarray(out)
 
 
 def check_units(

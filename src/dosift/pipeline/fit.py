@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from dosift.checks.densities import densities
 from dosift.checks.missing import look_at_missing
-from dosift.checks.neighbours import neighbours_agree
+from dosift.checks.neighbours import like_units, neighbours_agree, rows_to_see
 from dosift.data.blocks import MemoryBlocks
 from dosift.data.load import Loaded
 from dosift.inference import Posterior
@@ -174,7 +174,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         control=control,
         verdict=verdict,
         elsewhere=asked.elsewhere,
-        neighbours=_neighbours(loaded),
+        **_look_for_units(given, loaded),
         **_of_numbers(evidence, result),
     )
     return fitted if in_time is None else _with_time(fitted, in_time, loaded)
@@ -216,14 +216,21 @@ def _in_full(result: SearchResult, evidence: Evidence, power: float) -> SearchRe
     )
 
 
-def _neighbours(loaded: Loaded) -> float | None:
-    """Say whether rows that follow each other go together, where their order is at hand."""
+def _look_for_units(network: Network, loaded: Loaded) -> dict[str, Any]:
+    """Say whether rows that follow each other, or share a value of a column, go together."""
     beside = loaded.rows.beside
-    if loaded.inverse is None or loaded.unit is not None or beside.batches or beside.labels:
-        return None
-    if loaded.order is not None:
-        return None
-    return neighbours_agree(loaded.inverse)
+    if loaded.unit is not None or loaded.order is not None or beside.batches or beside.labels:
+        return {}
+    values = loaded.first_values(rows_to_see(network.n_variables))
+    if values is None:
+        return {}
+    sizes = network.cardinalities.tolist()
+    # Rows of weight zero are left out, so that columns do not stand beside their rows any more.
+    whole = loaded.inverse is None or bool((loaded.inverse >= 0).all())
+    return {
+        "neighbours": neighbours_agree(values, sizes),
+        "like_units": like_units(values, sizes, loaded.further if whole else ()),
+    }
 
 
 def _of_numbers(evidence: Evidence, result: SearchResult) -> dict[str, Any]:

@@ -85,6 +85,9 @@ class Fitted:
     neighbours : float or None
         How far rows that follow each other go together, if they do
         (:func:`~dosift.checks.neighbours.neighbours_agree`).
+    like_units : tuple of str and float, or None
+        A column that nobody named whose values seem to be units
+        (:func:`~dosift.checks.neighbours.like_units`).
     in_time : InTime or None
         Where rows came in order of time, the chain of their targets.
     control : NegativeControl or None
@@ -120,6 +123,7 @@ class Fitted:
     change_errors: tuple[ChangeError, ...] = ()
     densities: tuple[Density, ...] = ()
     neighbours: float | None = None
+    like_units: tuple[str, float] | None = None
     in_time: InTime | None = None
     control: NegativeControl | None = None
     verdict: Verdict | None = None

@@ -70,11 +70,8 @@ def rows_in_units(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
     found = _judged(judge, loaded)
     index = np.where(loaded.unit.index < 0, len(loaded.unit.texts), loaded.unit.index)
     texts = pl.Series([*loaded.unit.texts, None], dtype=pl.String)
-    table = found.with_columns(
-        texts.gather(index).alias("unit"),
-        pl.Series("disagrees", largest_evidence(found["evidence"].fill_null(1.0).to_numpy())),
-    )
-    rest = [name for name in found.columns if name != "evidence"]
+    rest = [name for name in found.columns if name != "disagrees"]
+    table = found.with_columns(texts.gather(index).alias("unit"))
     return table.select("unit", *rest, "disagrees")
 
 
@@ -102,7 +99,9 @@ def unit_table(judge: RowJudge, loaded: Loaded, rows: pl.DataFrame) -> pl.DataFr
     assert loaded.unit is not None
     assert loaded.inverse is not None
     unit = units_of(loaded.unit)
-    _, first, n_rows = np.unique(unit, return_index=True, return_counts=True)
+    n_rows = np.bincount(unit)
+    first = np.empty_like(n_rows)
+    first[unit[::-1]] = np.arange(unit.size - 1, -1, -1)
     order = np.argsort(first, kind="stable")
     disagreeing = np.bincount(unit, rows["disagrees"].to_numpy())
     seconds = _seconds(judge, loaded)
@@ -176,15 +175,19 @@ def largest_evidence(evidence: Floats, false_share: float = _FALSE_SHARE) -> NDA
     >>> largest_evidence(np.array([0.5, 100.0, 1.0, 45.0])).tolist()
     [False, True, False, True]
     """
-    ordered = np.sort(evidence)[::-1]
-    enough = np.flatnonzero(ordered * np.arange(1, ordered.size + 1) >= ordered.size / false_share)
+    # None below this can be named, were all of them to be; few are above it.
+    ordered = np.sort(evidence[evidence >= 1.0 / false_share])[::-1]
+    enough = np.flatnonzero(ordered * np.arange(1, ordered.size + 1) >= evidence.size / false_share)
     if not enough.size:
         return np.zeros(evidence.size, dtype=bool)
     return np.asarray(evidence >= ordered[enough[-1]])
 
 
 def _judged(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
-    """Judge distinct rows with their units, part by part, and put them in the input's order."""
+    """Judge distinct rows with their units, part by part, and put them in the input's order.
+
+    With a column ``disagrees``, by the evidence of each row against its unit's target.
+    """
     import polars as pl
 
     assert isinstance(loaded.rows, MemoryBlocks)
@@ -196,7 +199,11 @@ def _judged(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
         # A unit of weight zero picks the last row, which says nothing.
         table, place = pl.concat([table, table.clear(1)]), np.where(place < 0, len(table), place)
     # Column by column, for there may be millions of rows.
-    return pl.DataFrame({name: table.drop_in_place(name).gather(place) for name in table.columns})
+    evidence = table.drop_in_place("evidence").fill_null(1.0).gather(place)
+    disagrees = largest_evidence(evidence.to_numpy())
+    del evidence
+    columns = {name: table.drop_in_place(name).gather(place) for name in table.columns}
+    return pl.DataFrame({**columns, "disagrees": disagrees})
 
 
 def _of_block(judge: RowJudge, block: Block) -> pl.DataFrame:

@@ -52,6 +52,11 @@ class Content:
         """Outcome of the fit check; empty if there was none."""
         return dict(self.diagnostics.get("fit_check") or {})
 
+    @property
+    def of(self) -> str:
+        """What weights are shares of."""
+        return "units" if self.result.get("units") else "rows"
+
     @cached_property
     def level(self) -> str:
         """Level of the intervals, as HTML."""

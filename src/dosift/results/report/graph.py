@@ -188,7 +188,8 @@ def _node(
     is_set = node in content.set_variables
     tint = min(1 + int(_TINTS * (rate or 0.0) / largest), _TINTS) if is_set and largest else 0
     parents = (content.parents or [])[node]
-    label = f"{name}: " + (f"set in {share(total, 'rate')} of the rows" if is_set else "not set")
+    often = f"set in {share(total, 'rate')} of the {content.of}" if is_set else "not set"
+    label = f"{name}: {often}"
     label += "; the fit check fails here" if alarm else ""
     above = ", ".join(clipped(content.names[p], 30) for p in parents[:6])
     label += f"; parents: {above}{' …' * (len(parents) > 6)}" if parents else "; no parents"

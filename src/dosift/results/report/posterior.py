@@ -272,7 +272,7 @@ def _stochastic(content: Content) -> str:
         rows.append(row([cell(variables, "name"), cell(share, "number"), cell(values, "name")]))
     headings = [
         ("name", "set together"),
-        ("number", f"share of the rows [{content.level}]"),
+        ("number", f"share of the {content.of} [{content.level}]"),
         ("name", "values, and their shares of it"),
     ]
     return table("Stochastic interventions", headings, rows, "narrow") if rows else ""

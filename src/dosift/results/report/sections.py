@@ -73,7 +73,7 @@ def _found(content: Content) -> str:
     explains = "intervention explains" if len(hits) == 1 else "interventions explain"
     name = f"<b>{shown(clipped(largest['target'], 120))}</b>"
     found = f"It is {name}." if len(hits) == 1 else f"The largest is {name} with {share(largest)}."
-    return f"<b>{len(hits)}</b> {explains} <b>{total}</b> of the rows. {found}"
+    return f"<b>{len(hits)}</b> {explains} <b>{total}</b> of the {content.of}. {found}"
 
 
 def _fits(content: Content) -> str:
@@ -120,15 +120,16 @@ def components_section(content: Content) -> str:
     rows = [_component_row(content, k, c, axis) for k, c in enumerate(content.components)]
     headings = [
         ("name", "intervention"),
-        ("number", f"share of rows [{content.level}]"),
+        ("number", f"share of {content.of} [{content.level}]"),
         ("bars", axis.head()),
         ("number", "rows (expected)"),
     ]
     judged = any(known(c.get("probability")) is not None for c in content.components)
     if judged:
         headings.append(("number", "probably there"))
+    caption = f"Interventions with their shares of the {content.of}"
     return (
-        table("Interventions with their shares of the rows", headings, rows, "shares found")
+        table(caption, headings, rows, "shares found")
         + f"<p class='soft'>{_what_intervals_mean(content, judged)}</p>"
     )
 
@@ -157,7 +158,9 @@ def _component_row(content: Content, k: int, component: Line, axis: Axis) -> str
         name = target
     else:
         name = f"<button type='button' class='pick' aria-pressed='false'>{target}</button>"
-        note = f"{component['target']}: {share(component)} of the rows. Dashed arrows are cut."
+        note = (
+            f"{component['target']}: {share(component)} of the {content.of}. Dashed arrows are cut."
+        )
         attributes = f' data-c="{k}" data-note="{shown(note)}"{_highlights(content, component)}'
     if component.get("also"):
         name += f"<br><span class='soft'>together: {shown(component['also'])}</span>"
