@@ -95,6 +95,8 @@ def test_forbidden_they_have_no_line(tables: tuple[pl.DataFrame, pl.DataFrame]) 
     known = dosift.PriorKnowledge(forbidden=["other"])
     found = fit(*tables, prior_knowledge=known)
     assert "other" not in found.components_["target"].to_list()
+    assert found.verdict_.value != "stands"
+    assert found.verdict_.repairs[0]["rows"] == "foreign"
 
 
 def test_missing_values_and_weights(tables: tuple[pl.DataFrame, pl.DataFrame]) -> None:

@@ -135,8 +135,13 @@ def test_control_rows_in_which_something_was_done_are_named(
 
 
 def test_a_verdict_that_is_not_good_is_warned_of(rows: pl.DataFrame, control: pl.DataFrame) -> None:
+    rng = np.random.default_rng(3)
+    foreign = pl.DataFrame({name: rng.integers(3, size=600).astype(str) for name in "abcd"})
+    known = dosift.PriorKnowledge(forbidden=["other"])
     with pytest.warns(MisfitWarning):
-        model = dosift.InterventionMixture().fit(rows, control=control, graph=EDGES[1:])
+        model = dosift.InterventionMixture(prior_knowledge=known).fit(
+            pl.concat([rows, foreign]), control=control, graph=EDGES
+        )
     assert model.verdict_.value != "stands"
 
 

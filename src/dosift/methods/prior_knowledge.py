@@ -43,8 +43,8 @@ class PriorKnowledge:
         is then no search: the candidates are weighed, and those that do not earn their place
         are dropped.
     forbidden : iterable of target, optional
-        Targets that do not occur. Others that contain them may. With ``"other"`` among them no
-        rows are said to come from elsewhere.
+        Targets that do not occur. Others that contain them may. With ``"other"`` among them rows
+        from elsewhere get no line of their own, and only the verdict speaks of them.
     excluded : iterable of target, optional
         Settings that no target contains: ``"smoke=yes"`` for a value that cannot be set,
         ``"do(smoke=yes, lung=no)"`` for values that cannot be set together.
@@ -182,7 +182,7 @@ class PriorKnowledge:
 
     @property
     def forbids_other(self) -> bool:
-        """Whether no rows are to be said to come from elsewhere."""
+        """Whether rows from elsewhere are to have no line of their own."""
         return any(target.is_other for target in self.forbidden)
 
     def and_also(self, other: PriorKnowledge) -> PriorKnowledge:

@@ -98,8 +98,9 @@ class Asking:
         apart = told_apart(self.recipe, self.given, self.whole, self.options, result, self.progress)
         if apart is None:
             return found
-        answer = apart.answer()
-        if any(one.gain > answer.gain for one in found.answers):
+        answer, known = apart.answer(), self.recipe.prior_knowledge
+        forbidden = known is not None and known.forbids_other
+        if forbidden or any(one.gain > answer.gain for one in found.answers):
             return replace(found, answers=(*found.answers, answer))
         result = with_line_of_their_own(self.given, self.gathered, self.options, apart)
         rest, others = without_elsewhere(self.given, self.whole, result)

@@ -92,8 +92,7 @@ def told_apart(
     if isinstance(network, MechanismNetwork) or held is None or held.label is not None:
         return None
     is_free = options.constraints is None or options.constraints.is_free
-    known = recipe.prior_knowledge
-    if held.first is not None or not is_free or (known is not None and known.forbids_other):
+    if held.first is not None or not is_free:
         return None
     looked_at = _held(network, replace(held, batch=None), gathered)
     foreign = find_foreign_rows(looked_at, result)
