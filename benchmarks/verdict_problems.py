@@ -121,8 +121,10 @@ def _cause(n: int, rows: int, seed: int) -> Trial:
             continue
         left = [v for v in network.names if v != name]
         edges = tuple((p, i) for p, i in network.edges if name not in (p, i))
-        pair = {i for p, i in network.edges if p == name}
-        trial = _trial(problem, problem.graph, ("cause", pair))
+        # Without it, what it depends on also seems to act on its children.
+        linked = {i for p, i in network.edges if p == name}
+        linked |= {p for p, i in network.edges if i == name}
+        trial = _trial(problem, problem.graph, ("cause", linked))
         states = {v: problem.states[v] for v in left}
         given = {**trial.fit, "graph": Graph(tuple(left), edges), "states": states}
         return replace(

@@ -51,6 +51,12 @@ def verdict_content(fitted: Fitted) -> dict[str, Any]:
         of the rows that are explained otherwise then).
     """
     verdict = fitted.judged
+    repairs = [
+        {**_repair(fitted, one), "gain": _number(one.gain), "change": change}
+        for answer, change in _with_changes(fitted)
+        for one in answer.repairs
+    ]
+    # A hidden cause is left when all edges that pay are made: none of these stands for it.
     return {
         "value": verdict.value,
         "reasons": reasons_of(fitted),
@@ -58,12 +64,7 @@ def verdict_content(fitted: Fitted) -> dict[str, Any]:
         "stands": float(fitted.result.weights[verdict.stands].sum()),
         "power": 1.0 if fitted.control is None else fitted.control.power,
         "negative_control": negative_control_content(fitted),
-        "repairs": [
-            {**_repair(fitted, one), "gain": _number(one.gain), "change": change}
-            for answer, change in _with_changes(fitted)
-            for one in answer.repairs
-        ]
-        + _common_causes(fitted),
+        "repairs": [*repairs[:1], *_common_causes(fitted), *repairs[1:]],
     }
 
 
