@@ -22,6 +22,7 @@ from dosift.model.other import is_other
 from dosift.pipeline.elsewhere import told_apart, with_line_of_their_own, without_elsewhere
 from dosift.pipeline.gather import Gathered
 from dosift.pipeline.graph import check_graph
+from dosift.pipeline.impure_control import not_by_impure_control
 from dosift.pipeline.recipe import Recipe
 from dosift.pipeline.repairs import repaired_answers
 from dosift.search.filling import filled_in
@@ -139,6 +140,8 @@ class Asking:
         graph = self.graph
         if graph is None and not self.changed:
             graph = check_graph(recipe, given, rest, options, others, self.progress)
+        if graph is not None and of_tables:
+            graph = not_by_impure_control(graph, given, others)
         answers: tuple[Answer, ...] = ()
         if not self.changed and not self.in_order:
             answers = repaired_answers(

@@ -169,5 +169,7 @@ def _by_control(
         return None
     other = impure.network
     found, _ = find(recipe, other, gathered, options, progress)
-    repair = Repair("rows", "control", (), impure.gain, impure.share)
-    return Answer((repair,), impure.gain, found.targets, found.weights)
+    # What was done in control rows also makes mechanisms look changed: the pool gains with them.
+    gain = impure.gain + max(found.penalised_score - result.penalised_score, 0.0)
+    repair = Repair("rows", "control", (), gain, impure.share)
+    return Answer((repair,), gain, found.targets, found.weights)
