@@ -19,8 +19,8 @@ Problems are those of verdict_problems.py. Each line of the table is one kind:
     python benchmarks/verdicts.py --kinds clean,edges --problems 100 --first 1000 --output out.jsonl
     python benchmarks/verdicts.py --read out.jsonl
 
-With ``--mixed`` the numbers of variables and rows go round those of ``SIZES``. Problems that stand in
-the output file already are not made again, so that a run that ended can be taken up. Calibration
+With ``--mixed`` the numbers of variables and rows go round those of ``SIZES``. Problems that stand
+in the output file already are not made again, so that a run that ended can be taken up. Calibration
 errors come with (in brackets) what is expected of so many rows or components by chance if every
 probability is what it should be. Clean problems are fitted a second time without negative control,
 repairs and rows from elsewhere, and recall and precision are compared.
@@ -275,8 +275,8 @@ def show(records: Sequence[Record]) -> None:
     """Print the table."""
     kinds = list(dict.fromkeys(r["kind"] for r in records))
     print(
-        "kind       fits  false (without)  refused  stands part not  components   rows         cover  "
-        "named  invented        recall  tv     cost"
+        "kind       fits  false (without)  refused  stands part not  components   rows         "
+        "cover  named  invented        recall  tv     cost"
     )
     for kind in [*kinds, "all"]:
         one = line_of([r for r in records if kind in {"all", r["kind"]}])
