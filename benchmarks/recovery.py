@@ -36,7 +36,8 @@ from dosift.model import Mixture, Network
 from dosift.model.evaluation import compare_codes
 from dosift.model.random_problems import random_mixture, random_network
 from dosift.model.simulate import sample_codes
-from dosift.search.engine import SearchResult, find_targets, prepare
+from dosift.search.engine import SearchResult, find_targets
+from dosift.search.prepared import prepare
 from dosift.search.prune import prune
 from dosift.study.problems import draw_problem, named_network
 

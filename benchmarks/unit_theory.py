@@ -75,7 +75,7 @@ def read(problem: UnitProblem) -> tuple[float, bool]:
 # Errors by units and rows.
 
 
-def rate(problems: int, n: int, k: int) -> None:
+def rate(problems: int, n: int, k: int, first: int = 0) -> None:
     """Total variation by the number of units, and its slope; the paper's algorithm beside it."""
     units = [4_000, 16_000, 64_000, 256_000]
     print(f"{n} variables of {k} states, {problems} problems; total variation (recall, precision)")
@@ -86,7 +86,7 @@ def rate(problems: int, n: int, k: int) -> None:
     kinds += [(f"{a}" if a == b else f"{a}-{b}", by_moments(a, b)) for a, b in _SIZES]
     for name, score in kinds:
         scores = np.array(
-            [[score(draw_problem(n, k, seed), u) for seed in range(problems)] for u in units]
+            [[score(draw_problem(n, k, first + s), u) for s in range(problems)] for u in units]
         ).mean(axis=1)
         slope = np.polyfit(np.log(units), np.log(scores[:, 0]), 1)[0]
         shown = " | ".join(f"{tv:.4f} ({r:.2f}, {p:.2f})" for tv, r, p in scores)
@@ -263,11 +263,12 @@ def main() -> None:
     parser.add_argument("--problems", type=int)
     parser.add_argument("--variables", type=int, default=6)
     parser.add_argument("--states", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=0, help="of the first problem of rate")
     chosen = parser.parse_args()
     if chosen.part == "exact":
         exact(chosen.problems or 30)
     elif chosen.part == "rate":
-        rate(chosen.problems or 20, chosen.variables, chosen.states)
+        rate(chosen.problems or 20, chosen.variables, chosen.states, chosen.seed)
     elif chosen.part == "share":
         share(chosen.problems or 10)
     elif chosen.part == "size":

@@ -143,13 +143,18 @@ def frame(network: Network, codes: Ints, unit: Ints | None) -> pl.DataFrame:
     return table if unit is None else table.with_columns(pl.Series("unit", unit))
 
 
-def fitted(found: Problem, with_units: bool = True, with_control_units: bool = True) -> Any:
+def fitted(
+    found: Problem,
+    with_units: bool = True,
+    with_control_units: bool = True,
+    method: str = "likelihood",
+) -> Any:
     """Fit, and return the model with the seconds that it took."""
     rows = frame(found.network, found.codes, found.unit if with_units else None)
     beside: dict[str, Any] = {"unit": "unit"} if with_units else {}
-    model = dosift.InterventionMixture()
+    model = dosift.InterventionMixture(method=method)
     if found.control is None:
-        model = dosift.InterventionMixture(found.network)
+        model = dosift.InterventionMixture(found.network, method=method)
     else:
         unit, codes = found.control
         own = unit if with_units and with_control_units else None
@@ -195,11 +200,12 @@ def lines(design: Design, problems: int, seed: int) -> Iterator[tuple[str, list[
     """Yield the measures of every way to fit the same problems."""
     ways: list[tuple[str, Callable[[Problem], Any], bool]] = [
         ("with units", fitted, True),
+        ("moments", lambda found: fitted(found, method="moments"), True),
         ("rows alone", lambda found: fitted(found, with_units=False), False),
     ]
     if design.dependence:
         ways.insert(
-            1, ("not corrected", lambda found: fitted(found, with_control_units=False), True)
+            2, ("not corrected", lambda found: fitted(found, with_control_units=False), True)
         )
     drawn = [problem(design, seed + k) for k in range(problems)]
     for name, way, with_units in ways:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import shutil
 import signal
+import tempfile
 
 import pytest
 from hypothesis import settings
@@ -10,6 +14,28 @@ from hypothesis import settings
 # How long an example takes tells of the machine, not of the code.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+# Commands that tests start read compiled code, also where Python is to leave none beside sources.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None) and "PYTHONPYCACHEPREFIX" not in os.environ:
+    os.environ["PYTHONPYCACHEPREFIX"] = tempfile.mkdtemp(prefix="dosift-tests-")
+    atexit.register(shutil.rmtree, os.environ["PYTHONPYCACHEPREFIX"], ignore_errors=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let tests that share something costly run in one process of xdist."""
+    config.addinivalue_line("markers", "xdist_group(name): tests that one process runs")
+    if getattr(config.option, "dist", "no") == "load":
+        config.option.dist = "loadgroup"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Group tests that use a fixture of their module; others say for themselves what they share."""
+    for item in items:
+        found = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
+        scopes = {made.scope for one in found.values() for made in one if made.baseid}
+        if "module" in scopes and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))
 
 
 @pytest.fixture(autouse=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ import polars as pl
 import pytest
 import scipy.sparse as sp
 
+import command
 import dosift
 from counts_of_cells import cells as drawn_cells
 from dosift.data import load_rows, read_rows
@@ -255,8 +254,7 @@ def _saved(adata: Any) -> Path:
 
 def run(*arguments: str) -> tuple[int, str]:
     """Status and messages of the command."""
-    command = [sys.executable, "-m", "dosift", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = command.run(*arguments)
     return done.returncode, " ".join(done.stderr.split())
 
 

@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 import dosift
+from command import run
 from dosift.model import Mixture
 
 NETWORK = """network unknown {
@@ -30,18 +31,6 @@ probability ( b | a ) {
   (yes) 0.3, 0.7;
 }
 """
-
-
-def run(*arguments: object, cwd: Path, **options: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "dosift", *map(str, arguments)],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        **options,  # type: ignore[call-overload]
-    )
 
 
 @pytest.fixture
@@ -261,13 +250,7 @@ def test_a_folder_without_permission(folder: Path) -> None:
 def test_messages_point_at_the_first_mistake_and_the_right_help(
     arguments: str, said: str, tmp_path: Path
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "dosift", *arguments.split()],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run(*arguments.split(), cwd=tmp_path)
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr

@@ -7,8 +7,6 @@ import inspect
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +14,7 @@ import polars as pl
 import pytest
 
 import dosift
+from command import run
 from dosift.model.random_problems import random_mixture, random_network
 
 COMMANDS = (
@@ -56,8 +55,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     mixture.write(tmp_path / "rows.mixture.json")
     edges = [f"{cause},{effect}" for cause, effect in network.edges]
     (tmp_path / "edges.csv").write_text("\n".join(["parent,child", *edges]) + "\n")
-    model = [sys.executable, "-m", "dosift", "fit", "network.bif", "rows.csv", "-o", "result", "-q"]
-    subprocess.run(model, cwd=tmp_path, check=True)
+    model = ["fit", "network.bif", "rows.csv", "-o", "result", "-q"]
+    assert run(*model, cwd=tmp_path).returncode == 0
     return tmp_path
 
 
@@ -76,13 +75,11 @@ def test_examples_run(command: str, folder: Path) -> None:
         if command == "study":
             # The same study, made small: a full one takes minutes.
             arguments += ["--variables", "4", "--rows", "64", "--problems", "1"]
+            if "paper" in arguments:
+                arguments += ["--processes", "2"]
+            if "real" in arguments:
+                arguments += ["--networks", "cancer,survey"]
         if command in {"fit", "simulate"}:  # the files of the example are there already
             arguments += ["--force"]
-        done = subprocess.run(
-            [sys.executable, "-m", "dosift", *arguments],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = run(*arguments, cwd=folder)
         assert done.returncode == 0, (line, done.stderr)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+from command import run
 from dosift.cli.app import app
 from dosift.cli.kinds import changes_of, kinds_of
 from dosift.data.load import Loaded
@@ -158,8 +157,7 @@ def test_what_does_not_go_is_said(line: str, words: str, folder: Path) -> None:
 
 
 def test_no_traceback_for_a_text_in_a_column_of_numbers(folder: Path) -> None:
-    command = [sys.executable, "-m", "dosift", "fit", "slow.csv", *LEARN.split(), "-o", "out"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = run("fit", "slow.csv", *LEARN.split(), "-o", "out")
     assert found.returncode == 2
     assert "Traceback" not in found.stderr
     assert "column 'latency' holds 'slow', which is no number, in data row 7" in found.stderr
@@ -167,11 +165,10 @@ def test_no_traceback_for_a_text_in_a_column_of_numbers(folder: Path) -> None:
 
 
 def test_rows_from_standard_input(folder: Path) -> None:
-    command = [sys.executable, "-m", "dosift", "fit", "-", *LEARN.split(), "-o", "out", "-q"]
     text = (folder / "slow.csv").read_bytes()
-    found = subprocess.run(command, capture_output=True, input=text, check=False)
+    found = run("fit", "-", *LEARN.split(), "-o", "out", "-q", stdin=text)
     assert found.returncode == 2
-    assert found.stderr.decode().startswith("error: standard input: column 'latency' holds 'slow'")
+    assert found.stderr.startswith("error: standard input: column 'latency' holds 'slow'")
 
 
 def test_lists_of_names() -> None:

@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import dosift
-
-
-def dosift_command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "dosift", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+from command import run
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +27,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("method", ["moments", "em", "brute-force"])
 def test_every_method_writes_a_whole_result(method: str, files: Path, tmp_path: Path) -> None:
-    done = dosift_command(
+    done = run(
         "fit", files / "network.bif", files / "rows.csv", "-o", tmp_path / "out",
         "--method", method, "--epsilon", "0.05", "--quiet",
     )  # fmt: skip
@@ -63,9 +53,7 @@ def test_every_method_writes_a_whole_result(method: str, files: Path, tmp_path: 
 def test_what_cannot_be_done_is_refused_in_a_sentence(
     options: tuple[str, ...], message: str, files: Path, tmp_path: Path
 ) -> None:
-    done = dosift_command(
-        "fit", files / "wide.bif", files / "wide.csv", "-o", tmp_path / "out", *options
-    )
+    done = run("fit", files / "wide.bif", files / "wide.csv", "-o", tmp_path / "out", *options)
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr

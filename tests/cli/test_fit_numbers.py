@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
@@ -15,6 +14,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+
+import command
 
 GRAPH = "parent,child\nregion,traffic\ntraffic,db\ntraffic,cache\ndb,api\ncache,api\napi,errors\n"
 SETS = [set(), {"db"}, {"cache", "errors"}, {"api"}]
@@ -211,12 +212,7 @@ def test_bad_tables_are_refused(name: str, tmp_path: Path) -> None:
 
 def test_a_refusal_is_one_line_and_status_2(tmp_path: Path) -> None:
     arguments = written(tmp_path, *BAD["text in rows"][:2])
-    done = subprocess.run(
-        [sys.executable, "-m", "dosift", "fit", *map(str, arguments), "-o", tmp_path / "out", "-q"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = command.run("fit", *arguments, "-o", tmp_path / "out", "-q")
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr

@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 
 import dosift
+from command import run
 
 NETWORK = """network unknown {
 }
@@ -35,23 +36,6 @@ probability ( b | a ) {
 ROWS = b"a,b\n" + b"no,no\n" * 48 + b"no,yes\n" * 12 + b"yes,yes\n" * 28 + b"yes,no\n" * 12
 
 
-def run(
-    *arguments: object, cwd: Path, stdin: bytes | None = None, **options: Any
-) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "dosift", *map(str, arguments)],
-        cwd=cwd,
-        capture_output=True,
-        timeout=120,
-        check=False,
-        input=stdin,
-        **options,
-    )
-    return subprocess.CompletedProcess(
-        done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
-    )
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "net.bif").write_text(NETWORK)
@@ -70,7 +54,10 @@ def test_a_pipe_gives_what_its_file_gives(folder: Path) -> None:
     environment = {**os.environ, "TMPDIR": str(scratch)}
     named = run("fit", "net.bif", "rows.csv", "-o", "named", "--quiet", cwd=folder)
     assert named.returncode == 0, named.stderr
-    piped = run("fit", "net.bif", "-", "-o", "piped", "-q", cwd=folder, stdin=ROWS, env=environment)
+    piped = subprocess.run(
+        [sys.executable, "-m", "dosift", "fit", "net.bif", "-", "-o", "piped", "-q"],
+        cwd=folder, input=ROWS, env=environment, capture_output=True, check=False,
+    )  # fmt: skip
     assert piped.returncode == 0, piped.stderr
     for name in ("mixture.json", "components.csv", "rows.parquet"):
         assert (folder / "named" / name).read_bytes() == (folder / "piped" / name).read_bytes()

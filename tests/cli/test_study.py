@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+import command
+
 study_module = importlib.import_module("dosift.cli.study")
 
 COMMAND = [sys.executable, "-m", "dosift", "study", "-o", "out"]
@@ -22,9 +24,7 @@ LONG = ["--variables", "3,4", "--rows", "40,80", "--problems", "40", "--methods"
 
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *arguments], cwd=cwd, capture_output=True, text=True, timeout=300, check=False
-    )
+    return command.run(*COMMAND[3:], *arguments, cwd=cwd, timeout=300)
 
 
 def started(*arguments: str, cwd: Path) -> subprocess.Popen[str]:

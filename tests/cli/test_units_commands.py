@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from polars.testing import assert_frame_equal
 
+import command
 import dosift
 from dosift.errors import InputError
 from dosift.results.folder import read_result
@@ -123,13 +122,9 @@ def test_many_rows_are_read_in_parts(
 
 
 def test_rows_from_standard_input(folder: Path, result: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "dosift", "fit", "net.bif", "-", "--unit", "unit", "-o", "piped",
-         "--json"],
-        cwd=folder, input=(folder / "rows.csv").read_bytes(), capture_output=True, timeout=120,
-        check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr.decode()
+    asked = ["fit", "net.bif", "-", "--unit", "unit", "-o", "piped", "--json"]
+    done = command.run(*asked, cwd=folder, stdin=(folder / "rows.csv").read_bytes())
+    assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["diagnostics"]["n_units"] == 450
     of_units = pl.read_parquet(folder / "piped" / "units.parquet")
     assert of_units.equals(pl.read_parquet(result / "units.parquet"))
@@ -149,9 +144,9 @@ CLONES = list("xyxzyy")
 
 
 def test_a_column_that_is_not_there(folder: Path, result: Path) -> None:
-    for command in (("fit", folder / "net.bif"), ("assign", result)):
+    for asked in (("fit", folder / "net.bif"), ("assign", result)):
         with pytest.raises(InputError, match="no column 'clon'") as caught:
-            run(*command, write(folder, clone=CLONES), "--unit", "clon", "-o", folder / "x.csv")
+            run(*asked, write(folder, clone=CLONES), "--unit", "clon", "-o", folder / "x.csv")
         assert "some.csv" in str(caught.value)
         assert "clone" in str(caught.value)
 

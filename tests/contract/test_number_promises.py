@@ -541,9 +541,10 @@ def fitted(index: int, seed: int = 0) -> View:
     return View(world, world.fit())
 
 
+NAMED = ["+".join((family.name, *(f.name for f in chosen))) for family, chosen in combinations()]
+#: One process keeps all promises of a world, which it fits once.
 WORLDS = [
-    pytest.param(i, id="+".join((family.name, *(f.name for f in features))))
-    for i, (family, features) in enumerate(combinations())
+    pytest.param(i, id=name, marks=pytest.mark.xdist_group(name)) for i, name in enumerate(NAMED)
 ]
 PLAIN = [p for p, (_, features) in zip(WORLDS, combinations(), strict=True) if not features]
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from command import run as run_command
 from dosift.datasets import load_incident
 from dosift.model import Mixture
 from dosift.results.folder import read_result
@@ -44,6 +45,8 @@ def command(*arguments: object) -> list[str]:
 
 
 def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+    if not options:
+        return run_command(*arguments)
     return subprocess.run(
         command(*arguments),
         capture_output=True,

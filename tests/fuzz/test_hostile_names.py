@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import subprocess
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from command import run
 from dosift.io import read_network, write_network
 from dosift.model import Mixture, Network
 from dosift.model.target_text import parse_target
@@ -56,22 +56,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [sys.executable, "-m", "dosift", *arguments], cwd=folder, capture_output=True, check=False
-    )
-
-
 @pytest.fixture(scope="module")
-def fit(folder: Path) -> subprocess.CompletedProcess[bytes]:
+def fit(folder: Path) -> subprocess.CompletedProcess[str]:
     arguments = "--all-probabilities", "--max-size", "1"
-    done = run(folder, "fit", "net.bif", "rows.csv", "-o", "out", *arguments)
+    done = run("fit", "net.bif", "rows.csv", "-o", "out", *arguments, cwd=folder)
     assert done.returncode == 3, done.stderr
     return done
 
 
-def is_harmless_on_a_terminal(text: bytes) -> bool:
-    return all(c.isprintable() or c == "\n" for c in text.decode())
+def is_harmless_on_a_terminal(text: str) -> bool:
+    return all(c.isprintable() or c == "\n" for c in text)
 
 
 def test_names_come_back_exactly(folder: Path, fit: object) -> None:
@@ -85,7 +79,7 @@ def test_names_come_back_exactly(folder: Path, fit: object) -> None:
 
 
 def test_the_terminal_gets_no_control_characters(
-    folder: Path, fit: subprocess.CompletedProcess[bytes]
+    folder: Path, fit: subprocess.CompletedProcess[str]
 ) -> None:
     assert fit.stdout
     assert is_harmless_on_a_terminal(fit.stdout)
@@ -95,7 +89,7 @@ def test_the_terminal_gets_no_control_characters(
 @pytest.mark.parametrize("name", ["\x1b[31mred", "\x9b2J", "a\tb\nc\r"])
 def test_errors_show_no_control_characters(name: str, folder: Path) -> None:
     pl.DataFrame({n: [name] for n in NAMES}).write_csv(folder / "bad.csv")
-    done = run(folder, "fit", "net.bif", "bad.csv", "-o", "bad")
+    done = run("fit", "net.bif", "bad.csv", "-o", "bad", cwd=folder)
     assert done.returncode == 2
     assert is_harmless_on_a_terminal(done.stderr)
     assert not (folder / "bad").exists()

@@ -18,6 +18,9 @@ from dosift.graphs.fits import GraphFit, GraphFitter
 from dosift.search.constraints import Constraints
 from known_graphs import Problem, parents_of, problem
 
+#: Fits are remembered from test to test.
+pytestmark = pytest.mark.xdist_group("fits")
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
 

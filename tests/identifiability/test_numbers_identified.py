@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import command
 from dosift import Mixture, change, do
 from dosift.errors import InputError
 from dosift.identifiability.apart import Components
@@ -162,8 +162,7 @@ def test_the_command_says_the_same(tmp_path: Path) -> None:
     mixture.write(tmp_path / "mixture.json")
 
     def run(*more: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "dosift", "check", "net.json", *more]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        return command.run("check", "net.json", *more, cwd=tmp_path)
 
     shown = run("--mixture", "mixture.json")
     assert shown.returncode == 0, shown.stderr

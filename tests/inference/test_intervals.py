@@ -9,7 +9,7 @@ from dosift.data import collapse
 from dosift.inference.intervals import logit_interval, weight_covariance
 from dosift.model.random_problems import random_mixture, random_network
 from dosift.model.simulate import sample_codes
-from dosift.search.engine import prepare
+from dosift.search.prepared import prepare
 
 
 def test_standard_errors_match_the_spread_over_samples() -> None:

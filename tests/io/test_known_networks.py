@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+import command
 import dosift
 from dosift.errors import InputError
 from dosift.io.gaussian_json import write_gaussian_json
@@ -187,10 +186,7 @@ def test_a_fit_finds_what_was_drawn_and_keeps_the_mechanisms(path: Path) -> None
 
 def test_the_command_goes_from_a_known_network_to_rows_and_back(path: Path) -> None:
     def run(*arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "dosift", *arguments],
-            cwd=path.parent, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        done = command.run(*arguments, cwd=path.parent)
         assert done.returncode in (0, 3), done.stderr
         return done.stdout
 
@@ -209,11 +205,8 @@ def test_the_command_goes_from_a_known_network_to_rows_and_back(path: Path) -> N
 
 def test_a_mixture_of_another_network_is_refused_before_anything_is_written(path: Path) -> None:
     dosift.Mixture({dosift.change(shift={"nothing": 1.0}): 1.0}).write(path.parent / "other.json")
-    done = subprocess.run(
-        [sys.executable, "-m", "dosift", "simulate", "network.json", "-n", "5", "--mixture",
-         "other.json", "-o", "rows.csv"],
-        cwd=path.parent, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    asked = ["simulate", "network.json", "-n", "5", "--mixture", "other.json", "-o", "rows.csv"]
+    done = command.run(*asked, cwd=path.parent)
     assert done.returncode == 2
     assert "other.json" in done.stderr
     assert "'nothing'" in done.stderr

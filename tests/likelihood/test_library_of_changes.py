@@ -32,7 +32,8 @@ from dosift.model.mechanism import Changes, System
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.random_problems import random_mixture, random_network
 from dosift.model.simulate import sample_codes
-from dosift.search.engine import find_targets, prepare
+from dosift.search.engine import find_targets
+from dosift.search.prepared import prepare
 from dosift.search.pricing import NeighbourPricer
 from dosift.search.problem import SearchProblem
 from dosift.search.result import SearchResult, ranked

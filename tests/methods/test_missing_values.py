@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 import dosift
+from command import run
 from dosift.data import collapse
 from dosift.errors import InputError, MisfitWarning, MissingValuesWarning
 from dosift.likelihood.assignment import assign
@@ -167,14 +166,11 @@ def test_rows_and_the_command_with_missing_values(tmp_path: Path) -> None:
     )
     rows.write_csv(tmp_path / "rows.csv")
     dosift.write_network(network, tmp_path / "net.bif")
-    command = [sys.executable, "-m", "dosift"]
     for arguments in (
         ["fit", "net.bif", "rows.csv", "-o", "out"],
         ["assign", "out", "rows.csv", "-o", "again.parquet"],
     ):
-        done = subprocess.run(
-            [*command, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
+        done = run(*arguments, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
     table = pl.read_parquet(tmp_path / "out" / "rows.parquet")
     assert table.equals(pl.read_parquet(tmp_path / "again.parquet"))

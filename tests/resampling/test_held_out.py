@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import numpy as np
 import pytest
 
 import dosift
+from command import run
 from dosift.errors import InputError
 from dosift.likelihood.assignment import assign
 from dosift.model.random_problems import random_mixture, random_network
@@ -100,10 +99,7 @@ def test_the_command_adds_it_to_the_result(tmp_path: Path) -> None:
     rows = dosift.simulate(network, truth, 2000, random_state=2)
     rows.write_csv(tmp_path / "rows.csv")
     dosift.write_network(network, tmp_path / "net.bif")
-    command = [sys.executable, "-m", "dosift", "fit", "net.bif", "rows.csv", "-o", "out"]
-    done = subprocess.run(
-        [*command, "--held-out", "4"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    done = run("fit", "net.bif", "rows.csv", "-o", "out", "--held-out", "4", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     content = json.loads((tmp_path / "out" / "result.json").read_text())
     read = dosift.read_network(tmp_path / "net.bif")

@@ -102,7 +102,7 @@ def test_given_axes_are_used_and_nothing_global_changes(
     before = dict(plt.rcParams)
     figure, axes = plt.subplots(2, 2)
     for ax, draw in zip(axes.flat, ("components", "rates", "certainty", "graph"), strict=True):
-        assert getattr(dosift.results.plot, draw)(model, ax=ax) is ax
+        assert getattr(dosift.plot, draw)(model, ax=ax) is ax
     assert len(plt.get_fignums()) == 1
     assert dict(plt.rcParams) == before
     figure.canvas.draw()

@@ -16,12 +16,13 @@ from dosift.methods.likelihood import estimate_likelihood
 from dosift.methods.options import Options, silent
 from dosift.model.simulate import sample_codes
 from dosift.pipeline import gather
+from dosift.search.choice import choose
 from dosift.search.constraints import Constraints
-from dosift.search.engine import find_targets, prepare
+from dosift.search.engine import find_targets
 from dosift.search.neighbour_prices import price_neighbours
+from dosift.search.prepared import prepare
 from dosift.search.pricing import NeighbourPricer
 from dosift.search.result import SearchResult
-from dosift.search.selection import choose
 
 Problem = tuple[dosift.Network, np.ndarray, np.ndarray, np.ndarray]
 

@@ -131,7 +131,7 @@ def test_free_constraints_change_nothing() -> None:
 
 def test_gradients_at_changed_columns_are_exact() -> None:
     """With known weights, both pricers give the gradient of the changed columns."""
-    from dosift.search.engine import prepare
+    from dosift.search.prepared import prepare
 
     network, truth, rows = problem(2)
     configurations = collapse(load_rows(rows, network).codes, network.cardinalities)
@@ -150,7 +150,7 @@ def test_gradients_at_changed_columns_are_exact() -> None:
 
 def test_rows_that_are_impossible_so_far_leave_the_gradients_finite() -> None:
     """The known targets' share is summed over the rows that have a density."""
-    from dosift.search.engine import prepare
+    from dosift.search.prepared import prepare
 
     network = dosift.Network.from_tables(
         {"a": ["0", "1"], "b": ["0", "1"]}, {}, {"a": [[1.0, 0.0]], "b": [[0.5, 0.5]]}

@@ -16,11 +16,12 @@ from dosift.model import Network
 from dosift.model.evaluation import compare_codes
 from dosift.model.random_problems import random_mixture, random_network
 from dosift.model.simulate import sample_codes
-from dosift.search.engine import PreparedSearch, TargetSearch, find_targets, prepare
+from dosift.search.engine import TargetSearch, find_targets
 from dosift.search.enumeration import EnumeratedPricer
 from dosift.search.improve import Improver
 from dosift.search.mining import mined_variables
 from dosift.search.moves import extensions, merges, rank_moves, splits
+from dosift.search.prepared import PreparedSearch, prepare
 from dosift.search.pricing import NeighbourPricer, Priced
 from dosift.search.problem import Fit
 from dosift.search.prune import _Priced, drop_losses, prune

@@ -12,8 +12,9 @@ from dosift.likelihood.evidence import WeightSums
 from dosift.likelihood.solve import solve
 from dosift.model.network import Network
 from dosift.model.simulate import sample_codes
+from dosift.search.choice import choose
 from dosift.search.constraints import Constraints
-from dosift.search.selection import Mixture, Selection, choose
+from dosift.search.selection import Mixture, Selection
 from plain_sums import TARGETS, PlainRows, toy_network, toy_rows
 
 PATTERN = 0.5

@@ -16,7 +16,8 @@ from dosift.model.mechanism_network import as_network
 from dosift.model.network import Variable
 from dosift.model.random_problems import random_mixture, random_network
 from dosift.model.simulate import sample_codes
-from dosift.search.engine import PreparedSearch, find_targets, prepare
+from dosift.search.engine import find_targets
+from dosift.search.prepared import PreparedSearch, prepare
 from dosift.search.problem import Fit
 from dosift.search.splitting import split
 

@@ -13,7 +13,8 @@ from dosift.model import Network
 from dosift.model.random_problems import random_mixture, random_network
 from dosift.model.simulate import sample_codes
 from dosift.search.constraints import Constraints
-from dosift.search.engine import PreparedSearch, find_targets, prepare
+from dosift.search.engine import find_targets
+from dosift.search.prepared import PreparedSearch, prepare
 from dosift.search.prune import prune
 from dosift.search.supported import SupportedPricer
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import command
 from dosift.errors import InputError
 from dosift.study.continuous import (
     ContinuousAnswer,
@@ -21,14 +21,8 @@ from dosift.study.continuous import (
     scores_of,
     solve_continuous,
 )
-from dosift.study.continuous_summary import (
-    KEYS,
-    NOTE,
-    continuous_markdown,
-    summarise_continuous,
-)
+from dosift.study.continuous_summary import CONTINUOUS, NOTE
 from dosift.study.published import SUCCESSOR
-from dosift.study.summary import summarise_seconds
 
 TASK = ContinuousTask(4, 2000, "all", "do", "given", 0)
 
@@ -103,7 +97,7 @@ def test_a_refusal_is_a_record() -> None:
 
     record = solve_continuous(refuses, 0, TASK)
     assert record["refused"] == "no"
-    (line,) = summarise_continuous([record])
+    (line,) = CONTINUOUS.lines([record])
     assert (line["problems"], line["refused"], line["jaccard"]) == (0, 1, None)
 
 
@@ -112,10 +106,10 @@ def test_published_figures_stand_beside_lines_and_what_is_like_for_like_is_said(
         solve_continuous(lambda problem, edges: oracle(problem), 0, task)
         for task in ContinuousSettings(variables=(4,), rows=(4096,), problems=2).tasks()
     ]
-    lines = summarise_continuous(records)
+    lines = CONTINUOUS.lines(records)
     assert [line["like_for_like"] for line in lines] == [False, True]
     assert all(line["published_jaccard"] == SUCCESSOR[4, 4096]["jaccard"] for line in lines)
-    text = continuous_markdown(lines, summarise_seconds(records, KEYS))
+    text = CONTINUOUS.markdown(lines, CONTINUOUS.seconds(records))
     assert "| 4 | 4,096 | all | do | given | 2 | 1.000 | 0.867 |" in text
     assert text.endswith(NOTE)
 
@@ -133,8 +127,7 @@ def test_settings_that_make_no_study_are_refused() -> None:
 
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "dosift", "study", "-o", "out", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    return command.run("study", "-o", "out", *arguments, cwd=cwd)
 
 
 def test_the_command_solves_writes_and_goes_on(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from dosift.study.figures import draw_figures
 from dosift.study.published import FIGURE_1, published
 from dosift.study.runner import PROBLEMS_NAME, SETTINGS_NAME
 from dosift.study.settings import Task
-from dosift.study.summary import csv_text, markdown, summarise_seconds
+from dosift.study.summary import STATES, csv_text
 
 TINY = StudySettings(variables=(3, 4), rows=(50, 100), problems=2, methods=("moments",))
 
@@ -164,7 +164,7 @@ def test_means_are_over_the_problems_that_have_the_number() -> None:
         record(1, recall=0.5, n_true=4, n_found=2, n_matched=2, seconds=3.0),
         {**vars(Task("scale-free", 4, "learned", 256, "moments", 2)), "refused": "too large"},
     ]
-    (line,), (seconds,) = summarise(records), summarise_seconds(records)
+    (line,), (seconds,) = summarise(records), STATES.seconds(records)
     assert (line["problems"], line["refused"]) == (2, 1)
     assert (line["recall"], line["recall_se"]) == (0.75, 0.25)
     assert line["rmse_spurious"] == 0.3
@@ -173,7 +173,7 @@ def test_means_are_over_the_problems_that_have_the_number() -> None:
     assert (line["published_recall"], line["published_rmse"]) == (0.66, 0.055)
     assert seconds["seconds_median"] == 2.0
     assert "n_missed" not in records[0]
-    table = markdown([line], [seconds])
+    table = STATES.markdown([line], [seconds])
     assert "| scale-free 4 | learned | 256 | moments | 2 (1 refused) | 0.750 | 0.660 |" in table
     assert len({row.count("|") for row in table.splitlines()}) == 1
     assert "RMSE spurious" in table
@@ -185,9 +185,11 @@ def test_means_are_over_the_problems_that_have_the_number() -> None:
 
 def test_problems_that_all_were_refused() -> None:
     refused = {**vars(Task("alarm", 0, "known", 256, "em", 0)), "refused": "too large"}
-    (line,), (seconds,) = summarise([refused]), summarise_seconds([refused])
+    (line,), (seconds,) = summarise([refused]), STATES.seconds([refused])
     assert line["recall"] is None
-    assert markdown([line], [seconds]).endswith("| alarm | known | 256 | em | 0 (1 refused) |")
+    assert STATES.markdown([line], [seconds]).endswith(
+        "| alarm | known | 256 | em | 0 (1 refused) |"
+    )
 
 
 def test_published_figures() -> None:

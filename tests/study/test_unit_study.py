@@ -16,8 +16,7 @@ from dosift.cli import main
 from dosift.errors import InputError
 from dosift.identifiability import exclusion
 from dosift.study.runner import run_tasks
-from dosift.study.summary import summarise_seconds
-from dosift.study.unit_summary import KEYS, NOTE, summarise_units, units_markdown
+from dosift.study.unit_summary import NOTE, UNITS
 from dosift.study.units import UnitSettings, UnitTask, draw_units, solve_units
 
 
@@ -127,10 +126,10 @@ def test_a_study_goes_on_and_is_summarised(tmp_path: Path) -> None:
     records = run_tasks(settings, work, tmp_path / "s")
     again = run_tasks(settings, work, tmp_path / "s")
     assert again == records
-    lines = summarise_units(records)
+    lines = UNITS.lines(records)
     assert len(lines) == 6
     assert all(line["problems"] + line["refused"] == 2 for line in lines)
-    text = units_markdown(lines, summarise_seconds(records, KEYS))
+    text = UNITS.markdown(lines, UNITS.seconds(records))
     assert text.startswith("| network | violation |")
     assert text.endswith(NOTE)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -16,6 +17,7 @@ from dosift.errors import InputError, MissingDependencyError
 
 if TYPE_CHECKING:
     from dosift.study import StudySettings
+    from dosift.study.summary import Summary
 
 #: The study of the paper, and the studies that each option goes with.
 _STATES = "states"
@@ -116,9 +118,6 @@ def study(
 
     A study that was stopped goes on when the same command is run again.
     """
-    from dosift.study import run_study
-    from dosift.study.summary import summarise_seconds
-
     set_up(quiet)
     kind = _kind_of(continuous, units)
     _check_kind(
@@ -133,40 +132,27 @@ def study(
         "variables": _numbers("variables", variables), "rows": _numbers("rows", rows),
         "problems": problems, "seed": seed,
     }  # fmt: skip
+    words = {name: _words(text) for name, text in (
+        ("graphs", graphs), ("methods", methods), ("networks", networks), ("tables", tables),
+        ("nodes", nodes), ("changes", changes), ("told", told), ("violations", violations),
+    )}  # fmt: skip
+    given = {**shared, **words, "max_size": max_size, "units": _numbers("n-units", n_units)}
     if continuous:
-        given = {
-            **shared, "nodes": _words(nodes), "changes": _words(changes), "graphs": _words(graph),
-        }  # fmt: skip
-        return _other(kind, output, processes, given, json, quiet)
-    if units:
-        given = {
-            **shared, "units": _numbers("n-units", n_units), "graphs": _words(graphs),
-            "methods": _words(methods), "told": _words(told), "tables": _words(tables),
-            "max_size": max_size, "violations": _words(violations),
-        }  # fmt: skip
-        return _other(kind, output, processes, given, json, quiet)
-    settings = _settings(
-        preset or "small",
-        seed,
-        variables=_numbers("variables", variables),
-        rows=_numbers("rows", rows),
-        problems=problems,
-        graphs=_words(graphs),
-        methods=_words(methods),
-        networks=_words(networks),
-        tables=_words(tables),
-        max_size=max_size,
-    )
-    round_size = -(-len(list(settings.tasks())) // settings.problems)
+        given["graphs"] = _words(graph)
+    given = {name: value for name, value in given.items() if value is not None}
+    parts = _parts_of(kind, preset or "small", given)
+    round_size = -(-len(list(parts.settings.tasks())) // parts.settings.problems)
     with _Progress(quiet or json, round_size) as tell, _interrupted(output, tell):
-        records = run_study(settings, output, processes=processes, progress=tell)
-    lines, seconds = _write(records, output, quiet or json)
+        records = parts.run(output, processes=processes, progress=tell)
+    if not (quiet or json):
+        _tell_refusals(records)
+    lines, seconds = parts.summary.lines(records), parts.summary.seconds(records)
+    _write(kind, lines, seconds, output, quiet or json)
     if json:
-        print_json({"settings": settings.to_dict(), "results": lines, "seconds": seconds})
+        content = {"settings": parts.settings.to_dict(), "results": lines, "seconds": seconds}
+        print_json({**content, "note": parts.summary.note} if parts.summary.note else content)
     elif not quiet:
-        from dosift.study.summary import markdown
-
-        typer.echo(f"{markdown(lines, summarise_seconds(records))}\n\nAll columns: {output}")
+        typer.echo(f"{parts.summary.markdown(lines, seconds)}\n\nAll columns: {output}")
     return 0
 
 
@@ -186,39 +172,37 @@ def _check_kind(kind: str, options: dict[str, Any]) -> None:
             raise InputError(f"--{name} goes with --{goes_with[0]}")
 
 
-def _other(
-    kind: str, output: Path, processes: int, given: dict[str, Any], json: bool, quiet: bool
-) -> int:
-    """Run the study of measurements, or that of units, and say what came of it."""
-    make, run, write, markdown, note = _parts_of(kind)
-    settings = make(**{name: value for name, value in given.items() if value is not None})
-    round_size = -(-len(list(settings.tasks())) // settings.problems)
-    with _Progress(quiet or json, round_size) as tell, _interrupted(output, tell):
-        records = run(output, processes, tell, settings)
-    if not (quiet or json):
-        _tell_refusals([{"method": "dosift", **record} for record in records])
-    lines, seconds = write(records, output)
-    if json:
-        content = {"settings": settings.to_dict(), "results": lines, "seconds": seconds}
-        print_json({**content, "note": note})
-    elif not quiet:
-        typer.echo(f"{markdown(lines, seconds)}\n\nAll columns: {output}")
-    return 0
+class _Parts(NamedTuple):
+    """Settings, what solves the problems and keeps the records, and what is said of them."""
+
+    settings: Any
+    run: Callable[..., list[dict[str, Any]]]
+    summary: Summary
 
 
-def _parts_of(kind: str) -> tuple[Any, ...]:
-    """Return settings, running, writing, showing, and what has to be said of a kind of study."""
+def _parts_of(kind: str, preset: str, given: dict[str, Any]) -> _Parts:
+    """Return what a kind of study is made of."""
+    from dosift.study.runner import run_study, run_tasks
+
     if kind == "continuous":
-        from dosift.cli.study_continuous import run_continuous, write_continuous
-        from dosift.study.continuous import ContinuousSettings
-        from dosift.study.continuous_summary import NOTE, continuous_markdown
+        from dosift.cli.study_continuous import fit_problem
+        from dosift.study.continuous import ContinuousSettings, solve_continuous
+        from dosift.study.continuous_summary import CONTINUOUS
 
-        return ContinuousSettings, run_continuous, write_continuous, continuous_markdown, NOTE
-    from dosift.cli.study_units import run_units, write_units
-    from dosift.study import unit_summary
-    from dosift.study.units import UnitSettings
+        measured = ContinuousSettings(**given)
+        work = partial(solve_continuous, fit_problem, measured.seed)
+        return _Parts(measured, partial(run_tasks, measured, work), CONTINUOUS)
+    if kind == "units":
+        from dosift.study.unit_summary import UNITS
+        from dosift.study.units import UnitSettings, solve_units
 
-    return UnitSettings, run_units, write_units, unit_summary.units_markdown, unit_summary.NOTE
+        of_units = UnitSettings(**given)
+        solve = partial(solve_units, of_units.seed, of_units.max_size)
+        return _Parts(of_units, partial(run_tasks, of_units, solve), UNITS)
+    from dosift.study.summary import STATES
+
+    settings = _settings(preset, given)
+    return _Parts(settings, partial(run_study, settings), STATES)
 
 
 @contextmanager
@@ -238,17 +222,16 @@ def _interrupted(output: Path, tell: _Progress) -> Iterator[None]:
         raise
 
 
-def _settings(preset: str, seed: int, **given: Any) -> StudySettings:
+def _settings(preset: str, given: dict[str, Any]) -> StudySettings:
     """Start from the preset and put what was given in its place."""
     from dosift.study import PRESETS, StudySettings
 
     if preset not in PRESETS:
         raise InputError(f"preset: {preset!r} is unknown; choose of {', '.join(PRESETS)}")
-    wanted: dict[str, Any] = {**PRESETS[preset], "seed": seed}
-    if given["networks"] and given["variables"] is None and given["graphs"] is None:
+    wanted: dict[str, Any] = {**PRESETS[preset]}
+    if given.get("networks") and "variables" not in given and "graphs" not in given:
         wanted["graphs"] = ()  # named networks were asked for, and no random ones
-    wanted |= {name: value for name, value in given.items() if value is not None}
-    return StudySettings(**wanted)
+    return StudySettings(**{**wanted, **given})
 
 
 def _words(text: str | None) -> tuple[str, ...] | None:
@@ -270,25 +253,26 @@ def _numbers(name: str, text: str | None) -> tuple[int, ...] | None:
 
 
 def _write(
-    records: list[dict[str, Any]], folder: Path, quiet: bool
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Write tables and, if matplotlib is there, figures."""
-    from dosift.study import summarise
+    kind: str,
+    lines: list[dict[str, Any]],
+    seconds: list[dict[str, Any]],
+    folder: Path,
+    quiet: bool,
+) -> None:
+    """Write tables and, if matplotlib is there, the paper's figures."""
     from dosift.study.figures import draw_figures
-    from dosift.study.summary import csv_text, summarise_seconds
+    from dosift.study.summary import csv_text
     from dosift.utils.atomic_write import write_bytes
 
-    if not quiet:
-        _tell_refusals(records)
-    lines, seconds = summarise(records), summarise_seconds(records)
     write_bytes(folder / "results.csv", csv_text(lines).encode())
     write_bytes(folder / "seconds.csv", csv_text(seconds).encode())
+    if kind != _STATES:
+        return
     try:
         draw_figures(lines, folder)
     except MissingDependencyError as error:
         if not quiet:
             print(f"note: no figures: {error}", file=sys.stderr)
-    return lines, seconds
 
 
 def _tell_refusals(records: list[dict[str, Any]]) -> None:
@@ -296,7 +280,8 @@ def _tell_refusals(records: list[dict[str, Any]]) -> None:
     reasons: dict[str, list[str]] = {}
     for record in records:
         if record["refused"] is not None:
-            reasons.setdefault(record["method"], []).append(record["refused"])
+            # The study of measurements knows one method.
+            reasons.setdefault(record.get("method", "dosift"), []).append(record["refused"])
     for method, told in reasons.items():
         plural = "s" if len(told) > 1 else ""
         text = f"note: {method} refused {len(told)} problem{plural}, first: {told[0]}"

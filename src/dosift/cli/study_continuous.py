@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +11,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from dosift.estimator import InterventionMixture
     from dosift.model.network import Network
-    from dosift.study.continuous import ContinuousAnswer, ContinuousProblem, ContinuousSettings
-    from dosift.study.runner import Progress
+    from dosift.study.continuous import ContinuousAnswer, ContinuousProblem
 
 Floats = NDArray[np.float64]
 #: Deviation that stands for an exact value, on the working scale.
@@ -76,54 +74,3 @@ def _moments(model: InterventionMixture) -> tuple[Floats, Floats] | None:
             mechanisms[i] = changed
         found.append(gaussian_of(replace(network, mechanisms=tuple(mechanisms))))
     return np.array([one.mean for one in found]), np.array([one.covariance for one in found])
-
-
-def run_continuous(
-    folder: Path, processes: int, tell: Progress, settings: ContinuousSettings
-) -> list[dict[str, Any]]:
-    """Solve the problems that a folder does not have yet.
-
-    Parameters
-    ----------
-    folder : Path
-    processes : int
-    tell : callable
-        Told how many are solved.
-    settings : ContinuousSettings
-
-    Returns
-    -------
-    list of dict
-        The records.
-    """
-    from functools import partial
-
-    from dosift.study.continuous import solve_continuous
-    from dosift.study.runner import run_tasks
-
-    work = partial(solve_continuous, fit_problem, settings.seed)
-    return run_tasks(settings, work, folder, processes=processes, progress=tell)
-
-
-def write_continuous(
-    records: list[dict[str, Any]], folder: Path
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Write the tables, and return their lines.
-
-    Parameters
-    ----------
-    records : list of dict
-    folder : Path
-
-    Returns
-    -------
-    results, seconds : list of dict
-    """
-    from dosift.study.continuous_summary import KEYS, summarise_continuous
-    from dosift.study.summary import csv_text, summarise_seconds
-    from dosift.utils.atomic_write import write_bytes
-
-    lines, seconds = summarise_continuous(records), summarise_seconds(records, KEYS)
-    write_bytes(folder / "results.csv", csv_text(lines).encode())
-    write_bytes(folder / "seconds.csv", csv_text(seconds).encode())
-    return lines, seconds

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.likelihood.columns import RowLikelihoods, family_cells
+from dosift.likelihood.cells import family_cells
+from dosift.likelihood.columns import RowLikelihoods
 from dosift.likelihood.evidence import mixture_of
 from dosift.model.network import Network
 

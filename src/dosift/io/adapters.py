@@ -15,7 +15,8 @@ from dosift.io.gaussian_adapters import (
 )
 from dosift.model.known_mechanisms import gaussian_of, known_mechanisms
 from dosift.model.mechanism_network import MechanismNetwork, as_network
-from dosift.model.network import Network, Variable, normalise_rows
+from dosift.model.network import Network, Variable
+from dosift.model.tables import normalise_rows
 
 #: Other libraries keep single precision, or let sums be off by more than dosift's files may.
 _SUM_TOLERANCE = 1e-4

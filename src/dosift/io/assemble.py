@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.errors import InputError
-from dosift.model.network import ROW_SUM_TOLERANCE, Network, Variable, normalise_rows
+from dosift.model.network import Network, Variable
+from dosift.model.tables import ROW_SUM_TOLERANCE, normalise_rows
 
 #: Most table entries that a network file may ask for, over all variables together.
 MAX_ENTRIES = 20_000_000

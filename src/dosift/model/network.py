@@ -15,16 +15,11 @@ from numpy.typing import ArrayLike, NDArray
 from dosift.errors import InputError, NegligibleProbabilityWarning
 from dosift.model.categorical import CategoricalMechanism, States
 from dosift.model.mechanism import topological_order
-
-#: How far the sum of a conditional probability row may be from one.
-ROW_SUM_TOLERANCE = 1e-6
-
-#: Sums this close to one differ by the rounding of double precision alone and are left as they are.
-EXACT_SUM = 1e-12
-
+from dosift.model.tables import ROW_SUM_TOLERANCE, normalise_rows
 
 #: What the network remembers that does not depend on its tables.
 _OF_THE_GRAPH = ("order", "names", "positions", "cardinalities")
+
 
 #: Probabilities below this are taken for zero in a fit: no number of rows could ever show them, and
 #: the squares of their likelihood ratios are out of the range of double precision.
@@ -32,31 +27,6 @@ NEGLIGIBLE = 1e-50
 
 #: Distinct control rows times variables up to which a learned network remembers the rows; 256 MiB.
 MOST_CONTROL_VALUES = 2**27
-
-
-def normalise_rows(table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Divide the rows whose sum is not one in double precision by their sum.
-
-    Rows that do sum to one (within ``EXACT_SUM``) are kept bit for bit, so that tables survive
-    writing and reading unchanged.
-
-    Parameters
-    ----------
-    table : ndarray of float64, shape (n_rows, n_states)
-        Non-negative, with a positive sum in each row.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_rows, n_states)
-
-    Examples
-    --------
-    >>> normalise_rows(np.array([[0.25, 0.75], [0.333, 0.666]]))
-    array([[0.25      , 0.75      ],
-           [0.33333333, 0.66666667]])
-    """
-    sums = table.sum(axis=1, keepdims=True)
-    return np.where(np.abs(sums - 1) > EXACT_SUM, table / sums, table)
 
 
 @dataclass(frozen=True, slots=True)

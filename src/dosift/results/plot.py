@@ -12,33 +12,19 @@ import numpy as np
 
 from dosift.checks.assignment_confidence import SURE
 from dosift.errors import InputError, MissingDependencyError, NotFittedError
-from dosift.model import Altered, Target
-from dosift.model.target import Entry, state_text
-from dosift.results.graph_words import SURE_EDGE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from dosift.model.network import Network
     from dosift.results.fitted_model import FittedModel
-    from dosift.results.graph_layout import GraphLayout
 
 #: Colours that differ in lightness too, after Okabe and Ito.
-_BLUE, _ORANGE, _GREY = "#0072b2", "#d55e00", "#8a8a8a"
-_GREEN, _PURPLE = "#1a7f37", "#7a3fb0"
+_BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#8a8a8a"
 #: Of bars of what does not stand.
 _HATCH = "////"
-#: Colour, width, style and name in the legend of edges that are not as they were given.
-_EDGES: dict[str, tuple[str, float, str, str]] = {
-    "added": (_GREEN, 2.0, "-", "added"),
-    "reversed": (_PURPLE, 1.7, "-.", "reversed"),
-    "removed": (_GREY, 0.9, ":", "removed"),
-    "open": ("black", 0.9, "-", "direction open"),
-}
 #: Height of a line of a chart, and width of a chart, in inches.
-_LINE, _WIDTH = 0.28, 6.4
-#: Distance of the variables of one layer of the graph, in inches, and letters that fit there.
-_COLUMN, _LETTERS = 0.95, 14
+_LINE, WIDTH = 0.28, 6.4
 
 
 def components(model: FittedModel, *, top: int = 30, ax: Axes | None = None) -> Axes:
@@ -113,9 +99,9 @@ def rates(model: FittedModel, *, top: int = 30, ax: Axes | None = None) -> Axes:
     _bars(ax, place - 0.14, rate, lines[:top], 0.44, "total of components")
     _intervals(ax, place - 0.14, rate, lines[:top], "ci_low", "ci_high", "black")
     screen = np.array([_number(line["screen_rate"]) for line in lines[:top]])
-    _intervals(ax, place + 0.26, screen, lines[:top], "screen_ci_low", "screen_ci_high", _ORANGE)
+    _intervals(ax, place + 0.26, screen, lines[:top], "screen_ci_low", "screen_ci_high", ORANGE)
     if np.isfinite(screen).any():
-        ax.plot(screen, place + 0.26, "o", mfc="white", mec=_ORANGE, ms=5, label="one pass")
+        ax.plot(screen, place + 0.26, "o", mfc="white", mec=ORANGE, ms=5, label="one pass")
         ax.legend(loc="lower right", frameon=False)
     _left_out(ax, len(lines) - len(labels), "lines")
     return ax
@@ -163,9 +149,9 @@ def screen(
     order = np.argsort(-rate, kind="stable")[:top]
     ax = _lines([network.names[i] for i in order], ax, "share of rows in which it is set")
     place = np.arange(order.size)
-    ax.hlines(place, low[order], high[order], color=_ORANGE, lw=1.2)
-    ax.plot(rate[order], place, "o", mfc="white", mec=_ORANGE, ms=5)
-    ax.axvline(0, color=_GREY, lw=0.8)
+    ax.hlines(place, low[order], high[order], color=ORANGE, lw=1.2)
+    ax.plot(rate[order], place, "o", mfc="white", mec=ORANGE, ms=5)
+    ax.axvline(0, color=GREY, lw=0.8)
     ax.set_xlim(left=min(0.0, float(np.nanmin(low[order], initial=0.0))))
     _left_out(ax, len(found) - order.size, "variables")
     return ax
@@ -194,7 +180,7 @@ def certainty(model: FittedModel, *, ax: Axes | None = None) -> Axes:
     """
     sure = checked_fitted(model).certainty_
     ax = axes_of(ax, 2.6)
-    colours = [_BLUE if edge >= SURE - 1e-9 else _GREY for edge in sure.edges[:-1]]
+    colours = [_BLUE if edge >= SURE - 1e-9 else GREY for edge in sure.edges[:-1]]
     widths = np.diff(sure.edges)
     ax.bar(sure.edges[:-1], sure.counts, widths * 0.92, align="edge", color=colours, alpha=0.6)
     ax.set_xlim(0, 1)
@@ -203,149 +189,6 @@ def certainty(model: FittedModel, *, ax: Axes | None = None) -> Axes:
     ax.set_title(f"{100 * sure.share_sure:.1f} % of the rows above {SURE:g}", loc="left")
     without_frame(ax)
     return ax
-
-
-def graph(
-    model: FittedModel, target: Target | None = None, *, most: int = 40,
-    ax: Axes | None = None,
-) -> Axes:  # fmt: skip
-    """Draw the causal graph in layers, with how often each variable is set.
-
-    Where control and mixture rows say something of the graph, edges that were added, reversed or
-    removed, or whose direction is open, are drawn so; an edge that is less than 95 % probable
-    carries its probability.
-
-    Parameters
-    ----------
-    model : InterventionMixture
-        Fitted.
-    target : Target, optional
-        One whose variables are outlined, with the value that it sets.
-    most : int, default=40
-        Variables drawn; in larger networks those that are set, and their neighbours.
-    ax : matplotlib.axes.Axes, optional
-        Where to draw.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-
-    Raises
-    ------
-    InputError
-        If the target names variables that the network does not have.
-    NotFittedError
-        If the model is not fitted.
-    MissingDependencyError
-        Without matplotlib.
-    """
-    from dosift.results.graph_layout import (
-        induced,
-        layered_layout,
-        parents_shown,
-        vicinity,
-        with_pairs,
-    )
-
-    network = checked_fitted(model).network_
-    chosen = dict(target.items()) if target is not None else {}
-    unknown = sorted(set(chosen) - set(network.names))
-    if unknown:
-        raise InputError(f"the network has no variable {unknown[0]!r}, which {target} sets")
-    totals = {
-        line["variable"]: line["rate"] for line in model.variables_.to_dicts() if not line["value"]
-    }
-    parents = parents_shown(network)
-    names = {i: network.names[i] for i in parents}
-    is_set = [i for i, name in names.items() if totals[name] > 0 or name in chosen]
-    own = [parents.get(i, ()) for i in range(network.n_variables)]
-    nodes = [i for i in vicinity(own, is_set, most)[0] if i in parents]
-    found = _edges_found(model, nodes)
-    pairs = [edge for edge, (status, _) in found.items() if status == "removed"]
-    layout = layered_layout(with_pairs(induced(own, nodes), pairs))
-    ax = axes_of(ax, 0.9 + 0.85 * layout.n_layers, max(_WIDTH, _COLUMN * (layout.width + 1.4)))
-    boxes: list[Any] = []
-    for k, i in enumerate(nodes):
-        name = network.names[i]
-        text = _short(name)
-        if name in chosen:
-            text += f"\n{_short(_what(name, chosen[name]))}"
-        elif totals[name] > 0:
-            text += f"\n{100 * totals[name]:.1f} %"
-        shade = 0.08 + 0.7 * totals[name] if totals[name] > 0 else 0.0
-        drawn = ax.text(
-            layout.columns[k], -layout.layers[k], text, ha="center", va="center", fontsize=8,
-            zorder=2,
-            bbox={
-                "boxstyle": "round,pad=0.35",
-                "facecolor": _mixed(shade),
-                "edgecolor": _ORANGE if name in chosen else _GREY,
-                "linewidth": 2.0 if name in chosen else 0.8,
-            },
-        )  # fmt: skip
-        boxes.append(drawn.get_bbox_patch())
-    _draw_edges(ax, layout, boxes, found)
-    ax.set_xlim(-0.7, layout.width + 0.7)
-    ax.set_ylim(-layout.n_layers + 0.4, 0.6)
-    ax.set_axis_off()
-    return ax
-
-
-def _draw_edges(
-    ax: Axes,
-    layout: GraphLayout,
-    boxes: list[Any],
-    found: dict[tuple[int, int], tuple[str, float]],
-) -> None:
-    """Draw edges, and explain in a legend those that are not as they were given."""
-    keys: dict[str, Any] = {}
-    for (upper, lower), route in layout.routes.items():
-        points, (parent, child) = route * (1, -1), (upper, lower)
-        if (lower, upper) in found and (upper, lower) not in found:  # removed, from an effect
-            points, (parent, child) = points[::-1], (lower, upper)
-        status, probability = found.get((parent, child), ("", 1.0))
-        colour, width, dashes, label = _EDGES.get(status, (_GREY, 0.9, "-", ""))
-        look: dict[str, Any] = {"color": colour, "lw": width, "ls": dashes}
-        (line,) = ax.plot(points[:-1, 0], points[:-1, 1], zorder=1, **look)
-        keys |= {label: line} if label else {}
-        # The head ends at the box of the child, which has its size when it is drawn: before.
-        look |= {"arrowstyle": "-|>", "shrinkA": 0, "shrinkB": 1}
-        ends = [(points, boxes[parent], boxes[child])]
-        ends += [(points[::-1], boxes[child], boxes[parent])] if status == "open" else []
-        for way, begin, end in ends:
-            style = look | {"patchB": end, "patchA": begin if len(points) == 2 else None}
-            ax.annotate("", xy=way[-1], xytext=way[-2], arrowprops=style, zorder=3)
-        if status == "open" or (status != "removed" and probability < SURE_EDGE):
-            k = (len(points) - 1) // 2
-            x, y = points[k : k + 2].mean(axis=0).tolist()
-            words = "?" if status == "open" else f"{100 * probability:.0f} %"
-            ax.text(
-                x, y, words, ha="center", va="center", fontsize=7, zorder=4,
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
-            )  # fmt: skip
-    if keys:
-        lines = list(keys.values())
-        ax.legend(lines, list(keys), title="edges", title_fontsize=7, fontsize=7, frameon=False)
-
-
-def _edges_found(model: FittedModel, nodes: list[int]) -> dict[tuple[int, int], tuple[str, float]]:
-    """Status and probability of the edges between some nodes, by their places in the list.
-
-    Of a graph that was learned, all edges are new, so that nothing is said of them.
-    """
-    table, found = model.graph_, model.fitted_.graph
-    if table is None or found is None:
-        return {}
-    place = {model.network_.names[i]: k for k, i in enumerate(nodes)}
-    learned = {"added"} if found.given is None else set()
-    return {
-        (place[line["parent"]], place[line["child"]]): (
-            "" if line["status"] in learned else line["status"],
-            line["probability"],
-        )
-        for line in table.to_dicts()
-        if line["parent"] in place and line["child"] in place
-    }
 
 
 def fit_check(model: FittedModel, *, ax: Axes | None = None) -> Axes:
@@ -378,7 +221,7 @@ def fit_check(model: FittedModel, *, ax: Axes | None = None) -> Axes:
     labels = [_deviating([names[i] for i in d.variables]) for d in deviations]
     ax = _lines(labels, ax, "-log10(p), corrected")
     strength = [-np.log10(max(d.p_value, 1e-300)) for d in deviations]
-    ax.barh(np.arange(len(strength)), strength, height=0.62, color=_ORANGE, alpha=0.7)
+    ax.barh(np.arange(len(strength)), strength, height=0.62, color=ORANGE, alpha=0.7)
     if not strength:
         ax.set_axis_off()
     words = "the model fits" if check.fits else "the model does not fit; the worst first"
@@ -416,7 +259,7 @@ def checked_fitted(model: FittedModel) -> FittedModel:
     return model
 
 
-def axes_of(ax: Axes | None, height: float, width: float = _WIDTH) -> Axes:
+def axes_of(ax: Axes | None, height: float, width: float = WIDTH) -> Axes:
     """Return the axes given, or those of a new figure.
 
     Parameters
@@ -467,19 +310,6 @@ def literal(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def _what(name: str, entry: Entry) -> str:
-    """Text of what is done to a variable, to stand below its name."""
-    if isinstance(entry, Altered):
-        return str(Target({name: entry}))
-    return f"= {state_text(entry)}"
-
-
-def _short(text: str) -> str:
-    """Cut a name in the middle so that it fits into the graph."""
-    half = _LETTERS // 2
-    return literal(text if len(text) <= _LETTERS else f"{text[:half]}…{text[1 - half :]}")
-
-
 def without_frame(ax: Axes) -> None:
     """Leave out the upper and the right side of the frame.
 
@@ -519,7 +349,7 @@ def _bars(
             length[~stands],
             height=height,
             color="white",
-            edgecolor=_GREY,
+            edgecolor=GREY,
             hatch=_HATCH,
             label="does not stand",
         )
@@ -529,10 +359,3 @@ def _bars(
 def _left_out(ax: Axes, number: int, what: str) -> None:
     if number > 0:
         ax.set_xlabel(f"{ax.get_xlabel()}\n({number} more {what} not drawn)")
-
-
-def _mixed(share: float) -> tuple[float, float, float]:
-    """Mix white with blue."""
-    blue = np.array([0.0, 0x72 / 255, 0xB2 / 255])
-    r, g, b = 1.0 - share * (1.0 - blue)
-    return float(r), float(g), float(b)

@@ -9,27 +9,25 @@ so have the control rows. What fits is an argument: it stands above this folder.
 
 from __future__ import annotations
 
-import time
-import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from dosift._version import __version__
-from dosift.errors import DosiftError, InputError
 from dosift.model.gaussian_network import GaussianNetwork, gaussian_network
-from dosift.study.settings import Settings, check_distinct, check_range
+from dosift.study.settings import Settings
+from dosift.study.tasks import AnyTask, Record, attempt
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 #: Nodes that are hit; what is done to them; whether the fit is told the graph.
 NODES, CHANGES, GRAPHS = ("all", "half"), ("do", "hard", "soft"), ("given", "learned")
-_CHOICES = {"nodes": NODES, "changes": CHANGES, "graphs": GRAPHS}
 #: The successor's do has this variance, its other changes leave that of the noise.
 DO_VARIANCE = 1e-9
 #: Coefficients: their least and largest size, and how many are kept.
@@ -39,7 +37,7 @@ MEAN = 1.0
 
 
 @dataclass(frozen=True)
-class ContinuousSettings(Settings):
+class ContinuousSettings(Settings["ContinuousTask"]):
     """Settings of the study of measurements.
 
     Parameters
@@ -76,49 +74,31 @@ class ContinuousSettings(Settings):
     graphs: tuple[str, ...] = GRAPHS
     seed: int = 0
 
+    kind = "continuous"
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "nodes": NODES, "changes": CHANGES, "graphs": GRAPHS,
+    }  # fmt: skip
+
     def __post_init__(self) -> None:
-        for name, values in self.to_dict().items():
-            if isinstance(values, list):
-                if not values:
-                    raise InputError(f"{name} is empty; give at least one")
-                check_distinct(name, values)
-        for name, known in _CHOICES.items():
-            for value in getattr(self, name):
-                if value not in known:
-                    raise InputError(f"{name}: {value!r} is unknown; choose of {', '.join(known)}")
-        check_range("variables", self.variables, 2)
-        check_range("rows", self.rows, 10 * (max(self.variables) + 1))
-        check_range("problems", (self.problems,), 1)
-        if self.seed < 0:
-            raise InputError(f"seed is {self.seed}; give a number of at least 0")
-
-    def fingerprint(self) -> dict[str, Any]:
-        """Return what a folder must have been made with for a study to go on in it.
-
-        Returns
-        -------
-        dict
-        """
-        return {"dosift": __version__, "study": "continuous", **self.to_dict()}
+        self.check({"variables": 2, "problems": 1})
+        self.check({"rows": 10 * (max(self.variables) + 1)})
 
     def tasks(self) -> Iterator[ContinuousTask]:
-        """List what is to be solved, all settings of a problem before the next problem.
+        """List what is to be solved.
 
         Yields
         ------
         ContinuousTask
         """
-        for problem in range(self.problems):
-            for n in self.variables:
-                for nodes in self.nodes:
-                    for change in self.changes:
-                        for n_rows in self.rows:
-                            for graph in self.graphs:
-                                yield ContinuousTask(n, n_rows, nodes, change, graph, problem)
+        for problem, n, nodes, change, n_rows, graph in product(
+            *(range(self.problems), self.variables, self.nodes, self.changes, self.rows),
+            self.graphs,
+        ):
+            yield ContinuousTask(n, n_rows, nodes, change, graph, problem)
 
 
 @dataclass(frozen=True)
-class ContinuousTask:
+class ContinuousTask(AnyTask):
     """One problem of measurements, with or without its graph.
 
     Attributes
@@ -136,17 +116,6 @@ class ContinuousTask:
     change: str
     graph: str
     problem: int
-
-    @classmethod
-    def of_record(cls, record: dict[str, Any]) -> ContinuousTask:
-        """Return the task that a record is about.
-
-        Raises
-        ------
-        KeyError
-            If the record lacks a field.
-        """
-        return cls(**{field.name: record[field.name] for field in fields(cls)})
 
 
 @dataclass(frozen=True)
@@ -318,7 +287,7 @@ class ContinuousAnswer:
 Fit = Callable[[ContinuousProblem, "list[tuple[str, str]] | None"], ContinuousAnswer]
 
 
-def solve_continuous(fit: Fit, seed: int, task: ContinuousTask) -> dict[str, Any]:
+def solve_continuous(fit: Fit, seed: int, task: ContinuousTask) -> Record:
     """Draw, solve and score one problem.
 
     Parameters
@@ -334,16 +303,8 @@ def solve_continuous(fit: Fit, seed: int, task: ContinuousTask) -> dict[str, Any
         `scores_of` if there is one; and ``seconds``.
     """
     problem = draw_continuous(seed, task)
-    record: dict[str, Any] = {**asdict(task), "refused": None}
-    begin = time.perf_counter()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of fits that are poor: the scores will tell
-            answer = fit(problem, problem.network.edges if task.graph == "given" else None)
-    except DosiftError as error:
-        return {**record, "refused": str(error)}
-    record["seconds"] = round(time.perf_counter() - begin, 4)
-    return {**record, **scores_of(problem, answer)}
+    edges = problem.network.edges if task.graph == "given" else None
+    return attempt(task, lambda: fit(problem, edges), partial(scores_of, problem))
 
 
 def scores_of(problem: ContinuousProblem, answer: ContinuousAnswer) -> dict[str, float | None]:

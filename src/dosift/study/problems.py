@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-import time
-import warnings
 import zlib
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.data import collapse
-from dosift.errors import DosiftError, InputError, MissingDependencyError
+from dosift.errors import InputError, MissingDependencyError
 from dosift.io import read_network
 from dosift.learning.learn import DEFAULT_PRIOR
 from dosift.learning.tables import learn_from_codes
@@ -24,7 +23,9 @@ from dosift.model import Mixture, Network
 from dosift.model.evaluation import compare_codes
 from dosift.model.random_problems import random_mixture, random_network
 from dosift.model.simulate import sample_codes
+from dosift.search.result import SearchResult
 from dosift.study.settings import GRAPHS, Task
+from dosift.study.tasks import Record, attempt
 
 #: Numbers of non-empty targets that are drawn, as in the paper: uniform on 4..15.
 FEWEST_TARGETS, MOST_TARGETS = 4, 15
@@ -60,12 +61,7 @@ class Problem:
 
     def learned_network(self, n_rows: int) -> Network:
         """Return the network with tables learned from that many control rows."""
-        nothing = np.full((1, self.network.n_variables), -1)
-        rng = np.random.default_rng(self.control_seed)
-        control, _ = sample_codes(self.network, nothing, np.ones(1), n_rows, rng)
-        return learn_from_codes(
-            self.network.variables, self.network.parents, control, DEFAULT_PRIOR
-        )
+        return learn_tables(self.network, n_rows, np.random.default_rng(self.control_seed))
 
 
 def draw_problem(
@@ -104,22 +100,79 @@ def draw_problem(
     key = [seed, zlib.crc32(source.encode()), n_variables, problem]
     of_network, of_mixture, of_rows, of_control = np.random.SeedSequence(key).spawn(4)
     if source in GRAPHS:
-        network = random_network(
-            n_variables,
-            graph=cast(Literal["scale-free", "erdos-renyi"], source),
-            max_parents=MOST_PARENTS,
-            random_state=of_network,
-        )
+        network = draw_network(source, n_variables, of_network)
     else:
         network = named_network(source)
-    rng = np.random.default_rng(of_mixture)
-    mixture = random_mixture(
+    mixture = draw_mixture(network, max_size, np.random.default_rng(of_mixture))
+    return Problem(network, mixture, of_rows, of_control)
+
+
+def draw_network(
+    graph: str, n_variables: int, random_state: np.random.Generator | np.random.SeedSequence
+) -> Network:
+    """Draw a network as the paper does.
+
+    Parameters
+    ----------
+    graph : {"scale-free", "erdos-renyi"}
+    n_variables : int
+    random_state : numpy.random.Generator or SeedSequence
+
+    Returns
+    -------
+    Network
+    """
+    return random_network(
+        n_variables,
+        graph=cast(Literal["scale-free", "erdos-renyi"], graph),
+        max_parents=MOST_PARENTS,
+        random_state=random_state,
+    )
+
+
+def draw_mixture(
+    network: Network, max_size: int | None, rng: np.random.Generator, *, exclusion: bool = True
+) -> Mixture:
+    """Draw a mixture of as many targets as the paper's.
+
+    Parameters
+    ----------
+    network : Network
+    max_size : int or None
+        Largest number of variables that a target sets.
+    rng : numpy.random.Generator
+    exclusion : bool, default=True
+        Whether some state of every variable stays out of all targets.
+
+    Returns
+    -------
+    Mixture
+    """
+    return random_mixture(
         network,
         int(rng.integers(FEWEST_TARGETS, MOST_TARGETS + 1)),
         max_size=None if max_size is None else min(max_size, network.n_variables),
+        exclusion=exclusion,
         random_state=rng,
     )
-    return Problem(network, mixture, of_rows, of_control)
+
+
+def learn_tables(network: Network, n_rows: int, rng: np.random.Generator) -> Network:
+    """Draw control rows, and return the network with tables learned from them.
+
+    Parameters
+    ----------
+    network : Network
+    n_rows : int
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    Network
+    """
+    nothing = np.full((1, network.n_variables), -1)
+    control, _ = sample_codes(network, nothing, np.ones(1), n_rows, rng)
+    return learn_from_codes(network.variables, network.parents, control, DEFAULT_PRIOR)
 
 
 def network_path(name: str) -> Path:
@@ -193,19 +246,29 @@ def solve(seed: int, max_size: int | None, task: Task) -> dict[str, Any]:
     network = problem.network
     if task.tables == "learned":
         network = problem.learned_network(task.n_rows)
-    record: dict[str, Any] = {**asdict(task), "refused": None}
-    begin = time.perf_counter()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of fits that are poor: the scores will tell
-            # Without the estimator's standard errors and check of the fit, which take time.
-            configurations = collapse(codes, network.cardinalities)
-            evidence = Evidence.of_configurations(network, configurations)
-            found = estimate(task.method, network, evidence, Options())
-    except DosiftError as error:
-        return {**record, "refused": str(error)}
-    except MemoryError:
-        return {**record, "refused": "not enough memory"}
-    record["seconds"] = round(time.perf_counter() - begin, 4)
-    truth = problem.mixture.to_codes(problem.network)
-    return {**record, **asdict(compare_codes(*truth, found.targets, found.weights))}
+
+    def fit() -> SearchResult:
+        # Without the estimator's standard errors and check of the fit, which take time.
+        rows = collapse(codes, network.cardinalities)
+        evidence = Evidence.of_configurations(network, rows)
+        return estimate(task.method, network, evidence, Options())
+
+    return attempt(task, fit, partial(score_codes, problem.network, problem.mixture))
+
+
+def score_codes(network: Network, mixture: Mixture, found: SearchResult) -> Record:
+    """Compare what was found with the truth.
+
+    Parameters
+    ----------
+    network : Network
+    mixture : Mixture
+        The truth.
+    found : SearchResult
+
+    Returns
+    -------
+    dict
+        The fields of `dosift.model.evaluation.Scores`.
+    """
+    return asdict(compare_codes(*mixture.to_codes(network), found.targets, found.weights))

@@ -11,13 +11,13 @@ from typing import Any
 
 from dosift.errors import InputError
 from dosift.study.problems import network_path, solve
-from dosift.study.settings import AnySettings, AnyTask, StudySettings
+from dosift.study.settings import Settings, StudySettings, TaskType
+from dosift.study.tasks import Record
 from dosift.utils.atomic_write import write_bytes
 from dosift.utils.journal import open_journal
 from dosift.utils.processes import in_processes
 
 Progress = Callable[[str, int, "int | None"], None]
-Record = dict[str, Any]
 
 #: Names in a study's folder.
 SETTINGS_NAME, PROBLEMS_NAME = "study.json", "problems.jsonl"
@@ -67,8 +67,8 @@ def run_study(
 
 
 def run_tasks(
-    settings: AnySettings[AnyTask],
-    work: Callable[[AnyTask], Record],
+    settings: Settings[TaskType],
+    work: Callable[[TaskType], Record],
     folder: str | Path,
     *,
     processes: int = 1,
@@ -78,7 +78,7 @@ def run_tasks(
 
     Parameters
     ----------
-    settings : StudySettings or ContinuousSettings
+    settings : Settings
     work : callable
         Solves a task and returns its record, which holds the task's fields; what processes can be
         given.
@@ -132,8 +132,8 @@ def _silent(stage: str, done: int, total: int | None) -> None:
 
 @contextmanager
 def _open_store(
-    folder: Path, settings: AnySettings[AnyTask], of_record: Callable[[Record], AnyTask]
-) -> Iterator[tuple[dict[AnyTask, Record], Callable[[Record], None]]]:
+    folder: Path, settings: Settings[TaskType], of_record: Callable[[Record], TaskType]
+) -> Iterator[tuple[dict[TaskType, Record], Callable[[Record], None]]]:
     """Claim the folder; yield the records in it and a function that adds one for good."""
     _claim(folder, settings)
     path = folder / PROBLEMS_NAME
@@ -141,7 +141,7 @@ def _open_store(
         yield _tasks_of(lines, path, of_record), keep
 
 
-def _claim(folder: Path, settings: AnySettings[AnyTask]) -> None:
+def _claim(folder: Path, settings: Settings[TaskType]) -> None:
     """Write the settings into a new folder, or compare them with those of an old one."""
     path = folder / SETTINGS_NAME
     mine = settings.fingerprint()
@@ -181,9 +181,9 @@ def _shown(value: Any) -> str:
 
 
 def _tasks_of(
-    lines: list[Record], path: Path, of_record: Callable[[Record], AnyTask]
-) -> dict[AnyTask, Record]:
-    records: dict[AnyTask, Record] = {}
+    lines: list[Record], path: Path, of_record: Callable[[Record], TaskType]
+) -> dict[TaskType, Record]:
+    records: dict[TaskType, Record] = {}
     for number, record in enumerate(lines, start=1):
         try:
             records[of_record(record)] = record

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Protocol, Self, TypeVar
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from dosift._version import __version__
 from dosift.errors import InputError
 from dosift.methods import METHODS
+from dosift.study.tasks import AnyTask
+
+TaskType = TypeVar("TaskType", bound=AnyTask)
 
 #: Random graphs of the paper.
 GRAPHS = ("scale-free", "erdos-renyi")
@@ -17,36 +21,36 @@ NETWORKS = ("cancer", "earthquake", "survey", "sachs", "child", "alarm", "hepar2
 #: Where the tables come from: the true ones, or learned from as many control rows.
 TABLES = ("known", "learned")
 
-_CHOICES = {"graphs": GRAPHS, "networks": NETWORKS, "tables": TABLES}
 #: Largest numbers that are taken; beyond them a study would not end or not fit in memory.
 _LARGEST = {"variables": 200, "rows": 10**8, "problems": 100_000}
 
 
-class AnyOfTasks(Protocol):
-    """A task of any study: one problem, solved in one way."""
-
-    @classmethod
-    def of_record(cls, record: dict[str, Any]) -> Self:
-        """Return the task that a record is about."""
-
-
-AnyTask = TypeVar("AnyTask", bound=AnyOfTasks)
-_Task_co = TypeVar("_Task_co", bound=AnyOfTasks, covariant=True)
-
-
-class AnySettings(Protocol[_Task_co]):
-    """What a study of any kind runs."""
-
-    def fingerprint(self) -> dict[str, Any]:
-        """Return what a folder must have been made with for a study to go on in it."""
-
-    def tasks(self) -> Iterator[_Task_co]:
-        """List what is to be solved; at least one."""
-
-
 @dataclass(frozen=True)
-class Settings:
-    """What every study's settings can do."""
+class Settings(Generic[TaskType]):
+    """What every study's settings can do.
+
+    Lists hold what is combined with each other. They name nothing twice.
+    """
+
+    #: What a study is called in its folder; the paper's, which came first, is not called anything.
+    kind: ClassVar[str | None] = None
+    #: What the members of a list are chosen of.
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
+    if TYPE_CHECKING:
+        seed: int
+
+    def tasks(self) -> Iterator[TaskType]:
+        """List what is to be solved, all settings of a problem before the next problem.
+
+        In this order a study that is half done has the same number of problems everywhere, and
+        the time left can be judged by the time taken.
+
+        Yields
+        ------
+        AnyTask
+        """
+        raise NotImplementedError
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings in types that JSON has.
@@ -57,9 +61,55 @@ class Settings:
         """
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what a folder must have been made with for a study to go on in it.
+
+        Returns
+        -------
+        dict
+            The settings, the version of dosift, and the kind of study.
+        """
+        kind = {} if self.kind is None else {"study": self.kind}
+        return {"dosift": __version__, **kind, **self.to_dict()}
+
+    def check(self, least: Mapping[str, int], may_be_empty: Collection[str] = ()) -> None:
+        """Refuse lists that are empty or name something twice, and what is not to be had.
+
+        Parameters
+        ----------
+        least : mapping of str to int
+            Least value of each number, or of the members of a list of numbers.
+        may_be_empty : collection of str
+            Lists that may be.
+
+        Raises
+        ------
+        InputError
+        """
+        for name, values in self.to_dict().items():
+            if isinstance(values, list):
+                if not values and name not in may_be_empty:
+                    raise InputError(f"{name} is empty; give at least one")
+                if len(set(values)) != len(values):
+                    raise InputError(f"{name} names something twice: {', '.join(map(str, values))}")
+        for name, known in self.choices.items():
+            for value in getattr(self, name):
+                if value not in known:
+                    raise InputError(f"{name}: {value!r} is unknown; choose of {', '.join(known)}")
+        for name, smallest in least.items():
+            given = getattr(self, name)
+            most = _LARGEST.get(name, 10**6)
+            for value in given if isinstance(given, tuple) else (given,):
+                if value is not None and not smallest <= value <= most:
+                    raise InputError(
+                        f"{name}: {value} is out of range; give {smallest} to {most:,}"
+                    )
+        if self.seed < 0:
+            raise InputError(f"seed is {self.seed}; give a number of at least 0")
+
 
 @dataclass(frozen=True)
-class StudySettings(Settings):
+class StudySettings(Settings["Task"]):
     """Settings of a study.
 
     Each random problem is drawn as in the paper: a graph, tables with Dirichlet(2) rows over
@@ -109,53 +159,27 @@ class StudySettings(Settings):
     max_size: int | None = None
     seed: int = 0
 
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "graphs": GRAPHS, "networks": NETWORKS, "methods": METHODS, "tables": TABLES,
+    }  # fmt: skip
+
     def __post_init__(self) -> None:
-        for name in ("rows", "methods", "tables"):
-            if not getattr(self, name):
-                raise InputError(f"{name} is empty; give at least one")
         if not self.networks and not (self.graphs and self.variables):
             raise InputError("give random graphs with numbers of variables, or named networks")
-        for name, values in self.to_dict().items():
-            if isinstance(values, list):
-                check_distinct(name, values)
-        for name, known in {**_CHOICES, "methods": METHODS}.items():
-            for value in getattr(self, name):
-                if value not in known:
-                    raise InputError(f"{name}: {value!r} is unknown; choose of {', '.join(known)}")
-        check_range("variables", self.variables, 1)
-        check_range("rows", self.rows, 1)
-        check_range("problems", (self.problems,), 1)
-        if self.max_size is not None:
-            check_range("max_size", (self.max_size,), 1)
-        if self.seed < 0:
-            raise InputError(f"seed is {self.seed}; give a number of at least 0")
-
-    def fingerprint(self) -> dict[str, Any]:
-        """Return what a folder must have been made with for a study to go on in it.
-
-        Returns
-        -------
-        dict
-            The settings and the version of dosift.
-        """
-        return {"dosift": __version__, **self.to_dict()}
+        least = {"variables": 1, "rows": 1, "problems": 1, "max_size": 1}
+        self.check(least, may_be_empty=("variables", "graphs", "networks"))
 
     def tasks(self) -> Iterator[Task]:
-        """List what is to be solved, all settings of a problem before the next problem.
-
-        In this order a study that is half done has the same number of problems everywhere, and
-        the time left can be judged by the time taken.
+        """List what is to be solved.
 
         Yields
         ------
         Task
         """
-        for problem in range(self.problems):
-            for source, n in self.sources():
-                for tables in self.tables:
-                    for n_rows in self.rows:
-                        for method in self.methods:
-                            yield Task(source, n, tables, n_rows, method, problem)
+        for problem, (source, n), tables, n_rows, method in product(
+            range(self.problems), self.sources(), self.tables, self.rows, self.methods
+        ):
+            yield Task(source, n, tables, n_rows, method, problem)
 
     def sources(self) -> list[tuple[str, int]]:
         """List kinds of graphs with numbers of variables, then named networks with 0.
@@ -169,7 +193,7 @@ class StudySettings(Settings):
 
 
 @dataclass(frozen=True)
-class Task:
+class Task(AnyTask):
     """One problem at one number of rows by one method.
 
     Attributes
@@ -194,17 +218,6 @@ class Task:
     n_rows: int
     method: str
     problem: int
-
-    @classmethod
-    def of_record(cls, record: dict[str, Any]) -> Task:
-        """Return the task that a record is about.
-
-        Raises
-        ------
-        KeyError
-            If the record lacks a field.
-        """
-        return cls(**{field.name: record[field.name] for field in fields(cls)})
 
 
 #: Settings by name: a taste, the paper's Figure 1, its supplement, and real networks.
@@ -232,27 +245,3 @@ PRESETS: dict[str, dict[str, Any]] = {
         "max_size": 3,
     },
 }
-
-
-def check_distinct(name: str, values: list[Any]) -> None:
-    """Refuse settings that name something twice.
-
-    Raises
-    ------
-    InputError
-    """
-    if len(set(values)) != len(values):
-        raise InputError(f"{name} names something twice: {', '.join(map(str, values))}")
-
-
-def check_range(name: str, values: tuple[int, ...], least: int) -> None:
-    """Refuse settings out of range.
-
-    Raises
-    ------
-    InputError
-    """
-    most = _LARGEST.get(name, 10**6)
-    for value in values:
-        if not least <= value <= most:
-            raise InputError(f"{name}: {value} is out of range; give {least} to {most:,}")

@@ -10,31 +10,26 @@ a unit, or takes all rows for independent.
 
 from __future__ import annotations
 
-import time
-import warnings
 import zlib
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from itertools import product
-from typing import Any, Literal, cast
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift._version import __version__
 from dosift.data.configurations import collapse, collapse_units
-from dosift.errors import DosiftError, InputError
 from dosift.identifiability.excluded import exclusion
-from dosift.learning.learn import DEFAULT_PRIOR
-from dosift.learning.tables import learn_from_codes
 from dosift.likelihood.evidence import Evidence
 from dosift.methods import METHODS, Options, estimate
 from dosift.model import Mixture, Network
-from dosift.model.evaluation import compare_codes
-from dosift.model.random_problems import random_mixture, random_network
 from dosift.model.simulate import sample_codes
-from dosift.study.problems import FEWEST_TARGETS, MOST_PARENTS, MOST_TARGETS
-from dosift.study.settings import GRAPHS, TABLES, Settings, check_distinct, check_range
+from dosift.search.result import SearchResult
+from dosift.study.problems import draw_mixture, draw_network, learn_tables, score_codes
+from dosift.study.settings import GRAPHS, TABLES, Settings
+from dosift.study.tasks import AnyTask, attempt
 
 Ints = NDArray[np.int64]
 
@@ -42,19 +37,12 @@ Ints = NDArray[np.int64]
 VIOLATIONS = ("some", "root")
 #: Whether a method is told the units of the rows.
 TOLD = ("units", "rows")
-_CHOICES = {
-    "graphs": GRAPHS,
-    "methods": METHODS,
-    "tables": TABLES,
-    "told": TOLD,
-    "violations": VIOLATIONS,
-}
 #: What is drawn, as the last part of a seed.
 _NETWORK, _MIXTURE, _UNITS, _ROWS, _CONTROL_ROWS = range(5)
 
 
 @dataclass(frozen=True)
-class UnitSettings(Settings):
+class UnitSettings(Settings["UnitTask"]):
     """Settings of the study of units.
 
     Parameters
@@ -104,54 +92,33 @@ class UnitSettings(Settings):
     max_size: int | None = None
     seed: int = 0
 
+    kind = "units"
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "graphs": GRAPHS, "methods": METHODS, "tables": TABLES, "told": TOLD,
+        "violations": VIOLATIONS,
+    }  # fmt: skip
+
     def __post_init__(self) -> None:
-        for name, values in self.to_dict().items():
-            if isinstance(values, list):
-                if not values:
-                    raise InputError(f"{name} is empty; give at least one")
-                check_distinct(name, values)
-        for name, known in _CHOICES.items():
-            for value in getattr(self, name):
-                if value not in known:
-                    raise InputError(f"{name}: {value!r} is unknown; choose of {', '.join(known)}")
-        check_range("variables", self.variables, 1)
-        check_range("units", self.units, 1)
-        check_range("rows", self.rows, 1)
-        check_range("problems", (self.problems,), 1)
-        if self.max_size is not None:
-            check_range("max_size", (self.max_size,), 1)
-        if self.seed < 0:
-            raise InputError(f"seed is {self.seed}; give a number of at least 0")
-
-    def fingerprint(self) -> dict[str, Any]:
-        """Return what a folder must have been made with for a study to go on in it.
-
-        Returns
-        -------
-        dict
-        """
-        return {"dosift": __version__, "study": "units", **self.to_dict()}
+        self.check({"variables": 1, "units": 1, "rows": 1, "problems": 1, "max_size": 1})
 
     def tasks(self) -> Iterator[UnitTask]:
-        """List what is to be solved, all settings of a problem before the next problem.
+        """List what is to be solved.
 
         Yields
         ------
         UnitTask
         """
-        for problem in range(self.problems):
-            for graph, n, violation, tables, n_units, n_rows in product(
-                self.graphs, self.variables, self.violations, self.tables, self.units, self.rows
-            ):
-                for told in self.told if n_rows > 1 else ("rows",):
-                    for method in self.methods:
-                        yield UnitTask(
-                            graph, n, violation, tables, n_units, n_rows, told, method, problem
-                        )
+        for problem, graph, n, violation, tables, n_units, n_rows in product(
+            *(range(self.problems), self.graphs, self.variables, self.violations, self.tables),
+            *(self.units, self.rows),
+        ):
+            told = self.told if n_rows > 1 else ("rows",)
+            for one, method in product(told, self.methods):
+                yield UnitTask(graph, n, violation, tables, n_units, n_rows, one, method, problem)
 
 
 @dataclass(frozen=True)
-class UnitTask:
+class UnitTask(AnyTask):
     """One problem of units, solved by one method.
 
     Attributes
@@ -178,17 +145,6 @@ class UnitTask:
     told: str
     method: str
     problem: int
-
-    @classmethod
-    def of_record(cls, record: dict[str, Any]) -> UnitTask:
-        """Return the task that a record is about.
-
-        Raises
-        ------
-        KeyError
-            If the record lacks a field.
-        """
-        return cls(**{field.name: record[field.name] for field in fields(cls)})
 
 
 @dataclass(frozen=True)
@@ -232,13 +188,7 @@ class UnitProblem:
 
     def learned_network(self, n_rows: int) -> Network:
         """Return the network with tables learned from that many control rows."""
-        nothing = np.full((1, self.network.n_variables), -1)
-        control, _ = sample_codes(
-            self.network, nothing, np.ones(1), n_rows, self._rng(_CONTROL_ROWS)
-        )
-        return learn_from_codes(
-            self.network.variables, self.network.parents, control, DEFAULT_PRIOR
-        )
+        return learn_tables(self.network, n_rows, self._rng(_CONTROL_ROWS))
 
     def _rng(self, *what: int) -> np.random.Generator:
         return np.random.default_rng([*self.key, *what])
@@ -266,21 +216,10 @@ def draw_units(seed: int, task: UnitTask, max_size: int | None = None) -> UnitPr
     ((100, 2, 4), False)
     """
     key = (seed, zlib.crc32(task.source.encode()), task.n_variables, task.problem)
-    network = random_network(
-        task.n_variables,
-        graph=cast(Literal["scale-free", "erdos-renyi"], task.source),
-        max_parents=MOST_PARENTS,
-        random_state=np.random.default_rng([*key, _NETWORK]),
-    )
+    network = draw_network(task.source, task.n_variables, np.random.default_rng([*key, _NETWORK]))
     rng = np.random.default_rng([*key, _MIXTURE])
     while True:
-        mixture = random_mixture(
-            network,
-            int(rng.integers(FEWEST_TARGETS, MOST_TARGETS + 1)),
-            max_size=None if max_size is None else min(max_size, network.n_variables),
-            exclusion=False,
-            random_state=rng,
-        )
+        mixture = draw_mixture(network, max_size, rng, exclusion=False)
         if task.violation == "root":
             mixture = _with_root(network, mixture, rng)
         if not exclusion(network, mixture).holds:
@@ -318,22 +257,14 @@ def solve_units(seed: int, max_size: int | None, task: UnitTask) -> dict[str, An
     network = problem.network
     if task.tables == "learned":
         network = problem.learned_network(len(codes))
-    record: dict[str, Any] = {**asdict(task), "refused": None}
-    begin = time.perf_counter()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of fits that are poor: the scores will tell
-            if task.told == "units":
-                unit = np.repeat(np.arange(task.n_units), task.n_rows)
-                rows = collapse_units(codes, unit, network.cardinalities)
-            else:
-                rows = collapse(codes, network.cardinalities)
-            evidence = Evidence.of_configurations(network, rows)
-            found = estimate(task.method, network, evidence, Options())
-    except DosiftError as error:
-        return {**record, "refused": str(error)}
-    except MemoryError:
-        return {**record, "refused": "not enough memory"}
-    record["seconds"] = round(time.perf_counter() - begin, 4)
-    truth = problem.mixture.to_codes(problem.network)
-    return {**record, **asdict(compare_codes(*truth, found.targets, found.weights))}
+
+    def fit() -> SearchResult:
+        if task.told == "units":
+            unit = np.repeat(np.arange(task.n_units), task.n_rows)
+            rows = collapse_units(codes, unit, network.cardinalities)
+        else:
+            rows = collapse(codes, network.cardinalities)
+        evidence = Evidence.of_configurations(network, rows)
+        return estimate(task.method, network, evidence, Options())
+
+    return attempt(task, fit, partial(score_codes, problem.network, problem.mixture))
