@@ -310,7 +310,7 @@ def _parts(fit: JointFit) -> Iterator[tuple[int, NDArray[np.bool_]]]:
             parents = list(fit.network.parents[j])
             driven = (fit.targets[:, parents] >= 0).any(axis=1)
             for t in np.flatnonzero((fit.targets[:, j] >= 0) & driven):
-                yield j, np.arange(len(driven)) == t
+                yield j, np.arange(len(fit.targets)) == t
             continue
         for k in np.unique(fit.targets[fit.targets[:, j] >= 0, j]):
             held = fit.targets[:, j] == k
