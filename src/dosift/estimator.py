@@ -602,7 +602,13 @@ class InterventionMixture(Conventions):
         return self.fitted_.judge(loaded.rows.whole), loaded.inverse
 
     def predict_proba(
-        self, rows: Any, *, batch: Any = None, unit: Any = None, time: Any = None
+        self,
+        rows: Any,
+        *,
+        batch: Any = None,
+        unit: Any = None,
+        time: Any = None,
+        standing: bool = False,
     ) -> Floats:
         """Posterior probability of each component for each row.
 
@@ -613,16 +619,27 @@ class InterventionMixture(Conventions):
         time : str or array-like, optional
             When each row was seen, as in :meth:`fit`: neighbours in time are then judged together,
             each unit as a series, by the rate of switching of the fit.
+        standing : bool, default=False
+            Whether that of a component which does not stand is its posterior times the probability
+            that it is there, as in ``rows.parquet`` and :func:`~dosift.annotate`. The
+            probabilities of a row then sum to less than one where what it comes from is in doubt.
 
         Returns
         -------
         ndarray, shape (n_rows, n_components)
-            In the order of `targets_`; a row that no component can produce holds NaN. That of a
-            component that does not stand is its posterior times the probability that it is there,
-            so that the probabilities of a row then sum to less than one: what is missing belongs
-            to interventions that were not found.
+            In the order of `targets_`; a row that no component can produce holds NaN.
+
+        Examples
+        --------
+        >>> import dosift
+        >>> from dosift.datasets import load_incident
+        >>> data = load_incident()
+        >>> model = dosift.InterventionMixture(data.network).fit(data.rows)
+        >>> bool((model.predict_proba(data.rows).sum(axis=1).round(6) == 1.0).all())
+        True
         """
-        return self._posterior(rows, batch, unit, time) * presence_of_each(self.fitted_)
+        posterior = self._posterior(rows, batch, unit, time)
+        return posterior * presence_of_each(self.fitted_) if standing else posterior
 
     def _posterior(self, rows: Any, batch: Any, unit: Any, time: Any) -> Floats:
         """Posterior of each component for each row, whether or not it stands."""
