@@ -141,3 +141,18 @@ def test_the_command_writes_and_reads_the_same(
     again = pl.read_csv(assigned)
     assert again["target"].to_list() == of_rows["target"].to_list()
     assert np.allclose(again["probability"], of_rows["probability"], atol=1e-6)
+
+
+def test_resamples_and_held_out_rows_have_them_too(
+    model: dosift.InterventionMixture, tables: tuple[pl.DataFrame, pl.DataFrame]
+) -> None:
+    for search in (True, False):
+        found = dosift.bootstrap(model, tables[0], n_resamples=3, search=search)
+        line = found.summary().filter(pl.col("target") == "other").row(0, named=True)
+        assert line["share_found"] == 1.0
+        assert 0 < line["std_error"] < 0.05
+    nothing = dosift.InterventionMixture(prior_knowledge=dosift.PriorKnowledge(forbidden=["other"]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DosiftWarning)
+        nothing.fit(tables[0], control=tables[1], graph=EDGES)
+    assert dosift.held_out(model, tables[0]).gain > dosift.held_out(nothing, tables[0]).gain

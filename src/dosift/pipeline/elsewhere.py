@@ -182,3 +182,26 @@ def without_elsewhere(
     own = result.network.with_other(None)
     rest = ranked(evidence.pooled, own, result.targets[~other], weights, batch_weights=batches)
     return Gathered(evidence, None), replace(rest, converged=result.converged)
+
+
+def found_again(
+    recipe: Recipe, network: Network, gathered: Gathered, options: Options, tells_apart: bool
+) -> SearchResult:
+    """Find targets and weights in other rows as in a fit.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    network : Network
+    gathered : Gathered
+    options : Options
+    tells_apart : bool
+        Whether the fit gave rows from elsewhere a line of their own.
+
+    Returns
+    -------
+    SearchResult
+    """
+    found, _ = find(recipe, network, gathered, options)
+    apart = told_apart(recipe, network, gathered, options, found) if tells_apart else None
+    return found if apart is None else with_line_of_their_own(network, gathered, options, apart)
