@@ -13,7 +13,8 @@ Each prints one line for each kind of problem and method: mean over problems, an
 median where it differs. Measures are explained in ``continuous_baselines.scores``; ``fails`` is the
 share of fits whose penalised log-likelihood of the pool is below that of the truth, ``crashed`` the
 share that raised an error (the other measures are of the rest). Seconds are of
-the processor, for the fit alone. ``cutoff`` is the mixture of the successor's pipeline, named
+the processor, for the fit alone. With ``--journal FILE`` a run that was stopped goes on where it
+was. ``cutoff`` is the mixture of the successor's pipeline, named
 generously as all mixtures are; ``dosift-known`` is given the true network and no control rows;
 ``utigsp`` the pipeline as published, where causaldag is installed.
 """
@@ -26,9 +27,13 @@ import resource
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cache, partial
 from itertools import product
+from math import isnan, nan
 from pathlib import Path
+from typing import Any
 
 import continuous_successor
 import numpy as np
@@ -46,6 +51,7 @@ from continuous_mixed import FEATURES, SENSORS, chamber, mixed, telemetry
 from continuous_problems import LINES, Problem, known, successor, table, wide
 
 from dosift.study.published import SUCCESSOR
+from dosift.utils.journal import open_journal
 
 MIXTURES = ("bic", "true", "bayes", "cutoff")
 METHODS = ("oracle", "dosift", "dosift-known", *MIXTURES, "utigsp")
@@ -122,45 +128,83 @@ def judged(problem: Problem, answer: Answer) -> Record:
     return found
 
 
-def run(case: Case, methods: Sequence[str], chosen: argparse.Namespace) -> dict[str, list[Record]]:
+def run(
+    case: Case, methods: Sequence[str], chosen: argparse.Namespace, done: Done | None = None
+) -> dict[str, list[Record]]:
     """Records of each method on the problems of a kind."""
     label, make = case
+    done = done or Done()
     records: dict[str, list[Record]] = {}
     at_thresholds: dict[str, list[list[Record]]] = {}
     for seed in range(chosen.seed, chosen.seed + chosen.problems):
-        problem = make(seed=seed)
+        problem = cache(partial(make, seed=seed))
         for method in methods:
-            if method == "oracle":
-                if problem.parts:
-                    records.setdefault(method, []).append(judged(problem, oracle(problem)))
-                continue
+            some = done.once(
+                {"label": label, "seed": seed, "method": method},
+                lambda method=method, problem=problem, seed=seed: tried(
+                    problem(), method, seed, chosen
+                ),
+            )
             if method in MIXTURES:
-                named = gaussian_mixture(problem, method, seed)
-                some = [judged(problem, named(threshold)) for threshold in THRESHOLDS]
                 at_thresholds.setdefault(method, []).append(some)
-                continue
-            if method == "utigsp":
-                if continuous_successor.is_installed():
-                    found = judged(problem, continuous_successor.pipeline(problem, seed))
-                    records.setdefault(method, []).append(found)
-                continue
-            graph = method != "dosift without graph"
-            before = _peak()
-            try:
-                told = _features(problem, chosen)
-                answer = dosift_fit(problem, graph, told, is_known=method == KNOWN)
-                found = {**judged(problem, answer), "mib": _peak() - before, "crashed": 0.0}
-            except Exception:
-                # One fit that breaks must not hide the others; it is counted, and shown.
-                traceback.print_exc()
-                found = {"crashed": 1.0}
-            records.setdefault(method, []).append(found)
-            print(f"# {label}, seed {seed}, {method}: {_brief(found)}", file=sys.stderr, flush=True)
+            elif some:
+                records.setdefault(method, []).extend(some)
+                if method != "oracle":
+                    what = f"{label}, seed {seed}, {method}"
+                    print(f"# {what}: {_brief(some[0])}", file=sys.stderr, flush=True)
     for method, some in at_thresholds.items():
         by_threshold = list(zip(*some, strict=True))
         best = max(by_threshold, key=lambda one: _mean([r["jaccard"] for r in one]))
         records[method] = list(best)
     return {method: records[method] for method in methods if method in records}
+
+
+def tried(problem: Problem, method: str, seed: int, chosen: argparse.Namespace) -> list[Record]:
+    """Records of a method on a problem: of a mixture for each threshold, else one or none."""
+    if method == "oracle":
+        return [judged(problem, oracle(problem))] if problem.parts else []
+    if method in MIXTURES:
+        named = gaussian_mixture(problem, method, seed)
+        return [judged(problem, named(threshold)) for threshold in THRESHOLDS]
+    if method == "utigsp":
+        if not continuous_successor.is_installed():
+            return []
+        return [judged(problem, continuous_successor.pipeline(problem, seed))]
+    graph = method != "dosift without graph"
+    before = _peak()
+    try:
+        told = _features(problem, chosen)
+        answer = dosift_fit(problem, graph, told, is_known=method == KNOWN)
+    except Exception:
+        # One fit that breaks must not hide the others; it is counted, and shown.
+        traceback.print_exc()
+        return [{"crashed": 1.0}]
+    return [{**judged(problem, answer), "mib": _peak() - before, "crashed": 0.0}]
+
+
+@dataclass(frozen=True)
+class Done:
+    """What an interrupted run has on the disk, and where what is new goes."""
+
+    records: Sequence[dict[str, Any]] = ()
+    keep: Callable[[dict[str, Any]], None] = lambda record: None
+
+    def once(self, key: dict[str, Any], work: Callable[[], list[Record]]) -> list[Record]:
+        """Return the records of a piece of work, which is done if the file has none."""
+        for one in self.records:
+            if all(one[name] == value for name, value in key.items()):
+                return [
+                    {name: nan if value is None else value for name, value in record.items()}
+                    for record in one["records"]
+                ]
+        records = work()
+        self.keep({**key, "records": [_storable(record) for record in records]})
+        return records
+
+
+def _storable(record: Record) -> dict[str, float | None]:
+    """JSON has no NaN."""
+    return {name: None if isnan(value) else float(value) for name, value in record.items()}
 
 
 def _features(problem: Problem, chosen: argparse.Namespace) -> dict[str, list[str]]:
@@ -225,6 +269,9 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument("--seed", type=int, default=0, help="of the first problem")
         one.add_argument("--methods", nargs="+", default=list(methods), choices=METHODS)
         one.add_argument("--json", type=Path, help="where to write all records")
+        one.add_argument(
+            "--journal", type=Path, help="file from which the same command goes on after a stop"
+        )
         return one
 
     table_ = command("table", 15, ("oracle", "dosift", *MIXTURES))
@@ -267,12 +314,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"| problems | method | number | {' | '.join(measures)} |")
     print("|" + "---|" * (len(measures) + 3))
     everything = {}
-    for case in CASES[chosen.command](chosen):
-        records = run(case, methods, chosen)
-        report(case[0], records, measures)
-        everything[case[0]] = records
-        if chosen.command == "successor":
-            _print_published(case[0])
+    with ExitStack() as open_files:
+        done = Done()
+        if chosen.journal:
+            busy = "another run is writing to it"
+            done = Done(*open_files.enter_context(open_journal(chosen.journal, busy)))
+        for case in CASES[chosen.command](chosen):
+            records = run(case, methods, chosen, done)
+            report(case[0], records, measures)
+            everything[case[0]] = records
+            if chosen.command == "successor":
+                _print_published(case[0])
     if chosen.json:
         chosen.json.write_text(json.dumps(everything, indent=1), encoding="utf-8")
 

@@ -3,6 +3,7 @@
     python benchmarks/ratios.py                    # everything; the large fit takes minutes
     python benchmarks/ratios.py small tall moments
     python benchmarks/ratios.py passes             # whole fits against one np.unique
+    python benchmarks/ratios.py profile            # where these fits spend their time
 
 How long reading, counting, fitting and assigning take against one pass over the same file, against
 a plain group-by of polars on the same table, and against the moment method where it is there.
@@ -10,10 +11,13 @@ a plain group-by of polars on the same table, and against the moment method wher
 
 from __future__ import annotations
 
+import cProfile
+import pstats
 import sys
 import time
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -22,6 +26,7 @@ from hot_parts import SIZES, problem
 from dosift import InterventionMixture
 from dosift.data import collapse, encode, read_rows
 from dosift.methods import METHODS
+from dosift.model import Network
 from dosift.model.evaluation import compare_codes
 from dosift.model.random_problems import random_mixture, random_network
 from dosift.model.simulate import sample_codes
@@ -31,6 +36,18 @@ SETTINGS = ((4, 16_384, 20), (4, 262_144, 10), (8, 16_384, 6), (8, 262_144, 4))
 
 #: Variables, rows and problems of the comparison with one pass over codes in memory.
 PASSES = ((8, 16_384, 9), (8, 262_144, 9), (12, 262_144, 9))
+
+
+#: Parts of a fit: file and function, and what it does.
+STAGES = {
+    ("data/load.py", "load"): "rows into distinct rows",
+    ("search/engine.py", "from_scratch"): "search",
+    ("search/neighbourhood.py", "survey"): "survey of other targets",
+    ("search/mechanisms.py", "suspect_mechanism"): "trials of freed tables",
+    ("inference/posterior.py", "posterior_of_fit"): "posterior",
+    ("pipeline/repairs.py", "repaired_answers"): "answers that repairs give",
+    ("results/summary.py", "of_fit"): "tables of results",
+}
 
 
 def best(
@@ -76,15 +93,43 @@ def against_one_pass(size: str) -> None:
         print(f"| {name} | {value:.3f} | {value / one_pass:.1f} | {value / group_by:.1f} |")
 
 
+def drawn(n_variables: int, n_rows: int, seed: int) -> tuple[Network, np.ndarray]:
+    """A known network of any density, and codes of a mixture on it."""
+    rng = np.random.default_rng([n_variables, n_rows, 900 + seed])
+    network = random_network(n_variables, random_state=rng)
+    truth = random_mixture(network, int(rng.choice([4, 8, 16])), random_state=rng)
+    targets, weights = truth.to_codes(network)
+    return network, sample_codes(network, targets, weights, n_rows, rng)[0]
+
+
+def profiled(n_variables: int, n_rows: int, n_problems: int) -> None:
+    """Share of each part of a fit in its CPU time, all problems together and the median one."""
+    shares = []
+    for seed in range(n_problems):
+        network, codes = drawn(n_variables, n_rows, seed)
+        model = InterventionMixture(network)
+        model.fit(codes)
+        profile = cProfile.Profile(time.process_time)
+        profile.runcall(model.fit, codes)
+        stats: Any = pstats.Stats(profile)
+        found = dict.fromkeys(STAGES.values(), 0.0)
+        for (path, _, name), (_, _, _, seconds, _) in stats.stats.items():
+            for (file, function), stage in STAGES.items():
+                if name == function and path.endswith(f"dosift/{file}"):
+                    found[stage] += seconds
+        shares.append([*(found[stage] for stage in STAGES.values()), stats.total_tt])
+    taken = np.array(shares)
+    all_of, middle = taken.sum(axis=0) / taken[:, -1].sum(), np.median(taken, axis=0)
+    print(f"\n{n_variables} variables, {n_rows:,} rows, {n_problems} problems")
+    for k, stage in enumerate([*STAGES.values(), "all of it"]):
+        print(f"{stage:28} {100 * all_of[k]:5.0f} %   median {middle[k]:.3f} s", flush=True)
+
+
 def against_unique(n_variables: int, n_rows: int, n_problems: int) -> None:
     """CPU time of a whole fit of codes in memory against counting them once."""
     seconds, passes = [], []
     for seed in range(n_problems):
-        rng = np.random.default_rng([n_variables, n_rows, 900 + seed])
-        network = random_network(n_variables, random_state=rng)
-        truth = random_mixture(network, int(rng.choice([4, 8, 16])), random_state=rng)
-        targets, weights = truth.to_codes(network)
-        codes, _ = sample_codes(network, targets, weights, n_rows, rng)
+        network, codes = drawn(n_variables, n_rows, seed)
 
         def count(codes: np.ndarray = codes) -> object:
             key = np.zeros(len(codes), dtype=np.int64)
@@ -138,6 +183,9 @@ def main() -> None:
         print("|---|---|---|---|---|---|")
         for setting in PASSES:
             against_unique(*setting)
+    if "profile" in wanted:
+        for setting in PASSES:
+            profiled(*setting)
     if "moments" not in wanted:
         return
     print("\n| variables | rows | method | seconds (median) | recall | precision | TV |")

@@ -16,6 +16,7 @@ from count_problems import count_problem, screen
 from graph_problems import Problem, draw, with_rows, wrong_graph
 from numpy.typing import NDArray
 from trust import moved, with_parents
+from verdict_numbers import NUMBER_KINDS
 
 import dosift
 from dosift.graphs.dag import Parents, edges_of
@@ -204,6 +205,14 @@ KINDS: dict[str, Callable[[int, int, int], Trial]] = {
     "dispersed": lambda n, rows, seed: _counts(n, rows, seed, True),
     "screen": lambda n, rows, seed: _counts(n, rows, seed, False, screen),
 }
+
+
+def _of_numbers(draw: Callable[[int, int, int], dict[str, Any]]) -> Callable[..., Trial]:
+    return lambda n, rows, seed: Trial(**draw(n, rows, seed))
+
+
+#: Those of measurements and counts are left out where nothing is said of kinds.
+EVERY = {**KINDS, **{name: _of_numbers(draw) for name, draw in NUMBER_KINDS.items()}}
 
 
 def text_of(target: NDArray[Any] | Any, is_of_counts: bool) -> str:

@@ -144,6 +144,7 @@ def test_order_units_of_time_and_names_do_not_matter(
     np.testing.assert_allclose(two.posterior, one.posterior[shuffled["tick"].to_numpy()], atol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore::dosift.errors.UnitsWarning")  # of rows without their times
 def test_other_rows_are_judged_by_the_same_chain(
     model: dosift.InterventionMixture, drawn: Series
 ) -> None:
@@ -332,7 +333,7 @@ def test_the_command_refuses_resamples_before_it_fits(
         ({"time": [1, 2]}, r"2 value\(s\) for 4000 row"),
         ({"time": np.zeros(4000)}, "is the same in all rows"),
         ({"time": [*range(3999), None]}, "data row 4000 is empty"),
-        ({"time": "tick", "batch": np.arange(4000) % 2}, "cannot be combined"),
+        ({"time": "tick", "sample_weight": np.ones(4000)}, "cannot be combined"),
         ({"time": "tick", "unit": [None, *["a"] * 3999]}, "unit is empty in data row 1"),
     ],
 )
@@ -342,6 +343,7 @@ def test_what_is_wrong_is_said(drawn: Series, given: dict[str, Any], words: str)
         dosift.InterventionMixture(NETWORK).fit(rows, **given)
 
 
+@pytest.mark.filterwarnings("ignore::dosift.errors.UnitsWarning")  # of rows without their times
 def test_the_picture(model: dosift.InterventionMixture, drawn: Series) -> None:
     pytest.importorskip("matplotlib")
     import dosift.plot

@@ -612,10 +612,13 @@ def test_what_the_cells_say_of_the_graph_survives_a_file(
 # -- raw counts ----------------------------------------------------------------------------------
 
 
+N_CELLS = 700
+
+
 @pytest.fixture(scope="module")
 def raw() -> Any:
-    """1,500 control and 1,500 other cells, with raw counts in a layer and something else in X."""
-    data = drawn_cells()
+    """As many control and other cells, with raw counts in a layer and something else in X."""
+    data = drawn_cells(n_cells=N_CELLS)
     counts = np.concatenate([data.control.to_numpy(), data.pool.to_numpy()])
     n = len(data.control)
     out = ad.AnnData(
@@ -644,8 +647,8 @@ def test_raw_counts_are_fitted_as_they_are(raw: Any, tmp_path: Path) -> None:
     adata = given.copy()
     model = fit_anndata(adata, graph=data.graph, **RAW)
     assert {frozenset(target) for target in model.targets_} == KNOCKED
-    assert model.n_rows_ == 1500
-    assert adata.obs["dosift_target"].isna().sum() == 1500
+    assert model.n_rows_ == N_CELLS
+    assert adata.obs["dosift_target"].isna().sum() == N_CELLS
     assert (adata.layers["counts"] != given.layers["counts"]).nnz == 0
     path = tmp_path / "cells.h5ad"
     adata.write_h5ad(path)
@@ -655,7 +658,7 @@ def test_raw_counts_are_fitted_as_they_are(raw: Any, tmp_path: Path) -> None:
     network = parse_mechanism_network(kept["network"])
     assert network.variables == model.network_.variables
     new = data.pool.head(100)
-    assert (model.predict(new) == adata.obs["dosift_target"].to_numpy()[1500:1600]).all()
+    assert (model.predict(new) == adata.obs["dosift_target"].to_numpy()[N_CELLS:][:100]).all()
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -669,11 +672,11 @@ def test_a_part_of_the_genes_has_the_depth_of_all(raw: Any, tmp_path: Path) -> N
     total = np.asarray(given.layers["counts"].sum(axis=1)).ravel()
     i = model.network_.positions["total counts"]
     own = model.network_.control.values[:, i]
-    assert own == pytest.approx(np.log(total[:1500]))
+    assert own == pytest.approx(np.log(total[:N_CELLS]))
     assert {frozenset(target) for target in model.targets_} == KNOCKED
-    given[1500:].write_h5ad(tmp_path / "new.h5ad")
+    given[N_CELLS:].write_h5ad(tmp_path / "new.h5ad")
     loaded = dosift.data.load.load(tmp_path / "new.h5ad", model.network_, layer="counts")
-    assert loaded.rows.whole.values[loaded.inverse, i] == pytest.approx(np.log(total[1500:]))
+    assert loaded.rows.whole.values[loaded.inverse, i] == pytest.approx(np.log(total[N_CELLS:]))
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -35,7 +36,7 @@ from dosift.errors import (
 )
 from dosift.inference import Posterior
 from dosift.learning.edge_knowledge import MOST_PARENTS, EdgeKnowledge, Limit
-from dosift.learning.mixed import ControlTable, learn_from_control
+from dosift.learning.mixed import ControlTable, control_in_time, learn_from_control
 from dosift.learning.states import with_new_states
 from dosift.likelihood.assignment import Assignment
 from dosift.likelihood.weights import DEFAULT_GAP
@@ -57,6 +58,7 @@ from dosift.results.graphs import objection_in_words, objects_to_the_graph
 from dosift.results.merged import Merged
 from dosift.results.rows import presence_of_each
 from dosift.results.summary import Tables, diagnostics_of
+from dosift.results.timeline import words_of_rows_at_once
 from dosift.results.verdict_words import headline, negative_control_content, verdict_content
 from dosift.results.words import misfit_in_words
 from dosift.search.certificate import Certificate
@@ -464,12 +466,15 @@ class InterventionMixture(Conventions):
             factors=factors,
             whole_are_counts=bool(self.knockouts),
             unit=unit if isinstance(unit, str) else None,
+            time=time if isinstance(time, str) else None,
         )
         network, rows = self._network(table, rows)
         network = starting_network(network, edges, known, self.control_rows)
         given = {"batch": batch, "labels": labels, "unit": unit, "time": time}
         encode = partial(load, rows, **given, sample_weight=sample_weight)
         network, loaded = with_new_states(network, rows, encode)
+        if control is not None and loaded.order is not None:
+            loaded = replace(loaded, control=control_in_time(table, network))
         del rows, encode, table  # many rows: what was read is not held twice
         with closing(loaded):
             self._store(fit(recipe, network, loaded, progress))
@@ -536,6 +541,10 @@ class InterventionMixture(Conventions):
             words = words_of_warning(self.missing_values_, self.network_)
             warnings.warn(words, MissingValuesWarning, stacklevel=3)
         words = words_of_units(self.fitted_.neighbours, self.fitted_.like_units)
+        if words:
+            warnings.warn(words, UnitsWarning, stacklevel=3)
+        in_time = self.fitted_.in_time
+        words = "" if in_time is None else words_of_rows_at_once(in_time.order)
         if words:
             warnings.warn(words, UnitsWarning, stacklevel=3)
         if not self.converged_:
@@ -645,7 +654,8 @@ class InterventionMixture(Conventions):
         """Posterior of each component for each row, whether or not it stands."""
         if time is not None:
             self._check_fitted()
-            loaded = load(rows, self.network_, batch=batch, unit=unit, time=time)
+            known = None if batch is None else fitted_batches(self.fitted_)
+            loaded = load(rows, self.network_, batch=batch, unit=unit, time=time, batches=known)
             return posterior_in_time(self.fitted_, loaded)
         found, inverse = self.assign(rows, batch=batch, unit=unit)
         return found.posterior[inverse]

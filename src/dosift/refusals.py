@@ -106,34 +106,9 @@ REFUSALS: tuple[Refusal, ...] = (
     *_only_likelihood(TIME),
     Refusal(
         TIME,
-        "batches",
-        "shares that drift from batch to batch and targets that hold are told apart by fits of "
-        "their own: leave out time= (--time) for shares in each batch, or the batches for targets "
-        "in time; each machine or patient is a unit",
-    ),
-    Refusal(
-        TIME,
-        "labels",
-        "labels are known for single rows, and a series is found as a whole; leave the labels out, "
-        "and hold the timeline against them afterwards",
-    ),
-    Refusal(
-        TIME,
         "sample weights",
         "a row in a series is there once; leave the weights out, or repeat rows under units of "
         "their own",
-    ),
-    Refusal(
-        TIME,
-        "required",
-        "a target that never lasts earns no place in a series; give it as a candidate, and its "
-        "weight and probability tell whether it occurs",
-    ),
-    Refusal(
-        TIME,
-        "known weights",
-        "in a series weights are shares of time, and come with the rate of switching; leave the "
-        "known weights out, and compare afterwards",
     ),
     Refusal(
         TIME,
@@ -146,6 +121,12 @@ REFUSALS: tuple[Refusal, ...] = (
         "changed mechanisms",
         "tables are freed by rows that do not know their neighbours; fit hard interventions in "
         "time first, then look for changed mechanisms without time= (--time)",
+    ),
+    Refusal(
+        TIME,
+        "rows in blocks",
+        "a series is walked forward and backward, and so is held; give a table, a file, or a table "
+        "that an engine holds, which is read whole",
     ),
     Refusal(
         "bootstrap",

@@ -12,7 +12,13 @@ import numpy as np
 from dosift._version import __version__
 from dosift.checks.verdict import FALLS
 from dosift.data.anndata import MATRIX_TOTAL, Cells, cells_of, name_levels, name_states
-from dosift.data.control_cells import Mask, batches_of, control_mask, units_of_cells
+from dosift.data.control_cells import (
+    Mask,
+    batches_of,
+    control_mask,
+    times_of_cells,
+    units_of_cells,
+)
 from dosift.data.discretizer import Discretizer
 from dosift.data.side_columns import SideColumn
 from dosift.errors import InputError, MissingDependencyError
@@ -55,6 +61,7 @@ def fit_anndata(
     states: States | None = None,
     batch: str | None = None,
     unit: str | None = None,
+    time: str | None = None,
     kinds: Mapping[str, str] | None = None,
     size: str | bool | None = None,
     factors: int = 0,
@@ -78,6 +85,7 @@ def fit_anndata(
     states: States | None = None,
     batch: str | None = None,
     unit: str | None = None,
+    time: str | None = None,
     kinds: Mapping[str, str] | None = None,
     size: str | bool | None = None,
     factors: int = 0,
@@ -100,6 +108,7 @@ def fit_anndata(
     states: States | None = None,
     batch: str | None = None,
     unit: str | None = None,
+    time: str | None = None,
     kinds: Mapping[str, str] | None = None,
     size: str | bool | None = None,
     factors: int = 0,
@@ -152,6 +161,9 @@ def fit_anndata(
         a unit were hit by the same intervention. They are judged together, and weights are shares
         of units. A cell without one is a unit of its own. Cells of a unit may have nothing else in
         common that the network does not know of.
+    time : str, optional
+        Column of ``obs`` that says when each cell was seen: interventions hold and switch. With
+        `unit`, each unit is a series of its own.
     kinds : mapping of str to {"continuous", "counts", "discrete"}, optional
         What variables hold, where the network is learned: columns of the matrix raw counts, if
         nothing is said of them. Given, or with ``knockouts=True``, values of the matrix are taken
@@ -186,10 +198,10 @@ def fit_anndata(
             columns in the order of ``uns[key_added]["targets"]``.
         ``uns[key_added]``
             ``targets``; the tables ``components``, ``variables`` and, with a discretizer,
-            ``thresholds``, with a batch ``batches``, with control cells ``graph`` (each edge with
-            its probability and status) and ``notices``, sentences on it; ``mixture`` (JSON for
-            :meth:`dosift.Mixture.from_dict`) and ``network`` (BIF; of raw counts JSON of dosift's
-            own) as text;
+            ``thresholds``, with a batch ``batches``, with a time ``timeline``, with control cells
+            ``graph`` (each edge with its probability and status) and ``notices``, sentences on it;
+            ``mixture`` (JSON for :meth:`dosift.Mixture.from_dict`) and ``network`` (BIF; of raw
+            counts JSON of dosift's own) as text;
             ``params``, ``trusted``, ``reasons``, ``verdict`` (JSON) and ``version``.
 
     Raises
@@ -233,10 +245,12 @@ def fit_anndata(
     beside: dict[str, Any] = {
         "batch": None if batch is None else batches_of(adata, batch, ~mask),
         "unit": None if unit is None else units_of_cells(adata, unit, ~mask),
+        "time": None if time is None else times_of_cells(adata, time, ~mask),
     }
     used = {"layer": layer, "control": _described(control), "prior": prior, "edges": edges}
     used |= parameters
-    used |= {role: name for role, name in (("batch", batch), ("unit", unit)) if name is not None}
+    roles = (("batch", batch), ("unit", unit), ("time", time))
+    used |= {role: name for role, name in roles if name is not None}
     if is_raw:
         if prior != DEFAULT_PRIOR:
             raise InputError("prior is for tables of states, and counts have none; leave it out")
@@ -426,18 +440,24 @@ def _store(
     """Write all results at once, in forms that survive a round trip through h5ad."""
     import pandas as pd
 
-    found, inverse = model.assign(rows, **beside)
     merged = Merged.of(model.network_, model.fitted_.result.targets, model.weights_)
     texts = [*merged.texts(model.targets_)]
-    best = merged.best(found.best, found.posterior)[inverse]
-    posterior = merged.summed(found.posterior)[inverse]
+    in_time = model.fitted_.in_time
+    if in_time is None:
+        found, inverse = model.assign(rows, batch=beside["batch"], unit=beside["unit"])
+        best = merged.best(found.best, found.posterior)[inverse]
+        posterior = merged.summed(found.posterior)[inverse]
+    else:
+        of_rows = in_time.posterior
+        best = np.where(of_rows.sum(axis=1) > 0, of_rows.argmax(axis=1), -1)
+        best, posterior = merged.best(best, of_rows), merged.summed(of_rows)
     codes = np.full(adata.n_obs, -1, dtype=np.int64)
     codes[is_fitted] = best
     probability, surprise = np.full((2, adata.n_obs), np.nan)
     there = np.array(presence(model.fitted_, merged) or [1.0] * len(texts))
     own = posterior[np.arange(best.size), best] * there[best]
     probability[is_fitted] = np.where(best < 0, np.nan, own)
-    if beside["unit"] is not None:  # how unlikely a cell is does not depend on others
+    if beside["unit"] is not None or in_time is not None:  # no matter what others are
         found, inverse = model.assign(rows, batch=beside["batch"])
     surprise[is_fitted] = -found.log_probability[inverse]
     probabilities = np.full((adata.n_obs, len(texts)), np.nan)
@@ -457,6 +477,8 @@ def _store(
     }
     if model.batches_ is not None:
         content["batches"] = _pandas(model.batches_)
+    if model.timeline_ is not None:
+        content["timeline"] = _pandas(model.timeline_)
     if model.graph_ is not None:
         content["graph"] = _pandas(model.graph_)
         found = graph_findings_content(model.fitted_)["graph_found"]

@@ -72,6 +72,15 @@ def test_the_order_of_rows_is_named_where_no_column_is() -> None:
     assert notices(rows.sort(rows.columns)) == []
 
 
+def test_tables_below_each_other_are_no_units() -> None:
+    draw = np.random.default_rng(3)
+    level = np.repeat([0.0, 2.0, 4.0], [600, 250, 150])
+    values = level[:, None] + draw.normal(size=(1000, 1))
+    assert neighbours_agree(values, [0]) is None
+    series = np.repeat(2.0 * (draw.random(40) < 0.5), draw.integers(5, 60, 40))
+    assert neighbours_agree(series[:, None] + draw.normal(size=(series.size, 1)), [0]) is not None
+
+
 def test_numbers_are_looked_at_as_well() -> None:
     draw = np.random.default_rng(4)
     level = np.repeat(2.0 * (draw.random(700) < 0.3), 3)

@@ -59,7 +59,7 @@ def skewed(seed: int, n: int = 12) -> Network:
     return network.with_tables([t / t.sum(axis=1, keepdims=True) for t in tables])
 
 
-@pytest.mark.parametrize("seeds", [2, pytest.param(6, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seeds", [1, pytest.param(6, marks=pytest.mark.slow)])
 def test_rows_from_elsewhere_are_named_and_others_seldom(seeds: int) -> None:
     named_garbage, named_others, n_named = 0.0, 0.0, 0.0
     for seed in range(seeds):

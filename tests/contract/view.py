@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from oracle import Key, likelihoods
+from oracle import Key, chain, likelihoods
 from worlds import World
 
 Floats = NDArray[np.float64]
@@ -30,7 +30,7 @@ class View:
     def rows(self) -> World:
         """Distinct rows with their batch and label, and how often each occurs; or all units."""
         world = self.world
-        if world.unit is not None:
+        if world.unit is not None or world.time is not None:
             return replace(world, weight=world.multiplicity)
         none = np.full(len(world.codes), -1)
         batch = none if world.batch is None else world.batch
@@ -116,12 +116,52 @@ class View:
         columns = world.likelihoods(self.model.network_, self.keys)[world.place]
         weights = self.batch_weights
         at = np.zeros(len(world.codes), dtype=int) if world.batch is None else world.batch
+        if world.time is not None:
+            told = replace(world, label=None, batch=None) if pooled else world
+            own = weights[at] if not pooled else np.tile(self.model.weights_, (len(columns), 1))
+            return self.chain(told, self.keys, columns, own)[1]
         joint = columns * (self.model.weights_ if pooled else weights[at])
         return joint / joint.sum(axis=1, keepdims=True)
 
+    def chain(
+        self, world: World, keys: list[Key], columns: Floats, weights: Floats, rate: float = 0.0
+    ) -> tuple[float, Floats]:
+        """Log-likelihood and posterior of rows in time, with a line of weights for each row.
+
+        A labelled row is of its own target. The rate is the model's unless it is given.
+        """
+        assert world.time is not None
+        if world.label is not None:
+            named = np.array([[key == target for key in keys] for target in world.targets])
+            columns = columns * np.where(world.label[:, None] < 0, True, named[world.label])
+        series = np.zeros(len(columns), dtype=int) if world.batch is None else world.batch
+        rate = rate or self.model.fitted_.in_time.rate
+        return chain(columns, world.time, series, weights, rate)
+
+    def log_likelihood_in_time(self, weights: Floats) -> float:
+        """Of rows in time, with a line of weights for each batch."""
+        rows = self.rows
+        batch = np.zeros(len(rows.codes), dtype=int) if rows.batch is None else rows.batch
+        return self.chain(rows, self.keys, self.columns, weights[batch])[0]
+
+    @cached_property
+    def expected_rows(self) -> Floats:
+        """Expected number of rows of each component, shape (n_batches, n_components)."""
+        weights = self.batch_weights
+        if self.world.time is None:
+            batch = self.world.batch
+            n = [self.world.counts[batch == b].sum() if batch is not None else self.n_rows
+                 for b in range(len(weights))]  # fmt: skip
+            return np.array(n)[:, None] * weights
+        posterior = self.posterior(self.world)
+        batch = np.zeros(len(posterior), int) if self.world.batch is None else self.world.batch
+        return np.array([posterior[batch == b].sum(axis=0) for b in range(len(weights))])
+
     @cached_property
     def log_likelihood(self) -> float:
-        """Of the rows that the weights are those of, with pooled weights."""
+        """Of the rows that the weights are those of, pooled; in time, by those of each batch."""
+        if self.world.time is not None:
+            return self.log_likelihood_in_time(self.batch_weights)
         return log_likelihood(self.units, self.keys, self.columns, np.array(self.model.weights_))
 
     @cached_property

@@ -42,6 +42,8 @@ N_CONTROL = 12_000
 FEW = 64
 #: Rows of a block.
 BLOCK = 700
+#: Rows for which a target holds on average, where rows come in order of time.
+LASTS = 15
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class World:
     its place where rows have to find the graph. Weights have one
     line for each batch, 1 if there are none. `label` is a position in `targets`, -1 for none.
     `unit` numbers the units from 0, where rows come in units; without it every row is one.
+    `time` is that of each row, where rows come in an order; each batch is a series then.
     """
 
     features: tuple[str, ...]
@@ -66,6 +69,7 @@ class World:
     batch: Ints | None = None
     label: Ints | None = None
     unit: Ints | None = None
+    time: Ints | None = None
     random_labels: bool = False
     required: tuple[Key, ...] = ()
     known: tuple[tuple[Key, float], ...] = ()
@@ -88,7 +92,8 @@ class World:
 
     def some(self, rows: Any) -> World:
         """Take some rows, any of them as often as wanted; a unit only as a whole."""
-        beside = {name: getattr(self, name) for name in ("weight", "batch", "label", "unit")}
+        names = ("weight", "batch", "label", "unit", "time")
+        beside = {name: getattr(self, name) for name in names}
         taken = {name: None if one is None else one[rows] for name, one in beside.items()}
         if self.unit is not None:
             taken["unit"] = np.unique(taken["unit"], return_inverse=True)[1]
@@ -125,8 +130,11 @@ class World:
 
     @property
     def counts(self) -> Floats:
-        """What each row counts for the mixture's weights: nothing if it is labelled."""
-        if self.label is None or self.random_labels:
+        """What each row counts for the mixture's weights: nothing if it is labelled.
+
+        In a series a labelled row is there as all others.
+        """
+        if self.label is None or self.random_labels or self.time is not None:
             return self.multiplicity
         return np.where(self.label >= 0, 0.0, self.multiplicity)
 
@@ -185,6 +193,8 @@ class World:
             names = np.array([f"unit {k}" for k in range(len(self.sizes))], dtype=object)
             names[(self.sizes == 1) & (np.arange(len(names)) % 2 == 0)] = ""  # alone, and unnamed
             out["unit"] = names[self.unit]
+        if self.time is not None:
+            out["time"] = np.array([str(t) for t in self.time.tolist()], dtype=object)
         return out
 
     @property
@@ -251,6 +261,9 @@ def in_a_file(world: World) -> Iterator[tuple[Any, dict[str, Any]]]:
         if world.weight is None:
             path = Path(folder) / "rows.parquet"
             with_beside(world).write_parquet(path, row_group_size=BLOCK)
+            if world.time is not None:  # a series is held, whatever its length
+                yield path, names
+                return
             blocks = store_rows(path, world.given, threads=world.threads, **names)
         else:  # a file has no weights
             blocks = StoredBlocks(
@@ -532,6 +545,29 @@ def group_in_units(world: World, rng: np.random.Generator) -> World:
     return replace(world, unit=unit)
 
 
+def order_in_time(world: World, rng: np.random.Generator) -> World:
+    """Bring rows into series, one for each batch, in which targets hold for LASTS rows or so.
+
+    The rows stay where they are, in an order that says nothing. The truth about weights is how many
+    rows of each target there are then.
+    """
+    n, n_batches = len(world.codes), len(world.weights)
+    time = np.empty(n, dtype=np.int64)
+    batch = np.zeros(n, dtype=np.int64) if world.batch is None else world.batch
+    weights = np.zeros_like(world.weights)
+    for b in range(n_batches):
+        stretches = []
+        for t in range(len(world.targets)):
+            own = rng.permutation(np.flatnonzero((batch == b) & (world.component == t)))
+            weights[b, t] = own.size / (batch == b).sum()
+            cuts = np.flatnonzero(rng.random(max(own.size - 1, 0)) < 1.0 / LASTS) + 1
+            stretches += np.split(own, cuts)
+        order = np.concatenate([stretches[k] for k in rng.permutation(len(stretches))])
+        # Uneven times, with gaps.
+        time[order] = np.cumsum(1 + rng.poisson(0.3, size=order.size))
+    return replace(world, time=time, weights=weights)
+
+
 def weigh(world: World, rng: np.random.Generator) -> World:
     """Keep equal rows once, with their number for a weight; and rows of no weight."""
     if world.unit is not None:
@@ -613,6 +649,7 @@ FEATURES = (
     Feature("random labels", "labels", after=label_at_random, also=("labels",)),
     Feature("missing values", "values", after=blank),
     Feature("units", "units", after=group_in_units),
+    Feature("time", "units", after=order_in_time, also=("rows in time",)),
     Feature("sample weights", "weights", after=weigh),
     Feature("required", "prior", after=require, also=("prior knowledge",)),
     Feature("known weights", "prior", after=know_a_weight, also=("prior knowledge",)),

@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
+from dosift.model.burst_counts import BurstMechanism
 from dosift.model.categorical import CategoricalMechanism, SetState, States
 from dosift.model.count_features import LogRate, Scaled
 from dosift.model.counts import Fold as FoldOfCounts
@@ -243,6 +244,12 @@ CASES = {
         counts_of_mixed,
         np.arange(500.0),
         _COUNT_CHANGES,
+    ),
+    "counts with bursts": Case(
+        BurstMechanism(2, (0,), (LogRate(0),), (1.0, 0.4), dispersion=0.3, share=0.15, factor=4.0),
+        counts,
+        np.arange(2500.0),
+        (FoldOfCounts(0.4),),
     ),
     "counts with a prior": Case(
         NegativeBinomialMechanism(2, (0,), (LogRate(0),), (1.0, 0.4), 0.3, zeros=0.3, prior=1.0),

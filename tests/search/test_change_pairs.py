@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -63,6 +65,49 @@ def test_a_pair_is_found_that_neither_variable_pays_for() -> None:
 
 def test_rows_that_nothing_was_done_to_hold_no_pairs() -> None:
     assert [pairs_of(seed, 2_000, 0.0) for seed in range(20)] == [[]] * 20
+
+
+def with_shared_noise(seed: int, n_rows: int, hit: float = 0.0) -> tuple[MechanismNetwork, Floats]:
+    """Rows where the first and the last variable share noise, which the graph does not show.
+
+    In some rows of the pool one of the two is shifted, and in a share of it the first and the
+    second variable are set.
+    """
+    rng = np.random.default_rng([4, seed])
+    rows = rng.normal(size=(2, n_rows, N))
+    rows[:, :, -1] = 0.8 * rows[:, :, 0] + 0.6 * rows[:, :, -1]
+    which = rng.choice([0, N - 1, -1], size=n_rows, p=[0.03, 0.03, 0.94])
+    for i in (0, N - 1):
+        rows[1, which == i, i] += 1.5
+    rows[1, rng.random(n_rows) < hit, :2] = 2.2
+    names = [Variable(f"x{i}", kind="continuous") for i in range(N)]
+    network = learn_mechanisms(names, rows[0], [()] * N)
+    return network, network.working(rows[1])
+
+
+def pairs_in(network: MechanismNetwork, values: Floats) -> list[set[int]]:
+    """Look for pairs beside the shifts of one variable, which the mixture knows of."""
+    ones, nothing = np.ones(len(values)), np.full(N, -1)
+    shifted = np.exp(1.5 * values[:, [0, N - 1]] - 0.5 * 1.5**2).sum(axis=1)
+    relative = 1.0 / (0.94 + 0.03 * shifted)
+    found = change_pairs(network, values, ones, relative, nothing, np.log(N))
+    return [set(one.variables) for one in found]
+
+
+def test_noise_that_control_rows_share_as_well_is_no_pair() -> None:
+    found = 0
+    for seed in range(8):
+        network, values = with_shared_noise(seed, 8_000)
+        assert {0, N - 1} not in pairs_in(network, values)
+        # Without control rows nobody knows.
+        found += {0, N - 1} in pairs_in(replace(network, control=None), values)
+    assert found >= 2
+
+
+def test_a_pair_is_found_beside_shared_noise() -> None:
+    for seed in range(3):
+        network, values = with_shared_noise(seed, 8_000, 0.02)
+        assert {0, 1} in pairs_in(network, values)
 
 
 def test_what_a_target_changes_already_is_not_paired() -> None:

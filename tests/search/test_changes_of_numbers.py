@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -219,11 +220,12 @@ def test_components_that_overlap_are_parted_by_a_fit() -> None:
     fitter = JointFitter(as_network(shared), evidence)
     joint = fitter.fit(as_network(shared), targets, np.array([[0.5, 0.25, 0.25]]))
     start = ranked(evidence, joint.network, joint.targets, joint.weights[0])
-    parted = library._parted(start, rows, None)
+    nothing_known = partial(library._known, None)
+    parted = library._parted(start, rows, nothing_known)
     assert parted is not None
     judged = ranked(evidence, parted.network, parted.targets, parted.weights)
     assert score_of(judged) > score_of(start) + 5.0
     own = of(parted.network).libraries[0]
     used = {int(k) for k in parted.targets[:, 0]} - {-1}
     assert sorted(own[k].mean for k in used) == pytest.approx([1.0, 2.0], abs=0.1)  # type: ignore[attr-defined]
-    assert library._parted(judged, rows, None) is None
+    assert library._parted(judged, rows, nothing_known) is None

@@ -23,8 +23,8 @@ def most_probable_path(rows: ChainRows, weights: Floats, rate: float) -> NDArray
     Parameters
     ----------
     rows : ChainRows
-    weights : ndarray, shape (n_targets,)
-        Positive, summing to one.
+    weights : ndarray, shape (n_targets,) or (n_batches, n_targets)
+        Summing to one (in each batch); zero for targets that do not occur.
     rate : float
         Of switching, in a typical step; positive.
 
@@ -40,11 +40,11 @@ def most_probable_path(rows: ChainRows, weights: Floats, rate: float) -> NDArray
     >>> most_probable_path(rows, np.array([0.5, 0.5]), 0.1).tolist()
     [0, 0, 0]
     """
-    switch = rows.switching(rate)[:, None, :]
+    switch, own = rows.switching(rate)[:, None, :], rows.of_parts(weights)
     with np.errstate(divide="ignore"):
         columns = np.maximum(np.log(rows.columns), _NEVER)
-        drawn = np.log(switch * weights[:, None])
-        stay = np.log((1.0 - switch) + switch * weights[:, None])
+        drawn = np.log(switch * own)
+        stay = np.log((1.0 - switch) + switch * own)
     now = _beginnings(columns, stay, drawn)
     length, _, n_parts = columns.shape
     changed = np.empty(columns.shape, dtype=np.bool_)

@@ -22,25 +22,31 @@ class ChainRows:
     """Rows of one or many chains, cut into parts of equal length that are walked side by side.
 
     Chains follow each other: where one begins, the time since the row before is infinite, so that
-    the target is drawn anew for certain, and nothing else needs to know of it. The last part is
-    filled up with steps that change nothing.
+    the target is drawn anew for certain, and nothing else needs to know of it. No part has rows of
+    two batches; the last one of each batch is filled up with steps that change nothing.
 
     Attributes
     ----------
     columns : ndarray, shape (length, n_targets, n_parts)
-        Likelihood of each target in row ``part * length + step``, on the scale of the row.
+        Likelihood of each target, on the scale of the row.
     exposure : ndarray, shape (length, n_parts)
         Time since the row before, in units of a typical step; infinite where a chain begins.
     log_scale : ndarray, shape (n_rows,)
         Logarithm of the scale of each row: that of its likeliest target.
     impossible : ndarray of bool, shape (n_rows,)
         Rows that no target can produce; they are passed over.
+    place : ndarray of int64, shape (n_rows,)
+        Position of each row among the steps of all parts, ``part * length + step``.
+    batch : ndarray of int64, shape (n_parts,)
+        The batch of each part.
     """
 
     columns: Floats
     exposure: Floats
     log_scale: Floats
     impossible: NDArray[np.bool_]
+    place: NDArray[np.int64]
+    batch: NDArray[np.int64]
 
     @classmethod
     def of(
@@ -50,6 +56,7 @@ class ChainRows:
         exposure: Floats,
         log_reference: Floats | float = 0.0,
         n_parts: int | None = None,
+        batch: Ints | None = None,
     ) -> ChainRows:
         """Lay rows out.
 
@@ -65,7 +72,10 @@ class ChainRows:
         log_reference : ndarray, shape (n_distinct,), or float, default=0
             Logarithm by which the likelihoods of each distinct row must be multiplied.
         n_parts : int, optional
-            Parts that are walked side by side; by default what is fastest.
+            Parts that are walked side by side, about; by default what is fastest.
+        batch : ndarray of int, shape (n_rows,), optional
+            The batch of each row, ascending; where another begins, so does a chain. All rows are of
+            one by default.
 
         Returns
         -------
@@ -89,22 +99,26 @@ class ChainRows:
         )
         if n_parts is None:
             n_parts = int(np.sqrt(n_rows)) if n_targets <= _MOST_SIDE_BY_SIDE else 1
-        n_parts = max(1, min(n_parts, n_rows))
-        length = -(-n_rows // n_parts)
-        n_parts = -(-n_rows // length)
-        padding = length * n_parts - n_rows
-        # One more row than there are, which every target produces: it fills up the last part.
+        length = -(-n_rows // max(1, min(n_parts, n_rows)))
+        place, part_batch = _places(n_rows, length, batch)
+        n_parts = part_batch.size
+        # One more row than there are, which every target produces: it fills up the parts.
         scaled = np.concatenate([scaled, np.ones((1, n_targets))])
-        place = np.concatenate([index, np.full(padding, len(scaled) - 1)]).reshape(n_parts, length)
+        filled = np.full(length * n_parts, len(scaled) - 1)
+        filled[place] = index
+        own = np.ascontiguousarray(filled.reshape(n_parts, length).T)
         laid = np.empty((length, n_targets, n_parts))
         for j in range(n_targets):
-            laid[:, j, :] = scaled[:, j][place.T]
-        steps = np.concatenate([exposure, np.zeros(padding)]).reshape(n_parts, length)
+            laid[:, j, :] = scaled[:, j][own]
+        steps = np.zeros(length * n_parts)
+        steps[place] = exposure
         return cls(
             laid,
-            np.ascontiguousarray(steps.T),
+            np.ascontiguousarray(steps.reshape(n_parts, length).T),
             np.asarray(log_row[index]),
             np.asarray(impossible[index]),
+            place,
+            part_batch,
         )
 
     @property
@@ -121,6 +135,34 @@ class ChainRows:
     def n_parts(self) -> int:
         """Number of parts that are walked side by side."""
         return int(self.columns.shape[2])
+
+    def of_parts(self, weights: Floats) -> Floats:
+        """Weights of the targets in the batch of each part.
+
+        Parameters
+        ----------
+        weights : ndarray, shape (n_targets,) or (n_batches, n_targets)
+
+        Returns
+        -------
+        ndarray, shape (n_targets, n_parts) or (n_targets, 1)
+        """
+        return weights[:, None] if weights.ndim == 1 else weights.T[:, self.batch]
+
+    def of_rows(self, weights: Floats) -> Floats:
+        """Weights of the targets in the batch of each row.
+
+        Parameters
+        ----------
+        weights : ndarray, shape (n_targets,) or (n_batches, n_targets)
+
+        Returns
+        -------
+        ndarray, shape (n_rows, n_targets) or (1, n_targets)
+        """
+        if weights.ndim == 1 or len(weights) == 1:
+            return weights.reshape(1, -1)
+        return np.asarray(weights[self.batch[self.place // self.columns.shape[0]]])
 
     def log_largest(self, other: ChainRows) -> Floats:
         """Log-likelihood of the best target in each row, relative to that among other targets.
@@ -148,6 +190,28 @@ class ChainRows:
             return self
         return replace(self, columns=np.ascontiguousarray(self.columns[:, targets]))
 
+    def of_batch(self, batch: int) -> ChainRows:
+        """Return the rows of one batch, as if there were no others.
+
+        Parameters
+        ----------
+        batch : int
+        """
+        own = self.batch == batch
+        length, n_parts = self.exposure.shape
+        place = np.full(length * n_parts, -1)
+        place[np.repeat(own, length)] = np.arange(length * int(own.sum()))
+        place = place[self.place]
+        rows = place >= 0
+        return ChainRows(
+            np.ascontiguousarray(self.columns[:, :, own]),
+            np.ascontiguousarray(self.exposure[:, own]),
+            self.log_scale[rows],
+            self.impossible[rows],
+            place[rows],
+            np.zeros(int(own.sum()), dtype=np.int64),
+        )
+
     def in_order(self, laid: NDArray[Kind]) -> NDArray[Kind]:
         """Bring values of steps and parts into the order of the rows.
 
@@ -160,9 +224,9 @@ class ChainRows:
         ndarray, shape (n_rows,) or (n_rows, n_targets)
         """
         if laid.ndim == 2:
-            return laid.T.reshape(-1)[: self.n_rows]
+            return laid.T.reshape(-1)[self.place]
         moved = laid.transpose(2, 0, 1)
-        return moved.reshape(-1, laid.shape[1])[: self.n_rows]
+        return moved.reshape(-1, laid.shape[1])[self.place]
 
     def switching(self, rate: float) -> Floats:
         """Probability that the target was drawn anew before each row.
@@ -178,3 +242,17 @@ class ChainRows:
             One where a chain begins.
         """
         return np.asarray(-np.expm1(-rate * self.exposure))
+
+
+def _places(
+    n_rows: int, length: int, batch: Ints | None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Lay rows out in parts of one batch each: where each row stands, and each part's batch."""
+    if batch is None:
+        return np.arange(n_rows), np.zeros(-(-n_rows // length), dtype=np.int64)
+    batches, first, sizes = np.unique(batch, return_index=True, return_counts=True)
+    n_parts = -(-sizes // length)
+    start = np.cumsum(n_parts) - n_parts
+    inside = np.arange(n_rows) - np.repeat(first, sizes)
+    place = np.repeat(start * length, sizes) + inside
+    return place.astype(np.int64), np.repeat(batches, n_parts).astype(np.int64)

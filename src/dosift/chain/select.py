@@ -15,6 +15,8 @@ Floats = NDArray[np.float64]
 _ROUGH = 5
 #: Up to so many times its cost, what a target seems to gain is judged with the others fitted again.
 _CLOSE = 4.0
+#: Known weights that come this close to one leave nothing.
+_WHOLE = 1e-9
 #: Nats beyond which a target is needed for certain.
 _LARGE = 200.0
 
@@ -27,7 +29,7 @@ def earning(rows: ChainRows, fit: ChainFit, costs: Floats) -> NDArray[np.bool_]:
     rows : ChainRows
     fit : ChainFit
     costs : ndarray, shape (n_targets,)
-        What each target must gain, in nats.
+        What each target must gain, in nats; minus infinity for those that stay in any case.
 
     Returns
     -------
@@ -43,7 +45,7 @@ def earning(rows: ChainRows, fit: ChainFit, costs: Floats) -> NDArray[np.bool_]:
     >>> earning(rows, fit, np.full(3, 5.0)).tolist()
     [True, True, False]
     """
-    m = fit.weights.size
+    m = rows.n_targets
     every = np.ones(m, dtype=np.bool_)
     excess = np.array([_loss(rows, fit, every, k) for k in range(m)]) - costs
     kept = every
@@ -53,13 +55,17 @@ def earning(rows: ChainRows, fit: ChainFit, costs: Floats) -> NDArray[np.bool_]:
             continue
         rest = kept.copy()
         rest[k] = False
-        weights = fit.weights[rest]
-        other = fit_chain(rows.only(rest), weights / weights.sum(), fit.rate, n_cycles=_ROUGH)
+        other = _without(rows, fit, rest)
         if fit.log_likelihood - other.log_likelihood <= costs[k]:
-            spread = np.zeros(m)
-            spread[rest] = other.weights
-            kept, fit = rest, ChainFit(spread, other.rate, other.sums, other.converged)
+            weights, known = np.zeros_like(fit.weights), np.zeros_like(fit.weights)
+            weights[..., rest], known[..., rest] = other.weights, other.known
+            kept, fit = rest, ChainFit(weights, other.rate, other.sums, other.converged, known)
     return kept
+
+
+def _without(rows: ChainRows, fit: ChainFit, rest: NDArray[np.bool_]) -> ChainFit:
+    weights, known = fit.only(rest)
+    return fit_chain(rows.only(rest), weights, fit.rate, n_cycles=_ROUGH, known=known)
 
 
 def losses(rows: ChainRows, fit: ChainFit) -> Floats:
@@ -76,14 +82,13 @@ def losses(rows: ChainRows, fit: ChainFit) -> Floats:
         In nats; infinite where some row would be impossible, and an upper bound where it is beyond
         any doubt that it is large.
     """
-    m = fit.weights.size
+    m = rows.n_targets
     every = np.ones(m, dtype=np.bool_)
     out = np.array([_loss(rows, fit, every, k) for k in range(m)])
     for k in np.flatnonzero(out < _LARGE):
         rest = every.copy()
         rest[k] = False
-        weights = fit.weights[rest]
-        other = fit_chain(rows.only(rest), weights / weights.sum(), fit.rate, n_cycles=_ROUGH)
+        other = _without(rows, fit, rest)
         out[k] = min(out[k], fit.log_likelihood - other.log_likelihood)
     return out
 
@@ -92,9 +97,18 @@ def _loss(rows: ChainRows, fit: ChainFit, kept: NDArray[np.bool_], target: int) 
     """Log-likelihood that is lost without a target, the others staying as they are."""
     rest = kept.copy()
     rest[target] = False
-    few = rows.only(rest)
-    if not rest.any() or few.columns.max(axis=1).min() <= 0:
+    if not rest.any() or not _is_possible(fit.known[..., rest]):
         return np.inf
-    weights = fit.weights[rest]
-    found = sum_chain(few, weights / weights.sum(), fit.rate).log_likelihood
-    return fit.log_likelihood - found
+    few, (weights, _) = rows.only(rest), fit.only(rest)
+    columns = few.columns
+    if (weights <= 0).any():
+        columns = columns * (few.of_parts(weights) > 0)
+    if columns.max(axis=1).min() <= 0:
+        return np.inf
+    return fit.log_likelihood - sum_chain(few, weights, fit.rate).log_likelihood
+
+
+def _is_possible(known: Floats) -> bool:
+    """Whether weights can sum to one in each batch."""
+    is_open = np.isnan(known).any(axis=-1)
+    return bool((is_open | (np.abs(np.nansum(known, axis=-1) - 1.0) < _WHOLE)).all())

@@ -30,7 +30,7 @@ class ChainSums:
     ----------
     log_likelihood : float
         In nats.
-    entries : ndarray, shape (n_targets,)
+    entries : ndarray, of the shape of the weights
         Derivative of the log-likelihood by each weight; times the weight, the expected number of
         times that the target was drawn.
     switched : ndarray, shape (length, n_parts)
@@ -70,8 +70,8 @@ def sum_chain(rows: ChainRows, weights: Floats, rate: float) -> ChainSums:
     Parameters
     ----------
     rows : ChainRows
-    weights : ndarray, shape (n_targets,)
-        Positive, summing to one.
+    weights : ndarray, shape (n_targets,) or (n_batches, n_targets)
+        Summing to one (in each batch); zero for targets that do not occur.
     rate : float
         Of switching, in a typical step; positive.
 
@@ -95,8 +95,8 @@ def smooth(rows: ChainRows, weights: Floats, rate: float) -> Smoothed:
     Parameters
     ----------
     rows : ChainRows
-    weights : ndarray, shape (n_targets,)
-        Positive, summing to one.
+    weights : ndarray, shape (n_targets,) or (n_batches, n_targets)
+        Summing to one (in each batch); zero for targets that do not occur.
     rate : float
         Of switching, in a typical step; positive.
 
@@ -118,10 +118,11 @@ def smooth(rows: ChainRows, weights: Floats, rate: float) -> Smoothed:
     posterior /= posterior.sum(axis=1, keepdims=True)
     # Of the step that follows each row; none follows the last.
     switch = np.append(rows.in_order(rows.switching(rate)), 1.0)[1:, None]
-    stay = np.where(switch < 1.0, (1.0 - switch) + switch * weights, 0.0)
+    own = rows.of_rows(weights)
+    stay = np.where(switch < 1.0, (1.0 - switch) + switch * own, 0.0)
     before, later = np.zeros_like(filtered), np.zeros_like(filtered)
-    reached = (1.0 - switch) * filtered + switch * weights
-    before[1:] = (stay * filtered / reached)[:-1]
+    reached = (1.0 - switch) * filtered + switch * own
+    np.divide((stay * filtered)[:-1], reached[:-1], out=before[1:], where=reached[:-1] > 0)
     arriving = stay[:-1] * rows.in_order(into)[1:]
     np.divide(arriving, after[:-1], out=later[:-1], where=after[:-1] > 0)
     return Smoothed(sums, posterior, np.minimum(before, 1.0), np.minimum(later, 1.0))
@@ -144,7 +145,7 @@ def _passes(
     length, m, n_parts = rows.columns.shape
     shape = rows.columns.shape if keep else (0, m, n_parts)
     forward, backward, into = np.empty(shape), np.empty(shape), np.empty(shape)
-    hold, of_weights = 1.0 - switch, weights[:, None]
+    hold, of_weights = 1.0 - switch, rows.of_parts(weights)
     scale = np.empty((length, n_parts))
     now = first
     for i in range(length):
@@ -166,11 +167,16 @@ def _passes(
             into[i] = then
         drawn = switch[i] * then
         entries += drawn
-        switched[i] = weights @ drawn
+        switched[i] = (of_weights * drawn).sum(axis=0)
         then *= hold[i]
         then += switched[i]
     log_likelihood = float(np.log(scale).sum() + rows.log_scale.sum())
-    return ChainSums(log_likelihood, entries.sum(axis=1), switched), forward, backward, into
+    by_batch = np.zeros_like(weights)
+    if weights.ndim == 1:
+        by_batch[:] = entries.sum(axis=1)
+    else:
+        np.add.at(by_batch, rows.batch, entries.T)
+    return ChainSums(log_likelihood, by_batch, switched), forward, backward, into
 
 
 def _ends(rows: ChainRows, weights: Floats, switch: Floats) -> tuple[Floats, Floats]:
@@ -184,7 +190,8 @@ def _ends(rows: ChainRows, weights: Floats, switch: Floats) -> tuple[Floats, Flo
     """
     length, m, n_parts = rows.columns.shape
     first, last = np.empty((m, n_parts)), np.ones((m, n_parts))
-    first[:, 0] = weights
+    of_weights = rows.of_parts(weights)
+    first[:, 0] = of_weights[:, 0]
     if n_parts == 1:
         return first, last
     # Entry [j, i, part]: of target j at the end, if the row before the part had target i.
@@ -192,7 +199,7 @@ def _ends(rows: ChainRows, weights: Floats, switch: Floats) -> tuple[Floats, Flo
     logs = np.zeros((m, n_parts))
     for i in range(length):
         through *= 1.0 - switch[i]
-        through += (switch[i] * weights[:, None])[:, None, :]
+        through += (switch[i] * of_weights)[:, None, :]
         through *= rows.columns[i][:, None, :]
         total = through.sum(axis=0)
         through /= total

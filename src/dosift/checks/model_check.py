@@ -6,7 +6,7 @@ One pass over the rows, whatever holds them, gives what the checks need of them.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -208,6 +208,33 @@ def check_model(
     binned = Configurations(bins(drawn.codes), drawn.counts, drawn.inverse)
     fit = check_counts(bins, observed, binned, (pairs, families), changed)
     return ModelCheck(fit, certainty_of_sums(sums), scale, bound, n_unexplained)
+
+
+def with_surprises(
+    check: ModelCheck, evidence: Evidence, result: SearchResult, random_state: RandomState
+) -> ModelCheck:
+    """Say how surprising rows are under other weights than those that were checked.
+
+    Parameters
+    ----------
+    check : ModelCheck
+    evidence : Evidence
+        The rows, each by itself.
+    result : SearchResult
+        With the weights that count.
+    random_state : int, Generator, SeedSequence or None
+
+    Returns
+    -------
+    ModelCheck
+    """
+    network, targets = result.network, result.targets
+    weights = result.weights[None] if result.batch_weights is None else result.batch_weights
+    share = evidence.n_rows / evidence.total
+    _, scale = _draw_scale(network, targets, weights, share, as_generator(random_state))
+    (by_place,) = evidence.sum(network, targets, CountSurprisal(targets, weights, scale))
+    bound, n_unexplained = unexplained_bound(scale, by_place)
+    return replace(check, scale=scale, bound=bound, n_unexplained=n_unexplained)
 
 
 def is_tabular(bins: Bins) -> bool:

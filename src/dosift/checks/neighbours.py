@@ -26,6 +26,9 @@ _MOST_VALUES, _FEWEST_ROWS, _MOST_ROWS = 500_000, 10_000, 50_000
 _LEAST = 50
 #: Standard errors from which rows are said to go together, and the least correlation.
 _LEAST_Z, _LEAST_SHARE = 6.0, 0.02
+#: Rows that are this part of the table apart are in other units, or later in a series; that they
+#: are nearly as much alike as neighbours, by this share, means that the table has few stretches.
+_STRETCHES, _NEARLY = 20, 0.5
 #: Units are many and small: the fewest of them, and the most rows in the mean.
 _LEAST_GROUPS, _MOST_IN_GROUP = 20, 50.0
 
@@ -63,7 +66,8 @@ def neighbours_agree(values: NDArray[np.number], cardinalities: Sequence[int]) -
     -------
     float or None
         The largest correlation of a variable in one row with that in the next; None where this
-        is no more than chance, or the rows are sorted.
+        is no more than chance, or the rows are sorted, or stand in a few long stretches, as tables
+        that somebody put one below the other.
 
     Examples
     --------
@@ -75,11 +79,8 @@ def neighbours_agree(values: NDArray[np.number], cardinalities: Sequence[int]) -
     rows = values[: rows_to_see(values.shape[1])]
     if len(rows) < _LEAST or _is_sorted(rows):
         return None
-    found = [
-        _correlation(one, float((one.own[:-1] * one.own[1:]).sum()), _both(one.known))
-        for one in _kernels(rows, cardinalities)
-    ]
-    return max((share for share in found if share is not None), default=None)
+    found = [share for share in map(_along, _kernels(rows, cardinalities)) if share is not None]
+    return max(found, default=None)
 
 
 def like_units(
@@ -232,9 +233,19 @@ def _correlation(kernel: _Kernel, total: float, n_pairs: float) -> float | None:
     return float(share) if beyond > _LEAST_Z and share > _LEAST_SHARE else None
 
 
-def _both(known: NDArray[np.bool_]) -> float:
-    """Count pairs of neighbours that both have a value."""
-    return float((known[:-1] & known[1:]).sum())
+def _along(kernel: _Kernel) -> float | None:
+    """Correlation of neighbours; None where rows far apart are nearly as much alike."""
+    near = _correlation(kernel, *_at_distance(kernel, 1))
+    if near is None:
+        return None
+    total, n_pairs = _at_distance(kernel, max(len(kernel.own) // _STRETCHES, 2))
+    return near if total < _NEARLY * near * n_pairs * kernel.itself else None
+
+
+def _at_distance(kernel: _Kernel, distance: int) -> tuple[float, float]:
+    """Sum k over rows that are so far apart, and count the pairs that both have a value."""
+    total = float((kernel.own[:-distance] * kernel.own[distance:]).sum())
+    return total, float((kernel.known[:-distance] & kernel.known[distance:]).sum())
 
 
 def _is_sorted(rows: NDArray[np.number]) -> bool:

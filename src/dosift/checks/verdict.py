@@ -42,17 +42,20 @@ class Repair:
 
     Attributes
     ----------
-    kind : {"edge", "mechanism", "rows"}
+    kind : {"edge", "mechanism", "noise", "rows"}
     what : str
         ``"add"``, ``"remove"`` or ``"reverse"`` an edge; ``"changed"`` for a mechanism,
         ``"drift"`` for one that is another in one batch;
+        ``"bursts"`` for counts of which some are a few times as large, ``"states"`` where these are
+        so many that the control rows are of two kinds;
         ``"foreign"`` or ``"control"`` for rows.
     variables : tuple of int
         Parent and child, the variable, or none.
     gain : float
         Rise of the penalised log-likelihood, in nats; NaN where it is not known of this one alone.
     share : float
-        Of rows that come from elsewhere, or of control rows in which something was done.
+        Of rows that come from elsewhere, of control rows in which something was done, or of counts
+        that are larger.
     """
 
     kind: str
@@ -240,10 +243,11 @@ def tolerance(weights: Floats, std_error: Floats) -> Floats:
 
 def weights_in(answer: Answer, targets: Ints) -> Floats:
     """Weight of each of some targets in an answer; 0 where it is not there."""
-    known = {
-        row.tobytes(): w for row, w in zip(_codes(answer.targets), answer.weights, strict=True)
-    }
-    return np.array([float(known.get(row.tobytes(), 0.0)) for row in _codes(targets)])
+    known: dict[bytes, float] = {}
+    for row, weight in zip(_codes(answer.targets), answer.weights, strict=True):
+        # Several targets of numbers may touch the same variables.
+        known[row.tobytes()] = known.get(row.tobytes(), 0.0) + float(weight)
+    return np.array([known.get(row.tobytes(), 0.0) for row in _codes(targets)])
 
 
 def change(targets: Ints, weights: Floats, answer: Answer) -> float:

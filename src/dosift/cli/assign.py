@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,6 +23,16 @@ from dosift.cli.options import (
     set_up,
     write_table,
 )
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from dosift.data.load import Loaded
+    from dosift.model.mechanism_network import MechanismNetwork
+    from dosift.model.network import Network
+    from dosift.results.folder import Result
+    from dosift.results.rows import RowJudge
+    from dosift.utils.progress import ProgressReporter
 
 
 def assign(
@@ -42,7 +53,16 @@ def assign(
         str | None,
         typer.Option(
             metavar="COLUMN",
-            help="Column that holds each row's unit: the rows of a unit share one intervention.",
+            help="Column that holds each row's unit: the rows of a unit share one intervention; "
+            "with --time, they are a series.",
+        ),
+    ] = None,
+    time: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column that says when each row was seen: neighbours in time are judged together, "
+            "by the rate of switching of a fit with --time.",
         ),
     ] = None,
     format: Format = None,
@@ -66,6 +86,7 @@ def assign(
             all_probabilities=all_probabilities,
             batch=batch,
             unit=unit,
+            time=time,
             layer=layer,
             threads=threads,
             force=force,
@@ -88,6 +109,7 @@ def _assign(
     all_probabilities: bool,
     batch: str | None,
     unit: str | None,
+    time: str | None,
     layer: str | None,
     threads: int,
     force: bool,
@@ -95,10 +117,6 @@ def _assign(
 ) -> list[tuple[str | None, int]]:
     """Write the table; return each target with its number of rows, most frequent first."""
     from dosift.checks.model_check import surprisal_scale
-    from dosift.data.load import Loaded, load, together
-    from dosift.data.read import RowFiles
-    from dosift.data.stream import needs, store_rows
-    from dosift.model.network import Network
     from dosift.results.folder import read_result
     from dosift.results.rows import RowJudge, RowParts
     from dosift.results.units import tables_of
@@ -114,27 +132,22 @@ def _assign(
     names: tuple[str, ...] | None = None
     if batch is not None:
         names, weights = fitted.batches()
+    if time is not None:
+        fitted.switching()  # said before rows are read
     judge = RowJudge(network, targets, weights, texts, scale, all_probabilities=all_probabilities)
     judge = judge.merged(pooled)
     texts = judge.texts
     judge = replace(judge, there=fitted.presence(texts))
-    files = RowFiles.at(rows)
+    named = {"batch": batch, "unit": unit, "time": time}
     with ProgressReporter(quiet) as tell:
-        if files.is_large and isinstance(network, Network):
-            tell.say(f"{needs(files.n_rows(), network, threads)}.")
-            named = {"batch": batch, "unit": unit}
-            stored = store_rows(files, network, threads=threads, progress=tell, **named)
-            if unit is not None:
-                with closing(stored):
-                    loaded = together(stored, network, named, names)
-            else:
-                if names is not None:
-                    stored.match(names)
-                loaded = Loaded(stored, None, stored.library)
-        else:
-            loaded = load(rows, network, batch=batch, unit=unit, batches=names, layer=layer)
+        if time is None and fitted.content.get("timeline"):
+            tell.say("The fit knew the time of each row; without --time each is judged by itself.")
+        loaded = _loaded(rows, network, named, names, layer, threads, tell)
         tell("assigning", 0, None)
         table, _ = tables_of(judge, loaded)
+        if loaded.order is not None:
+            assert not isinstance(table, RowParts)
+            table = _in_time(table, judge, fitted, loaded)
         written = write_table(table, output, force)
     if isinstance(table, RowParts):
         numbers = written.tolist()
@@ -142,3 +155,44 @@ def _assign(
         best = table["target"].to_list()
         numbers = [best.count(text) for text in (*texts, None)]
     return sorted(zip((*texts, None), numbers, strict=True), key=lambda one: -one[1])
+
+
+def _loaded(
+    rows: Path,
+    network: Network | MechanismNetwork,
+    named: Mapping[str, str | None],
+    batches: tuple[str, ...] | None,
+    layer: str | None,
+    threads: int,
+    tell: ProgressReporter,
+) -> Loaded:
+    """Read the rows; in parts where they are many states."""
+    from dosift.data.load import Loaded, load, together
+    from dosift.data.read import RowFiles
+    from dosift.data.stream import needs, store_rows
+    from dosift.model.network import Network
+
+    files = RowFiles.at(rows)
+    if not files.is_large or not isinstance(network, Network) or named["time"] is not None:
+        return load(rows, network, **named, batches=batches, layer=layer)
+    tell.say(f"{needs(files.n_rows(), network, threads)}.")
+    own = {"batch": named["batch"], "unit": named["unit"]}
+    stored = store_rows(files, network, threads=threads, progress=tell, **own)
+    if named["unit"] is not None:
+        with closing(stored):
+            return together(stored, network, own, batches)
+    if batches is not None:
+        stored.match(batches)
+    return Loaded(stored, None, stored.library)
+
+
+def _in_time(table: pl.DataFrame, judge: RowJudge, fitted: Result, loaded: Loaded) -> pl.DataFrame:
+    """Judge rows by all rows of their series."""
+    from dosift.pipeline.series import smoothed_rows
+    from dosift.results.timeline import rows_in_time
+
+    rate, in_seconds = fitted.switching()
+    assert loaded.order is not None
+    loaded.order.check_like(in_seconds)
+    own = smoothed_rows(judge.network, judge.targets, judge.weights, rate, loaded)
+    return rows_in_time(table, judge, own, loaded.order)

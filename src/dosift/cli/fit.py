@@ -7,6 +7,7 @@ import sys
 import time
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -68,6 +69,8 @@ if TYPE_CHECKING:
     from dosift.data.load import Loaded
     from dosift.data.numbers import Numbers
     from dosift.estimator import InterventionMixture
+    from dosift.learning.edge_knowledge import EdgeKnowledge
+    from dosift.learning.mixed import ControlTable
 
 EXIT_UNTRUSTED = 3
 #: Names of the methods, written out so that completion in a shell need not load them.
@@ -339,8 +342,6 @@ def fit_files(
     from dosift.cli.estimates import Forecast
     from dosift.estimator import InterventionMixture
     from dosift.learning.edge_knowledge import MOST_PARENTS, EdgeKnowledge
-    from dosift.learning.states import with_new_states
-    from dosift.methods.parameters import starting_network
     from dosift.methods.prior_knowledge import PriorKnowledge
     from dosift.results.folder import check_absent, result_content, write_result
     from dosift.results.units import units_content
@@ -367,14 +368,8 @@ def fit_files(
         of_edges = EdgeKnowledge.of(
             required, forbidden, settings.get("tiers"), settings.get("max_parents") or MOST_PARENTS
         )
-        network, rows = _network(inputs, graph, control, states, settings)
-        # Said before many rows are read.
-        network = starting_network(network, edges, of_edges, settings.get("control_rows"))
-        layer = settings.get("layer") if _is_h5ad(inputs[-1]) else None
-        network, loaded = with_new_states(
-            network, rows, lambda known: _rows(rows, known, settings, tell), layer=layer
-        )
-        rows = None  # as large as what was loaded
+        table = _control(inputs, graph, control, states, settings)
+        network, loaded = _read(inputs, table, of_edges, settings, tell)
         timings["read"] = time.perf_counter() - begin
         prior = settings.get("prior_knowledge")
         begin = time.perf_counter()
@@ -421,6 +416,31 @@ def fit_files(
     return content, model
 
 
+def _read(
+    inputs: list[Path],
+    control: ControlTable | None,
+    of_edges: EdgeKnowledge,
+    settings: dict[str, Any],
+    tell: Any,
+) -> tuple[Any, Loaded]:
+    """Read or learn the network, and read the rows."""
+    from dosift.learning.mixed import control_in_time
+    from dosift.learning.states import with_new_states
+    from dosift.methods.parameters import starting_network
+
+    network, rows = _network(inputs, control, settings)
+    # Said before many rows are read.
+    edges = settings.get("edges", "fixed")
+    network = starting_network(network, edges, of_edges, settings.get("control_rows"))
+    layer = settings.get("layer") if _is_h5ad(inputs[-1]) else None
+    network, loaded = with_new_states(
+        network, rows, lambda known: _rows(rows, known, settings, tell), layer=layer
+    )
+    if control is not None and loaded.order is not None:
+        loaded = replace(loaded, control=control_in_time(control, network))
+    return network, loaded
+
+
 def _rows(rows: Path | Numbers, network: Any, settings: dict[str, Any], tell: Any) -> Loaded:
     """Read the rows, and what stands beside them; in parts where they are many states."""
     from dosift.data.load import Loaded, load, together
@@ -462,9 +482,10 @@ def _row_tables(
         all_probabilities=all_probabilities,
     )
     table, of_units = tables_of(judge, loaded)
-    if model.fitted_.in_time is not None:
+    in_time = model.fitted_.in_time
+    if in_time is not None:
         assert not isinstance(table, RowParts)
-        table = rows_in_time(table, judge, model.fitted_.in_time)
+        table = rows_in_time(table, judge, in_time.posterior, in_time.order)
     return table, of_units
 
 
@@ -552,23 +573,22 @@ def check_inputs(
         raise InputError("with --control give one file only, the rows")
 
 
-def _network(
+def _control(
     inputs: list[Path],
     graph: Path | None,
     control: Path | None,
     states: Path | None,
     settings: dict[str, Any],
-) -> tuple[Any, Any]:
-    """Read or learn the network; the rows as their file, or read already."""
-    from dosift.io import read_network
-    from dosift.learning.mixed import ControlTable, learn_from_control
+) -> ControlTable | None:
+    """Gather what is said of control rows, if there are any."""
+    from dosift.learning.mixed import ControlTable
 
     layer = settings.get("layer")
     if layer is not None and not any(map(_is_h5ad, [*inputs, control])):
         raise InputError(f"--layer {layer} chooses a layer of a .h5ad file, and none is given")
     if control is None:
-        return read_network(inputs[0]), inputs[1]
-    table = ControlTable(
+        return None
+    return ControlTable(
         control,
         graph,
         states,
@@ -580,5 +600,18 @@ def _network(
         settings.get("knockouts", False),
         settings.get("factors", 0),
         settings.get("unit"),
+        settings.get("time"),
     )
-    return learn_from_control(table, inputs[0], layer=layer if _is_h5ad(inputs[0]) else None)
+
+
+def _network(
+    inputs: list[Path], control: ControlTable | None, settings: dict[str, Any]
+) -> tuple[Any, Any]:
+    """Read or learn the network; the rows as their file, or read already."""
+    from dosift.io import read_network
+    from dosift.learning.mixed import learn_from_control
+
+    if control is None:
+        return read_network(inputs[0]), inputs[1]
+    layer = settings.get("layer")
+    return learn_from_control(control, inputs[0], layer=layer if _is_h5ad(inputs[0]) else None)

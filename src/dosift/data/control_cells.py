@@ -150,6 +150,36 @@ def units_of_cells(adata: AnnData, name: str, chosen: Mask) -> SideColumn:
     return side_column(np.array(texts, dtype=object), len(texts), f"obs[{name!r}]")
 
 
+def times_of_cells(adata: AnnData, name: str, chosen: Mask) -> SideColumn:
+    """Return when each chosen cell was seen.
+
+    Parameters
+    ----------
+    adata : AnnData
+    name : str
+        Column of ``obs``.
+    chosen : ndarray of bool, shape (n_cells,)
+
+    Returns
+    -------
+    SideColumn
+
+    Raises
+    ------
+    InputError
+        If there is no such column, or a chosen cell has no time.
+    """
+    column = _named(adata, name, "time")
+    missing = np.asarray(column.isna(), dtype=bool) & chosen
+    if missing.any():
+        raise InputError(
+            f"obs[{name!r}] is missing for the cell {adata.obs_names[int(missing.argmax())]!r} "
+            f"({int(missing.sum())} such cell(s)); every cell needs its time"
+        )
+    texts = [str(value) for value in column[chosen]]
+    return side_column(np.array(texts, dtype=object), len(texts), f"obs[{name!r}]")
+
+
 def _named(adata: AnnData, name: object, role: str) -> Any:
     if not isinstance(name, str):
         raise InputError(f"{role} is {name!r}; give the name of a column of obs")

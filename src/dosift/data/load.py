@@ -63,6 +63,8 @@ class Loaded:
     order : RowOrder or None
         Rows in order of time, where that was given. The rows of a unit are then a series, and each
         is a distinct row by itself.
+    control : Loaded or None
+        Control rows in order of time, where these rows are and those have the column, too.
     owned : bool
         Whether the rows were taken from an engine, and must be given back.
     further : tuple of SideColumn
@@ -77,6 +79,7 @@ class Loaded:
     unit: SideColumn | None = None
     place: NDArray[np.int64] | None = None
     order: RowOrder | None = None
+    control: Loaded | None = None
     owned: bool = False
     further: tuple[SideColumn, ...] = ()
 
@@ -151,6 +154,8 @@ def load(
     beside = {**roles, "sample_weight": sample_weight}
     if time is not None:
         refuse({TIME, *(_REFUSED[role] for role, value in beside.items() if value is not None)})
+    if time is not None and isinstance(source, RowBlocks):
+        refuse({TIME, "rows in blocks"})
     is_held = engine_of(source) is None and not isinstance(source, RowBlocks)
     if sample_weight is not None and not is_held:
         refuse({"sample weights", "rows in blocks"})
@@ -202,7 +207,7 @@ def _collapsed(
     label = columns.labels.index if columns.labels is not None and own.labels else None
     unit = order = None
     if columns.time is not None:
-        order = RowOrder.of(times_of(columns.time), columns.unit)
+        order = RowOrder.of(times_of(columns.time), columns.unit, place)
     elif columns.unit is not None:
         unit = units_of(columns.unit)
         label = label_of_units(columns.unit, unit, columns.labels) if label is not None else None

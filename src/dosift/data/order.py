@@ -1,4 +1,4 @@
-"""Rows in order of time, each unit's apart."""
+"""Rows in order of time, each unit's and each batch's apart."""
 
 from __future__ import annotations
 
@@ -23,22 +23,24 @@ _AT_ONCE = 1e-6
 
 @dataclass(frozen=True)
 class RowOrder:
-    """Rows in order of time, those of each unit together.
+    """Rows in order of time, those of each unit together, and those of each batch.
 
     Attributes
     ----------
     place : ndarray of int64, shape (n_rows,)
         Position in the input of each row in this order.
     begins : ndarray of bool, shape (n_rows,)
-        Whether a row is the first of its unit.
+        Whether a row is the first of its unit in its batch.
     exposure : ndarray, shape (n_rows,)
-        Time since the row before, in typical steps; infinite where a unit begins.
+        Time since the row before, in typical steps; infinite where a unit or a batch begins.
     step : float
         The typical step, the median of the differences between times; one where no unit has two.
     times : Times
         In the input's order.
     unit : SideColumn or None
         In the input's order; None where all rows are of one.
+    batch : ndarray of int64, shape (n_rows,), or None
+        The batch of each row in this order, ascending; None where rows have none.
     """
 
     place: Positions
@@ -47,9 +49,12 @@ class RowOrder:
     step: float
     times: Times
     unit: SideColumn | None = None
+    batch: Positions | None = None
 
     @classmethod
-    def of(cls, times: Times, unit: SideColumn | None = None) -> RowOrder:
+    def of(
+        cls, times: Times, unit: SideColumn | None = None, batch: Positions | None = None
+    ) -> RowOrder:
         """Put rows in order.
 
         Parameters
@@ -57,6 +62,8 @@ class RowOrder:
         times : Times
         unit : SideColumn, optional
             Without it, all rows are of one unit.
+        batch : ndarray of int, shape (n_rows,), optional
+            Position of each row's batch. Rows of a unit in several batches are series of their own.
 
         Returns
         -------
@@ -84,8 +91,9 @@ class RowOrder:
                 f"({int((own < 0).sum())} such row(s)); every row needs its unit",
                 path=unit.path,
             )
-        place = np.lexsort((times.values, own)).astype(np.int64)
-        begins = np.append(True, np.diff(own[place]) != 0)
+        group = np.zeros(len(times), dtype=np.int64) if batch is None else np.asarray(batch)
+        place = np.lexsort((times.values, own, group)).astype(np.int64)
+        begins = np.append(True, (np.diff(own[place]) != 0) | (np.diff(group[place]) != 0))
         gaps = np.diff(times.values[place], prepend=0.0)
         inside = gaps[~begins]
         if inside.size and not (inside > 0).any():
@@ -96,10 +104,36 @@ class RowOrder:
             )
         step = float(np.median(inside[inside > 0])) if inside.size else 1.0
         exposure = np.where(begins, np.inf, np.maximum(gaps / step, _AT_ONCE))
-        return cls(place, begins, exposure, step, times, unit)
+        in_order = None if batch is None else group[place].astype(np.int64)
+        return cls(place, begins, exposure, step, times, unit, in_order)
+
+    @classmethod
+    def even(cls, n_rows: int) -> RowOrder:
+        """Return the order of rows that come one after the other.
+
+        Parameters
+        ----------
+        n_rows : int
+
+        Examples
+        --------
+        >>> RowOrder.even(3).exposure.tolist()
+        [inf, 1.0, 1.0]
+        """
+        import polars as pl
+
+        place = np.arange(n_rows)
+        times = Times(place.astype(np.float64), pl.Series(place), False, "row")
+        return cls(place, place == 0, np.where(place == 0, np.inf, 1.0), 1.0, times)
 
     def __len__(self) -> int:
         return int(self.place.size)
+
+    @property
+    def at_once(self) -> float:
+        """Share of the rows that have the time of another one before them in their series."""
+        inside = ~self.begins
+        return float((self.exposure[inside] <= _AT_ONCE).sum() / max(len(self), 1))
 
     def windows(self, length: int) -> Positions:
         """Cut units into windows of so many rows each; the last of a unit may have fewer.
@@ -125,6 +159,28 @@ class RowOrder:
         number = np.cumsum(self.begins) - 1
         inside = np.arange(len(self)) - starts[number]
         return np.cumsum(self.begins | (inside % length == 0)) - 1
+
+    def check_like(self, in_seconds: bool) -> None:
+        """Refuse times that cannot be held against those of a fit.
+
+        Parameters
+        ----------
+        in_seconds : bool
+            Whether those were timestamps.
+
+        Raises
+        ------
+        InputError
+            If these are numbers and those were timestamps, or the other way round.
+        """
+        if self.times.in_seconds != in_seconds:
+            kinds = ("numbers", "dates or timestamps")
+            raise InputError(
+                f"{self.times.name} holds {kinds[self.times.in_seconds]}, and the mixture was "
+                f"fitted to {kinds[in_seconds]}; give times of the same kind, or the rate of "
+                "switching would be that of another clock",
+                path=self.times.path,
+            )
 
     def in_input_order(self, values: NDArray[Kind]) -> NDArray[Kind]:
         """Bring values of rows in this order back into the input's.

@@ -125,6 +125,34 @@ class GraphFindings:
         return 0.5 * float(np.abs(np.bincount(place.ravel(), signed)).sum())
 
 
+def with_edits(parents: Parents, edits: Sequence[AskedEdit]) -> Parents:
+    """Apply edits to a graph.
+
+    Parameters
+    ----------
+    parents : Parents
+    edits : sequence of AskedEdit
+
+    Returns
+    -------
+    Parents
+
+    Examples
+    --------
+    >>> with_edits(((), (0,), ()), [AskedEdit("reverse", 0, 1, 3.0), AskedEdit("add", 0, 2, 2.0)])
+    ((1,), (), (0,))
+    """
+    found = [set(own) for own in parents]
+    for edit in edits:
+        if edit.kind != "add":
+            found[edit.child].discard(edit.parent)
+        if edit.kind == "add":
+            found[edit.child].add(edit.parent)
+        if edit.kind == "reverse":
+            found[edit.parent].add(edit.child)
+    return tuple(tuple(sorted(own)) for own in found)
+
+
 def probabilities(scores: Sequence[GraphScore]) -> list[tuple[Parents, float]]:
     """Turn scores of graphs into probabilities.
 

@@ -53,6 +53,8 @@ _FAR_BELOW, _LEAST_STARTS = 60.0, 2
 _THIN_FROM, _THIN_ROWS, _FOLLOWED = 3 * 2**10, 2**10, 2
 #: Rows of numbers by which a graph that is fixed is checked.
 _CHECKED_ROWS = 2**11
+#: Variables up to which such a graph is repaired as thoroughly as where that is wanted.
+_THOROUGH_UP_TO = 10
 #: Steps of EM for quick gains there, where each takes several of Newton's.
 _CHECKED_STEPS = 5
 
@@ -208,7 +210,13 @@ def check(
     shares = _shares(climber, now)
     if _is_clear(climber, now, ranked):
         # One edit may only be a detour for others: what is named is what a whole repair would do.
-        now = climber.climb(graph, quickly=of_numbers)
+        if of_numbers and not is_slow and network.n_variables <= _THOROUGH_UP_TO:
+            # A quick climb from a wrong graph ends on a detour of edges that are wrong, too.
+            _climbed(climber, graph)
+            climber.finished()
+            now = climber.in_full(nearest_of_the_best(climber.visited, graph))
+        else:
+            now = climber.climb(graph, quickly=of_numbers)
     # Two mixtures are compared that the same search found: rough fits differ by themselves.
     found = climber.searched(now.graph) if now.graph != graph else None
     asked = _differences(climber, graph, now)

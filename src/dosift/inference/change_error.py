@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit, ndtri
 
 from dosift.inference.mechanism_error import _Rows, _scores
+from dosift.likelihood.columns import Expanded, RowLikelihoods
 from dosift.likelihood.evidence import Evidence
 from dosift.model.altered import NUMBERS, Altered
 from dosift.model.described import in_units, scale_of
@@ -36,6 +37,8 @@ _PARAMETERS: Final = {
     "gain": ("gain", "offset", "factor"),
     "fold": ("factor",),
 }
+#: Rows whose scores, by all parameters together, are held at a time.
+_AT_ONCE = 2**14
 #: Step of numerical derivatives, relative to the parameter or one.
 _STEP = 1e-5
 #: Relative information below which rows say nothing of a direction, and the share of a parameter
@@ -126,24 +129,44 @@ def change_errors(
         return ()
     likelihoods = evidence.under(cast(Network, network), targets)
     mixture = likelihoods.columns(targets) @ weights
-    seen = (mixture > 0) & (held.counts > 0)
     found = likelihoods.expanded(targets)
+    parts = _parts(found, likelihoods, mixture, targets, weights)
+    return tuple(_errors(network, parts, targets, weights))
+
+
+def _parts(
+    found: Expanded, likelihoods: RowLikelihoods, mixture: Floats, targets: Ints, weights: Floats
+) -> Iterator[_Rows]:
+    """Rows in parts, so that nothing is copied of all of them; rows with completions as one."""
+    counts, whole = likelihoods.block.counts, likelihoods.columns(targets)
+    seen = (mixture > 0) & (counts > 0)
+    if found.row is None:
+        for start in range(0, len(seen), _AT_ONCE):
+            at = slice(start, start + _AT_ONCE)
+            own = seen[at]
+            relative = found.columns[at][own] / mixture[at][own, None]
+            yield _Rows(found.codes[at][own], counts[at][own], targets, relative, weights)
+        return
     some = found.of_rows(seen)
-    relative = found.columns[some] / found.of_rows(mixture)[some, None]
-    row = None if found.row is None else (np.cumsum(seen) - 1)[found.row[some]]
-    whole = likelihoods.columns(targets)[seen] / mixture[seen, None]
-    rows = _Rows(
-        found.codes[some], held.counts[seen], targets, relative, relative * weights, row, whole
+    yield _Rows(
+        found.codes[some],
+        counts[seen],
+        targets,
+        found.columns[some] / found.of_rows(mixture)[some, None],
+        weights,
+        (np.cumsum(seen) - 1)[found.row[some]],
+        whole[seen] / mixture[seen, None],
     )
-    return tuple(_errors(network, rows, weights))
 
 
-def _errors(network: MechanismNetwork, rows: _Rows, weights: Floats) -> Iterator[ChangeError]:
-    places, control = _layout(network, rows.targets, rows, weights)
+def _errors(
+    network: MechanismNetwork, parts: Iterator[_Rows], targets: Ints, weights: Floats
+) -> Iterator[ChangeError]:
+    places, control = _layout(network, targets, weights)
     if not places:
         return
-    parts = (_information(network, own, weights) for own in rows.parts())
-    information = np.asarray(sum(parts, start=np.zeros(())))
+    sums = (_information(network, own, weights) for own in parts)
+    information = np.asarray(sum(sums, start=np.zeros(())))
     for start, part in control:
         inside = slice(start, start + len(part))
         information[inside, inside] += part
@@ -165,14 +188,18 @@ def _touched(network: MechanismNetwork, targets: Ints) -> Iterator[tuple[int, li
 
 
 def _layout(
-    network: MechanismNetwork, targets: Ints, rows: _Rows, weights: Floats
+    network: MechanismNetwork, targets: Ints, weights: Floats
 ) -> tuple[list[tuple[int, int, int]], list[tuple[int, Floats]]]:
     """Where the parameters of each change begin, and the control rows' information and place."""
     places: list[tuple[int, int, int]] = []
     control: list[tuple[int, Floats]] = []
     end = _free(weights).size
     nothing = _Rows(
-        rows.values[:0], rows.counts[:0], targets, rows.relative[:0], rows.posterior[:0]
+        np.empty((0, network.n_variables)),
+        np.empty(0),
+        targets,
+        np.empty((0, len(targets))),
+        weights,
     )
     for i, used in _touched(network, targets):
         control.append((end, _scores(network, i, nothing, True)[1]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,8 +62,7 @@ def information_by_scores(
     -------
     ndarray, shape (n_targets, n_targets)
     """
-    posterior = relative[:, : weights.size] * weights
-    rows = _Rows(values, counts, targets, relative, posterior, row, whole)
+    rows = _Rows(values, counts, targets, relative, weights, row, whole)
     known = np.asarray((rows.of_units * counts[:, None]).T @ rows.of_units)
     return _eliminated(network, rows, known, refined)
 
@@ -79,7 +79,7 @@ class _Rows:
         Components, then candidates.
     relative : ndarray, shape (n_completions, n_targets)
         Their likelihoods over the mixture's.
-    posterior : ndarray, shape (n_completions, n_components)
+    weights : ndarray, shape (n_components,)
     row : ndarray of int64, shape (n_completions,), or None
         The unit that each completion belongs to; None where each row is its own.
     whole : ndarray, shape (n_units, n_targets), or None
@@ -90,9 +90,14 @@ class _Rows:
     counts: Floats
     targets: Ints
     relative: Floats
-    posterior: Floats
+    weights: Floats
     row: NDArray[np.int64] | None = None
     whole: Floats | None = None
+
+    @cached_property
+    def posterior(self) -> Floats:
+        """Posterior of the components, shape (n_completions, n_components)."""
+        return np.asarray(self.relative[:, : self.weights.size] * self.weights)
 
     @property
     def of_units(self) -> Floats:
@@ -122,7 +127,7 @@ class _Rows:
                 self.counts[at],
                 self.targets,
                 self.relative[at],
-                self.posterior[at],
+                self.weights,
             )
 
 
@@ -151,7 +156,7 @@ def _crossed(
     network: MechanismNetwork, i: int, rows: _Rows, refined: bool
 ) -> tuple[Floats, Floats, Floats]:
     """Information between weights and a variable's parameters, and of these from either rows."""
-    m = rows.posterior.shape[1]
+    m = rows.weights.size
     scores, of_control = _scores(network, i, rows, refined)
     mean = np.zeros((len(rows.values), len(of_control)))
     for position, own in scores.items():
@@ -176,7 +181,7 @@ def _scores(
     """
     mechanism, library, control = network.mechanisms[i], network.libraries[i], network.control
     n_own = 0 if control is None else mechanism.n_free
-    found = rows.targets[: rows.posterior.shape[1], i]
+    found = rows.targets[: rows.weights.size, i]
     used = [int(position) for position in np.unique(found) if position >= 0]
     ends = n_own + np.cumsum([library[p].n_free if refined else 0 for p in used], dtype=np.int64)
     n_free = int(ends[-1]) if used else n_own

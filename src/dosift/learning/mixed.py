@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.data.anndata import holds_only
-from dosift.data.blocks import RowBlocks
+from dosift.data.blocks import MemoryBlocks, RowBlocks
 from dosift.data.encode import Encoded
 from dosift.data.expressions import read_features
 from dosift.data.kinds import Kinds, checked_kinds, find_kinds
-from dosift.data.load import Loaded
+from dosift.data.load import Loaded, load
 from dosift.data.numbers import Numbers, read_numbers
 from dosift.data.parts import Parts
 from dosift.errors import EmptyGraphWarning, InputError, KindsWarning, NewStatesWarning
@@ -66,6 +66,8 @@ class ControlTable:
         said of them.
     unit : str, optional
         The column that holds the unit of each row, where control rows have it.
+    time : str, optional
+        The column that holds the time of each row, where control rows have it.
     """
 
     rows: Any
@@ -79,6 +81,7 @@ class ControlTable:
     whole_are_counts: bool = False
     factors: int = 0
     unit: str | None = None
+    time: str | None = None
 
     @property
     def path(self) -> str | Path | None:
@@ -148,6 +151,36 @@ def learn_from_control(
     if control.unit is not None and control.unit in _columns(control):
         network = with_dependence(network, control.rows, control.unit, control.layer)
     return network, found
+
+
+def control_in_time(control: ControlTable, network: Network | MechanismNetwork) -> Loaded | None:
+    """Bring control rows into the order of time.
+
+    Parameters
+    ----------
+    control : ControlTable
+    network : Network or MechanismNetwork
+        Learned from them.
+
+    Returns
+    -------
+    Loaded or None
+        None where they have no column of times, or lack values.
+
+    Raises
+    ------
+    InputError
+        If a control row has no time, or no unit where others have one.
+    """
+    columns = _columns(control)
+    if control.time is None or control.time not in columns:
+        return None
+    unit = control.unit if control.unit in columns else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # said when the network was learned
+        found = load(control.rows, network, time=control.time, unit=unit, layer=control.layer)
+    rows = found.rows
+    return found if isinstance(rows, MemoryBlocks) and not rows.whole.has_missing else None
 
 
 def _columns(control: ControlTable) -> list[str]:

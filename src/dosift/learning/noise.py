@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from dosift.model.mechanism import Floats
-from dosift.model.noise import Noise
+from dosift.model.noise import PRIOR_ROWS, Noise, parts_of_sums
 
 #: Residuals are summed up by so many points, of which so many at each end stand for one row each.
 _POINTS, _ENDS = 400, 60
@@ -156,24 +156,25 @@ def _chosen(residuals: Floats, weights: Floats) -> tuple[Noise, float]:
     most = -0.5 * number * (float(np.log(2.0 * np.pi)) + 1.0) + _CLEARLY
     if not _is_nearly_normal(residuals, weights):
         points, mass = summed_up(residuals / sd, weights)
-        for start in _starts(points, mass):
-            found, log = _em(start, points, mass)
-            score = log - 0.5 * (found.n_free - 1) * float(np.log(number))
-            if score > most:
-                best, most = found, score
+        for starts in _starts(points, mass):
+            for found, log in _em(starts, points, mass):
+                score = log - 0.5 * (found.n_free - 1) * float(np.log(number))
+                if score > most:
+                    best, most = found, score
     score = most - _CLEARLY * (best.n_parts == 1) - number * float(np.log(sd))
     return replace(best.scaled(sd), expected=sd), score
 
 
-def _starts(points: Floats, mass: Floats) -> list[Noise]:
-    """Noises from which EM starts."""
+def _starts(points: Floats, mass: Floats) -> list[list[Noise]]:
+    """Noises from which EM starts, together those that are alike."""
     zeros = np.zeros(3)
-    starts = [
+    two = [
         Noise(np.array([0.7, 0.3]), zeros[:2], np.array([0.6, 1.6])),
         Noise(np.array([0.95, 0.05]), zeros[:2], np.array([0.8, 4.0])),
-        Noise(np.array([0.5, 0.4, 0.1]), zeros, np.array([0.4, 1.0, 2.5])),
     ]
+    three = Noise(np.array([0.5, 0.4, 0.1]), zeros, np.array([0.4, 1.0, 2.5]))
     total = np.cumsum(mass) / mass.sum()
+    apart = []
     for share in (0.1, 0.5, 0.9):
         low = total <= share
         groups = (low, ~low) if share >= 0.5 else (~low, low)
@@ -181,34 +182,57 @@ def _starts(points: Floats, mass: Floats) -> list[Noise]:
             continue
         means = [float(np.average(points[group], weights=mass[group])) for group in groups]
         shares = np.array([mass[group].sum() for group in groups]) / mass.sum()
-        apart = np.array([0.0, means[1] - means[0]])
-        starts.append(Noise(shares, apart, np.full(2, 0.5), has_means=True))
-    return starts
+        both = np.array([0.0, means[1] - means[0]])
+        apart.append(Noise(shares, both, np.full(2, 0.5), has_means=True))
+    return [starts for starts in (two, [three], apart) if starts]
 
 
-def _em(noise: Noise, points: Floats, mass: Floats) -> tuple[Noise, float]:
-    """Fit a noise and an intercept; the noise, and the log-likelihood."""
-    centre, before, log = -noise.mean, -np.inf, -np.inf
+def _em(starts: list[Noise], points: Floats, mass: Floats) -> list[tuple[Noise, float]]:
+    """Fit noises of the same form and their intercepts; the noises, and the log-likelihoods."""
+    form = starts[0]
+    shares, means, sds = (
+        np.stack([getattr(one, name) for one in starts]) for name in ("shares", "means", "sds")
+    )
+    centre = -np.array([one.mean for one in starts])
+    log = np.full(len(starts), -np.inf)
+    going = np.arange(len(starts))
     for _ in range(_STEPS):
-        residual = points - centre
-        logs = -0.5 * np.square((residual[:, None] - noise.means) / noise.sds)
-        logs += np.log(noise.shares / noise.sds)
+        share, mean, sd = shares[going], means[going], sds[going]
+        residual = points - centre[going, None]
+        logs = (residual[:, None] - mean[:, :, None]) / sd[:, :, None]
+        np.square(logs, out=logs)
+        logs *= -0.5
+        logs += np.log(share / sd)[:, :, None]
         most = logs.max(axis=1)
-        parts = np.exp(logs - most[:, None])
+        logs -= most[:, None]
+        parts = np.exp(logs, out=logs)
         sums = parts.sum(axis=1)
-        log = float(mass @ (np.log(sums) + most))
-        if log - before < _RISE:
-            break
-        before = log
+        now = (np.log(sums) + most) @ mass
+        rises = now - log[going] >= _RISE
+        log[going] = now
+        if not rises.all():
+            going, parts, sums, residual = (one[rises] for one in (going, parts, sums, residual))
+            mean, sd = mean[rises], sd[rises]
+            if not going.size:
+                break
         parts *= (mass / sums)[:, None]
-        numbers, precision = parts.sum(axis=0), 1.0 / np.square(noise.sds)
-        first = residual @ parts
-        move = float(precision @ (first - noise.means * numbers) / (precision @ numbers))
-        square = np.square(residual) @ parts - 2.0 * move * first + move**2 * numbers
+        numbers, precision = parts.sum(axis=2), 1.0 / np.square(sd)
+        first = (parts @ residual[:, :, None])[:, :, 0]
+        pull = (precision * (first - mean * numbers)).sum(axis=1)
+        move = (pull / (precision * numbers).sum(axis=1))[:, None]
+        square = (parts @ np.square(residual)[:, :, None])[:, :, 0]
+        square += move * (move * numbers - 2.0 * first)
         first -= move * numbers
-        products = np.stack([square, first, first, numbers], axis=1).reshape(-1, 2, 2)
-        centre, noise = centre + move, noise.fitted(products, numbers)
-    return noise, log - 0.5 * float(mass.sum()) * float(np.log(2.0 * np.pi))
+        centre[going] += move[:, 0]
+        shares[going], means[going], sds[going] = parts_of_sums(
+            (square, first, numbers, numbers), numbers + PRIOR_ROWS, sd, form.expected,
+            form.has_means,
+        )  # fmt: skip
+    constant = 0.5 * float(mass.sum()) * float(np.log(2.0 * np.pi))
+    return [
+        (replace(form, shares=shares[k], means=means[k], sds=sds[k]), float(log[k]) - constant)
+        for k in range(len(starts))
+    ]
 
 
 def _is_nearly_normal(residuals: Floats, weights: Floats) -> bool:

@@ -7,6 +7,7 @@ one for each row and change (:class:`DenseRatios`).
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -131,8 +132,12 @@ class DenseRatios:
 
     def __init__(self, log_ratio: Floats) -> None:
         self._log_ratio = log_ratio
-        self._ratio = np.exp(log_ratio)
         self.n_changes = int(log_ratio.shape[1])
+
+    @cached_property
+    def _ratio(self) -> Floats:
+        # Only who sums over all changes needs all at once, which take as much room as the rows.
+        return np.exp(self._log_ratio)
 
     @property
     def log_ratio_of_all(self) -> Floats:
@@ -156,7 +161,10 @@ class DenseRatios:
 
     def ratio(self, change: int, rows: Rows) -> Floats:
         """Return the ratios of one change."""
-        out: Floats = self._ratio[rows, change]
+        if "_ratio" in self.__dict__:
+            known: Floats = self._ratio[rows, change]
+            return known
+        out: Floats = np.exp(self._log_ratio[rows, change])
         return out
 
     def log_ratio(self, change: int, rows: Rows) -> Floats:

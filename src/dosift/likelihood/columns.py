@@ -34,7 +34,9 @@ Made = TypeVar("Made")
 #: Largest logarithm of a likelihood ratio up to which rows need no scale of their own.
 _LARGEST_LOG = 600.0
 #: Memory that remembered columns may take, in bytes.
-_MOST_BYTES = 512 * 2**20
+_MOST_BYTES = 256 * 2**20
+#: Rows beyond which columns that are asked for together are remembered together only.
+_MANY = 2**17
 
 
 def is_plain(network: Network, targets: Ints, block: Block) -> bool:
@@ -144,7 +146,7 @@ class RowLikelihoods:
         self._cells: dict[int, Ints] | None = {} if remember else None
         self._matching: dict[bytes, Rows] | None = {} if remember else None
         self._memory: dict[bytes, tuple[Rows, Floats]] | None = {} if remember else None
-        self._most = max(64, _MOST_BYTES // (8 * max(len(block), 1)))
+        self._most = max(32, _MOST_BYTES // (8 * max(len(block), 1)))
         self._last: tuple[bytes, Floats] | None = None
         self._before: MechanismFactors | None = None
 
@@ -276,8 +278,10 @@ class RowLikelihoods:
         if self._last is not None and self._last[0] == key:
             return self._last[1]
         out = np.zeros((len(self.block), len(targets)), order="F")
+        # Of many rows what is remembered here is not remembered once more, column by column.
+        column = self._compute if len(self.block) > _MANY and not self.plain else self.column
         for t, target in enumerate(np.asarray(targets, dtype=np.int16)):
-            rows, values = self.column(target)
+            rows, values = column(target)
             out[rows, t] = values
         if self._memory is not None:
             self._last = (key, out)

@@ -299,6 +299,13 @@ class MechanismFactors:
         squares = np.bincount(at, ratios.ravel(), n_changes)[:n_changes]
         return sums.astype(np.float64), squares.astype(np.float64)
 
+    @cached_property
+    def _every(self) -> NDArray[np.int64]:
+        """Positions of all rows, made once for all targets that can produce every row."""
+        out = np.arange(self.n_configurations)
+        out.setflags(write=False)
+        return out
+
     def matching(self, target: Ints) -> NDArray[np.int64]:
         """Find the configurations that a target can produce.
 
@@ -316,9 +323,11 @@ class MechanismFactors:
         rows: NDArray[np.int64] | None = None
         for j in changed:
             fits = self.ratios[j].fits(target[j], rows)
+            if fits.all():
+                continue
             rows = fits.nonzero()[0] if rows is None else rows[fits]
         if rows is None:
-            rows = np.arange(self.n_configurations)
+            rows = self._every
         if self._has_zeros:
             covered = self.zeros[rows][:, changed].sum(axis=1)
             rows = rows[covered == self.n_zeros[rows]]

@@ -81,16 +81,21 @@ class ControlRows:
     weights : ndarray, shape (n_rows,)
     dependence : ndarray, shape (n_variables,), or None
         Correlation of the variables' residuals in rows of one unit; None for none.
+    silent : frozenset of int
+        Variables whose mechanism was another in these rows, which say nothing of it.
     """
 
     values: Values
     weights: Floats
     dependence: Floats | None = None
+    silent: frozenset[int] = frozenset()
     _remembered: dict[tuple[int, bytes], Floats] = field(default_factory=dict, repr=False)
     _of_all: dict[int, tuple[Values, bytes, Mechanism]] = field(default_factory=dict, repr=False)
 
     def statistics(self, mechanism: Mechanism) -> Floats:
         """Sum the statistics of a mechanism; those that its parameters do not change only once."""
+        if mechanism.variable in self.silent:
+            return mechanism.statistics(self.values[:0], self.weights[:0])
         if not getattr(mechanism, "has_fixed_statistics", False):
             return mechanism.statistics(self.values, self.weights)
         key = (mechanism.variable, _error_of(mechanism))
@@ -122,6 +127,8 @@ class ControlRows:
 
     def log_likelihood(self, mechanism: Mechanism) -> float:
         """Log-likelihood of a mechanism, in nats."""
+        if mechanism.variable in self.silent:
+            return 0.0
         if getattr(mechanism, "has_fixed_statistics", False):
             return float(mechanism.log_likelihood(self.statistics(mechanism)))  # type: ignore[attr-defined]
         return float(self.weights @ mechanism.log_density(self.values))

@@ -12,6 +12,7 @@ child that must extrapolate gives little evidence.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -36,6 +37,8 @@ MOST_AXIS = 3.0
 #: Prior precision of the slope of the noise's width, and the largest change in one step.
 _SLOPE_RIDGE, _MOST_STEP = 1.0, 0.3
 _LOG_2PI = float(np.log(2.0 * np.pi))
+#: Rows that are looked at together: what is worked out of many does not take many times their room.
+_AT_ONCE = 2**17
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,6 +205,8 @@ class LinearMechanism:
 
     def log_density(self, values: Values) -> Floats:
         """Logarithm of the density, 0 where the own value is missing."""
+        if len(values) > _AT_ONCE:
+            return np.concatenate([self.log_density(part) for part in _in_parts(values)])
         own, is_open = self._own(values)
         parts = self._log_parts(self._rows(design(self.features, values), own))
         log = parts[:, 0] if parts.shape[1] == 1 else np.logaddexp.reduce(parts, axis=1)
@@ -234,6 +239,10 @@ class LinearMechanism:
             where the width has a slope, the gradient by it and the curvature; otherwise the sum of
             the logarithms of the widening.
         """
+        if len(values) > _AT_ONCE:
+            several = zip(_in_parts(values), _in_parts(weights), strict=True)
+            total: Floats = np.sum([self.statistics(*part) for part in several], axis=0)
+            return total
         own = np.asarray(values[:, self.variable], dtype=np.float64)
         x = design(self.features, values)
         seen = np.isfinite(own) & np.isfinite(x).all(axis=1) & (weights > 0)
@@ -382,6 +391,11 @@ class LinearMechanism:
         pull = parts * away / (np.square(self.noise.sds) * rows.wide[:, None])
         width = (pull * away - parts) / self.noise.sds
         return pull, width, pull.sum(axis=1) * rows.residual - 1.0
+
+
+def _in_parts(values: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Go through rows a part at a time; views."""
+    return (values[at : at + _AT_ONCE] for at in range(0, len(values), _AT_ONCE))
 
 
 def _of_residuals(products: Floats, coefficients: Floats) -> Floats:

@@ -12,6 +12,7 @@ from dosift.model.features import design
 from dosift.model.linear import LinearMechanism
 from dosift.model.mechanism import Floats, Mechanism, Values
 from dosift.model.noise import LEAST_SD, Noise
+from dosift.model.uniform import UniformMechanism
 
 #: Least standard deviation of what a change sets a variable to, in units of the working scale:
 #: narrower is an exact value. A measurement that is coarser than that has its own bound.
@@ -25,6 +26,10 @@ _LEAST_FACTOR, _MOST_FACTOR = 0.1, 10.0
 
 
 def _linear(mechanism: Mechanism) -> LinearMechanism:
+    """Return a regression; what is uniform has the normal one of the same mean and spread."""
+    if isinstance(mechanism, UniformMechanism):
+        middle, noise = np.array([mechanism.middle]), Noise.normal(mechanism.width / 12.0**0.5)
+        return LinearMechanism(mechanism.variable, (), (), middle, noise)
     if not isinstance(mechanism, LinearMechanism):
         raise ValueError("a change of a continuous variable needs a regression")
     return mechanism
@@ -137,8 +142,11 @@ class Shift:
         """What is added, and the factor if it is free."""
         return 1 + self.has_factor
 
-    def applied(self, mechanism: Mechanism) -> LinearMechanism:
-        """Return the regression, moved."""
+    def applied(self, mechanism: Mechanism) -> LinearMechanism | UniformMechanism:
+        """Return the regression, or the range, moved."""
+        if isinstance(mechanism, UniformMechanism):
+            half, middle = 0.5 * mechanism.width * self.factor, mechanism.middle + self.by
+            return replace(mechanism, low=middle - half, high=middle + half)
         old, covariance = _linear(mechanism), _linear(mechanism).covariance
         if covariance is not None:
             # The error of the coefficients is not multiplied.
@@ -151,7 +159,9 @@ class Shift:
         )
 
     def fitted(self, mechanism: Mechanism, statistics: Floats) -> Shift:
-        """Return the shift of the rows' residuals."""
+        """Return the shift of the rows' residuals; the same of a range, which rows do not teach."""
+        if isinstance(mechanism, UniformMechanism):
+            return self
         old = _linear(mechanism)
         products, numbers = statistics[:, :-1], statistics[:, -1, 0]
         k, precision = old.coefficients.size, 1.0 / np.square(old.noise.sds)
@@ -178,8 +188,11 @@ class Shift:
         return replace(found, factor=factor)
 
     def scores(self, mechanism: Mechanism, values: Values) -> Floats:
-        """Return derivatives by what is added, and by the factor if it is free."""
-        by, factor = self.applied(mechanism).scores_of_change(values)
+        """Return derivatives by what is added, and by the factor if it is free; of a range 0."""
+        moved = self.applied(mechanism)
+        if isinstance(moved, UniformMechanism):
+            return np.zeros((len(values), self.n_free))
+        by, factor = moved.scores_of_change(values)
         return np.stack([by, factor / self.factor][: self.n_free], axis=1)
 
     def text(self, variable: str) -> str:

@@ -11,13 +11,51 @@ from dosift.model.mechanism import Floats
 #: Least standard deviation, in units of the working scale: what is exact to so much is a tie.
 LEAST_SD = 1e-3
 #: Prior of the variance of each part: so many rows that are as wide as is expected.
-_PRIOR_ROWS = 0.5
+PRIOR_ROWS = 0.5
 #: Prior rows of each part.
 _PRIOR_SHARE = 0.5
 #: Share of the rows that coefficients can use up at most.
 _MOST_SPENT = 0.8
 #: Standard deviation of the prior of the parts' means, in units of the expected one.
 _PRIOR_MEAN = 3.0
+
+
+def parts_of_sums(
+    sums: tuple[Floats, Floats, Floats, Floats],
+    rows: Floats,
+    sds: Floats,
+    expected: float,
+    has_means: bool,
+) -> tuple[Floats, Floats, Floats]:
+    """Return what a step of EM makes of the parts of one noise, or of several side by side.
+
+    Parameters
+    ----------
+    sums : tuple of ndarray, shape (..., n_parts)
+        For each part the sums of squared residuals, of residuals and of ones, and its rows.
+    rows : ndarray, shape (..., n_parts)
+        What the squares are divided by: rows, with the prior's.
+    sds : ndarray, shape (..., n_parts)
+        Before the step.
+    expected : float
+        Standard deviation that the prior expects.
+    has_means : bool
+        Whether parts have means of their own; that of the first is 0.
+
+    Returns
+    -------
+    shares, means, sds : ndarray, shape (..., n_parts)
+    """
+    square, first, ones, numbers = sums
+    means = np.zeros_like(first)
+    if has_means:
+        prior = np.square(sds / (_PRIOR_MEAN * expected))
+        means[..., 1:] = (first / (ones + prior))[..., 1:]
+    left = np.maximum(square - 2.0 * means * first + np.square(means) * ones, 0.0)
+    variance = (left + PRIOR_ROWS * expected**2) / rows
+    shares = numbers + _PRIOR_SHARE
+    shares = shares / shares.sum(axis=-1, keepdims=True)
+    return shares, means, np.sqrt(np.maximum(variance, LEAST_SD**2))
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,27 +142,18 @@ class Noise:
         Noise
         """
         square, first, ones = products[:, 0, 0], products[:, 0, 1], products[:, 1, 1]
-        means = np.zeros(self.n_parts)
-        if self.has_means:
-            prior = np.square(self.sds / (_PRIOR_MEAN * self.expected))
-            means[1:] = (first / (ones + prior))[1:]
-        sums = np.maximum(square - 2.0 * means * first + np.square(means) * ones, 0.0)
-        rows = numbers + _PRIOR_ROWS
+        rows = numbers + PRIOR_ROWS
         if self.n_parts == 1:
             rows = rows - min(self.spent, _MOST_SPENT * float(numbers[0]))
-        variance = (sums + _PRIOR_ROWS * self.expected**2) / rows
-        shares = numbers + _PRIOR_SHARE
-        return replace(
-            self,
-            shares=shares / shares.sum(),
-            means=means,
-            sds=np.sqrt(np.maximum(variance, LEAST_SD**2)),
+        shares, means, sds = parts_of_sums(
+            (square, first, ones, numbers), rows, self.sds, self.expected, self.has_means
         )
+        return replace(self, shares=shares, means=means, sds=sds)
 
     def log_prior(self) -> float:
         """Logarithm of the prior that :meth:`fitted` maximises with the likelihood."""
         logs = np.log(self.sds)
-        out = -_PRIOR_ROWS * float(logs.sum() + 0.5 * np.square(self.expected / self.sds).sum())
+        out = -PRIOR_ROWS * float(logs.sum() + 0.5 * np.square(self.expected / self.sds).sum())
         if self.n_parts == 1:
             return out + self.spent * float(logs[0])
         out += _PRIOR_SHARE * float(np.log(self.shares).sum())

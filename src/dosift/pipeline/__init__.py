@@ -10,8 +10,7 @@ from dosift.pipeline.elsewhere import found_again
 from dosift.pipeline.find import find
 from dosift.pipeline.fit import fit
 from dosift.pipeline.fitted import Fitted
-from dosift.pipeline.gather import Gathered, gather, prepare
-from dosift.pipeline.negative_control import counting_for
+from dosift.pipeline.gather import Gathered, counting_for, gather, prepare
 from dosift.pipeline.recipe import Recipe, features_of
 
 __all__ = [

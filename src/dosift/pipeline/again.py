@@ -17,6 +17,7 @@ from dosift.methods.labels import read_labels
 from dosift.pipeline.fitted import Fitted
 from dosift.pipeline.gather import gather, unlabelled
 from dosift.pipeline.recipe import features_of
+from dosift.pipeline.series import smoothed_rows
 from dosift.refusals import TIME, refuse
 
 Floats = NDArray[np.float64]
@@ -68,6 +69,7 @@ def rows_again(fitted: Fitted, source: Any, beside: dict[str, Any], purpose: str
             ("batch", fitted.batches, loaded.rows.beside.batches),
             ("labels", fitted.labels, loaded.rows.beside.labels or loaded.labels),
             ("unit", fitted.n_units, loaded.rows.has_units),
+            ("time", fitted.in_time, loaded.order),
         ):
             if bool(was) != bool(given):
                 raise InputError(
@@ -111,13 +113,18 @@ def posterior_in_time(fitted: Fitted, loaded: Loaded) -> Floats:
     Raises
     ------
     InputError
-        If the fit knew no time.
+        If the fit knew no time, or times of another kind.
     """
-    in_time = fitted.in_time
+    in_time, result = fitted.in_time, fitted.result
     if in_time is None:
         raise InputError("the mixture was fitted without time; leave time out, or fit with it")
+    assert loaded.order is not None
+    loaded.order.check_like(in_time.order.times.in_seconds)
+    weights = result.weights
+    if loaded.rows.beside.batches and result.batch_weights is not None:
+        weights = result.batch_weights
     with threadpool_limits(1):
-        return in_time.judged(fitted.network, fitted.result.targets, loaded)
+        return smoothed_rows(fitted.network, result.targets, weights, in_time.rate, loaded)
 
 
 def fitted_batches(fitted: Fitted) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ other one, they get a line of their own, and all else is asked of the other rows
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,7 +22,7 @@ from dosift.model.network import Network
 from dosift.model.other import is_other
 from dosift.pipeline.elsewhere import told_apart, with_line_of_their_own, without_elsewhere
 from dosift.pipeline.gather import Gathered
-from dosift.pipeline.graph import check_graph
+from dosift.pipeline.graph import check_graph, refitted
 from dosift.pipeline.impure_control import not_by_impure_control
 from dosift.pipeline.recipe import Recipe
 from dosift.pipeline.repairs import repaired_answers
@@ -69,14 +70,16 @@ class Asking:
     whole : Gathered
         The rows, which count in full.
     options : Options
+    power : float
+        What each row counts for in the fit.
     changed : tuple of ChangedMechanism
         That the fit has freed already.
     graph : GraphFindings or None
         Where rows chose it.
     skipped : frozenset of int
         Variables that are not missing completely at random.
-    in_order : bool
-        Whether rows came in order of time.
+    again : callable, optional
+        Where rows came in order of time, finds targets once more, under another network.
     progress : callable, optional
     """
 
@@ -85,16 +88,34 @@ class Asking:
     gathered: Gathered
     whole: Gathered
     options: Options
+    power: float = 1.0
     changed: tuple[ChangedMechanism, ...] = ()
     graph: GraphFindings | None = None
     skipped: frozenset[int] = frozenset()
-    in_order: bool = False
+    again: Callable[[Network], SearchResult] | None = None
     progress: Progress | None = None
 
-    def about(self, result: SearchResult) -> Asked:
-        """Ask about a mixture of all rows."""
-        found = self._looked(result, self.whole, result)
-        if self.changed or self.in_order or self.recipe.method != "likelihood":
+    def about(
+        self, result: SearchResult, one_by_one: tuple[Gathered, SearchResult] | None = None
+    ) -> Asked:
+        """Ask about a mixture of all rows.
+
+        Parameters
+        ----------
+        result : SearchResult
+        one_by_one : tuple of (Gathered, SearchResult), optional
+            Where rows came in order of time, the rows by themselves, and the mixture with the
+            shares of these.
+
+        Returns
+        -------
+        Asked
+        """
+        full = judged_in_full(result, self.whole.evidence, self.power)
+        rows, shown = one_by_one or (self.whole, result)
+        check = self._checked(rows, shown, rows, shown)
+        found = self._looked(result, check, self.whole, full)
+        if self.changed or one_by_one is not None or self.recipe.method != "likelihood":
             return found
         apart = told_apart(self.recipe, self.given, self.whole, self.options, result, self.progress)
         if apart is None:
@@ -105,7 +126,8 @@ class Asking:
             return replace(found, answers=(*found.answers, answer))
         result = with_line_of_their_own(self.given, self.gathered, self.options, apart)
         rest, others = without_elsewhere(self.given, self.whole, result)
-        found = self._looked(result, rest, others)
+        check = self._checked(self.whole, result, rest, others)
+        found = self._looked(result, check, rest, others)
         share = float(result.weights[is_other(result.targets)].sum())
         (repair,) = answer.repairs
         answers = tuple(_with_other(one, share) for one in found.answers)
@@ -117,10 +139,12 @@ class Asking:
         )
         return replace(found, answers=answers, elsewhere=answer)
 
-    def _looked(self, result: SearchResult, rest: Gathered, others: SearchResult) -> Asked:
-        """Check a mixture, and ask what the rows that no other origin explains want repaired."""
-        recipe, given, options = self.recipe, self.given, self.options
-        known = options.constraints_on(others.network, others.targets, others.weights)
+    def _checked(
+        self, rows: Gathered, result: SearchResult, rest: Gathered, others: SearchResult
+    ) -> ModelCheck:
+        """Hold rows against a mixture; control rows teach no mechanism that is fixed."""
+        recipe, given = self.recipe, self.given
+        known = self.options.constraints_on(others.network, others.targets, others.weights)
         of_tables = isinstance(given, Network)
         # Where targets or labels bind the search, components cannot stand in for a change.
         bound = not known.is_free or self.changed or recipe.method != "likelihood" or not of_tables
@@ -128,26 +152,52 @@ class Asking:
         if of_tables and not recipe.refine:
             plain = Network(given.variables, given.parents, given.tables)
         sample = None if bound else _few(given, rest, others)
-        check = check_model(
-            plain,
-            self.whole.evidence,
-            result,
-            recipe.random_state,
-            sample,
-            self.skipped,
-            others,
-        )
+        seed, skipped = recipe.random_state, self.skipped
+        return check_model(plain, rows.evidence, result, seed, sample, skipped, others)
+
+    def _looked(
+        self, result: SearchResult, check: ModelCheck, rest: Gathered, others: SearchResult
+    ) -> Asked:
+        """Ask what the rows that no other origin explains want repaired."""
+        recipe, given, options = self.recipe, self.given, self.options
         graph = self.graph
         if graph is None and not self.changed:
             graph = check_graph(recipe, given, rest, options, others, self.progress)
-        if graph is not None and of_tables:
+            graph = refitted(recipe, given, rest, options, graph, self.again)
+        if graph is not None and isinstance(given, Network):
             graph = not_by_impure_control(graph, given, others)
-        answers: tuple[Answer, ...] = ()
-        if not self.changed and not self.in_order:
-            answers = repaired_answers(
-                recipe, given, rest, options, others, check, graph, self.progress
-            )
-        return Asked(result, check, graph, answers)
+        about = (recipe, given, rest, options, others, check, graph, self.progress)
+        return Asked(result, check, graph, () if self.changed else repaired_answers(*about))
+
+
+def judged_in_full(result: SearchResult, evidence: Evidence, power: float) -> SearchResult:
+    """Say how likely all rows are, where they counted for less in the fit.
+
+    Parameters
+    ----------
+    result : SearchResult
+    evidence : Evidence
+        The rows, which count in full.
+    power : float
+        What they counted for.
+
+    Returns
+    -------
+    SearchResult
+    """
+    if power == 1.0:
+        return result
+    pooled = evidence.pooled
+    sums = pooled.weigh(result.network, result.targets, result.weights)
+    log_likelihood = -np.inf
+    if not sums.n_impossible.any():
+        log_likelihood = float(sums.log_density[0]) + pooled.reference(result.network)
+    cost = result.log_likelihood - result.penalised_score
+    return replace(
+        result,
+        log_likelihood=log_likelihood,
+        penalised_score=log_likelihood - (cost if np.isfinite(cost) else 0.0),
+    )
 
 
 def _with_other(answer: Answer, share: float) -> Answer:

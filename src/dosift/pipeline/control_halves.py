@@ -15,6 +15,7 @@ from dosift.likelihood.evidence import Evidence
 from dosift.model import known_rows as numbers
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import ControlRows, Network
+from dosift.pipeline.series import Series
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -33,10 +34,18 @@ class Half:
         With the graph, and all else that is not learned, of the network that was split.
     evidence : Evidence
         The rows that it did not learn from.
+    series : Series or None
+        The same in order of time.
     """
 
     network: Network
     evidence: Evidence
+    series: Series | None = None
+
+    @property
+    def n_rows(self) -> float:
+        """Rows to be explained."""
+        return self.evidence.total if self.series is None else float(self.series.index.size)
 
 
 def control_halves(network: Network, most: float) -> Iterator[Half]:
@@ -77,13 +86,9 @@ def _of_numbers(network: MechanismNetwork, most: float) -> Iterator[Half]:
     order = np.random.default_rng(_SEED).permutation(len(control.values))
     parts = np.array_split(order, 2)
     for taught, played in (parts, parts[::-1]):
-        own = numbers.ControlRows(
-            np.asfortranarray(control.values[taught]), control.weights[taught]
-        )
-        half = families_of_control(replace(network, control=own)).network(network.parents)
+        system = taught_numbers(network, control.values[taught])
         some = np.sort(played[: int(most)])
         rows = MemoryBlocks(np.asfortranarray(control.values[some]), np.ones(some.size))
-        system = cast(Network, half)
         yield Half(system, Evidence.held_rows(system, rows))
 
 
@@ -93,27 +98,67 @@ def _of_states(network: Network, most: float) -> Iterator[Half]:
     assert control.rows is not None
     rng = np.random.default_rng(_SEED)
     rows = control.rows
-    alone = np.ones(len(rows.counts), dtype=bool)
-    if rows.targets is not None:  # labelled rows, of which something is known, only teach
-        alone = np.asarray((rows.targets < 0).all(axis=1))
-    every = np.where(alone, rows.counts, 0.0)
+    every = np.where(left_alone(rows), rows.counts, 0.0)
     first = _drawn(every, every.sum() // 2, rng)
     for played in (every - first, first):
-        taught = rows.counts - played
-        kept = taught > 0
-        targets = None if rows.targets is None else rows.targets[kept]
-        own = ControlRows(rows.values[kept], taught[kept], targets)
-        like = Network(
-            network.variables,
-            network.parents,
-            network.tables,
-            replace(control, n_rows=control.n_rows - float(played.sum()), rows=own),
-        )
-        half = cast(Network, families_of_control(like).network(network.parents))
+        rest = rows.counts - played
+        targets = None if rows.targets is None else rows.targets[rest > 0]
+        own = ControlRows(rows.values[rest > 0], rest[rest > 0], targets)
+        half = taught_states(network, own)
         some = _drawn(played, min(most, played.sum()), rng)
         seen = some > 0
         blocks = MemoryBlocks(np.asfortranarray(rows.values[seen]), some[seen])
         yield Half(half, Evidence.held_rows(half, blocks))
+
+
+def left_alone(rows: ControlRows) -> NDArray[np.bool_]:
+    """Whether nothing was done to control rows; labelled rows, of which more is known, only teach.
+
+    Parameters
+    ----------
+    rows : ControlRows
+    """
+    if rows.targets is None:
+        return np.ones(len(rows.counts), dtype=bool)
+    return np.asarray((rows.targets < 0).all(axis=1))
+
+
+def taught_states(network: Network, rows: ControlRows) -> Network:
+    """Learn the tables of a network from some of its control rows.
+
+    Parameters
+    ----------
+    network : Network
+    rows : ControlRows
+
+    Returns
+    -------
+    Network
+    """
+    control = network.control
+    assert control is not None
+    assert control.rows is not None
+    fewer = control.n_rows - float(control.rows.counts.sum() - rows.counts.sum())
+    like = Network(
+        network.variables,
+        network.parents,
+        network.tables,
+        replace(control, n_rows=fewer, rows=rows),
+    )
+    return cast(Network, families_of_control(like).network(network.parents))
+
+
+def taught_numbers(network: MechanismNetwork, values: Floats) -> Network:
+    """Learn the mechanisms of a network from some control rows.
+
+    Parameters
+    ----------
+    network : MechanismNetwork
+    values : ndarray, shape (n_rows, n_variables)
+    """
+    own = numbers.ControlRows(np.asfortranarray(values), np.ones(len(values)))
+    found = families_of_control(replace(network, control=own)).network(network.parents)
+    return cast(Network, found)
 
 
 def _drawn(counts: Floats, n_rows: float, rng: np.random.Generator) -> Floats:

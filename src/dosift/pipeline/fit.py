@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from dosift.checks.densities import densities
 from dosift.checks.missing import look_at_missing
+from dosift.checks.model_check import with_surprises
 from dosift.checks.neighbours import like_units, neighbours_agree, rows_to_see
 from dosift.data.blocks import MemoryBlocks
 from dosift.data.load import Loaded
@@ -24,24 +26,24 @@ from dosift.inference.rate_tests import (
     rates_of_families,
 )
 from dosift.likelihood.evidence import Evidence
-from dosift.methods import OPTIMISING, Progress
+from dosift.methods import OPTIMISING, Options, Progress
 from dosift.methods.options import silent
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.model.other import interventions
 from dosift.model.simulate import as_generator
-from dosift.pipeline.asked import Asking
+from dosift.pipeline.asked import Asking, judged_in_full
 from dosift.pipeline.find import find
+from dosift.pipeline.find_in_time import find_in_time
 from dosift.pipeline.fitted import Fitted
-from dosift.pipeline.gather import prepare
+from dosift.pipeline.gather import Gathered, counting_for, prepare, unlabelled
 from dosift.pipeline.graph import averaged_over_graphs, with_graph
-from dosift.pipeline.in_time import InTime, find_in_time, in_windows
-from dosift.pipeline.negative_control import (
-    counting_for,
-    negative_control,
-)
+from dosift.pipeline.in_time import InTime
+from dosift.pipeline.negative_control import Played, negative_control
 from dosift.pipeline.recipe import Recipe
+from dosift.pipeline.series import Series
 from dosift.pipeline.verdict import verdict_of
+from dosift.search.mechanisms import ChangedMechanism
 from dosift.search.result import SearchResult
 from dosift.search.score import Score
 
@@ -81,53 +83,50 @@ def fit(
 
 def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | None) -> Fitted:
     given, gathered, options, labels = prepare(recipe, network, loaded, progress)
-    if loaded.order is not None:
-        gathered = in_windows(given, loaded)
+    series = None if loaded.order is None else Series.of(loaded, labels)
+    if series is not None:
+        gathered = series.in_windows(given)
     given, gathered, graph = with_graph(recipe, given, gathered, options, progress)
-    in_time, control, whole, power = None, None, gathered, 1.0
-    if loaded.order is None:
-        control = negative_control(recipe, given, options, gathered.evidence.total, progress)
-        power = 1.0 if control is None else control.power
+    n_rows = gathered.evidence.total if series is None else loaded.rows.n_rows
+    played = None if series is None else Played(loaded.control)
+    control = negative_control(recipe, given, options, n_rows, progress, played)
+    power = 1.0 if control is None else control.power
+    whole, in_time = gathered, None
+    changed: tuple[ChangedMechanism, ...] = ()
+    if series is None:
         given, gathered = counting_for(given, gathered, power)
         result, changed = find(recipe, given, gathered, options, progress)
     else:
-        gathered, result, in_time = find_in_time(recipe, given, loaded, options, progress)
-        whole, changed = gathered, ()
+        whole, result, in_time = find_in_time(recipe, given, series, options, progress, power)
+        given, gathered = counting_for(given, whole, power)
     in_full, evidence = whole.evidence, gathered.evidence
     missing = look_at_missing(given, in_full)
     tell = progress or silent
     tell("checking the fit", 0, None)
+    again = None if series is None else partial(_found_in_time, recipe, series, options)
     asking = Asking(
-        recipe,
-        given,
-        gathered,
-        whole,
-        options,
-        changed,
-        graph,
-        missing.suspicious,
-        in_time is not None,
-        progress,
+        recipe=recipe,
+        given=given,
+        gathered=gathered,
+        whole=whole,
+        options=options,
+        power=power,
+        changed=changed,
+        graph=graph,
+        skipped=missing.suspicious,
+        again=again,
+        progress=progress,
     )
-    asked = asking.about(result)
+    if in_time is None:
+        asked = asking.about(result)
+    else:
+        asked = asking.about(result, (_apart(given, loaded), in_time.with_shares(result)))
     result = asked.result
     tell("working out errors", 0, None)
-    refined = recipe.refine and recipe.method == "likelihood"
     known = options.constraints_on(result.network, result.targets, result.weights)
     is_known = ~np.isnan(known.fixed(result.targets))
-    posterior = None
-    if recipe.method in OPTIMISING and not is_known.all():
-        posterior = posterior_of_fit(
-            evidence.pooled,
-            result.network,
-            result.targets,
-            result.weights,
-            result.undecided,
-            refined,
-            as_generator(recipe.random_state),
-            is_known,
-        )
-    of_graphs = graph is not None and in_time is None and asked.elsewhere is None
+    posterior = _posterior(recipe, evidence, result, is_known)
+    of_graphs = in_time is None and asked.elsewhere is None
     if posterior is not None and graph is not None and of_graphs:
         result, posterior = averaged_over_graphs(
             recipe, given, gathered, options, graph, result, posterior
@@ -138,20 +137,17 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
     rates = rates_of_families(given, shared.families) if of_tables else []
     pairs = pairs_of(interventions(result.targets), result.weights) if of_tables else []
     p_values = pair_p_values(shared, given, rates, pairs)
-    in_batches = tuple(_batch_posteriors(evidence, result, refined))
-    result = _in_full(result, in_full, power)
+    # Of rows in time the weights are those of the chain, in each batch as in all.
+    own = result if in_time is None else in_time.with_weights(result)
+    in_batches = tuple(_batch_posteriors(evidence, own, _refined(recipe)))
+    result = judged_in_full(result, in_full, power)
     check, graph = asked.check, asked.graph
     verdict = verdict_of(recipe, result, posterior, asked.answers, control, check, graph)
-    own, apart = result.network, in_full.apart(given)
-    # Freed tables come with control counts that only say how they were learned.
-    final = own
-    if of_tables:
-        final = Network(own.variables, own.parents, own.tables, (given if changed else own).control)
-        final = final.with_other(own.other)
+    taught, apart = result.network, in_full.apart(given)
     fitted = Fitted(
         recipe=recipe,
         given=given,
-        network=final,
+        network=_final(taught, given if changed else taught),
         result=result,
         options=options,
         library=loaded.library,
@@ -180,39 +176,81 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
     return fitted if in_time is None else _with_time(fitted, in_time, loaded)
 
 
+def _refined(recipe: Recipe) -> bool:
+    return recipe.refine and recipe.method == "likelihood"
+
+
+def _posterior(
+    recipe: Recipe, evidence: Evidence, result: SearchResult, is_known: NDArray[np.bool_]
+) -> Posterior | None:
+    """Say what rows tell of the weights, where the method maximises the likelihood."""
+    if recipe.method not in OPTIMISING or is_known.all():
+        return None
+    return posterior_of_fit(
+        evidence.pooled,
+        result.network,
+        result.targets,
+        result.weights,
+        result.undecided,
+        _refined(recipe),
+        as_generator(recipe.random_state),
+        is_known,
+    )
+
+
+def _found_in_time(
+    recipe: Recipe, series: Series, options: Options, network: Network
+) -> SearchResult:
+    """Find targets in time once more, under another network."""
+    return find_in_time(recipe, network, series, options)[1]
+
+
+def _apart(network: Network, loaded: Loaded) -> Gathered:
+    """Take rows in time one by one, without those that are labelled."""
+    rows = unlabelled(loaded.rows) if loaded.rows.beside.labels else loaded.rows
+    assert isinstance(rows, MemoryBlocks)
+    return Gathered(Evidence.held_rows(network, rows), None)
+
+
+def _final(taught: Network, learned: Network) -> Network:
+    """Return the network that a mixture refers to.
+
+    Freed tables come with control counts that only say how they were learned.
+    """
+    if not isinstance(taught, Network):
+        return taught
+    out = Network(taught.variables, taught.parents, taught.tables, learned.control)
+    return out.with_other(taught.other)
+
+
 def _with_time(fitted: Fitted, in_time: InTime, loaded: Loaded) -> Fitted:
     """Let weights be shares of time, which until here were those of stretches."""
-    posterior = fitted.posterior
+    posterior, rng = fitted.posterior, as_generator(fitted.recipe.random_state)
     if posterior is not None:
-        rng = as_generator(fitted.recipe.random_state)
         posterior = in_time.posterior_of_weights(posterior, fitted.result, rng)
     assert isinstance(loaded.rows, MemoryBlocks)
+    result, recipe = in_time.with_weights(fitted.result), fitted.recipe
+    apart = _apart(fitted.given, loaded).evidence
+    check = with_surprises(fitted.check, apart, result, recipe.random_state)
+    odds = _log_prior_odds(fitted.network, fitted.result.targets, in_time.fit.weights > 0)
+    in_batches = tuple(
+        (own, in_time.posterior_of_batch(b, own, found, odds[b], rng))
+        for b, (own, found) in enumerate(fitted.batch_posteriors)
+    )
+    batch_rows = fitted.batch_rows
+    if in_time.order.batch is not None:
+        batch_rows = np.bincount(in_time.order.batch, minlength=len(fitted.batches)).astype(float)
     return replace(
         fitted,
-        result=in_time.with_weights(fitted.result),
+        result=result,
         posterior=posterior,
-        check=replace(fitted.check, certainty=in_time.certainty),
+        batch_posteriors=in_batches,
+        batch_rows=batch_rows,
+        check=replace(check, certainty=in_time.certainty),
         n_rows=loaded.rows.n_rows,
         n_units=None,
         n_configurations=len(loaded.rows.whole),
         in_time=in_time,
-    )
-
-
-def _in_full(result: SearchResult, evidence: Evidence, power: float) -> SearchResult:
-    """Say how likely all rows are, where they counted for less in the fit."""
-    if power == 1.0:
-        return result
-    pooled = evidence.pooled
-    sums = pooled.weigh(result.network, result.targets, result.weights)
-    log_likelihood = -np.inf
-    if not sums.n_impossible.any():
-        log_likelihood = float(sums.log_density[0]) + pooled.reference(result.network)
-    cost = result.log_likelihood - result.penalised_score
-    return replace(
-        result,
-        log_likelihood=log_likelihood,
-        penalised_score=log_likelihood - (cost if np.isfinite(cost) else 0.0),
     )
 
 

@@ -20,6 +20,7 @@ from dosift.methods.labels_numbers import taught_by_labels
 from dosift.methods.options import silent
 from dosift.methods.prior_numbers import patterns_of
 from dosift.model.counts import CountChanges
+from dosift.model.known_rows import ControlRows
 from dosift.model.mechanism import Changes
 from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Network, without_negligible
@@ -101,6 +102,31 @@ def gather(
     return Gathered(evidence, rows.beside.block(some.codes, some.counts))
 
 
+def counting_for(network: Network, gathered: Gathered, power: float) -> tuple[Network, Gathered]:
+    """Let rows count for less.
+
+    Parameters
+    ----------
+    network : Network
+    gathered : Gathered
+    power : float
+        In (0, 1].
+
+    Returns
+    -------
+    network : Network
+        The same; one of mechanisms forgets what rows that count otherwise taught.
+    gathered : Gathered
+    """
+    if power == 1.0:
+        return network, gathered
+    if isinstance(network, MechanismNetwork) and network.control is not None:
+        control = network.control
+        own = ControlRows(control.values, control.weights, control.dependence)
+        network = as_network(replace(network, control=own))
+    return network, gathered.weighed(power)
+
+
 def _few(block: Block, most: int) -> Block:
     """Take every so many-th unit, as many as have so many rows; they count for themselves."""
     step = -(-len(block.values) // most)
@@ -140,10 +166,12 @@ def prepare(
             labels = read_labels(loaded, network)
             known = with_labels(known, labels, recipe.max_size)
             network = taught(network, labels, loaded)
-            if not recipe.random_labels:
+            if not recipe.random_labels or loaded.order is not None:
                 rows = unlabelled(rows)
     seed = recipe.random_state if isinstance(recipe.random_state, int) else 0
-    by_text = labels.by_text if labels is not None and recipe.random_labels else None
+    # In a series labelled rows stand where they stand, and are looked at there.
+    counts = recipe.random_labels and loaded.order is None
+    by_text = labels.by_text if labels is not None and counts else None
     gathered = gather(network, rows, by_text, seed, progress or silent)
     _check_batches(gathered.evidence, loaded)
     return network, gathered, recipe.options(network, known), labels
@@ -167,8 +195,9 @@ def _prepared_numbers(
             labels = read_labels(loaded, network)
             known = with_labels(known, labels, recipe.max_size)
             network = taught_by_labels(network, labels.by_text, rows.whole)
-            by_text = labels.by_text if recipe.random_labels else None
-            rows = rows if recipe.random_labels else unlabelled(rows)
+            counts = recipe.random_labels and loaded.order is None
+            by_text = labels.by_text if counts else None
+            rows = rows if counts else unlabelled(rows)
             assert isinstance(rows, MemoryBlocks)
     patterns = None
     if known:
@@ -192,13 +221,9 @@ def _prepared_numbers(
 
 def _features(recipe: Recipe, loaded: Loaded) -> set[str]:
     """Name what a recipe and rows with their order ask for."""
-    named, known = features_of(recipe, loaded.rows), recipe.prior_knowledge
+    named = features_of(recipe, loaded.rows)
     if loaded.order is not None:
         named.add(TIME)
-        if known is not None and known.required:
-            named.add("required")
-        if known is not None and known.known_weights:
-            named.add("known weights")
     return named
 
 

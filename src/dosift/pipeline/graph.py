@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import cast
 
@@ -11,7 +12,7 @@ from dosift.data.blocks import MemoryBlocks
 from dosift.data.configurations import Configurations
 from dosift.errors import InputError
 from dosift.graphs.dag import EdgeConstraints
-from dosift.graphs.findings import GraphFindings
+from dosift.graphs.findings import GraphFindings, with_edits
 from dosift.graphs.number_families import families_of_control
 from dosift.graphs.repair import check, guessed, repair
 from dosift.graphs.rows import rows_for_graphs
@@ -24,7 +25,7 @@ from dosift.likelihood.evidence import Evidence
 from dosift.methods import Options, Progress
 from dosift.methods.options import silent
 from dosift.model.mechanism import System
-from dosift.model.mechanism_network import MechanismNetwork, as_network
+from dosift.model.mechanism_network import MechanismNetwork, as_network, compared_targets
 from dosift.model.network import Network
 from dosift.model.simulate import as_generator
 from dosift.pipeline.find import find
@@ -209,6 +210,47 @@ def averaged_over_graphs(
     if any(len(a) != len(b) for a, b in zip(own.libraries, result.network.libraries, strict=True)):
         result = replace(result, network=own)
     return result, averaged(targets, posteriors, shares)
+
+
+def refitted(
+    recipe: Recipe,
+    network: Network,
+    gathered: Gathered,
+    options: Options,
+    findings: GraphFindings | None,
+    again: Callable[[Network], SearchResult] | None = None,
+) -> GraphFindings | None:
+    """Fit under the graph that is asked for, as the rows themselves were fitted.
+
+    The search over graphs takes rows one by one, which know less than those of a unit or a series.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    network : Network
+    gathered : Gathered
+    options : Options
+    findings : GraphFindings or None
+    again : callable, optional
+        Fits under another network, where that takes more than the rows.
+
+    Returns
+    -------
+    GraphFindings or None
+        With targets and weights of that fit; the same where nothing is asked for, or every row is
+        a unit.
+    """
+    is_alone = again is None and not gathered.evidence.has_units
+    if findings is None or not findings.asked or is_alone:
+        return findings
+    parents = with_edits(findings.graph, findings.asked)
+    other = cast(Network, families_of_control(network).network(parents))
+    if again is None:
+        found, _ = find(recipe, other, under_graph(other, gathered), options)
+    else:
+        found = again(other)
+    targets = compared_targets(found.network, found.targets)
+    return replace(findings, targets=targets, weights=found.weights)
 
 
 def under_graph(network: Network, gathered: Gathered) -> Gathered:

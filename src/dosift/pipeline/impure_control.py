@@ -13,11 +13,17 @@ from dosift.graphs.families import relearned
 from dosift.graphs.findings import GraphFindings
 from dosift.graphs.number_families import families_of_control
 from dosift.likelihood.assignment import assign
+from dosift.model import known_rows as numbers
+from dosift.model.known_rows import refitted
+from dosift.model.mechanism import Values
+from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import ControlRows, Network
 from dosift.search.result import SearchResult
 
 Floats = NDArray[np.float64]
 
+#: Steps by which mechanisms of numbers are learned anew.
+_LEARNING = 3
 #: Rise of the log-likelihood of control rows (nats) from which they are said to be impure, and the
 #: least share of them.
 _LEAST_GAIN, _LEAST_SHARE = 4.0, 0.005
@@ -53,7 +59,7 @@ def find_impure_control(network: Network, result: SearchResult) -> ImpureControl
     Parameters
     ----------
     network : Network
-        Learned, of tables.
+        Learned. Of numbers, with the changes that targets make.
     result : SearchResult
         The mixture of the pool.
 
@@ -62,27 +68,30 @@ def find_impure_control(network: Network, result: SearchResult) -> ImpureControl
     ImpureControl or None
         None where control rows are not at hand, or are what they should be.
     """
-    control = network.control
-    if control is None or control.rows is None or control.rows.targets is not None:
-        return None
+    known = _control_rows(network)
     done = (result.targets >= 0).any(axis=1)
-    if not done.any():
+    if known is None or not done.any():
         return None
-    rows, weights = control.rows, result.weights[done] / result.weights[done].sum()
+    values, counts = known
+    # Nothing comes first, whether it is in the mixture or not.
+    nothing = np.full((1, result.targets.shape[1]), -1, dtype=result.targets.dtype)
+    targets = np.concatenate([nothing, result.targets[done]])
+    weights = np.append(0.0, result.weights[done] / result.weights[done].sum())
     now, share, before, value = network, 0.02, 0.0, -np.inf
     for k in range(_ROUNDS):
-        found = assign(now, result.targets, result.weights, rows.values)
-        ratio = found.columns[:, done] @ weights
+        found = assign(now, targets, weights, values)
+        alone = np.maximum(found.columns[:, 0], 1e-300)
+        ratio, log_alone = found.mixture / alone, found.log_reference + np.log(alone)
         for _ in range(_STEPS):
             posterior = share * ratio / (1.0 - share + share * ratio)
-            share = float(rows.counts @ posterior / rows.counts.sum())
+            share = float(counts @ posterior / counts.sum())
         if k == 0:
-            before = float(rows.counts @ found.log_reference)
-        value = float(rows.counts @ (found.log_reference + np.log1p(share * (ratio - 1.0))))
+            before = float(counts @ log_alone)
+        value = float(counts @ (log_alone + np.log1p(share * (ratio - 1.0))))
         if share < _LEAST_SHARE:
             return None
         posterior = share * ratio / (1.0 - share + share * ratio)
-        now = _taught_by(network, rows.counts * (1.0 - posterior))
+        now = _taught_by(network, counts * (1.0 - posterior))
     if not value - before > _LEAST_GAIN:
         return None
     return ImpureControl(share, value - before, now)
@@ -119,7 +128,20 @@ def not_by_impure_control(
     return replace(graph, common_causes=tuple(kept))
 
 
-def _taught_by(network: Network, counts: Floats) -> Network:
+def _control_rows(network: Network | MechanismNetwork) -> tuple[Values, Floats] | None:
+    """Return control rows and their counts, where nothing is known that was done to them."""
+    if isinstance(network, MechanismNetwork):
+        own = network.control
+        return None if own is None else (own.values, own.weights)
+    control = network.control
+    if control is None or control.rows is None or control.rows.targets is not None:
+        return None
+    return control.rows.values, control.rows.counts
+
+
+def _taught_by(network: Network | MechanismNetwork, counts: Floats) -> Network:
+    if isinstance(network, MechanismNetwork):
+        return _learned_anew(network, counts)
     control = network.control
     assert control is not None
     assert control.rows is not None
@@ -128,3 +150,12 @@ def _taught_by(network: Network, counts: Floats) -> Network:
     own = replace(control, rows=rows, n_rows=float(counts.sum()))
     like = Network(network.variables, network.parents, network.tables, own)
     return relearned(like, network.parents)
+
+
+def _learned_anew(network: MechanismNetwork, counts: Floats) -> Network:
+    assert network.control is not None
+    values, mechanisms = network.control.values, list(network.mechanisms)
+    for _ in range(_LEARNING):
+        mechanisms = [refitted(one, one.statistics(values, counts)) for one in mechanisms]
+    own = numbers.ControlRows(values, counts, network.control.dependence)
+    return as_network(replace(network, mechanisms=tuple(mechanisms), control=own))

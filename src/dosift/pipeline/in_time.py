@@ -1,8 +1,4 @@
-"""Targets that hold and switch: found by rows in order of time, which lend each other evidence.
-
-Short windows of rows serve as units first. What is found with these cuts the rows into stretches
-with the same target, which are units in their turn, until the targets stay the same.
-"""
+"""What a chain of targets says of rows in order of time."""
 
 from __future__ import annotations
 
@@ -14,41 +10,29 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from dosift.chain.errors import ChainErrors, Interval, chain_errors, rate_interval
-from dosift.chain.fit import LEAST_WEIGHT, START_RATE, ChainFit, fit_chain
+from dosift.chain.fit import ChainFit
 from dosift.chain.path import most_probable_path
 from dosift.chain.rows import ChainRows
 from dosift.chain.segments import Segments, segments_of
-from dosift.chain.select import earning, losses
-from dosift.chain.smooth import Smoothed, smooth, sum_chain
+from dosift.chain.select import losses
+from dosift.chain.smooth import Smoothed, smooth
 from dosift.checks.assignment_confidence import Certainty, certainty
-from dosift.data.blocks import Block, MemoryBlocks
-from dosift.data.configurations import collapse_units
-from dosift.data.load import Loaded
 from dosift.data.order import RowOrder
 from dosift.inference import Posterior
 from dosift.inference.weight_posterior import WeightPosterior
 from dosift.likelihood.assignment import Assignment
-from dosift.likelihood.columns import RowLikelihoods, is_plain
-from dosift.likelihood.evidence import Evidence
-from dosift.methods import Options, Progress
-from dosift.methods.options import silent
-from dosift.model.network import Network
-from dosift.pipeline.find import find
-from dosift.pipeline.gather import Gathered
-from dosift.pipeline.recipe import Recipe
-from dosift.search.result import SearchResult, reordered, without_targets
+from dosift.pipeline.series import Series
+from dosift.search.result import SearchResult
 
 Floats = NDArray[np.float64]
 Positions = NDArray[np.int64]
 
-#: Rows of a window, and windows and stretches that are searched at most, evenly over the rows.
-_WINDOW, _MOST_WINDOWS, _MOST_STRETCHES = 4, 20_000, 100_000
+#: Stretches that are searched at most, evenly over the rows.
+_MOST_STRETCHES = 100_000
 #: A gap is longer than this, in typical steps.
 _GAP = 1.5
 #: Draws that stand for the posterior of the weights.
 _DRAWS = 5000
-#: Nats by which a piece of a stretch may speak for its target.
-_LARGEST_LOG = 150.0
 #: Bound on the searches, and cycles of the fits of a chain before the last one.
 _MOST_SEARCHES, _ROUGH = 6, 8
 
@@ -68,6 +52,12 @@ class InTime:
         Rows in order of time.
     path : ndarray of int64, shape (n_rows,)
         The most probable sequence of targets, in order of time.
+    shares : ndarray, shape (n_batches,)
+        Share of the rows that each batch has.
+    labelled : ndarray of bool, shape (n_rows,)
+        Rows in order whose target was given.
+    power : float
+        What each row counts for.
     """
 
     order: RowOrder
@@ -76,13 +66,32 @@ class InTime:
     errors: ChainErrors
     smoothed: Smoothed
     path: Positions
+    shares: Floats
+    labelled: NDArray[np.bool_]
+    power: float = 1.0
 
     @classmethod
-    def of(cls, order: RowOrder, chain: ChainRows, fit: ChainFit) -> InTime:
+    def of(cls, series: Series, chain: ChainRows, fit: ChainFit, power: float = 1.0) -> InTime:
         """Work out what a fitted chain says of its rows."""
         smoothed = smooth(chain, fit.weights, fit.rate)
         path = most_probable_path(chain, fit.weights, fit.rate)
-        return cls(order, chain, fit, chain_errors(chain, fit), smoothed, path)
+        errors = chain_errors(chain, fit, power)
+        label = series.block.label
+        labelled = np.zeros(path.size, dtype=np.bool_)
+        if label is not None:
+            labelled = label[series.index] >= 0
+        shares = series.shares
+        return cls(series.order, chain, fit, errors, smoothed, path, shares, labelled, power)
+
+    @property
+    def weights(self) -> Floats:
+        """Weights of all batches together, shape (n_targets,)."""
+        return np.asarray(self.shares @ self.fit.weights)
+
+    @property
+    def rate(self) -> float:
+        """Rate of switching in the unit of the times."""
+        return self.fit.rate / self.order.step
 
     @cached_property
     def posterior(self) -> Floats:
@@ -92,6 +101,26 @@ class InTime:
         """
         possible = ~self.chain.impossible[:, None]
         return self.order.in_input_order(self.smoothed.posterior * possible)
+
+    def posterior_rows(self, batch: int, some: NDArray[np.bool_] | None = None) -> Floats:
+        """Return the expected number of rows of each target in a batch.
+
+        Parameters
+        ----------
+        batch : int
+        some : ndarray of bool, shape (n_rows,), optional
+            Rows in order that are counted; by default all.
+
+        Returns
+        -------
+        ndarray, shape (n_targets,)
+        """
+        own = ~self.chain.impossible
+        if some is not None:
+            own &= some
+        if self.order.batch is not None:
+            own &= self.order.batch == batch
+        return np.asarray(self.smoothed.posterior[own].sum(axis=0))
 
     @property
     def certainty(self) -> Certainty:
@@ -135,7 +164,7 @@ class InTime:
         """
         rate = self._rate(level)
         # A target that is drawn again goes on.
-        other = 1.0 - float(self.fit.weights @ self.fit.weights)
+        other = 1.0 - float(self.shares @ np.square(self.fit.weights).sum(axis=1))
         rates = (r * other / self.order.step for r in (rate.value, rate.high, rate.low))
         return Interval(*(1.0 / r if r > 0 else np.inf for r in rates))
 
@@ -144,33 +173,32 @@ class InTime:
         return {}
 
     def _rate(self, level: float) -> Interval:
-        if self.fit.weights.size == 1:
+        if self.chain.n_targets == 1:
             return Interval(0.0, 0.0, 0.0)
         if level not in self._rates:
             self._rates[level] = rate_interval(self.chain, self.fit, self.errors, level)
         return self._rates[level]
 
-    def judged(self, network: Network, targets: NDArray[np.integer], loaded: Loaded) -> Floats:
-        """Posterior of other rows' targets, by the weights and the rate of this chain.
+    def with_shares(self, result: SearchResult) -> SearchResult:
+        """Take shares of rows without a label for weights, to hold these against mechanisms.
+
+        Given the targets of all rows, rows are independent, whatever the weights that these were
+        drawn by.
 
         Parameters
         ----------
-        network : Network
-        targets : ndarray of int, shape (n_targets, n_variables)
-        loaded : Loaded
-            Rows with their order, whose times are in the unit of this one's.
+        result : SearchResult
 
         Returns
         -------
-        ndarray, shape (n_rows, n_targets)
-            In the input's order; NaN for rows that no target can produce.
+        SearchResult
         """
-        series = _Series.of(loaded)
-        chain = series.chain(network, targets)
-        rate = self.fit.rate * series.order.step / self.order.step
-        posterior = smooth(chain, self.fit.weights, rate).posterior
-        posterior[chain.impossible] = np.nan
-        return series.order.in_input_order(posterior)
+        every = range(self.shares.size)
+        rows = np.array([self.posterior_rows(b, ~self.labelled) for b in every])
+        weights = rows / np.maximum(rows.sum(axis=1, keepdims=True), 1e-300)
+        pooled = np.asarray(rows.sum(axis=0) / rows.sum())
+        batch_weights = None if self.order.batch is None else weights
+        return replace(result, weights=pooled, batch_weights=batch_weights)
 
     def with_weights(self, result: SearchResult) -> SearchResult:
         """Take weights and likelihood of the chain into what a search found.
@@ -187,7 +215,8 @@ class InTime:
         cost = result.log_likelihood - result.penalised_score
         return replace(
             result,
-            weights=self.fit.weights,
+            weights=self.weights,
+            batch_weights=None if self.order.batch is None else self.fit.weights,
             log_likelihood=self.fit.log_likelihood,
             penalised_score=self.fit.log_likelihood - cost,
             converged=result.converged and self.fit.converged,
@@ -213,177 +242,90 @@ class InTime:
             likelihood of the chain loses without it: few stretches, each of them beyond doubt,
             say little of a weight and all of its presence.
         """
-        own, m = posterior.of_weights, posterior.n_components
-        if not isinstance(own, WeightPosterior):
-            return posterior
-        n_others = own.estimate.size - m
-        drawn = self.errors.draw(self.fit.weights, _DRAWS, rng)
-        # Those of undecided targets are as the stretches say.
-        place = np.searchsorted(own.unsure, np.arange(m, m + n_others))
-        others = own.draws[rng.integers(len(own.draws), size=_DRAWS)][:, place]
-        absent = own.absent.copy()
+        m = posterior.n_components
+        drawn = np.einsum("b,bij->ij", self.shares, self._drawn(rng))
+        errors = self.errors.of_weights(self.fit.weights)
+        error = np.sqrt(np.square(self.shares) @ np.square(errors))
+        absent = None
         if result.undecided is not None:
-            odds = result.undecided.component_log_prior_odds + losses(self.chain, self.fit)
-            absent[:m] = expit(0.5 * np.log(max(self.fit.n_drawn, 1.0)) - odds)
-        errors = np.maximum(self.errors.of_weights(self.fit.weights), 1e-300)
-        of_weights = WeightPosterior(
-            np.append(self.fit.weights, np.zeros(n_others)),
-            absent,
-            np.arange(0),
-            np.arange(m + n_others),
-            np.column_stack([drawn, others]),
-            np.zeros(0),
-            np.zeros((0, m + n_others)),
-            np.zeros((0, 0)),
-            np.append(self.fit.weights / errors, np.zeros(n_others)),
-        )
-        return replace(posterior, of_weights=of_weights)
+            odds = result.undecided.component_log_prior_odds
+            absent = self._absent(self.chain, self.fit, odds)
+        return _with_draws(posterior, self.weights[:m], drawn, error, absent, rng)
+
+    def posterior_of_batch(
+        self,
+        b: int,
+        own: Positions,
+        posterior: Posterior | None,
+        odds: Floats,
+        rng: np.random.Generator,
+    ) -> Posterior | None:
+        """Take the weights of a batch, and their errors, into what is known of its targets.
+
+        Parameters
+        ----------
+        b : int
+        own : ndarray of int64
+            The targets of the batch.
+        posterior : Posterior or None
+            Of these, with the stretches as units.
+        odds : ndarray, shape (n_targets,)
+            Log-odds of each target being in the batch, before its rows are seen.
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        Posterior or None
+        """
+        if posterior is None:
+            return None
+        weights = self.fit.weights
+        is_there = weights[b] > 0
+        rows = self.chain.of_batch(b).only(is_there)
+        absent = np.ones(is_there.size)
+        absent[is_there] = self._absent(rows, self.fit.of_batch(rows, b), odds[is_there])
+        errors = self.errors.of_weights(weights)[b, own]
+        drawn = self._drawn(rng)[b][:, own]
+        return _with_draws(posterior, weights[b, own], drawn, errors, absent[own], rng)
+
+    def _absent(self, rows: ChainRows, fit: ChainFit, odds: Floats) -> Floats:
+        """Probability that targets do not occur, by what the likelihood loses without them."""
+        n_drawn = max(self.power * fit.n_drawn, 1.0)
+        gain = self.power * losses(rows, fit)
+        return np.asarray(expit(0.5 * np.log(n_drawn) - odds - gain))
+
+    def _drawn(self, rng: np.random.Generator) -> Floats:
+        return self.errors.draw(self.fit.weights, _DRAWS, rng)
 
 
-@dataclass(frozen=True)
-class _Series:
-    """Rows in order of time, and the distinct row that each of them is."""
-
-    block: Block
-    index: Positions
-    order: RowOrder
-
-    @classmethod
-    def of(cls, loaded: Loaded) -> _Series:
-        """Take rows that are held, with their order."""
-        order, rows = loaded.order, loaded.rows
-        assert order is not None
-        assert loaded.inverse is not None
-        assert isinstance(rows, MemoryBlocks)
-        return cls(rows.whole, loaded.inverse[order.place], order)
-
-    def in_units(self, network: Network, unit: Positions, most: int) -> Gathered:
-        """Take rows of the same unit together, of every so many-th unit if there are too many."""
-        every = max(int(unit[-1]) // most, 1)
-        some = np.flatnonzero(unit % every == 0)
-        values = self.block.values[self.index[some]]
-        found = collapse_units(values, unit[some] // every, network.cardinalities)
-        rows = MemoryBlocks(found.codes, found.counts, first=found.first)
-        return Gathered(Evidence.held_rows(network, rows), None)
-
-    def pieces(self, network: Network, chain: ChainRows, stretch: Positions) -> Positions:
-        """Cut long stretches, whose likelihoods would be out of the range of numbers."""
-        nothing = np.full((1, network.n_variables), -1, dtype=np.int16)
-        ratio = chain.log_largest(self.chain(network, nothing))
-        return _cut(stretch, np.clip(ratio, 0.0, _LARGEST_LOG))
-
-    def chain(self, network: Network, targets: NDArray[np.integer]) -> ChainRows:
-        """Lay out the likelihoods of some targets."""
-        rows = RowLikelihoods(
-            network, self.block, is_plain(network, targets, self.block), absolute=True
-        )
-        columns, scale = rows.columns(targets), rows.log_scale
-        return ChainRows.of(columns, self.index, self.order.exposure, scale)
-
-
-def in_windows(network: Network, loaded: Loaded) -> Gathered:
-    """Take short windows of rows in order of time for units.
-
-    Parameters
-    ----------
-    network : Network
-    loaded : Loaded
-        Rows that are held, with their order.
-
-    Returns
-    -------
-    Gathered
-    """
-    series = _Series.of(loaded)
-    return series.in_units(network, series.order.windows(_WINDOW), _MOST_WINDOWS)
-
-
-def find_in_time(
-    recipe: Recipe,
-    network: Network,
-    loaded: Loaded,
-    options: Options,
-    progress: Progress | None = None,
-) -> tuple[Gathered, SearchResult, InTime]:
-    """Find targets that hold and switch.
-
-    Parameters
-    ----------
-    recipe : Recipe
-    network : Network
-    loaded : Loaded
-        Rows that are held, with their order.
-    options : Options
-    progress : callable, optional
-
-    Returns
-    -------
-    gathered : Gathered
-        The rows, those of a stretch taken for a unit.
-    result : SearchResult
-        By descending weight in the chain; its own weights are those of stretches.
-    in_time : InTime
-    """
-    series, order = _Series.of(loaded), loaded.order
-    assert order is not None
-    unit, before, rate = order.windows(_WINDOW), None, START_RATE
-    tell = progress or silent
-    for n_searches in range(1, _MOST_SEARCHES + 1):
-        most = _MOST_WINDOWS if n_searches == 1 else _MOST_STRETCHES
-        gathered = series.in_units(network, unit, most)
-        result, _ = find(recipe, network, gathered, options, progress)
-        tell("following targets in time", 0, None)
-        chain = series.chain(result.network, result.targets)
-        fit = fit_chain(chain, _positive(result.weights), rate, n_cycles=_ROUGH)
-        kept = np.ones(len(result.targets), dtype=np.bool_)
-        if n_searches > 1:
-            kept = earning(chain, fit, _costs(options, result, int(unit[-1]) + 1))
-            chain = chain.only(kept)
-            weights = fit.weights[kept]
-            fit = fit_chain(chain, weights / weights.sum(), fit.rate, n_cycles=_ROUGH)
-        now, rate = result.targets[kept], fit.rate
-        path = most_probable_path(chain, fit.weights, fit.rate)
-        own = series.pieces(result.network, chain, _stretches(path, order.begins))
-        is_same = np.array_equal(own, unit) or (before is not None and _same(before, now))
-        if is_same and kept.all() and n_searches > 1:
-            break
-        before, unit = now, own
-    result = without_targets(gathered.evidence, result, kept, options.gap)
-    fit = fit_chain(chain, fit.weights, fit.rate)
-    rank = np.lexsort([*result.targets.T[::-1], -fit.weights])
-    result = reordered(result, rank)
-    chain = series.chain(result.network, result.targets)
-    sums = sum_chain(chain, fit.weights[rank], fit.rate)
-    fit = replace(fit, weights=fit.weights[rank], sums=sums)
-    return gathered, result, InTime.of(order, chain, fit)
-
-
-def _positive(weights: Floats) -> Floats:
-    weights = np.maximum(weights, LEAST_WEIGHT)
-    return np.asarray(weights / weights.sum())
-
-
-def _costs(options: Options, result: SearchResult, n_units: int) -> Floats:
-    """Say what each target must gain, by the score of the search with stretches as units."""
-    network = result.network
-    known = options.constraints_on(network)
-    score = known.score(n_units, network.n_changes, np.arange(network.n_variables))
-    return score.of_changes(network.libraries).savings(result.targets)
-
-
-def _same(one: NDArray[np.integer], other: NDArray[np.integer]) -> bool:
-    return {t.tobytes() for t in one} == {t.tobytes() for t in other}
-
-
-def _stretches(path: Positions, begins: NDArray[np.bool_]) -> Positions:
-    """Give each stretch of a path a number."""
-    return np.cumsum(begins | np.append(False, path[1:] != path[:-1])) - 1
-
-
-def _cut(stretch: Positions, cost: Floats) -> Positions:
-    """Cut stretches into pieces over which a cost comes up to a limit, and number these."""
-    begins = np.append(True, np.diff(stretch) != 0)
-    so_far = np.cumsum(cost) - cost
-    place = np.flatnonzero(begins)[np.cumsum(begins) - 1]
-    number = ((so_far - so_far[place]) // _LARGEST_LOG).astype(np.int64)
-    return np.cumsum(begins | np.append(False, np.diff(number) != 0)) - 1
+def _with_draws(
+    posterior: Posterior,
+    weights: Floats,
+    drawn: Floats,
+    errors: Floats,
+    absent: Floats | None,
+    rng: np.random.Generator,
+) -> Posterior:
+    """Let draws stand for the posterior of the components' weights."""
+    own, m = posterior.of_weights, weights.size
+    if not isinstance(own, WeightPosterior):
+        return posterior
+    n_others = own.estimate.size - m
+    # Those of undecided targets are as the stretches say.
+    place = np.searchsorted(own.unsure, np.arange(m, m + n_others))
+    others = own.draws[rng.integers(len(own.draws), size=len(drawn))][:, place]
+    every = own.absent.copy()
+    if absent is not None:
+        every[:m] = absent
+    of_weights = WeightPosterior(
+        np.append(weights, np.zeros(n_others)),
+        every,
+        np.arange(0),
+        np.arange(m + n_others),
+        np.column_stack([drawn, others]),
+        np.zeros(0),
+        np.zeros((0, m + n_others)),
+        np.zeros((0, 0)),
+        np.append(weights / np.maximum(errors, 1e-300), np.zeros(n_others)),
+    )
+    return replace(posterior, of_weights=of_weights)

@@ -15,14 +15,16 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.data.load import Loaded
 from dosift.methods import Options, Progress
 from dosift.methods.options import silent
-from dosift.model.known_rows import ControlRows
-from dosift.model.mechanism_network import MechanismNetwork, as_network
+from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.pipeline.control_halves import Half, can_be_split, control_halves
+from dosift.pipeline.control_series import halves_in_time
 from dosift.pipeline.find import find
-from dosift.pipeline.gather import Gathered
+from dosift.pipeline.find_in_time import find_in_time
+from dosift.pipeline.gather import Gathered, counting_for
 from dosift.pipeline.recipe import Recipe
 from dosift.search.constraints import Constraints
 from dosift.search.patterns import Patterns
@@ -69,6 +71,9 @@ class NegativeControl:
     targets : ndarray of int, shape (n_targets, n_variables)
         What was invented where rows count in full; in a network of tables.
     weights : ndarray, shape (n_targets,)
+    in_order : bool or None
+        Whether control rows of a series came in an order of their own; None where rows are no
+        series.
     """
 
     weight: float
@@ -82,6 +87,20 @@ class NegativeControl:
     power: float
     targets: Ints
     weights: Floats
+    in_order: bool | None = None
+
+
+@dataclass(frozen=True)
+class Played:
+    """How control rows are played as a series.
+
+    Attributes
+    ----------
+    control : Loaded or None
+        In order of time; None where nothing is known of it, and any order is as good.
+    """
+
+    control: Loaded | None
 
 
 def negative_control(
@@ -90,6 +109,7 @@ def negative_control(
     options: Options,
     n_rows: float,
     progress: Progress | None = None,
+    series: Played | None = None,
 ) -> NegativeControl | None:
     """Play control rows as a pool.
 
@@ -104,6 +124,8 @@ def negative_control(
     n_rows : float
         Rows of the pool.
     progress : callable, optional
+    series : Played, optional
+        Where rows are in order of time, and control rows are to be played as such.
 
     Returns
     -------
@@ -117,8 +139,12 @@ def negative_control(
     tell = progress or silent
     tell("playing control rows as a pool", 0, None)
     most = _MOST_NUMBERS if isinstance(network, MechanismNetwork) else _MOST_PLAYED
-    halves = list(control_halves(network, min(most, max(n_rows, 1.0))))
-    played = float(np.mean([half.evidence.total for half in halves]))
+    n_played = min(most, max(n_rows, 1.0))
+    if series is None:
+        halves = list(control_halves(network, n_played))
+    else:
+        halves = list(halves_in_time(network, n_played, series.control))
+    played = float(np.mean([half.n_rows for half in halves]))
     if 2 * played < min(LEAST_CONTROL_ROWS, n_rows):
         return None
     own = replace(recipe, interventions="hard") if recipe.interventions == "any" else recipe
@@ -153,6 +179,7 @@ def negative_control(
         power=power_for(power, played, n_rows),
         targets=targets,
         weights=weights,
+        in_order=None if series is None else series.control is not None,
     )
 
 
@@ -170,31 +197,6 @@ def power_for(played_power: float, played: float, n_rows: float) -> float:
         return 1.0
     bound = played * played_power / (1.0 - played_power)
     return 1.0 / (1.0 + n_rows / bound)
-
-
-def counting_for(network: Network, gathered: Gathered, power: float) -> tuple[Network, Gathered]:
-    """Let rows count for less.
-
-    Parameters
-    ----------
-    network : Network
-    gathered : Gathered
-    power : float
-        In (0, 1].
-
-    Returns
-    -------
-    network : Network
-        The same; one of mechanisms forgets what rows that count otherwise taught.
-    gathered : Gathered
-    """
-    if power == 1.0:
-        return network, gathered
-    if isinstance(network, MechanismNetwork) and network.control is not None:
-        control = network.control
-        own = ControlRows(control.values, control.weights, control.dependence)
-        network = as_network(replace(network, control=own))
-    return network, gathered.weighed(power)
 
 
 def invented(found: list[SearchResult]) -> float:
@@ -232,6 +234,9 @@ def _touched(targets: Ints, weights: Floats) -> Floats:
 
 
 def _played(recipe: Recipe, half: Half, options: Options, power: float) -> SearchResult:
+    if half.series is not None:
+        _, result, in_time = find_in_time(recipe, half.network, half.series, options, power=power)
+        return in_time.with_weights(result)
     network, gathered = counting_for(half.network, Gathered(half.evidence, None), power)
     return find(recipe, network, gathered, options)[0]
 

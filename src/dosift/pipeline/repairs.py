@@ -18,6 +18,7 @@ from dosift.model.network import Network
 from dosift.pipeline.find import find
 from dosift.pipeline.gather import Gathered
 from dosift.pipeline.impure_control import find_impure_control
+from dosift.pipeline.number_repairs import number_answers
 from dosift.pipeline.recipe import Recipe
 from dosift.search.mechanisms import ChangedMechanism, suspect_mechanism, with_freed_table
 from dosift.search.result import SearchResult, ranked
@@ -68,6 +69,7 @@ def repaired_answers(
     tell("looking for what the rows ask for", 0, None)
     answers = [_by_graph(graph)]
     if not isinstance(network, Network):
+        answers += number_answers(gathered, options, result, recipe.refine)
         return tuple(one for one in answers if one is not None and one.gain > _LEAST_GAIN)
     best = max((one.gain for one in answers if one is not None), default=0.0)
     if changed is not None and changed.gain > best and recipe.interventions != "any":

@@ -71,6 +71,12 @@ def verdict_of(
         doubtful |= {i, j} if moved.any() else set()
         # What a hidden cause moves together looks as if something had been done to both.
         suspicious = np.where(moved, _ALL, suspicious)
+    for repair in (one for answer in answers for one in answer.repairs):
+        if repair.what == "states":
+            # What is taken for an intervention may be one of the states that control rows have.
+            doubtful |= set(repair.variables)
+            touched = is_set[:, list(repair.variables)].any(axis=1)
+            suspicious = np.where(touched, _ALL, suspicious)
     failed = not result.converged or check.certainty.impossible > 0
     # Where targets are those of a list, no repair can lead to another answer, and none excuses.
     known = recipe.prior_knowledge

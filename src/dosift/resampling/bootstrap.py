@@ -177,6 +177,7 @@ def bootstrap(
     batch: Any = None,
     labels: Any = None,
     unit: Any = None,
+    time: Any = None,
     sample_weight: ArrayLike | None = None,
     processes: int = 1,
     journal: str | Path | None = None,
@@ -201,6 +202,8 @@ def bootstrap(
         tables of a learned network) are estimated again, which takes them as given.
     batch, labels, unit : str or array-like, optional
         As in the fit. With units it is these that are drawn.
+    time : str or array-like, optional
+        As in the fit; rows of a series are not drawn (:data:`~dosift.refusals.REFUSALS`).
     sample_weight : array-like, shape (n_rows,), optional
         As in the fit; rounded totals of it are what is resampled.
     processes : int, default=1
@@ -231,7 +234,8 @@ def bootstrap(
     >>> dosift.bootstrap(model, rows, n_resamples=50).summary().columns
     ['target', 'weight', 'std_error', 'ci_low', 'ci_high', 'share_found']
     """
-    beside = {"batch": batch, "labels": labels, "unit": unit, "sample_weight": sample_weight}
+    beside = {"batch": batch, "labels": labels, "unit": unit, "time": time}
+    beside["sample_weight"] = sample_weight
     problem = _problem(model.fitted_, rows, beside, kind, search, random_state)
     if not isinstance(n_resamples, int) or n_resamples < 2:
         raise InputError(f"n_resamples is {n_resamples!r}; give a whole number of at least 2")

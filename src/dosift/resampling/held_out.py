@@ -61,6 +61,7 @@ def held_out(
     batch: Any = None,
     labels: Any = None,
     unit: Any = None,
+    time: Any = None,
     sample_weight: ArrayLike | None = None,
     random_state: int = 0,
     progress: Progress | None = None,
@@ -84,6 +85,8 @@ def held_out(
         not held out.
     unit : str or array-like, optional
         As in the fit: then units are held out.
+    time : str or array-like, optional
+        As in the fit; rows of a series are not held out (:data:`~dosift.refusals.REFUSALS`).
     sample_weight : array-like of int, shape (n_rows,), optional
         How often each row occurs.
     random_state : int, default=0
@@ -113,7 +116,8 @@ def held_out(
     if not isinstance(folds, int) or folds < 2:
         raise InputError(f"folds is {folds!r}; give a whole number of at least 2")
     fitted = model.fitted_
-    beside = {"batch": batch, "labels": labels, "unit": unit, "sample_weight": sample_weight}
+    beside = {"batch": batch, "labels": labels, "unit": unit, "time": time}
+    beside["sample_weight"] = sample_weight
     held = rows_again(fitted, rows, beside, "held-out rows")
     whole, given = held.rows.whole, fitted.given
     if (whole.counts != np.rint(whole.counts)).any():

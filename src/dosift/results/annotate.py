@@ -12,6 +12,7 @@ import numpy as np
 from dosift.data.blocks import Beside
 from dosift.data.engines import Named, engine_blocks, engine_of
 from dosift.errors import InputError
+from dosift.model.mechanism_network import MechanismNetwork
 from dosift.pipeline import fitted_batches
 from dosift.results.rows import RowJudge
 
@@ -108,8 +109,8 @@ def annotate(model: FittedModel, frame: Any, *, batch: str | None = None) -> Any
     Raises
     ------
     InputError
-        If it is another kind of table, a column is missing or has one of these names already, or
-        a value is no state.
+        If it is another kind of table, a column is missing or has one of these names already,
+        a value is no state, or variables are measurements or counts.
 
     Examples
     --------
@@ -127,6 +128,11 @@ def annotate(model: FittedModel, frame: Any, *, batch: str | None = None) -> Any
             f"{type(frame).__name__} is no Dask or Spark dataframe or polars lazy frame; "
             "for a table in memory use predict and predict_proba, for a DuckDB relation its "
             "pl(lazy=True)"
+        )
+    if isinstance(model.network_, MechanismNetwork):
+        raise InputError(
+            "rows of measurements or counts are judged in memory: collect them, a part at a time "
+            "where they are many, and use predict and predict_proba"
         )
     names = frame.collect_schema() if engine == "polars" else frame.columns
     taken = sorted(set(map(str, names)) & set(_PANDAS))

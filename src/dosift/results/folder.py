@@ -119,6 +119,19 @@ class Result:
             weights[names.index(str(line["batch"])), place[line["target"]]] = line["weight"]
         return names, weights
 
+    def switching(self) -> tuple[float, bool]:
+        """Return the rate of switching, and whether times were timestamps.
+
+        Raises
+        ------
+        InputError
+            If it was fitted without time.
+        """
+        found = self.content.get("timeline")
+        if not found:
+            raise InputError("the mixture was fitted without time; leave --time out")
+        return float(found["rate"]), bool(found["in_seconds"])
+
 
 def result_content(
     model: FittedModel,

@@ -117,9 +117,12 @@ def graph_findings_content(fitted: Fitted) -> dict[str, Any]:
 
 def changed_share(fitted: Fitted) -> float:
     """Share of the rows that would be explained otherwise after the edits that are asked for."""
-    found, result = fitted.graph, fitted.result
+    found, result, verdict = fitted.graph, fitted.result, fitted.judged
     if found is None:
         return 0.0
+    for answer, change in zip(verdict.answers, verdict.changes, strict=True):
+        if answer.repairs[0].kind == "edge":
+            return float(change)  # by what both are shares of, which need not be rows
     return found.change(compared_targets(fitted.network, result.targets), result.weights)
 
 

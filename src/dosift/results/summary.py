@@ -95,7 +95,7 @@ class Tables:
 def _timeline(fitted: Fitted, targets: list[Target], level: float) -> pl.DataFrame | None:
     if fitted.in_time is None:
         return None
-    return timeline_table(fitted.in_time, _names(fitted, targets), level)
+    return timeline_table(fitted.in_time, _names(fitted, targets), level, fitted.batches)
 
 
 def _components(fitted: Fitted, targets: list[Target], level: float) -> pl.DataFrame:
@@ -157,6 +157,9 @@ def _batch_table(fitted: Fitted, targets: list[Target], level: float) -> pl.Data
         table = component_table(
             names, weights[b, own], float(fitted.batch_rows[b]), posterior, level
         )
+        if fitted.in_time is not None:
+            expected = fitted.in_time.posterior_rows(b)[own]
+            table = table.with_columns(pl.Series("rows", expected))
         parts.append(table.select(pl.lit(name).alias("batch"), pl.all()))
     return pl.concat(parts)
 

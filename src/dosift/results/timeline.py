@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,18 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.chain.errors import Interval
+from dosift.data.order import RowOrder
 from dosift.pipeline.in_time import InTime
 from dosift.results.rows import RowJudge
 
 if TYPE_CHECKING:
     import polars as pl
 
+#: Share of rows at the time of others from which they may be of several series.
+_MANY_AT_ONCE = 0.1
 #: Seconds of longer times, the longest first.
 _LONGER = (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0), ("seconds", 1.0))
 
 
-def timeline_table(in_time: InTime, texts: list[str], level: float) -> pl.DataFrame:
-    """Table of stretches with the same target, by unit and time.
+def timeline_table(
+    in_time: InTime, texts: list[str], level: float, batches: Sequence[str] = ()
+) -> pl.DataFrame:
+    """Table of stretches with the same target, by batch, unit and time.
 
     Parameters
     ----------
@@ -29,6 +35,8 @@ def timeline_table(in_time: InTime, texts: list[str], level: float) -> pl.DataFr
         For each target, the text of the line in which it stands.
     level : float
         Of the intervals.
+    batches : sequence of str, optional
+        Their names, where rows have any.
 
     Returns
     -------
@@ -38,7 +46,7 @@ def timeline_table(in_time: InTime, texts: list[str], level: float) -> pl.DataFr
         its rows that have this target), ``start_low``, ``start_high``, ``end_low`` and
         ``end_high`` (times of rows between which the first and last row lie),
         ``start_probability`` and ``end_probability`` (that they do: about `level`, and more where
-        one row alone holds more), ``rows``.
+        one row alone holds more), ``rows``; and ``batch``, where there are any.
     """
     import polars as pl
 
@@ -48,7 +56,7 @@ def timeline_table(in_time: InTime, texts: list[str], level: float) -> pl.DataFr
     if order.unit is not None:
         names = pl.Series(order.unit.texts, dtype=pl.String)
         units = names.gather(order.unit.index[order.place[found.first]])
-    return pl.DataFrame(
+    table = pl.DataFrame(
         {
             "unit": units,
             "target": pl.Series(texts, dtype=pl.String).gather(found.target),
@@ -64,9 +72,15 @@ def timeline_table(in_time: InTime, texts: list[str], level: float) -> pl.DataFr
             "rows": found.last - found.first + 1,
         }
     )
+    if order.batch is None:
+        return table
+    names = pl.Series("batch", batches, dtype=pl.String).gather(order.batch[found.first])
+    return table.with_columns(names)
 
 
-def rows_in_time(table: pl.DataFrame, judge: RowJudge, in_time: InTime) -> pl.DataFrame:
+def rows_in_time(
+    table: pl.DataFrame, judge: RowJudge, posterior: NDArray[np.float64], order: RowOrder
+) -> pl.DataFrame:
     """Let rows have the target that their neighbours in time make most probable.
 
     Parameters
@@ -74,7 +88,10 @@ def rows_in_time(table: pl.DataFrame, judge: RowJudge, in_time: InTime) -> pl.Da
     table : polars.DataFrame
         From :meth:`~dosift.results.rows.RowJudge.table`, in the input's order.
     judge : RowJudge
-    in_time : InTime
+    posterior : ndarray, shape (n_rows, n_targets)
+        Given all rows of the series, in the input's order; zero or NaN for rows that no target can
+        produce.
+    order : RowOrder
 
     Returns
     -------
@@ -84,13 +101,15 @@ def rows_in_time(table: pl.DataFrame, judge: RowJudge, in_time: InTime) -> pl.Da
     """
     import polars as pl
 
-    posterior = in_time.posterior
+    posterior = np.nan_to_num(posterior)
     best = posterior.argmax(axis=1)
     if judge.together is not None:
         best = judge.together.best(best, posterior)
         posterior = judge.together.summed(posterior)
     probability = posterior[np.arange(best.size), best]
     impossible = probability <= 0
+    if judge.there:
+        probability = probability * np.array(judge.there)[best]
     texts = pl.Series([*judge.texts, None], dtype=pl.String)
     own = [
         texts.gather(np.where(impossible, len(judge.texts), best)).alias("target"),
@@ -99,11 +118,31 @@ def rows_in_time(table: pl.DataFrame, judge: RowJudge, in_time: InTime) -> pl.Da
     if judge.all_probabilities:
         own += [pl.Series(text, posterior[:, t]) for t, text in enumerate(judge.texts)]
     table = table.with_columns(own)
-    unit = in_time.order.unit
+    unit = order.unit
     if unit is None:
         return table
     names = pl.Series("unit", unit.texts, dtype=pl.String).gather(unit.index)
     return table.select(names, pl.all())
+
+
+def words_of_rows_at_once(order: RowOrder) -> str:
+    """Say that many rows of a series were seen at the same time; nothing where few were.
+
+    Parameters
+    ----------
+    order : RowOrder
+
+    Returns
+    -------
+    str
+    """
+    if order.at_once < _MANY_AT_ONCE:
+        return ""
+    return (
+        f"{100 * order.at_once:.0f} % of the rows have the same time as another row of their "
+        "series, and are taken for rows of one intervention: if they come from several machines or "
+        "patients, name the column that says so (--unit, unit=)"
+    )
 
 
 def timeline_content(in_time: InTime, table: pl.DataFrame, level: float) -> dict[str, Any]:
@@ -122,7 +161,8 @@ def timeline_content(in_time: InTime, table: pl.DataFrame, level: float) -> dict
     dict
         ``switching``: probability that the target is drawn anew in a typical step; ``lasts``: mean
         time until another target follows, null where no switch was seen; both with ``low`` and
-        ``high``. ``step``: the typical step. ``in_seconds``: whether times are timestamps.
+        ``high``. ``rate``: of switching, in the unit of the times. ``step``: the typical step.
+        ``in_seconds``: whether times are timestamps.
         ``stretches``: the lines of ``timeline.csv``, times of timestamps as texts.
     """
     lines = table.to_dicts()
@@ -135,6 +175,7 @@ def timeline_content(in_time: InTime, table: pl.DataFrame, level: float) -> dict
         "timeline": {
             "switching": _content(in_time.switching(level)),
             "lasts": _content(in_time.lasts(level)),
+            "rate": in_time.rate,
             "step": in_time.order.step,
             "in_seconds": in_time.order.times.in_seconds,
             "stretches": lines,
@@ -203,7 +244,7 @@ def _unit_of_time(timeline: Mapping[str, Any], seconds: float) -> tuple[float, s
 def drawn_stretches(
     stretches: Sequence[Mapping[str, Any]],
 ) -> tuple[list[str], NDArray[np.float64], NDArray[np.float64]]:
-    """Return the units of stretches, and where on an axis each begins and ends.
+    """Return the lines on which stretches are drawn, and where each begins and ends.
 
     Parameters
     ----------
@@ -213,14 +254,50 @@ def drawn_stretches(
     Returns
     -------
     units : list of str
-        Of each stretch; an empty text where there are no units.
+        Of each stretch, its unit; with its batch, where batches of a unit overlap in time. An empty
+        text where there is nothing to tell apart.
     start, end : ndarray, shape (n_stretches,)
         Numbers, or seconds since 1970 of timestamps.
     """
-    units = ["" if line["unit"] is None else str(line["unit"]) for line in stretches]
     start = np.array([_number(line["start"]) for line in stretches])
     end = np.array([_number(line["end"]) for line in stretches])
+    units = ["" if line["unit"] is None else str(line["unit"]) for line in stretches]
+    if _overlap([(unit, line.get("batch")) for unit, line in zip(units, stretches, strict=True)],
+                start, end):  # fmt: skip
+        units = [series_name(line) for line in stretches]
     return units, start, end
+
+
+def series_name(line: Mapping[str, Any]) -> str:
+    """Name the series of a stretch: its batch and its unit, as far as there are any.
+
+    Parameters
+    ----------
+    line : mapping
+        Of ``timeline.csv``.
+
+    Examples
+    --------
+    >>> series_name({"unit": "pump 1", "batch": "week 3"}), series_name({"unit": None})
+    ('week 3, pump 1', '')
+    """
+    return ", ".join(str(line[n]) for n in ("batch", "unit") if line.get(n) is not None)
+
+
+def _overlap(
+    series: list[tuple[str, Any]], start: NDArray[np.float64], end: NDArray[np.float64]
+) -> bool:
+    """Whether series of the same unit, in several batches, overlap in time."""
+    spans: dict[str, dict[Any, tuple[float, float]]] = {}
+    for (unit, batch), low, high in zip(series, start.tolist(), end.tolist(), strict=True):
+        own = spans.setdefault(unit, {})
+        before = own.get(batch, (low, high))
+        own[batch] = (min(before[0], low), max(before[1], high))
+    return any(
+        one[1] >= other[0]
+        for own in spans.values()
+        for one, other in itertools.pairwise(sorted(own.values()))
+    )
 
 
 def _number(value: Any) -> float:

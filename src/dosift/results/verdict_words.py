@@ -8,21 +8,30 @@ from typing import Any
 import numpy as np
 
 from dosift.checks.verdict import FALLS, STANDS, Answer, Repair
+from dosift.model.mechanism_network import MechanismNetwork
 from dosift.pipeline import Fitted
-from dosift.pipeline.negative_control import TOLERATED
+from dosift.pipeline.negative_control import TOLERATED, NegativeControl
 from dosift.results.graph_words import asked_in_words
 from dosift.results.graphs import common_causes_in_words, graph_findings_content
 from dosift.results.words import misfit_in_words
 
+#: Variables that are named at most.
+_NAMED = 3
 #: What each kind of repair is done by, in words.
 _BY = {
     "edge": "let the rows repair the graph (--edges repair, edges='repair'), or correct it",
     "mechanism": "fit again with changed mechanisms (--interventions any, interventions='any')",
+    "moved": "take control rows from the same runs as the pool, or leave that variable out; until "
+    "then read the components marked 'stands' only",
+    "noise": "read totals (variables.csv) and components, whose intervals hold what repairs say, "
+    "and not the posteriors of rows; or fit them as states",
     "drift": "fit each batch alone, with control rows of its own if there are any",
     "foreign": "look at the rows whose target is 'other' (from_elsewhere in rows.parquet), and "
     "leave out those that belong to another system",
     "control": "leave rows out of the control rows in which something may have been done",
 }
+#: Variables that are named in a sentence.
+_NAMED = 3
 #: The same where nothing is repaired.
 _OTHERWISE = {
     STANDS: "open the report, or assign new rows (dosift assign)",
@@ -47,8 +56,8 @@ def verdict_content(fitted: Fitted) -> dict[str, Any]:
         stands), ``power`` (what each row counts for), ``negative_control`` (None, or ``weight`` and
         ``components`` that control rows yield with that power, ``weight_in_full`` and
         ``components_in_full`` that they yield where rows count in full, ``rows``), ``repairs``
-        (each with ``edge``, ``mechanism`` or ``rows``, ``gain`` in nats, and ``change``, the share
-        of the rows that are explained otherwise then).
+        (each with ``edge``, ``mechanism``, ``noise`` or ``rows``, ``gain`` in nats, and ``change``,
+        the share of the rows that are explained otherwise then).
     """
     verdict = fitted.judged
     repairs = [
@@ -87,6 +96,7 @@ def negative_control_content(fitted: Fitted) -> dict[str, Any] | None:
         "components_in_full": control.components,
         "rows": control.n_rows,
         "power": control.played_power,
+        "in_order": control.in_order,
     }
 
 
@@ -146,6 +156,8 @@ def next_step(fitted: Fitted) -> str:
     if verdict.answers:
         first = verdict.answers[0].repairs[0]
         by_what = first.kind == "rows" or first.what == "drift"
+        if first.what == "changed" and isinstance(fitted.network, MechanismNetwork):
+            return _BY["moved"]
         return _BY[first.what if by_what else first.kind]
     if verdict.failed:
         return _OTHERWISE["failed"]
@@ -173,6 +185,14 @@ def _answer_in_words(fitted: Fitted, answer: Answer, change: float) -> str:
             f"The mechanism of {names[first.variables[0]]} seems to be another in one of the "
             f"batches (worth {answer.gain:,.0f} nats). {then}"
         )
+    if first.kind == "noise":
+        these = [names[one.variables[0]] for one in answer.repairs]
+        more = f" and {len(these) - _NAMED} more" if len(these) > _NAMED else ""
+        return (
+            f"Counts of {', '.join(these[:_NAMED])}{more} are more spread than the model has them: "
+            f"some {100 * first.share:.0f} % are a few times as large (worth {answer.gain:,.0f} "
+            f"nats).{_of_states(fitted, answer)} {then}"
+        )
     if first.kind == "mechanism":
         return (
             f"The mechanism of {names[first.variables[0]]} seems to have changed in a way that is "
@@ -197,13 +217,25 @@ def _elsewhere_in_words(made: Answer) -> str:
     )
 
 
+def _of_states(fitted: Fitted, answer: Answer) -> str:
+    """Name counts of which control rows have two kinds."""
+    names = fitted.network.names
+    these = [names[one.variables[0]] for one in answer.repairs if one.what == "states"]
+    if not these:
+        return ""
+    return (
+        f" In control rows {', '.join(these[:_NAMED])} has two states: what seems to be done to it "
+        "may be one of them."
+    )
+
+
 def _invented_in_words(fitted: Fitted) -> list[str]:
     control = fitted.control
     if control is None or control.weight <= TOLERATED:
         return []
     words = (
         "In control rows, where nothing was done, the same method finds interventions with "
-        f"{100 * control.weight:.0f} % of the weight"
+        f"{100 * control.weight:.0f} % of the weight{_where_invented(fitted, control)}"
     )
     if control.left <= TOLERATED:
         return [f"{words}; so each row counts for {control.power:.2g} only, and it finds none."]
@@ -211,6 +243,13 @@ def _invented_in_words(fitted: Fitted) -> list[str]:
         f"{words}, and {100 * control.left:.0f} % even where each row counts for "
         f"{control.played_power:.2g} only."
     ]
+
+
+def _where_invented(fitted: Fitted, control: NegativeControl) -> str:
+    """Name the variables that most of what is invented is about."""
+    touched = np.asarray(control.weights @ (control.targets >= 0))
+    most = [int(i) for i in np.argsort(-touched, kind="stable")[:_NAMED] if touched[i] > TOLERATED]
+    return f" ({', '.join(fitted.given.names[i] for i in most)})" if most else ""
 
 
 def _common_causes(fitted: Fitted) -> list[dict[str, Any]]:
@@ -232,6 +271,8 @@ def _repair(fitted: Fitted, repair: Repair) -> dict[str, Any]:
         return {"edge": {"kind": repair.what, "parent": names[0], "child": names[1]}}
     if repair.kind == "mechanism":
         return {"mechanism": names[0]}
+    if repair.kind == "noise":
+        return {"noise": names[0], "share": repair.share}
     return {"rows": repair.what, "share": repair.share}
 
 

@@ -5,6 +5,9 @@ no change is suggested; but in the rows where both variables are where they hard
 together speak clearly. So rough changes that gain something, if not enough, are priced in pairs, as
 do's on states are (:mod:`dosift.search.mining`): the gradient of a pair is one entry of a product
 of matrices, and of the steepest what they gain is looked at.
+
+Two variables with noise in common, which the graph does not show, are far off together though
+nothing was done. So what a pair gains is what it gains beyond noise that control rows show.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from numpy.typing import NDArray
 from dosift.model.mechanism import Change, Changes, Values
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.search.pricing import z_scores
+from dosift.search.shared_noise import log_copula, shared_noise
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -110,7 +114,12 @@ def change_pairs(
         ratio = relative * (one.ratio.astype(np.float64) * two.ratio) - 1.0
         gain, share = _gain(ratio, counts)
         cost = half_log * (1 + one.change.n_free + two.change.n_free) + 2.0 * log_choices
-        if gain > _LEAST_PROMISE * cost:
+        least = _LEAST_PROMISE * cost
+        together = _together(network, one, two, values) if gain > least else None
+        if together is not None:
+            # What comes after takes noise for independent, and would not stop a pair.
+            gain, share, least = *_gain((ratio + 1.0) / together - 1.0, counts), cost
+        if gain > least:
             variables = (one.variable, two.variable)
             found.append(ChangePair(variables, (one.change, two.change), share, gain))
     return _apart(found)
@@ -166,6 +175,24 @@ def _gain(ratio: Floats, counts: Floats) -> tuple[float, float]:
     gains = [float(counts @ np.log1p(share * ratio)) for share in _SHARES]
     best = int(np.argmax(gains))
     return gains[best], _SHARES[best]
+
+
+def _together(network: MechanismNetwork, one: _Item, two: _Item, values: Values) -> Floats | None:
+    """Say how much likelier rows are by noise that two variables share in control rows.
+
+    The density of a normal copula of the residuals, 1 at least: what is far off in both together is
+    no evidence of a pair of changes as far as noise makes it so.
+
+    Returns
+    -------
+    ndarray, shape (n_rows,), or None
+        None where control rows show no such noise.
+    """
+    i, j = one.variable, two.variable
+    shared = shared_noise(network, i, j)
+    if not shared:
+        return None
+    return np.asarray(np.exp(np.maximum(log_copula(network, i, j, shared, values), 0.0)))
 
 
 def _apart(found: Sequence[ChangePair]) -> list[ChangePair]:

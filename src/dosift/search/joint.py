@@ -280,6 +280,10 @@ class JointFitter:
         needed = fit.score + _LEAST_RISE
         return self.fit(fit.network, fit.targets[keep], fit.weights[:, keep], needed=needed)
 
+    def cost_of(self, targets: Ints) -> float:
+        """Return the description length of some targets, in nats."""
+        return self._score.total(targets)
+
     def costs(self, fit: JointFit) -> Floats:
         """Cost that each component saves if it alone is dropped, in nats."""
         return self._score.savings(fit.targets)

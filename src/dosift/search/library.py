@@ -31,9 +31,12 @@ from dosift.search.patterns import Patterns
 from dosift.search.promising import promising
 from dosift.search.regrouping import divided, regrouped
 from dosift.search.result import SearchResult, ranked
+from dosift.search.shared_noise import earning, never_both, pairs_that_share, with_parts
 
 Floats = NDArray[np.float64]
 Progress = Callable[[str, int, "int | None"], None]
+#: What is known about targets under the libraries of a network.
+KnownOf = Callable[[MechanismNetwork, "SearchResult | None"], Constraints]
 
 #: With more rows, a systematic sample of so many is searched, and all rows judge what was found.
 _SEARCHED = 20_000
@@ -87,6 +90,11 @@ def find_changes(
     tell("looking for changes", 0, None)
     apart = few.apart
     start = _with_changes(network, apart, np.ones((1, len(apart.counts))))
+    # Pairs of variables of which no change together is to be found, as they only share noise.
+    sharing: set[tuple[int, int]] = set()
+
+    def known(of_network: MechanismNetwork, begun: SearchResult | None) -> Constraints:
+        return never_both(_known(patterns, of_network, begun), of_network, sharing)
 
     def search(given: MechanismNetwork, begun: SearchResult | None, look: bool) -> SearchResult:
         return find_targets(
@@ -98,10 +106,21 @@ def find_changes(
             progress=progress,
             look_around=look,
             start=begun,
-            constraints=_known(patterns, given, begun),
+            constraints=known(given, begun),
         )
 
-    best = tidied(search(start, None, False))
+    def searched(given: MechanismNetwork, begun: SearchResult | None) -> SearchResult:
+        """Search, and once more without what only shared noise speaks for."""
+        found = tidied(search(given, begun, False))
+        for _ in range(_ROUNDS):
+            fewer, pairs = _without_shared_noise(found, configurations, known)
+            if not pairs:
+                break
+            sharing.update(pairs)
+            found = tidied(search(of(fewer.network), fewer, False))
+        return found
+
+    best = searched(start, None)
     for k in range(_ROUNDS):
         tell("looking for changes inside components", k, _ROUNDS)
         posterior = _posterior(best, few)
@@ -109,20 +128,20 @@ def find_changes(
         grown = _with_changes(of(begun.network), apart, np.ascontiguousarray(posterior.T), best)
         better = best
         if grown is not of(best.network):
-            better = tidied(search(grown, begun, False))
+            better = searched(grown, begun)
         if score_of(better) <= score_of(best) + _LEAST_RISE:
             other = None
             if refine:
-                other = _parted(best, configurations, patterns)
-                other = other or _paired(best, configurations, patterns)
+                other = _parted(best, configurations, known)
+                other = other or _paired(best, configurations, known, max_size)
             if other is None:
                 break
-            better = tidied(search(of(other.network), other, False))
+            better = searched(of(other.network), other)
         best = better
     found = search(of(best.network), best, look_around)
     if every is configurations:
         return found
-    return _on_all(found, every, refine, gap, _known(patterns, of(best.network), best))
+    return _on_all(found, every, refine, gap, known(of(best.network), best))
 
 
 def _known(
@@ -166,13 +185,13 @@ def _on_all(
 
 
 def _parted(
-    result: SearchResult, configurations: Configurations, patterns: Patterns | None
+    result: SearchResult, configurations: Configurations, known_of: KnownOf
 ) -> SearchResult | None:
     """Let components that share a change have their own, if a fit shows that to be better."""
     evidence = Evidence.of_configurations(result.network, configurations)
     best, parted = score_of(result) + _LEAST_PARTED, None
     for network, targets in divided(of(result.network), result.targets):
-        known = _known(patterns, network, replace(result, targets=targets))
+        known = known_of(network, replace(result, targets=targets))
         fitter = JointFitter(as_network(network), evidence, known)
         # The posterior of each component moves its own change first.
         start = result.weights[None]
@@ -186,7 +205,10 @@ def _parted(
 
 
 def _paired(
-    result: SearchResult, configurations: Configurations, patterns: Patterns | None
+    result: SearchResult,
+    configurations: Configurations,
+    known_of: KnownOf,
+    max_size: int | None,
 ) -> SearchResult | None:
     """Add targets that change two numbers in rows which neither of them shows, where that pays."""
     if configurations.first is not None:
@@ -196,6 +218,8 @@ def _paired(
     posterior = evidence.posterior(as_network(network), targets, weights)
     # Mostly no intervention, which is where small targets hide.
     base = int(weights.argmax())
+    if max_size is not None and int((targets[base] >= 0).sum()) + 2 > max_size:
+        return None
     relative = posterior[:, base] / (configurations.counts * weights[base])
     log_choices = float(np.log(max(network.n_variables, 1)))
     rows, counts = configurations.codes, configurations.counts
@@ -213,7 +237,7 @@ def _paired(
         grown = replace(network, libraries=tuple(libraries))
         start = np.append((1.0 - pair.share) * weights, pair.share)
         together = np.concatenate([targets, added[None]])
-        permitted = _known(patterns, grown, replace(result, targets=together, weights=start))
+        permitted = known_of(grown, replace(result, targets=together, weights=start))
         if not permitted.permits(added[None]).all():
             continue
         fitter = JointFitter(as_network(grown), evidence, permitted)
@@ -223,6 +247,49 @@ def _paired(
             before = trial.score
             now = replace(result, network=trial.network, targets=targets, weights=weights)
     return now
+
+
+def _without_shared_noise(
+    result: SearchResult, configurations: Configurations, known_of: KnownOf
+) -> tuple[SearchResult, set[tuple[int, int]]]:
+    """Drop targets that change two numbers where noise that both share explains it.
+
+    Returns
+    -------
+    result : SearchResult
+        The same if nothing is dropped.
+    pairs : set of (int, int)
+        Of which no target is left that changes both.
+    """
+    network, targets, weights = of(result.network), result.targets, result.weights
+    pairs = pairs_that_share(network, targets)
+    known = known_of(network, result)
+    if not pairs or len(known.required) or len(known.known) or configurations.first is not None:
+        return result, set()  # of units no single row says how likely a target is
+    n_given = len(targets)
+    targets, weights = with_parts(targets, weights, pairs)
+    may = known.permits(targets)
+    may[:n_given] = True
+    targets, weights = targets[may], weights[may]
+    evidence = Evidence.of_configurations(result.network, configurations)
+    every = np.arange(network.n_variables)
+    score = known.score(evidence.total, network.n_changes, every)
+    columns = evidence.under(result.network, targets).columns(targets)
+    kept = earning(
+        network,
+        pairs,
+        configurations.codes,
+        configurations.counts,
+        columns,
+        targets,
+        weights,
+        score.of_changes(network.libraries),
+        n_given,
+    )
+    left = targets[kept]
+    gone = {pair for pair in pairs if not (left[:, list(pair)] >= 0).all(axis=1).any()}
+    fewer = replace(result, targets=left, weights=weights[kept] / weights[kept].sum())
+    return (fewer, gone) if gone else (result, gone)
 
 
 def _regrouped(result: SearchResult, few: Configurations, posterior: Floats) -> SearchResult:

@@ -136,7 +136,6 @@ def reordered(result: SearchResult, rank: NDArray[np.int64]) -> SearchResult:
     Parameters
     ----------
     result : SearchResult
-        Of rows without batches.
     rank : ndarray of int64, shape (n_targets,)
         Positions of the targets in the new order.
 
@@ -152,6 +151,7 @@ def reordered(result: SearchResult, rank: NDArray[np.int64]) -> SearchResult:
         weights=result.weights[rank],
         undecided=around.undecided,
         near_equivalent=around.near_equivalent,
+        batch_weights=None if result.batch_weights is None else result.batch_weights[:, rank],
     )
 
 
@@ -163,7 +163,6 @@ def without_targets(
     Parameters
     ----------
     evidence : Evidence
-        Without batches.
     result : SearchResult
     kept : ndarray of bool, shape (n_targets,)
     gap : float
@@ -177,10 +176,13 @@ def without_targets(
     if kept.all():
         return result
     network, targets, left = result.network, result.targets[kept], result.targets[~kept]
-    start = result.weights[kept] / result.weights[kept].sum()
-    solution = solve(evidence, network, targets, start[None], gap)
-    weights = solution.weights[0]
-    sums = evidence.weigh(network, targets, weights, left)
+    start = result.weights[None] if result.batch_weights is None else result.batch_weights
+    start = start[:, kept]
+    start = np.where(start.sum(axis=1, keepdims=True) > 0, start, 1.0)
+    solution = solve(evidence, network, targets, start / start.sum(axis=1, keepdims=True), gap)
+    weights = np.asarray(evidence.n_rows / evidence.total @ solution.weights)
+    pooled = evidence.pooled
+    sums = pooled.weigh(network, targets, weights, left)
     gradient = sums.gradient[0] / max(float(sums.n_possible[0]), 1e-300)
     certificate, undecided = result.certificate, result.undecided
     of_left = gradient[len(targets) :]
@@ -203,13 +205,14 @@ def without_targets(
         for one in result.near_equivalent
         if kept[one.component]
     )
-    log_likelihood = float(sums.log_density[0]) + evidence.reference(network)
+    log_likelihood = float(sums.log_density[0]) + pooled.reference(network)
     if sums.n_impossible.any():
         log_likelihood = -np.inf
     return replace(
         result,
         targets=targets,
         weights=weights,
+        batch_weights=None if result.batch_weights is None else solution.weights,
         log_likelihood=log_likelihood,
         gap=float(solution.gap.max()),
         converged=result.converged and bool(solution.converged.all()),

@@ -8,7 +8,7 @@ from typing import Any
 from dosift.results.report.content import Content, Line
 from dosift.results.report.marks import cell, folded, row, table, two
 from dosift.results.report.words import clipped, percent, shown
-from dosift.results.timeline import drawn_stretches, timeline_in_words
+from dosift.results.timeline import drawn_stretches, series_name, timeline_in_words
 
 #: Stretches and units that are shown at once, and at all.
 _SHOWN_LINES, _MOST_LINES, _MOST_UNITS, _MOST_DRAWN = 20, 500, 30, 2000
@@ -105,7 +105,7 @@ def _legend(colours: dict[str, str]) -> str:
 
 def _table(rows: list[str]) -> str:
     headings = [
-        ("name", "unit"),
+        ("name", "series"),
         ("name", "intervention"),
         ("number", "from"),
         ("number", "to"),
@@ -124,7 +124,7 @@ def _row(line: Line) -> str:
 
     return row(
         [
-            cell("" if line["unit"] is None else shown(line["unit"]), "name"),
+            cell(shown(series_name(line)), "name"),
             cell(shown(line["target"]), "name"),
             cell(moment("start"), "number"),
             cell(moment("end"), "number"),

@@ -1,0 +1,230 @@
+"""Repairs where variables are measurements or counts, each with the answer that it leads to.
+
+What is repaired is fitted together with the mixture that was found, from which components are then
+dropped; nothing is searched anew, which would take as long as the fit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.checks.foreign_numbers import tell_apart
+from dosift.checks.verdict import Answer, Repair
+from dosift.data.blocks import Block
+from dosift.data.configurations import Configurations, systematic_sample
+from dosift.likelihood.evidence import Evidence
+from dosift.methods import Options
+from dosift.model.burst_counts import with_bursts
+from dosift.model.counts import NegativeBinomialMechanism
+from dosift.model.known_rows import ControlRows
+from dosift.model.mechanism_network import MechanismNetwork, as_network, merged_targets
+from dosift.pipeline.gather import Gathered
+from dosift.pipeline.impure_control import find_impure_control
+from dosift.search.constraints import Constraints
+from dosift.search.joint import JointFit, JointFitter
+from dosift.search.library import of
+from dosift.search.moved_numbers import moved_mechanism
+from dosift.search.result import SearchResult
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.integer]
+
+#: Rows that are looked at; of more, a systematic sample.
+_ROWS = 5000
+#: Batches up to which each is looked at alone.
+_MOST_BATCHES = 8
+#: Steps by which a mechanism is learned from control rows alone.
+_STEPS = 8
+#: Share of the counts that are larger from which control rows are said to be in two states.
+TWO_STATES = 0.2
+#: Nats, beyond its parameters, by which counts with bursts must be likelier.
+_CLEARLY = 4.0
+
+
+class NumberRepairs:
+    """Makes repairs of a mixture of numbers.
+
+    Parameters
+    ----------
+    gathered : Gathered
+        The rows, which count in full.
+    options : Options
+    result : SearchResult
+        Of a network that remembers its control rows.
+    """
+
+    def __init__(self, gathered: Gathered, options: Options, result: SearchResult) -> None:
+        self.result = result
+        self.network = as_network(_for_good(of(result.network)))
+        self.max_size = options.max_size
+        self.known = Constraints.none(result.network.n_changes)
+        if options.patterns is not None:
+            self.known = options.constraints_on(result.network, result.targets, result.weights)
+        self.gathered = gathered
+        held = gathered.evidence.held if gathered.sample is None else gathered.sample
+        assert held is not None
+        self.rows = _some(held)
+        self.evidence = Evidence.of_configurations(self.network, self.rows)
+        self.base = self._fitted(self.network, self.evidence, result.targets, result.weights)
+
+    def answers(self) -> list[Answer]:
+        """Make all repairs that rows ask for."""
+        found = [self.moved(), self.drifted(), self.noise(), self.impure(), self.foreign()]
+        return [one for one in found if one is not None]
+
+    def moved(self) -> Answer | None:
+        """Free a mechanism that is another in the pool."""
+        found = moved_mechanism(self.base, self.evidence, self.known, self.max_size)
+        if found is None:
+            return None
+        repair = Repair("mechanism", "changed", (found.variable,), found.gain)
+        return _answer(repair, found.fit)
+
+    def drifted(self) -> Answer | None:
+        """Free a mechanism that is another in one batch."""
+        held, weights = self.gathered.evidence.held, self.result.batch_weights
+        if held is None or held.batch is None or weights is None:
+            return None
+        if not 1 < len(weights) <= _MOST_BATCHES:
+            return None
+        share = self.gathered.evidence.n_rows / self.gathered.evidence.total
+        found = []
+        for b, own in enumerate(weights):
+            kept = own > 0
+            part = _some(replace(held.part(held.batch == b), batch=None))
+            alone = Evidence.of_configurations(self.network, part)
+            base = self._fitted(self.network, alone, self.result.targets[kept], own[kept])
+            moved = moved_mechanism(base, alone, self.known, self.max_size)
+            if moved is not None:
+                found.append((moved, b))
+        if not found:
+            return None
+        moved, b = max(found, key=lambda one: one[0].gain)
+        rest = np.where(np.arange(len(weights)) == b, 0.0, share) @ weights
+        targets = np.concatenate([self.result.targets, moved.fit.targets])
+        both = np.concatenate([rest, share[b] * moved.fit.weights[0]])
+        repair = Repair("mechanism", "drift", (moved.variable,), moved.gain)
+        return _merged(repair, of(self.network), targets, both)
+
+    def noise(self) -> Answer | None:
+        """Let counts have bursts, where control rows ask for that."""
+        network = of(self.network)
+        control = network.control
+        assert control is not None
+        mechanisms, repairs = list(network.mechanisms), []
+        for i, mechanism in enumerate(network.mechanisms):
+            if not isinstance(mechanism, NegativeBinomialMechanism):
+                continue
+            alone = mechanism
+            for _ in range(_STEPS):  # rows of the pool have taught it, too
+                alone = alone.fitted(alone.statistics(control.values, control.weights))
+            found, rise = with_bursts(alone, control.values, control.weights)
+            gain = rise - np.log(max(float(control.weights.sum()), 2.0))
+            if gain > _CLEARLY:
+                mechanisms[i] = found
+                what = "states" if found.share >= TWO_STATES else "bursts"
+                repairs.append(Repair("noise", what, (i,), gain, found.share))
+        if not repairs:
+            return None
+        repairs.sort(key=lambda one: -one.gain)
+        other = as_network(replace(network, mechanisms=tuple(mechanisms)))
+        fit = self._simplified(other, self.evidence, self.base.targets, self.base.weights[0])
+        gain = max(fit.score - self.base.score, sum(one.gain for one in repairs))
+        answer = _answer(repairs[0], fit)
+        return replace(answer, repairs=tuple(repairs), gain=gain)
+
+    def impure(self) -> Answer | None:
+        """Let those control rows teach in which nothing seems to have been done."""
+        result = replace(self.result, targets=self.base.targets, weights=self.base.weights[0])
+        found = find_impure_control(self.base.network, result)
+        if found is None:
+            return None
+        fit = self._simplified(found.network, self.evidence, result.targets, result.weights)
+        return _answer(Repair("rows", "control", (), found.gain, found.share), fit)
+
+    def foreign(self) -> Answer | None:
+        """Tell rows that come from elsewhere apart."""
+        network = of(self.network)
+        kinds = [_kind_of(network, i) for i in range(network.n_variables)]
+        found = tell_apart(self.base, self.evidence, kinds, self.known)
+        if found is None:
+            return None
+        answer = _answer(Repair("rows", "foreign", (), found.gain, found.share), found.fit)
+        return replace(answer, weights=answer.weights * (1.0 - found.share))
+
+    def _fitted(
+        self, network: object, evidence: Evidence, targets: Ints, weights: Floats
+    ) -> JointFit:
+        own = as_network(of(network))
+        return JointFitter(own, evidence, self.known).fit(own, targets, weights[None])
+
+    def _simplified(
+        self, network: object, evidence: Evidence, targets: Ints, weights: Floats
+    ) -> JointFit:
+        fitter = JointFitter(as_network(of(network)), evidence, self.known)
+        return fitter.simplify(fitter.fit(as_network(of(network)), targets, weights[None]))
+
+
+def number_answers(
+    gathered: Gathered, options: Options, result: SearchResult, refine: bool
+) -> list[Answer]:
+    """Make the repairs that rows of measurements or counts ask for.
+
+    Parameters
+    ----------
+    gathered : Gathered
+        The rows, which count in full.
+    options : Options
+    result : SearchResult
+    refine : bool
+        Whether rows teach mechanisms; if not, nothing is repaired.
+
+    Returns
+    -------
+    list of Answer
+    """
+    network, evidence = result.network, gathered.evidence
+    if not isinstance(network, MechanismNetwork) or network.control is None or not refine:
+        return []
+    held = evidence.held if gathered.sample is None else gathered.sample
+    if held is None or held.has_missing or held.label is not None or evidence.has_units:
+        return []
+    return NumberRepairs(gathered, options, result).answers()
+
+
+def _kind_of(network: MechanismNetwork, i: int) -> str:
+    if i in network.covariates:
+        return "given"
+    if network.cardinalities[i]:
+        return "state"
+    is_count = isinstance(network.mechanisms[i], NegativeBinomialMechanism)
+    return "count" if is_count else "number"
+
+
+def _for_good(network: MechanismNetwork) -> MechanismNetwork:
+    """Forget what fits to other rows remembered."""
+    control = network.control
+    assert control is not None
+    own = ControlRows(control.values, control.weights, control.dependence)
+    return replace(network, control=own, labelled=())
+
+
+def _some(block: Block) -> Configurations:
+    nothing = np.empty(0, dtype=np.int64)
+    every = Configurations(np.asfortranarray(block.values), block.counts, nothing)
+    return systematic_sample(every, _ROWS)
+
+
+def _answer(repair: Repair, fit: JointFit) -> Answer:
+    return _merged(repair, of(fit.network), fit.targets, fit.weights[0])
+
+
+def _merged(repair: Repair, network: MechanismNetwork, targets: Ints, weights: Floats) -> Answer:
+    """Return an answer by what its targets touch."""
+    every, place = np.unique(merged_targets(network, targets), axis=0, return_inverse=True)
+    summed = np.bincount(place.ravel(), weights, len(every)).astype(np.float64)
+    kept = summed > 0
+    return Answer((repair,), repair.gain, every[kept], summed[kept])

@@ -1,0 +1,130 @@
+"""The verdict on fits of measurements and counts: what rows ask for, and the answer then."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+import dosift
+from dosift.errors import DosiftWarning
+from dosift.io.graph import Graph
+from dosift.results.verdict_words import next_step, reasons_of
+
+N_ROWS = 1500
+EDGES = [("a", "b"), ("b", "c"), ("a", "d")]
+FOLD = 0.15
+
+
+def numbers(
+    rng: np.random.Generator, done: float, slope: float = 1.0, sd: float = 0.6
+) -> pl.DataFrame:
+    """Draw a -> b -> c and a -> d; in a share of the rows a is set, in half as many c."""
+    u = rng.random(N_ROWS)
+    a = np.where(u < done, rng.normal(3.0, 0.3, N_ROWS), rng.normal(size=N_ROWS))
+    b = a + 0.6 * rng.normal(size=N_ROWS)
+    c = b + 0.6 * rng.normal(size=N_ROWS)
+    c = np.where((u >= done) & (u < 1.5 * done), rng.normal(-4.0, 0.3, N_ROWS), c)
+    d = slope * a + sd * rng.normal(size=N_ROWS)
+    return pl.DataFrame({"a": a, "b": b, "c": c, "d": d})
+
+
+def counts(rng: np.random.Generator, done: float, bursts: float) -> pl.DataFrame:
+    """Draw counts of x -> y, z; in a share of the rows x is knocked down, in half as many z."""
+    u = rng.random(N_ROWS)
+
+    def drawn(mean: Any) -> Any:
+        burst = np.where(rng.random(N_ROWS) < bursts, 3.0, 1.0)
+        return rng.poisson(burst * rng.gamma(5.0, mean / 5.0)).astype(float)
+
+    x = drawn(np.where(u < done, FOLD * 20.0, 20.0))
+    y = drawn(12.0 * np.sqrt((1.0 + x) / 21.0))
+    z = drawn(np.where((u >= done) & (u < 1.5 * done), FOLD * 15.0, 15.0))
+    return pl.DataFrame({"x": x, "y": y, "z": z})
+
+
+def fit(rows: Any, control: Any, edges: Any = EDGES, **named: Any) -> dosift.InterventionMixture:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DosiftWarning)
+        return dosift.InterventionMixture().fit(rows, control=control, graph=edges, **named)
+
+
+def weights(model: dosift.InterventionMixture) -> dict[str, float]:
+    """Weight of each set of variables of the answer that the best repair gives."""
+    answer, names = model.fitted_.judged.answers[0], model.network_.names
+    return {
+        "+".join(names[i] for i in np.flatnonzero(target >= 0)): float(weight)
+        for target, weight in zip(answer.targets, answer.weights, strict=True)
+    }
+
+
+def test_a_clean_fit_of_numbers_asks_for_nothing() -> None:
+    rng = np.random.default_rng(0)
+    control = numbers(rng, 0.0)
+    model = fit(numbers(rng, 0.3), control)
+    assert model.verdict_.value == "stands"
+    assert model.verdict_.repairs == []
+
+
+def test_a_mechanism_that_moved_is_named_and_the_answer_then_is_right() -> None:
+    rng = np.random.default_rng(1)
+    control = numbers(rng, 0.0)
+    model = fit(numbers(rng, 0.3, slope=0.4, sd=0.8), control)
+    assert model.verdict_.value != "stands"
+    assert model.verdict_.repairs[0]["mechanism"] == "d"
+    assert set(weights(model)) == {"", "a", "c"}
+    assert weights(model)["a"] == pytest.approx(0.3, abs=0.04)
+    table = model.components_
+    false = table.filter(pl.col("target").str.contains(r"\bd[~+*-]"))
+    assert false.height > 0
+    assert not false["stands"].any()
+    assert (false["probability"] < 0.1).all()
+    assert "control rows from the same runs" in next_step(model.fitted_)
+
+
+def test_a_mechanism_that_drifted_between_batches_is_named() -> None:
+    rng = np.random.default_rng(2)
+    control = numbers(rng, 0.0)
+    rows = pl.concat([numbers(rng, 0.3), numbers(rng, 0.3, slope=0.4, sd=0.8)])
+    batch = np.repeat(["first", "second"], N_ROWS)
+    model = fit(rows, control, batch=batch)
+    assert any(one.get("mechanism") == "d" for one in model.verdict_.repairs[:2])
+
+
+def test_counts_with_bursts_are_named_and_intervals_hold_the_truth() -> None:
+    rng = np.random.default_rng(3)
+    control, rows = counts(rng, 0.0, 0.1), counts(rng, 0.3, 0.1)
+    model = fit(
+        rows, control, Graph(("x", "y", "z"), (("x", "y"),)), kinds=dict.fromkeys("xyz", "counts")
+    )
+    repairs = model.verdict_.repairs
+    assert {one["noise"] for one in repairs if "noise" in one} >= {"x", "z"}
+    assert any("more spread than the model has them" in one for one in reasons_of(model.fitted_))
+    assert weights(model)["x"] == pytest.approx(0.3, abs=0.04)
+    json.dumps(model.verdict_)
+
+
+def test_control_rows_in_which_something_was_done_are_found() -> None:
+    rng = np.random.default_rng(4)
+    control = pl.concat([numbers(rng, 0.0), numbers(rng, 0.3).head(150)])
+    model = fit(numbers(rng, 0.3), control)
+    found = [one for one in model.verdict_.repairs if one.get("rows") == "control"]
+    assert found
+    # 45 % of 150 rows of 1,650.
+    assert found[0]["share"] == pytest.approx(0.041, abs=0.015)
+
+
+def test_rows_from_elsewhere_are_found() -> None:
+    rng = np.random.default_rng(5)
+    control, rows = numbers(rng, 0.0), numbers(rng, 0.3).to_numpy().copy()
+    other = rng.random(N_ROWS) < 0.1
+    rows[other] = rng.uniform(-7.0, 7.0, size=(int(other.sum()), 4))
+    model = fit(pl.DataFrame(rows, schema=list("abcd")), control)
+    found = [one for one in model.verdict_.repairs if one.get("rows") == "foreign"]
+    assert found
+    assert found[0]["share"] == pytest.approx(0.1, abs=0.03)
+    assert set(weights(model)) == {"", "a", "c"}
