@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from dosift.checks.assignment_confidence import Certainty
 from dosift.checks.fit_check import FitCheck
 from dosift.checks.missing import MissingValues, words_of_warning
+from dosift.checks.model_check import unexplained_as_impossible
 from dosift.checks.neighbours import words_of_units
 from dosift.checks.surprisal import FALSE_SHARE, SurprisalScale, unexplained
 from dosift.checks.verdict import STANDS
@@ -721,7 +722,9 @@ class InterventionMixture(Conventions):
         return self.surprise_scale_.p_values(-self.surprise(rows))
 
     def unexplained(self, rows: Any, *, false_share: float = FALSE_SHARE) -> NDArray[np.bool_]:
-        """Name the rows that the fitted mixture does not explain.
+        """Name the rows that no intervention of the fitted mixture explains.
+
+        Among them are those that most probably come from elsewhere.
 
         Parameters
         ----------
@@ -733,7 +736,9 @@ class InterventionMixture(Conventions):
         -------
         ndarray of bool, shape (n_rows,)
         """
-        p_values = self.surprise_p_value(rows)
+        found, inverse = self.assign(rows)
+        as_counted = unexplained_as_impossible(found, self.fitted_.result.targets)
+        p_values = self.surprise_scale_.p_values(as_counted)[inverse]
         return unexplained(p_values, np.ones(p_values.size), false_share)
 
     def score(

@@ -11,7 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from dosift.checks.model_check import CountSurprisal, unexplained_bound
+from dosift.checks.model_check import (
+    CountSurprisal,
+    unexplained_as_impossible,
+    unexplained_bound,
+)
 from dosift.checks.surprisal import SurprisalScale, largest_unexplained
 from dosift.data.blocks import Block, MemoryBlocks, RowBlocks, RowsApart
 from dosift.data.load import Loaded
@@ -228,9 +232,10 @@ class RowJudge:
             probability = probability * np.array(self.there)[best]
         probability[best < 0] = np.nan
         p_values = self.scale.p_values(found.log_probability)
+        by_interventions = self.scale.p_values(unexplained_as_impossible(found, self.targets))
         bound = self.bound
         if bound is None:
-            bound = largest_unexplained(p_values, block.counts)
+            bound = largest_unexplained(by_interventions, block.counts)
         # Position -1, a row that no target can produce, picks the null at the end.
         texts = pl.Series([*self.texts, None], dtype=pl.String)
         columns: dict[str, Any] = {
@@ -238,7 +243,7 @@ class RowJudge:
             "probability": probability,
             "surprise": -found.log_probability,
             "surprise_p_value": p_values,
-            "unexplained": p_values <= bound,
+            "unexplained": by_interventions <= bound,
         }
         if self.elsewhere:
             columns["from_elsewhere"] = posterior[:, self.texts.index(OTHER_TEXT)]
@@ -282,7 +287,8 @@ class _CountSurprisal:
     def __call__(self, block: Block) -> tuple[Floats, ...]:
         found = self.judge.assignment(block)
         count = CountSurprisal(self.judge.targets, self.judge.weights, self.judge.scale)
-        return (count.count(found.log_probability, block.counts),)
+        as_counted = unexplained_as_impossible(found, self.judge.targets)
+        return (count.count(as_counted, block.counts),)
 
 
 def row_table(judge: RowJudge, loaded: Loaded) -> pl.DataFrame | RowParts:
