@@ -37,7 +37,7 @@ class Trial:
     truth : dict
         Weight of each true target, by its text, or by the set of genes that it lowers.
     labels : list of str
-        The true target of each row; empty for a row that comes from elsewhere.
+        The true target of each row; "other" for a row that comes from elsewhere.
     cause : tuple of (str, object)
         What is wrong: its kind, and where.
     """
@@ -122,8 +122,10 @@ def _cause(n: int, rows: int, seed: int) -> Trial:
             continue
         left = [v for v in network.names if v != name]
         edges = tuple((p, i) for p, i in network.edges if name not in (p, i))
-        pair = {i for p, i in network.edges if p == name}
-        trial = _trial(problem, problem.graph, ("cause", pair))
+        # Without it, what it depends on also seems to act on its children.
+        linked = {i for p, i in network.edges if p == name}
+        linked |= {p for p, i in network.edges if i == name}
+        trial = _trial(problem, problem.graph, ("cause", linked))
         states = {v: problem.states[v] for v in left}
         given = {**trial.fit, "graph": Graph(tuple(left), edges), "states": states}
         return replace(
@@ -142,11 +144,11 @@ def _foreign(n: int, rows: int, seed: int) -> Trial:
         states = np.array(problem.states[name], dtype=object)
         drawn = states[rng.integers(len(states), size=rows)]
         columns[name] = np.where(foreign, drawn, problem.rows[name].to_numpy()).tolist()
-    labels = ["" if f else t for f, t in zip(foreign, problem.labels, strict=True)]
+    labels = ["other" if f else t for f, t in zip(foreign, problem.labels, strict=True)]
     problem = replace(problem, rows=pl.DataFrame(columns), labels=labels)
     trial = _trial(problem, problem.graph, ("foreign", None))
     truth = {target: weight * (1.0 - FOREIGN) for target, weight in trial.truth.items()}
-    return replace(trial, truth=truth)
+    return replace(trial, truth={**truth, "other": FOREIGN})
 
 
 def _contaminated(n: int, rows: int, seed: int) -> Trial:

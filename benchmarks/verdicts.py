@@ -15,12 +15,17 @@ Problems are those of verdict_problems.py. Each line of the table is one kind:
 * cost: CPU seconds of a fit, and (in brackets) of the fit without negative control and repairs.
 
     python benchmarks/verdicts.py --problems 20
+    python benchmarks/verdicts.py --mixed --problems 100 --output out.jsonl
     python benchmarks/verdicts.py --kinds clean,edges --problems 100 --first 1000 --output out.jsonl
     python benchmarks/verdicts.py --kinds lines-moved,counts-dispersed --n 6,10 --rows 1500
     python benchmarks/verdicts.py --read out.jsonl
 
-With ``--output`` a run that was stopped goes on. Kinds of measurements (``lines-``) and of counts
-(``counts-``) are those of verdict_numbers.py.
+With ``--mixed`` the numbers of variables and rows go round those of ``SIZES``. With ``--output`` a
+run that was stopped goes on. Calibration errors come with (in brackets) what is expected of so many
+rows or components by chance if every probability is what it should be. Clean problems are fitted a
+second time without negative control, repairs and rows from elsewhere, and recall and precision are
+compared. Kinds of measurements (``lines-``) and of counts (``counts-``) are those of
+verdict_numbers.py.
 
 Thresholds were chosen on seeds below 100; figures are of those from 1000 on.
 """
@@ -29,6 +34,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -49,6 +55,17 @@ Record = dict[str, Any]
 Floats = NDArray[np.float64]
 
 _BINS = 10
+#: What a fit can be made without: where it is called, and its name.
+_TOOLS = (
+    ("dosift.pipeline.fit", "negative_control"),
+    ("dosift.pipeline.asked", "repaired_answers"),
+    ("dosift.pipeline.asked", "told_apart"),
+)
+#: Variables and rows of mixed problems, by their seeds.
+SIZES = (
+    (6, 5_000), (6, 2_000), (6, 5_000), (12, 5_000), (6, 5_000),
+    (6, 20_000), (6, 5_000), (20, 5_000), (6, 5_000), (6, 100_000),
+)  # fmt: skip
 #: Repairs among which the right one has to be.
 _FIRST = 2
 
@@ -72,13 +89,11 @@ class _Timer:
 
 def fitted(trial: Trial) -> tuple[dosift.InterventionMixture, float, float]:
     """Fit, and time the whole and what the verdict takes of it."""
-    import sys
-
-    module, timer = sys.modules["dosift.pipeline.fit"], _Timer()
-    before = {name: getattr(module, name) for name in ("negative_control", "repaired_answers")}
+    timer = _Timer()
+    before = {(m, name): getattr(sys.modules[m], name) for m, name in _TOOLS}
     try:
-        for name, function in before.items():
-            setattr(module, name, timer.around(function))
+        for (module, name), function in before.items():
+            setattr(sys.modules[module], name, timer.around(function))
         begin = time.process_time()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -87,9 +102,28 @@ def fitted(trial: Trial) -> tuple[dosift.InterventionMixture, float, float]:
             )
         whole = time.process_time() - begin
     finally:
-        for name, function in before.items():
-            setattr(module, name, function)
+        for (module, name), function in before.items():
+            setattr(sys.modules[module], name, function)
     return model, whole, timer.seconds
+
+
+def without_tools(trial: Trial) -> tuple[dosift.InterventionMixture, float]:
+    """Fit without negative control, repairs, and rows from elsewhere; and time it."""
+    before = {(m, name): getattr(sys.modules[m], name) for m, name in _TOOLS}
+    try:
+        for module, name in before:
+            nothing = () if name == "repaired_answers" else None
+            setattr(sys.modules[module], name, lambda *_, nothing=nothing, **__: nothing)
+        begin = time.process_time()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = dosift.InterventionMixture(**trial.settings).fit(
+                trial.rows, control=trial.control, **trial.fit
+            )
+        return model, time.process_time() - begin
+    finally:
+        for (module, name), function in before.items():
+            setattr(sys.modules[module], name, function)
 
 
 def record_of(kind: str, seed: int, trial: Trial) -> Record:
@@ -115,6 +149,8 @@ def record_of(kind: str, seed: int, trial: Trial) -> Record:
     return {
         "kind": kind,
         "seed": seed,
+        "paired": _paired(model, trial) if kind == "clean" else None,
+        "precision": float(right.mean()),
         "value": verdict.value,
         "stand": float(weight[stands].sum()),
         "false": float(weight[stands & ~right].sum()),
@@ -138,6 +174,17 @@ def record_of(kind: str, seed: int, trial: Trial) -> Record:
     }
 
 
+def _paired(model: dosift.InterventionMixture, trial: Trial) -> list[float]:
+    """Recall and precision, with and without the tools, and the seconds without."""
+    plain, seconds = without_tools(trial)
+    out: list[float] = []
+    for one in (model, plain):
+        found = {text_of(target, trial.is_of_counts) for target in one.targets_}
+        hits = len(found & set(trial.truth))
+        out += [hits / len(trial.truth), hits / len(found)]
+    return [*out, seconds]
+
+
 def _rows(
     model: dosift.InterventionMixture, trial: Trial, merged: Merged
 ) -> tuple[NDArray[np.int64], Floats]:
@@ -151,9 +198,10 @@ def _rows(
 
 def _binned(probability: Floats, hit: NDArray[np.bool_]) -> list[list[float]]:
     place = np.minimum((probability * _BINS).astype(int), _BINS - 1)
+    spread = probability * (1.0 - probability)
     return [
         np.bincount(place, values, _BINS).tolist()
-        for values in (np.ones(place.size), probability, hit.astype(float))
+        for values in (np.ones(place.size), probability, hit.astype(float), spread)
     ]
 
 
@@ -178,8 +226,14 @@ def _is_named(repairs: Sequence[Record], trial: Trial) -> bool | None:
 
 def calibration_error(bins: Sequence[Floats]) -> float:
     """Expected calibration error of counts, sums of probabilities and hits by bin."""
-    counts, sums, hits = bins
+    counts, sums, hits = bins[:3]
     return float(np.abs(sums - hits).sum() / max(counts.sum(), 1.0))
+
+
+def error_by_chance(bins: Sequence[Floats]) -> float:
+    """Calibration error that is expected if every probability is what it should be."""
+    counts, spread = bins[0], bins[3]
+    return float(np.sqrt(2.0 / np.pi * spread).sum() / max(counts.sum(), 1.0))
 
 
 def line_of(records: Sequence[Record]) -> Record:
@@ -190,9 +244,12 @@ def line_of(records: Sequence[Record]) -> Record:
 
     probability = np.array([p for r in records for p in r["probability"]])
     right = np.array([x for r in records for x in r["is right"]])
-    rows = [np.sum([r["row bins"][k] for r in records], axis=0) for k in range(3)]
+    rows = [np.sum([r["row bins"][k] for r in records], axis=0) for k in range(4)]
     named = [r["named"] for r in records if r["named"] is not None]
     values = [r["value"] for r in records]
+    of_components = [np.array(b) for b in _binned(probability, right)]
+    paired = np.array([r["paired"] for r in records if r.get("paired")])
+    lost = paired[:, :2].mean(axis=0) - paired[:, 2:4].mean(axis=0) if len(paired) else None
     return {
         "fits": len(records),
         "false": total("false") / max(total("stand"), 1e-9),
@@ -201,8 +258,12 @@ def line_of(records: Sequence[Record]) -> Record:
         "stands": values.count("stands"),
         "part": values.count("stands in part"),
         "not": values.count("does not stand"),
-        "components": calibration_error([np.array(b) for b in _binned(probability, right)]),
+        "components": calibration_error(of_components),
+        "components by chance": error_by_chance(of_components),
         "rows": calibration_error(rows),
+        "rows by chance": error_by_chance(rows),
+        "gained": None if lost is None else lost.tolist(),
+        "ratio": total("seconds") / max(total("without"), 1e-9),
         "cover": total("covered") / max(total("judged"), 1.0),
         "named": float(np.mean(named)) if named else float("nan"),
         "invented": total("invented") / len(records),
@@ -218,18 +279,25 @@ def show(records: Sequence[Record]) -> None:
     """Print the table."""
     kinds = list(dict.fromkeys(r["kind"] for r in records))
     print(
-        "kind       fits  false (without)  refused  stands part not  components  rows   cover  "
-        "named  invented        recall  tv     cost"
+        "kind       fits  false (without)  refused  stands part not  components   rows         "
+        "cover  named  invented        recall  tv     cost"
     )
     for kind in [*kinds, "all"]:
         one = line_of([r for r in records if kind in {"all", r["kind"]}])
         print(
             f"{kind:10} {one['fits']:4d}  {one['false']:.3f} ({one['all false']:.3f})    "
             f"{one['refused']:.3f}    {one['stands']:4d} {one['part']:4d} {one['not']:4d}  "
-            f"{one['components']:.3f}       {one['rows']:.3f}  {one['cover']:.3f}  "
+            f"{one['components']:.3f} ({one['components by chance']:.3f}) "
+            f"{one['rows']:.4f} ({one['rows by chance']:.4f})  {one['cover']:.3f}  "
             f"{one['named']:.2f}   {one['invented']:.4f} ({one['in full']:.3f})  "
             f"{one['recall']:.3f}   {one['tv']:.3f}  {one['seconds']:.1f} ({one['without']:.1f})"
+            f"  {one['ratio']:.2f}"
         )
+        if kind != "all" and one["gained"]:
+            recall, precision = one["gained"]
+            print(
+                f"           gained by the tools: recall {recall:+.4f}, precision {precision:+.4f}"
+            )
 
 
 def main() -> None:
@@ -240,6 +308,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=5000)
     parser.add_argument("--problems", type=int, default=20)
     parser.add_argument("--first", type=int, default=1000, help="the first seed")
+    parser.add_argument("--mixed", action="store_true", help="sizes go round SIZES")
     parser.add_argument("--output", type=Path, help="a file that records are added to")
     parser.add_argument("--read", type=Path, help="a file of records to be shown")
     options = parser.parse_args()
@@ -247,19 +316,21 @@ def main() -> None:
         lines = options.read.read_text(encoding="utf-8").splitlines()
         show([json.loads(line) for line in lines])
         return
-    records, done = [], set()
+    records: list[Record] = []
     if options.output is not None and options.output.exists():
-        # A run that was stopped goes on where it was.
         records = [json.loads(one) for one in options.output.read_text("utf-8").splitlines()]
-        done = {(one["kind"], one["seed"]) for one in records}
+    done = {(one["kind"], one["seed"], one.get("n"), one.get("n_rows")) for one in records}
     sizes = [int(n) for n in options.n.split(",")]
     with threadpool_limits(1):
         for seed in range(options.first, options.first + options.problems):
+            n, rows = sizes[seed % len(sizes)], options.rows
+            if options.mixed:
+                n, rows = SIZES[seed % len(SIZES)]
             for kind in options.kinds.split(","):
-                if (kind, seed) in done:
+                if (kind, seed, n, rows) in done:
                     continue
-                trial = EVERY[kind](sizes[seed % len(sizes)], options.rows, seed)
-                records.append(record_of(kind, seed, trial))
+                trial = EVERY[kind](n, rows, seed)
+                records.append({**record_of(kind, seed, trial), "n": n, "n_rows": rows})
                 if options.output is not None:
                     with options.output.open("a", encoding="utf-8") as file:
                         file.write(json.dumps(records[-1]) + "\n")

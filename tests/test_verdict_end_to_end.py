@@ -113,7 +113,8 @@ def test_rows_from_elsewhere_are_named(rows: pl.DataFrame, control: pl.DataFrame
     assert first["rows"] == "foreign"
     assert first["share"] == pytest.approx(300 / 3300, abs=0.04)
     true = {str(target) for target in TRUTH.targets}
-    assert set(model.components_.filter("stands")["target"].to_list()) <= true
+    found = model.components_.filter("stands")["target"].to_list()
+    assert set(found) <= {*true, "other"}
     assert true <= set(model.components_["target"].to_list())
     texts = tuple(map(str, model.targets_))
     judge = RowJudge.of_fit(model.fitted_, texts, by_batch=True, own_rows=True)
@@ -136,8 +137,9 @@ def test_control_rows_in_which_something_was_done_are_named(
 def test_a_verdict_that_is_not_good_is_warned_of(rows: pl.DataFrame, control: pl.DataFrame) -> None:
     rng = np.random.default_rng(3)
     foreign = pl.DataFrame({name: rng.integers(3, size=600).astype(str) for name in "abcd"})
+    known = dosift.PriorKnowledge(forbidden=["other"])
     with pytest.warns(MisfitWarning):
-        model = dosift.InterventionMixture().fit(
+        model = dosift.InterventionMixture(prior_knowledge=known).fit(
             pl.concat([rows, foreign]), control=control, graph=EDGES
         )
     assert model.verdict_.value != "stands"
@@ -201,3 +203,26 @@ def test_what_must_be_in_the_pool_need_not_be_in_control_rows(
 
 def test_the_verdict_survives_a_copy_of_the_fit(clean: dosift.InterventionMixture) -> None:
     assert replace(clean.fitted_).verdict is clean.fitted_.verdict
+
+
+def test_rows_of_what_does_not_stand_are_not_sure_of_it(
+    rows: pl.DataFrame, control: pl.DataFrame
+) -> None:
+    rng = np.random.default_rng(3)
+    foreign = pl.DataFrame({name: rng.integers(3, size=600).astype(str) for name in "abcd"})
+    rows = pl.concat([rows, foreign])
+    known = dosift.PriorKnowledge(forbidden=["other"])
+    model = fit(rows, control, prior_knowledge=known)
+    fallen = np.flatnonzero(~model.components_["stands"].to_numpy())
+    assert fallen.size
+    plain = model.predict_proba(rows)
+    standing = model.predict_proba(rows, standing=True)
+    most = model.components_["probability"].to_numpy()
+    np.testing.assert_allclose(plain.sum(axis=1), 1.0)
+    np.testing.assert_allclose(standing[:, fallen], plain[:, fallen] * most[fallen])
+    kept = np.delete(np.arange(plain.shape[1]), fallen)
+    np.testing.assert_array_equal(standing[:, kept], plain[:, kept])
+    lazy = dosift.annotate(model, rows.lazy()).collect()
+    best = plain.argmax(axis=1)
+    own = standing[np.arange(len(best)), best]
+    np.testing.assert_allclose(lazy["probability"].to_numpy(), own, atol=1e-9)

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from dosift.checks.assignment_confidence import Certainty
 from dosift.checks.fit_check import FitCheck
 from dosift.checks.missing import MissingValues, words_of_warning
+from dosift.checks.model_check import unexplained_as_impossible
 from dosift.checks.neighbours import words_of_units
 from dosift.checks.surprisal import FALSE_SHARE, SurprisalScale, unexplained
 from dosift.checks.verdict import STANDS
@@ -56,6 +57,7 @@ from dosift.pipeline import Fitted, Recipe, fit, fitted_batches
 from dosift.pipeline.again import posterior_in_time
 from dosift.results.graphs import objection_in_words, objects_to_the_graph
 from dosift.results.merged import Merged
+from dosift.results.rows import presence_of_each
 from dosift.results.summary import Tables, diagnostics_of
 from dosift.results.timeline import words_of_rows_at_once
 from dosift.results.verdict_words import headline, negative_control_content, verdict_content
@@ -610,7 +612,13 @@ class InterventionMixture(Conventions):
         return self.fitted_.judge(loaded.rows.whole), loaded.inverse
 
     def predict_proba(
-        self, rows: Any, *, batch: Any = None, unit: Any = None, time: Any = None
+        self,
+        rows: Any,
+        *,
+        batch: Any = None,
+        unit: Any = None,
+        time: Any = None,
+        standing: bool = False,
     ) -> Floats:
         """Posterior probability of each component for each row.
 
@@ -621,12 +629,30 @@ class InterventionMixture(Conventions):
         time : str or array-like, optional
             When each row was seen, as in :meth:`fit`: neighbours in time are then judged together,
             each unit as a series, by the rate of switching of the fit.
+        standing : bool, default=False
+            Whether that of a component which does not stand is its posterior times the probability
+            that it is there, as in ``rows.parquet`` and :func:`~dosift.annotate`. The
+            probabilities of a row then sum to less than one where what it comes from is in doubt.
 
         Returns
         -------
         ndarray, shape (n_rows, n_components)
             In the order of `targets_`; a row that no component can produce holds NaN.
+
+        Examples
+        --------
+        >>> import dosift
+        >>> from dosift.datasets import load_incident
+        >>> data = load_incident()
+        >>> model = dosift.InterventionMixture(data.network).fit(data.rows)
+        >>> bool((model.predict_proba(data.rows).sum(axis=1).round(6) == 1.0).all())
+        True
         """
+        posterior = self._posterior(rows, batch, unit, time)
+        return posterior * presence_of_each(self.fitted_) if standing else posterior
+
+    def _posterior(self, rows: Any, batch: Any, unit: Any, time: Any) -> Floats:
+        """Posterior of each component for each row, whether or not it stands."""
         if time is not None:
             self._check_fitted()
             known = None if batch is None else fitted_batches(self.fitted_)
@@ -655,7 +681,7 @@ class InterventionMixture(Conventions):
             found, inverse = self.assign(rows, batch=batch, unit=unit)
             best, posterior = found.best, found.posterior
         else:
-            posterior = self.predict_proba(rows, batch=batch, unit=unit, time=time)
+            posterior = self._posterior(rows, batch, unit, time)
             possible = ~np.isnan(posterior[:, 0])
             best = np.where(possible, np.nan_to_num(posterior).argmax(axis=1), -1)
             inverse = np.arange(best.size)
@@ -696,7 +722,9 @@ class InterventionMixture(Conventions):
         return self.surprise_scale_.p_values(-self.surprise(rows))
 
     def unexplained(self, rows: Any, *, false_share: float = FALSE_SHARE) -> NDArray[np.bool_]:
-        """Name the rows that the fitted mixture does not explain.
+        """Name the rows that no intervention of the fitted mixture explains.
+
+        Among them are those that most probably come from elsewhere.
 
         Parameters
         ----------
@@ -708,7 +736,9 @@ class InterventionMixture(Conventions):
         -------
         ndarray of bool, shape (n_rows,)
         """
-        p_values = self.surprise_p_value(rows)
+        found, inverse = self.assign(rows)
+        as_counted = unexplained_as_impossible(found, self.fitted_.result.targets)
+        p_values = self.surprise_scale_.p_values(as_counted)[inverse]
         return unexplained(p_values, np.ones(p_values.size), false_share)
 
     def score(

@@ -461,7 +461,7 @@ def _store(
         found, inverse = model.assign(rows, batch=beside["batch"])
     surprise[is_fitted] = -found.log_probability[inverse]
     probabilities = np.full((adata.n_obs, len(texts)), np.nan)
-    probabilities[is_fitted] = posterior
+    probabilities[is_fitted] = posterior * there
     reasons, verdict = distrust(model), finite(dict(model.verdict_))
     content: dict[str, Any] = {
         "version": __version__,

@@ -120,7 +120,7 @@ def test_the_true_graph_is_hardly_ever_objected_to() -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::dosift.errors.DosiftWarning")
 def test_a_check_takes_no_longer_than_the_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = __import__("sys").modules["dosift.pipeline.fit"]
+    module = __import__("sys").modules["dosift.pipeline.asked"]
     taken = []
     plain = module.check_graph
 

@@ -1,9 +1,9 @@
 """Rows that come from elsewhere: a share of the rows that no target explains.
 
 A few rows of another origin make a handful of components that are not there. So a fit is compared
-with one in which a share of the rows has a distribution of its own: even over all states, or
-independent with the shares of states in the pool. Where that pays, components that no longer earn
-their cost are dropped.
+with one in which a share of the rows has a distribution of its own: its variables are independent,
+and their states either even or as frequent as these rows show them. Where that pays, components
+that no longer earn their cost are dropped.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.data.blocks import Block
-from dosift.likelihood.assignment import assign
+from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.weights import solve_weights
 from dosift.model.network import Network
+from dosift.model.other import log_other, other_target
 from dosift.search.constraints import Constraints
 from dosift.search.elimination import inverse_of
 from dosift.search.result import SearchResult
@@ -30,6 +30,8 @@ Ints = NDArray[np.integer]
 _LEAST_GAIN, _LEAST_SHARE = 10.0, 0.002
 #: Share above which it is the network that is wrong, not the rows that come from elsewhere.
 _MOST_SHARE = 0.5
+#: Steps of EM for the shares of states, and pseudo-count of each state.
+_STEPS, _PRIOR = 10, 0.5
 
 
 @dataclass(frozen=True)
@@ -42,53 +44,31 @@ class ForeignRows:
         Of all rows.
     gain : float
         Rise of the penalised log-likelihood (nats) when they are told apart.
-    is_even : bool
-        Whether their states are even; otherwise independent, as frequent as in the pool.
     targets : ndarray of int, shape (n_targets, n_variables)
         Of the components that are left.
     weights : ndarray, shape (n_targets,)
         With `share`, they sum to one.
     posterior : ndarray, shape (n_rows,)
         Of each row, that it comes from elsewhere.
-    network : Network
-        That the targets refer to.
     states : tuple of ndarray
         For each variable, shares of its states in rows from elsewhere.
     """
 
     share: float
     gain: float
-    is_even: bool
     targets: Ints
     weights: Floats
     posterior: Floats
-    network: Network
     states: tuple[Floats, ...]
 
-    def posterior_of(self, values: Ints) -> Floats:
-        """Probability of each of some complete rows that it comes from elsewhere.
 
-        Parameters
-        ----------
-        values : ndarray of int, shape (n_rows, n_variables)
-
-        Returns
-        -------
-        ndarray, shape (n_rows,)
-        """
-        found = assign(self.network, self.targets, self.weights, values)
-        other = self.share * np.exp(_log_density(self.states, values))
-        density = np.exp(found.log_reference) * found.mixture
-        return np.asarray(other / (other + density))
-
-
-def find_foreign_rows(block: Block, result: SearchResult) -> ForeignRows | None:
+def find_foreign_rows(evidence: Evidence, result: SearchResult) -> ForeignRows | None:
     """Look for rows that no target explains.
 
     Parameters
     ----------
-    block : Block
-        Distinct rows of states, with their counts.
+    evidence : Evidence
+        Rows of states that are held, without batches.
     result : SearchResult
         The mixture that explains them so far.
 
@@ -97,61 +77,77 @@ def find_foreign_rows(block: Block, result: SearchResult) -> ForeignRows | None:
     ForeignRows or None
         None where that does not pay.
     """
-    network = result.network
-    if not np.isfinite(result.log_likelihood) or block.has_missing:
+    if not np.isfinite(result.log_likelihood) or evidence.held is None:
         return None
-    found = [
-        _with_density(block, result, density, is_even)
-        for is_even, density in ((True, _even(network)), (False, _independent(network, block)))
-    ]
-    some = [one for one in found if one is not None and one.gain > _LEAST_GAIN]
+    even = tuple(np.full(int(k), 1.0 / k) for k in result.network.cardinalities)
+    # The first has no parameters, the second the shares of all states but one of each variable.
+    first = _with_states(evidence, result, even, 0)
+    if first is None:
+        return None
+    n_free = int((result.network.cardinalities - 1).sum())
+    second = _with_states(evidence, result, _shown(evidence, result, even), n_free)
+    some = [one for one in (first, second) if one is not None and one.gain > _LEAST_GAIN]
     return max(some, key=lambda one: one.gain, default=None)
 
 
-def _even(network: Network) -> list[Floats]:
-    return [np.full(int(k), 1.0 / k) for k in network.cardinalities]
+def _shown(
+    evidence: Evidence, result: SearchResult, start: tuple[Floats, ...]
+) -> tuple[Floats, ...]:
+    """Fit the shares of states in rows from elsewhere, and how many these are, by EM."""
+    held = evidence.held
+    assert held is not None
+    rows = evidence.under(result.network, result.targets)
+    density = rows.columns(result.targets) @ result.weights
+    reference, values = rows.log_reference, held.values
+    states, share = start, 0.05
+    for _ in range(_STEPS):
+        other = share * _relative(states, values, reference)
+        posterior = held.counts * other / (other + (1.0 - share) * density)
+        share = float(np.clip(posterior.sum() / held.counts.sum(), _LEAST_SHARE, _MOST_SHARE))
+        states = tuple(_counted(values[:, i], posterior, own.size) for i, own in enumerate(states))
+    return states
 
 
-def _independent(network: Network, block: Block) -> list[Floats]:
-    shares = []
-    for i, k in enumerate(network.cardinalities):
-        counted = np.bincount(block.values[:, i], block.counts, int(k)) + 0.5
-        shares.append(counted / counted.sum())
-    return shares
+def _counted(column: Ints, weights: Floats, n_states: int) -> Floats:
+    seen = column >= 0
+    counted = np.bincount(column[seen], weights[seen], n_states) + _PRIOR
+    return np.asarray(counted / counted.sum())
 
 
-def _with_density(
-    block: Block, result: SearchResult, shares: list[Floats], is_even: bool
+def _relative(states: Sequence[Floats], values: Ints, reference: Floats) -> Floats:
+    """Likelihood of rows from elsewhere, relative to what columns are relative to."""
+    return np.asarray(np.exp(np.clip(log_other(states, values) - reference, -600.0, 600.0)))
+
+
+def _with_states(
+    evidence: Evidence, result: SearchResult, states: tuple[Floats, ...], n_free: int
 ) -> ForeignRows | None:
-    network, targets = result.network, result.targets
-    judged = assign(network, targets, result.weights, block.values)
-    log_other = _log_density(shares, block.values)
-    known = judged.columns
-    other = np.exp(np.clip(log_other - judged.log_reference, -600.0, 600.0))
+    """Solve the weights with rows from elsewhere as a column of their own, and drop components."""
+    held, network, targets = evidence.held, result.network, result.targets
+    assert held is not None
+    rows = evidence.under(network, targets)
+    known = rows.columns(targets)
     density = known @ result.weights
     if not (density > 0).all():
         return None
-    before = float(block.counts @ np.log(density))
-    columns = np.column_stack([known, other])
+    before = float(held.counts @ np.log(density))
+    columns = np.column_stack([known, _relative(states, held.values, rows.log_reference)])
     start = np.append(0.98 * result.weights, 0.02)
-    fit = solve_weights(columns, block.counts, start)
+    fit = solve_weights(columns, held.counts, start)
     if not _LEAST_SHARE <= fit.weights[-1] <= _MOST_SHARE:
         return None
-    n = float(block.counts.sum())
-    every = np.arange(network.n_variables)
-    score = Constraints.none(network.n_changes).score(n, network.n_changes, every)
-    costs = np.append(score.costs(targets), 0.5 * np.log(max(n, 2.0)) + np.log(2.0))
+    costs = _costs(network, targets, float(held.counts.sum()), n_free)
     start_value = before - float(costs[:-1].sum())
     kept = np.arange(columns.shape[1])
     while kept.size > 2:
         own = columns[:, kept]
-        net = _losses(own, block.counts, fit.weights) - costs[kept]
+        net = _losses(own, held.counts, fit.weights) - costs[kept]
         net[-1] = np.inf
         worst = int(net.argmin())
         if net[worst] >= 0:
             break
         rest = np.delete(kept, worst)
-        trial = solve_weights(columns[:, rest], block.counts, np.delete(fit.weights, worst))
+        trial = solve_weights(columns[:, rest], held.counts, np.delete(fit.weights, worst))
         if fit.log_likelihood - trial.log_likelihood > costs[kept[worst]]:
             break
         kept, fit = rest, trial
@@ -160,21 +156,19 @@ def _with_density(
     return ForeignRows(
         share=float(fit.weights[-1]),
         gain=gain,
-        is_even=is_even,
         targets=targets[kept[:-1]],
         weights=fit.weights[:-1],
         posterior=posterior,
-        network=network,
-        states=tuple(shares),
+        states=states,
     )
 
 
-def _log_density(states: Sequence[Floats], values: Ints) -> Floats:
-    """Log-probability of rows whose variables are independent."""
-    out = np.zeros(len(values))
-    for i, own in enumerate(states):
-        out += np.log(own)[values[:, i]]
-    return out
+def _costs(network: Network, targets: Ints, n_rows: float, n_free: int) -> Floats:
+    """Cost of each component, and last that of rows from elsewhere with their free shares."""
+    every = np.arange(network.n_variables)
+    score = Constraints.none(network.n_changes).score(n_rows, network.n_changes, every)
+    of_other = 0.5 * (1 + n_free) * np.log(max(n_rows, 2.0)) + np.log(2.0)
+    return np.append(score.costs(targets), of_other)
 
 
 def _losses(columns: Floats, counts: Floats, weights: Floats) -> Floats:
@@ -182,3 +176,25 @@ def _losses(columns: Floats, counts: Floats, weights: Floats) -> Floats:
     scaled = columns * (np.sqrt(counts) / (columns @ weights))[:, None]
     inverse = inverse_of(scaled.T @ scaled)
     return np.asarray(weights**2 / (2.0 * np.maximum(np.diag(inverse), 1e-300)))
+
+
+def with_other_column(targets: Ints, weights: Floats, share: float) -> tuple[Ints, Floats]:
+    """Put rows from elsewhere beside the components of the others.
+
+    Parameters
+    ----------
+    targets : ndarray of int, shape (n_targets, n_variables)
+    weights : ndarray, shape (n_targets,)
+        Summing to one.
+    share : float
+        Of rows from elsewhere.
+
+    Returns
+    -------
+    targets : ndarray of int, shape (n_targets + 1, n_variables)
+        Theirs last.
+    weights : ndarray, shape (n_targets + 1,)
+    """
+    other = other_target(targets.shape[1])[None]
+    both = np.concatenate([np.asarray(targets, dtype=np.int16), other])
+    return both, np.append((1.0 - share) * weights, share)

@@ -17,11 +17,12 @@ from dosift.checks.fit_check import FitCheck, check_counts, compared
 from dosift.checks.pair_counts import PairCounts
 from dosift.checks.surprisal import SurprisalScale, largest_unexplained
 from dosift.data.configurations import Configurations, collapse
-from dosift.likelihood.assignment import assign, judge
+from dosift.likelihood.assignment import Assignment, assign, judge
 from dosift.likelihood.columns import RowLikelihoods
 from dosift.likelihood.evidence import Evidence
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
+from dosift.model.other import is_other
 from dosift.model.simulate import RandomState, as_generator, sample_codes
 from dosift.search.mechanisms import suspect_mechanism
 from dosift.search.result import SearchResult
@@ -81,7 +82,7 @@ class CountSurprisal:
     def __call__(self, rows: RowLikelihoods) -> tuple[Floats, ...]:
         """Count the rows of a block at each place of the scale, the impossible ones first."""
         found = judge(rows, self.targets, self.weights)
-        return (self.count(found.log_probability, rows.block.counts),)
+        return (self.count(unexplained_as_impossible(found, self.targets), rows.block.counts),)
 
     def count(self, log_probability: Floats, counts: Floats) -> Floats:
         """Count rows by their log-probability."""
@@ -89,6 +90,25 @@ class CountSurprisal:
         place[np.isneginf(log_probability)] = 0
         n_places = self.scale.log_probability.size + 2
         return np.bincount(place, weights=counts, minlength=n_places).astype(np.float64)
+
+
+def unexplained_as_impossible(found: Assignment, targets: Ints) -> Floats:
+    """Log-probability of rows, where no intervention explains those that come from elsewhere.
+
+    Parameters
+    ----------
+    found : Assignment
+    targets : ndarray of int, shape (n_targets, n_variables)
+
+    Returns
+    -------
+    ndarray, shape (n_rows,)
+        Minus infinity for a row whose most probable target is that of rows from elsewhere.
+    """
+    other, log_probability = is_other(targets), found.log_probability
+    if not other.any():
+        return log_probability
+    return np.where(other[found.best], -np.inf, log_probability)
 
 
 def unexplained_bound(scale: SurprisalScale, by_place: Floats) -> tuple[float, float]:
@@ -125,7 +145,8 @@ class _SumChecks:
     def __call__(self, rows: RowLikelihoods) -> tuple[Floats, ...]:
         found = judge(rows, self.surprise.targets, self.surprise.weights)
         counts = rows.block.counts
-        surprise = self.surprise.count(found.log_probability, counts)
+        as_counted = unexplained_as_impossible(found, self.surprise.targets)
+        surprise = self.surprise.count(as_counted, counts)
         codes = self.bins(rows.block.values)
         families = [self._family(family, codes, counts) for family in self.families]
         return *certainty_sums(found, counts), surprise, *families, *self.pairs(codes, counts)
@@ -155,6 +176,7 @@ def check_model(
     random_state: RandomState,
     sample: Evidence | None,
     skipped: frozenset[int] = frozenset(),
+    explained: SearchResult | None = None,
 ) -> ModelCheck:
     """Simulate from the fitted mixture, and compare.
 
@@ -172,6 +194,8 @@ def check_model(
         where that is not to be looked at.
     skipped : frozenset of int, optional
         Variables that are not missing completely at random.
+    explained : SearchResult, optional
+        The mixture of `sample`, if that is another one.
 
     Returns
     -------
@@ -182,7 +206,7 @@ def check_model(
     drawn, scale = draw(result, evidence.n_rows, random_state)
     changed = None
     if sample is not None:
-        changed = suspect_mechanism(given, sample, result)
+        changed = suspect_mechanism(given, sample, explained or result)
     bins = Bins.of(network, drawn.codes)
     hidden: frozenset[int] = getattr(network, "covariates", frozenset())
     pairs, families = compared(bins, skipped | hidden)

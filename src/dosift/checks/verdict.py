@@ -15,8 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from dosift.checks.foreign_rows import ForeignRows
-
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
 Bools = NDArray[np.bool_]
@@ -78,16 +76,24 @@ class Answer:
         Rise of the penalised log-likelihood (nats) by all of them.
     targets : ndarray of int, shape (n_targets, n_variables)
     weights : ndarray, shape (n_targets,)
-        Of all rows; rows that come from elsewhere are not in them.
-    foreign : ForeignRows or None
-        Where these are told apart.
+        Of all rows.
     """
 
     repairs: tuple[Repair, ...]
     gain: float
     targets: Ints
     weights: Floats
-    foreign: ForeignRows | None = None
+
+    @property
+    def is_simpler(self) -> bool:
+        """Whether it only takes edges away.
+
+        The model as it is holds such an answer as a special case, with an edge that does nothing:
+        that rows cannot pay for the edge speaks for no other answer.
+        """
+        return bool(self.repairs) and all(
+            (one.kind, one.what) == ("edge", "remove") for one in self.repairs
+        )
 
 
 @dataclass(frozen=True)
@@ -129,6 +135,11 @@ class Verdict:
     failed: bool
     misfit: bool = False
     doubtful: frozenset[int] = frozenset()
+
+    @property
+    def others(self) -> tuple[Answer, ...]:
+        """Answers that speak against this one, the best repair first."""
+        return tuple(one for one in self.answers if not one.is_simpler)
 
     @property
     def trusted(self) -> bool:
@@ -186,6 +197,9 @@ def judge_answer(
     probability = np.ones(weights.size)
     changes = []
     for answer in ordered:
+        changes.append(change(targets, weights, answer))
+        if answer.is_simpler:
+            continue
         other = weights_in(answer, targets)
         gone = other <= 0
         stands &= ~gone & (np.abs(other - weights) <= allowed)
@@ -194,10 +208,10 @@ def judge_answer(
         probability = np.where(
             gone, np.minimum(probability, np.maximum(share, _REMOVED)), probability
         )
-        changes.append(change(targets, weights, answer))
     probability = np.where(stands, probability, np.minimum(probability, _UNSURE))
     lost = float(weights[~stands].sum())
-    moved = max(changes, default=0.0)
+    weighty = [c for c, one in zip(changes, ordered, strict=True) if not one.is_simpler]
+    moved = max(weighty, default=0.0)
     value = STANDS if lost <= IN_PART and moved <= _MOVED and not misfit else PART
     if max(lost, moved) > NOT_AT_ALL or failed or (invented or 0.0) > MOST_INVENTED:
         value = FALLS

@@ -201,10 +201,12 @@ class _Findings:
 
 def _read_mixture(network: Network, path: Path | None) -> Mixture | None:
     from dosift.model import Mixture
+    from dosift.model.mixture import without_other
 
     if path is None:
         return None
-    mixture = Mixture.read(path)
+    # Of rows from elsewhere nothing is to be identified.
+    mixture = without_other(Mixture.read(path))
     try:
         mixture.to_codes(network)
     except InputError as error:

@@ -235,7 +235,7 @@ def check(
         tuple(asked),
         None if found is None else compared_targets(found.network, found.targets),
         None if found is None else found.weights,
-        common_causes(fitter.families, now.graph, climber.constraints),
+        common_causes(fitter.families, now.graph, climber.constraints, graph),
         max(now.score - before.score, 0.0),
     )
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.model.other import interventions
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
 
@@ -50,6 +52,7 @@ def component_groups(targets: Ints, weights: Floats) -> list[ComponentGroup]:
     [(1, 2)]
     """
     left = np.ones(len(targets), dtype=bool)
+    targets = interventions(targets)
     found: list[ComponentGroup] = []
     while True:
         best: tuple[float, int, bytes] | None = None

@@ -22,6 +22,7 @@ from dosift.likelihood.completions import Completions, complete
 from dosift.likelihood.factors import MechanismFactors, share_of_rows
 from dosift.model.known_rows import matches
 from dosift.model.network import Network
+from dosift.model.other import is_other, log_other
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -177,7 +178,9 @@ class RowLikelihoods:
         if not same.any():
             return
         for key, column in other._memory.items():
-            if same[np.frombuffer(key, dtype=np.int16) >= 0].all():
+            target = np.frombuffer(key, dtype=np.int16)
+            is_known = not is_other(target) or self.network.other is other.network.other
+            if is_known and same[target >= 0].all():
                 self._memory[key] = column
 
     @cached_property
@@ -334,6 +337,8 @@ class RowLikelihoods:
         return design_effect(self.block.first, len(self.block.values), float(dependence.max()))
 
     def _plain_column(self, target: Ints) -> tuple[Rows, Floats]:
+        if is_other(target):
+            return slice(None), self._other()
         # Which rows a target can produce does not depend on the tables.
         rows = _remembered(self._matching, target.tobytes(), self._most, self._matches, target)
         is_set = (target >= 0).nonzero()[0].tolist()
@@ -343,6 +348,13 @@ class RowLikelihoods:
         for i in is_set[1:]:
             values *= self.inverse(i)[rows]
         return rows, values
+
+    def _other(self) -> Floats:
+        """Likelihood of rows from elsewhere; no value is missing here."""
+        shares = self.network.other
+        assert shares is not None
+        log_density = summed(log_other(shares, self.block.values), self.block.first)
+        return np.asarray(np.exp(log_density - self.log_reference))
 
     def _matches(self, target: Ints) -> Rows:
         is_set = (target >= 0).nonzero()[0].tolist()

@@ -26,6 +26,7 @@ from dosift.likelihood.change_ratios import (
     of_units,
 )
 from dosift.model.mechanism import Library, Mechanism, System, Values
+from dosift.model.other import is_other, log_other
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -143,6 +144,8 @@ class MechanismFactors:
             fits = self._fits_one
             fits[:, list(dense)] = False  # are in range already
             np.maximum(self.log_factor, -_MOST_EVIDENCE, out=self.log_factor, where=fits)
+        #: Log-probability of each row or unit if it comes from elsewhere, where that is known.
+        self._log_other = _log_other(network, codes, kept, first)
         self._finish(zeros, dense)
 
     @property
@@ -166,6 +169,7 @@ class MechanismFactors:
         out._made_of = self._made_of[:n_kept]
         out.codes = np.asfortranarray(self.codes[rows, :n_kept])
         out.log_factor = np.asfortranarray(self.log_factor[rows, :n_kept])
+        out._log_other = None  # changes variables that are not kept
         dense = {j: one.restricted(rows) for j, one in self._dense.items() if j < n_kept}
         out._finish(self.zeros[rows, :n_kept], dense)
         return out
@@ -339,6 +343,8 @@ class MechanismFactors:
         values : ndarray
             Their likelihoods.
         """
+        if target.size and is_other(target):
+            return np.arange(self.n_configurations), self._other()
         rows = self.matching(target)
         changed = (target >= 0).nonzero()[0]
         if self._is_scaled:
@@ -351,6 +357,12 @@ class MechanismFactors:
         for j in changed:
             values *= self.ratios[j].ratio(target[j], rows)
         return rows, values
+
+    def _other(self) -> Floats:
+        """Likelihood of rows from elsewhere: no variable follows its mechanism."""
+        if self._log_other is None:
+            raise ValueError("nothing is known of rows from elsewhere")
+        return np.asarray(np.exp(self._log_other - self.log_base()))
 
     def column(self, target: Ints) -> Floats:
         """Likelihood of one target relative to the reference measure.
@@ -379,6 +391,15 @@ class MechanismFactors:
         for k, target in enumerate(targets):
             out[:, k] = self.column(target)
         return out
+
+
+def _log_other(
+    network: System, codes: Values, kept: tuple[int, ...], first: NDArray[np.int64] | None
+) -> Floats | None:
+    other = getattr(network, "other", None)
+    if other is None or len(kept) < network.n_variables:
+        return None
+    return summed(log_other(other, codes), first)
 
 
 def share_of_rows(network: System, i: int, first: NDArray[np.int64], n_rows: int) -> Floats | float:

@@ -17,6 +17,7 @@ from dosift.likelihood.solve import solve
 from dosift.methods.options import Options, Progress
 from dosift.methods.proposals import Proposals, Proposer
 from dosift.model.network import Network
+from dosift.model.other import interventions, other_target
 from dosift.search.constraints import NOTHING_LEFT, Constraints
 from dosift.search.engine import find_targets
 from dosift.search.joint import JointFitter
@@ -123,6 +124,56 @@ def estimate_likelihood(
     final = selection.solved(chosen.targets, chosen.weights, chosen.allowed, options.gap)
     tell("looking around", 0, None)
     return _surveyed(selection, final, options, _few(network, held, constraints))
+
+
+def weighed_with_other(
+    network: Network,
+    evidence: Evidence,
+    sample: Block | None,
+    options: Options,
+    found: SearchResult,
+    share: float,
+) -> SearchResult:
+    """Choose on all rows among targets of some of them, and what lies around; with other rows.
+
+    Parameters
+    ----------
+    network : Network
+        Before any mixture row taught it. It says what rows from elsewhere look like.
+    evidence : Evidence
+        All rows.
+    sample : Block or None
+        Some of them, where they are not held.
+    options : Options
+    found : SearchResult
+        In the rows that do not come from elsewhere.
+    share : float
+        Of the others.
+
+    Returns
+    -------
+    SearchResult
+        With the target of rows from elsewhere (:mod:`dosift.model.other`).
+    """
+    other = other_target(network.n_variables)[None]
+    known = options.constraints_on(network)
+    constraints = replace(known, required=np.concatenate([known.required, other]))
+    targets = np.concatenate([np.asarray(found.targets, dtype=np.int16), other])
+    batches = found.weights[None] if found.batch_weights is None else found.batch_weights
+    start = np.column_stack([(1.0 - share) * batches, np.full(len(batches), share)])
+    taught = found.network
+    if options.refine and network.learns:
+        pooled = np.append((1.0 - share) * found.weights, share)
+        fitter = JointFitter(network, evidence.pooled, constraints)
+        taught = fitter.fit(taught, targets, pooled).network
+    evidence.forget()
+    variables = _variables(evidence, taught, interventions(targets))
+    selection = Selection(evidence, taught, constraints, variables, options.max_size)
+    chosen = selection.run(targets, start if len(start) == evidence.n_batches else None)
+    final = selection.solved(chosen.targets, chosen.weights, chosen.allowed, options.gap)
+    held = evidence.held if sample is None else sample
+    assert held is not None
+    return _surveyed(selection, final, options, _few(network, held, known))
 
 
 def _pool(evidence: Evidence, constraints: Constraints, targets: Ints) -> Ints:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from dosift.errors import InputError, nearest
 from dosift.model import Mixture, Target, parse_target
 from dosift.model.network import Network
+from dosift.model.other import OTHER_TEXT
 
 if TYPE_CHECKING:
     from dosift.search.constraints import Constraints
@@ -42,7 +43,8 @@ class PriorKnowledge:
         is then no search: the candidates are weighed, and those that do not earn their place
         are dropped.
     forbidden : iterable of target, optional
-        Targets that do not occur. Others that contain them may.
+        Targets that do not occur. Others that contain them may. With ``"other"`` among them rows
+        from elsewhere get no line of their own, and only the verdict speaks of them.
     excluded : iterable of target, optional
         Settings that no target contains: ``"smoke=yes"`` for a value that cannot be set,
         ``"do(smoke=yes, lung=no)"`` for values that cannot be set together.
@@ -172,6 +174,16 @@ class PriorKnowledge:
         return self.refusal(target) is None and (
             self.candidates is None or target in self.candidates
         )
+
+    @property
+    def forbidden_interventions(self) -> tuple[Target, ...]:
+        """What is forbidden, but for rows from elsewhere."""
+        return tuple(target for target in self.forbidden if not target.is_other)
+
+    @property
+    def forbids_other(self) -> bool:
+        """Whether rows from elsewhere are to have no line of their own."""
+        return any(target.is_other for target in self.forbidden)
 
     def and_also(self, other: PriorKnowledge) -> PriorKnowledge:
         """Join with further knowledge.
@@ -318,7 +330,7 @@ class PriorKnowledge:
         return Constraints(
             allowed=allowed,
             excluded=excluded[~single],
-            forbidden=_codes(network, self.forbidden),
+            forbidden=_codes(network, self.forbidden_interventions),
             required=_codes(network, [t for t in self.required if t not in known]),
             known=_codes(network, list(known)),
             known_weights=np.array(list(known.values()), dtype=np.float64),
@@ -351,7 +363,14 @@ def read_target(text: str) -> Target:
 
 
 def _target(given: object, where: str) -> Target:
+    if where == "forbidden" and given == OTHER_TEXT:
+        return Target.other()
     if isinstance(given, Target):
+        if given.is_other and where != "forbidden":
+            raise InputError(
+                f"{where}: {given} (rows from elsewhere) is no intervention; it may only be "
+                "forbidden"
+            )
         return given
     try:
         if isinstance(given, str):

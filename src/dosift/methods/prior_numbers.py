@@ -60,7 +60,7 @@ def patterns_of(
     return Patterns(
         changeable=changeable,
         excluded=as_patterns(known.excluded, network, "excluded"),
-        forbidden=as_patterns(known.forbidden, network, "forbidden"),
+        forbidden=as_patterns(known.forbidden_interventions, network, "forbidden"),
         required=as_patterns(required, network, "required"),
         known=as_patterns(weights, network, "of known weight"),
         known_weights=np.array(list(weights.values()), dtype=np.float64),

@@ -17,6 +17,7 @@ from dosift.model.linear_changes import Gain, SetNormal, SetPoint, Shift
 from dosift.model.mechanism import Change, Ints
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
+from dosift.model.other import OTHER, is_other
 from dosift.model.scale import Scale
 from dosift.model.target import Entry, Target, state_text
 
@@ -168,17 +169,30 @@ def named_targets(network: Network | MechanismNetwork, targets: Ints) -> list[Ta
     -------
     list of Target
     """
-    names = network.names
+    names, elsewhere = network.names, is_other(targets)
     entries = {
         (i, int(position)): described(network, i, int(position))
         for i in range(targets.shape[1])
-        for position in np.unique(targets[:, i])
+        for position in np.unique(targets[~elsewhere, i])
         if position >= 0
     }
     return [
-        Target({names[i]: entries[int(i), int(row[i])] for i in np.flatnonzero(row >= 0)})
-        for row in targets
+        _other(network)
+        if other
+        else Target({names[i]: entries[int(i), int(row[i])] for i in np.flatnonzero(row >= 0)})
+        for row, other in zip(targets, elsewhere, strict=True)
     ]
+
+
+def _other(network: Network | MechanismNetwork) -> Target:
+    """Return the target of rows from elsewhere, with what the network says of them."""
+    shares = network.other if isinstance(network, Network) else None
+    return Target.other(
+        {
+            variable.name: dict(zip(variable.states, map(float, own), strict=True))
+            for variable, own in zip(network.variables, shares or (), strict=False)
+        }
+    )
 
 
 def codes_of(network: Network | MechanismNetwork, targets: Iterable[Target]) -> NDArray[np.int64]:
@@ -193,6 +207,7 @@ def codes_of(network: Network | MechanismNetwork, targets: Iterable[Target]) -> 
     -------
     ndarray of int64, shape (n_targets, n_variables)
         Positions of the changes, states of discrete variables; -1 where a variable is left alone.
+        Rows from elsewhere have the target of :mod:`dosift.model.other`.
 
     Raises
     ------
@@ -202,6 +217,8 @@ def codes_of(network: Network | MechanismNetwork, targets: Iterable[Target]) -> 
     listed = list(targets)
     codes = np.full((len(listed), network.n_variables), -1, dtype=np.int64)
     for row, target in zip(codes, listed, strict=True):
+        if target.is_other:
+            row[:] = OTHER
         for name in target:
             i = position_of(network, target, name)
             is_discrete = isinstance(network.libraries[i], States)

@@ -17,7 +17,8 @@ from dosift.errors import InputError
 from dosift.model.altered import NUMBERS
 from dosift.model.described import codes_of, named_targets
 from dosift.model.mechanism_network import MechanismNetwork
-from dosift.model.network import Network
+from dosift.model.network import Network, Variable
+from dosift.model.other import OTHER_TEXT, is_other
 from dosift.model.target import Target
 
 #: How far the weights of a mixture may be from summing to one.
@@ -115,7 +116,8 @@ class Mixture(Mapping[Target, float]):
         dict
             ``{"components": [{"do": {variable: state, ...}, "weight": weight}, ...]}``, where a
             component that changes variables in other ways holds ``set``, ``shift``, ``gain``,
-            ``fold`` or ``free`` as well.
+            ``fold`` or ``free`` as well; that of rows from elsewhere ``other``, the share of each
+            state of each variable.
 
         Examples
         --------
@@ -124,7 +126,7 @@ class Mixture(Mapping[Target, float]):
         """
         return {
             "components": [
-                {"do": target.dos, **_changes_by_kind(target), "weight": weight}
+                {"do": target.dos, **_more(target), "weight": weight}
                 for target, weight in self._weights.items()
             ]
         }
@@ -263,7 +265,10 @@ class Mixture(Mapping[Target, float]):
             raise InputError(f"targets are of type {codes.dtype}; they need integer codes")
         if values.shape != codes.shape[:1]:
             raise InputError(f"{codes.shape[0]} targets but weights of shape {values.shape}")
-        wrong = np.argwhere((codes < -1) | (codes >= network.n_changes))
+        wrong_codes = (codes < -1) | (codes >= network.n_changes)
+        if isinstance(network, Network) and network.other is not None:
+            wrong_codes &= ~is_other(codes)[:, None]
+        wrong = np.argwhere(wrong_codes)
         if wrong.size:
             t, i = (int(j) for j in wrong[0])
             raise InputError(
@@ -274,6 +279,70 @@ class Mixture(Mapping[Target, float]):
         if isinstance(network, MechanismNetwork):
             return cls(_added_up(named, values))
         return cls(zip(named, map(float, values), strict=True))
+
+
+def with_other_of(network: Network, mixture: Mixture) -> Network:
+    """Let a network say what the rows from elsewhere of a mixture look like.
+
+    Parameters
+    ----------
+    network : Network
+    mixture : Mixture
+
+    Returns
+    -------
+    Network
+        The same where the mixture has no such rows, or the network says it already.
+
+    Raises
+    ------
+    InputError
+        If the mixture does not say it of every variable, or of states that the network lacks.
+    """
+    found = next((target for target in mixture if target.is_other), None)
+    if found is None or (network.other is not None and not found.shares):
+        return network
+    return network.with_other([_shares_of(found, variable) for variable in network.variables])
+
+
+def _shares_of(target: Target, variable: Variable) -> NDArray[np.float64]:
+    given = target.shares.get(variable.name, {})
+    shares = np.array([given.get(state, 0.0) for state in variable.states], dtype=np.float64)
+    if not np.isfinite(shares).all() or (shares < 0).any() or set(given) - set(variable.states):
+        raise InputError(
+            f"'other' of {variable.name!r} has states that the network lacks, or shares that are "
+            f"no probabilities; its states are {', '.join(variable.states)}"
+        )
+    if not abs(shares.sum() - 1) <= WEIGHT_SUM_TOLERANCE:
+        raise InputError(
+            f"'other' of {variable.name!r} has shares that sum to {shares.sum():.6g}, not 1; give "
+            "the share of each of its states"
+        )
+    return shares
+
+
+def without_other(mixture: Mixture) -> Mixture:
+    """Leave rows from elsewhere out of a mixture.
+
+    Parameters
+    ----------
+    mixture : Mixture
+
+    Returns
+    -------
+    Mixture
+        With the weights of the others, rescaled; the same where there is none.
+
+    Raises
+    ------
+    InputError
+        If nothing else is in it.
+    """
+    kept = {target: weight for target, weight in mixture.items() if not target.is_other}
+    if len(kept) == len(mixture):
+        return mixture
+    whole = math.fsum(kept.values())
+    return Mixture({target: weight / whole for target, weight in kept.items()} if whole else {})
 
 
 def _pairs(
@@ -288,8 +357,10 @@ def _pairs(
         yield pair
 
 
-def _changes_by_kind(target: Target) -> dict[str, dict[str, Any]]:
-    """Return the changes of a target as a mixture file has them."""
+def _more(target: Target) -> dict[str, dict[str, Any]]:
+    """Return what a mixture file has of a target besides its do's."""
+    if target.is_other:
+        return {OTHER_TEXT: target.shares}
     groups: dict[str, dict[str, Any]] = {kind: {} for kind in NUMBERS}
     for name, change in target.changes.items():
         groups[change.kind][name] = change.to_dict()

@@ -9,6 +9,7 @@ from typing import Any
 
 from dosift.errors import InputError
 from dosift.model.altered import NUMBERS, Altered
+from dosift.model.other import OTHER_TEXT
 from dosift.model.target import Entry, Target
 from dosift.utils.atomic_write import write_bytes
 from dosift.utils.storage import read_limited
@@ -105,7 +106,7 @@ def mixture_pairs(content: object) -> Iterator[tuple[Target, Any]]:
         raise InputError(f"'components' is {_kind(components)}; it must be a list")
     for i, component in enumerate(components):
         where = f"components[{i}]"
-        parts = _checked_object(component, where, ("do", "weight"), tuple(NUMBERS))
+        parts = _checked_object(component, where, ("do", "weight"), (*NUMBERS, OTHER_TEXT))
         target = _target(parts, where)
         weight = parts["weight"]
         if isinstance(weight, bool) or not isinstance(weight, int | float):
@@ -116,9 +117,27 @@ def mixture_pairs(content: object) -> Iterator[tuple[Target, Any]]:
         yield target, weight
 
 
+def _elsewhere(parts: Mapping[str, Any], where: str) -> Target:
+    """Read what rows from elsewhere look like."""
+    if parts["do"] or any(parts.get(kind) for kind in NUMBERS):
+        raise InputError(f"{where}: rows from elsewhere ('other') have no intervention")
+    shares = {}
+    for name, content in _checked_object(parts[OTHER_TEXT], f"{where}.other", None).items():
+        own = _checked_object(content, f"{where}.other.{name}", None)
+        for state, share in own.items():
+            if isinstance(share, bool) or not isinstance(share, int | float):
+                raise InputError(
+                    f"{where}.other.{name}.{state} is {_kind(share)}; it must be a number"
+                )
+        shares[name] = {state: float(share) for state, share in own.items()}
+    return Target.other(shares)
+
+
 def _target(parts: Mapping[str, Any], where: str) -> Target:
     """Read what a component does to its variables."""
     dos = _checked_object(parts["do"], f"{where}.do", None)
+    if OTHER_TEXT in parts:
+        return _elsewhere(parts, where)
     try:
         entries: dict[str, Entry] = dict(Target(dos))
     except InputError as error:

@@ -157,6 +157,9 @@ class Network:
     parents: tuple[tuple[int, ...], ...]
     tables: tuple[NDArray[np.float64], ...]
     control: ControlCounts | None
+    #: For each variable, shares of its states in rows from elsewhere (:mod:`dosift.model.other`);
+    #: None where none are known.
+    other: tuple[NDArray[np.float64], ...] | None = None
 
     def __init__(
         self,
@@ -403,12 +406,24 @@ class Network:
 
     def with_tables(self, tables: Sequence[ArrayLike]) -> Network:
         """Return the same variables and graph (and control counts) with other tables."""
-        return Network(self.variables, self.parents, tables, self.control)
+        return Network(self.variables, self.parents, tables, self.control).with_other(self.other)
+
+    def with_other(self, other: Sequence[NDArray[np.float64]] | None) -> Network:
+        """Return the same, which says what rows from elsewhere look like.
+
+        Parameters
+        ----------
+        other : sequence of ndarray, or None
+            For each variable, the share of each of its states.
+        """
+        out = self.with_own_tables(self.tables)
+        out.other = None if other is None else tuple(other)
+        return out
 
     def with_own_tables(self, tables: Iterable[NDArray[np.float64]]) -> Network:
         """Return the same with other tables that its own mechanisms made: nothing is checked."""
         out = Network.__new__(Network)
-        for name in ("variables", "parents", "control", *_OF_THE_GRAPH):
+        for name in ("variables", "parents", "control", "other", *_OF_THE_GRAPH):
             setattr(out, name, getattr(self, name))
         out.tables = tuple(tables)
         for table in out.tables:
@@ -479,4 +494,4 @@ def without_negligible(network: Network) -> Network:
         NegligibleProbabilityWarning,
         stacklevel=3,
     )
-    return Network(network.variables, network.parents, tables, network.control)
+    return network.with_tables(tables)

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from dosift.errors import InputError
 from dosift.model import Mixture
 from dosift.model.mechanism_network import MechanismNetwork
+from dosift.model.mixture import with_other_of
 from dosift.model.network import Network, Variable
+from dosift.model.other import interventions, is_other
 from dosift.model.working_changes import with_changes
 
 if TYPE_CHECKING:
@@ -75,7 +77,8 @@ def sample_codes(
     network : Network
         The network.
     targets : ndarray of int, shape (n_targets, n_variables)
-        State codes that each target sets, -1 where a variable is left alone.
+        State codes that each target sets, -1 where a variable is left alone; one of them may be
+        that of rows from elsewhere, if the network says what these look like.
     weights : ndarray of float64, shape (n_targets,)
         Non-negative; rescaled to sum to one.
     n_rows : int
@@ -93,6 +96,9 @@ def sample_codes(
     n = network.n_variables
     tables = [_cumulative(table) for table in network.tables]
     shares = _cumulative(np.asarray(weights, dtype=np.float64))
+    elsewhere = is_other(targets)
+    others = [_cumulative(own[None]) for own in network.other or ()]
+    targets = interventions(targets)
     columns = np.empty((n, n_rows), dtype=np.int32)
     component = np.empty(n_rows, dtype=np.int64)
     block = max(1, _BLOCK_SIZE // (n + 1))
@@ -103,6 +109,10 @@ def sample_codes(
         codes = columns[:, part].T
         for i in network.order:
             codes[:, i] = _draw(tables[i], network.parent_rows(i, codes), uniforms[:, i + 1])
+            if others and elsewhere.any():
+                own = np.flatnonzero(elsewhere[component[part]])
+                first = np.zeros(own.size, dtype=np.int64)
+                codes[own, i] = _draw(others[i], first, uniforms[own, i + 1])
             if np.any(targets[:, i] >= 0):
                 forced = targets[component[part], i]
                 np.copyto(codes[:, i], forced, where=forced >= 0, casting="unsafe")
@@ -218,6 +228,7 @@ def simulate(
         values, component = changed.draw(targets, mixture.weights, int(n_rows), rng)
         values = changed.user(values)
     else:
+        network = with_other_of(network, mixture)
         targets, weights = mixture.to_codes(network)
         values, component = sample_codes(network, targets, weights, int(n_rows), rng)
     rows = pl.DataFrame([_column(v, values[:, i]) for i, v in enumerate(network.variables)])

@@ -9,6 +9,7 @@ from typing import Final
 
 from dosift.errors import InputError
 from dosift.model.altered import NUMBERS, Altered, checked_number, escaped, number_text
+from dosift.model.other import OTHER_TEXT
 
 #: What a target says of a variable: a state, an exact number, or a change.
 Entry = str | float | Altered
@@ -113,9 +114,10 @@ class Target(Mapping[str, Entry]):
     do(gene=off), shift(latency+1.2)
     """
 
-    __slots__ = ("_items",)
+    __slots__ = ("_elsewhere", "_items")
 
     def __init__(self, assignments: Mapping[str, object]) -> None:
+        self._elsewhere: dict[str, dict[str, float]] | None = None
         if not isinstance(assignments, Mapping):
             raise InputError(
                 "a target is made from a mapping of variables to states, not from "
@@ -129,6 +131,39 @@ class Target(Mapping[str, Entry]):
             items[name] = _entry(name, value)
         self._items = dict(sorted(items.items()))
 
+    @classmethod
+    def other(cls, shares: Mapping[str, Mapping[str, float]] | None = None) -> Target:
+        """Return what rows from elsewhere have for a target: no intervention explains them.
+
+        Parameters
+        ----------
+        shares : mapping of str to mapping of str to float, optional
+            For each variable, the share of each of its states in these rows.
+
+        Returns
+        -------
+        Target
+            All of them are equal, and touch no variable.
+
+        Examples
+        --------
+        >>> Target.other(), Target.other().is_other, Target.other() == Target({})
+        (other, True, False)
+        """
+        out = cls({})
+        out._elsewhere = {name: dict(own) for name, own in (shares or {}).items()}
+        return out
+
+    @property
+    def is_other(self) -> bool:
+        """Whether it is that of rows from elsewhere."""
+        return self._elsewhere is not None
+
+    @property
+    def shares(self) -> dict[str, dict[str, float]]:
+        """Shares of states in rows from elsewhere, for each variable, where they are known."""
+        return self._elsewhere or {}
+
     def __getitem__(self, name: str) -> Entry:
         return self._items[name]
 
@@ -140,6 +175,8 @@ class Target(Mapping[str, Entry]):
 
     def _key(self) -> tuple[tuple[str, str | Altered], ...]:
         """Return what makes it equal to another: a number is the same as its digits."""
+        if self.is_other:
+            return (("", OTHER_TEXT),)  # no variable's name is empty
         return tuple(
             (name, entry if isinstance(entry, Altered) else state_text(entry))
             for name, entry in self._items.items()
@@ -170,6 +207,8 @@ class Target(Mapping[str, Entry]):
 
     def exact(self) -> Target:
         """Return the same target with a text that holds all numbers to the last digit."""
+        if self.is_other:
+            return self
         return Target(self._items | {name: one.exact() for name, one in self.changes.items()})
 
     def extends(self, other: Target) -> bool:
@@ -195,6 +234,8 @@ class Target(Mapping[str, Entry]):
         return set(other._key()) <= set(self._key())
 
     def __str__(self) -> str:
+        if self.is_other:
+            return OTHER_TEXT
         groups: dict[str, list[str]] = {kind: [] for kind in NUMBERS}
         for name, change in self.changes.items():
             groups[change.kind].append(change.text(name))

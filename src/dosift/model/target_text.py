@@ -7,6 +7,7 @@ import re
 
 from dosift.errors import InputError
 from dosift.model.altered import PLAIN, SCALES, Altered
+from dosift.model.other import OTHER_TEXT
 from dosift.model.target import PLAIN_STATE, Entry, Target, checked_text
 
 _SPACE = re.compile(r"\s*")
@@ -28,7 +29,8 @@ def parse_target(text: str) -> Target:
     ----------
     text : str
         For example ``do(lung=no, smoke=yes)`` or ``do(gene=off), set(ir_1~812±35),
-        shift(latency+1.2), gain(ir_2*0.5), fold(RIPK2*0.17)``; ``do()`` is "no intervention".
+        shift(latency+1.2), gain(ir_2*0.5), fold(RIPK2*0.17)``; ``do()`` is "no intervention", and
+        ``other`` stands for rows from elsewhere.
 
     Returns
     -------
@@ -52,6 +54,8 @@ def parse_target(text: str) -> Target:
     """
     if not isinstance(text, str):
         raise InputError(f"a target's text is expected, not {type(text).__name__}")
+    if text.strip() == OTHER_TEXT:
+        return Target.other()
     items: dict[str, Entry] = {}
     at = 0
     while True:

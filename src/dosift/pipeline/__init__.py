@@ -6,6 +6,7 @@ said in one table (:data:`~dosift.refusals.REFUSALS`).
 """
 
 from dosift.pipeline.again import RowsAgain, fitted_batches, rows_again
+from dosift.pipeline.elsewhere import found_again
 from dosift.pipeline.find import find
 from dosift.pipeline.fit import fit
 from dosift.pipeline.fitted import Fitted
@@ -22,6 +23,7 @@ __all__ = [
     "find",
     "fit",
     "fitted_batches",
+    "found_again",
     "gather",
     "prepare",
     "rows_again",

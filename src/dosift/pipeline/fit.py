@@ -13,9 +13,8 @@ from threadpoolctl import threadpool_limits
 
 from dosift.checks.densities import densities
 from dosift.checks.missing import look_at_missing
-from dosift.checks.model_check import ModelCheck, check_model, with_surprises
+from dosift.checks.model_check import with_surprises
 from dosift.checks.neighbours import like_units, neighbours_agree, rows_to_see
-from dosift.checks.verdict import Answer
 from dosift.data.blocks import MemoryBlocks
 from dosift.data.load import Loaded
 from dosift.inference import Posterior
@@ -31,19 +30,19 @@ from dosift.methods import OPTIMISING, Options, Progress
 from dosift.methods.options import silent
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
+from dosift.model.other import interventions
 from dosift.model.simulate import as_generator
+from dosift.pipeline.asked import Asking, judged_in_full
 from dosift.pipeline.find import find
 from dosift.pipeline.find_in_time import find_in_time
 from dosift.pipeline.fitted import Fitted
 from dosift.pipeline.gather import Gathered, counting_for, prepare, unlabelled
-from dosift.pipeline.graph import averaged_over_graphs, check_graph, refitted, with_graph
+from dosift.pipeline.graph import averaged_over_graphs, with_graph
 from dosift.pipeline.in_time import InTime
 from dosift.pipeline.negative_control import Played, negative_control
 from dosift.pipeline.recipe import Recipe
-from dosift.pipeline.repairs import repaired_answers
 from dosift.pipeline.series import Series
 from dosift.pipeline.verdict import verdict_of
-from dosift.search.filling import filled_in
 from dosift.search.mechanisms import ChangedMechanism
 from dosift.search.result import SearchResult
 from dosift.search.score import Score
@@ -103,11 +102,32 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
     in_full, evidence = whole.evidence, gathered.evidence
     missing = look_at_missing(given, in_full)
     tell = progress or silent
+    tell("checking the fit", 0, None)
+    again = None if series is None else partial(_found_in_time, recipe, series, options)
+    asking = Asking(
+        recipe=recipe,
+        given=given,
+        gathered=gathered,
+        whole=whole,
+        options=options,
+        power=power,
+        changed=changed,
+        graph=graph,
+        skipped=missing.suspicious,
+        again=again,
+        progress=progress,
+    )
+    if in_time is None:
+        asked = asking.about(result)
+    else:
+        asked = asking.about(result, (_apart(given, loaded), in_time.with_shares(result)))
+    result = asked.result
     tell("working out errors", 0, None)
     known = options.constraints_on(result.network, result.targets, result.weights)
     is_known = ~np.isnan(known.fixed(result.targets))
     posterior = _posterior(recipe, evidence, result, is_known)
-    if posterior is not None and graph is not None and in_time is None:
+    of_graphs = in_time is None and asked.elsewhere is None
+    if posterior is not None and graph is not None and of_graphs:
         result, posterior = averaged_over_graphs(
             recipe, given, gathered, options, graph, result, posterior
         )
@@ -115,26 +135,14 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
     # Tests that take rows for independent.
     shared = evidence.shared(given)
     rates = rates_of_families(given, shared.families) if of_tables else []
-    pairs = pairs_of(result.targets, result.weights) if of_tables else []
+    pairs = pairs_of(interventions(result.targets), result.weights) if of_tables else []
     p_values = pair_p_values(shared, given, rates, pairs)
     # Of rows in time the weights are those of the chain, in each batch as in all.
     own = result if in_time is None else in_time.with_weights(result)
     in_batches = tuple(_batch_posteriors(evidence, own, _refined(recipe)))
-    tell("checking the fit", 0, None)
-    # Where targets or labels bind the search, components cannot stand in for a change.
-    bound = not known.is_free or changed or recipe.method != "likelihood" or not of_tables
-    rows, shown = whole, result
-    if in_time is not None:
-        rows, shown = _apart(given, loaded), in_time.with_shares(result)
-    check = _checked(recipe, given, rows, shown, missing.suspicious, bool(bound))
-    if graph is None and not changed:
-        graph = check_graph(recipe, given, whole, options, result, progress)
-        again = None if series is None else partial(_found_in_time, recipe, series, options)
-        graph = refitted(recipe, given, whole, options, graph, again)
-    result = _in_full(result, in_full, power)
-    about = (recipe, given, whole, options, result, check, graph, progress)
-    answers: tuple[Answer, ...] = () if changed else repaired_answers(*about)
-    verdict = verdict_of(recipe, result, posterior, answers, control, check, graph)
+    result = judged_in_full(result, in_full, power)
+    check, graph = asked.check, asked.graph
+    verdict = verdict_of(recipe, result, posterior, asked.answers, control, check, graph)
     taught, apart = result.network, in_full.apart(given)
     fitted = Fitted(
         recipe=recipe,
@@ -161,6 +169,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         graph=graph,
         control=control,
         verdict=verdict,
+        elsewhere=asked.elsewhere,
         **_look_for_units(given, loaded),
         **_of_numbers(evidence, result),
     )
@@ -203,22 +212,6 @@ def _apart(network: Network, loaded: Loaded) -> Gathered:
     return Gathered(Evidence.held_rows(network, rows), None)
 
 
-def _checked(
-    recipe: Recipe,
-    given: Network,
-    rows: Gathered,
-    result: SearchResult,
-    skipped: frozenset[int],
-    bound: bool,
-) -> ModelCheck:
-    """Hold rows against a mixture; control rows teach no mechanism that is fixed."""
-    plain = given
-    if isinstance(given, Network) and not recipe.refine:
-        plain = Network(given.variables, given.parents, given.tables)
-    sample = None if bound else _few(given, rows, result)
-    return check_model(plain, rows.evidence, result, recipe.random_state, sample, skipped)
-
-
 def _final(taught: Network, learned: Network) -> Network:
     """Return the network that a mixture refers to.
 
@@ -226,7 +219,8 @@ def _final(taught: Network, learned: Network) -> Network:
     """
     if not isinstance(taught, Network):
         return taught
-    return Network(taught.variables, taught.parents, taught.tables, learned.control)
+    out = Network(taught.variables, taught.parents, taught.tables, learned.control)
+    return out.with_other(taught.other)
 
 
 def _with_time(fitted: Fitted, in_time: InTime, loaded: Loaded) -> Fitted:
@@ -260,23 +254,6 @@ def _with_time(fitted: Fitted, in_time: InTime, loaded: Loaded) -> Fitted:
     )
 
 
-def _in_full(result: SearchResult, evidence: Evidence, power: float) -> SearchResult:
-    """Say how likely all rows are, where they counted for less in the fit."""
-    if power == 1.0:
-        return result
-    pooled = evidence.pooled
-    sums = pooled.weigh(result.network, result.targets, result.weights)
-    log_likelihood = -np.inf
-    if not sums.n_impossible.any():
-        log_likelihood = float(sums.log_density[0]) + pooled.reference(result.network)
-    cost = result.log_likelihood - result.penalised_score
-    return replace(
-        result,
-        log_likelihood=log_likelihood,
-        penalised_score=log_likelihood - (cost if np.isfinite(cost) else 0.0),
-    )
-
-
 def _look_for_units(network: Network, loaded: Loaded) -> dict[str, Any]:
     """Say whether rows that follow each other, or share a value of a column, go together."""
     beside = loaded.rows.beside
@@ -303,23 +280,6 @@ def _of_numbers(evidence: Evidence, result: SearchResult) -> dict[str, Any]:
         "change_errors": change_errors(evidence.pooled, network, result.targets, result.weights),
         "densities": densities(evidence.pooled, network, result.targets, result.weights),
     }
-
-
-def _few(network: Network, gathered: Gathered, result: SearchResult) -> Evidence:
-    """Return the rows, or a sample of them, held, complete and without batches.
-
-    Missing values are filled in as the mixture would, which makes a look for changes err on the
-    side of seeing none.
-    """
-    held = gathered.held
-    if held is not None and not held.incomplete and not held.has_units:
-        return held
-    block = gathered.evidence.held if gathered.sample is None else gathered.sample
-    assert block is not None
-    rows = block.shared.collapsed(network.cardinalities)
-    if block.has_missing:
-        rows = filled_in(result.network, result.targets, result.weights, rows)
-    return Evidence.of_configurations(network, rows)
 
 
 def _batch_posteriors(

@@ -13,7 +13,7 @@ from dosift.checks.densities import Density
 from dosift.checks.missing import MissingValues
 from dosift.checks.model_check import ModelCheck, surprisal_scale
 from dosift.checks.surprisal import SurprisalScale
-from dosift.checks.verdict import Verdict, unjudged
+from dosift.checks.verdict import Answer, Verdict, unjudged
 from dosift.data.blocks import Block
 from dosift.graphs.findings import GraphFindings
 from dosift.inference import Posterior
@@ -94,6 +94,8 @@ class Fitted:
         What is found in control rows played as a pool; None where these are not at hand.
     verdict : Verdict or None
         What of the answer stands; `judged` is never None.
+    elsewhere : Answer or None
+        Where rows that come from elsewhere have a line of their own, what that gained.
     """
 
     recipe: Recipe
@@ -125,6 +127,7 @@ class Fitted:
     in_time: InTime | None = None
     control: NegativeControl | None = None
     verdict: Verdict | None = None
+    elsewhere: Answer | None = None
 
     @property
     def judged(self) -> Verdict:

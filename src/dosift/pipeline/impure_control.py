@@ -7,7 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.graphs.common_causes import common_causes
+from dosift.graphs.dag import EdgeConstraints, edges_of
 from dosift.graphs.families import relearned
+from dosift.graphs.findings import GraphFindings
+from dosift.graphs.number_families import families_of_control
 from dosift.likelihood.assignment import assign
 from dosift.model import known_rows as numbers
 from dosift.model.known_rows import refitted
@@ -91,6 +95,37 @@ def find_impure_control(network: Network, result: SearchResult) -> ImpureControl
     if not value - before > _LEAST_GAIN:
         return None
     return ImpureControl(share, value - before, now)
+
+
+def not_by_impure_control(
+    graph: GraphFindings, network: Network, result: SearchResult
+) -> GraphFindings:
+    """Leave out hidden causes that interventions in a few control rows explain.
+
+    What is done to two variables at once makes them depend on each other in control rows.
+
+    Parameters
+    ----------
+    graph : GraphFindings
+    network : Network
+        Learned, of tables.
+    result : SearchResult
+        The mixture of the pool.
+
+    Returns
+    -------
+    GraphFindings
+        The same where control rows are what they should be.
+    """
+    impure = find_impure_control(network, result) if graph.common_causes else None
+    if impure is None:
+        return graph
+    families, own = families_of_control(impure.network), graph.graph
+    left = common_causes(families, own, EdgeConstraints.none(len(own)))
+    pairs = {frozenset((i, j)) for i, j, _ in left}
+    linked = {frozenset(edge) for edge in edges_of(own)}
+    kept = [one for one in graph.common_causes if frozenset(one[:2]) in pairs | linked]
+    return replace(graph, common_causes=tuple(kept))
 
 
 def _control_rows(network: Network | MechanismNetwork) -> tuple[Values, Floats] | None:

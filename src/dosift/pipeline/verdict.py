@@ -14,6 +14,7 @@ from dosift.checks.verdict import Answer, Verdict, judge_answer
 from dosift.graphs.findings import GraphFindings
 from dosift.inference import Posterior
 from dosift.model.mechanism_network import compared_targets
+from dosift.model.other import interventions
 from dosift.pipeline.negative_control import TOLERATED, NegativeControl
 from dosift.pipeline.recipe import Recipe
 from dosift.search.result import SearchResult
@@ -56,7 +57,8 @@ def verdict_of(
     -------
     Verdict
     """
-    n, is_set = len(result.targets), result.targets >= 0
+    # Rows from elsewhere are no intervention on any variable.
+    n, is_set = len(result.targets), interventions(result.targets) >= 0
     std_error = np.full(n, np.nan)
     if posterior is not None:
         std_error = posterior.of_weights.weights().std_error[:n]

@@ -27,7 +27,7 @@ from dosift.model.mechanism import Changes, Library, missing
 from dosift.model.mechanism_network import MechanismNetwork, as_network, merged_targets
 from dosift.model.network import Network
 from dosift.model.simulate import sample_codes
-from dosift.pipeline import Fitted, Gathered, Recipe, counting_for, find, rows_again
+from dosift.pipeline import Fitted, Gathered, Recipe, counting_for, found_again, rows_again
 from dosift.results.merged import Merged
 from dosift.results.tables import name_of
 from dosift.utils.journal import Record, open_journal
@@ -125,6 +125,8 @@ class _Problem:
     search: bool
     seed: int
     power: float = 1.0
+    #: Whether the fit gave rows from elsewhere a line of their own, and resamples may.
+    tells_apart: bool = False
 
     def fingerprint(self) -> str:
         """Tell this problem from all others."""
@@ -139,6 +141,7 @@ class _Problem:
             self.search,
             self.seed,
             self.power,
+            self.tells_apart,
         )
         digest.update(repr(settings).encode())
         whole = self.rows.whole
@@ -269,6 +272,7 @@ def _problem(
         search,
         random_state,
         fitted.power,
+        search and fitted.elsewhere is not None,
     )
 
 
@@ -305,6 +309,8 @@ def _resample(problem: _Problem, b: int) -> Record:
     if not problem.search:
         if isinstance(network, MechanismNetwork):
             network = as_network(_with_changes_of(network, problem.fitted))
+        else:
+            network = network.with_other(problem.fitted.other)
         known = options.constraints_on(network, problem.targets, problem.weights)
         listed = np.asarray(problem.targets, dtype=np.int16)
         listed = listed[np.isnan(known.fixed(listed))]
@@ -312,7 +318,7 @@ def _resample(problem: _Problem, b: int) -> Record:
         options = replace(options, constraints=known, patterns=None)
     gathered = Gathered(Evidence.held_rows(network, drawn, problem.labels), None)
     network, gathered = counting_for(network, gathered, problem.power)
-    found, _ = find(problem.recipe, network, gathered, options)
+    found = found_again(problem.recipe, network, gathered, options, problem.tells_apart)
     record = {"resample": b, "targets": found.targets.tolist(), "weights": found.weights.tolist()}
     if isinstance(found.network, MechanismNetwork):
         merged = merged_targets(found.network, found.targets)

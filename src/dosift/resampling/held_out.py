@@ -15,7 +15,7 @@ from dosift.likelihood.assignment import judge
 from dosift.likelihood.columns import RowLikelihoods, is_plain
 from dosift.likelihood.evidence import Evidence
 from dosift.model.network import Network
-from dosift.pipeline import Gathered, counting_for, find, rows_again
+from dosift.pipeline import Gathered, counting_for, found_again, rows_again
 
 if TYPE_CHECKING:
     from dosift.estimator import InterventionMixture
@@ -134,7 +134,8 @@ def held_out(
         others = MemoryBlocks.of_block(some, held.rows.beside)
         gathered = Gathered(Evidence.held_rows(given, others, held.labels), None)
         network, gathered = counting_for(given, gathered, fitted.power)
-        found, _ = find(fitted.recipe, network, gathered, fitted.options)
+        tells_apart = fitted.elsewhere is not None
+        found = found_again(fitted.recipe, network, gathered, fitted.options, tells_apart)
         weights = found.weights if found.batch_weights is None else found.batch_weights
         under[k] = _log_probability(found.network, found.targets, weights, whole, held.labels)
     nothing = np.full((1, given.n_variables), -1)

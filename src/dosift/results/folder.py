@@ -27,6 +27,7 @@ from dosift.io import read_network, write_network
 from dosift.io.mechanism_file import format_mechanism_network, read_mechanism_network
 from dosift.model import Mixture, Network
 from dosift.model.mechanism_network import MechanismNetwork
+from dosift.model.mixture import with_other_of, without_other
 from dosift.results.changes import numbers_content
 from dosift.results.graph_layout import parents_shown
 from dosift.results.graphs import graph_findings_content
@@ -196,11 +197,12 @@ def result_content(
 
 def _identifiability(model: FittedModel) -> dict[str, Any]:
     """Return the verdict on the mixture; rows that lend each other evidence tell more than one."""
-    found = verdict(model.network_, model.mixture_)
+    mixture = without_other(model.mixture_)
+    found = verdict(model.network_, mixture)
     in_time = model.fitted_.in_time
     if in_time is None or found["status"] == "unique" or in_time.switching(model.level).high >= 1:
         return found
-    of_pairs = units_identified(model.network_, model.mixture_)
+    of_pairs = units_identified(model.network_, mixture)
     if of_pairs.status != "unique":
         return found
     return {**found, "status": "unique", "meaning": _PAIRS, "reasons": []}
@@ -485,7 +487,10 @@ def read_result(folder: str | Path) -> Result:
         network = read_mechanism_network(folder / _MECHANISMS)
     else:
         network = read_network(folder / _NETWORK)
-    return Result(network, Mixture.read(folder / _MIXTURE), content)
+    mixture = Mixture.read(folder / _MIXTURE)
+    if not of_mechanisms:
+        network = with_other_of(network, mixture)
+    return Result(network, mixture, content)
 
 
 def checksum(path: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from dosift.model.altered import Altered
 from dosift.model.described import described
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
+from dosift.model.other import OTHER_TEXT, is_other
 from dosift.results.tables import name_of
 from dosift.search.mechanisms import ChangedMechanism
 from dosift.search.stochastic import stochastic_interventions
@@ -45,7 +46,8 @@ def intervention_table(
     -------
     polars.DataFrame
         Columns ``variables`` (a list of names), ``kind`` ("none", "hard", "stochastic"; "set",
-        "shift", "gain", "fold", "free" where all changes of numbers are so, else "mixed"),
+        "shift", "gain", "fold", "free" where all changes of numbers are so, else "mixed"; "other"
+        for rows from elsewhere),
         ``weight``, ``std_error``, ``ci_low``, ``ci_high``, and ``values``: a list of ``target``
         and ``share`` of the intervention's weight.
     """
@@ -97,6 +99,8 @@ def intervention_table(
 
 def _kind(network: Network | MechanismNetwork, targets: Ints) -> str:
     """Name what targets on the same variables do."""
+    if is_other(targets).any():
+        return OTHER_TEXT
     made = {(int(i), int(target[i])) for target in targets for i in np.flatnonzero(target >= 0)}
     entries = [described(network, i, position) for i, position in made]
     kinds = {entry.kind if isinstance(entry, Altered) else "do" for entry in entries}

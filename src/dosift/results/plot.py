@@ -21,12 +21,16 @@ if TYPE_CHECKING:
 
 #: Colours that differ in lightness too, after Okabe and Ito.
 _BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#8a8a8a"
+#: Of bars of what does not stand.
+_HATCH = "////"
 #: Height of a line of a chart, and width of a chart, in inches.
 _LINE, WIDTH = 0.28, 6.4
 
 
 def components(model: FittedModel, *, top: int = 30, ax: Axes | None = None) -> Axes:
     """Draw the weights of the components with their intervals.
+
+    Components that do not stand are grey and hatched.
 
     Parameters
     ----------
@@ -53,7 +57,7 @@ def components(model: FittedModel, *, top: int = 30, ax: Axes | None = None) -> 
     ax = _lines(labels, ax, "weight")
     place = np.arange(len(labels))
     weight = np.array([line["weight"] for line in lines[:top]])
-    ax.barh(place, weight, height=0.62, color=_BLUE, alpha=0.55)
+    _bars(ax, place, weight, lines[:top], 0.62)
     _intervals(ax, place, weight, lines[:top], "ci_low", "ci_high", "black")
     _left_out(ax, len(lines) - len(labels), "components")
     return ax
@@ -63,7 +67,8 @@ def rates(model: FittedModel, *, top: int = 30, ax: Axes | None = None) -> Axes:
     """Draw how often each variable is set to each value.
 
     Bars are the totals over the components found, rings the one-pass estimates that need no
-    search (there are none of numbers); where the two differ by much, one of them is wrong.
+    search (there are none of numbers); where the two differ by much, one of them is wrong. Totals
+    that do not stand are grey and hatched.
 
     Parameters
     ----------
@@ -91,7 +96,7 @@ def rates(model: FittedModel, *, top: int = 30, ax: Axes | None = None) -> Axes:
     ax = _lines(labels, ax, "share of rows set so")
     place = np.arange(len(labels))
     rate = np.array([line["rate"] for line in lines[:top]])
-    ax.barh(place - 0.14, rate, height=0.44, color=_BLUE, alpha=0.55, label="total of components")
+    _bars(ax, place - 0.14, rate, lines[:top], 0.44, "total of components")
     _intervals(ax, place - 0.14, rate, lines[:top], "ci_low", "ci_high", "black")
     screen = np.array([_number(line["screen_rate"]) for line in lines[:top]])
     _intervals(ax, place + 0.26, screen, lines[:top], "screen_ci_low", "screen_ci_high", ORANGE)
@@ -328,6 +333,27 @@ def _intervals(
     highs = np.array([_number(line[high]) for line in lines])
     known = np.isfinite(lows) & np.isfinite(highs) & np.isfinite(at)
     ax.hlines(place[known], lows[known], highs[known], color=colour, lw=1.2)
+
+
+def _bars(
+    ax: Axes, place: Any, length: Any, lines: list[dict[str, Any]], height: float, label: str = ""
+) -> None:
+    """Draw bars; those of what does not stand are grey and hatched."""
+    stands = np.array([line.get("stands") is not False for line in lines], dtype=bool)
+    ax.barh(
+        place[stands], length[stands], height=height, color=_BLUE, alpha=0.55, label=label or None
+    )
+    if not stands.all():
+        ax.barh(
+            place[~stands],
+            length[~stands],
+            height=height,
+            color="white",
+            edgecolor=GREY,
+            hatch=_HATCH,
+            label="does not stand",
+        )
+        ax.legend(loc="lower right", frameon=False)
 
 
 def _left_out(ax: Axes, number: int, what: str) -> None:

@@ -11,8 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from dosift.checks.foreign_rows import ForeignRows
-from dosift.checks.model_check import CountSurprisal, unexplained_bound
+from dosift.checks.model_check import (
+    CountSurprisal,
+    unexplained_as_impossible,
+    unexplained_bound,
+)
 from dosift.checks.surprisal import SurprisalScale, largest_unexplained
 from dosift.data.blocks import Block, MemoryBlocks, RowBlocks, RowsApart
 from dosift.data.load import Loaded
@@ -23,6 +26,7 @@ from dosift.likelihood.columns import RowLikelihoods, is_plain
 from dosift.model.known_rows import matches
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
+from dosift.model.other import OTHER_TEXT
 from dosift.results.merged import Merged
 from dosift.utils.threads import available_threads, in_threads
 
@@ -42,6 +46,22 @@ def presence(fitted: Fitted, together: Merged) -> tuple[float, ...]:
         return ()
     of_each = np.where(verdict.stands, 1.0, verdict.probability)
     return tuple(float(of_each[list(own)].max()) for own in together.groups)
+
+
+def presence_of_each(fitted: Fitted) -> Floats:
+    """Probability that each component is there, where its line does not stand; else 1.
+
+    Parameters
+    ----------
+    fitted : Fitted
+
+    Returns
+    -------
+    ndarray, shape (n_components,)
+    """
+    together = Merged.of(fitted.network, fitted.result.targets, fitted.result.weights)
+    there = presence(fitted, together)
+    return np.array(there or [1.0] * len(together.groups))[together.place]
 
 
 @dataclass(frozen=True)
@@ -68,8 +88,8 @@ class RowJudge:
     there : tuple of float
         Probability that each text's component is there, where it does not stand; else 1. The
         probability of a row's target is its posterior times that.
-    foreign : ForeignRows or None
-        Rows that come from elsewhere, where there are any.
+    elsewhere : bool
+        Whether the probability that a row comes from elsewhere has a column, where some do.
     """
 
     network: Network
@@ -82,7 +102,7 @@ class RowJudge:
     all_probabilities: bool = False
     together: Merged | None = None
     there: tuple[float, ...] = ()
-    foreign: ForeignRows | None = None
+    elsewhere: bool = False
 
     @classmethod
     def of_fit(
@@ -121,9 +141,8 @@ class RowJudge:
             fitted.network, result.targets, weights, texts, scale, bound, named, all_probabilities
         ).merged(result.weights)
         together = Merged.of(fitted.network, result.targets, result.weights)
-        found = (one.foreign for one in fitted.judged.answers if one.foreign is not None)
         there = presence(fitted, together)
-        judge = replace(judge, there=there, foreign=next(found, None) if own_rows else None)
+        judge = replace(judge, there=there, elsewhere=own_rows and OTHER_TEXT in texts)
         if not named or labels is None:
             return judge
         return replace(judge, labels=judge.named_as_shown(named, labels.by_text))
@@ -213,9 +232,10 @@ class RowJudge:
             probability = probability * np.array(self.there)[best]
         probability[best < 0] = np.nan
         p_values = self.scale.p_values(found.log_probability)
+        by_interventions = self.scale.p_values(unexplained_as_impossible(found, self.targets))
         bound = self.bound
         if bound is None:
-            bound = largest_unexplained(p_values, block.counts)
+            bound = largest_unexplained(by_interventions, block.counts)
         # Position -1, a row that no target can produce, picks the null at the end.
         texts = pl.Series([*self.texts, None], dtype=pl.String)
         columns: dict[str, Any] = {
@@ -223,13 +243,12 @@ class RowJudge:
             "probability": probability,
             "surprise": -found.log_probability,
             "surprise_p_value": p_values,
-            "unexplained": p_values <= bound,
+            "unexplained": by_interventions <= bound,
         }
-        if self.foreign is not None:
-            complete = (block.values >= 0).all(axis=1)
-            elsewhere = np.full(len(block.values), np.nan)
-            elsewhere[complete] = self.foreign.posterior_of(block.values[complete])
-            columns["from_elsewhere"] = elsewhere
+        if self.elsewhere:
+            columns["from_elsewhere"] = posterior[:, self.texts.index(OTHER_TEXT)]
+        if self.there:
+            posterior = posterior * np.array(self.there)
         if self.all_probabilities:
             columns |= {text: posterior[:, t] for t, text in enumerate(self.texts)}
         table = pl.DataFrame(columns).fill_nan(None)
@@ -268,7 +287,8 @@ class _CountSurprisal:
     def __call__(self, block: Block) -> tuple[Floats, ...]:
         found = self.judge.assignment(block)
         count = CountSurprisal(self.judge.targets, self.judge.weights, self.judge.scale)
-        return (count.count(found.log_probability, block.counts),)
+        as_counted = unexplained_as_impossible(found, self.judge.targets)
+        return (count.count(as_counted, block.counts),)
 
 
 def row_table(judge: RowJudge, loaded: Loaded) -> pl.DataFrame | RowParts:

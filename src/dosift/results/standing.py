@@ -12,6 +12,7 @@ from dosift.checks.verdict import FALLS, Answer, tolerance, weights_in
 from dosift.inference.posterior import false_shares
 from dosift.model.mechanism_network import compared_targets
 from dosift.model.network import Network
+from dosift.model.other import interventions
 from dosift.pipeline import Fitted
 from dosift.results.tables import status_of
 
@@ -61,8 +62,8 @@ def with_standing(
             pl.Series("q_value", q_value),
             pl.Series("status", status, dtype=pl.String),
         ]
-    if verdict.answers and table["ci_low"].null_count() == 0:
-        others = [_of_lines(fitted, groups, one) for one in verdict.answers]
+    if verdict.others and table["ci_low"].null_count() == 0:
+        others = [_of_lines(fitted, groups, one) for one in verdict.others]
         columns += _widened(table, "weight", others)
     return table.with_columns(columns)
 
@@ -113,7 +114,7 @@ def totals_with_standing(table: pl.DataFrame, fitted: Fitted) -> pl.DataFrame:
     stands = np.full(rate.size, verdict.value != FALLS or not verdict.failed)
     stands &= [network.positions[name] not in verdict.doubtful for name, _ in lines]
     others = []
-    for answer in verdict.answers:
+    for answer in verdict.others:
         other = np.array([_total(network, answer.targets, answer.weights, one) for one in lines])
         close = np.abs(other - rate) <= tolerance(rate, error)
         stands &= close | np.isnan(other)
@@ -151,7 +152,7 @@ def _total(
     place = _place(network, line)
     if place is None:
         return np.nan
-    column = targets[:, place[0]]
+    column = interventions(targets)[:, place[0]]
     member = column >= 0 if place[1] is None else column == place[1]
     return float(weights[member].sum())
 

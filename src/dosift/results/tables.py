@@ -16,6 +16,7 @@ from dosift.model import Target
 from dosift.model.described import named_targets
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
+from dosift.model.other import interventions
 from dosift.search.near_equivalent import NearEquivalent
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def variable_table(
 
     lines: list[tuple[str, str, float, float, float]] = []
     undecided = targets[:0] if posterior is None else posterior.undecided
-    every = np.concatenate([targets, undecided])
+    every = interventions(np.concatenate([targets, undecided]))
     members = []
     for i, variable in enumerate(network.variables):
         own = rates[i]

@@ -26,8 +26,8 @@ _BY = {
     "noise": "read totals (variables.csv) and components, whose intervals hold what repairs say, "
     "and not the posteriors of rows; or fit them as states",
     "drift": "fit each batch alone, with control rows of its own if there are any",
-    "foreign": "look at rows whose from_elsewhere in rows.parquet is large, and leave out those "
-    "that belong to another system",
+    "foreign": "look at the rows whose target is 'other' (from_elsewhere in rows.parquet), and "
+    "leave out those that belong to another system",
     "control": "leave rows out of the control rows in which something may have been done",
 }
 #: Variables that are named in a sentence.
@@ -60,6 +60,12 @@ def verdict_content(fitted: Fitted) -> dict[str, Any]:
         the share of the rows that are explained otherwise then).
     """
     verdict = fitted.judged
+    repairs = [
+        {**_repair(fitted, one), "gain": _number(one.gain), "change": change}
+        for answer, change in _with_changes(fitted)
+        for one in answer.repairs
+    ]
+    # A hidden cause is left when all edges that pay are made: none of these stands for it.
     return {
         "value": verdict.value,
         "reasons": reasons_of(fitted),
@@ -67,13 +73,15 @@ def verdict_content(fitted: Fitted) -> dict[str, Any]:
         "stands": float(fitted.result.weights[verdict.stands].sum()),
         "power": 1.0 if fitted.control is None else fitted.control.power,
         "negative_control": negative_control_content(fitted),
-        "repairs": [
-            {**_repair(fitted, one), "gain": _number(one.gain), "change": change}
-            for answer, change in zip(verdict.answers, verdict.changes, strict=True)
-            for one in answer.repairs
-        ]
-        + _common_causes(fitted),
+        "repairs": [*repairs[:1], *_common_causes(fitted), *repairs[1:]],
     }
+
+
+def _with_changes(fitted: Fitted) -> list[tuple[Answer, float]]:
+    """Repairs with what they would change; one that was made already changes nothing more."""
+    verdict, made = fitted.judged, fitted.elsewhere
+    asked = list(zip(verdict.answers, verdict.changes, strict=True))
+    return asked if made is None else [(made, 0.0), *asked]
 
 
 def negative_control_content(fitted: Fitted) -> dict[str, Any] | None:
@@ -121,6 +129,8 @@ def reasons_of(fitted: Fitted) -> list[str]:
         out.append(
             f"{n} of {lost.size} components, with {weight:.1f} % of the weight, {do} not stand."
         )
+    if fitted.elsewhere is not None:
+        out.append(_elsewhere_in_words(fitted.elsewhere))
     for answer, change in zip(verdict.answers, verdict.changes, strict=True):
         out.append(_answer_in_words(fitted, answer, change))
     out += _invented_in_words(fitted)
@@ -139,6 +149,8 @@ def reasons_of(fitted: Fitted) -> list[str]:
 def next_step(fitted: Fitted) -> str:
     """Say the one thing to do next."""
     verdict = fitted.judged
+    if fitted.elsewhere is not None and not verdict.answers and not verdict.failed:
+        return _BY["foreign"]
     if verdict.value == STANDS:
         return _OTHERWISE[STANDS]
     if verdict.answers:
@@ -194,6 +206,14 @@ def _answer_in_words(fitted: Fitted, answer: Answer, change: float) -> str:
     return (
         f"In {100 * first.share:.1f} % of the control rows something seems to have been done "
         f"(worth {answer.gain:,.0f} nats). {then}"
+    )
+
+
+def _elsewhere_in_words(made: Answer) -> str:
+    (repair,) = made.repairs
+    return (
+        f"{100 * repair.share:.1f} % of the rows seem to come from elsewhere: no intervention "
+        f"explains them (worth {made.gain:,.0f} nats), and they have a line of their own, 'other'."
     )
 
 

@@ -40,6 +40,8 @@ _DROP_SLACK = 100.0
 #: The same for taking a change out of targets: rows have taught the mechanism already, so that a
 #: change that stands for its error does little.
 _SPARE_SLACK = 10.0
+#: The same where variables have states; with rows that would be impossible then, it is infinite.
+_SPARE_SLACK_OF_TABLES = 50.0
 #: How many times what a step of EM is sure to bring all steps from there on may bring: a trial that
 #: would need more is given up.
 _MORE_STEPS = 25
@@ -243,7 +245,7 @@ class JointFitter:
         return None
 
     def _spared(self, fit: JointFit) -> JointFit | None:
-        """Take a change of a number out of all targets that it is a part of, if that is better.
+        """Take a change out of targets that it is a part of, if that is better.
 
         What a change does to a variable shows its children values that control rows did not have,
         and the error of their mechanisms there reads as a change of theirs. Once rows have taught
@@ -259,7 +261,8 @@ class JointFitter:
             # What is done to parents may have driven them beyond control rows.
             is_beyond = (fit.targets[held][:, parents] >= 0).any(axis=1).all()
             near = self._at(fit.network, targets, weights)
-            slack = np.inf if is_beyond else _SPARE_SLACK
+            is_table = fit.network.libraries[j].is_exclusive
+            slack = _SPARE_SLACK_OF_TABLES if is_table else np.inf if is_beyond else _SPARE_SLACK
             if near.value - self._cost(near, targets) < fit.score - slack:
                 continue
             trial = self.fit(fit.network, targets, weights, needed=fit.score + _LEAST_RISE)
@@ -300,10 +303,18 @@ class JointFitter:
 
 
 def _parts(fit: JointFit) -> Iterator[tuple[int, NDArray[np.bool_]]]:
-    """Variables that are numbers, and targets that change more than them in the same way."""
+    """Variables, and targets that change more than them in the same way.
+
+    States are set in one target at a time, and only where it sets parents of the variable, too:
+    what follows from other values of these, control rows know.
+    """
     several = (fit.targets >= 0).sum(axis=1) > 1
     for j, library in enumerate(fit.network.libraries):
         if library.is_exclusive:
+            parents = list(fit.network.parents[j])
+            driven = (fit.targets[:, parents] >= 0).any(axis=1)
+            for t in np.flatnonzero((fit.targets[:, j] >= 0) & driven):
+                yield j, np.arange(len(fit.targets)) == t
             continue
         for k in np.unique(fit.targets[fit.targets[:, j] >= 0, j]):
             held = fit.targets[:, j] == k

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from dosift.likelihood.evidence import Comparison, Evidence
 from dosift.likelihood.solve import solve
 from dosift.model.network import Network
+from dosift.model.other import is_other
 from dosift.search.constraints import Constraints
 from dosift.search.elimination import inverse_of
 
@@ -80,7 +81,13 @@ def find_near_equivalent(
         follow the quadratic expansion otherwise.
     """
     weights = np.atleast_2d(weights)
-    near = [_neighbours(t, network, variables, constraints, max_size, targets) for t in targets]
+    near = [
+        # Nothing lies one step from rows that come from elsewhere.
+        targets[:0]
+        if is_other(t)
+        else _neighbours(t, network, variables, constraints, max_size, targets)
+        for t in targets
+    ]
     every = np.unique(np.concatenate([targets[:0], *near]), axis=0)
     if not len(every):
         return []

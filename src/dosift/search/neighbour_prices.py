@@ -19,6 +19,7 @@ from dosift.likelihood.columns import RowLikelihoods
 from dosift.likelihood.evidence import Evidence, mixture_of
 from dosift.model.known_rows import matches
 from dosift.model.network import Network
+from dosift.model.other import is_other
 from dosift.search.constraints import Constraints, is_among, keys_of
 from dosift.search.pricing import Priced, merge_priced
 
@@ -295,7 +296,8 @@ def _extensions(
 def _bases(targets: Ints) -> Ints:
     """Find targets whose extensions by one variable are all that differ in one variable."""
     bases: dict[bytes, Ints] = {}
-    for target in np.asarray(targets, dtype=np.int16):
+    targets = np.asarray(targets, dtype=np.int16)
+    for target in targets[~is_other(targets)]:
         bases.setdefault(target.tobytes(), target)
         for i in np.flatnonzero(target >= 0):
             less = target.copy()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.model.other import interventions, is_other
 from dosift.search.result import SearchResult
 
 Floats = NDArray[np.float64]
@@ -24,7 +25,7 @@ class StochasticIntervention:
     Attributes
     ----------
     variables : tuple of int
-        Ascending; empty for "no intervention".
+        Ascending; empty for "no intervention" and for rows from elsewhere.
     members : tuple of int
         Positions of the components, the heaviest first.
     """
@@ -53,11 +54,12 @@ def stochastic_interventions(targets: Ints, weights: Floats) -> list[StochasticI
     >>> [(group.variables, group.members) for group in groups]
     [((), (0,)), ((0,), (2, 1)), ((0, 1), (3,))]
     """
-    groups: dict[tuple[int, ...], list[int]] = {}
+    groups: dict[tuple[tuple[int, ...], bool], list[int]] = {}
+    elsewhere, targets = is_other(targets), interventions(targets)
     for k in np.argsort(-weights, kind="stable"):
         variables = tuple(int(i) for i in np.flatnonzero(targets[k] >= 0))
-        groups.setdefault(variables, []).append(int(k))
-    found = [StochasticIntervention(key, tuple(members)) for key, members in groups.items()]
+        groups.setdefault((variables, bool(elsewhere[k])), []).append(int(k))
+    found = [StochasticIntervention(key, tuple(own)) for (key, _), own in groups.items()]
     return sorted(found, key=lambda g: (-float(weights[list(g.members)].sum()), g.variables))
 
 

@@ -47,12 +47,20 @@ class Axis:
         return f'<span class="ticks" aria-hidden="true">{labels}</span>'
 
 
-def bar(axis: Axis, value: object, low: object, high: object) -> str:
-    """Draw a share as a bar with its interval as a line; nothing if it is unknown."""
+def _kind(stands: bool) -> str:
+    """Say how a bar is drawn."""
+    return "bar" if stands else "bar fallen"
+
+
+def bar(axis: Axis, value: object, low: object, high: object, *, stands: bool = True) -> str:
+    """Draw a share as a bar with its interval as a line; nothing if it is unknown.
+
+    One that does not stand is pale, with a dashed outline.
+    """
     at = known(value)
     if at is None:
         return ""
-    parts = [f'<rect class="bar" y="4" height="12" width="{axis.at(at)}"/>']
+    parts = [f'<rect class="{_kind(stands)}" y="4" height="12" width="{axis.at(at)}"/>']
     if at > axis.top:
         parts.append('<text class="beyond" x="99%" y="14">»</text>')
     else:
@@ -65,7 +73,8 @@ def bar_and_screen(axis: Axis, line: dict[str, object]) -> str:
     total, screen = known(line.get("rate")), known(line.get("screen_rate"))
     parts = []
     if total is not None:
-        parts.append(f'<rect class="bar" y="3" height="10" width="{axis.at(total)}"/>')
+        kind = _kind(line.get("stands") is not False)
+        parts.append(f'<rect class="{kind}" y="3" height="10" width="{axis.at(total)}"/>')
         parts.append(_whisker(axis, line.get("ci_low"), line.get("ci_high"), 8, "whisker"))
     if screen is not None:
         low, high = line.get("screen_ci_low"), line.get("screen_ci_high")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dosift.checks.verdict import FALLS, STANDS
+from dosift.model.other import OTHER_TEXT
 from dosift.results.report.content import Content, Line
 from dosift.results.report.marks import Axis, bar, bar_and_screen, cell, folded, row, table, two
 from dosift.results.report.words import (
@@ -149,7 +150,9 @@ def _what_intervals_mean(content: Content, judged: bool) -> str:
 def _component_row(content: Content, k: int, component: Line, axis: Axis) -> str:
     target = shown(component["target"])
     attributes = ""
-    if component["size"] == 0:
+    if component["target"] == OTHER_TEXT:
+        name = f"{target} <span class='soft'>rows from elsewhere</span>"
+    elif component["size"] == 0:
         name = f"{target} <span class='soft'>no intervention</span>"
     elif content.parents is None:
         name = target
@@ -161,11 +164,12 @@ def _component_row(content: Content, k: int, component: Line, axis: Axis) -> str
         attributes = f' data-c="{k}" data-note="{shown(note)}"{_highlights(content, component)}'
     if component.get("also"):
         name += f"<br><span class='soft'>together: {shown(component['also'])}</span>"
+    shares = (component[key] for key in ("weight", "ci_low", "ci_high"))
     return row(
         [
             cell(name, "name"),
             cell(two(percent(component["weight"]), interval(component)), "number"),
-            cell(bar(axis, *(component[key] for key in ("weight", "ci_low", "ci_high"))), "bars"),
+            cell(bar(axis, *shares, stands=component.get("stands") is not False), "bars"),
             cell(f"{number(component['rows'])}<span class='unit'> rows</span>", "number"),
             *_probability(component),
         ],
@@ -236,7 +240,8 @@ def _rates_in_words(content: Content) -> str:
         ring = " <span class='key-ring'></span> one pass"
     return (
         f"<p class='soft'>{words}</p><p class='legend' aria-hidden='true'>"
-        f"<span class='key-bar'></span>total{ring}; lines are {content.level} intervals</p>"
+        f"<span class='key-bar'></span>total{ring}; lines are {content.level} intervals; pale and "
+        "dashed is what does not stand</p>"
     )
 
 
@@ -284,7 +289,8 @@ def _rate_row(line: Line, axis: Axis, has_numbers: bool) -> str:
     drawn = bar_and_screen(axis, dict(line))
     if has_numbers:
         last = _estimate(line)
-        drawn = bar(axis, *(line.get(key) for key in ("rate", "ci_low", "ci_high")))
+        shares = (line.get(key) for key in ("rate", "ci_low", "ci_high"))
+        drawn = bar(axis, *shares, stands=line.get("stands") is not False)
     return row(
         [
             cell(name, "name"),

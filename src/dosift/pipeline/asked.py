@@ -1,0 +1,222 @@
+"""What rows ask for when a mixture is there: checks, repairs, and rows that come from elsewhere.
+
+Rows from elsewhere are the one repair that is made by itself: where it is worth more than every
+other one, they get a line of their own, and all else is asked of the other rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.checks.foreign_rows import with_other_column
+from dosift.checks.model_check import ModelCheck, check_model
+from dosift.checks.verdict import Answer
+from dosift.graphs.findings import GraphFindings
+from dosift.likelihood.evidence import Evidence
+from dosift.methods import Options, Progress
+from dosift.model.network import Network
+from dosift.model.other import is_other
+from dosift.pipeline.elsewhere import told_apart, with_line_of_their_own, without_elsewhere
+from dosift.pipeline.gather import Gathered
+from dosift.pipeline.graph import check_graph, refitted
+from dosift.pipeline.impure_control import not_by_impure_control
+from dosift.pipeline.recipe import Recipe
+from dosift.pipeline.repairs import repaired_answers
+from dosift.search.filling import filled_in
+from dosift.search.mechanisms import ChangedMechanism
+from dosift.search.result import SearchResult
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What rows ask for.
+
+    Attributes
+    ----------
+    result : SearchResult
+        The mixture; with rows from elsewhere among its targets, if there are any.
+    check : ModelCheck
+    graph : GraphFindings or None
+    answers : tuple of Answer
+        That repairs would give.
+    elsewhere : Answer or None
+        The one that was made already: rows from elsewhere.
+    """
+
+    result: SearchResult
+    check: ModelCheck
+    graph: GraphFindings | None
+    answers: tuple[Answer, ...] = ()
+    elsewhere: Answer | None = None
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Asks rows what they want of a mixture.
+
+    Attributes
+    ----------
+    recipe : Recipe
+    given : Network
+        As it was before any mixture row taught it.
+    gathered : Gathered
+        The rows, as they count in the fit.
+    whole : Gathered
+        The rows, which count in full.
+    options : Options
+    power : float
+        What each row counts for in the fit.
+    changed : tuple of ChangedMechanism
+        That the fit has freed already.
+    graph : GraphFindings or None
+        Where rows chose it.
+    skipped : frozenset of int
+        Variables that are not missing completely at random.
+    again : callable, optional
+        Where rows came in order of time, finds targets once more, under another network.
+    progress : callable, optional
+    """
+
+    recipe: Recipe
+    given: Network
+    gathered: Gathered
+    whole: Gathered
+    options: Options
+    power: float = 1.0
+    changed: tuple[ChangedMechanism, ...] = ()
+    graph: GraphFindings | None = None
+    skipped: frozenset[int] = frozenset()
+    again: Callable[[Network], SearchResult] | None = None
+    progress: Progress | None = None
+
+    def about(
+        self, result: SearchResult, one_by_one: tuple[Gathered, SearchResult] | None = None
+    ) -> Asked:
+        """Ask about a mixture of all rows.
+
+        Parameters
+        ----------
+        result : SearchResult
+        one_by_one : tuple of (Gathered, SearchResult), optional
+            Where rows came in order of time, the rows by themselves, and the mixture with the
+            shares of these.
+
+        Returns
+        -------
+        Asked
+        """
+        full = judged_in_full(result, self.whole.evidence, self.power)
+        rows, shown = one_by_one or (self.whole, result)
+        check = self._checked(rows, shown, rows, shown)
+        found = self._looked(result, check, self.whole, full)
+        if self.changed or one_by_one is not None or self.recipe.method != "likelihood":
+            return found
+        apart = told_apart(self.recipe, self.given, self.whole, self.options, result, self.progress)
+        if apart is None:
+            return found
+        answer, known = apart.answer(), self.recipe.prior_knowledge
+        forbidden = known is not None and known.forbids_other
+        if forbidden or any(one.gain > answer.gain for one in found.answers):
+            return replace(found, answers=(*found.answers, answer))
+        result = with_line_of_their_own(self.given, self.gathered, self.options, apart)
+        rest, others = without_elsewhere(self.given, self.whole, result)
+        check = self._checked(self.whole, result, rest, others)
+        found = self._looked(result, check, rest, others)
+        share = float(result.weights[is_other(result.targets)].sum())
+        (repair,) = answer.repairs
+        answers = tuple(_with_other(one, share) for one in found.answers)
+        answer = replace(
+            answer,
+            repairs=(replace(repair, share=share),),
+            targets=result.targets,
+            weights=result.weights,
+        )
+        return replace(found, answers=answers, elsewhere=answer)
+
+    def _checked(
+        self, rows: Gathered, result: SearchResult, rest: Gathered, others: SearchResult
+    ) -> ModelCheck:
+        """Hold rows against a mixture; control rows teach no mechanism that is fixed."""
+        recipe, given = self.recipe, self.given
+        known = self.options.constraints_on(others.network, others.targets, others.weights)
+        of_tables = isinstance(given, Network)
+        # Where targets or labels bind the search, components cannot stand in for a change.
+        bound = not known.is_free or self.changed or recipe.method != "likelihood" or not of_tables
+        plain = given
+        if of_tables and not recipe.refine:
+            plain = Network(given.variables, given.parents, given.tables)
+        sample = None if bound else _few(given, rest, others)
+        seed, skipped = recipe.random_state, self.skipped
+        return check_model(plain, rows.evidence, result, seed, sample, skipped, others)
+
+    def _looked(
+        self, result: SearchResult, check: ModelCheck, rest: Gathered, others: SearchResult
+    ) -> Asked:
+        """Ask what the rows that no other origin explains want repaired."""
+        recipe, given, options = self.recipe, self.given, self.options
+        graph = self.graph
+        if graph is None and not self.changed:
+            graph = check_graph(recipe, given, rest, options, others, self.progress)
+            graph = refitted(recipe, given, rest, options, graph, self.again)
+        if graph is not None and isinstance(given, Network):
+            graph = not_by_impure_control(graph, given, others)
+        about = (recipe, given, rest, options, others, check, graph, self.progress)
+        return Asked(result, check, graph, () if self.changed else repaired_answers(*about))
+
+
+def judged_in_full(result: SearchResult, evidence: Evidence, power: float) -> SearchResult:
+    """Say how likely all rows are, where they counted for less in the fit.
+
+    Parameters
+    ----------
+    result : SearchResult
+    evidence : Evidence
+        The rows, which count in full.
+    power : float
+        What they counted for.
+
+    Returns
+    -------
+    SearchResult
+    """
+    if power == 1.0:
+        return result
+    pooled = evidence.pooled
+    sums = pooled.weigh(result.network, result.targets, result.weights)
+    log_likelihood = -np.inf
+    if not sums.n_impossible.any():
+        log_likelihood = float(sums.log_density[0]) + pooled.reference(result.network)
+    cost = result.log_likelihood - result.penalised_score
+    return replace(
+        result,
+        log_likelihood=log_likelihood,
+        penalised_score=log_likelihood - (cost if np.isfinite(cost) else 0.0),
+    )
+
+
+def _with_other(answer: Answer, share: float) -> Answer:
+    targets, weights = with_other_column(answer.targets, answer.weights, share)
+    return replace(answer, targets=targets, weights=weights)
+
+
+def _few(network: Network, gathered: Gathered, result: SearchResult) -> Evidence:
+    """Return the rows, or a sample of them, held, complete and without batches.
+
+    Missing values are filled in as the mixture would, which makes a look for changes err on the
+    side of seeing none.
+    """
+    held = gathered.held
+    if held is not None and not held.incomplete and not held.has_units:
+        return held
+    block = gathered.evidence.held if gathered.sample is None else gathered.sample
+    assert block is not None
+    rows = block.shared.collapsed(network.cardinalities)
+    if block.has_missing:
+        rows = filled_in(result.network, result.targets, result.weights, rows)
+    return Evidence.of_configurations(network, rows)
