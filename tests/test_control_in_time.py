@@ -11,7 +11,7 @@ import pytest
 import dosift
 from dosift.cli.app import app
 from dosift.errors import InputError
-from dosift.learning.mixed import ControlTable, control_in_time
+from dosift.learning.mixed import ControlTable, control_as_rows
 from dosift.pipeline.control_series import halves_in_time
 from dosift.results.folder import read_result
 from test_in_time_end_to_end import NETWORK, series
@@ -43,7 +43,7 @@ def test_halves_of_a_series_are_its_earlier_and_its_later_rows() -> None:
     control = pl.concat([early, late]).with_columns(tick=pl.int_range(600))
     shuffled = control.sample(fraction=1.0, shuffle=True, seed=0)
     network = dosift.learn_network(EDGES, shuffled.drop("tick"))
-    loaded = control_in_time(ControlTable(shuffled, EDGES, time="tick"), network)
+    loaded = control_as_rows(ControlTable(shuffled, EDGES, time="tick"), network)
     assert loaded is not None
     one, two = halves_in_time(network, 1000, loaded)
     for half, played, taught in ((one, early, late), (two, late, early)):

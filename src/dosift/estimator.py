@@ -37,7 +37,7 @@ from dosift.errors import (
 )
 from dosift.inference import Posterior
 from dosift.learning.edge_knowledge import MOST_PARENTS, EdgeKnowledge, Limit
-from dosift.learning.mixed import ControlTable, control_in_time, learn_from_control
+from dosift.learning.mixed import ControlTable, control_as_rows, learn_from_control
 from dosift.learning.states import with_new_states
 from dosift.likelihood.assignment import Assignment
 from dosift.likelihood.weights import DEFAULT_GAP
@@ -474,8 +474,8 @@ class InterventionMixture(Conventions):
         given = {"batch": batch, "labels": labels, "unit": unit, "time": time}
         encode = partial(load, rows, **given, sample_weight=sample_weight)
         network, loaded = with_new_states(network, rows, encode)
-        if control is not None and loaded.order is not None:
-            loaded = replace(loaded, control=control_in_time(table, network))
+        if control is not None and (loaded.order is not None or loaded.unit is not None):
+            loaded = replace(loaded, control=control_as_rows(table, network))
         del rows, encode, table  # many rows: what was read is not held twice
         with closing(loaded):
             self._store(fit(recipe, network, loaded, progress))

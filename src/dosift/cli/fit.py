@@ -424,7 +424,7 @@ def _read(
     tell: Any,
 ) -> tuple[Any, Loaded]:
     """Read or learn the network, and read the rows."""
-    from dosift.learning.mixed import control_in_time
+    from dosift.learning.mixed import control_as_rows
     from dosift.learning.states import with_new_states
     from dosift.methods.parameters import starting_network
 
@@ -436,8 +436,8 @@ def _read(
     network, loaded = with_new_states(
         network, rows, lambda known: _rows(rows, known, settings, tell), layer=layer
     )
-    if control is not None and loaded.order is not None:
-        loaded = replace(loaded, control=control_in_time(control, network))
+    if control is not None and (loaded.order is not None or loaded.unit is not None):
+        loaded = replace(loaded, control=control_as_rows(control, network))
     return network, loaded
 
 

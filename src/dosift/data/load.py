@@ -64,7 +64,8 @@ class Loaded:
         Rows in order of time, where that was given. The rows of a unit are then a series, and each
         is a distinct row by itself.
     control : Loaded or None
-        Control rows in order of time, where these rows are and those have the column, too.
+        Control rows in order of time or in units, where these rows are and those have the column,
+        too.
     owned : bool
         Whether the rows were taken from an engine, and must be given back.
     further : tuple of SideColumn

@@ -153,8 +153,8 @@ def learn_from_control(
     return network, found
 
 
-def control_in_time(control: ControlTable, network: Network | MechanismNetwork) -> Loaded | None:
-    """Bring control rows into the order of time.
+def control_as_rows(control: ControlTable, network: Network | MechanismNetwork) -> Loaded | None:
+    """Bring control rows into units, or the order of time, as the rows to be explained are.
 
     Parameters
     ----------
@@ -165,17 +165,17 @@ def control_in_time(control: ControlTable, network: Network | MechanismNetwork) 
     Returns
     -------
     Loaded or None
-        None where they have no column of times, or lack values.
+        None where they have no column of times, if rows have one, or else of units; or lack values.
 
     Raises
     ------
     InputError
-        If a control row has no time, or no unit where others have one.
+        If a control row has no time, or no unit where others in order of time have one.
     """
     columns = _columns(control)
-    if control.time is None or control.time not in columns:
-        return None
     unit = control.unit if control.unit in columns else None
+    if (unit if control.time is None else control.time) not in columns:
+        return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # said when the network was learned
         found = load(control.rows, network, time=control.time, unit=unit, layer=control.layer)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.data.blocks import MemoryBlocks
+from dosift.data.blocks import NOTHING, Block, MemoryBlocks
+from dosift.data.load import Loaded
 from dosift.graphs.number_families import families_of_control
 from dosift.likelihood.evidence import Evidence
 from dosift.model import known_rows as numbers
@@ -18,7 +19,7 @@ from dosift.model.network import ControlRows, Network
 from dosift.pipeline.series import Series
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
+Values = NDArray[Any]
 
 #: Halves are drawn with this seed: what is found depends on nothing but the rows.
 _SEED = 1919
@@ -111,6 +112,44 @@ def _of_states(network: Network, most: float) -> Iterator[Half]:
         yield Half(half, Evidence.held_rows(half, blocks))
 
 
+def halves_in_units(network: Network, most: float, control: Loaded) -> Iterator[Half]:
+    """Split control rows by units: what the rows of one have in common is in one half alone.
+
+    Parameters
+    ----------
+    network : Network
+        Learned; it remembers its control rows (:func:`can_be_split`).
+    most : float
+        Units to be explained at most.
+    control : Loaded
+        The same rows, in units.
+
+    Yields
+    ------
+    Half
+        Two of them.
+    """
+    assert isinstance(control.rows, MemoryBlocks)
+    units, rng = control.rows.whole, np.random.default_rng(_SEED)
+    first = _drawn(units.counts, units.counts.sum() // 2, rng)
+    for played in (units.counts - first, first):
+        half = _taught_by_units(network, units, units.counts - played)
+        some = _drawn(played, min(most, played.sum()), rng)
+        seen = np.flatnonzero(some)
+        own = replace(units.part(seen), counts=some[seen])
+        yield Half(half, Evidence.held_rows(half, MemoryBlocks.of_block(own, NOTHING)))
+
+
+def _taught_by_units(network: Network, units: Block, counts: Floats) -> Network:
+    """Learn from the rows of so many of each unit."""
+    of_row = counts[units.unit]
+    if isinstance(network, MechanismNetwork):
+        return taught_numbers(network, np.repeat(units.values, of_row.astype(np.int64), axis=0))
+    values, place = np.unique(units.values[of_row > 0], axis=0, return_inverse=True)
+    counts = np.bincount(place.ravel(), of_row[of_row > 0]).astype(np.float64)
+    return taught_states(network, with_labelled(network, values, counts))
+
+
 def left_alone(rows: ControlRows) -> NDArray[np.bool_]:
     """Whether nothing was done to control rows; labelled rows, of which more is known, only teach.
 
@@ -121,6 +160,30 @@ def left_alone(rows: ControlRows) -> NDArray[np.bool_]:
     if rows.targets is None:
         return np.ones(len(rows.counts), dtype=bool)
     return np.asarray((rows.targets < 0).all(axis=1))
+
+
+def with_labelled(network: Network, values: Values, counts: Floats) -> ControlRows:
+    """Put control rows of which more is known, and which only teach, to some of the others.
+
+    Parameters
+    ----------
+    network : Network
+    values : ndarray of int, shape (n_distinct, n_variables)
+    counts : ndarray, shape (n_distinct,)
+    """
+    assert network.control is not None
+    known = network.control.rows
+    assert known is not None
+    values = values.astype(known.values.dtype)
+    rest = ~left_alone(known)
+    if known.targets is None or not rest.any():
+        return ControlRows(values, counts)
+    nothing = np.full(values.shape, -1, dtype=known.targets.dtype)
+    return ControlRows(
+        np.concatenate([values, known.values[rest]]),
+        np.concatenate([counts, known.counts[rest]]),
+        np.concatenate([nothing, known.targets[rest]]),
+    )
 
 
 def taught_states(network: Network, rows: ControlRows) -> Network:
@@ -156,7 +219,8 @@ def taught_numbers(network: MechanismNetwork, values: Floats) -> Network:
     network : MechanismNetwork
     values : ndarray, shape (n_rows, n_variables)
     """
-    own = numbers.ControlRows(np.asfortranarray(values), np.ones(len(values)))
+    known = None if network.control is None else network.control.dependence
+    own = numbers.ControlRows(np.asfortranarray(values), np.ones(len(values)), known)
     found = families_of_control(replace(network, control=own)).network(network.parents)
     return cast(Network, found)
 

@@ -11,8 +11,14 @@ from dosift.data.blocks import Block, MemoryBlocks
 from dosift.data.load import Loaded
 from dosift.likelihood.evidence import Evidence
 from dosift.model.mechanism_network import MechanismNetwork
-from dosift.model.network import ControlRows, Network
-from dosift.pipeline.control_halves import Half, left_alone, taught_numbers, taught_states
+from dosift.model.network import Network
+from dosift.pipeline.control_halves import (
+    Half,
+    left_alone,
+    taught_numbers,
+    taught_states,
+    with_labelled,
+)
 from dosift.pipeline.series import Series
 
 Floats = NDArray[np.float64]
@@ -69,18 +75,5 @@ def _taught(network: Network, series: Series, index: NDArray[np.int64]) -> Netwo
     values = series.block.values
     if isinstance(network, MechanismNetwork):
         return taught_numbers(network, values[index])
-    control = network.control
-    assert control is not None
-    assert control.rows is not None
     seen, counts = np.unique(index, return_counts=True)
-    rows = ControlRows(values[seen].astype(control.rows.values.dtype), counts.astype(np.float64))
-    # Labelled rows, which are in no series, teach in any case.
-    rest = ~left_alone(control.rows)
-    if control.rows.targets is not None and rest.any():
-        nothing = np.full(rows.values.shape, -1, dtype=control.rows.targets.dtype)
-        rows = ControlRows(
-            np.concatenate([rows.values, control.rows.values[rest]]),
-            np.concatenate([rows.counts, control.rows.counts[rest]]),
-            np.concatenate([nothing, control.rows.targets[rest]]),
-        )
-    return taught_states(network, rows)
+    return taught_states(network, with_labelled(network, values[seen], counts.astype(np.float64)))

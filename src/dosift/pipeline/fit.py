@@ -88,7 +88,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         gathered = series.in_windows(given)
     given, gathered, graph = with_graph(recipe, given, gathered, options, progress)
     n_rows = gathered.evidence.total if series is None else loaded.rows.n_rows
-    played = None if series is None else Played(loaded.control)
+    played = Played(loaded.control, series is not None)
     control = negative_control(recipe, given, options, n_rows, progress, played)
     power = 1.0 if control is None else control.power
     whole, in_time = gathered, None

@@ -20,7 +20,7 @@ from dosift.methods import Options, Progress
 from dosift.methods.options import silent
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
-from dosift.pipeline.control_halves import Half, can_be_split, control_halves
+from dosift.pipeline.control_halves import Half, can_be_split, control_halves, halves_in_units
 from dosift.pipeline.control_series import halves_in_time
 from dosift.pipeline.find import find
 from dosift.pipeline.find_in_time import find_in_time
@@ -92,15 +92,36 @@ class NegativeControl:
 
 @dataclass(frozen=True)
 class Played:
-    """How control rows are played as a series.
+    """How control rows are played.
 
     Attributes
     ----------
     control : Loaded or None
-        In order of time; None where nothing is known of it, and any order is as good.
+        In order of time, or in units; None where nothing is known of it.
+    as_series : bool
+        Whether rows are in order of time. Where control rows have none, any is as good.
     """
 
-    control: Loaded | None
+    control: Loaded | None = None
+    as_series: bool = False
+
+    def halves(self, network: Network, most: float) -> list[Half]:
+        """Split the control rows that a network remembers.
+
+        Parameters
+        ----------
+        network : Network
+        most : float
+            Rows or units to be explained at most.
+        """
+        if self.as_series:
+            return list(halves_in_time(network, most, self.control))
+        if self.control is not None:
+            return list(halves_in_units(network, most, self.control))
+        return list(control_halves(network, most))
+
+
+_ROWS = Played()
 
 
 def negative_control(
@@ -109,7 +130,7 @@ def negative_control(
     options: Options,
     n_rows: float,
     progress: Progress | None = None,
-    series: Played | None = None,
+    played: Played = _ROWS,
 ) -> NegativeControl | None:
     """Play control rows as a pool.
 
@@ -124,8 +145,8 @@ def negative_control(
     n_rows : float
         Rows of the pool.
     progress : callable, optional
-    series : Played, optional
-        Where rows are in order of time, and control rows are to be played as such.
+    played : Played, optional
+        How control rows are played, where rows are in order of time or in units.
 
     Returns
     -------
@@ -140,12 +161,9 @@ def negative_control(
     tell("playing control rows as a pool", 0, None)
     most = _MOST_NUMBERS if isinstance(network, MechanismNetwork) else _MOST_PLAYED
     n_played = min(most, max(n_rows, 1.0))
-    if series is None:
-        halves = list(control_halves(network, n_played))
-    else:
-        halves = list(halves_in_time(network, n_played, series.control))
-    played = float(np.mean([half.n_rows for half in halves]))
-    if 2 * played < min(LEAST_CONTROL_ROWS, n_rows):
+    halves = played.halves(network, n_played)
+    n_half = float(np.mean([half.n_rows for half in halves]))
+    if 2 * n_half < min(LEAST_CONTROL_ROWS, n_rows):
         return None
     own = replace(recipe, interventions="hard") if recipe.interventions == "any" else recipe
     free = replace(
@@ -170,16 +188,16 @@ def negative_control(
     return NegativeControl(
         weight=invented(in_full),
         components=max(_n_invented(one) for one in in_full),
-        n_rows=played,
+        n_rows=n_half,
         totals=_totals(network, *_joined(network, at_power)),
         played_power=power,
         left=invented(at_power),
         n_left=max(_n_invented(one) for one in at_power),
         left_touched=_touched(*_joined(network, at_power)),
-        power=power_for(power, played, n_rows),
+        power=power_for(power, n_half, n_rows),
         targets=targets,
         weights=weights,
-        in_order=None if series is None else series.control is not None,
+        in_order=played.control is not None if played.as_series else None,
     )
 
 
