@@ -157,7 +157,7 @@ class Network:
     parents: tuple[tuple[int, ...], ...]
     tables: tuple[NDArray[np.float64], ...]
     control: ControlCounts | None
-    #: For each variable, shares of its states in rows from elsewhere (:mod:`dosift.model.other`);
+    #: For each variable, shares of its states in rows from elsewhere (``dosift.model.other``);
     #: None where none are known.
     other: tuple[NDArray[np.float64], ...] | None = None
 
