@@ -201,9 +201,12 @@ def earning(
                 kept, now = rest, trial
         return kept, now
 
-    given, best = fewer(every[:n_given], suspect)
-    parts, other = fewer(every[~suspect], every >= n_given)
-    return np.asarray(parts if other >= best else given, dtype=np.int64)
+    # What no target with both explains as well goes as a whole: dropped one by one, some of them
+    # would stand in for what a normal copula lacks of the tails that the two share.
+    parts, without = fewer(every[~suspect], every >= n_given)
+    if without >= value(every[:n_given]):
+        return np.asarray(parts, dtype=np.int64)
+    return np.asarray(fewer(every[:n_given], suspect)[0], dtype=np.int64)
 
 
 def never_both(
