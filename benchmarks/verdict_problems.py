@@ -183,7 +183,7 @@ def _counts(
         "size": "depth",
         "kinds": dict.fromkeys(made.pool.columns, "counts"),
     }
-    cause = ("dispersion", None) if overdispersed else ("none", None)
+    cause = ("noise", None) if overdispersed else ("none", None)
     return Trial(pool, control, made.edges, truth, labels, cause, fit, {"knockouts": True}, True)
 
 
