@@ -42,13 +42,14 @@ class Repair:
 
     Attributes
     ----------
-    kind : {"edge", "mechanism", "noise", "rows"}
+    kind : {"edge", "mechanism", "noise", "rows", "cause"}
     what : str
         ``"add"``, ``"remove"`` or ``"reverse"`` an edge; ``"changed"`` for a mechanism,
         ``"drift"`` for one that is another in one batch;
         ``"bursts"`` for counts of which some are a few times as large, ``"states"`` where these are
         so many that the control rows are of two kinds;
-        ``"foreign"`` or ``"control"`` for rows.
+        ``"foreign"`` or ``"control"`` for rows; ``"hidden"`` for a cause of a variable and its
+        child that nobody measured.
     variables : tuple of int
         Parent and child, the variable, or none.
     gain : float

@@ -17,6 +17,7 @@ from dosift.methods.options import silent
 from dosift.model.network import Network
 from dosift.pipeline.find import find
 from dosift.pipeline.gather import Gathered
+from dosift.pipeline.hidden_cause import by_hidden_cause
 from dosift.pipeline.impure_control import find_impure_control
 from dosift.pipeline.number_repairs import number_answers
 from dosift.pipeline.recipe import Recipe
@@ -69,6 +70,7 @@ def repaired_answers(
     tell("looking for what the rows ask for", 0, None)
     answers = [_by_graph(graph)]
     if not isinstance(network, Network):
+        answers.append(by_hidden_cause(graph, result.network, result.targets, result.weights))
         answers += number_answers(gathered, options, result, recipe.refine)
         return tuple(one for one in answers if one is not None and one.gain > _LEAST_GAIN)
     best = max((one.gain for one in answers if one is not None), default=0.0)

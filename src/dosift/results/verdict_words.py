@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +26,7 @@ _BY = {
     "then read the components marked 'stands' only",
     "noise": "read totals (variables.csv) and components, whose intervals hold what repairs say, "
     "and not the posteriors of rows; or fit them as states",
+    "cause": "measure what may be behind both, or read totals of the parent only",
     "drift": "fit each batch alone, with control rows of its own if there are any",
     "foreign": "look at the rows whose target is 'other' (from_elsewhere in rows.parquet), and "
     "leave out those that belong to another system",
@@ -180,6 +182,8 @@ def _answer_in_words(fitted: Fitted, answer: Answer, change: float) -> str:
     then = f"With that, {100 * change:.0f} % of the rows are explained otherwise."
     if first.kind == "edge":
         return asked_in_words(graph_findings_content(fitted)["graph_found"]) or then
+    if first.kind == "cause":
+        return _hidden_in_words(names, answer, then)
     if first.what == "drift":
         return (
             f"The mechanism of {names[first.variables[0]]} seems to be another in one of the "
@@ -198,14 +202,19 @@ def _answer_in_words(fitted: Fitted, answer: Answer, change: float) -> str:
             f"The mechanism of {names[first.variables[0]]} seems to have changed in a way that is "
             f"no do-intervention (worth {answer.gain:,.0f} nats). {then}"
         )
-    if first.what == "foreign":
-        return (
-            f"{100 * first.share:.1f} % of the rows seem to come from elsewhere: no intervention "
-            f"explains them (worth {answer.gain:,.0f} nats). {then}"
-        )
+    seem = (
+        "of the rows seem to come from elsewhere: no intervention explains them"
+        if first.what == "foreign"
+        else "of the control rows seem to be none: something was done in them"
+    )
+    return f"{100 * first.share:.1f} % {seem} (worth {answer.gain:,.0f} nats). {then}"
+
+
+def _hidden_in_words(names: Sequence[str], answer: Answer, then: str) -> str:
+    pairs = [" and ".join(names[i] for i in one.variables) for one in answer.repairs[:_NAMED]]
     return (
-        f"In {100 * first.share:.1f} % of the control rows something seems to have been done "
-        f"(worth {answer.gain:,.0f} nats). {then}"
+        f"A hidden cause may be behind {'; '.join(pairs)} (worth {answer.gain:,.0f} nats): the "
+        f"latter then seems to be shifted wherever the former is changed. {then}"
     )
 
 
@@ -269,6 +278,8 @@ def _repair(fitted: Fitted, repair: Repair) -> dict[str, Any]:
     names = [fitted.network.names[i] for i in repair.variables]
     if repair.kind == "edge":
         return {"edge": {"kind": repair.what, "parent": names[0], "child": names[1]}}
+    if repair.kind == "cause":
+        return {"edge": {"kind": "common cause", "parent": names[0], "child": names[1]}}
     if repair.kind == "mechanism":
         return {"mechanism": names[0]}
     if repair.kind == "noise":

@@ -1,0 +1,94 @@
+"""A hidden cause of a variable and of what it depends on: what seems to be done along with that.
+
+Control rows show by how much a variable goes up with its parents. If something that nobody measured
+moves it and one of its ancestors, that is not what an intervention on the ancestor does, and the
+variable seems to be shifted wherever the ancestor is changed. Both answers say the same of all
+rows. The other one is given where the hidden cause gives itself away: an edge is asked for between
+the variable and another one that depends on the same.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.checks.verdict import Answer, Repair
+from dosift.graphs.findings import GraphFindings
+from dosift.model.mechanism import Changes
+from dosift.model.mechanism_network import MechanismNetwork, merged_targets
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.integer]
+
+
+def linked_by_no_edge(graph: GraphFindings) -> frozenset[int]:
+    """Find variables that have more in common with another one than edges say.
+
+    Parameters
+    ----------
+    graph : GraphFindings
+        What rows say of a graph that is fixed.
+
+    Returns
+    -------
+    frozenset of int
+    """
+    asked = [i for one in graph.asked if one.kind == "add" for i in (one.parent, one.child)]
+    return frozenset([*asked, *(i for pair in graph.common_causes for i in pair[:2])])
+
+
+def ancestors(parents: tuple[tuple[int, ...], ...], i: int) -> list[int]:
+    """Find the ancestors of a variable.
+
+    Examples
+    --------
+    >>> ancestors(((), (0,), (1,), ()), 2)
+    [0, 1]
+    """
+    found: set[int] = set()
+    waiting = [*parents[i]]
+    while waiting:
+        now = waiting.pop()
+        if now not in found:
+            found.add(now)
+            waiting += parents[now]
+    return sorted(found)
+
+
+def by_hidden_cause(
+    graph: GraphFindings | None, network: object, targets: Ints, weights: Floats
+) -> Answer | None:
+    """Leave variables alone that a hidden cause makes look shifted along with what they depend on.
+
+    Parameters
+    ----------
+    graph : GraphFindings or None
+    network : Network or MechanismNetwork
+        Of the mixture.
+    targets : ndarray of int, shape (n_targets, n_variables)
+    weights : ndarray, shape (n_targets,)
+
+    Returns
+    -------
+    Answer or None
+        By what targets touch; None where nothing is shifted so.
+    """
+    if graph is None or not isinstance(network, MechanismNetwork):
+        return None
+    touched, repairs = np.array(merged_targets(network, targets)), []
+    for child in sorted(linked_by_no_edge(graph)):
+        library, above = network.libraries[child], ancestors(network.parents, child)
+        if not isinstance(library, Changes) or not above:
+            continue
+        shifts = [k for k in range(len(library)) if library[k].keeps_mechanism]
+        changed = targets[:, above] >= 0
+        both = changed.any(axis=1) & np.isin(targets[:, child], shifts)
+        if both.any():
+            touched[both, child] = -1
+            most = above[int(np.argmax(weights[both] @ changed[both]))]
+            repairs.append(Repair("cause", "hidden", (most, child), graph.gain))
+    if not repairs:
+        return None
+    every, place = np.unique(touched, axis=0, return_inverse=True)
+    summed = np.bincount(place.ravel(), weights, len(every)).astype(np.float64)
+    return Answer(tuple(repairs), graph.gain, every[summed > 0], summed[summed > 0])
