@@ -94,6 +94,18 @@ def _obs_column(adata: AnnData, name: str, role: str = "control") -> Any:
     return adata.obs[name]
 
 
+def _complete(adata: AnnData, name: str, role: str, chosen: Mask) -> Any:
+    """Return a column of the chosen cells, each of which must have a value."""
+    column = _named(adata, name, role)
+    missing = np.asarray(column.isna(), dtype=bool) & chosen
+    if missing.any():
+        raise InputError(
+            f"obs[{name!r}] is missing for the cell {adata.obs_names[int(missing.argmax())]!r} "
+            f"({int(missing.sum())} such cell(s)); every cell needs its {role}"
+        )
+    return column[chosen]
+
+
 def batches_of(adata: AnnData, name: str, chosen: Mask) -> SideColumn:
     """Return the batch of each chosen cell.
 
@@ -113,14 +125,7 @@ def batches_of(adata: AnnData, name: str, chosen: Mask) -> SideColumn:
     InputError
         If there is no such column, or a chosen cell has no batch.
     """
-    column = _named(adata, name, "batch")
-    missing = np.asarray(column.isna(), dtype=bool) & chosen
-    if missing.any():
-        raise InputError(
-            f"obs[{name!r}] is missing for the cell {adata.obs_names[int(missing.argmax())]!r} "
-            f"({int(missing.sum())} such cell(s)); every cell needs its batch"
-        )
-    values = column[chosen].astype(str).to_numpy(dtype=object)
+    values = _complete(adata, name, "batch", chosen).astype(str).to_numpy(dtype=object)
     return side_column(values, int(chosen.sum()), f"obs[{name!r}]")
 
 
@@ -169,14 +174,7 @@ def times_of_cells(adata: AnnData, name: str, chosen: Mask) -> SideColumn:
     InputError
         If there is no such column, or a chosen cell has no time.
     """
-    column = _named(adata, name, "time")
-    missing = np.asarray(column.isna(), dtype=bool) & chosen
-    if missing.any():
-        raise InputError(
-            f"obs[{name!r}] is missing for the cell {adata.obs_names[int(missing.argmax())]!r} "
-            f"({int(missing.sum())} such cell(s)); every cell needs its time"
-        )
-    texts = [str(value) for value in column[chosen]]
+    texts = [str(value) for value in _complete(adata, name, "time", chosen)]
     return side_column(np.array(texts, dtype=object), len(texts), f"obs[{name!r}]")
 
 
