@@ -15,6 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from dosift.model.mechanism import System
+from dosift.search.result import SearchResult
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
 Bools = NDArray[np.bool_]
@@ -29,7 +32,7 @@ _MOVED = 0.05
 #: answer to stand in part.
 MOST_INVENTED = 0.05
 #: Gain (nats) behind the best repair from which another one is no alternative to it.
-_FAR_BEHIND = 20.0
+FAR_BEHIND = 20.0
 #: Probability, at most, of a component that does not stand, and of one that a repair removes.
 _UNSURE, _REMOVED = 0.97, 0.02
 
@@ -78,12 +81,18 @@ class Answer:
     targets : ndarray of int, shape (n_targets, n_variables)
     weights : ndarray, shape (n_targets,)
         Of all rows.
+    network : System or None
+        With what was repaired, for a fit to begin with; None where no fit can.
+    found : SearchResult or None
+        With that network, where all rows were searched anew.
     """
 
     repairs: tuple[Repair, ...]
     gain: float
     targets: Ints
     weights: Floats
+    network: System | None = None
+    found: SearchResult | None = None
 
     @property
     def is_simpler(self) -> bool:
@@ -231,7 +240,7 @@ def unjudged(n_components: int) -> Verdict:
 def plausible(answers: Sequence[Answer]) -> tuple[Answer, ...]:
     """Order answers by what they gain; those far behind the best are none to be compared with."""
     ordered = sorted(answers, key=lambda one: -one.gain)
-    return tuple(one for one in ordered if one.gain > ordered[0].gain - _FAR_BEHIND)
+    return tuple(one for one in ordered if one.gain > ordered[0].gain - FAR_BEHIND)
 
 
 def tolerance(weights: Floats, std_error: Floats) -> Floats:

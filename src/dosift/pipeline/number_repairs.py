@@ -81,7 +81,7 @@ class NumberRepairs:
         if found is None:
             return None
         repair = Repair("mechanism", "changed", (found.variable,), found.gain)
-        return _answer(repair, found.fit)
+        return replace(_answer(repair, found.fit), network=found.fit.network)
 
     def drifted(self) -> Answer | None:
         """Free a mechanism that is another in one batch."""
@@ -116,7 +116,7 @@ class NumberRepairs:
         assert control is not None
         mechanisms, repairs = list(network.mechanisms), []
         for i, mechanism in enumerate(network.mechanisms):
-            if not isinstance(mechanism, NegativeBinomialMechanism):
+            if not isinstance(mechanism, NegativeBinomialMechanism) or i in control.silent:
                 continue
             alone = mechanism
             for _ in range(_STEPS):  # rows of the pool have taught it, too
@@ -208,7 +208,7 @@ def _for_good(network: MechanismNetwork) -> MechanismNetwork:
     """Forget what fits to other rows remembered."""
     control = network.control
     assert control is not None
-    own = ControlRows(control.values, control.weights, control.dependence)
+    own = ControlRows(control.values, control.weights, control.dependence, control.silent)
     return replace(network, control=own, labelled=())
 
 

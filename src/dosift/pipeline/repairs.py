@@ -21,7 +21,12 @@ from dosift.pipeline.hidden_cause import by_hidden_cause
 from dosift.pipeline.impure_control import find_impure_control
 from dosift.pipeline.number_repairs import number_answers
 from dosift.pipeline.recipe import Recipe
-from dosift.search.mechanisms import ChangedMechanism, suspect_mechanism, with_freed_table
+from dosift.search.mechanisms import (
+    ChangedMechanism,
+    suspect_mechanism,
+    with_free_tables,
+    with_freed_table,
+)
 from dosift.search.result import SearchResult, ranked
 
 Floats = NDArray[np.float64]
@@ -111,7 +116,8 @@ def _by_mechanism(
     # The check has judged it already, by its p-value: a large table pays for many entries here.
     gain = max(gain, changed.gain)
     repair = Repair("mechanism", "changed", (changed.variable,), gain)
-    return Answer((repair,), gain, found.targets, found.weights)
+    freed = with_free_tables(network, gathered.evidence.pooled, (changed.variable,))
+    return Answer((repair,), gain, found.targets, found.weights, freed, found)
 
 
 def _by_drift(
