@@ -24,6 +24,7 @@ from dosift.model.mechanism_network import MechanismNetwork, as_network, merged_
 from dosift.pipeline.gather import Gathered
 from dosift.pipeline.impure_control import find_impure_control
 from dosift.search.constraints import Constraints
+from dosift.search.filling import filled_in
 from dosift.search.joint import JointFit, JointFitter
 from dosift.search.library import of
 from dosift.search.moved_numbers import moved_mechanism
@@ -66,9 +67,19 @@ class NumberRepairs:
         self.gathered = gathered
         held = gathered.evidence.held if gathered.sample is None else gathered.sample
         assert held is not None
-        self.rows = _some(held)
-        self.evidence = Evidence.of_configurations(self.network, self.rows)
+        self.evidence = self._looked_at(held)
         self.base = self._fitted(self.network, self.evidence, result.targets, result.weights)
+
+    def _looked_at(self, block: Block) -> Evidence:
+        """Return some of the rows without label, complete.
+
+        Missing values are filled in as the mixture would, which makes a look for another one err on
+        the side of seeing none.
+        """
+        rows, result = _some(block), self.result
+        if block.has_missing:
+            rows = filled_in(result.network, result.targets, result.weights, rows)
+        return Evidence.of_configurations(self.network, rows)
 
     def answers(self) -> list[Answer]:
         """Make all repairs that rows ask for."""
@@ -94,8 +105,7 @@ class NumberRepairs:
         found = []
         for b, own in enumerate(weights):
             kept = own > 0
-            part = _some(replace(held.part(held.batch == b), batch=None))
-            alone = Evidence.of_configurations(self.network, part)
+            alone = self._looked_at(held.part(held.batch == b))
             base = self._fitted(self.network, alone, self.result.targets[kept], own[kept])
             moved = moved_mechanism(base, alone, self.known, self.max_size)
             if moved is not None:
@@ -147,6 +157,8 @@ class NumberRepairs:
 
     def foreign(self) -> Answer | None:
         """Tell rows that come from elsewhere apart."""
+        if self.evidence.has_units:
+            return None  # a unit comes from elsewhere as a whole, or not
         network = of(self.network)
         kinds = [_kind_of(network, i) for i in range(network.n_variables)]
         found = tell_apart(self.base, self.evidence, kinds, self.known)
@@ -190,7 +202,7 @@ def number_answers(
     if not isinstance(network, MechanismNetwork) or network.control is None or not refine:
         return []
     held = evidence.held if gathered.sample is None else gathered.sample
-    if held is None or held.has_missing or held.label is not None or evidence.has_units:
+    if held is None or (held.label is not None and not (held.label < 0).any()):
         return []
     return NumberRepairs(gathered, options, result).answers()
 
@@ -213,8 +225,10 @@ def _for_good(network: MechanismNetwork) -> MechanismNetwork:
 
 
 def _some(block: Block) -> Configurations:
+    if block.label is not None:
+        block = block.part(block.label < 0)
     nothing = np.empty(0, dtype=np.int64)
-    every = Configurations(np.asfortranarray(block.values), block.counts, nothing)
+    every = Configurations(np.asfortranarray(block.values), block.counts, nothing, block.first)
     return systematic_sample(every, _ROWS)
 
 

@@ -105,7 +105,7 @@ def _starts(base: JointFit, evidence: Evidence) -> Iterator[_Start]:
     network, targets, weights = of(base.network), base.targets, base.weights[0]
     held = evidence.held
     assert held is not None
-    values, counts = np.asarray(held.values), held.counts
+    values, counts = np.asarray(held.values), held.row_counts
     assert network.control is not None
     cost = JointFitter(base.network, evidence).cost_of
     for i, old in enumerate(network.mechanisms):
