@@ -26,7 +26,7 @@ from dosift.search.moved_numbers import told_by_control, with_freed
 from dosift.search.result import SearchResult
 
 #: Nats that a freed mechanism must gain for a search of its own.
-_CLEARLY = 10.0
+_CLEARLY = 4.0
 
 
 @dataclass(frozen=True)

@@ -126,9 +126,9 @@ def mechanism_table(
     -------
     polars.DataFrame
         Columns ``variable``; ``gain``, the rise of the penalised log-likelihood in nats when its
-        mechanism was learned from these rows; ``distance``, the total variation between the given and
-        the new table, averaged over the rows; ``least_share``, the least share of the rows in which
-        another mechanism must have been at work (an estimate without error). Null where a
+        mechanism was learned from these rows; ``distance``, the total variation between the given
+        and the new table, averaged over the rows; ``least_share``, the least share of the rows in
+        which another mechanism must have been at work (an estimate without error). Null where a
         mechanism is no table.
     """
     import polars as pl

@@ -24,8 +24,8 @@ _BY = {
     "mechanism": "fit again with changed mechanisms (--interventions any, interventions='any')",
     "moved": "take control rows from the same runs as the pool, or leave that variable out; until "
     "then read the components marked 'stands' only",
-    "freed": "find out why that mechanism is another in the pool than in the control rows, and take "
-    "control rows from the same runs if that can be done",
+    "freed": "find out why that mechanism is another in the pool than in the control rows, and "
+    "take control rows from the same runs if that can be done",
     "noise": "read totals (variables.csv) and components, whose intervals hold what repairs say, "
     "and not the posteriors of rows; or fit them as states",
     "cause": "measure what may be behind both, or read totals of the parent only",

@@ -137,7 +137,8 @@ def find_changed_mechanisms(
         gains.append(value - best)
         best, result, freed = value, found, (*freed, i)
     changed = tuple(
-        changed_mechanism(network, evidence, result, i, gain) for i, gain in zip(freed, gains, strict=True)
+        changed_mechanism(network, evidence, result, i, gain)
+        for i, gain in zip(freed, gains, strict=True)
     )
     return result, changed
 
