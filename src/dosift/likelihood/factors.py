@@ -190,6 +190,8 @@ class MechanismFactors:
                     largest -= np.where(fits[:, j], self.log_factor[:, j], 0.0)
         else:
             largest = -np.where(fits, self.log_factor, 0.0).sum(axis=1)
+        if self._log_other is not None:
+            np.maximum(largest, self._log_other - self.log_factor.sum(axis=1), out=largest)
         #: Logarithm of the largest ratio of each row.
         self.largest_log: Floats = largest
         excess = np.maximum(largest - _LARGEST_LOG, 0.0)

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.checks.foreign_numbers import tell_apart
+from dosift.checks.foreign_numbers import ForeignNumbers, kind_of, tell_apart
 from dosift.checks.verdict import Answer, Repair
 from dosift.data.blocks import Block
 from dosift.data.configurations import Configurations, systematic_sample
@@ -72,7 +72,7 @@ class NumberRepairs:
 
     def answers(self) -> list[Answer]:
         """Make all repairs that rows ask for."""
-        found = [self.moved(), self.drifted(), self.noise(), self.impure(), self.foreign()]
+        found = [self.moved(), self.drifted(), self.noise(), self.impure()]
         return [one for one in found if one is not None]
 
     def moved(self) -> Answer | None:
@@ -145,15 +145,11 @@ class NumberRepairs:
         fit = self._simplified(found.network, self.evidence, result.targets, result.weights)
         return _answer(Repair("rows", "control", (), found.gain, found.share), fit)
 
-    def foreign(self) -> Answer | None:
+    def foreign(self) -> ForeignNumbers | None:
         """Tell rows that come from elsewhere apart."""
         network = of(self.network)
-        kinds = [_kind_of(network, i) for i in range(network.n_variables)]
-        found = tell_apart(self.base, self.evidence, kinds, self.known)
-        if found is None:
-            return None
-        answer = _answer(Repair("rows", "foreign", (), found.gain, found.share), found.fit)
-        return replace(answer, weights=answer.weights * (1.0 - found.share))
+        kinds = [kind_of(network, i) for i in range(network.n_variables)]
+        return tell_apart(self.base, self.evidence, kinds, self.known)
 
     def _fitted(
         self, network: object, evidence: Evidence, targets: Ints, weights: Floats
@@ -186,22 +182,29 @@ def number_answers(
     -------
     list of Answer
     """
+    can = refine and can_be_repaired(gathered, result)
+    return NumberRepairs(gathered, options, result).answers() if can else []
+
+
+def can_be_repaired(gathered: Gathered, result: SearchResult) -> bool:
+    """Whether repairs can be made of a mixture.
+
+    Parameters
+    ----------
+    gathered : Gathered
+    result : SearchResult
+
+    Returns
+    -------
+    bool
+    """
     network, evidence = result.network, gathered.evidence
-    if not isinstance(network, MechanismNetwork) or network.control is None or not refine:
-        return []
+    if not isinstance(network, MechanismNetwork) or network.control is None:
+        return False
     held = evidence.held if gathered.sample is None else gathered.sample
-    if held is None or held.has_missing or held.label is not None or evidence.has_units:
-        return []
-    return NumberRepairs(gathered, options, result).answers()
-
-
-def _kind_of(network: MechanismNetwork, i: int) -> str:
-    if i in network.covariates:
-        return "given"
-    if network.cardinalities[i]:
-        return "state"
-    is_count = isinstance(network.mechanisms[i], NegativeBinomialMechanism)
-    return "count" if is_count else "number"
+    if held is None or held.has_missing or held.label is not None:
+        return False
+    return not evidence.has_units
 
 
 def _for_good(network: MechanismNetwork) -> MechanismNetwork:
