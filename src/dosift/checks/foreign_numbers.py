@@ -18,15 +18,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.data.blocks import MemoryBlocks
+from dosift.data.blocks import Block, MemoryBlocks
 from dosift.likelihood.evidence import Evidence
+from dosift.likelihood.factors import log_other_of
 from dosift.likelihood.weights import solve_weights
 from dosift.model.mechanism import Values
-from dosift.model.mechanism_network import MechanismNetwork
+from dosift.model.mechanism_network import MechanismNetwork, as_network
+from dosift.model.network import Network
 from dosift.model.other_numbers import OtherNumbers, Part, suited
 from dosift.search.constraints import Constraints
 from dosift.search.elimination import drop_losses
 from dosift.search.joint import JointFit, JointFitter
+from dosift.search.library import of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -80,8 +83,14 @@ class _Split:
     weights: Floats
     #: Of each row, that it comes from elsewhere.
     posterior: Floats
+    #: Of each row and part, as far as it comes from elsewhere.
+    relative: Floats
     log_other: Floats
     log_likelihood: float
+
+    def of_parts(self, counts: Floats) -> Floats:
+        """How far each row is of each part, shape (n_rows, n_parts)."""
+        return self.relative * (counts * self.posterior)[:, None]
 
     def value(self, cost: float) -> float:
         """Log-likelihood less what the distribution's parameters cost."""
@@ -117,7 +126,7 @@ def tell_apart(
     base : JointFit
         Of the mixture and its mechanisms, to all rows.
     evidence : Evidence
-        Rows that are held and complete.
+        Rows that are held.
     kinds : sequence of str
         Of each variable (:func:`kind_of`).
     known : Constraints
@@ -139,7 +148,7 @@ def tell_apart(
     own = base.weights[0][~is_large] / base.weights[0][~is_large].sum()
     fit = replace(base, targets=base.targets[~is_large], weights=own[None])
     cost = 0.5 * float(np.log(max(evidence.total, 2.0)))
-    looks = _Looks.of(kinds, base.network.cardinalities, np.asarray(held.values), cost)
+    looks = _Looks.of(kinds, base.network, held, cost)
     split: _Split | None = None
     for k in range(_ROUNDS + 1):
         columns, reference = _columns(fit, evidence)
@@ -148,8 +157,7 @@ def tell_apart(
             found = [_split(looks, columns, reference, fit, counts, one) for one in begun]
             split = max(found, key=lambda one: one.value(cost))
         else:
-            posterior = counts * split.posterior
-            split = _split(looks, columns, reference, fit, counts, _each(split, looks, posterior))
+            split = _split(looks, columns, reference, fit, counts, split.of_parts(counts))
         if not _LEAST_SHARE <= split.share <= _MOST_SHARE:
             return None
         fit = replace(fit, weights=split.weights[None])
@@ -157,8 +165,10 @@ def tell_apart(
             break
         if k == 0:
             fit = _needed(fit, evidence, split, known)
-        rows = MemoryBlocks(held.values, np.maximum(counts * (1.0 - split.posterior), 1e-12))
-        fitter = JointFitter(fit.network, Evidence.held_rows(fit.network, rows), known)
+        others = replace(held, counts=np.maximum(counts * (1.0 - split.posterior), 1e-12))
+        rows = MemoryBlocks.of_block(others, evidence.rows.beside)
+        rest = Evidence.held_rows(fit.network, rows, evidence.labels)
+        fitter = JointFitter(fit.network, rest, known)
         fit = fitter.fit(fit.network, fit.targets, fit.weights)
         fit = fitter.simplify(fit) if k == _ROUNDS - 1 else fit
     assert split is not None
@@ -173,38 +183,51 @@ class _Looks:
     """Finds out what rows from elsewhere look like."""
 
     kinds: Sequence[str]
-    values: Values
+    network: Network
+    block: Block
     limits: tuple[tuple[float, float], ...]
     #: Nats that a free parameter has to earn.
     cost: float
 
     @classmethod
-    def of(cls, kinds: Sequence[str], sizes: Ints, values: Values, cost: float) -> _Looks:
+    def of(cls, kinds: Sequence[str], network: Network, block: Block, cost: float) -> _Looks:
         limits = [
-            (0.0, float(sizes[i])) if kind == "state" else _range(values[:, i])
+            (0.0, float(network.cardinalities[i]))
+            if kind == "state"
+            else _range(block.values[:, i])
             for i, kind in enumerate(kinds)
         ]
-        return cls(kinds, values, tuple(limits), cost)
+        return cls(kinds, network, block, tuple(limits), cost)
 
     def part(self, share: float, weights: Floats) -> Part:
         """Find the shapes of one part."""
         return Part(
             share,
             tuple(
-                suited(kind, self.values[:, i], weights, self.limits[i], self.cost)
+                suited(kind, self.block.values[:, i], weights, self.limits[i], self.cost)
                 for i, kind in enumerate(self.kinds)
             ),
         )
 
     def other(self, posterior: Floats) -> OtherNumbers:
-        """Find the shapes of all parts, shape (n_rows, n_parts)."""
+        """Find the shapes of all parts, by how far each unit is of each."""
         total = np.maximum(posterior.sum(axis=0), 1e-9)
-        shares = total / total.sum()
-        return OtherNumbers(
-            tuple(
-                self.part(float(share), own) for share, own in zip(shares, posterior.T, strict=True)
-            )
-        )
+        of_rows = posterior[self.block.unit].T
+        parts = zip(total / total.sum(), of_rows, strict=True)
+        return OtherNumbers(tuple(self.part(float(share), own) for share, own in parts))
+
+    def log_parts(self, other: OtherNumbers) -> Floats:
+        """Log-density of each part, times its share, shape (n_units, n_parts)."""
+        if self.block.first is None:
+            logs = other.log_parts(self.block.values)
+        else:  # of one part
+            own = as_network(of(self.network).with_other(other))
+            of_units = log_other_of(own, self.block.values, self.block.first)
+            assert of_units is not None
+            logs = of_units[:, None]
+        if self.block.label is not None:  # a row with a label comes from where it says
+            logs = np.where(self.block.label[:, None] < 0, logs, -np.inf)
+        return logs
 
 
 def _range(column: Values) -> tuple[float, float]:
@@ -218,7 +241,7 @@ def _guesses(base: JointFit, evidence: Evidence, whole: Bools, n_variables: int)
     assert held is not None
     alike = held.counts / held.counts.sum()
     found = [alike[:, None]]
-    if n_variables >= _SEVERAL and whole.any():
+    if n_variables >= _SEVERAL and whole.any() and held.first is None:
         columns, _ = _columns(base, evidence)
         joint = columns * base.weights[0]
         of_whole = joint[:, whole] / np.maximum(joint.sum(axis=1, keepdims=True), 1e-300)
@@ -227,13 +250,6 @@ def _guesses(base: JointFit, evidence: Evidence, whole: Bools, n_variables: int)
         if whole.sum() > 1:
             found.append(of_whole)
     return found
-
-
-def _each(split: _Split, looks: _Looks, weights: Floats) -> Floats:
-    """Share rows from elsewhere out over the parts."""
-    logs = split.other.log_parts(looks.values)
-    relative = np.exp(logs - split.log_other[:, None].clip(-1e300))
-    return np.asarray(weights[:, None] * relative)
 
 
 def _split(
@@ -249,7 +265,7 @@ def _split(
     share = float(np.clip(posterior.sum() / total, _START, _MOST_SHARE))
     for _ in range(_STEPS):
         other = looks.other(posterior)
-        parts = other.log_parts(looks.values)
+        parts = looks.log_parts(other)
         log_other = parts[:, 0] if parts.shape[1] == 1 else np.logaddexp.reduce(parts, axis=1)
         mixture = np.maximum(columns @ weights, 1e-300)
         log_own = np.log(mixture) + reference
@@ -261,7 +277,8 @@ def _split(
         weights = weights * ((counts * (1.0 - is_other) / mixture) @ columns)
         weights /= weights.sum()
     both = np.logaddexp(np.log1p(-share) + log_own, np.log(share) + log_other)
-    return _Split(share, other, weights, is_other, log_other, float(counts @ both))
+    value = float(counts @ both)
+    return _Split(share, other, weights, is_other, relative, log_other, value)
 
 
 def _columns(fit: JointFit, evidence: Evidence) -> tuple[Floats, Floats]:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from dosift.checks.foreign_rows import find_foreign_rows, with_other_column
 from dosift.checks.verdict import Answer, Repair
-from dosift.data.blocks import NOTHING, Block, MemoryBlocks
-from dosift.likelihood.assignment import assign
+from dosift.data.blocks import Beside, Block, MemoryBlocks
+from dosift.likelihood.assignment import judge
 from dosift.likelihood.evidence import Evidence
 from dosift.methods import Options, Progress
 from dosift.methods.likelihood import weighed_with_other
@@ -94,19 +94,19 @@ def told_apart(
     Returns
     -------
     Apart or None
-        None where a share of rows with a distribution of its own does not pay, rows come in units
-        or with labels, or targets are restricted.
+        None where a share of rows with a distribution of its own does not pay, or some weight is
+        known: of all rows, or of those that do not come from elsewhere, nobody said.
     """
+    known = options.constraints_on(result.network, result.targets, result.weights)
+    if len(known.known):
+        return None
     if isinstance(network, MechanismNetwork):
         return _numbers_apart(recipe, network, gathered, options, result, progress)
     held = gathered.evidence.held if gathered.sample is None else gathered.sample
-    if held is None or held.label is not None:
-        return None
-    is_free = options.constraints is None or options.constraints.is_free
-    if held.first is not None or not is_free:
+    if held is None:
         return None
     looked_at = _held(network, replace(held, batch=None), gathered)
-    foreign = find_foreign_rows(looked_at, result)
+    foreign = find_foreign_rows(looked_at, result, known)
     if foreign is None:
         return None
     plain, gain = replace(recipe, interventions="hard"), foreign.gain
@@ -115,7 +115,7 @@ def told_apart(
         others = replace(held, counts=held.counts * (1.0 - foreign.posterior))
         rest = Gathered(_held(network, others, gathered), None)
         now, _ = find(plain, network, rest, options, progress)
-        again = find_foreign_rows(looked_at, now)
+        again = find_foreign_rows(looked_at, now, known)
         if again is None:
             break
         foreign = again
@@ -151,15 +151,19 @@ def _rest(
     """Let each row count as far as it does not come from elsewhere under a mixture."""
     held = gathered.evidence.held if gathered.sample is None else gathered.sample
     assert held is not None
-    posterior = assign(network, targets, weights, held.values).posterior
+    every = _held(given, replace(held, batch=None), gathered)
+    posterior = judge(every.under(network, targets), targets, weights).posterior
     others = held.counts * (1.0 - posterior[:, is_other(targets)].sum(axis=1))
     return Gathered(_held(given, replace(held, counts=others), gathered), None)
 
 
 def _held(network: Network, block: Block, gathered: Gathered) -> Evidence:
     """Return rows that are held as evidence."""
-    beside = gathered.evidence.rows.beside if block.batch is not None else NOTHING
-    return Evidence.held_rows(network, MemoryBlocks.of_block(block, beside))
+    own = gathered.evidence.rows.beside
+    batches = () if block.batch is None else own.batches
+    beside = Beside(batches, () if block.label is None else own.labels)
+    labels = None if block.label is None else gathered.evidence.labels
+    return Evidence.held_rows(network, MemoryBlocks.of_block(block, beside), labels)
 
 
 def with_line_of_their_own(
