@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.checks.foreign_numbers import kind_of, tell_apart
 from dosift.checks.foreign_rows import find_foreign_rows, with_other_column
 from dosift.checks.verdict import Answer, Repair
 from dosift.data.blocks import Beside, Block, MemoryBlocks
@@ -26,8 +27,8 @@ from dosift.model.other import is_other
 from dosift.model.other_numbers import OtherNumbers
 from dosift.pipeline.find import find
 from dosift.pipeline.gather import Gathered
-from dosift.pipeline.number_repairs import NumberRepairs, can_be_repaired
 from dosift.pipeline.recipe import Recipe
+from dosift.search.joint import JointFitter
 from dosift.search.library import of
 from dosift.search.result import SearchResult, ranked
 
@@ -36,6 +37,10 @@ Ints = NDArray[np.integer]
 
 #: Passes over rows that are told from those that come from elsewhere.
 _PASSES = 2
+#: Rows of measurements by which they are told apart; of more, every so many-th.
+_MOST_LOOKED_AT = 5000
+#: What a row that counts for no more of what it counted does not count at all.
+_NOTHING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -94,15 +99,16 @@ def told_apart(
     Returns
     -------
     Apart or None
-        None where a share of rows with a distribution of its own does not pay, or some weight is
-        known: of all rows, or of those that do not come from elsewhere, nobody said.
+        None where a share of rows with a distribution of its own does not pay or is among the
+        targets already, or some weight is known: of all rows, or of those that do not come from
+        elsewhere, nobody said.
     """
     known = options.constraints_on(result.network, result.targets, result.weights)
-    if len(known.known):
+    if len(known.known) or is_other(result.targets).any():
         return None
     if isinstance(network, MechanismNetwork):
         return _numbers_apart(recipe, network, gathered, options, result, progress)
-    held = gathered.evidence.held if gathered.sample is None else gathered.sample
+    held = _held_block(gathered)
     if held is None:
         return None
     looked_at = _held(network, replace(held, batch=None), gathered)
@@ -131,30 +137,42 @@ def _numbers_apart(
     progress: Progress | None,
 ) -> Apart | None:
     """Do the same where variables are measurements or counts."""
-    if not recipe.refine or not can_be_repaired(gathered, result):
+    held, taught = _held_block(gathered), of(result.network)
+    if not recipe.refine or held is None or taught.control is None:
         return None
-    foreign = NumberRepairs(gathered, options, result).foreign()
+    # What fits to other rows remembered is forgotten.
+    now = as_network(replace(taught, control=replace(taught.control)))
+    known = options.constraints_on(now, result.targets, result.weights)
+    step = -(-len(held) // _MOST_LOOKED_AT)
+    some = _held(network, replace(held, batch=None).part(slice(None, None, step)), gathered)
+    base = JointFitter(now, some, known).fit(now, result.targets, result.weights[None])
+    kinds = [kind_of(taught, i) for i in range(taught.n_variables)]
+    foreign = tell_apart(base, some, kinds, known)
     if foreign is None:
         return None
-    held = gathered.evidence.held if gathered.sample is None else gathered.sample
-    assert held is not None
     own = of(foreign.fit.network).with_other(foreign.other)
     targets, weights = with_other_column(foreign.fit.targets, foreign.fit.weights[0], foreign.share)
     rest = _rest(network, as_network(own), gathered, targets, weights)
-    now, _ = find(replace(recipe, interventions="hard"), network, rest, options, progress)
-    return Apart(foreign.share, foreign.gain, foreign.other, rest, now)
+    found, _ = find(replace(recipe, interventions="hard"), network, rest, options, progress)
+    return Apart(foreign.share, foreign.gain, foreign.other, rest, found)
+
+
+def _held_block(gathered: Gathered) -> Block | None:
+    """Return the rows, or those of a sample, where they are held."""
+    return gathered.evidence.held if gathered.sample is None else gathered.sample
 
 
 def _rest(
     given: Network, network: Network, gathered: Gathered, targets: Ints, weights: Floats
 ) -> Gathered:
     """Let each row count as far as it does not come from elsewhere under a mixture."""
-    held = gathered.evidence.held if gathered.sample is None else gathered.sample
+    held = _held_block(gathered)
     assert held is not None
     every = _held(given, replace(held, batch=None), gathered)
     posterior = judge(every.under(network, targets), targets, weights).posterior
-    others = held.counts * (1.0 - posterior[:, is_other(targets)].sum(axis=1))
-    return Gathered(_held(given, replace(held, counts=others), gathered), None)
+    counts = held.counts * (1.0 - posterior[:, is_other(targets)].sum(axis=1))
+    others = replace(held, counts=counts).part(counts > _NOTHING * held.counts)
+    return Gathered(_held(given, others, gathered), None)
 
 
 def _held(network: Network, block: Block, gathered: Gathered) -> Evidence:

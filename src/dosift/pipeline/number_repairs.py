@@ -11,7 +11,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.checks.foreign_numbers import ForeignNumbers, kind_of, tell_apart
 from dosift.checks.verdict import Answer, Repair
 from dosift.data.blocks import Block
 from dosift.data.configurations import Configurations, systematic_sample
@@ -145,12 +144,6 @@ class NumberRepairs:
         fit = self._simplified(found.network, self.evidence, result.targets, result.weights)
         return _answer(Repair("rows", "control", (), found.gain, found.share), fit)
 
-    def foreign(self) -> ForeignNumbers | None:
-        """Tell rows that come from elsewhere apart."""
-        network = of(self.network)
-        kinds = [kind_of(network, i) for i in range(network.n_variables)]
-        return tell_apart(self.base, self.evidence, kinds, self.known)
-
     def _fitted(
         self, network: object, evidence: Evidence, targets: Ints, weights: Floats
     ) -> JointFit:
@@ -182,29 +175,13 @@ def number_answers(
     -------
     list of Answer
     """
-    can = refine and can_be_repaired(gathered, result)
-    return NumberRepairs(gathered, options, result).answers() if can else []
-
-
-def can_be_repaired(gathered: Gathered, result: SearchResult) -> bool:
-    """Whether repairs can be made of a mixture.
-
-    Parameters
-    ----------
-    gathered : Gathered
-    result : SearchResult
-
-    Returns
-    -------
-    bool
-    """
     network, evidence = result.network, gathered.evidence
-    if not isinstance(network, MechanismNetwork) or network.control is None:
-        return False
+    if not isinstance(network, MechanismNetwork) or network.control is None or not refine:
+        return []
     held = evidence.held if gathered.sample is None else gathered.sample
-    if held is None or held.has_missing or held.label is not None:
-        return False
-    return not evidence.has_units
+    if held is None or held.has_missing or held.label is not None or evidence.has_units:
+        return []
+    return NumberRepairs(gathered, options, result).answers()
 
 
 def _for_good(network: MechanismNetwork) -> MechanismNetwork:
