@@ -18,6 +18,7 @@ from dosift.checks.verdict import Answer
 from dosift.graphs.findings import GraphFindings
 from dosift.likelihood.evidence import Evidence
 from dosift.methods import Options, Progress
+from dosift.model.mechanism_network import compared_targets
 from dosift.model.network import Network
 from dosift.model.other import is_other
 from dosift.pipeline.elsewhere import told_apart, with_line_of_their_own, without_elsewhere
@@ -117,7 +118,8 @@ class Asking:
         """
         found = self._with_others_apart(result, one_by_one)
         is_final = self.changed or one_by_one is not None or found.elsewhere is not None
-        if is_final or self.graph is not None or _forbids_other(self.recipe):
+        teaches = self.recipe.refine and self.given.learns and self.graph is None
+        if is_final or not teaches or _forbids_other(self.recipe):
             return found
         return self._with_moved(found) or found
 
@@ -163,7 +165,7 @@ class Asking:
         answer = replace(
             answer,
             repairs=(replace(repair, share=share),),
-            targets=result.targets,
+            targets=compared_targets(result.network, result.targets),
             weights=result.weights,
         )
         return replace(found, answers=answers, elsewhere=answer)
