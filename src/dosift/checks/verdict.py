@@ -67,6 +67,25 @@ class Repair:
 
 
 @dataclass(frozen=True)
+class RepairedModel:
+    """The model that a repair leads to.
+
+    Attributes
+    ----------
+    network : Network or MechanismNetwork
+    targets : ndarray of int, shape (n_targets, n_variables)
+    weights : ndarray, shape (n_targets,)
+    batch : int or None
+        The only batch whose rows it is of; None where it is of all.
+    """
+
+    network: object
+    targets: Ints
+    weights: Floats
+    batch: int | None = None
+
+
+@dataclass(frozen=True)
 class Answer:
     """What is found when something is repaired.
 
@@ -78,12 +97,15 @@ class Answer:
     targets : ndarray of int, shape (n_targets, n_variables)
     weights : ndarray, shape (n_targets,)
         Of all rows.
+    model : RepairedModel or None
+        By which single rows can be judged; None where it is not at hand.
     """
 
     repairs: tuple[Repair, ...]
     gain: float
     targets: Ints
     weights: Floats
+    model: RepairedModel | None = None
 
     @property
     def is_simpler(self) -> bool:
@@ -124,6 +146,9 @@ class Verdict:
     doubtful : frozenset of int
         Variables whose totals do not stand: those that a hidden cause seems to move together, and
         those that are off.
+    of_rows : ndarray, shape (n_components,), or None
+        What is left, in the light of the best repair, of the posteriors of rows of which each
+        component is the most probable; None for all of them.
     """
 
     value: str
@@ -136,6 +161,7 @@ class Verdict:
     failed: bool
     misfit: bool = False
     doubtful: frozenset[int] = frozenset()
+    of_rows: Floats | None = None
 
     @property
     def others(self) -> tuple[Answer, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.checks.foreign_numbers import tell_apart
-from dosift.checks.verdict import Answer, Repair
+from dosift.checks.verdict import Answer, Repair, RepairedModel
 from dosift.data.blocks import Block
 from dosift.data.configurations import Configurations, systematic_sample
 from dosift.likelihood.evidence import Evidence
@@ -23,6 +23,7 @@ from dosift.model.known_rows import ControlRows
 from dosift.model.mechanism_network import MechanismNetwork, as_network, merged_targets
 from dosift.pipeline.gather import Gathered
 from dosift.pipeline.impure_control import find_impure_control
+from dosift.pipeline.noisy_parents import by_noisy_parents
 from dosift.search.constraints import Constraints
 from dosift.search.joint import JointFit, JointFitter
 from dosift.search.library import of
@@ -72,7 +73,10 @@ class NumberRepairs:
 
     def answers(self) -> list[Answer]:
         """Make all repairs that rows ask for."""
-        found = [self.moved(), self.drifted(), self.noise(), self.impure(), self.foreign()]
+        noise, base = self.noise(), self.base
+        network, weights = of(base.network), base.weights[0]
+        along = by_noisy_parents(noise, network, base.targets, weights, self.rows)
+        found = [self.moved(), self.drifted(), noise, along, self.impure(), self.foreign()]
         return [one for one in found if one is not None]
 
     def moved(self) -> Answer | None:
@@ -91,7 +95,7 @@ class NumberRepairs:
         if not 1 < len(weights) <= _MOST_BATCHES:
             return None
         share = self.gathered.evidence.n_rows / self.gathered.evidence.total
-        found = []
+        looked = []
         for b, own in enumerate(weights):
             kept = own > 0
             part = _some(replace(held.part(held.batch == b), batch=None))
@@ -99,15 +103,17 @@ class NumberRepairs:
             base = self._fitted(self.network, alone, self.result.targets[kept], own[kept])
             moved = moved_mechanism(base, alone, self.known, self.max_size)
             if moved is not None:
-                found.append((moved, b))
-        if not found:
+                looked.append((moved, b))
+        if not looked:
             return None
-        moved, b = max(found, key=lambda one: one[0].gain)
+        moved, b = max(looked, key=lambda one: one[0].gain)
         rest = np.where(np.arange(len(weights)) == b, 0.0, share) @ weights
         targets = np.concatenate([self.result.targets, moved.fit.targets])
         both = np.concatenate([rest, share[b] * moved.fit.weights[0]])
         repair = Repair("mechanism", "drift", (moved.variable,), moved.gain)
-        return _merged(repair, of(self.network), targets, both)
+        found = _merged(repair, of(self.network), targets, both)
+        own = moved.fit
+        return replace(found, model=RepairedModel(own.network, own.targets, own.weights[0], b))
 
     def noise(self) -> Answer | None:
         """Let counts have bursts, where control rows ask for that."""
@@ -153,7 +159,8 @@ class NumberRepairs:
         if found is None:
             return None
         answer = _answer(Repair("rows", "foreign", (), found.gain, found.share), found.fit)
-        return replace(answer, weights=answer.weights * (1.0 - found.share))
+        # Rows from elsewhere are no rows of that mixture.
+        return replace(answer, weights=answer.weights * (1.0 - found.share), model=None)
 
     def _fitted(
         self, network: object, evidence: Evidence, targets: Ints, weights: Floats
@@ -219,7 +226,8 @@ def _some(block: Block) -> Configurations:
 
 
 def _answer(repair: Repair, fit: JointFit) -> Answer:
-    return _merged(repair, of(fit.network), fit.targets, fit.weights[0])
+    found = _merged(repair, of(fit.network), fit.targets, fit.weights[0])
+    return replace(found, model=RepairedModel(fit.network, fit.targets, fit.weights[0]))
 
 
 def _merged(repair: Repair, network: MechanismNetwork, targets: Ints, weights: Floats) -> Answer:

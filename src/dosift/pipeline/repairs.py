@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.checks.model_check import ModelCheck
-from dosift.checks.verdict import Answer, Repair
+from dosift.checks.verdict import Answer, Repair, RepairedModel
 from dosift.data.blocks import MemoryBlocks
 from dosift.graphs.findings import GraphFindings
 from dosift.likelihood.evidence import Evidence
@@ -88,7 +88,13 @@ def _by_graph(graph: GraphFindings | None) -> Answer | None:
     edits = tuple(
         Repair("edge", one.kind, (one.parent, one.child), one.gain) for one in graph.asked
     )
-    return Answer(edits, graph.gain, graph.targets, graph.weights)
+    found = graph.repaired
+    model = None if found is None else _model(found)
+    return Answer(edits, graph.gain, graph.targets, graph.weights, model)
+
+
+def _model(found: SearchResult, batch: int | None = None) -> RepairedModel:
+    return RepairedModel(found.network, found.targets, found.weights, batch)
 
 
 def _by_mechanism(
@@ -111,7 +117,7 @@ def _by_mechanism(
     # The check has judged it already, by its p-value: a large table pays for many entries here.
     gain = max(gain, changed.gain)
     repair = Repair("mechanism", "changed", (changed.variable,), gain)
-    return Answer((repair,), gain, found.targets, found.weights)
+    return Answer((repair,), gain, found.targets, found.weights, _model(found))
 
 
 def _by_drift(
@@ -156,7 +162,7 @@ def _by_drift(
     kept = summed > 0
     gain = max(gain, changed.gain)
     repair = Repair("mechanism", "drift", (changed.variable,), gain)
-    return Answer((repair,), gain, every[kept], summed[kept])
+    return Answer((repair,), gain, every[kept], summed[kept], _model(freed, b))
 
 
 def _by_control(
@@ -176,4 +182,4 @@ def _by_control(
     # What was done in control rows also makes mechanisms look changed: the pool gains with them.
     gain = impure.gain + max(found.penalised_score - result.penalised_score, 0.0)
     repair = Repair("rows", "control", (), gain, impure.share)
-    return Answer((repair,), gain, found.targets, found.weights)
+    return Answer((repair,), gain, found.targets, found.weights, _model(found))

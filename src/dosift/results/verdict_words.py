@@ -189,6 +189,13 @@ def _answer_in_words(fitted: Fitted, answer: Answer, change: float) -> str:
             f"The mechanism of {names[first.variables[0]]} seems to be another in one of the "
             f"batches (worth {answer.gain:,.0f} nats). {then}"
         )
+    if first.what == "parents":
+        pairs = [" on ".join(names[i] for i in one.variables[::-1]) for one in answer.repairs]
+        return (
+            f"Counts seem to be measured with noise, which hides a part of the effects that they "
+            f"have: {'; '.join(pairs[:_NAMED])}. What depends on such a count then seems to be "
+            f"changed wherever that is. {then}"
+        )
     if first.kind == "noise":
         these = [names[one.variables[0]] for one in answer.repairs]
         more = f" and {len(these) - _NAMED} more" if len(these) > _NAMED else ""
