@@ -3,10 +3,14 @@
 Where some counts come out a few times as large and what depends on them does not go along, control
 rows show too small an effect of the true count: the slope is attenuated. Where the count is changed
 the other variable then moves by more than that slope foresees, and it seems to be changed, too, in
-the same direction. Both answers say the same of all rows; the other one is given here.
+the same direction. Control rows in which the count is hardly larger show the slope as it is (leaving
+rows out by the value of a cause does not bend what it does), so they tell how much is hidden: nothing
+where the larger counts are true ones, which act on what depends on them.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +18,7 @@ from numpy.typing import NDArray
 from dosift.checks.verdict import Answer, Repair
 from dosift.data.configurations import Configurations
 from dosift.likelihood.assignment import assign
+from dosift.model.burst_counts import BurstMechanism
 from dosift.model.counts import Fold, NegativeBinomialMechanism
 from dosift.model.mechanism_network import MechanismNetwork, as_network, merged_targets
 from dosift.pipeline.hidden_cause import ancestors
@@ -21,15 +26,17 @@ from dosift.pipeline.hidden_cause import ancestors
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
 
-#: Largest share of what a parent does that control rows may hide: noise as large as what is
-#: measured halves a slope.
-_MOST_HIDDEN = 1.0
-#: Effect (logarithm of a mean) below which a parent does nothing that could be hidden.
-_LEAST_EFFECT = 0.05
+#: How many times what control rows hide a change may be, and still be that.
+_MOST_TIMES = 2.0
+#: Effect (logarithm of a mean) below which nothing is hidden.
+_LEAST_HIDDEN = 0.05
+#: Steps by which a mechanism is learned from control rows.
+_STEPS = 8
 
 
 def by_noisy_parents(
-    noise: Answer | None,
+    bursts: Mapping[int, BurstMechanism],
+    gain: float,
     network: MechanismNetwork,
     targets: Ints,
     weights: Floats,
@@ -39,9 +46,10 @@ def by_noisy_parents(
 
     Parameters
     ----------
-    noise : Answer or None
-        What is asked for where counts have bursts (:meth:`~dosift.pipeline.number_repairs
-        .NumberRepairs.noise`).
+    bursts : mapping of int to BurstMechanism
+        Of the counts that control rows show to have bursts.
+    gain : float
+        What these are worth, in nats.
     network : MechanismNetwork
         Of the mixture, with the control rows that taught it.
     targets : ndarray of int, shape (n_targets, n_variables)
@@ -53,46 +61,85 @@ def by_noisy_parents(
     Answer or None
         By what targets touch; None where nothing is changed so.
     """
-    if noise is None or network.control is None:
+    if not bursts or network.control is None:
         return None
-    noisy = {one.variables[0] for one in noise.repairs}
     posterior = assign(as_network(network), targets, weights, rows.codes).posterior
     of_rows = posterior * rows.counts[:, None]
     touched, repairs = np.array(merged_targets(network, targets)), []
     for child, mechanism in enumerate(network.mechanisms):
-        parents = noisy & set(mechanism.parents)
+        parents = set(bursts) & set(mechanism.parents)
         if not isinstance(mechanism, NegativeBinomialMechanism) or not parents:
             continue
         moved = sorted(parents.union(*(ancestors(network.parents, p) for p in parents)))
         along = (targets[:, moved] >= 0).any(axis=1) & (targets[:, child] >= 0)
         if not along.any():
             continue
-        control = float(
-            np.average(mechanism.log_means(network.control.values), weights=network.control.weights)
-        )
-        expected = of_rows.T @ mechanism.log_means(rows.codes) / of_rows.sum(axis=0) - control
-        for t in np.flatnonzero(along):
+        noisy = [bursts[p] for p in sorted(parents)]
+        hidden = _hidden(mechanism, noisy, network, rows, of_rows[:, along])
+        for t, amount in zip(np.flatnonzero(along), hidden, strict=True):
             change = network.libraries[child][int(targets[t, child])]
-            if isinstance(change, Fold) and _is_hidden(np.log(change.factor), expected[t]):
+            if isinstance(change, Fold) and _is_hidden(np.log(change.factor), amount):
                 touched[t, child] = -1
                 by = next(p for p in moved if targets[t, p] >= 0)
-                repairs.append(Repair("noise", "parents", (by, child), noise.gain))
+                repairs.append(Repair("noise", "parents", (by, child), gain))
     if not repairs:
         return None
     every, place = np.unique(touched, axis=0, return_inverse=True)
     summed = np.bincount(place.ravel(), weights, len(every)).astype(np.float64)
     pairs = tuple(dict.fromkeys(repairs))
-    return Answer(pairs, noise.gain, every[summed > 0], summed[summed > 0])
+    return Answer(pairs, gain, every[summed > 0], summed[summed > 0])
 
 
-def _is_hidden(change: float, effect: float) -> bool:
-    """Whether a change may be what control rows hide of an effect.
+def _hidden(
+    mechanism: NegativeBinomialMechanism,
+    noisy: list[BurstMechanism],
+    network: MechanismNetwork,
+    rows: Configurations,
+    of_rows: Floats,
+) -> Floats:
+    """Effect (logarithm of a mean) that noise hides of what some targets do to parents.
+
+    Parameters
+    ----------
+    of_rows : ndarray, shape (n_rows, n_targets)
+        Weight of each row under each of these targets.
+
+    Returns
+    -------
+    ndarray, shape (n_targets,)
+    """
+    assert network.control is not None
+    values = network.control.values
+    clear = _clear(noisy, values)
+    plain = _learned(mechanism, values, network.control.weights)
+    steep = _learned(mechanism, values, network.control.weights * clear)
+    there = (steep.log_means(rows.codes) - plain.log_means(rows.codes)) * _clear(noisy, rows.codes)
+    here = np.average(
+        steep.log_means(values) - plain.log_means(values), weights=network.control.weights * clear
+    )
+    sums = of_rows.T @ _clear(noisy, rows.codes)
+    return np.asarray(of_rows.T @ there / np.maximum(sums, 1e-300) - here)
+
+
+def _clear(noisy: list[BurstMechanism], values: Floats) -> Floats:
+    """Probability of each row that none of some counts is a burst."""
+    return np.asarray(np.prod([1.0 - one.posterior(values) for one in noisy], axis=0))
+
+
+def _learned(
+    mechanism: NegativeBinomialMechanism, values: Floats, weights: Floats
+) -> NegativeBinomialMechanism:
+    for _ in range(_STEPS):
+        mechanism = mechanism.fitted(mechanism.statistics(values, weights))
+    return mechanism
+
+
+def _is_hidden(change: float, hidden: float) -> bool:
+    """Whether a change is no more than what control rows hide of an effect.
 
     Examples
     --------
-    >>> _is_hidden(-0.5, -0.7), _is_hidden(-2.0, -0.7), _is_hidden(0.5, -0.7)
+    >>> _is_hidden(-0.8, -0.7), _is_hidden(-2.0, -0.7), _is_hidden(0.5, -0.7)
     (True, False, False)
     """
-    if abs(effect) < _LEAST_EFFECT:
-        return False
-    return 0.0 < change / effect <= _MOST_HIDDEN
+    return abs(hidden) >= _LEAST_HIDDEN and 0.0 < change / hidden <= _MOST_TIMES

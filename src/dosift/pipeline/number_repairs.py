@@ -7,6 +7,7 @@ dropped; nothing is searched anew, which would take as long as the fit.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from dosift.data.blocks import Block
 from dosift.data.configurations import Configurations, systematic_sample
 from dosift.likelihood.evidence import Evidence
 from dosift.methods import Options
-from dosift.model.burst_counts import with_bursts
+from dosift.model.burst_counts import BurstMechanism, with_bursts
 from dosift.model.counts import NegativeBinomialMechanism
 from dosift.model.known_rows import ControlRows
 from dosift.model.mechanism_network import MechanismNetwork, as_network, merged_targets
@@ -73,9 +74,8 @@ class NumberRepairs:
 
     def answers(self) -> list[Answer]:
         """Make all repairs that rows ask for."""
-        noise, base = self.noise(), self.base
-        network, weights = of(base.network), base.weights[0]
-        along = by_noisy_parents(noise, network, base.targets, weights, self.rows)
+        noise = self.noise()
+        along = None if noise is None else self.noisy_parents(noise.gain)
         found = [self.moved(), self.drifted(), noise, along, self.impure(), self.foreign()]
         return [one for one in found if one is not None]
 
@@ -115,12 +115,32 @@ class NumberRepairs:
         own = moved.fit
         return replace(found, model=RepairedModel(own.network, own.targets, own.weights[0], b))
 
+    def noisy_parents(self, gain: float) -> Answer | None:
+        """Leave alone what noise in a changed count makes look changed along with it."""
+        (bursts, _), base = self._bursts, self.base
+        weights = base.weights[0]
+        return by_noisy_parents(bursts, gain, of(base.network), base.targets, weights, self.rows)
+
     def noise(self) -> Answer | None:
         """Let counts have bursts, where control rows ask for that."""
+        bursts, repairs = self._bursts
+        if not repairs:
+            return None
+        network = of(self.network)
+        mechanisms = [bursts.get(i, one) for i, one in enumerate(network.mechanisms)]
+        other = as_network(replace(network, mechanisms=tuple(mechanisms)))
+        fit = self._simplified(other, self.evidence, self.base.targets, self.base.weights[0])
+        gain = max(fit.score - self.base.score, sum(one.gain for one in repairs))
+        answer = _answer(repairs[0], fit)
+        return replace(answer, repairs=repairs, gain=gain)
+
+    @cached_property
+    def _bursts(self) -> tuple[dict[int, BurstMechanism], tuple[Repair, ...]]:
+        """Counts that control rows show to have bursts, and what that gains, the most first."""
         network = of(self.network)
         control = network.control
         assert control is not None
-        mechanisms, repairs = list(network.mechanisms), []
+        bursts, repairs = {}, []
         for i, mechanism in enumerate(network.mechanisms):
             if not isinstance(mechanism, NegativeBinomialMechanism):
                 continue
@@ -130,17 +150,10 @@ class NumberRepairs:
             found, rise = with_bursts(alone, control.values, control.weights)
             gain = rise - np.log(max(float(control.weights.sum()), 2.0))
             if gain > _CLEARLY:
-                mechanisms[i] = found
+                bursts[i] = found
                 what = "states" if found.share >= TWO_STATES else "bursts"
                 repairs.append(Repair("noise", what, (i,), gain, found.share))
-        if not repairs:
-            return None
-        repairs.sort(key=lambda one: -one.gain)
-        other = as_network(replace(network, mechanisms=tuple(mechanisms)))
-        fit = self._simplified(other, self.evidence, self.base.targets, self.base.weights[0])
-        gain = max(fit.score - self.base.score, sum(one.gain for one in repairs))
-        answer = _answer(repairs[0], fit)
-        return replace(answer, repairs=tuple(repairs), gain=gain)
+        return bursts, tuple(sorted(repairs, key=lambda one: -one.gain))
 
     def impure(self) -> Answer | None:
         """Let those control rows teach in which nothing seems to have been done."""
