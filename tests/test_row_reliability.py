@@ -37,8 +37,8 @@ def fit_of(gathered: Gathered) -> SearchResult:
     return ranked(gathered.evidence, NETWORK, TARGETS, WEIGHTS)
 
 
-def answer_with(targets: np.ndarray, weights: np.ndarray, batch: int | None = None) -> Answer:
-    model = RepairedModel(NETWORK, targets, weights, batch)
+def answer_with(targets: np.ndarray, weights: np.ndarray) -> Answer:
+    model = RepairedModel(NETWORK, targets, weights)
     return Answer((), 30.0, targets, weights, model)
 
 

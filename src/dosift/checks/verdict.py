@@ -77,14 +77,11 @@ class RepairedModel:
     network : Network or MechanismNetwork
     targets : ndarray of int, shape (n_targets, n_variables)
     weights : ndarray, shape (n_targets,)
-    batch : int or None
-        The only batch whose rows it is of; None where it is of all.
     """
 
     network: object
     targets: Ints
     weights: Floats
-    batch: int | None = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +97,7 @@ class Answer:
     weights : ndarray, shape (n_targets,)
         Of all rows.
     model : RepairedModel or None
-        By which single rows can be judged; None where it is not at hand.
+        By which single rows are judged, where that makes their probabilities better; else None.
     """
 
     repairs: tuple[Repair, ...]

@@ -95,7 +95,7 @@ class NumberRepairs:
         if not 1 < len(weights) <= _MOST_BATCHES:
             return None
         share = self.gathered.evidence.n_rows / self.gathered.evidence.total
-        looked = []
+        found = []
         for b, own in enumerate(weights):
             kept = own > 0
             part = _some(replace(held.part(held.batch == b), batch=None))
@@ -103,17 +103,15 @@ class NumberRepairs:
             base = self._fitted(self.network, alone, self.result.targets[kept], own[kept])
             moved = moved_mechanism(base, alone, self.known, self.max_size)
             if moved is not None:
-                looked.append((moved, b))
-        if not looked:
+                found.append((moved, b))
+        if not found:
             return None
-        moved, b = max(looked, key=lambda one: one[0].gain)
+        moved, b = max(found, key=lambda one: one[0].gain)
         rest = np.where(np.arange(len(weights)) == b, 0.0, share) @ weights
         targets = np.concatenate([self.result.targets, moved.fit.targets])
         both = np.concatenate([rest, share[b] * moved.fit.weights[0]])
         repair = Repair("mechanism", "drift", (moved.variable,), moved.gain)
-        found = _merged(repair, of(self.network), targets, both)
-        own = moved.fit
-        return replace(found, model=RepairedModel(own.network, own.targets, own.weights[0], b))
+        return _merged(repair, of(self.network), targets, both)
 
     def noisy_parents(self, gain: float) -> Answer | None:
         """Leave alone what noise in a changed count makes look changed along with it."""
@@ -132,7 +130,8 @@ class NumberRepairs:
         fit = self._simplified(other, self.evidence, self.base.targets, self.base.weights[0])
         gain = max(fit.score - self.base.score, sum(one.gain for one in repairs))
         answer = _answer(repairs[0], fit)
-        return replace(answer, repairs=repairs, gain=gain)
+        model = RepairedModel(fit.network, fit.targets, fit.weights[0])
+        return replace(answer, repairs=repairs, gain=gain, model=model)
 
     @cached_property
     def _bursts(self) -> tuple[dict[int, BurstMechanism], tuple[Repair, ...]]:
@@ -172,8 +171,7 @@ class NumberRepairs:
         if found is None:
             return None
         answer = _answer(Repair("rows", "foreign", (), found.gain, found.share), found.fit)
-        # Rows from elsewhere are no rows of that mixture.
-        return replace(answer, weights=answer.weights * (1.0 - found.share), model=None)
+        return replace(answer, weights=answer.weights * (1.0 - found.share))
 
     def _fitted(
         self, network: object, evidence: Evidence, targets: Ints, weights: Floats
@@ -239,8 +237,7 @@ def _some(block: Block) -> Configurations:
 
 
 def _answer(repair: Repair, fit: JointFit) -> Answer:
-    found = _merged(repair, of(fit.network), fit.targets, fit.weights[0])
-    return replace(found, model=RepairedModel(fit.network, fit.targets, fit.weights[0]))
+    return _merged(repair, of(fit.network), fit.targets, fit.weights[0])
 
 
 def _merged(repair: Repair, network: MechanismNetwork, targets: Ints, weights: Floats) -> Answer:

@@ -89,12 +89,8 @@ def _by_graph(graph: GraphFindings | None) -> Answer | None:
         Repair("edge", one.kind, (one.parent, one.child), one.gain) for one in graph.asked
     )
     found = graph.repaired
-    model = None if found is None else _model(found)
+    model = None if found is None else RepairedModel(found.network, found.targets, found.weights)
     return Answer(edits, graph.gain, graph.targets, graph.weights, model)
-
-
-def _model(found: SearchResult, batch: int | None = None) -> RepairedModel:
-    return RepairedModel(found.network, found.targets, found.weights, batch)
 
 
 def _by_mechanism(
@@ -117,7 +113,7 @@ def _by_mechanism(
     # The check has judged it already, by its p-value: a large table pays for many entries here.
     gain = max(gain, changed.gain)
     repair = Repair("mechanism", "changed", (changed.variable,), gain)
-    return Answer((repair,), gain, found.targets, found.weights, _model(found))
+    return Answer((repair,), gain, found.targets, found.weights)
 
 
 def _by_drift(
@@ -162,7 +158,7 @@ def _by_drift(
     kept = summed > 0
     gain = max(gain, changed.gain)
     repair = Repair("mechanism", "drift", (changed.variable,), gain)
-    return Answer((repair,), gain, every[kept], summed[kept], _model(freed, b))
+    return Answer((repair,), gain, every[kept], summed[kept])
 
 
 def _by_control(
@@ -182,4 +178,4 @@ def _by_control(
     # What was done in control rows also makes mechanisms look changed: the pool gains with them.
     gain = impure.gain + max(found.penalised_score - result.penalised_score, 0.0)
     repair = Repair("rows", "control", (), gain, impure.share)
-    return Answer((repair,), gain, found.targets, found.weights, _model(found))
+    return Answer((repair,), gain, found.targets, found.weights)

@@ -16,8 +16,8 @@ from dosift.results.graph_words import asked_in_words
 from dosift.results.graphs import common_causes_in_words, graph_findings_content
 from dosift.results.words import misfit_in_words
 
-#: Variables that are named at most.
-_NAMED = 3
+#: Share of the rows of interventions that must be recognised for single rows to stand.
+LEAST_RECOGNISED = 0.5
 #: What each kind of repair is done by, in words.
 _BY = {
     "edge": "let the rows repair the graph (--edges repair, edges='repair'), or correct it",
@@ -37,6 +37,7 @@ _NAMED = 3
 #: The same where nothing is repaired.
 _OTHERWISE = {
     STANDS: "open the report, or assign new rows (dosift assign)",
+    "totals": "read totals (variables.csv) and components; single rows say too little to be assigned",
     "invented": "check the graph and the control rows; until then read the components marked "
     "'stands' and the totals only",
     "failed": "read the reasons, and correct the network or the rows",
@@ -60,7 +61,9 @@ def verdict_content(fitted: Fitted) -> dict[str, Any]:
         ``components`` that control rows yield with that power, ``weight_in_full`` and
         ``components_in_full`` that they yield where rows count in full, ``rows``), ``repairs``
         (each with ``edge``, ``mechanism``, ``noise`` or ``rows``, ``gain`` in nats, and ``change``,
-        the share of the rows that are explained otherwise then).
+        the share of the rows that are explained otherwise then), ``rows`` (``recognised``, the share
+        of the rows of interventions that are expected to be assigned to their own, and whether that
+        is enough for single rows to ``stand``).
     """
     verdict = fitted.judged
     repairs = [
@@ -77,7 +80,36 @@ def verdict_content(fitted: Fitted) -> dict[str, Any]:
         "power": 1.0 if fitted.control is None else fitted.control.power,
         "negative_control": negative_control_content(fitted),
         "repairs": [*repairs[:1], *_common_causes(fitted), *repairs[1:]],
+        "rows": rows_content(fitted),
     }
+
+
+def rows_content(fitted: Fitted) -> dict[str, Any]:
+    """Return how many rows of interventions are recognised, and whether single rows stand.
+
+    Totals may be exact where no row says which intervention it comes from.
+
+    Parameters
+    ----------
+    fitted : Fitted
+
+    Returns
+    -------
+    dict
+        ``recognised``: expected share, by the posteriors and what they are worth, of the rows of
+        interventions that are assigned to their own; None without interventions. ``stand``.
+    """
+    verdict, result = fitted.judged, fitted.result
+    done = (result.targets != -1).any(axis=1)
+    found, weight = fitted.check.certainty, float(result.weights[done].sum())
+    if not weight > 0 or len(found.rows) != len(done):
+        return {"recognised": None, "stand": verdict.trusted}
+    total = float(found.counts.sum()) + found.impossible
+    right = found.rows * np.nan_to_num(found.mean_probability)
+    if verdict.of_rows is not None:
+        right = right * verdict.of_rows
+    share = min(float(right[done].sum()) / max(total * weight, 1e-300), 1.0)
+    return {"recognised": share, "stand": verdict.trusted and share >= LEAST_RECOGNISED}
 
 
 def _with_changes(fitted: Fitted) -> list[tuple[Answer, float]]:
@@ -145,6 +177,12 @@ def reasons_of(fitted: Fitted) -> list[str]:
     if verdict.misfit or (verdict.value == FALLS and not check.fits):
         words = misfit_in_words(check, fitted.network, fitted.recipe.method)
         out.append(f"{words} Single components may be inventions.")
+    rows = rows_content(fitted)
+    if verdict.trusted and not rows["stand"]:
+        out.append(
+            f"Of the rows of interventions only {100 * rows['recognised']:.0f} % are expected to be "
+            "recognised: totals and components stand for all rows, single rows do not."
+        )
     if verdict.value != STANDS:
         causes = common_causes_in_words(fitted)
         out += [causes] if causes else []

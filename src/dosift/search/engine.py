@@ -49,6 +49,8 @@ _FOLLOWED = 2
 #: Bound on how often a refined network is searched again, and the least rise of the joint score
 #: (nats) that is worth another round.
 _MAX_REFINEMENTS = 6
+#: Rise (nats) of the joint score up to which a round that led to the same targets is the last.
+_HARDLY = 1.0
 _LEAST_RISE = 1e-2
 
 
@@ -424,7 +426,11 @@ def _refine(
         better = fitter.simplify(fitter.fit(joint.network, targets, weights))
         if better.score <= joint.score + _LEAST_RISE:
             break
+        is_same = {t.tobytes() for t in better.targets} == {t.tobytes() for t in joint.targets}
+        hardly = better.score <= joint.score + _HARDLY
         joint = better
+        if is_same and hardly:
+            break  # only mechanisms still crawl: another round of searching finds the same
     return joint
 
 
