@@ -29,7 +29,7 @@ _MOVED = 0.05
 #: answer to stand in part.
 MOST_INVENTED = 0.05
 #: Gain (nats) behind the best repair from which another one is no alternative to it.
-_FAR_BEHIND = 20.0
+FAR_BEHIND = 20.0
 #: Probability from which a component may stand: below, it is likelier that it is not there.
 EVEN_ODDS = 0.5
 #: Probability, at most, of a component that does not stand, and of one that a repair removes.
@@ -274,7 +274,7 @@ def unjudged(n_components: int) -> Verdict:
 def plausible(answers: Sequence[Answer]) -> tuple[Answer, ...]:
     """Order answers by what they gain; those far behind the best are none to be compared with."""
     ordered = sorted(answers, key=lambda one: -one.gain)
-    return tuple(one for one in ordered if one.gain > ordered[0].gain - _FAR_BEHIND)
+    return tuple(one for one in ordered if one.gain > ordered[0].gain - FAR_BEHIND)
 
 
 def tolerance(weights: Floats, std_error: Floats) -> Floats:

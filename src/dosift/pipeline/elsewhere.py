@@ -68,6 +68,7 @@ def told_apart(
     options: Options,
     result: SearchResult,
     progress: Progress | None = None,
+    least_gain: float = 0.0,
 ) -> Apart | None:
     """Look for rows that come from elsewhere, and search again in the others.
 
@@ -81,12 +82,15 @@ def told_apart(
     result : SearchResult
         Of all rows.
     progress : callable, optional
+    least_gain : float
+        Gain (nats) up to which nothing is searched again: what another repair gains far beyond that
+        is the answer to be compared with.
 
     Returns
     -------
     Apart or None
-        None where a share of rows with a distribution of its own does not pay, rows come in units
-        or with labels, or targets are restricted.
+        None where a share of rows with a distribution of its own does not pay (so much), rows come
+        in units or with labels, or targets are restricted.
     """
     held = gathered.evidence.held if gathered.sample is None else gathered.sample
     if isinstance(network, MechanismNetwork) or held is None or held.label is not None:
@@ -96,7 +100,7 @@ def told_apart(
         return None
     looked_at = _held(network, replace(held, batch=None), gathered)
     foreign = find_foreign_rows(looked_at, result)
-    if foreign is None:
+    if foreign is None or foreign.gain <= least_gain:
         return None
     plain, gain = replace(recipe, interventions="hard"), foreign.gain
     rest, now = gathered, result

@@ -3,9 +3,9 @@
 Where some counts come out a few times as large and what depends on them does not go along, control
 rows show too small an effect of the true count: the slope is attenuated. Where the count is changed
 the other variable then moves by more than that slope foresees, and it seems to be changed, too, in
-the same direction. Control rows in which the count is hardly larger show the slope as it is (leaving
-rows out by the value of a cause does not bend what it does), so they tell how much is hidden: nothing
-where the larger counts are true ones, which act on what depends on them.
+the same direction. Control rows in which the count is hardly larger show the slope as it is, as
+leaving rows out by the value of a cause does not bend what it does; so they tell how much is
+hidden: nothing where the larger counts are true ones, which act on what depends on them.
 """
 
 from __future__ import annotations

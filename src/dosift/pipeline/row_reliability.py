@@ -78,9 +78,7 @@ def row_reliability(
     return np.asarray(np.minimum(share, 1.0)[place], dtype=np.float64)
 
 
-def _by_line(
-    network: object, targets: Ints, weights: Floats, lines: Ints, block: Block
-) -> Floats:
+def _by_line(network: object, targets: Ints, weights: Floats, lines: Ints, block: Block) -> Floats:
     """Posterior of what some lines touch, for each row; NaN where none can produce the row."""
     own = cast(Network, network)
     rows = RowLikelihoods(own, block, is_plain(own, targets, block))

@@ -40,7 +40,7 @@ Ints = NDArray[np.integer]
 
 
 def presence(fitted: Fitted, together: Merged) -> tuple[float, ...]:
-    """What each line's posteriors of rows are worth: 1 for all that the verdict lets stand.
+    """Return what each line's posteriors of rows are worth; nothing if all they say.
 
     Where it does not stand, the probability that it is there; times what the best repair leaves of
     the posteriors of its rows.

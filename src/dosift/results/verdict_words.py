@@ -37,7 +37,7 @@ _NAMED = 3
 #: The same where nothing is repaired.
 _OTHERWISE = {
     STANDS: "open the report, or assign new rows (dosift assign)",
-    "totals": "read totals (variables.csv) and components; single rows say too little to be assigned",
+    "totals": "read totals (variables.csv) and components; single rows say too little",
     "invented": "check the graph and the control rows; until then read the components marked "
     "'stands' and the totals only",
     "failed": "read the reasons, and correct the network or the rows",
@@ -61,9 +61,9 @@ def verdict_content(fitted: Fitted) -> dict[str, Any]:
         ``components`` that control rows yield with that power, ``weight_in_full`` and
         ``components_in_full`` that they yield where rows count in full, ``rows``), ``repairs``
         (each with ``edge``, ``mechanism``, ``noise`` or ``rows``, ``gain`` in nats, and ``change``,
-        the share of the rows that are explained otherwise then), ``rows`` (``recognised``, the share
-        of the rows of interventions that are expected to be assigned to their own, and whether that
-        is enough for single rows to ``stand``).
+        the share of the rows that are explained otherwise then), ``rows`` (``recognised``, the
+        share of the rows of interventions that are expected to be assigned to their own, and
+        whether that is enough for single rows to ``stand``).
     """
     verdict = fitted.judged
     repairs = [
@@ -180,8 +180,8 @@ def reasons_of(fitted: Fitted) -> list[str]:
     rows = rows_content(fitted)
     if verdict.trusted and not rows["stand"]:
         out.append(
-            f"Of the rows of interventions only {100 * rows['recognised']:.0f} % are expected to be "
-            "recognised: totals and components stand for all rows, single rows do not."
+            f"Of the rows of interventions only {100 * rows['recognised']:.0f} % are expected to "
+            "be recognised: totals and components stand for all rows, single rows do not."
         )
     if verdict.value != STANDS:
         causes = common_causes_in_words(fitted)
@@ -228,19 +228,12 @@ def _answer_in_words(fitted: Fitted, answer: Answer, change: float) -> str:
     then = f"With that, {100 * change:.0f} % of the rows are explained otherwise."
     if first.kind == "edge":
         return asked_in_words(graph_findings_content(fitted)["graph_found"]) or then
-    if first.kind == "cause":
+    if first.kind == "cause" or first.what == "parents":
         return _hidden_in_words(names, answer, then)
     if first.what == "drift":
         return (
             f"The mechanism of {names[first.variables[0]]} seems to be another in one of the "
             f"batches (worth {answer.gain:,.0f} nats). {then}"
-        )
-    if first.what == "parents":
-        pairs = [" on ".join(names[i] for i in one.variables[::-1]) for one in answer.repairs]
-        return (
-            f"Counts seem to be measured with noise, which hides a part of the effects that they "
-            f"have: {'; '.join(pairs[:_NAMED])}. What depends on such a count then seems to be "
-            f"changed wherever that is. {then}"
         )
     if first.kind == "noise":
         these = [names[one.variables[0]] for one in answer.repairs]
@@ -269,6 +262,13 @@ def _unlikely_in_words(n: int) -> str:
 
 
 def _hidden_in_words(names: Sequence[str], answer: Answer, then: str) -> str:
+    if answer.repairs[0].what == "parents":
+        pairs = [" on ".join(names[i] for i in one.variables[::-1]) for one in answer.repairs]
+        return (
+            f"Counts seem to be measured with noise, which hides a part of the effects that they "
+            f"have: {'; '.join(pairs[:_NAMED])}. What depends on such a count then seems to be "
+            f"changed wherever that is. {then}"
+        )
     pairs = [" and ".join(names[i] for i in one.variables) for one in answer.repairs[:_NAMED]]
     return (
         f"A hidden cause may be behind {'; '.join(pairs)} (worth {answer.gain:,.0f} nats): the "
