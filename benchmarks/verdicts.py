@@ -292,8 +292,8 @@ def show(records: Sequence[Record]) -> None:
     """Print the table."""
     kinds = list(dict.fromkeys(r["kind"] for r in records))
     print(
-        "kind       fits  false (without)  refused  stands part not  components   rows              "
-        "  cover  named  invented        recall  tv     cost"
+        "kind       fits  false (without)  refused  stands part not  components   rows            "
+        "    cover  named  invented        recall  tv     cost"
     )
     for kind in [*kinds, "all"]:
         one = line_of([r for r in records if kind in {"all", r["kind"]}])
