@@ -9,6 +9,8 @@ the variable and another one that depends on the same.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -92,3 +94,51 @@ def by_hidden_cause(
     every, place = np.unique(touched, axis=0, return_inverse=True)
     summed = np.bincount(place.ravel(), weights, len(every)).astype(np.float64)
     return Answer(tuple(repairs), graph.gain, every[summed > 0], summed[summed > 0])
+
+
+def without_cancelled(
+    added: Sequence[tuple[int, int]], targets: Ints, fit: Ints
+) -> tuple[Ints, bool]:
+    """Leave children alone of which a repair says that an edge to them was cancelled every time.
+
+    Where something hidden moves two variables, the rows ask for an edge between them. If that edge
+    was there, what is done to its parent would reach the child. Where the fit has the parent
+    changed alone, and the repaired model can only have both changed, never the parent alone, the
+    change of the child does no more than undo the edge: the answers are one.
+
+    Parameters
+    ----------
+    added : sequence of (int, int)
+        Parent and child of each edge that is asked for.
+    targets : ndarray of int, shape (n_targets, n_variables)
+        After the repair, by what they touch where variables are numbers.
+    fit : ndarray of int, shape (n_components, n_variables)
+        Of the fit, likewise.
+
+    Returns
+    -------
+    targets : ndarray of int, shape (n_targets, n_variables)
+        Some may be equal.
+    is_same : bool
+        Whether nothing was cancelled.
+
+    Examples
+    --------
+    >>> fit = np.array([[-1, -1], [0, -1]])
+    >>> without_cancelled([(0, 1)], np.array([[-1, -1], [0, 0]]), fit)[0].tolist()
+    [[-1, -1], [0, -1]]
+    >>> without_cancelled([(0, 1)], np.array([[0, -1], [0, 0]]), fit)[1]
+    True
+    """
+    found, known = np.array(targets), {tuple(one) for one in np.asarray(fit).tolist()}
+    is_same = True
+    for parent, child in added:
+        changed, child_too = found[:, parent] >= 0, found[:, child] >= 0
+        if not changed.any() or (changed & ~child_too).any():
+            continue
+        for t in np.flatnonzero(changed):
+            alone = found[t].copy()
+            alone[child] = -1
+            if tuple(alone.tolist()) in known and tuple(found[t].tolist()) not in known:
+                found[t], is_same = alone, False
+    return found, is_same

@@ -14,10 +14,11 @@ from dosift.graphs.findings import GraphFindings
 from dosift.likelihood.evidence import Evidence
 from dosift.methods import Options, Progress, estimate
 from dosift.methods.options import silent
+from dosift.model.mechanism_network import compared_targets
 from dosift.model.network import Network
 from dosift.pipeline.find import find
 from dosift.pipeline.gather import Gathered
-from dosift.pipeline.hidden_cause import by_hidden_cause
+from dosift.pipeline.hidden_cause import by_hidden_cause, without_cancelled
 from dosift.pipeline.impure_control import find_impure_control
 from dosift.pipeline.number_repairs import number_answers
 from dosift.pipeline.recipe import Recipe
@@ -71,7 +72,7 @@ def repaired_answers(
     tell = progress or silent
     changed = check.fit.changed
     tell("looking for what the rows ask for", 0, None)
-    answers = [_by_graph(graph)]
+    answers = [_by_graph(graph, result)]
     if not isinstance(network, Network):
         answers.append(by_hidden_cause(graph, result.network, result.targets, result.weights))
         answers += number_answers(gathered, options, result, recipe.refine)
@@ -86,7 +87,7 @@ def repaired_answers(
     return tuple(one for one in answers if one is not None and one.gain > _LEAST_GAIN)
 
 
-def _by_graph(graph: GraphFindings | None) -> Answer | None:
+def _by_graph(graph: GraphFindings | None, result: SearchResult) -> Answer | None:
     if graph is None or not graph.asked or graph.targets is None or graph.weights is None:
         return None
     edits = tuple(
@@ -94,7 +95,14 @@ def _by_graph(graph: GraphFindings | None) -> Answer | None:
     )
     found = graph.repaired
     model = None if found is None else RepairedModel(found.network, found.targets, found.weights)
-    return Answer(edits, graph.gain, graph.targets, graph.weights, model)
+    added = [(one.parent, one.child) for one in graph.asked if one.kind == "add"]
+    fit = compared_targets(result.network, result.targets)
+    targets, is_same = without_cancelled(added, graph.targets, fit)
+    if is_same:
+        return Answer(edits, graph.gain, graph.targets, graph.weights, model)
+    every, place = np.unique(targets, axis=0, return_inverse=True)
+    summed = np.bincount(place.ravel(), graph.weights, len(every)).astype(np.float64)
+    return Answer(edits, graph.gain, every, summed)
 
 
 def _by_mechanism(
