@@ -49,7 +49,7 @@ _FOLLOWED = 2
 #: Bound on how often a refined network is searched again, and the least rise of the joint score
 #: (nats) that is worth another round.
 _MAX_REFINEMENTS = 6
-#: Rise (nats) of the joint score up to which a round that led to the same targets is the last.
+#: Rise (nats) of the joint score up to which a round that leads to the same targets is the last.
 _HARDLY = 1.0
 _LEAST_RISE = 1e-2
 
@@ -423,14 +423,15 @@ def _refine(
         whole, weights = prepared.problem.whole(fit)
         targets = prepared.to_network(whole, network.n_variables)
         begun.tell("refining the network", 0, None)
-        better = fitter.simplify(fitter.fit(joint.network, targets, weights))
+        fit = fitter.fit(joint.network, targets, weights)
+        is_same = {t.tobytes() for t in fit.targets} == {t.tobytes() for t in joint.targets}
+        if is_same and fit.score <= joint.score + _HARDLY:
+            # Only mechanisms still crawl, and of the same targets none was to be dropped.
+            return max(joint, fit, key=lambda one: one.score)
+        better = fitter.simplify(fit)
         if better.score <= joint.score + _LEAST_RISE:
             break
-        is_same = {t.tobytes() for t in better.targets} == {t.tobytes() for t in joint.targets}
-        hardly = better.score <= joint.score + _HARDLY
         joint = better
-        if is_same and hardly:
-            break  # only mechanisms still crawl: another round of searching finds the same
     return joint
 
 
