@@ -423,12 +423,12 @@ def _refine(
         whole, weights = prepared.problem.whole(fit)
         targets = prepared.to_network(whole, network.n_variables)
         begun.tell("refining the network", 0, None)
-        fit = fitter.fit(joint.network, targets, weights)
-        is_same = {t.tobytes() for t in fit.targets} == {t.tobytes() for t in joint.targets}
-        if is_same and fit.score <= joint.score + _HARDLY:
+        again = fitter.fit(joint.network, targets, weights)
+        is_same = {t.tobytes() for t in again.targets} == {t.tobytes() for t in joint.targets}
+        if is_same and again.score <= joint.score + _HARDLY:
             # Only mechanisms still crawl, and of the same targets none was to be dropped.
-            return max(joint, fit, key=lambda one: one.score)
-        better = fitter.simplify(fit)
+            return max(joint, again, key=lambda one: one.score)
+        better = fitter.simplify(again)
         if better.score <= joint.score + _LEAST_RISE:
             break
         joint = better
