@@ -65,7 +65,7 @@ def averaged(fitted: Any, values: NDArray[Any], seed: int) -> Floats:
     for _ in range(_DRAWS):
         # Each weight by itself, then normalised: their errors are nearly independent.
         point = spread.points[:, rng.integers(spread.points.shape[1])]
-        drawn = np.maximum(point + spread.sd * rng.standard_normal(len(targets)), 0.0)
+        drawn = np.maximum(point + spread.sd * rng.standard_normal(len(targets)), 1e-6)
         joint = columns * (drawn / drawn.sum())
         total += joint[:, :n] / joint.sum(axis=1, keepdims=True)
     return np.asarray(total / _DRAWS)
