@@ -9,7 +9,7 @@ or moves by more than it is unsure of, stands.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,6 +98,9 @@ class Answer:
         Of all rows.
     model : RepairedModel or None
         By which single rows are judged, where that makes their probabilities better; else None.
+    presence : ndarray, shape (n_targets,), or None
+        Probability that each target is there, if the repaired model is right; None where that is
+        not known.
     """
 
     repairs: tuple[Repair, ...]
@@ -105,6 +108,7 @@ class Answer:
     targets: Ints
     weights: Floats
     model: RepairedModel | None = None
+    presence: Floats | None = None
 
     @property
     def is_simpler(self) -> bool:
@@ -150,6 +154,8 @@ class Verdict:
         component is the most probable; None for all of them.
     n_unlikely : int
         How many components do not stand because they are likelier not to be there.
+    presence : ndarray, shape (n_components,), or None
+        Probability that each component is there by the best repair, where that says so; else 0.
     """
 
     value: str
@@ -164,6 +170,7 @@ class Verdict:
     doubtful: frozenset[int] = frozenset()
     of_rows: Floats | None = None
     n_unlikely: int = 0
+    presence: Floats | None = None
 
     @property
     def others(self) -> tuple[Answer, ...]:
@@ -226,6 +233,9 @@ def judge_answer(
     allowed = tolerance(weights, std_error)
     stands = suspicious <= np.maximum(_RELATIVE * weights, _ABSOLUTE)
     there = np.ones(weights.size) if presence is None else presence
+    by_repair = _presence(ordered, targets)
+    if by_repair is not None:
+        there = np.maximum(there, by_repair)
     unlikely = stands & (there < EVEN_ODDS)
     stands &= ~unlikely
     removed = np.zeros(weights.size, dtype=bool)
@@ -262,6 +272,7 @@ def judge_answer(
         failed,
         misfit,
         n_unlikely=int(unlikely.sum()),
+        presence=by_repair,
     )
 
 
@@ -283,6 +294,14 @@ def tolerance(weights: Floats, std_error: Floats) -> Floats:
     return np.asarray(
         np.maximum.reduce([_ERRORS * known, _RELATIVE * weights, np.full(weights.size, _ABSOLUTE)])
     )
+
+
+def _presence(answers: Sequence[Answer], targets: Ints) -> Floats | None:
+    """Probability that targets are there by the first answer that is known to say so; else 0."""
+    first = next((one for one in answers if not one.is_simpler), None)
+    if first is None or first.presence is None:
+        return None
+    return weights_in(replace(first, weights=first.presence), targets)
 
 
 def weights_in(answer: Answer, targets: Ints) -> Floats:

@@ -205,7 +205,8 @@ def judged_in_full(result: SearchResult, evidence: Evidence, power: float) -> Se
 
 def _with_other(answer: Answer, share: float) -> Answer:
     targets, weights = with_other_column(answer.targets, answer.weights, share)
-    return replace(answer, targets=targets, weights=weights)
+    presence = None if answer.presence is None else np.append(answer.presence, 1.0)
+    return replace(answer, targets=targets, weights=weights, presence=presence)
 
 
 def _few(network: Network, gathered: Gathered, result: SearchResult) -> Evidence:

@@ -11,6 +11,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from dosift.checks.verdict import Answer, Repair, RepairedModel
 from dosift.data.blocks import Block
@@ -126,11 +127,16 @@ class NumberRepairs:
         network = of(self.network)
         mechanisms = [bursts.get(i, one) for i, one in enumerate(network.mechanisms)]
         other = as_network(replace(network, mechanisms=tuple(mechanisms)))
-        fit = self._simplified(other, self.evidence, self.base.targets, self.base.weights[0])
+        fitter = JointFitter(other, self.evidence, self.known)
+        fit = fitter.simplify(fitter.fit(other, self.base.targets, self.base.weights))
         gain = max(fit.score - self.base.score, sum(one.gain for one in repairs))
         answer = _answer(repairs[0], fit)
         model = RepairedModel(fit.network, fit.targets, fit.weights[0])
-        return replace(answer, repairs=repairs, gain=gain, model=model)
+        lines = merged_targets(of(fit.network), fit.targets)
+        alike = (lines[:, None, :] == answer.targets).all(axis=2)
+        # What dropping each would lose, beyond what it costs.
+        there = np.max(expit(fitter.margins(fit))[:, None] * alike, axis=0)
+        return replace(answer, repairs=repairs, gain=gain, model=model, presence=there)
 
     @cached_property
     def _bursts(self) -> tuple[dict[int, BurstMechanism], tuple[Repair, ...]]:
