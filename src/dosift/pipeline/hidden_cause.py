@@ -9,7 +9,7 @@ the variable and another one that depends on the same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,21 +97,22 @@ def by_hidden_cause(
 
 
 def without_cancelled(
-    added: Sequence[tuple[int, int]], targets: Ints, fit: Ints
+    children: Collection[int], targets: Ints, weights: Floats, fit: Ints
 ) -> tuple[Ints, bool]:
-    """Leave children alone of which a repair says that an edge to them was cancelled every time.
+    """Leave children alone of which a repair says that an edge to them was cancelled.
 
     Where something hidden moves two variables, the rows ask for an edge between them. If that edge
-    was there, what is done to its parent would reach the child. Where the fit has the parent
-    changed alone, and the repaired model can only have both changed, never the parent alone, the
-    change of the child does no more than undo the edge: the answers are one.
+    was there, what is done to its parent would reach the child. Where the fit leaves the child
+    alone, and the repaired model can explain the same rows (most of them) only if the child was
+    changed, too, that change does no more than undo the edge: the answers are one.
 
     Parameters
     ----------
-    added : sequence of (int, int)
-        Parent and child of each edge that is asked for.
+    children : collection of int
+        Variables that an edge is asked for to.
     targets : ndarray of int, shape (n_targets, n_variables)
         After the repair, by what they touch where variables are numbers.
+    weights : ndarray, shape (n_targets,)
     fit : ndarray of int, shape (n_components, n_variables)
         Of the fit, likewise.
 
@@ -125,20 +126,21 @@ def without_cancelled(
     Examples
     --------
     >>> fit = np.array([[-1, -1], [0, -1]])
-    >>> without_cancelled([(0, 1)], np.array([[-1, -1], [0, 0]]), fit)[0].tolist()
-    [[-1, -1], [0, -1]]
-    >>> without_cancelled([(0, 1)], np.array([[0, -1], [0, 0]]), fit)[1]
+    >>> after, weights = np.array([[-1, -1], [0, 0], [0, -1]]), np.array([0.7, 0.2, 0.1])
+    >>> without_cancelled([1], after, weights, fit)[0].tolist()
+    [[-1, -1], [0, -1], [0, -1]]
+    >>> without_cancelled([1], after, weights, after)[1]
     True
     """
     found, known = np.array(targets), {tuple(one) for one in np.asarray(fit).tolist()}
-    is_same = True
-    for parent, child in added:
-        changed, child_too = found[:, parent] >= 0, found[:, child] >= 0
-        if not changed.any() or (changed & ~child_too).any():
-            continue
-        for t in np.flatnonzero(changed):
-            alone = found[t].copy()
-            alone[child] = -1
-            if tuple(alone.tolist()) in known and tuple(found[t].tolist()) not in known:
-                found[t], is_same = alone, False
+    weight = {tuple(one): float(w) for one, w in zip(found.tolist(), weights, strict=True)}
+    is_same, some = True, sorted(children)
+    for t, own in enumerate(found.tolist()):
+        alone = found[t].copy()
+        alone[some] = -1
+        left = tuple(alone.tolist())
+        # What is done to nothing else was done to the child.
+        is_new = tuple(own) not in known and left in known and (alone >= 0).any()
+        if is_new and weight[tuple(own)] >= weight.get(left, 0.0):
+            found[t], is_same = alone, False
     return found, is_same

@@ -95,9 +95,9 @@ def _by_graph(graph: GraphFindings | None, result: SearchResult) -> Answer | Non
     )
     found = graph.repaired
     model = None if found is None else RepairedModel(found.network, found.targets, found.weights)
-    added = [(one.parent, one.child) for one in graph.asked if one.kind == "add"]
+    children = {one.child for one in graph.asked if one.kind == "add"}
     fit = compared_targets(result.network, result.targets)
-    targets, is_same = without_cancelled(added, graph.targets, fit)
+    targets, is_same = without_cancelled(children, graph.targets, graph.weights, fit)
     if is_same:
         return Answer(edits, graph.gain, graph.targets, graph.weights, model)
     every, place = np.unique(targets, axis=0, return_inverse=True)
