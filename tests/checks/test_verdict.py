@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dosift.checks.verdict import FALLS, PART, STANDS, Answer, Repair, change, judge_answer
+from dosift.pipeline.hidden_cause import without_cancelled
 
 TARGETS = np.array([[-1, -1], [0, -1], [-1, 1]])
 WEIGHTS = np.array([0.6, 0.3, 0.1])
@@ -90,3 +91,33 @@ def test_what_is_likelier_not_to_be_there_does_not_stand() -> None:
         TARGETS, WEIGHTS, ERRORS, (), np.array([0.0, 0.0, 1.0]), presence=there, invented=0.01
     )
     assert both.n_unlikely == 0
+
+
+def test_a_child_that_a_repair_can_only_have_changed_too_is_left_alone() -> None:
+    fit = np.array([[-1, -1, -1], [0, -1, -1], [-1, -1, 0]])
+    after = np.array([[-1, -1, -1], [0, 0, -1], [0, -1, -1], [-1, -1, 0]])
+    weights = np.array([0.5, 0.2, 0.1, 0.2])
+    found, is_same = without_cancelled([1], after, weights, fit)
+    assert not is_same
+    assert found.tolist() == [[-1, -1, -1], [0, -1, -1], [0, -1, -1], [-1, -1, 0]]
+    # Most rows have the parent changed alone: the edge explains what the child does then.
+    weights = np.array([0.5, 0.1, 0.2, 0.2])
+    assert without_cancelled([1], after, weights, fit)[1]
+    # What the fit has, too, is no matter of the edge; nor is what is done to the child alone.
+    assert without_cancelled([1], after, weights, after)[1]
+    assert without_cancelled([0, 1], np.array([[0, 0, -1]]), np.ones(1), fit)[1]
+
+
+def test_what_a_repair_says_of_presence_counts() -> None:
+    targets, weights = np.array([[-1], [1]]), np.array([0.8, 0.2])
+    after = Answer((), 50.0, targets, weights, presence=np.array([1.0, 0.9]))
+    verdict = judge_answer(
+        targets, weights, np.full(2, 0.01), [after], np.zeros(2), presence=np.array([1.0, 0.1])
+    )
+    assert verdict.presence is not None
+    assert verdict.presence.tolist() == [1.0, 0.9]
+    assert verdict.stands.all()
+    without = judge_answer(
+        targets, weights, np.full(2, 0.01), [], np.zeros(2), presence=np.array([1.0, 0.1])
+    )
+    assert without.stands.tolist() == [True, False]

@@ -17,7 +17,7 @@ from dosift.results.graphs import common_causes_in_words, graph_findings_content
 from dosift.results.words import misfit_in_words
 
 #: Share of the rows of interventions that must be recognised for single rows to stand.
-LEAST_RECOGNISED = 0.5
+LEAST_RECOGNISED = 2.0 / 3.0
 #: What each kind of repair is done by, in words.
 _BY = {
     "edge": "let the rows repair the graph (--edges repair, edges='repair'), or correct it",
