@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from dosift.checks.verdict import FALLS, PART, STANDS, Answer, Repair, change, judge_answer
-from dosift.pipeline.hidden_cause import without_cancelled
 
 TARGETS = np.array([[-1, -1], [0, -1], [-1, 1]])
 WEIGHTS = np.array([0.6, 0.3, 0.1])
@@ -93,21 +92,6 @@ def test_what_is_likelier_not_to_be_there_does_not_stand() -> None:
     assert both.n_unlikely == 0
 
 
-def test_a_child_that_a_repair_can_only_have_changed_too_is_left_alone() -> None:
-    fit = np.array([[-1, -1, -1], [0, -1, -1], [-1, -1, 0]])
-    after = np.array([[-1, -1, -1], [0, 0, -1], [0, -1, -1], [-1, -1, 0]])
-    weights = np.array([0.5, 0.2, 0.1, 0.2])
-    found, is_same = without_cancelled([1], after, weights, fit)
-    assert not is_same
-    assert found.tolist() == [[-1, -1, -1], [0, -1, -1], [0, -1, -1], [-1, -1, 0]]
-    # Most rows have the parent changed alone: the edge explains what the child does then.
-    weights = np.array([0.5, 0.1, 0.2, 0.2])
-    assert without_cancelled([1], after, weights, fit)[1]
-    # What the fit has, too, is no matter of the edge; nor is what is done to the child alone.
-    assert without_cancelled([1], after, weights, after)[1]
-    assert without_cancelled([0, 1], np.array([[0, 0, -1]]), np.ones(1), fit)[1]
-
-
 def test_what_a_repair_says_of_presence_counts() -> None:
     targets, weights = np.array([[-1], [1]]), np.array([0.8, 0.2])
     after = Answer((), 50.0, targets, weights, presence=np.array([1.0, 0.9]))
@@ -121,3 +105,28 @@ def test_what_a_repair_says_of_presence_counts() -> None:
         targets, weights, np.full(2, 0.01), [], np.zeros(2), presence=np.array([1.0, 0.1])
     )
     assert without.stands.tolist() == [True, False]
+
+
+def test_edges_and_a_hidden_cause_that_explain_the_same_rows_are_alternatives() -> None:
+    targets = np.array([[-1, -1], [0, -1], [0, 0]])
+    weights, errors = np.array([0.5, 0.3, 0.2]), np.full(3, 0.01)
+    edge = Repair("edge", "add", (0, 1), 90.0)
+    hidden = Repair("cause", "hidden", (0, 1), 90.0)
+    with_edge = Answer((edge,), 90.0, targets[:2], np.array([0.5, 0.5]))
+    with_cause = Answer((hidden,), 90.0, targets[[0, 2]], np.array([0.5, 0.5]))
+    both = judge_answer(targets, weights, errors, (with_edge, with_cause), np.zeros(3))
+    assert both.stands.tolist() == [True, False, False]
+    assert both.probability.tolist() == pytest.approx([1.0, 0.5, 0.5])
+    # What neither has is not there, and what another kind of repair removes is not, either.
+    neither = judge_answer(
+        np.array([[-1, -1], [-1, 0]]),
+        np.array([0.8, 0.2]),
+        errors[:2],
+        (with_edge, with_cause),
+        np.zeros(2),
+    )
+    assert neither.probability[1] == pytest.approx(0.02)
+    moved = Answer((Repair("mechanism", "changed", (0,), 80.0),), 80.0, targets[:2], weights[:2])
+    three = judge_answer(targets, weights, errors, (with_edge, with_cause, moved), np.zeros(3))
+    assert three.probability[1] == pytest.approx(0.5)
+    assert three.probability[2] == pytest.approx(0.02)

@@ -146,10 +146,12 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
     verdict = verdict_of(recipe, result, posterior, asked.answers, control, check, graph)
     if in_time is None:
         verdict = replace(verdict, of_rows=row_reliability(whole, result, verdict.others))
-    taught, apart = result.network, in_full.apart(given)
+    taught, apart, moved = result.network, in_full.apart(given), asked.moved
+    if moved is not None:
+        changed = moved.changed
     fitted = Fitted(
         recipe=recipe,
-        given=given,
+        given=given if moved is None else moved.network,
         network=_final(taught, given if changed else taught),
         result=result,
         options=options,
@@ -173,6 +175,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         control=control,
         verdict=verdict,
         elsewhere=asked.elsewhere,
+        moved=None if moved is None else moved.answer,
         **_look_for_units(given, loaded),
         **_of_numbers(evidence, result),
     )

@@ -9,7 +9,9 @@ the variable and another one that depends on the same.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,11 @@ from dosift.model.mechanism_network import MechanismNetwork, merged_targets
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
+
+#: Share of a weight by which it may be another one in the answer with edges.
+_ALIKE = 0.5
+#: Children of added edges, of one target, that are looked at.
+_MOST_CHILDREN = 6
 
 
 def linked_by_no_edge(graph: GraphFindings) -> frozenset[int]:
@@ -96,51 +103,57 @@ def by_hidden_cause(
     return Answer(tuple(repairs), graph.gain, every[summed > 0], summed[summed > 0])
 
 
-def without_cancelled(
-    children: Collection[int], targets: Ints, weights: Floats, fit: Ints
-) -> tuple[Ints, bool]:
-    """Leave children alone of which a repair says that an edge to them was cancelled.
+def without_undone_edges(answer: Answer, targets: Ints, weights: Floats) -> Answer:
+    """Leave alone what an answer with more edges changes only to undo these.
 
-    Where something hidden moves two variables, the rows ask for an edge between them. If that edge
-    was there, what is done to its parent would reach the child. Where the fit leaves the child
-    alone, and the repaired model can explain the same rows (most of them) only if the child was
-    changed, too, that change does no more than undo the edge: the answers are one.
+    A hidden cause of two variables asks for an edge between them. Wherever the one is changed, that
+    edge moves the other, to which nothing was done; so the answer with the edge has to change that
+    one, too. The answer as it is says the same of these rows without either.
 
     Parameters
     ----------
-    children : collection of int
-        Variables that an edge is asked for to.
+    answer : Answer
+        With other edges.
     targets : ndarray of int, shape (n_targets, n_variables)
-        After the repair, by what they touch where variables are numbers.
+        Of the answer as it is.
     weights : ndarray, shape (n_targets,)
-    fit : ndarray of int, shape (n_components, n_variables)
-        Of the fit, likewise.
 
     Returns
     -------
-    targets : ndarray of int, shape (n_targets, n_variables)
-        Some may be equal.
-    is_same : bool
-        Whether nothing was cancelled.
+    Answer
+        The same where nothing is undone.
 
     Examples
     --------
-    >>> fit = np.array([[-1, -1], [0, -1]])
-    >>> after, weights = np.array([[-1, -1], [0, 0], [0, -1]]), np.array([0.7, 0.2, 0.1])
-    >>> without_cancelled([1], after, weights, fit)[0].tolist()
-    [[-1, -1], [0, -1], [0, -1]]
-    >>> without_cancelled([1], after, weights, after)[1]
-    True
+    >>> more = Answer((Repair("edge", "add", (0, 1), 9.0),), 9.0, np.array([[0, 0]]), np.ones(1))
+    >>> without_undone_edges(more, np.array([[0, -1]]), np.ones(1)).targets.tolist()
+    [[0, -1]]
     """
-    found, known = np.array(targets), {tuple(one) for one in np.asarray(fit).tolist()}
-    weight = {tuple(one): float(w) for one, w in zip(found.tolist(), weights, strict=True)}
-    is_same, some = True, sorted(children)
-    for t, own in enumerate(found.tolist()):
-        alone = found[t].copy()
-        alone[some] = -1
-        left = tuple(alone.tolist())
-        # What is done to nothing else was done to the child.
-        is_new = tuple(own) not in known and left in known and (alone >= 0).any()
-        if is_new and weight[tuple(own)] >= weight.get(left, 0.0):
-            found[t], is_same = alone, False
-    return found, is_same
+    added = [one.variables for one in answer.repairs if (one.kind, one.what) == ("edge", "add")]
+    known: dict[tuple[int, ...], float] = {}
+    for target, weight in zip(targets.tolist(), weights.tolist(), strict=True):
+        known[tuple(target)] = known.get(tuple(target), 0.0) + weight
+    now = [tuple(target) for target in answer.targets.tolist()]
+    there = dict(zip(now, answer.weights.tolist(), strict=True))
+    for k, (target, weight) in enumerate(zip(tuple(now), answer.weights.tolist(), strict=True)):
+        if target in known:
+            continue
+        for fewer in _with_children_alone(target, added):
+            # Where both are there the greater part must be undone, and both be what was one.
+            own, rest = known.get(fewer, 0.0), there.get(fewer, 0.0)
+            if own > 0 and rest < weight and abs(own - weight - rest) <= _ALIKE * own:
+                now[k] = fewer
+                break
+    return replace(answer, targets=np.array(now, dtype=answer.targets.dtype))
+
+
+def _with_children_alone(
+    target: tuple[int, ...], added: list[tuple[int, ...]]
+) -> Iterator[tuple[int, ...]]:
+    """Leave children of new edges alone, as few as possible first, but not all that is changed."""
+    children = sorted({c for _, c in added if target[c] >= 0})[:_MOST_CHILDREN]
+    for n in range(1, len(children) + 1):
+        for some in combinations(children, n):
+            fewer = tuple(-1 if i in some else entry for i, entry in enumerate(target))
+            if any(entry >= 0 for entry in fewer):
+                yield fewer

@@ -18,12 +18,17 @@ from dosift.model.mechanism_network import compared_targets
 from dosift.model.network import Network
 from dosift.pipeline.find import find
 from dosift.pipeline.gather import Gathered
-from dosift.pipeline.hidden_cause import by_hidden_cause, without_cancelled
+from dosift.pipeline.hidden_cause import by_hidden_cause, without_undone_edges
 from dosift.pipeline.impure_control import find_impure_control
 from dosift.pipeline.number_repairs import number_answers
 from dosift.pipeline.recipe import Recipe
 from dosift.search.joint import JointFitter
-from dosift.search.mechanisms import ChangedMechanism, suspect_mechanism, with_freed_table
+from dosift.search.mechanisms import (
+    ChangedMechanism,
+    suspect_mechanism,
+    with_free_tables,
+    with_freed_table,
+)
 from dosift.search.result import SearchResult, ranked
 
 Floats = NDArray[np.float64]
@@ -93,16 +98,12 @@ def _by_graph(graph: GraphFindings | None, result: SearchResult) -> Answer | Non
     edits = tuple(
         Repair("edge", one.kind, (one.parent, one.child), one.gain) for one in graph.asked
     )
-    found = graph.repaired
-    model = None if found is None else RepairedModel(found.network, found.targets, found.weights)
-    children = {one.child for one in graph.asked if one.kind == "add"}
-    fit = compared_targets(result.network, result.targets)
-    targets, is_same = without_cancelled(children, graph.targets, graph.weights, fit)
-    if is_same:
-        return Answer(edits, graph.gain, graph.targets, graph.weights, model)
-    every, place = np.unique(targets, axis=0, return_inverse=True)
-    summed = np.bincount(place.ravel(), graph.weights, len(every)).astype(np.float64)
-    return Answer(edits, graph.gain, every, summed)
+    answer = Answer(edits, graph.gain, graph.targets, graph.weights)
+    targets = compared_targets(result.network, result.targets)
+    found, answer = graph.repaired, without_undone_edges(answer, targets, result.weights)
+    if found is None or not np.array_equal(answer.targets, graph.targets):
+        return answer
+    return replace(answer, model=RepairedModel(found.network, found.targets, found.weights))
 
 
 def _by_mechanism(
@@ -125,7 +126,8 @@ def _by_mechanism(
     # The check has judged it already, by its p-value: a large table pays for many entries here.
     gain = max(gain, changed.gain)
     repair = Repair("mechanism", "changed", (changed.variable,), gain)
-    return Answer((repair,), gain, found.targets, found.weights)
+    freed = with_free_tables(network, gathered.evidence.pooled, (changed.variable,))
+    return Answer((repair,), gain, found.targets, found.weights, freed, found)
 
 
 def _by_drift(
