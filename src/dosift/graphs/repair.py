@@ -237,6 +237,7 @@ def check(
         None if found is None else found.weights,
         common_causes(fitter.families, now.graph, climber.constraints, graph),
         max(now.score - before.score, 0.0),
+        found,
     )
 
 
