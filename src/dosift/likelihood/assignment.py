@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dosift.data.blocks import Block
 from dosift.likelihood.columns import RowLikelihoods, is_plain
-from dosift.likelihood.evidence import mixture_of
+from dosift.likelihood.weight_sums import mixture_of
 from dosift.model.network import Network
 
 Floats = NDArray[np.float64]

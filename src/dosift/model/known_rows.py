@@ -22,6 +22,8 @@ from dosift.model.mechanism import Changes, Floats, Ints, Library, Mechanism, Va
 ALONE, ANY = -1, -2
 #: Steps of EM for the shares of changes in the rows of a label, and the rise (nats) that ends them.
 _SHARE_STEPS, _SHARE_RISE = 50, 1e-4
+#: Rows whose scores are held at a time.
+_AT_ONCE = 2**16
 #: Log-density of a row that a change cannot explain, so that sums stay finite.
 _LEAST_LOG = -1e6
 
@@ -132,6 +134,15 @@ class ControlRows:
         if getattr(mechanism, "has_fixed_statistics", False):
             return float(mechanism.log_likelihood(self.statistics(mechanism)))  # type: ignore[attr-defined]
         return float(self.weights @ mechanism.log_density(self.values))
+
+    def information(self, mechanism: Mechanism) -> Floats:
+        """Sum products of a mechanism's scores, shape (n_free, n_free)."""
+        out = np.zeros((mechanism.n_free, mechanism.n_free))
+        for start in range(0, len(self.values), _AT_ONCE):
+            at = slice(start, start + _AT_ONCE)
+            scores = mechanism.scores(self.values[at])
+            out += (scores * self.weights[at, None]).T @ scores
+        return out
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,8 +17,9 @@ from dosift.checks.model_check import (
     unexplained_bound,
 )
 from dosift.checks.surprisal import SurprisalScale, largest_unexplained
-from dosift.data.blocks import Block, MemoryBlocks, RowBlocks, RowsApart
+from dosift.data.blocks import Block, MemoryBlocks, RowBlocks
 from dosift.data.load import Loaded
+from dosift.data.some_blocks import RowsApart
 from dosift.data.stored import StoredBlocks
 from dosift.data.write import write_parts
 from dosift.likelihood.assignment import Assignment, judge

@@ -19,8 +19,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.likelihood.evidence import Evidence, WeightSums
+from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.solve import solve
+from dosift.likelihood.weight_sums import WeightSums
+from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Network
 from dosift.search.constraints import Constraints
 from dosift.search.elimination import drop_losses, eliminate
@@ -191,8 +193,10 @@ class JointFitter:
         """Do the M step: mechanisms from control rows and what mixture rows are expected to say."""
         network = now.network
         if now.families is None:
-            values, posterior = self._evidence.completed(network, targets, now.weights)
-            return network.taught(values, targets, posterior, self._learners)
+            assert isinstance(network, MechanismNetwork)
+            return as_network(
+                self._evidence.taught(network, targets, now.weights, self._learners)
+            )
         assert network.control is not None
         tables = list(network.tables)
         for i, family in zip(self._learners, now.families, strict=True):
