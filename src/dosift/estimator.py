@@ -468,6 +468,12 @@ class InterventionMixture(Conventions):
             whole_are_counts=bool(self.knockouts),
             unit=unit if isinstance(unit, str) else None,
             time=time if isinstance(time, str) else None,
+            batch=batch if isinstance(batch, str) else None,
+            labels=labels if isinstance(labels, str) else None,
+            holds=sample_weight is not None
+            or unit is not None
+            or time is not None
+            or not all(one is None or isinstance(one, str) for one in (batch, labels)),
         )
         network, rows = self._network(table, rows)
         network = starting_network(network, edges, known, self.control_rows)
@@ -603,7 +609,7 @@ class InterventionMixture(Conventions):
         """
         self._check_fitted()
         known = None if batch is None else fitted_batches(self.fitted_)
-        loaded = load(rows, self.network_, batch=batch, unit=unit, batches=known)
+        loaded = load(rows, self.network_, batch=batch, unit=unit, batches=known, hold=True)
         if not isinstance(loaded.rows, MemoryBlocks) or loaded.inverse is None:
             raise InputError(
                 "rows in blocks are not held; give a table, or use dosift.annotate, or the command "

@@ -275,9 +275,7 @@ def scores_of(
     return scores, n_free
 
 
-def known_information(
-    network: MechanismNetwork, i: int, components: Ints, refined: bool
-) -> Floats:
+def known_information(network: MechanismNetwork, i: int, components: Ints, refined: bool) -> Floats:
     """Return what control and labelled rows say of a variable's parameters.
 
     Parameters

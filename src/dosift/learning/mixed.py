@@ -19,6 +19,7 @@ from dosift.data.kinds import Kinds, checked_kinds, find_kinds
 from dosift.data.load import Loaded, load
 from dosift.data.numbers import Numbers, read_numbers
 from dosift.data.parts import Parts
+from dosift.data.stored_numbers import StoredNumbers, is_many, store_numbers
 from dosift.errors import EmptyGraphWarning, InputError, KindsWarning, NewStatesWarning
 from dosift.io.graph import Graph, read_graph
 from dosift.io.states import read_states
@@ -68,6 +69,10 @@ class ControlTable:
         The column that holds the unit of each row, where control rows have it.
     time : str, optional
         The column that holds the time of each row, where control rows have it.
+    batch, labels : str, optional
+        The columns of the rows to be explained that hold batch and label.
+    holds : bool
+        Whether rows to be explained have to be held, for what stands beside them.
     """
 
     rows: Any
@@ -82,6 +87,9 @@ class ControlTable:
     factors: int = 0
     unit: str | None = None
     time: str | None = None
+    batch: str | None = None
+    labels: str | None = None
+    holds: bool = False
 
     @property
     def path(self) -> str | Path | None:
@@ -132,7 +140,8 @@ def learn_from_control(
     -------
     network : Network or MechanismNetwork
     rows : object
-        As they came, or :class:`~dosift.data.numbers.Numbers`, so that they are read once.
+        As they came, or :class:`~dosift.data.numbers.Numbers`, so that they are read once; where
+        they are many, :class:`~dosift.data.stored_numbers.StoredNumbers`.
 
     Raises
     ------
@@ -250,7 +259,7 @@ def _learn_numbers(
     states: Mapping[str, Sequence[Any]],
     kinds: Kinds,
     layer: str | None,
-) -> tuple[MechanismNetwork, Numbers]:
+) -> tuple[MechanismNetwork, Numbers | StoredNumbers]:
     # It loads much that networks of states do not need.
     from dosift.learning.mechanisms import learn_mechanisms
 
@@ -280,9 +289,7 @@ def _learn_numbers(
     seen = with_factors(seen, factors)
     notice = f"{kinds.notice()}{size_in_words(size, 'count' in of.of.values(), control.factors)}"
     warnings.warn(notice, KindsWarning, stacklevel=5)
-    found = read_numbers(
-        rows, seen.variables, grows=grows, free=kinds.named, beside=beside, layer=layer
-    )
+    found = _numbers_of(rows, seen.variables, control, grows, kinds.named, layer)
     variables = [
         old if old.states == new.states else _in_order(new, given)
         for old, new in zip(seen.variables, found.variables, strict=True)
@@ -301,12 +308,36 @@ def _learn_numbers(
         parents,
         features=_features(control, names, variables),
         covariates=of_factors,
-        lowest=np.fmin.reduce(found.values, axis=0),
-        highest=np.fmax.reduce(found.values, axis=0),
+        lowest=found.lowest,
+        highest=found.highest,
         is_rough=control.graph is None,
     )
     _warn_of_mechanisms(network)
     return network, found
+
+
+def _numbers_of(
+    rows: Any,
+    variables: Sequence[Variable],
+    control: ControlTable,
+    grows: Sequence[str],
+    free: Iterable[str],
+    layer: str | None,
+) -> Numbers | StoredNumbers:
+    """Read the rows to be explained; into a temporary file where they are many."""
+    if control.holds or layer is not None or not is_many(rows):
+        return read_numbers(
+            rows, variables, grows=grows, free=free, beside=control.beside, layer=layer
+        )
+    return store_numbers(
+        rows,
+        variables,
+        batch=control.batch,
+        labels=control.labels,
+        grows=grows,
+        free=free,
+        ignore=control.beside,
+    )
 
 
 def _is_part_of_matrix(control: ControlTable, graph: Graph) -> bool:

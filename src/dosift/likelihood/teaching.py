@@ -91,6 +91,7 @@ class TeachFamilies:
     learners: tuple[int, ...]
 
     def __call__(self, rows: RowLikelihoods) -> tuple[Floats, ...]:
+        """Count over some rows: an array for each learner, of the shape of its table."""
         every = mixture_of(rows, rows.columns(self.targets), self.weights)
         share = np.divide(rows.block.counts, every, out=np.zeros_like(every), where=every > 0)
         if rows.block.label is not None:  # labelled rows have taught already

@@ -154,6 +154,7 @@ class Compare:
     others: Ints
 
     def __call__(self, rows: RowLikelihoods) -> tuple[Floats, ...]:
+        """Sum over some rows, in the order of the fields of :class:`Comparison`."""
         n_batches, m = self.weights.shape
         own, information = np.zeros((n_batches, m)), np.zeros((n_batches, m, m))
         gradient = np.zeros((n_batches, len(self.others)))

@@ -100,7 +100,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         whole, result, in_time = find_in_time(recipe, given, series, options, progress, power)
         given, gathered = counting_for(given, whole, power)
     in_full, evidence = whole.evidence, gathered.evidence
-    missing = look_at_missing(given, in_full)
+    missing = look_at_missing(given, in_full, whole.sample)
     tell = progress or silent
     tell("checking the fit", 0, None)
     again = None if series is None else partial(_found_in_time, recipe, series, options)

@@ -194,9 +194,7 @@ class JointFitter:
         network = now.network
         if now.families is None:
             assert isinstance(network, MechanismNetwork)
-            return as_network(
-                self._evidence.taught(network, targets, now.weights, self._learners)
-            )
+            return as_network(self._evidence.taught(network, targets, now.weights, self._learners))
         assert network.control is not None
         tables = list(network.tables)
         for i, family in zip(self._learners, now.families, strict=True):
