@@ -453,12 +453,12 @@ def _rows(
     from dosift.data.stream import needs, store_rows
     from dosift.model.network import Network
 
-    named = {role: settings.get(role) for role in ("batch", "labels", "unit")}
+    named: dict[str, Any] = {role: settings.get(role) for role in ("batch", "labels", "unit")}
     moments = settings.get("time")
-    layer = None if isinstance(rows, Numbers) or not _is_h5ad(rows) else settings.get("layer")
-    of_states = isinstance(network, Network)
     if isinstance(rows, Numbers | StoredNumbers):
-        return load(rows, network, layer=layer, time=moments, **named)
+        return load(rows, network, time=moments, **named)
+    layer = None if not _is_h5ad(rows) else settings.get("layer")
+    of_states = isinstance(network, Network)
     files = RowFiles.at(rows)
     # Of numbers, those of a unit are held together.
     may_store = settings["method"] != "moments" and not moments and (of_states or not named["unit"])

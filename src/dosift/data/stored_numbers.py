@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from dosift.data.lazy import is_lazy
 from dosift.data.numbers import NumberParts, Numbers, recode
 from dosift.data.read import RowFiles
+from dosift.data.side_columns import SideColumn
 from dosift.data.stored import StoredBlocks
 from dosift.data.working import to_working
 from dosift.errors import InputError
@@ -48,6 +49,28 @@ class StoredNumbers:
     highest: Floats
     named: tuple[str | None, str | None] = (None, None)
     path: str | Path | None = None
+
+    def held(self) -> Numbers:
+        """Hold the rows in memory after all; the file is removed."""
+        blocks = list(self.rows)
+        values = np.concatenate([block.values for block in blocks])
+        beside, own = {}, self.rows.beside
+        for name, texts, kind in zip(
+            self.named, (own.batches, own.labels), ("batch", "label"), strict=True
+        ):
+            if name is not None:
+                index = [_index(getattr(block, kind), len(block)) for block in blocks]
+                where = None if self.path is None else str(self.path)
+                beside[name] = SideColumn(texts, np.concatenate(index), f"column {name!r}", where)
+        self.rows.close()
+        return Numbers(
+            self.variables,
+            np.asfortranarray(values),
+            beside,
+            self.rows.library,
+            self.path,
+            self.rows.further,
+        )
 
     def recoded(self, variables: Sequence[Variable]) -> StoredNumbers:
         """Give states, in the file, the codes that they have in other lists of them.
@@ -97,6 +120,12 @@ class StoredNumbers:
         return self.rows
 
 
+def _index(column: NDArray[Any] | None, n_rows: int) -> NDArray[np.int64]:
+    if column is None:
+        return np.full(n_rows, -1, dtype=np.int64)
+    return np.asarray(column, dtype=np.int64)
+
+
 def is_many(source: Any) -> bool:
     """Tell rows that are not to be held as they are: large files, and tables that engines hold.
 
@@ -119,6 +148,7 @@ def store_numbers(
     source: Any,
     variables: Sequence[Variable],
     *,
+    is_control: bool = False,
     batch: str | None = None,
     labels: str | None = None,
     grows: Iterable[str] = (),
@@ -132,7 +162,7 @@ def store_numbers(
     Parameters
     ----------
     source : str, Path, or table that an engine holds
-    variables, grows, free, ignore
+    variables, is_control, grows, free, ignore
         As for :func:`~dosift.data.numbers.read_numbers`.
     batch, labels : str, optional
         Columns that hold the batch and the label of each row.
@@ -166,7 +196,7 @@ def store_numbers(
     (2.0, [1.5, 0.0], [[1.5, 1.0], [nan, 0.0]])
     """
     named = [name for name in (batch, labels) if name is not None]
-    parts = NumberParts(source, variables, False, grows, free, named, ignore)
+    parts = NumberParts(source, variables, is_control, grows, free, named, ignore)
     path = parts.path
     files = RowFiles.at(path) if path is not None else None
     expected = None if files is None else files.n_rows()

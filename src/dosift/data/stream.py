@@ -87,8 +87,15 @@ def store_rows(
     if isinstance(network, MechanismNetwork):
         if unit is not None:
             raise InputError("rows of numbers in units are held: give the file to fit itself")
-        own = {"batch": batch, "labels": labels, "threads": threads, "progress": progress}
-        return store_numbers(files.path, network.variables, **own).to_working(network)
+        found = store_numbers(
+            files.path,
+            network.variables,
+            batch=batch,
+            labels=labels,
+            threads=threads,
+            progress=progress,
+        )
+        return found.to_working(network)
     n_threads = threads or available_threads()
     n_rows = files.n_rows()
     import narwhals as nw
@@ -201,8 +208,8 @@ def needs(n_rows: float | None, network: Network | MechanismNetwork, threads: in
     >>> needs(10_000_000, network, 2).partition(":")[0]
     '10,000,000 rows are read in parts'
     """
-    is_of_numbers = isinstance(network, MechanismNetwork)
-    n_bytes = (8 if is_of_numbers else codes_dtype(network).itemsize) * network.n_variables
+    each = 8 if isinstance(network, MechanismNetwork) else codes_dtype(network).itemsize
+    n_bytes = each * network.n_variables
     memory = _BASE_BYTES + threads * _BYTES_A_THREAD
     if n_rows is None:
         rows, on_disk = "rows", f"{n_bytes} bytes a row"

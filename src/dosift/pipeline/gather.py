@@ -21,7 +21,6 @@ from dosift.methods.labels_numbers import taught_by_labels
 from dosift.methods.options import silent
 from dosift.methods.prior_numbers import patterns_of
 from dosift.model.counts import CountChanges
-from dosift.model.known_rows import ControlRows
 from dosift.model.mechanism import Changes
 from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Network, without_negligible
@@ -121,9 +120,7 @@ def counting_for(network: Network, gathered: Gathered, power: float) -> tuple[Ne
     if power == 1.0:
         return network, gathered
     if isinstance(network, MechanismNetwork) and network.control is not None:
-        control = network.control
-        own = ControlRows(control.values, control.weights, control.dependence)
-        network = as_network(replace(network, control=own))
+        network = as_network(replace(network, control=network.control.anew()))
     return network, gathered.weighed(power)
 
 
