@@ -207,7 +207,7 @@ class NumberWorld:
 
 @contextmanager
 def holding(most: int | None) -> Iterator[None]:
-    """Let no more distinct rows be held; of others a sample is searched, and all judge in blocks."""
+    """Let no more distinct rows be held: a sample of others is searched, all judge in blocks."""
     before = sampling.MOST_CONFIGURATIONS
     sampling.MOST_CONFIGURATIONS = before if most is None else most
     try:
