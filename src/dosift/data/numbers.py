@@ -265,10 +265,10 @@ class NumberParts:
         """Refuse a table without rows, and tell of columns that were not asked for."""
         if not self.n_rows:
             raise InputError("the table has no rows", path=self.path)
-        _tell_extra([name for name in self._extra if name not in self._ignored])
+        _tell_extra([name for name in self._extra if name not in self._ignored], self.path)
 
 
-def _tell_extra(extra: Sequence[str]) -> None:
+def _tell_extra(extra: Sequence[str], path: str | Path | None) -> None:
     if extra:
         warnings.warn(notice_of_extra(extra), ExtraColumnsWarning, stacklevel=4)
 
