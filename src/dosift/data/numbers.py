@@ -270,7 +270,7 @@ class NumberParts:
 
 def _tell_extra(extra: Sequence[str], path: str | Path | None) -> None:
     if extra:
-        warnings.warn(notice_of_extra(extra), ExtraColumnsWarning, stacklevel=4)
+        warnings.warn(notice_of_extra(extra, path), ExtraColumnsWarning, stacklevel=4)
 
 
 def _side(
