@@ -49,6 +49,8 @@ class Block:
         Position of each unit's label, -1 for one without; None where none has any.
     first : ndarray of int64, shape (n_units,), or None
         Position of each unit's first row; the others follow. None where every row is a unit.
+    start : int or None
+        Number of the units before, where the next pass brings the same ones in the same blocks.
 
     Examples
     --------
@@ -62,6 +64,7 @@ class Block:
     batch: Ints | None = None
     label: Ints | None = None
     first: NDArray[np.int64] | None = None
+    start: int | None = None
 
     def __len__(self) -> int:
         return len(self.counts)
@@ -75,11 +78,14 @@ class Block:
         """
         batch = None if self.batch is None else self.batch[units]
         label = None if self.label is None else self.label[units]
+        start = None
+        if self.start is not None and isinstance(units, slice):
+            start = self.start + (units.start or 0)
         if self.first is None:
-            return Block(self.values[units], self.counts[units], batch, label)
+            return Block(self.values[units], self.counts[units], batch, label, None, start)
         some = np.arange(len(self))[units]
         rows, first = rows_of(self.first, len(self.values), some)
-        return Block(self.values[rows], self.counts[units], batch, label, first)
+        return Block(self.values[rows], self.counts[units], batch, label, first, start)
 
     @cached_property
     def unit(self) -> NDArray[np.int64]:
@@ -242,6 +248,8 @@ class RowBlocks(ABC):
         Batches and labels.
     has_units : bool
         Whether some units have several rows.
+    is_here : bool
+        Whether rows are worked on in this process, block by block as before in each pass.
     """
 
     n_rows: float
@@ -249,6 +257,7 @@ class RowBlocks(ABC):
     library: str = "polars"
     beside: Beside = NOTHING
     has_units: bool = False
+    is_here: bool = False
 
     @abstractmethod
     def reduce(self, task: Task[Part], merge: Callable[[Part, Part], Part]) -> Part:
@@ -337,6 +346,8 @@ class MemoryBlocks(RowBlocks):
         Position of each unit's first row, where rows come in units.
     """
 
+    is_here = True
+
     def __init__(
         self,
         codes: Ints,
@@ -381,8 +392,9 @@ class MemoryBlocks(RowBlocks):
 
     def __iter__(self) -> Iterator[Block]:
         step = _units_in(self.whole, block_rows(self.n_variables))
-        for start in range(0, len(self.whole), step):
-            yield self.whole.part(slice(start, start + step))
+        every = replace(self.whole, start=0)
+        for start in range(0, len(every), step):
+            yield every.part(slice(start, start + step))
 
     def reduce(self, task: Task[Part], merge: Callable[[Part, Part], Part]) -> Part:
         """Apply a task to each block, and merge what comes of them."""
@@ -414,7 +426,7 @@ class WeighedBlocks(RowBlocks):
         self.library = rows.library
         self.n_variables = rows.n_variables
         self.beside = rows.beside
-        self.has_units = rows.has_units
+        self.has_units, self.is_here = rows.has_units, rows.is_here
         self.n_rows = rows.n_rows * power
 
     def reduce(self, task: Task[Part], merge: Callable[[Part, Part], Part]) -> Part:

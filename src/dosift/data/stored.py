@@ -40,6 +40,8 @@ class StoredBlocks(RowBlocks):
         If there is no room for the rows.
     """
 
+    is_here = True
+
     def __init__(
         self,
         n_variables: int,
@@ -176,16 +178,19 @@ class StoredBlocks(RowBlocks):
 
     def __iter__(self) -> Iterator[Block]:
         """Yield one block after the other, in the order of the rows."""
+        start = 0
         for codes, counts in self._stored():
-            yield self._block(codes, counts)
+            yield self._block(codes, counts, start)
+            start += len(codes)
 
-    def _block(self, codes: Ints, counts: Floats) -> Block:
+    def _block(self, codes: Ints, counts: Floats, start: int) -> Block:
         """Take codes for a block; those beside the variables get their final places."""
         n = self.n_variables
         beside = codes[:, n:].astype(np.int64) if self._places else codes[:, n:]
         found = [place[beside[:, j]] for j, place in enumerate(self._places)]
         batch = found.pop(0) if self.beside.batches else None
-        return Block(codes[:, :n], counts, batch, found[0] if found else None)
+        label = found[0] if found else None
+        return Block(codes[:, :n], counts, batch, label, start=start)
 
     def _stored(self) -> Iterator[tuple[Ints, Floats]]:
         """Yield what is in the file, block by block."""

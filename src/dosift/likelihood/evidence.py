@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from dosift.data.blocks import Block, MemoryBlocks, RowBlocks
 from dosift.data.configurations import Configurations
 from dosift.data.some_blocks import RowsApart
+from dosift.likelihood.column_store import ColumnStore
 from dosift.likelihood.columns import RowLikelihoods, TargetColumns, is_plain
 from dosift.likelihood.first_pass import CountFamilies
 from dosift.likelihood.rates import reference_log_likelihood
@@ -46,11 +47,19 @@ class _Pass:
     columns: TargetColumns
     pooled: bool
     work: Work
+    store: ColumnStore | None = None
 
     def __call__(self, block: Block) -> tuple[Floats, ...]:
         if self.pooled and block.batch is not None:
             block = replace(block, batch=None)
-        return self.work(self.columns(block))
+        rows = self.columns(block)
+        if self.store is None:
+            return self.work(rows)
+        is_known = self.store.lend(rows)
+        out = self.work(rows)
+        if not is_known:
+            self.store.keep(rows)
+        return out
 
 
 class Evidence:
@@ -97,6 +106,7 @@ class Evidence:
         self._counted = counted
         self._pooled = pooled
         self._under: RowLikelihoods | None = None
+        self._store: ColumnStore | None = None
         self._asked: Ints | None = None
 
     @classmethod
@@ -240,7 +250,27 @@ class Evidence:
         if self.held is not None:
             return work(self.under(network, targets))
         columns = TargetColumns(network, targets, self.labels, self.absolute)
-        return self.rows.sum(_Pass(columns, self._pooled, work))
+        store = self._store_for(network, targets)
+        return self.rows.sum(_Pass(columns, self._pooled, work, store))
+
+    @property
+    def remembers(self) -> bool:
+        """Whether columns that were computed once cost little from then on."""
+        return self.held is not None or (self.rows.is_here and len(self._counted) < _TABULAR)
+
+    def _store_for(self, network: Network, targets: Ints) -> ColumnStore | None:
+        """Return what remembers the columns of targets, or those of the mixture among them."""
+        if not self.remembers:
+            return None  # of tables columns are quick
+        now = self._store
+        if now is not None and now.network is network and now.has(network, targets):
+            return now
+        if ColumnStore.takes(targets):
+            if now is not None:
+                now.close()
+            self._store = ColumnStore(network, targets)
+            return self._store
+        return now if now is not None and now.network is network else None
 
     def visit(self, task: Callable[[Block], tuple[Floats, ...]]) -> tuple[Floats, ...]:
         """Sum a task that needs no likelihoods over all rows.
@@ -287,6 +317,9 @@ class Evidence:
         While a network is fitted these stay as they are; what is final is judged by its own.
         """
         self._under = None
+        if self._store is not None:
+            self._store.close()
+            self._store = None
         if self.pooled is not self:
             self.pooled.forget()
 

@@ -95,7 +95,13 @@ def estimate_likelihood(
     if held.label is not None:
         held = held.part(held.label < 0)
     proposer = Proposer(
-        network, constraints, options.max_size, options.refine, tell, options.patterns
+        network,
+        constraints,
+        options.max_size,
+        options.refine,
+        tell,
+        options.patterns,
+        is_sample=sample is not None,
     )
     found = _explaining_all(proposer, evidence, held)
     if grows(network):

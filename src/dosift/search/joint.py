@@ -50,7 +50,8 @@ _MORE_STEPS = 25
 #: Nats by which the drop of a component must have fallen short not to be tried again while others
 #: are dropped: without these, it is missed all the more.
 _FAR_SHORT = 20.0
-#: Passes over the rows for the weights in one step of EM: where rows are held these cost little.
+#: Passes over the rows for the weights in one step of EM: where columns are remembered these cost
+#: little.
 _HELD_PASSES, _PASSES = 50, 2
 
 
@@ -169,7 +170,7 @@ class JointFitter:
         """Best weights at given tables, the joint objective there, and expected families."""
         fixed = self._constraints.fixed(targets)
         accuracy = _EM_RISE / 10 / self._evidence.total
-        passes = _HELD_PASSES if self._evidence.held is not None else _PASSES
+        passes = _HELD_PASSES if self._evidence.remembers else _PASSES
         found = solve(
             self._evidence,
             network,
