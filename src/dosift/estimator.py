@@ -26,6 +26,7 @@ from dosift.checks.surprisal import FALSE_SHARE, SurprisalScale, unexplained
 from dosift.checks.verdict import STANDS
 from dosift.data import to_native
 from dosift.data.blocks import MemoryBlocks
+from dosift.data.lazy import as_lazy
 from dosift.data.load import checked_weight, load
 from dosift.errors import (
     ConvergenceWarning,
@@ -356,7 +357,8 @@ class InterventionMixture(Conventions):
         rows : dataframe, mapping of columns, ndarray of int, path, Encoded or RowBlocks
             One column for each variable of the network, with state names; or an array of state
             codes in the network's order of variables. A Dask or Spark dataframe stays where it is,
-            a DuckDB relation or polars lazy frame is read in parts (docs/how-to/many-rows.md).
+            a DuckDB relation, polars lazy frame or pyarrow dataset is read in parts
+            (docs/how-to/many-rows.md).
             A learned network gets the states that only these rows show, with a notice.
         y : None
             Ignored; kept for scikit-learn.
@@ -456,8 +458,9 @@ class InterventionMixture(Conventions):
             negative_control=bool(self.negative_control),
         )
         beside = tuple(name for name in (batch, labels, unit, time) if isinstance(name, str))
+        rows = as_lazy(rows)
         table = ControlTable(
-            control,
+            as_lazy(control),
             graph,
             states,
             kinds,

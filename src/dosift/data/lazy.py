@@ -22,6 +22,26 @@ def is_dask(rows: Any) -> bool:
     return module in {"dask", "dask_expr"} and hasattr(rows, "map_partitions")
 
 
+def as_lazy(rows: Any) -> Any:
+    """Take a pyarrow dataset for a lazy frame of polars; anything else stays what it is.
+
+    Parameters
+    ----------
+    rows : object
+
+    Examples
+    --------
+    >>> as_lazy({"a": [1]})
+    {'a': [1]}
+    """
+    is_pyarrow = type(rows).__module__.partition(".")[0] == "pyarrow"
+    if not (is_pyarrow and hasattr(rows, "scanner")):
+        return rows
+    import polars as pl
+
+    return pl.scan_pyarrow_dataset(rows)
+
+
 def is_lazy(rows: Any) -> bool:
     """Tell a table that is not in memory.
 

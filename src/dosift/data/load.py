@@ -14,6 +14,7 @@ from dosift.data.blocks import Beside, Block, MemoryBlocks, RowBlocks
 from dosift.data.configurations import Configurations, collapse, collapse_units
 from dosift.data.encode import Encoded, codes_dtype
 from dosift.data.engines import engine_blocks, engine_of, named_columns
+from dosift.data.lazy import as_lazy
 from dosift.data.numbers import Numbers, read_numbers
 from dosift.data.order import RowOrder
 from dosift.data.read import load_rows
@@ -160,6 +161,7 @@ def load(
     InputError
         As reading and encoding say, or if what stands beside does not fit the rows.
     """
+    source = as_lazy(source)
     roles = {"batch": batch, "labels": labels, "unit": unit, "time": time}
     beside = {**roles, "sample_weight": sample_weight}
     if time is not None:

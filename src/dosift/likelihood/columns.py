@@ -279,8 +279,9 @@ class RowLikelihoods:
         if self._last is not None and self._last[0] == key:
             return self._last[1]
         if self._known is not None:
-            place = [self._known[0].get(t.tobytes()) for t in np.asarray(targets, np.int16)]
-            if None not in place:
+            known, every = self._known[0], np.asarray(targets, dtype=np.int16)
+            place = [known.get(target.tobytes(), -1) for target in every]
+            if min(place, default=0) >= 0:
                 return np.asfortranarray(self._known[1][:, place])
         out = np.zeros((len(self.block), len(targets)), order="F")
         # Of many rows what is remembered here is not remembered once more, column by column.

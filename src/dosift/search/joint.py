@@ -170,7 +170,8 @@ class JointFitter:
         """Best weights at given tables, the joint objective there, and expected families."""
         fixed = self._constraints.fixed(targets)
         accuracy = _EM_RISE / 10 / self._evidence.total
-        passes = _HELD_PASSES if self._evidence.remembers else _PASSES
+        is_quick = self._evidence.held is not None or isinstance(network, MechanismNetwork)
+        passes = _HELD_PASSES if is_quick else _PASSES
         found = solve(
             self._evidence,
             network,
