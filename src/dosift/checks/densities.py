@@ -15,8 +15,9 @@ from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.teaching import shares_of_rows
 from dosift.model.categorical import States
 from dosift.model.described import scale_of
-from dosift.model.mechanism_network import MechanismNetwork, used_changes
+from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
+from dosift.model.other import interventions
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -41,7 +42,8 @@ class Density:
         Shares of the mixture rows.
     changes : dict of int to ndarray, shape (n_bins,)
         For each change that components make, by its position, shares of the rows under it: each row
-        counts by its posterior.
+        counts by its posterior. Rows from elsewhere have the position of
+        :data:`~dosift.model.other.OTHER`.
     """
 
     variable: int
@@ -66,7 +68,7 @@ class _Histograms:
         out = []
         for i, edges in zip(self.variables, self.edges, strict=True):
             own = np.asarray(block.values[:, i], dtype=np.float64)
-            used = used_changes(self.targets[:, i])
+            used = _positions(self.targets[:, i])
             under = (shares[:, self.targets[:, i] == k].sum(axis=1) for k in used)
             out.append(np.stack([_counts(own, w, edges) for w in (block.row_counts, *under)]))
         return tuple(out)
@@ -98,7 +100,7 @@ def densities(
     """
     seen = evidence.held if sample is None else sample
     assert seen is not None
-    touched = np.flatnonzero((targets >= 0).any(axis=0)).tolist()
+    touched = np.flatnonzero((interventions(targets) >= 0).any(axis=0)).tolist()
     variables = tuple(i for i in touched if not isinstance(network.libraries[i], States))
     if not variables:
         return ()
@@ -117,7 +119,7 @@ def _density(
     if control is not None:
         of_control = _counts(control.values[:, i], control.weights, edges)
         of_control = of_control / max(of_control.sum(), 1e-300)
-    used = used_changes(targets[:, i])
+    used = _positions(targets[:, i])
     of_changes = dict(zip(used, shares[1:], strict=True))
     return Density(i, scale_of(network, i).user(edges), of_control, shares[0], of_changes)
 
@@ -138,6 +140,11 @@ def _edges(network: MechanismNetwork, i: int, rows: Block) -> Floats:
         whole = np.unique(np.floor(np.expm1(inner))) - 0.5
         inner = np.append(whole, whole[-1] + 1.0)
     return inner
+
+
+def _positions(column: Ints) -> list[int]:
+    """Return changes that targets make of a variable; that of rows from elsewhere is one."""
+    return [int(position) for position in np.unique(column) if position >= 0]
 
 
 def _spread(values: Floats, form: str) -> Floats:

@@ -17,7 +17,8 @@ from dosift.inference.network_error import _remaining
 from dosift.likelihood.columns import RowLikelihoods
 from dosift.model.known_rows import LabelledRows
 from dosift.model.mechanism import Library, Mechanism, Values
-from dosift.model.mechanism_network import MechanismNetwork
+from dosift.model.mechanism_network import MechanismNetwork, used_changes
+from dosift.model.other import OTHER
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -234,7 +235,7 @@ def _places(
     """
     library = network.libraries[i]
     n_own = 0 if network.control is None else network.mechanisms[i].n_free
-    used = [int(position) for position in np.unique(components[:, i]) if position >= 0]
+    used = used_changes(components[:, i])
     ends = n_own + np.cumsum([library[p].n_free if refined else 0 for p in used], dtype=np.int64)
     return n_own, used, ends
 
@@ -265,6 +266,8 @@ def scores_of(
     scores: dict[int, Floats] = {}
     for position in map(int, np.unique(rows.targets[:, i])):
         own = scores[position] = np.zeros((len(rows.values), n_free))
+        if position == OTHER:
+            continue  # says nothing of mechanisms
         change = library[position] if position >= 0 else None
         if n_own and (change is None or change.keeps_mechanism):
             acting = mechanism if change is None else change.applied(mechanism)

@@ -188,7 +188,8 @@ class BlockTeacher:
         Notes
         -----
         Changes are fitted under the mechanisms just taught. Where statistics do not depend on
-        parameters, those under the old ones are the same; other changes take a second pass.
+        parameters, those under the old ones are the same; other changes take a second pass. What
+        rows from elsewhere look like stays what a sample of the rows showed.
         """
         learners = list(learners)
         teaches = network.control is not None
