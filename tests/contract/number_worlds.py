@@ -382,7 +382,10 @@ FEATURES = (
     Feature("rows from elsewhere", after=some_from_elsewhere),
 )
 #: What goes with rows in blocks, in one family.
-_IN_BLOCKS = ("batches", "labels", "random labels", "missing values", "units")
+_IN_BLOCKS = (
+    *("batches", "labels", "random labels"),
+    *("missing values", "units", "rows from elsewhere"),
+)
 
 
 def combinations() -> list[tuple[Family, tuple[Feature, ...]]]:

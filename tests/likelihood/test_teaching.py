@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from dosift.inference.change_error import change_errors
 from dosift.inference.posterior import posterior_of_fit
 from dosift.likelihood.evidence import Evidence
 from dosift.model.mechanism_network import MechanismNetwork
+from dosift.model.other import other_target
+from dosift.model.other_numbers import Marginal, OtherNumbers, Part
 from dosift.search.joint import JointFitter
 from fitted_numbers import TARGETS, WEIGHTS, learned, true_network
 
@@ -47,6 +50,40 @@ def problem(kind: str) -> tuple[MechanismNetwork, Evidence, Evidence, Block]:
 def _in_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "_CHUNK_ROWS", 130)
     monkeypatch.setattr(blocks, "block_rows", lambda n: 400)
+
+
+def with_elsewhere(network: MechanismNetwork) -> MechanismNetwork:
+    """Let some rows come from elsewhere: two origins, of every shape that a marginal has."""
+    shapes = [
+        Marginal("states", (0.5, 0.5)),
+        Marginal("normal", (1.0, 2.0)),
+        Marginal("even", (-6.0, 6.0)),
+        Marginal("normal", (0.0, 3.0)),
+        Marginal("normal", (3.0, 1.0), of_counts=True),
+    ]
+    moved = [replace(one, numbers=tuple(0.9 * x for x in one.numbers)) for one in shapes]
+    moved[0] = Marginal("states", (0.8, 0.2))
+    parts = (Part(0.6, tuple(shapes)), Part(0.4, tuple(moved)))
+    return network.with_other(OtherNumbers(parts))
+
+
+def test_blocks_teach_what_rows_from_elsewhere_look_like() -> None:
+    network, held, apart, _ = problem("plain")
+    one = two = with_elsewhere(network)
+    targets = np.concatenate([TARGETS, other_target(5)[None]])
+    weights = np.append(0.8 * WEIGHTS, 0.2)[None]
+    for _ in range(3):
+        one = held.taught(one, targets, weights, range(5))
+        two = apart.taught(two, targets, weights, range(5))
+    assert one.other is not None
+    assert two.other is not None
+    for a, b in zip(one.other.parts, two.other.parts, strict=True):
+        assert a.share == pytest.approx(b.share, rel=1e-9)
+        for c, d in zip(a.marginals, b.marginals, strict=True):
+            np.testing.assert_allclose(c.numbers, d.numbers, rtol=1e-8)
+    assert one.other.parts[0].marginals[1].numbers[0] != pytest.approx(1.0, abs=1e-3)
+    for a, b in zip(parameters(one), parameters(two), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-8, atol=SAME)
 
 
 def parameters(network: MechanismNetwork) -> list[Any]:

@@ -23,6 +23,7 @@ from dosift.model.mechanism_network import (
     used_changes,
 )
 from dosift.model.network import Network
+from dosift.model.other import is_other
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -117,6 +118,8 @@ class TeachFamilies:
 class _Statistics:
     """Work that sums statistics of mechanisms, and of what changes make of them.
 
+    Last come those of rows from elsewhere, where some are.
+
     Attributes
     ----------
     targets : ndarray of int, shape (n_targets, n_variables)
@@ -149,6 +152,9 @@ class _Statistics:
             applied = network.libraries[i][position].applied(network.mechanisms[i])
             under = posterior @ (self.targets[:, i] == position)
             out.append(applied.statistics(values, under))
+        elsewhere = is_other(self.targets)
+        if network.other is not None and elsewhere.any():
+            out.append(network.other.statistics(values, posterior[:, elsewhere].sum(axis=1)))
         return tuple(out)
 
 
@@ -188,8 +194,7 @@ class BlockTeacher:
         Notes
         -----
         Changes are fitted under the mechanisms just taught. Where statistics do not depend on
-        parameters, those under the old ones are the same; other changes take a second pass. What
-        rows from elsewhere look like stays what a sample of the rows showed.
+        parameters, those under the old ones are the same; other changes take a second pass.
         """
         learners = list(learners)
         teaches = network.control is not None
@@ -201,7 +206,7 @@ class BlockTeacher:
             if network.libraries[i][position].n_free
             or (teaches and network.libraries[i][position].keeps_mechanism)
         ]
-        alone, under = self._summed(network, network, targets, weights, kept, changed)
+        alone, under, other = self._summed(network, network, targets, weights, kept, changed)
         taught = network
         if teaches:
             taught = self._with_mechanisms(network, targets, learners, alone, under)
@@ -218,6 +223,8 @@ class BlockTeacher:
             libraries[i] = library_by_statistics(
                 taught.mechanisms[i], libraries[i], own, network.labelled
             )
+        if network.other is not None and other is not None:
+            taught = replace(taught, other=network.other.taught(other))
         return replace(taught, libraries=tuple(libraries))
 
     def _summed(
@@ -228,14 +235,17 @@ class BlockTeacher:
         weights: Floats,
         alone: list[int],
         changed: list[tuple[int, int]],
-    ) -> tuple[dict[int, Floats], dict[tuple[int, int], Floats]]:
-        if not alone and not changed:
-            return {}, {}
+    ) -> tuple[dict[int, Floats], dict[tuple[int, int], Floats], Floats | None]:
+        has_other = network.other is not None and bool(is_other(targets).any())
+        if not alone and not changed and not has_other:
+            return {}, {}, None
         own = None if acting is network else acting
         work = _Statistics(targets, weights, self.is_whole, tuple(alone), tuple(changed), own)
         found = self.sum(as_network(network), targets, work)
-        of_changes = dict(zip(changed, found[len(alone) :], strict=True))
-        return dict(zip(alone, found, strict=False)), of_changes
+        end = len(alone) + len(changed)
+        of_changes = dict(zip(changed, found[len(alone) : end], strict=True))
+        other = found[end] if has_other else None
+        return dict(zip(alone, found, strict=False)), of_changes, other
 
     def _with_mechanisms(
         self,

@@ -32,7 +32,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
 
 #: Rise of the joint objective (nats, all rows) in one step of EM at which the tables are left.
-_EM_RISE = 0.02
+EM_RISE = 0.02
 _EM_STEPS = 60
 #: Smallest rise of the joint score that counts as one.
 _LEAST_RISE = 1e-3
@@ -115,7 +115,7 @@ class JointFitter:
         network: Network,
         targets: Ints,
         weights: Floats,
-        rise: float = _EM_RISE,
+        rise: float = EM_RISE,
         needed: float = -np.inf,
     ) -> JointFit:
         """Raise the joint objective from a start until a step of EM hardly helps.
@@ -169,7 +169,7 @@ class JointFitter:
     def _at(self, network: Network, targets: Ints, start: Floats, is_trial: bool = False) -> _State:
         """Best weights at given tables, the joint objective there, and expected families."""
         fixed = self._constraints.fixed(targets)
-        accuracy = _EM_RISE / 10 / self._evidence.total
+        accuracy = EM_RISE / 10 / self._evidence.total
         is_quick = self._evidence.held is not None or isinstance(network, MechanismNetwork)
         passes = _HELD_PASSES if is_quick else _PASSES
         found = solve(
