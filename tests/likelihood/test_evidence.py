@@ -14,7 +14,8 @@ from dosift.data import collapse
 from dosift.data.blocks import Block
 from dosift.likelihood.cells import family_cells
 from dosift.likelihood.columns import RowLikelihoods, TargetColumns, is_plain
-from dosift.likelihood.evidence import Evidence, SumWeights
+from dosift.likelihood.evidence import Evidence
+from dosift.likelihood.weight_sums import SumWeights
 from dosift.model.network import Network
 from plain_sums import OTHERS, TARGETS, PlainRows, cell_probability, toy_rows, toy_weights
 

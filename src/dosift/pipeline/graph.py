@@ -294,7 +294,7 @@ def _edge_constraints(recipe: Recipe, network: Network) -> EdgeConstraints:
 def n_control_rows(network: System) -> float | None:
     """How many control rows a network remembers; None if none are at hand."""
     if isinstance(network, MechanismNetwork):
-        return None if network.control is None else float(network.control.weights.sum())
+        return None if network.control is None else network.control.n_rows
     assert isinstance(network, Network)
     if network.control is None or network.control.rows is None:
         return None

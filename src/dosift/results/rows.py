@@ -17,12 +17,12 @@ from dosift.checks.model_check import (
     unexplained_bound,
 )
 from dosift.checks.surprisal import SurprisalScale, largest_unexplained
-from dosift.data.blocks import Block, MemoryBlocks, RowBlocks, RowsApart
+from dosift.data.blocks import Block, MemoryBlocks, RowBlocks
 from dosift.data.load import Loaded
+from dosift.data.some_blocks import RowsApart
 from dosift.data.stored import StoredBlocks
 from dosift.data.write import write_parts
-from dosift.likelihood.assignment import Assignment, judge
-from dosift.likelihood.columns import RowLikelihoods, is_plain
+from dosift.likelihood.assignment import Assignment, judge_block
 from dosift.model.known_rows import matches
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
@@ -198,9 +198,8 @@ class RowJudge:
         own = replace(block, label=None)
         if self.weights.ndim == 1:
             own = replace(own, batch=None)
-        rows = RowLikelihoods(self.network, own, is_plain(self.network, self.targets, own))
         with threadpool_limits(1):
-            return judge(rows, self.targets, self.weights)
+            return judge_block(self.network, own, self.targets, self.weights)
 
     def bounded(self, rows: RowBlocks) -> RowJudge:
         """Find which surprises are too large, by a pass over the rows, if it is not known."""
