@@ -144,8 +144,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
     result = judged_in_full(result, in_full, power)
     check, graph = asked.check, asked.graph
     verdict = verdict_of(recipe, result, posterior, asked.answers, control, check, graph)
-    if in_time is None:
-        verdict = replace(verdict, of_rows=row_reliability(whole, result, verdict.others))
+    of_rows = None if in_time is not None else row_reliability(whole, result, verdict.others)
     taught, apart, moved = result.network, in_full.apart(given), asked.moved
     if moved is not None:
         changed = moved.changed
@@ -173,7 +172,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         check=check,
         graph=graph,
         control=control,
-        verdict=verdict,
+        verdict=replace(verdict, of_rows=of_rows),
         elsewhere=asked.elsewhere,
         moved=None if moved is None else moved.answer,
         **_look_for_units(given, loaded),

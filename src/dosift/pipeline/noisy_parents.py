@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.checks.verdict import Answer, Repair
-from dosift.data.configurations import Configurations
+from dosift.data.blocks import Block
 from dosift.likelihood.assignment import assign
 from dosift.model.burst_counts import BurstMechanism
 from dosift.model.counts import Fold, NegativeBinomialMechanism
@@ -40,7 +40,7 @@ def by_noisy_parents(
     network: MechanismNetwork,
     targets: Ints,
     weights: Floats,
-    rows: Configurations,
+    rows: Block,
 ) -> Answer | None:
     """Leave counts alone that noise in what they depend on makes look changed along with that.
 
@@ -54,7 +54,7 @@ def by_noisy_parents(
         Of the mixture, with the control rows that taught it.
     targets : ndarray of int, shape (n_targets, n_variables)
     weights : ndarray, shape (n_targets,)
-    rows : Configurations
+    rows : Block
 
     Returns
     -------
@@ -63,7 +63,7 @@ def by_noisy_parents(
     """
     if not bursts or network.control is None:
         return None
-    posterior = assign(as_network(network), targets, weights, rows.codes).posterior
+    posterior = assign(as_network(network), targets, weights, rows.values).posterior
     of_rows = posterior * rows.counts[:, None]
     touched, repairs = np.array(merged_targets(network, targets)), []
     for child, mechanism in enumerate(network.mechanisms):
@@ -94,7 +94,7 @@ def _hidden(
     mechanism: NegativeBinomialMechanism,
     noisy: list[BurstMechanism],
     network: MechanismNetwork,
-    rows: Configurations,
+    rows: Block,
     of_rows: Floats,
 ) -> Floats:
     """Effect (logarithm of a mean) that noise hides of what some targets do to parents.
@@ -113,11 +113,13 @@ def _hidden(
     clear = _clear(noisy, values)
     plain = _learned(mechanism, values, network.control.weights)
     steep = _learned(mechanism, values, network.control.weights * clear)
-    there = (steep.log_means(rows.codes) - plain.log_means(rows.codes)) * _clear(noisy, rows.codes)
+    there = (steep.log_means(rows.values) - plain.log_means(rows.values)) * _clear(
+        noisy, rows.values
+    )
     here = np.average(
         steep.log_means(values) - plain.log_means(values), weights=network.control.weights * clear
     )
-    sums = of_rows.T @ _clear(noisy, rows.codes)
+    sums = of_rows.T @ _clear(noisy, rows.values)
     return np.asarray(of_rows.T @ there / np.maximum(sums, 1e-300) - here)
 
 

@@ -125,9 +125,10 @@ class NumberRepairs:
 
     def noisy_parents(self, gain: float) -> Answer | None:
         """Leave alone what noise in a changed count makes look changed along with it."""
-        (bursts, _), base = self._bursts, self.base
-        weights = base.weights[0]
-        return by_noisy_parents(bursts, gain, of(base.network), base.targets, weights, self.rows)
+        (bursts, _), base, rows = self._bursts, self.base, self.evidence.held
+        if rows is None or self.evidence.has_units:
+            return None
+        return by_noisy_parents(bursts, gain, of(base.network), base.targets, base.weights[0], rows)
 
     def noise(self) -> Answer | None:
         """Let counts have bursts, where control rows ask for that."""

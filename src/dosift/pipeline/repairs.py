@@ -127,9 +127,8 @@ def _by_mechanism(
     gain = max(gain, changed.gain)
     repair = Repair("mechanism", "changed", (changed.variable,), gain)
     freed = with_free_tables(network, gathered.evidence.pooled, (changed.variable,))
-    return Answer(
-        (repair,), gain, found.targets, found.weights, network=freed, found=found
-    )
+    answer = Answer((repair,), gain, found.targets, found.weights)
+    return replace(answer, network=freed, found=found)
 
 
 def _by_drift(
