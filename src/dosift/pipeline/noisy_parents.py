@@ -65,6 +65,7 @@ def by_noisy_parents(
         return None
     posterior = assign(as_network(network), targets, weights, rows.values).posterior
     of_rows = posterior * rows.counts[:, None]
+    values = np.asarray(rows.values, dtype=np.float64)
     touched, repairs = np.array(merged_targets(network, targets)), []
     for child, mechanism in enumerate(network.mechanisms):
         parents = set(bursts) & set(mechanism.parents)
@@ -75,7 +76,7 @@ def by_noisy_parents(
         if not along.any():
             continue
         noisy = [bursts[p] for p in sorted(parents)]
-        hidden = _hidden(mechanism, noisy, network, rows, of_rows[:, along])
+        hidden = _hidden(mechanism, noisy, network, values, of_rows[:, along])
         for t, amount in zip(np.flatnonzero(along), hidden, strict=True):
             change = network.libraries[child][int(targets[t, child])]
             if isinstance(change, Fold) and _is_hidden(np.log(change.factor), amount):
@@ -94,7 +95,7 @@ def _hidden(
     mechanism: NegativeBinomialMechanism,
     noisy: list[BurstMechanism],
     network: MechanismNetwork,
-    rows: Block,
+    values: Floats,
     of_rows: Floats,
 ) -> Floats:
     """Effect (logarithm of a mean) that noise hides of what some targets do to parents.
@@ -109,17 +110,13 @@ def _hidden(
     ndarray, shape (n_targets,)
     """
     assert network.control is not None
-    values = network.control.values
-    clear = _clear(noisy, values)
-    plain = _learned(mechanism, values, network.control.weights)
-    steep = _learned(mechanism, values, network.control.weights * clear)
-    there = (steep.log_means(rows.values) - plain.log_means(rows.values)) * _clear(
-        noisy, rows.values
-    )
-    here = np.average(
-        steep.log_means(values) - plain.log_means(values), weights=network.control.weights * clear
-    )
-    sums = of_rows.T @ _clear(noisy, rows.values)
+    control, weights = network.control.values, network.control.weights
+    clear = weights * _clear(noisy, control)
+    plain, steep = (_learned(mechanism, control, own) for own in (weights, clear))
+    here = np.average(steep.log_means(control) - plain.log_means(control), weights=clear)
+    is_clear = _clear(noisy, values)
+    there = (steep.log_means(values) - plain.log_means(values)) * is_clear
+    sums = of_rows.T @ is_clear
     return np.asarray(of_rows.T @ there / np.maximum(sums, 1e-300) - here)
 
 
