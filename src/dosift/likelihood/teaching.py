@@ -143,6 +143,7 @@ class _Statistics:
 
     def __call__(self, rows: RowLikelihoods) -> tuple[Floats, ...]:
         network = rows.network if self.acting is None else self.acting
+        assert isinstance(network, MechanismNetwork)
         values, posterior = completed_rows(rows, self.targets, self.weights, self.is_whole)
         out = []
         for i in self.alone:

@@ -233,7 +233,7 @@ class OtherNumbers:
     >>> one = Part(0.5, (Marginal("normal", (0.0, 1.0)),))
     >>> two = Part(0.5, (Marginal("even", (-1.0, 1.0)),))
     >>> OtherNumbers((one, two)).log_density(np.zeros((1, 1))).round(3).tolist()
-    [-0.799]
+    [-0.8]
     """
 
     parts: tuple[Part, ...]
