@@ -119,9 +119,13 @@ class Asking:
         found = self._with_others_apart(result, one_by_one)
         is_final = self.changed or one_by_one is not None or found.elsewhere is not None
         teaches = self.recipe.refine and self.given.learns and self.graph is None
-        if is_final or not teaches or _forbids_other(self.recipe):
-            return found
-        return self._with_moved(found) or found
+        moved = None
+        if teaches and not is_final and not _forbids_other(self.recipe):
+            moved = self._with_moved(found)
+        found = moved or found
+        # Fits that an answer came with were only there to be gone on with.
+        plain = tuple(replace(one, network=None, found=None) for one in found.answers)
+        return replace(found, answers=plain)
 
     def _with_moved(self, found: Asked) -> Asked | None:
         """Learn a mechanism from the pool alone, where that is what the rows ask for."""
