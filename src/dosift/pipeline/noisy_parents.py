@@ -109,7 +109,7 @@ def _hidden(
     ndarray, shape (n_targets,)
     """
     assert network.control is not None
-    values = network.control.values
+    values, pool = network.control.values, np.asarray(rows.values, dtype=np.float64)
     clear = _clear(noisy, values)
     plain = _learned(mechanism, values, network.control.weights)
     steep = _learned(mechanism, values, network.control.weights * clear)
@@ -119,7 +119,7 @@ def _hidden(
     here = np.average(
         steep.log_means(values) - plain.log_means(values), weights=network.control.weights * clear
     )
-    sums = of_rows.T @ _clear(noisy, rows.values)
+    sums = of_rows.T @ _clear(noisy, pool)
     return np.asarray(of_rows.T @ there / np.maximum(sums, 1e-300) - here)
 
 
