@@ -113,9 +113,7 @@ def _hidden(
     clear = _clear(noisy, values)
     plain = _learned(mechanism, values, network.control.weights)
     steep = _learned(mechanism, values, network.control.weights * clear)
-    there = (steep.log_means(rows.values) - plain.log_means(rows.values)) * _clear(
-        noisy, rows.values
-    )
+    there = (steep.log_means(pool) - plain.log_means(pool)) * _clear(noisy, pool)
     here = np.average(
         steep.log_means(values) - plain.log_means(values), weights=network.control.weights * clear
     )
