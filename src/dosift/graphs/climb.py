@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dosift.graphs.dag import EdgeConstraints, Edit, Parents, edits, equivalent, together
 from dosift.graphs.family import Families
-from dosift.graphs.fits import QUICK_STEPS, GraphFit, GraphFitter
+from dosift.graphs.fits import HOPELESS, QUICK_STEPS, GraphFit, GraphFitter
 from dosift.search.result import SearchResult
 
 Floats = NDArray[np.float64]
@@ -239,7 +239,7 @@ class GraphClimber:
         if len(some) > _MANY_EDITS:
             rough = self.fitter.quick_gains(fit, some, _FEW_STEPS)
             some = [some[k] for k in np.argsort(-rough, kind="stable")[:_RANKED]]
-        gains = self.fitter.quick_gains(fit, some, self._steps)
+        gains = self.fitter.quick_gains(fit, some, self._steps, HOPELESS)
         return [(some[k], float(gains[k])) for k in np.argsort(-gains, kind="stable")]
 
     def ranked_equivalents(self, fit: GraphFit) -> list[tuple[Parents, float]]:
@@ -253,7 +253,7 @@ class GraphClimber:
         gains = np.zeros(len(some))
         for k, graph in enumerate(some):
             changed = [i for i, own in enumerate(graph) if own != fit.graph[i]]
-            gains[k] = self.fitter.quick_gain(fit, graph, changed, self._steps)
+            gains[k] = self.fitter.quick_gain(fit, graph, changed, self._steps, HOPELESS)
         return [(some[k], float(gains[k])) for k in np.argsort(-gains, kind="stable")]
 
     def _better(
