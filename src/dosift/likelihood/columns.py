@@ -19,10 +19,10 @@ from dosift.data.blocks import Block
 from dosift.data.units import common_state, design_effect, summed
 from dosift.likelihood.cells import family_cells, inverse_table
 from dosift.likelihood.completions import Completions, complete
-from dosift.likelihood.factors import MechanismFactors, share_of_rows
+from dosift.likelihood.factors import MechanismFactors, log_other_of, share_of_rows
 from dosift.model.known_rows import matches
 from dosift.model.network import Network
-from dosift.model.other import is_other, log_other
+from dosift.model.other import is_other
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -218,8 +218,10 @@ class RowLikelihoods:
         if self._completions.log_weight is not None:
             base = base + self._completions.log_weight
         reference = np.maximum.reduceat(base, self._completions.first)
-        relative = np.exp(base - reference[self._row])
         of_units = summed(reference, self.block.first)
+        if self.block.first is None:
+            reference = reference + self._excess
+        relative = np.exp(base - reference[self._row])
         if self.block.first is not None:
             of_units = of_units * self._share
         return of_units + self._excess, relative
@@ -227,9 +229,15 @@ class RowLikelihoods:
     @cached_property
     def _excess(self) -> Floats | float:
         """Logarithm by which units with missing values are divided to keep them in range."""
-        if self.block.first is None:
+        own, first = self.block.first, self._completions.first
+        if own is None and self._log_other is None:
             return 0.0
-        first = self._completions.first
+        if own is None:
+            base = self._factors.log_base()
+            if self._completions.log_weight is not None:
+                base = base + self._completions.log_weight
+            most = self._log_other - np.maximum.reduceat(base, first)
+            return np.maximum(most - _LARGEST_LOG, 0.0)
         base = self._factors.log_base()
         largest = base + self._factors.largest_log - self._factors.log_scale
         if self._completions.log_weight is not None:
@@ -239,7 +247,16 @@ class RowLikelihoods:
             )
         most = np.maximum.reduceat(largest, first) - np.maximum.reduceat(base, first)
         most += np.log(np.bincount(self._completions.row))
-        return np.maximum(self._share * summed(most, self.block.first) - _LARGEST_LOG, 0.0)
+        most = self._share * summed(most, self.block.first)
+        if self._log_other is not None:
+            reference = self._share * summed(np.maximum.reduceat(base, first), self.block.first)
+            most = np.maximum(most, self._log_other - reference)
+        return np.maximum(most - _LARGEST_LOG, 0.0)
+
+    @cached_property
+    def _log_other(self) -> Floats | None:
+        """Log-density of each unit if it comes from elsewhere, missing values summed out."""
+        return log_other_of(self.network, self.block.values, self.block.first)
 
     @property
     def log_reference(self) -> Floats:
@@ -308,6 +325,8 @@ class RowLikelihoods:
             rows, values = self._plain_column(target)
         elif self._row is None:
             rows, values = self._factors.sparse_column(target)
+        elif is_other(target):
+            rows, values = slice(None), self._other()
         else:
             parts = self._factors.column(target) * self._scale[1]
             rows, values = slice(None), np.add.reduceat(parts, self._completions.first)
@@ -350,11 +369,10 @@ class RowLikelihoods:
         return rows, values
 
     def _other(self) -> Floats:
-        """Likelihood of rows from elsewhere; no value is missing here."""
-        shares = self.network.other
-        assert shares is not None
-        log_density = summed(log_other(shares, self.block.values), self.block.first)
-        return np.asarray(np.exp(log_density - self.log_reference))
+        """Likelihood of rows from elsewhere."""
+        if self._log_other is None:
+            raise ValueError("nothing is known of rows from elsewhere")
+        return np.asarray(np.exp(self._log_other - self.log_reference))
 
     def _matches(self, target: Ints) -> Rows:
         is_set = (target >= 0).nonzero()[0].tolist()
@@ -469,6 +487,13 @@ class RowLikelihoods:
             unit = self.block.unit
             return Expanded(self.block.values, unit, self.columns(targets)[unit])
         columns = self._factors.columns(np.asarray(targets)) * self._scale[1][:, None]
+        elsewhere = is_other(np.asarray(targets))
+        if elsewhere.any() and self.block.first is None:
+            # Points that serve the network are rough here; what they add up to is known exactly.
+            whole = np.add.reduceat(columns[:, elsewhere], self._completions.first, axis=0)
+            exact = self.columns(targets)[:, elsewhere]
+            ratio = np.divide(exact, whole, out=np.zeros_like(whole), where=whole > 0)
+            columns[:, elsewhere] *= ratio[self._row]
         if self.block.first is not None:
             whole = np.add.reduceat(columns, self._completions.first, axis=0)
             np.divide(columns, whole[self._row], out=columns, where=whole[self._row] > 0)

@@ -18,6 +18,7 @@ from dosift.checks.verdict import Answer
 from dosift.graphs.findings import GraphFindings
 from dosift.likelihood.evidence import Evidence
 from dosift.methods import Options, Progress
+from dosift.model.mechanism_network import compared_targets
 from dosift.model.network import Network
 from dosift.model.other import is_other
 from dosift.pipeline.elsewhere import told_apart, with_line_of_their_own, without_elsewhere
@@ -134,7 +135,7 @@ class Asking:
         answer = replace(
             answer,
             repairs=(replace(repair, share=share),),
-            targets=result.targets,
+            targets=compared_targets(result.network, result.targets),
             weights=result.weights,
         )
         return replace(found, answers=answers, elsewhere=answer)

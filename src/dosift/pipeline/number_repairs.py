@@ -11,7 +11,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.checks.foreign_numbers import tell_apart
 from dosift.checks.verdict import Answer, Repair
 from dosift.data.blocks import Block
 from dosift.data.configurations import Configurations, systematic_sample
@@ -72,7 +71,7 @@ class NumberRepairs:
 
     def answers(self) -> list[Answer]:
         """Make all repairs that rows ask for."""
-        found = [self.moved(), self.drifted(), self.noise(), self.impure(), self.foreign()]
+        found = [self.moved(), self.drifted(), self.noise(), self.impure()]
         return [one for one in found if one is not None]
 
     def moved(self) -> Answer | None:
@@ -145,16 +144,6 @@ class NumberRepairs:
         fit = self._simplified(found.network, self.evidence, result.targets, result.weights)
         return _answer(Repair("rows", "control", (), found.gain, found.share), fit)
 
-    def foreign(self) -> Answer | None:
-        """Tell rows that come from elsewhere apart."""
-        network = of(self.network)
-        kinds = [_kind_of(network, i) for i in range(network.n_variables)]
-        found = tell_apart(self.base, self.evidence, kinds, self.known)
-        if found is None:
-            return None
-        answer = _answer(Repair("rows", "foreign", (), found.gain, found.share), found.fit)
-        return replace(answer, weights=answer.weights * (1.0 - found.share))
-
     def _fitted(
         self, network: object, evidence: Evidence, targets: Ints, weights: Floats
     ) -> JointFit:
@@ -193,15 +182,6 @@ def number_answers(
     if held is None or held.has_missing or held.label is not None or evidence.has_units:
         return []
     return NumberRepairs(gathered, options, result).answers()
-
-
-def _kind_of(network: MechanismNetwork, i: int) -> str:
-    if i in network.covariates:
-        return "given"
-    if network.cardinalities[i]:
-        return "state"
-    is_count = isinstance(network.mechanisms[i], NegativeBinomialMechanism)
-    return "count" if is_count else "number"
 
 
 def _for_good(network: MechanismNetwork) -> MechanismNetwork:

@@ -30,6 +30,7 @@ from dosift.model.simulate import sample_codes
 from dosift.pipeline import Fitted, Gathered, Recipe, counting_for, found_again, rows_again
 from dosift.results.merged import Merged
 from dosift.results.tables import name_of
+from dosift.search.library import of
 from dosift.utils.journal import Record, open_journal
 from dosift.utils.processes import in_processes
 
@@ -338,7 +339,7 @@ def _with_changes_of(network: MechanismNetwork, fitted: Network) -> MechanismNet
         one if one.is_exclusive or not isinstance(one, Changes) else _closed(one)
         for one in fitted.libraries
     ]
-    return replace(network, libraries=tuple(libraries))
+    return replace(network, libraries=tuple(libraries), other=of(fitted).other)
 
 
 def _drawn_rows(problem: _Problem, rng: np.random.Generator) -> MemoryBlocks:
