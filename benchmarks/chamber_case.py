@@ -218,13 +218,17 @@ def picture_of_drift(problem: Problem, path: Path) -> None:
     names = sorted(DRIFTING & set(problem.names))
     found = drift(problem, names).filter(~pl.col("was changed"))
     runs = found["run"].unique(maintain_order=True).to_list()
-    figure, axes = plt.subplots(1, len(names), figsize=(7.2, 3.6), sharey=True, layout="constrained")
+    figure, axes = plt.subplots(
+        1, len(names), figsize=(7.2, 3.6), sharey=True, layout="constrained"
+    )
     for axis, name in zip(axes, names, strict=True):
         own = found.filter(pl.col("sensor") == name)
         place = np.array([runs.index(run) for run in own["run"]])
         axis.axvspan(-1.64, 1.64, color="0.9", label="control rows")
         axis.hlines(place, own["low"], own["high"], color="tab:blue")
-        axis.plot(own["mean"], place, "o", ms=3, color="tab:blue", label="a run, and 90 % of its rows")
+        axis.plot(
+            own["mean"], place, "o", ms=3, color="tab:blue", label="a run, and 90 % of its rows"
+        )
         axis.set(xlabel=f"residual of {name}, standard deviations")
         axis.set_yticks(range(len(runs)), labels=runs)
     axes[0].invert_yaxis()
