@@ -23,9 +23,9 @@ EDGES = [("a", "b"), ("b", "c"), ("a", "d")]
 TRUTH = {frozenset(): 0.55, frozenset("a"): 0.3, frozenset("c"): 0.15}
 
 
-def drawn(rng: np.random.Generator, n_rows: int, done: bool) -> pl.DataFrame:
+def drawn(rng: np.random.Generator, n_rows: int, done: bool, which: Any = None) -> pl.DataFrame:
     """Draw a -> b -> c and a -> d, where d is a count: in some rows a or c is set."""
-    u = rng.random(n_rows) + (0.0 if done else 1.0)
+    u = (rng.random(n_rows) if which is None else which) + (0.0 if done else 1.0)
     a = np.where(u < 0.3, rng.normal(3.0, 0.3, n_rows), rng.normal(size=n_rows))
     b = a + 0.6 * rng.normal(size=n_rows)
     c = b + 0.6 * rng.normal(size=n_rows)
@@ -35,10 +35,10 @@ def drawn(rng: np.random.Generator, n_rows: int, done: bool) -> pl.DataFrame:
 
 
 def with_foreign(
-    rng: np.random.Generator, rows: pl.DataFrame, share: float = FOREIGN
+    rng: np.random.Generator, rows: pl.DataFrame, foreign: Any = None
 ) -> tuple[pl.DataFrame, Any]:
     """Put rows of two clusters, without any cause and effect, among the others."""
-    foreign = rng.random(len(rows)) < share
+    foreign = rng.random(len(rows)) < FOREIGN if foreign is None else foreign
     where = np.where(rng.random((len(rows), 1)) < 0.5, [[-4.0, 4.0, 3.0]], [[4.0, -4.0, -3.0]])
     columns = {name: where[:, k] + rng.normal(size=len(rows)) for k, name in enumerate("abc")}
     columns["d"] = rng.poisson(60.0, len(rows))
@@ -177,6 +177,28 @@ def test_resamples_have_them_too(
     (line,) = found.summary().filter(pl.col("target") == "other").iter_rows(named=True)
     assert line["share_found"] == 1.0
     assert 0 < line["std_error"] < 0.05
+
+
+def test_all_rows_of_a_unit_come_from_elsewhere_or_none() -> None:
+    rng = np.random.default_rng(14)
+    control = drawn(rng, N_CONTROL, False)
+    which, foreign = rng.random(700), rng.random(700) < FOREIGN
+    pairs = [drawn(rng, 700, True, which) for _ in range(2)]
+    pairs = [with_foreign(rng, own, foreign=foreign)[0] for own in pairs]
+    unit = np.tile(np.arange(700), 2)
+    model = fit(pl.concat(pairs), control, unit=unit)
+    assert touched(model)["other"] == pytest.approx(foreign.mean(), abs=0.015)
+
+
+def test_a_row_with_a_label_does_not_come_from_elsewhere() -> None:
+    rng = np.random.default_rng(16)
+    control = drawn(rng, N_CONTROL, False)
+    rows, foreign = with_foreign(rng, drawn(rng, N_ROWS, True))
+    is_a = ((rows["a"] - 3.0).abs() < 0.5).to_numpy() & ~foreign & (rng.random(N_ROWS) < 0.2)
+    labels = np.where(is_a, "free(a)", None).tolist()
+    model = fit(rows, control, labels=labels, random_labels=False)
+    assert touched(model)["other"] == pytest.approx(foreign[~is_a].mean(), abs=0.02)
+    assert set(touched(model)) == {*TRUTH, "other"}
 
 
 def test_missing_values_are_summed_out() -> None:

@@ -122,7 +122,7 @@ def counting_for(network: Network, gathered: Gathered, power: float) -> tuple[Ne
         return network, gathered
     if isinstance(network, MechanismNetwork) and network.control is not None:
         control = network.control
-        own = ControlRows(control.values, control.weights, control.dependence)
+        own = ControlRows(control.values, control.weights, control.dependence, control.silent)
         network = as_network(replace(network, control=own))
     return network, gathered.weighed(power)
 
