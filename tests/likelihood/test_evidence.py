@@ -30,7 +30,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dosift.data.blocks._LEAST_ROWS", 25)
     monkeypatch.setattr("dosift.data.blocks._MOST_ROWS", 25)
     monkeypatch.setattr("dosift.data.blocks._CHUNK_ROWS", 10)
-    monkeypatch.setattr("dosift.likelihood.evidence._AT_A_TIME", 2)
+    monkeypatch.setattr("dosift.likelihood.weight_sums._AT_A_TIME", 2)
 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: "+".join(k for k, v in kind.items() if v) or "plain")

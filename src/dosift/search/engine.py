@@ -268,6 +268,7 @@ def find_targets(
     constraints: Constraints | None = None,
     look_around: bool = True,
     start: SearchResult | None = None,
+    is_settled: bool = False,
 ) -> SearchResult:
     """Find the mixture of do-interventions that explains complete rows in memory best.
 
@@ -294,6 +295,9 @@ def find_targets(
     start : SearchResult, optional
         A mixture to begin with, instead of from scratch: what was found for nearly the same rows.
         Then only what the likelihood clearly asks for is brought in.
+    is_settled : bool
+        Whether `start` was found by the same search with the same tables and changes, or more
+        changes: what it can do without was tried then.
 
     Returns
     -------
@@ -323,7 +327,8 @@ def find_targets(
         if refine and network.learns:
             whole, weights = prepared.problem.whole(fit)
             targets = prepared.to_network(whole, network.n_variables)
-            joint = _refine(network, evidence, configurations, targets, weights, search)
+            tried = start.targets if start is not None and is_settled else targets[:0]
+            joint = _refine(network, evidence, configurations, targets, weights, search, tried)
             network = joint.network
             search = TargetSearch(network, configurations, max_size, tell, known)
             prepared = search.around(joint.targets)
@@ -410,11 +415,17 @@ def _refine(
     targets: Ints,
     weights: Floats,
     begun: TargetSearch,
+    tried: Ints,
 ) -> JointFit:
-    """Fit tables and mixture by turns until the joint score rises no more."""
+    """Fit tables and mixture by turns until the joint score rises no more.
+
+    Of the targets `tried` it is known that none can be spared.
+    """
     begun.tell("refining the network", 0, None)
     fitter = JointFitter(network, evidence, begun.constraints)
-    joint = fitter.simplify(fitter.fit(network, targets, weights))
+    joint = fitter.fit(network, targets, weights)
+    if not _are_the_same(joint.targets, tried):
+        joint = fitter.simplify(joint)
     for _ in range(_MAX_REFINEMENTS):
         search = TargetSearch(
             joint.network, configurations, begun.max_size, begun.tell, begun.constraints
@@ -422,6 +433,8 @@ def _refine(
         prepared, fit = search.from_targets(joint.targets, joint.weights[0])
         whole, weights = prepared.problem.whole(fit)
         targets = prepared.to_network(whole, network.n_variables)
+        if _are_the_same(targets, joint.targets):
+            break  # whatever could be spared was tried
         begun.tell("refining the network", 0, None)
         again = fitter.fit(joint.network, targets, weights)
         is_same = {t.tobytes() for t in again.targets} == {t.tobytes() for t in joint.targets}
@@ -433,6 +446,13 @@ def _refine(
             break
         joint = better
     return joint
+
+
+def _are_the_same(targets: Ints, others: Ints) -> bool:
+    """Whether two lists hold the same targets, in any order."""
+    return {t.tobytes() for t in np.asarray(targets, np.int16)} == {
+        t.tobytes() for t in np.asarray(others, np.int16)
+    }
 
 
 def _sample(
