@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dosift.checks.foreign_rows import with_other_column
 from dosift.checks.model_check import ModelCheck, check_model
-from dosift.checks.verdict import Answer
+from dosift.checks.verdict import FAR_BEHIND, Answer
 from dosift.graphs.findings import GraphFindings
 from dosift.likelihood.evidence import Evidence
 from dosift.methods import Options, Progress
@@ -153,7 +153,9 @@ class Asking:
         found = self._looked(result, check, self.whole, full)
         if self.changed or one_by_one is not None or self.recipe.method != "likelihood":
             return found
-        apart = told_apart(self.recipe, self.given, self.whole, self.options, result, self.progress)
+        least = max((one.gain for one in found.answers), default=FAR_BEHIND) - FAR_BEHIND
+        about = (self.recipe, self.given, self.whole, self.options, result, self.progress)
+        apart = told_apart(*about, least)
         if apart is None:
             return found
         answer = apart.answer()
@@ -243,7 +245,8 @@ def judged_in_full(result: SearchResult, evidence: Evidence, power: float) -> Se
 
 def _with_other(answer: Answer, share: float) -> Answer:
     targets, weights = with_other_column(answer.targets, answer.weights, share)
-    return replace(answer, targets=targets, weights=weights)
+    presence = None if answer.presence is None else np.append(answer.presence, 1.0)
+    return replace(answer, targets=targets, weights=weights, presence=presence)
 
 
 def _few(network: Network, gathered: Gathered, result: SearchResult) -> Evidence:
