@@ -145,9 +145,11 @@ def report(sensors: str, problem: Problem, model: Any, seconds: float) -> None:
             f"{len(true & set(read))} of {len(true)} sets, {len(set(read) - true)} more; "
             f"adjusted Rand index {rand_index(problem.component, of_read):.3f}"
         )
-    print(f"fits: {'yes' if model.fit_check_.fits else 'no'}\n")
+    verdict = model.verdict_
+    print(f"verdict: {verdict.value}, each row counts for {verdict.power:.2g}")
+    print(*verdict.reasons, f"Next: {verdict.next}.\n", sep="\n")
     with pl.Config(tbl_rows=-1, fmt_str_lengths=80, tbl_hide_dataframe_shape=True):
-        print(model.components_.select("target", "weight", "ci_low", "ci_high", "status"))
+        print(model.components_.select("target", "weight", "ci_low", "ci_high", "stands"))
     for one in invented:
         print(f"not done by anybody: {', '.join(sorted(one))} ({weight[one]:.3f})")
     for one in true - set(sets):

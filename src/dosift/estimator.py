@@ -26,6 +26,7 @@ from dosift.checks.surprisal import FALSE_SHARE, SurprisalScale, unexplained
 from dosift.checks.verdict import STANDS
 from dosift.data import to_native
 from dosift.data.blocks import MemoryBlocks
+from dosift.data.lazy import as_lazy
 from dosift.data.load import checked_weight, load
 from dosift.errors import (
     ConvergenceWarning,
@@ -202,8 +203,9 @@ class InterventionMixture(Conventions):
     interventions_ : polars.DataFrame
         Components that set the same variables as one intervention with a distribution of values.
     mechanisms_ : polars.DataFrame
-        Mechanisms that changed otherwise; empty unless `interventions` is "any". The network that
-        the mixture refers to, `network_`, has their new tables.
+        Mechanisms that changed otherwise: of `interventions` "any", and one that clearly is another
+        in the pool than in control rows. The network that the mixture refers to, `network_`, has
+        them as they are in the rows.
     posterior_ : Posterior or None
         The posterior of the weights that these tables come from; None for methods that
         do not maximise the likelihood, and where some rows are impossible.
@@ -356,7 +358,8 @@ class InterventionMixture(Conventions):
         rows : dataframe, mapping of columns, ndarray of int, path, Encoded or RowBlocks
             One column for each variable of the network, with state names; or an array of state
             codes in the network's order of variables. A Dask or Spark dataframe stays where it is,
-            a DuckDB relation or polars lazy frame is read in parts (docs/how-to/many-rows.md).
+            a DuckDB relation, polars lazy frame or pyarrow dataset is read in parts
+            (docs/how-to/many-rows.md).
             A learned network gets the states that only these rows show, with a notice.
         y : None
             Ignored; kept for scikit-learn.
@@ -456,8 +459,9 @@ class InterventionMixture(Conventions):
             negative_control=bool(self.negative_control),
         )
         beside = tuple(name for name in (batch, labels, unit, time) if isinstance(name, str))
+        rows = as_lazy(rows)
         table = ControlTable(
-            control,
+            as_lazy(control),
             graph,
             states,
             kinds,
@@ -468,6 +472,12 @@ class InterventionMixture(Conventions):
             whole_are_counts=bool(self.knockouts),
             unit=unit if isinstance(unit, str) else None,
             time=time if isinstance(time, str) else None,
+            batch=batch if isinstance(batch, str) else None,
+            labels=labels if isinstance(labels, str) else None,
+            holds=sample_weight is not None
+            or unit is not None
+            or time is not None
+            or not all(one is None or isinstance(one, str) for one in (batch, labels)),
         )
         network, rows = self._network(table, rows)
         network = starting_network(network, edges, known, self.control_rows)
@@ -603,7 +613,7 @@ class InterventionMixture(Conventions):
         """
         self._check_fitted()
         known = None if batch is None else fitted_batches(self.fitted_)
-        loaded = load(rows, self.network_, batch=batch, unit=unit, batches=known)
+        loaded = load(rows, self.network_, batch=batch, unit=unit, batches=known, hold=True)
         if not isinstance(loaded.rows, MemoryBlocks) or loaded.inverse is None:
             raise InputError(
                 "rows in blocks are not held; give a table, or use dosift.annotate, or the command "

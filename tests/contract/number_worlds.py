@@ -11,7 +11,8 @@ import itertools
 import json
 import warnings
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +21,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 import dosift
+from dosift.data import sample as sampling
 from dosift.errors import DosiftWarning
 
 Floats = NDArray[np.float64]
@@ -107,7 +109,7 @@ class NumberWorld:
 
     `sets` are the variables that each target touches; `weights` has one line for each batch;
     `label` is a position in `sets`, -1 for none; `unit` numbers the units, where rows come in units
-    of several; `called` gives variables other names.
+    of several; `called` gives variables other names; `most` is how many rows may be held.
     """
 
     family: Family
@@ -126,6 +128,7 @@ class NumberWorld:
     called: tuple[tuple[str, str], ...] = ()
     settings: tuple[tuple[str, Any], ...] = ()
     features: tuple[str, ...] = ()
+    most: int | None = None
 
     def __str__(self) -> str:
         return "+".join((self.family.name, *self.features))
@@ -192,7 +195,7 @@ class NumberWorld:
 
     def fit(self, kinds: Mapping[str, str] | None = None) -> Any:
         """Fit, the kinds of counts being told."""
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), holding(self.most):
             warnings.simplefilter("ignore", DosiftWarning)
             return dosift.InterventionMixture(**dict(self.settings)).fit(
                 self.pool,
@@ -202,6 +205,17 @@ class NumberWorld:
                 random_labels=self.random_labels,
                 **self.beside,
             )
+
+
+@contextmanager
+def holding(most: int | None) -> Iterator[None]:
+    """Let no more distinct rows be held: a sample of others is searched, all judge in blocks."""
+    before = sampling.MOST_CONFIGURATIONS
+    sampling.MOST_CONFIGURATIONS = before if most is None else most
+    try:
+        yield
+    finally:
+        sampling.MOST_CONFIGURATIONS = before
 
 
 def draw(family: Family, deeds: Deeds, n_rows: int, rng: np.random.Generator) -> pl.DataFrame:
@@ -319,6 +333,11 @@ def group_in_threes(world: NumberWorld, rng: np.random.Generator) -> NumberWorld
     return replace(world, unit=unit)
 
 
+def too_many(world: NumberWorld, rng: np.random.Generator) -> NumberWorld:
+    """Fewer rows may be held than there are."""
+    return replace(world, most=700)
+
+
 def some_from_elsewhere(world: NumberWorld, rng: np.random.Generator) -> NumberWorld:
     """In a tenth of the rows each variable is drawn by itself, evenly over what others show."""
     foreign = rng.random(len(world.pool)) < FOREIGN
@@ -359,10 +378,18 @@ FEATURES = (
     Feature("random labels", after=label_at_random),
     Feature("missing values", after=lose_some),
     Feature("units", after=group_in_threes),
+    Feature("blocks", after=too_many),
     Feature("rows from elsewhere", after=some_from_elsewhere),
+)
+#: What goes with rows in blocks, in one family.
+_IN_BLOCKS = (
+    *("batches", "labels", "random labels"),
+    *("missing values", "units", "rows from elsewhere"),
 )
 
 
 def combinations() -> list[tuple[Family, tuple[Feature, ...]]]:
-    """Every family, alone and with every feature."""
-    return list(itertools.product(FAMILIES, [(), *((f,) for f in FEATURES)]))
+    """Every family, alone and with every feature; and in one, features of rows in blocks."""
+    of = {feature.name: feature for feature in FEATURES}
+    pairs = [(FAMILIES[0], (of[name], of["blocks"])) for name in _IN_BLOCKS]
+    return [*itertools.product(FAMILIES, [(), *((f,) for f in FEATURES)]), *pairs]

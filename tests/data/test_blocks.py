@@ -20,9 +20,9 @@ from dosift.data.blocks import (
     Block,
     MemoryBlocks,
     RowBlocks,
-    UnlabelledBlocks,
     block_rows,
 )
+from dosift.data.some_blocks import UnlabelledBlocks
 from dosift.data.stored import StoredBlocks
 from dosift.data.stream import store_rows
 from dosift.errors import InputError

@@ -11,7 +11,8 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from dosift.data.numbers import MOST_NEW, Numbers, read_numbers
+from dosift.data.number_columns import MOST_NEW
+from dosift.data.numbers import Numbers, read_numbers
 from dosift.errors import ExtraColumnsWarning, InputError
 from dosift.model.network import Variable
 

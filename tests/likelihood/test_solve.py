@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from dosift.likelihood import solve as solving
-from dosift.likelihood.evidence import WeightSums
 from dosift.likelihood.solve import Solution, solve
+from dosift.likelihood.weight_sums import WeightSums
 from dosift.likelihood.weights import solve_weights
 from plain_sums import TARGETS, PlainRows, toy_rows, toy_weights
 

@@ -1,4 +1,4 @@
-"""Measurements that an engine holds: read whole, and the answer is that of the table."""
+"""Measurements that an engine holds: the answer is that of the table."""
 
 from __future__ import annotations
 
@@ -39,12 +39,17 @@ def relation(frame: pl.DataFrame) -> Any:
     return duckdb.connect().from_arrow(frame.to_arrow())
 
 
+def dataset(frame: pl.DataFrame) -> Any:
+    arrow = pytest.importorskip("pyarrow.dataset")
+    return arrow.dataset(frame.to_arrow())
+
+
 def partitions(frame: pl.DataFrame) -> Any:
     dask = pytest.importorskip("dask.dataframe")
     return dask.from_pandas(frame.to_pandas(), npartitions=3)
 
 
-@pytest.mark.parametrize("held", [lazy, relation, partitions])
+@pytest.mark.parametrize("held", [lazy, relation, dataset, partitions])
 def test_the_answer_is_that_of_the_table(held: Any) -> None:
     plain = fitted(ROWS, CONTROL)
     assert [set(target) for target in plain.targets_] == [set(), {"b"}]
@@ -54,8 +59,29 @@ def test_the_answer_is_that_of_the_table(held: Any) -> None:
     assert (there.predict(held(ROWS)) == plain.predict(ROWS)).all()
 
 
+@pytest.mark.parametrize("held", [lazy, relation, dataset, partitions])
+@pytest.mark.parametrize("most", [131_072, 150])
+def test_a_known_network_is_fitted_where_rows_are(
+    held: Any, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where rows are too many to be held: a sample is searched, the same everywhere."""
+    monkeypatch.setattr("dosift.data.sample.MOST_CONFIGURATIONS", most)
+    network = fitted(ROWS, CONTROL).network_
+    plain, there = (
+        dosift.InterventionMixture(network, negative_control=False).fit(rows)
+        for rows in (ROWS, held(ROWS))
+    )
+    assert [str(target) for target in there.targets_] == [str(target) for target in plain.targets_]
+    np.testing.assert_allclose(there.weights_, plain.weights_, atol=1e-9)
+    assert there.log_likelihood_ == pytest.approx(plain.log_likelihood_, abs=1e-6)
+    shown, expected = there.components_, plain.components_
+    np.testing.assert_allclose(shown["ci_low"], expected["ci_low"], atol=1e-7)
+
+
 @pytest.mark.parametrize("held", [lazy, partitions])
-def test_annotate_says_that_numbers_are_judged_in_memory(held: Any) -> None:
+def test_annotate_judges_rows_where_they_are(held: Any) -> None:
     model = fitted(ROWS, CONTROL)
-    with pytest.raises(dosift.InputError, match=r"judged in memory.*predict_proba"):
-        dosift.annotate(model, held(ROWS))
+    found: Any = dosift.annotate(model, held(ROWS))
+    found = pl.from_pandas(found.compute()) if held is partitions else found.collect()
+    assert (found["target"].to_numpy() == model.predict(ROWS)).all()
+    np.testing.assert_allclose(found["surprise"], model.surprise(ROWS), atol=1e-9)

@@ -9,8 +9,9 @@ import dosift
 from dosift.data import collapse
 from dosift.data.blocks import MemoryBlocks
 from dosift.learning.tables import learn_from_codes
-from dosift.likelihood.evidence import Evidence, WeightSums
+from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.solve import solve
+from dosift.likelihood.weight_sums import WeightSums
 from dosift.likelihood.weights import solve_weights
 from dosift.methods.likelihood import estimate_likelihood
 from dosift.methods.options import Options, silent

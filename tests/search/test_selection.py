@@ -8,8 +8,8 @@ import math
 import numpy as np
 import pytest
 
-from dosift.likelihood.evidence import WeightSums
 from dosift.likelihood.solve import solve
+from dosift.likelihood.weight_sums import WeightSums
 from dosift.model.network import Network
 from dosift.model.simulate import sample_codes
 from dosift.search.choice import choose

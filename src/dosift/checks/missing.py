@@ -72,13 +72,17 @@ class _CountMissing:
         return block.counts @ absent_ones, *tables
 
 
-def look_at_missing(network: Network, evidence: Evidence) -> MissingValues:
+def look_at_missing(
+    network: Network, evidence: Evidence, sample: Block | None = None
+) -> MissingValues:
     """Count missing values, and test whether they are missing completely at random.
 
     Parameters
     ----------
     network : Network
     evidence : Evidence
+    sample : Block, optional
+        Some of the rows, by which numbers are cut into bins where not all are held.
 
     Returns
     -------
@@ -97,8 +101,9 @@ def look_at_missing(network: Network, evidence: Evidence) -> MissingValues:
     nothing = np.empty(0, dtype=np.int64)
     incomplete = evidence.apart(network).incomplete
     evidence = evidence.shared(network)
-    held = evidence.held
-    bins = Bins.of(network, np.empty((0, 0)) if held is None else held.values)
+    seen = evidence.held if sample is None else sample
+    values = np.empty((0, network.n_variables)) if seen is None else seen.values
+    bins = Bins.of(network, values)
     absent, *_ = evidence.visit(_CountMissing(nothing, bins))
     lacking = np.flatnonzero(absent)
     _, *tables = evidence.visit(_CountMissing(lacking, bins))

@@ -166,19 +166,29 @@ def _loaded(
     threads: int,
     tell: ProgressReporter,
 ) -> Loaded:
-    """Read the rows; in parts where they are many states."""
+    """Read the rows; in parts where they are many."""
     from dosift.data.load import Loaded, load, together
     from dosift.data.read import RowFiles
     from dosift.data.stream import needs, store_rows
     from dosift.model.network import Network
 
     files = RowFiles.at(rows)
-    if not files.is_large or not isinstance(network, Network) or named["time"] is not None:
-        return load(rows, network, **named, batches=batches, layer=layer)
+    is_held = not isinstance(network, Network) and named["unit"] is not None
+    if not files.is_large or is_held or named["time"] is not None:
+        return load(
+            rows,
+            network,
+            batch=named["batch"],
+            unit=named["unit"],
+            time=named["time"],
+            batches=batches,
+            layer=layer,
+        )
     tell.say(f"{needs(files.n_rows(), network, threads)}.")
     own = {"batch": named["batch"], "unit": named["unit"]}
     stored = store_rows(files, network, threads=threads, progress=tell, **own)
     if named["unit"] is not None:
+        assert isinstance(network, Network)
         with closing(stored):
             return together(stored, network, own, batches)
     if batches is not None:

@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from dosift.cli.estimates import Forecast
     from dosift.data.load import Loaded
     from dosift.data.numbers import Numbers
+    from dosift.data.stored_numbers import StoredNumbers
     from dosift.estimator import InterventionMixture
     from dosift.learning.edge_knowledge import EdgeKnowledge
     from dosift.learning.mixed import ControlTable
@@ -441,21 +442,27 @@ def _read(
     return network, loaded
 
 
-def _rows(rows: Path | Numbers, network: Any, settings: dict[str, Any], tell: Any) -> Loaded:
-    """Read the rows, and what stands beside them; in parts where they are many states."""
+def _rows(
+    rows: Path | Numbers | StoredNumbers, network: Any, settings: dict[str, Any], tell: Any
+) -> Loaded:
+    """Read the rows, and what stands beside them; in parts where they are many."""
     from dosift.data.load import Loaded, load, together
     from dosift.data.numbers import Numbers
     from dosift.data.read import RowFiles
+    from dosift.data.stored_numbers import StoredNumbers
     from dosift.data.stream import needs, store_rows
     from dosift.model.network import Network
 
-    named = {role: settings.get(role) for role in ("batch", "labels", "unit")}
+    named: dict[str, Any] = {role: settings.get(role) for role in ("batch", "labels", "unit")}
     moments = settings.get("time")
-    layer = None if isinstance(rows, Numbers) or not _is_h5ad(rows) else settings.get("layer")
-    if isinstance(rows, Numbers) or not isinstance(network, Network):
-        return load(rows, network, layer=layer, time=moments, **named)
+    if isinstance(rows, Numbers | StoredNumbers):
+        return load(rows, network, time=moments, **named)
+    layer = None if not _is_h5ad(rows) else settings.get("layer")
+    of_states = isinstance(network, Network)
     files = RowFiles.at(rows)
-    if files.is_large and settings["method"] != "moments" and not moments:
+    # Of numbers, those of a unit are held together.
+    may_store = settings["method"] != "moments" and not moments and (of_states or not named["unit"])
+    if files.is_large and may_store:
         threads = settings.get("threads") or 1
         tell.say(f"{needs(files.n_rows(), network, threads)}.")
         stored = store_rows(files, network, threads=threads, progress=tell, **named)
@@ -601,6 +608,9 @@ def _control(
         settings.get("factors", 0),
         settings.get("unit"),
         settings.get("time"),
+        settings.get("batch"),
+        settings.get("labels"),
+        settings.get("unit") is not None or settings.get("time") is not None,
     )
 
 

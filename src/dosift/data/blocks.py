@@ -49,6 +49,8 @@ class Block:
         Position of each unit's label, -1 for one without; None where none has any.
     first : ndarray of int64, shape (n_units,), or None
         Position of each unit's first row; the others follow. None where every row is a unit.
+    start : int or None
+        Number of the units before, where the next pass brings the same ones in the same blocks.
 
     Examples
     --------
@@ -62,6 +64,7 @@ class Block:
     batch: Ints | None = None
     label: Ints | None = None
     first: NDArray[np.int64] | None = None
+    start: int | None = None
 
     def __len__(self) -> int:
         return len(self.counts)
@@ -75,11 +78,14 @@ class Block:
         """
         batch = None if self.batch is None else self.batch[units]
         label = None if self.label is None else self.label[units]
+        start = None
+        if self.start is not None and isinstance(units, slice):
+            start = self.start + (units.start or 0)
         if self.first is None:
-            return Block(self.values[units], self.counts[units], batch, label)
+            return Block(self.values[units], self.counts[units], batch, label, None, start)
         some = np.arange(len(self))[units]
         rows, first = rows_of(self.first, len(self.values), some)
-        return Block(self.values[rows], self.counts[units], batch, label, first)
+        return Block(self.values[rows], self.counts[units], batch, label, first, start)
 
     @cached_property
     def unit(self) -> NDArray[np.int64]:
@@ -242,6 +248,8 @@ class RowBlocks(ABC):
         Batches and labels.
     has_units : bool
         Whether some units have several rows.
+    is_here : bool
+        Whether rows are worked on in this process, block by block as before in each pass.
     """
 
     n_rows: float
@@ -249,6 +257,7 @@ class RowBlocks(ABC):
     library: str = "polars"
     beside: Beside = NOTHING
     has_units: bool = False
+    is_here: bool = False
 
     @abstractmethod
     def reduce(self, task: Task[Part], merge: Callable[[Part, Part], Part]) -> Part:
@@ -337,6 +346,8 @@ class MemoryBlocks(RowBlocks):
         Position of each unit's first row, where rows come in units.
     """
 
+    is_here = True
+
     def __init__(
         self,
         codes: Ints,
@@ -381,8 +392,9 @@ class MemoryBlocks(RowBlocks):
 
     def __iter__(self) -> Iterator[Block]:
         step = _units_in(self.whole, block_rows(self.n_variables))
-        for start in range(0, len(self.whole), step):
-            yield self.whole.part(slice(start, start + step))
+        every = replace(self.whole, start=0)
+        for start in range(0, len(every), step):
+            yield every.part(slice(start, start + step))
 
     def reduce(self, task: Task[Part], merge: Callable[[Part, Part], Part]) -> Part:
         """Apply a task to each block, and merge what comes of them."""
@@ -414,84 +426,12 @@ class WeighedBlocks(RowBlocks):
         self.library = rows.library
         self.n_variables = rows.n_variables
         self.beside = rows.beside
-        self.has_units = rows.has_units
+        self.has_units, self.is_here = rows.has_units, rows.is_here
         self.n_rows = rows.n_rows * power
 
     def reduce(self, task: Task[Part], merge: Callable[[Part, Part], Part]) -> Part:
         """Apply a task to each block, and merge what comes of them."""
         found: Part = self._rows.reduce(_Weighed(task, self._power), merge)
-        return found
-
-
-@dataclass(frozen=True)
-class _OfUnlabelled:
-    """Applies a task to the rows of a block that have no label."""
-
-    task: Task[Any]
-
-    def __call__(self, block: Block) -> Any:
-        if block.label is None:
-            return self.task(block)
-        rest = block.part(block.label < 0)
-        return self.task(replace(rest, label=None))
-
-
-class UnlabelledBlocks(RowBlocks):
-    """The rows without a label of others.
-
-    Parameters
-    ----------
-    rows : RowBlocks
-    """
-
-    def __init__(self, rows: RowBlocks) -> None:
-        self._rows = rows
-        self.library = rows.library
-        self.n_variables = rows.n_variables
-        self.has_units = rows.has_units
-        self.beside = Beside(rows.beside.batches)
-        self.n_rows = float(self.sum(_total)[0])
-
-    def reduce(self, task: Task[Part], merge: Callable[[Part, Part], Part]) -> Part:
-        """Apply a task to each block, and merge what comes of them."""
-        found: Part = self._rows.reduce(_OfUnlabelled(task), merge)
-        return found
-
-
-def _total(block: Block) -> tuple[Floats, ...]:
-    return (np.asarray(block.counts.sum()),)
-
-
-@dataclass(frozen=True)
-class _OfRows:
-    """Applies a task to rows without their units."""
-
-    task: Task[Any]
-    share: bool
-
-    def __call__(self, block: Block) -> Any:
-        return self.task(block.shared if self.share else block.apart)
-
-
-class RowsApart(RowBlocks):
-    """The rows of units, each a unit of its own.
-
-    Parameters
-    ----------
-    rows : RowBlocks
-    share : bool
-        Whether those of a unit count for one together; otherwise each counts as its unit does.
-    """
-
-    def __init__(self, rows: RowBlocks, share: bool) -> None:
-        self._rows, self._share = rows, share
-        self.library, self.beside = rows.library, rows.beside
-        self.n_variables = rows.n_variables
-        self.n_rows = float(self.sum(_total)[0])
-
-    def reduce(self, task: Task[Part], merge: Callable[[Part, Part], Part]) -> Part:
-        """Apply a task to each block, and merge what comes of them."""
-        found: Part = self._rows.reduce(_OfRows(task, self._share), merge)
         return found
 
 

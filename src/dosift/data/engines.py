@@ -9,7 +9,6 @@ again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial, reduce
 from typing import Any, TypeVar
@@ -26,18 +25,20 @@ from dosift.data.blocks import (
     block_rows,
 )
 from dosift.data.encode import codes_dtype, encode
-from dosift.data.messages import check_columns
+from dosift.data.lazy import BATCH_ROWS, duckdb_tables, is_dask
+from dosift.data.messages import check_columns, check_names
+from dosift.data.numbers import read_numbers
 from dosift.data.side_columns import check_named, side_column
 from dosift.data.stored import StoredBlocks
+from dosift.data.working import to_working
 from dosift.errors import InputError
+from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.utils.threads import available_threads
 
 Ints = NDArray[np.integer]
 Part = TypeVar("Part")
 
-#: Rows that DuckDB and polars hand over at a time.
-_BATCH_ROWS = 2**17
 #: Results that one task of a cluster merges.
 _MERGED = 8
 
@@ -62,7 +63,7 @@ def engine_of(rows: Any) -> str | None:
     """
     import narwhals as nw
 
-    if _is_dask(rows):
+    if is_dask(rows):
         return "dask"
     frame = nw.from_native(rows, pass_through=True)
     if not isinstance(frame, nw.LazyFrame):
@@ -78,7 +79,7 @@ class Named:
 
     Attributes
     ----------
-    network : Network
+    network : Network or MechanismNetwork
     columns : tuple of str
         Names of the columns of the batch and of the label, as far as they were asked for.
     texts : tuple of tuple of str
@@ -86,7 +87,7 @@ class Named:
     beside : Beside
     """
 
-    network: Network
+    network: Network | MechanismNetwork
     columns: tuple[str, ...] = ()
     texts: tuple[tuple[str, ...], ...] = ()
     beside: Beside = NOTHING
@@ -94,15 +95,32 @@ class Named:
     @property
     def names(self) -> list[str]:
         """All columns that are read."""
-        return list(dict.fromkeys([*self.network.names, *self.columns]))
+        return list(dict.fromkeys([*_columns_of(self.network), *self.columns]))
 
-    def encode(self, table: Any, place: str, first_row: int = 1) -> Ints:
-        """Encode a table in memory: the variables, then the columns beside them."""
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the codes, with those of the columns beside the variables."""
+        if isinstance(self.network, MechanismNetwork):
+            return np.dtype(np.float64)
+        return np.dtype(np.int32) if self.columns else codes_dtype(self.network)
+
+    def encode(self, table: Any, place: str, first_row: int = 1) -> Any:
+        """Encode a table in memory: the variables, then the columns beside them.
+
+        Numbers are brought to the working scales of their network.
+        """
         import narwhals as nw
 
         frame = nw.from_native(table, eager_only=True)
-        own = frame.select(*self.network.names).to_native()
-        codes = encode(own, self.network, allow_missing=True, path=place, first_row=first_row).codes
+        own = frame.select(*_columns_of(self.network)).to_native()
+        codes: Any
+        if isinstance(self.network, MechanismNetwork):
+            rows = read_numbers(own, self.network.variables, place=place, first_row=first_row)
+            codes = to_working(rows, self.network, first_row)
+        else:
+            codes = encode(
+                own, self.network, allow_missing=True, path=place, first_row=first_row
+            ).codes
         if not self.columns:
             return codes
         whole = [codes]
@@ -113,15 +131,32 @@ class Named:
         return np.asfortranarray(np.column_stack(whole))
 
 
+def _columns_of(network: Network | MechanismNetwork) -> list[str]:
+    """Columns that variables are read from: of a size, those that it is the total of."""
+    if not isinstance(network, MechanismNetwork):
+        return list(network.names)
+    return list(dict.fromkeys(name for one in network.variables for name in one.columns))
+
+
+def _check_variables(have: list[str], network: Network | MechanismNetwork, place: str) -> None:
+    if isinstance(network, MechanismNetwork):
+        check_names(have, _columns_of(network), place)
+    else:
+        check_columns(have, network, place)
+
+
 def named_columns(
-    rows: Any, network: Network, batch: str | None = None, labels: str | None = None
+    rows: Any,
+    network: Network | MechanismNetwork,
+    batch: str | None = None,
+    labels: str | None = None,
 ) -> Named:
     """Find the columns of a table that an engine holds, and the texts of those beside the rest.
 
     Parameters
     ----------
     rows : Dask or Spark dataframe, DuckDB relation, or polars lazy frame
-    network : Network
+    network : Network or MechanismNetwork
     batch, labels : str, optional
         Columns that hold the batch and the label of each row.
 
@@ -136,7 +171,7 @@ def named_columns(
     """
     engine, frame, have = _opened(rows)
     place = f"the {engine} table"
-    check_columns(have, network, place)
+    _check_variables(have, network, place)
     columns = [name for name in (batch, labels) if name is not None]
     check_named(have, columns, place)
     texts = {name: _distinct(frame, engine, name) for name in columns}
@@ -167,7 +202,7 @@ def engine_blocks(rows: Any, named: Named) -> RowBlocks:
         If a column is missing, or a value is no state; then with the partition it is in.
     """
     engine, frame, have = _opened(rows)
-    check_columns(have, named.network, f"the {engine} table")
+    _check_variables(have, named.network, f"the {engine} table")
     check_named(have, named.columns, f"the {engine} table")
     if engine == "dask":
         return DaskBlocks(rows[named.names], named)
@@ -193,12 +228,6 @@ def _distinct(frame: Any, engine: str, name: str) -> tuple[str, ...]:
     else:
         values = frame.select(name).unique().collect().get_column(name)
     return side_column(values, len(values), f"column {name!r}").texts
-
-
-def _is_dask(rows: Any) -> bool:
-    """Tell a Dask dataframe, without narwhals: its support of Dask moves to another package."""
-    module = type(rows).__module__.partition(".")[0]
-    return module in {"dask", "dask_expr"} and hasattr(rows, "map_partitions")
 
 
 # -- what happens to a partition ------------------------------------------------------------------
@@ -346,8 +375,7 @@ class SparkBlocks(RowBlocks):
         encoded = frame.to_native().mapInArrow(
             partial(_encode_arrow, named), "codes binary, wrong string"
         )
-        small = codes_dtype(named.network)
-        self._kind = np.dtype(np.int32 if named.columns else small).str
+        self._kind = named.dtype.str
         # Kept in memory as far as there is room, and then on Spark's own disks.
         self._codes = encoded.persist(StorageLevel.MEMORY_AND_DISK)
         try:
@@ -409,18 +437,16 @@ def _duckdb_blocks(frame: Any, named: Named) -> RowBlocks:
     """Let DuckDB count the distinct rows, which may be more than memory holds, and store these."""
     import narwhals as nw
 
+    if isinstance(named.network, MechanismNetwork):
+        # Numbers hardly repeat.
+        return _stored(duckdb_tables(frame.to_native()), named, "the duckdb table")
     grouped = frame.group_by(*named.names, drop_null_keys=False).agg(nw.len().alias(_COUNT))
-    relation = grouped.to_native()
-    # The first is the newer name of the second.
-    read = getattr(relation, "to_arrow_reader", None) or relation.fetch_record_batch
-    # Closed at once where a value is no state: the connection takes no other query before.
-    with closing(read(_BATCH_ROWS)) as reader:
-        return _stored(reader, named, "the duckdb table")
+    return _stored(duckdb_tables(grouped.to_native()), named, "the duckdb table")
 
 
 def _polars_blocks(frame: Any, named: Named) -> RowBlocks:
     """Store the rows that polars' streaming engine hands over."""
-    batches = frame.to_native().collect_batches(chunk_size=_BATCH_ROWS, maintain_order=True)
+    batches = frame.to_native().collect_batches(chunk_size=BATCH_ROWS, maintain_order=True)
     return _stored(batches, named, "the lazy table")
 
 
@@ -428,9 +454,9 @@ def _stored(batches: Any, named: Named, place: str) -> StoredBlocks:
     import polars as pl
 
     network = named.network
-    kind = np.dtype(np.int32) if named.columns else codes_dtype(network)
     n_beside = len(named.columns)
-    blocks = StoredBlocks(network.n_variables, kind, available_threads(), n_beside=n_beside)
+    threads = available_threads()
+    blocks = StoredBlocks(network.n_variables, named.dtype, threads, n_beside=n_beside)
     first = 1
     for batch in batches:
         table = batch if isinstance(batch, pl.DataFrame) else pl.DataFrame(pl.from_arrow(batch))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,13 @@ from dosift.data.blocks import Beside, Block, MemoryBlocks, RowBlocks
 from dosift.data.configurations import Configurations, collapse, collapse_units
 from dosift.data.encode import Encoded, codes_dtype
 from dosift.data.engines import engine_blocks, engine_of, named_columns
+from dosift.data.lazy import as_lazy
 from dosift.data.numbers import Numbers, read_numbers
 from dosift.data.order import RowOrder
 from dosift.data.read import load_rows
 from dosift.data.side_columns import SideColumn, side_column
 from dosift.data.stored import StoredBlocks
+from dosift.data.stored_numbers import StoredNumbers, is_many, store_numbers
 from dosift.data.times import times_of
 from dosift.data.unit_columns import check_units, label_of_units, units_of
 from dosift.data.with_columns import load_with_columns
@@ -67,7 +70,10 @@ class Loaded:
         Control rows in order of time or in units, where these rows are and those have the column,
         too.
     owned : bool
-        Whether the rows were taken from an engine, and must be given back.
+        Whether the rows were taken from an engine, or are kept in a temporary file for this fit
+        alone, and must be given back.
+    ordered : bool
+        Whether rows in blocks are in the order of the input.
     further : tuple of SideColumn
         What the first rows hold in columns that nobody named.
     """
@@ -82,6 +88,7 @@ class Loaded:
     order: RowOrder | None = None
     control: Loaded | None = None
     owned: bool = False
+    ordered: bool = True
     further: tuple[SideColumn, ...] = ()
 
     def first_values(self, most: int) -> NDArray[Any] | None:
@@ -97,7 +104,7 @@ class Loaded:
         ndarray of number, shape (n_rows, n_variables), or None
             None where rows have no order, or were put in another one.
         """
-        if isinstance(self.rows, StoredBlocks) and not self.owned:
+        if isinstance(self.rows, StoredBlocks) and self.ordered:
             return np.asarray(next(iter(self.rows)).values[:most])
         if self.inverse is None or not isinstance(self.rows, MemoryBlocks):
             return None
@@ -121,6 +128,7 @@ def load(
     sample_weight: ArrayLike | None = None,
     batches: tuple[str, ...] | None = None,
     layer: str | None = None,
+    hold: bool = False,
 ) -> Loaded:
     """Read and encode rows, with what stands beside them.
 
@@ -128,8 +136,8 @@ def load(
     ----------
     source : dataframe, mapping of columns, ndarray, path, Encoded, Numbers, RowBlocks or Loaded
         Rows that were loaded, rows in blocks, and tables that an engine holds, stay where they are;
-        but where variables of the network are numbers, or rows come in units or in order of time,
-        such a table is read whole.
+        but where rows come in units or in order of time such a table is read whole. Large files of
+        numbers are kept in a temporary file.
     network : Network or MechanismNetwork
         Numbers are brought to the working scales of the latter.
     batch, labels, unit, time : str or array-like, shape (n_rows,), optional
@@ -141,6 +149,8 @@ def load(
         default.
     layer : str, optional
         Of a .h5ad file, the layer that holds the states.
+    hold : bool, default=False
+        Whether rows of numbers are to be held in memory wherever they come from.
 
     Returns
     -------
@@ -151,6 +161,7 @@ def load(
     InputError
         As reading and encoding say, or if what stands beside does not fit the rows.
     """
+    source = as_lazy(source)
     roles = {"batch": batch, "labels": labels, "unit": unit, "time": time}
     beside = {**roles, "sample_weight": sample_weight}
     if time is not None:
@@ -162,21 +173,60 @@ def load(
         refuse({"sample weights", "rows in blocks"})
     if isinstance(source, Loaded | RowBlocks):
         return _blocks(source, network, beside)
-    if isinstance(network, MechanismNetwork):
-        return _load_numbers(source, network, beside, batches, layer)
-    if engine_of(source) is not None and unit is None and time is None:
-        for name, value in beside.items():
-            if value is not None and not isinstance(value, str):
-                raise InputError(
-                    f"{name} of rows that an engine holds must be the name of a column of theirs"
-                )
+    is_alone = unit is None and time is None
+    of_numbers = isinstance(network, MechanismNetwork)
+    if engine_of(source) is not None and is_alone and not (hold and of_numbers):
+        _check_named_columns(beside)
         rows = engine_blocks(source, named_columns(source, network, batch, labels))
-        return Loaded(rows, None, rows.library, owned=True)
+        _match(rows, batches)
+        return Loaded(rows, None, rows.library, owned=True, ordered=False)
+    if isinstance(network, MechanismNetwork):
+        may_store = is_alone and sample_weight is None and not hold
+        if isinstance(source, StoredNumbers) or (may_store and _is_large(source, beside)):
+            return _stored_numbers(source, network, batch, labels, batches)
+        return _load_numbers(source, network, beside, batches, layer)
     encoded, columns = _encoded(source, network, beside, layer)
     weight = checked_weight(sample_weight, encoded.codes.shape[0])
     sizes = network.cardinalities
     found = _collapsed(encoded.codes, sizes, columns, weight, batches, encoded.library)
     return replace(found, further=encoded.further)
+
+
+def _check_named_columns(beside: Mapping[str, Any]) -> None:
+    for name, value in beside.items():
+        if value is not None and not isinstance(value, str):
+            raise InputError(
+                f"{name} of rows that an engine holds must be the name of a column of theirs"
+            )
+
+
+def _match(rows: RowBlocks, batches: tuple[str, ...] | None) -> None:
+    if batches is not None and isinstance(rows, StoredBlocks) and rows.beside.batches:
+        rows.match(batches)
+
+
+def _is_large(source: Any, beside: Mapping[str, Any]) -> bool:
+    """Tell a file whose rows, and all that stands beside them, are better read in parts."""
+    are_named = all(value is None or isinstance(value, str) for value in beside.values())
+    return isinstance(source, str | Path) and are_named and is_many(source)
+
+
+def _stored_numbers(
+    source: Any,
+    network: MechanismNetwork,
+    batch: str | None,
+    labels: str | None,
+    batches: tuple[str, ...] | None,
+) -> Loaded:
+    """Keep rows of numbers in a temporary file, on the working scales of a network."""
+    if not isinstance(source, StoredNumbers):
+        source = store_numbers(source, network.variables, batch=batch, labels=labels)
+    elif source.variables != network.variables or source.named != (batch, labels):
+        raise InputError("the rows were read for another network")
+    rows = source.to_working(network)
+    _match(rows, batches)
+    is_file = source.path is not None
+    return Loaded(rows, None, rows.library, owned=True, ordered=is_file, further=rows.further)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dosift.data.encode import as_frame
 from dosift.data.factorise import text_series
+from dosift.data.lazy import tables_of
 from dosift.data.read import RowFiles
 from dosift.errors import InputError
 
@@ -62,6 +63,10 @@ class Parts:
         Columns to decode where the others need not be; all if left out.
     layer : str, optional
         Of a .h5ad file, the layer to read.
+    place : str, optional
+        What a table that is no file is called in messages.
+    first_row : int
+        Number of its first row in them.
 
     Examples
     --------
@@ -73,6 +78,8 @@ class Parts:
     source: Any
     names: tuple[str, ...] | None = None
     layer: str | None = None
+    place: str | None = None
+    first_row: int = 1
 
     @property
     def path(self) -> str | Path | None:
@@ -83,14 +90,17 @@ class Parts:
         if self.layer is not None and not str(self.path or "").lower().endswith(".h5ad"):
             raise InputError(f"a layer, {self.layer!r}, can be chosen for .h5ad files only")
         if self.path is None:
-            yield self._table()
+            yield from self._table()
         else:
             yield from self._files(self.path)
 
-    def _table(self) -> Part:
+    def _table(self) -> Iterator[Part]:
         source, others = _narrowed(self.source, self.names)
-        part = self._part(*as_frame(source, None), None, 1)
-        return replace(part, others=(*part.others, *others))
+        first = self.first_row
+        for frame in tables_of(source):
+            part = self._part(*as_frame(frame, None), self.place, first)
+            yield replace(part, others=(*part.others, *others))
+            first += part.n_rows
 
     def _files(self, path: str | Path) -> Iterator[Part]:
         files = RowFiles.at(path)

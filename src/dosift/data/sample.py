@@ -12,6 +12,7 @@ probabilities makes sums over the sample unbiased (Horvitz and Thompson 1952).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,12 +32,13 @@ MOST_CONFIGURATIONS = 2**17
 _LAST_LEVEL = 62
 
 
-def hash_rows(codes: Ints, seed: int) -> Words:
-    """Hash each row of codes to 64 bits.
+def hash_rows(codes: NDArray[Any], seed: int) -> Words:
+    """Hash each row of codes, or of numbers, to 64 bits.
 
     Parameters
     ----------
-    codes : ndarray of int, shape (n_rows, n_variables)
+    codes : ndarray, shape (n_rows, n_variables)
+        NaN where a number is missing; 0 and -0 are one number.
     seed : int
         Non-negative.
 
@@ -49,14 +51,25 @@ def hash_rows(codes: Ints, seed: int) -> Words:
     >>> one, other, again = hash_rows(np.array([[0, 1], [1, 0], [0, 1]]), 0)
     >>> bool(one == again), bool(one == other)
     (True, False)
+    >>> len(set(hash_rows(np.array([[0.5], [0.25], [np.nan], [0.5]]), 0).tolist()))
+    3
     """
     # The mixing steps are those of the generator splitmix64 (Steele, Lea and Flood 2014).
     state = np.full(len(codes), _mixed(np.array([seed & (2**64 - 1)], dtype=np.uint64))[0])
     for j in range(codes.shape[1]):
         state *= np.uint64(0x9E3779B97F4A7C15)
-        state += (codes[:, j].astype(np.int64) + 2).view(np.uint64)
+        state += _words(codes[:, j])
         state ^= state >> np.uint64(29)
     return _mixed(state)
+
+
+def _words(column: NDArray[Any]) -> Words:
+    """Return a word for each value of a column, the same for equal values."""
+    if not np.issubdtype(column.dtype, np.floating):
+        return (column.astype(np.int64) + 2).view(np.uint64)
+    numbers = column + 0.0  # -0 becomes 0
+    numbers[np.isnan(numbers)] = np.nan  # of which there are several
+    return numbers.view(np.uint64)
 
 
 def _mixed(words: Words) -> Words:

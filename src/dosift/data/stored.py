@@ -25,7 +25,7 @@ class StoredBlocks(RowBlocks):
     ----------
     n_variables : int
     dtype : dtype
-        Of the codes, a signed integer.
+        Of the codes, a signed integer; or of numbers.
     threads : int, default=1
         Blocks that are worked on at a time; the result does not depend on it.
     expected_rows : int, optional
@@ -40,10 +40,12 @@ class StoredBlocks(RowBlocks):
         If there is no room for the rows.
     """
 
+    is_here = True
+
     def __init__(
         self,
         n_variables: int,
-        dtype: np.dtype[np.signedinteger],
+        dtype: np.dtype[Any],
         threads: int = 1,
         expected_rows: int | None = None,
         n_beside: int = 0,
@@ -149,21 +151,46 @@ class StoredBlocks(RowBlocks):
         self._lengths.append(n_rows)
         self.n_rows += n_rows
 
+    def rewrite(self, changed: Callable[[Any, int], Any]) -> None:
+        """Change the values of variables in the file.
+
+        Parameters
+        ----------
+        changed : callable
+            Takes the values of some rows, shape (n_rows, n_variables), and the position of the
+            first of them, and returns others of the same shape.
+        """
+        offset = first = 0
+        for codes, _ in self._stored():
+            values = changed(codes[:, : self.n_variables], first)
+            self._file.seek(offset)
+            try:
+                self._file.write(np.ascontiguousarray(values.T, dtype=self._dtype).data)
+                self._file.flush()
+            except OSError as error:
+                raise _no_room(error.strerror or str(error), None) from None
+            offset += codes.size * self._dtype.itemsize
+            first += len(codes)
+
     def close(self) -> None:
         """Remove the file."""
         self._file.close()
 
     def __iter__(self) -> Iterator[Block]:
         """Yield one block after the other, in the order of the rows."""
+        start = 0
         for codes, counts in self._stored():
-            yield self._block(codes, counts)
+            yield self._block(codes, counts, start)
+            start += len(codes)
 
-    def _block(self, codes: Ints, counts: Floats) -> Block:
+    def _block(self, codes: Ints, counts: Floats, start: int) -> Block:
         """Take codes for a block; those beside the variables get their final places."""
         n = self.n_variables
-        found = [place[codes[:, n + j]] for j, place in enumerate(self._places)]
+        beside = codes[:, n:].astype(np.int64) if self._places else codes[:, n:]
+        found = [place[beside[:, j]] for j, place in enumerate(self._places)]
         batch = found.pop(0) if self.beside.batches else None
-        return Block(codes[:, :n], counts, batch, found[0] if found else None)
+        label = found[0] if found else None
+        return Block(codes[:, :n], counts, batch, label, start=start)
 
     def _stored(self) -> Iterator[tuple[Ints, Floats]]:
         """Yield what is in the file, block by block."""

@@ -16,8 +16,10 @@ from dosift.data.messages import check_columns, notice_of_extra
 from dosift.data.read import RowFiles
 from dosift.data.side_columns import SideColumn, TextCodes, check_named, side_column
 from dosift.data.stored import StoredBlocks
+from dosift.data.stored_numbers import store_numbers
 from dosift.data.unit_columns import column_of_units, texts_of_units
 from dosift.errors import ExtraColumnsWarning, InputError
+from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.utils.threads import available_threads, in_threads
 
@@ -33,7 +35,7 @@ _BASE_BYTES, _BYTES_A_THREAD = 500 * 2**20, 250 * 2**20
 
 def store_rows(
     source: str | Path | RowFiles,
-    network: Network,
+    network: Network | MechanismNetwork,
     *,
     batch: str | None = None,
     labels: str | None = None,
@@ -47,8 +49,8 @@ def store_rows(
     ----------
     source : str, Path or RowFiles
         A file or folder of rows; not .h5ad.
-    network : Network
-        Gives variables and states.
+    network : Network or MechanismNetwork
+        Gives variables and states. Numbers are brought to the working scales of the latter.
     batch, labels, unit : str, optional
         Columns that hold the batch, the label and the unit of each row.
     threads : int, optional
@@ -59,7 +61,8 @@ def store_rows(
     Returns
     -------
     StoredBlocks
-        A byte for each value (more for variables of more than 127 states); -1 is missing.
+        A byte for each value (more for variables of more than 127 states); -1 is missing. Of
+        numbers, eight bytes for each value; NaN is missing.
 
     Raises
     ------
@@ -81,6 +84,18 @@ def store_rows(
     2.0
     """
     files = source if isinstance(source, RowFiles) else RowFiles.at(source)
+    if isinstance(network, MechanismNetwork):
+        if unit is not None:
+            raise InputError("rows of numbers in units are held: give the file to fit itself")
+        found = store_numbers(
+            files.path,
+            network.variables,
+            batch=batch,
+            labels=labels,
+            threads=threads,
+            progress=progress,
+        )
+        return found.to_working(network)
     n_threads = threads or available_threads()
     n_rows = files.n_rows()
     import narwhals as nw
@@ -172,14 +187,14 @@ def _numbered(
         first += frame.height
 
 
-def needs(n_rows: float | None, network: Network, threads: int) -> str:
+def needs(n_rows: float | None, network: Network | MechanismNetwork, threads: int) -> str:
     """Say what a fit to rows in blocks takes, before it begins.
 
     Parameters
     ----------
     n_rows : float or None
         If known.
-    network : Network
+    network : Network or MechanismNetwork
     threads : int
 
     Returns
@@ -193,7 +208,8 @@ def needs(n_rows: float | None, network: Network, threads: int) -> str:
     >>> needs(10_000_000, network, 2).partition(":")[0]
     '10,000,000 rows are read in parts'
     """
-    n_bytes = codes_dtype(network).itemsize * network.n_variables
+    each = 8 if isinstance(network, MechanismNetwork) else codes_dtype(network).itemsize
+    n_bytes = each * network.n_variables
     memory = _BASE_BYTES + threads * _BYTES_A_THREAD
     if n_rows is None:
         rows, on_disk = "rows", f"{n_bytes} bytes a row"

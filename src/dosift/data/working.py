@@ -22,7 +22,7 @@ _WHY = {
 }
 
 
-def to_working(rows: Numbers, network: MechanismNetwork) -> Floats:
+def to_working(rows: Numbers, network: MechanismNetwork, first_row: int = 1) -> Floats:
     """Bring rows to the working scales of a network.
 
     Parameters
@@ -30,6 +30,8 @@ def to_working(rows: Numbers, network: MechanismNetwork) -> Floats:
     rows : Numbers
         Of the network's variables.
     network : MechanismNetwork
+    first_row : int, default=1
+        Number of the first row in messages.
 
     Returns
     -------
@@ -44,15 +46,15 @@ def to_working(rows: Numbers, network: MechanismNetwork) -> Floats:
     with np.errstate(all="ignore"):
         values = network.working(rows.values)
         for i, scale in enumerate(network.scales):
-            _check_scale(rows, i, scale, values[:, i])
+            _check_scale(rows, i, scale, values[:, i], first_row)
         for mechanism in network.mechanisms:
             for feature in getattr(mechanism, "features", ()):
                 if not isinstance(feature, Plain | Indicator | Product):
-                    _check_function(rows, feature, values)
+                    _check_function(rows, feature, values, first_row)
     return values
 
 
-def _check_scale(rows: Numbers, i: int, scale: Scale, working: Floats) -> None:
+def _check_scale(rows: Numbers, i: int, scale: Scale, working: Floats, first_row: int) -> None:
     own = rows.values[:, i]
     # Comparisons with NaN are false.
     lost = np.isfinite(own) & ~(np.abs(working) <= _FARTHEST)
@@ -62,14 +64,14 @@ def _check_scale(rows: Numbers, i: int, scale: Scale, working: Floats) -> None:
         if not np.isfinite(working[row]):
             why = _WHY.get(scale.form, why)
         raise InputError(
-            f"column {rows.variables[i].name!r} holds {own[row]:.12g} in data row {row + 1} "
-            f"({int(lost.sum())} such row(s)), and {why}; correct it, or give control rows with "
-            "such values",
+            f"column {rows.variables[i].name!r} holds {own[row]:.12g} in data row "
+            f"{row + first_row} ({int(lost.sum())} such row(s)), and {why}; correct it, or give "
+            "control rows with such values",
             path=rows.path,
         )
 
 
-def _check_function(rows: Numbers, feature: Feature, values: Floats) -> None:
+def _check_function(rows: Numbers, feature: Feature, values: Floats, first_row: int) -> None:
     """Refuse rows where a function that a user named has no value."""
     arguments = list(feature.columns)
     known = ~np.isnan(rows.values[:, arguments]).any(axis=1)
@@ -82,7 +84,7 @@ def _check_function(rows: Numbers, feature: Feature, values: Floats) -> None:
             f"{rows.variables[j].name} = {rows.values[row, j]:.12g}" for j in arguments
         )
         raise InputError(
-            f"the feature {text!r} has no value in data row {row + 1} ({given}; "
+            f"the feature {text!r} has no value in data row {row + first_row} ({given}; "
             f"{int(lost.sum())} such row(s)); leave these rows out, or write it so that it has",
             path=rows.path,
         )

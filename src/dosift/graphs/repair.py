@@ -238,6 +238,7 @@ def check(
         None if found is None else found.weights,
         common_causes(fitter.families, now.graph, climber.constraints, graph),
         max(now.score - before.score, 0.0),
+        found,
     )
 
 

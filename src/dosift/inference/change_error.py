@@ -17,8 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit, ndtri
 
-from dosift.inference.mechanism_error import _Rows, _scores
-from dosift.likelihood.columns import Expanded, RowLikelihoods
+from dosift.inference.mechanism_error import (
+    ScoredRows,
+    known_information,
+    scored_rows,
+    scores_of,
+)
+from dosift.likelihood.columns import RowLikelihoods
 from dosift.likelihood.evidence import Evidence
 from dosift.model.altered import NUMBERS, Altered
 from dosift.model.described import in_units, scale_of
@@ -38,8 +43,6 @@ _PARAMETERS: Final = {
     "gain": ("gain", "offset", "factor"),
     "fold": ("factor",),
 }
-#: Rows whose scores, by all parameters together, are held at a time.
-_AT_ONCE = 2**14
 #: Step of numerical derivatives, relative to the parameter or one.
 _STEP = 1e-5
 #: Relative information below which rows say nothing of a direction, and the share of a parameter
@@ -108,7 +111,7 @@ def change_errors(
     Parameters
     ----------
     evidence : Evidence
-        All rows together, held; on the working scales.
+        All rows together, on the working scales.
     network : MechanismNetwork
         As the mixture rows taught it.
     targets : ndarray of int, shape (n_targets, n_variables)
@@ -119,59 +122,26 @@ def change_errors(
     -------
     tuple of ChangeError
         One for each change with free parameters and a name for its numbers, by variable and
-        position. Empty where rows are not held.
+        position.
 
     Notes
     -----
     Mixture rows must have taught mechanisms and changes to the maximum of the joint likelihood.
     """
-    held = evidence.held
-    if held is None:
-        return ()
-    likelihoods = evidence.under(cast(Network, network), targets)
-    mixture = likelihoods.columns(targets) @ weights
-    found = likelihoods.expanded(targets)
-    parts = _parts(found, likelihoods, mixture, targets, weights)
-    return tuple(_errors(network, parts, targets, weights))
-
-
-def _parts(
-    found: Expanded, likelihoods: RowLikelihoods, mixture: Floats, targets: Ints, weights: Floats
-) -> Iterator[_Rows]:
-    """Rows in parts, so that nothing is copied of all of them; rows with completions as one."""
-    counts, whole = likelihoods.block.counts, likelihoods.columns(targets)
-    seen = (mixture > 0) & (counts > 0)
-    if found.row is None:
-        for start in range(0, len(seen), _AT_ONCE):
-            at = slice(start, start + _AT_ONCE)
-            own = seen[at]
-            relative = found.columns[at][own] / mixture[at][own, None]
-            yield _Rows(found.codes[at][own], counts[at][own], targets, relative, weights)
-        return
-    some = found.of_rows(seen)
-    yield _Rows(
-        found.codes[some],
-        counts[seen],
-        targets,
-        found.columns[some] / found.of_rows(mixture)[some, None],
-        weights,
-        (np.cumsum(seen) - 1)[found.row[some]],
-        whole[seen] / mixture[seen, None],
-    )
-
-
-def _errors(
-    network: MechanismNetwork, parts: Iterator[_Rows], targets: Ints, weights: Floats
-) -> Iterator[ChangeError]:
     places, control = _layout(network, targets, weights)
     if not places:
-        return
-    sums = (_information(network, own, weights) for own in parts)
-    information = np.asarray(sum(sums, start=np.zeros(())))
+        return ()
+    work = _SumInformation(np.asarray(targets), weights)
+    (information,) = evidence.sum(cast(Network, network), targets, work)
     for start, part in control:
         inside = slice(start, start + len(part))
         information[inside, inside] += part
-    covariance = _inverse(information)
+    return tuple(_errors(network, places, _inverse(information)))
+
+
+def _errors(
+    network: MechanismNetwork, places: list[tuple[int, int, int]], covariance: Floats
+) -> Iterator[ChangeError]:
     for i, position, at in places:
         change = network.libraries[i][position]
         inside = slice(at, at + change.n_free)
@@ -195,15 +165,8 @@ def _layout(
     places: list[tuple[int, int, int]] = []
     control: list[tuple[int, Floats]] = []
     end = _free(weights).size
-    nothing = _Rows(
-        np.empty((0, network.n_variables)),
-        np.empty(0),
-        targets,
-        np.empty((0, len(targets))),
-        weights,
-    )
     for i, used in _touched(network, targets):
-        control.append((end, _scores(network, i, nothing, True)[1]))
+        control.append((end, known_information(network, i, targets, True)))
         end += 0 if network.control is None else network.mechanisms[i].n_free
         for position in used:
             places.append((i, position, end))
@@ -217,18 +180,30 @@ def _free(weights: Floats) -> NDArray[np.int64]:
     return np.flatnonzero((weights > 0) & (np.arange(weights.size) != heaviest))
 
 
-def _information(network: MechanismNetwork, rows: _Rows, weights: Floats) -> Floats:
-    """Sum products of scores over rows: of weights, mechanisms and changes."""
+@dataclass(frozen=True)
+class _SumInformation:
+    """Work that sums products of scores: of weights, mechanisms and changes."""
+
+    targets: Ints
+    weights: Floats
+
+    def __call__(self, rows: RowLikelihoods) -> tuple[Floats, ...]:
+        network = rows.network
+        assert isinstance(network, MechanismNetwork)
+        parts = scored_rows(rows, self.targets, self.weights)
+        return (np.asarray(sum(_information(network, one, self.weights) for one in parts)),)
+
+
+def _information(network: MechanismNetwork, rows: ScoredRows, weights: Floats) -> Floats:
     whole = rows.of_units
     blocks = [whole[:, _free(weights)] - whole[:, [int(np.argmax(weights))]]]
     for i, _ in _touched(network, rows.targets):
-        scores, of_control = _scores(network, i, rows, True)
-        blocks.append(_mean(rows, i, scores, len(of_control)))
+        blocks.append(_mean(rows, i, *scores_of(network, i, rows, True)))
     together = np.concatenate(blocks, axis=1)
     return np.asarray((together * rows.counts[:, None]).T @ together)
 
 
-def _mean(rows: _Rows, i: int, scores: dict[int, Floats], n_free: int) -> Floats:
+def _mean(rows: ScoredRows, i: int, scores: dict[int, Floats], n_free: int) -> Floats:
     """Mean of a row's scores over its posterior."""
     mean = np.zeros((len(rows.values), n_free))
     for position, own in scores.items():

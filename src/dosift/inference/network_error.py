@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from dosift.likelihood.cells import family_cells
 from dosift.likelihood.columns import RowLikelihoods
-from dosift.likelihood.evidence import mixture_of
+from dosift.likelihood.weight_sums import mixture_of
 from dosift.model.network import Network
 
 Floats = NDArray[np.float64]

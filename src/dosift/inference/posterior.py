@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.inference.mechanism_error import information_by_scores
+from dosift.inference.mechanism_error import SumScores, information_of_scores
 from dosift.inference.network_error import information_from_sums, table_sums
 from dosift.inference.p_values import (
     boundary_p_value,
@@ -23,7 +22,8 @@ from dosift.inference.weight_posterior import (
     weight_posterior,
 )
 from dosift.likelihood.columns import RowLikelihoods
-from dosift.likelihood.evidence import Evidence, SumWeights
+from dosift.likelihood.evidence import Evidence
+from dosift.likelihood.weight_sums import SumWeights
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.search.undecided import Undecided
@@ -234,29 +234,6 @@ def _picked(sums: tuple[Floats, ...], every: NDArray[np.int64]) -> tuple[Floats,
     )
 
 
-def _by_scores(
-    evidence: Evidence, network: MechanismNetwork, targets: Ints, weights: Floats, refined: bool
-) -> Floats:
-    """Information on the weights where mechanisms that are no tables were learned."""
-    assert evidence.held is not None
-    rows = evidence.under(cast(Network, network), targets)
-    mixture = rows.columns(targets)[:, : weights.size] @ weights
-    found = rows.expanded(targets)
-    relative = found.columns / found.of_rows(mixture)[:, None]
-    counts = evidence.held.counts
-    return information_by_scores(
-        network,
-        found.codes,
-        counts,
-        targets,
-        relative,
-        weights,
-        refined,
-        found.row,
-        rows.columns(targets) / mixture[:, None],
-    )
-
-
 def _of_batch(
     evidence: Evidence,
     b: int,
@@ -272,7 +249,9 @@ def _of_batch(
     gradient, information, numbers, *tables = sums
     known = information[b]
     if isinstance(network, MechanismNetwork) and network.learns:
-        known = _by_scores(evidence, network, targets, weights, refined)
+        batch = b if evidence.n_batches > 1 else None
+        summed = evidence.sum(network, targets, SumScores(targets, weights, refined, batch))
+        known = information_of_scores(network, summed, targets, weights.size, refined)
     elif network.control is not None:
         known = information_from_sums(network, known, [part[b] for part in tables], refined)
     n_rows = float(numbers[1, b])

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.data.numbers import Numbers, log_rates
+from dosift.data.number_columns import log_rates
+from dosift.data.numbers import Numbers
 from dosift.errors import InputError
 from dosift.model.network import Variable
 

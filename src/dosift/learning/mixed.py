@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.data import sample as sampling
 from dosift.data.anndata import holds_only
 from dosift.data.blocks import MemoryBlocks, RowBlocks
 from dosift.data.encode import Encoded
@@ -19,11 +21,12 @@ from dosift.data.kinds import Kinds, checked_kinds, find_kinds
 from dosift.data.load import Loaded, load
 from dosift.data.numbers import Numbers, read_numbers
 from dosift.data.parts import Parts
+from dosift.data.stored_numbers import StoredNumbers, is_many, store_numbers
 from dosift.errors import EmptyGraphWarning, InputError, KindsWarning, NewStatesWarning
 from dosift.io.graph import Graph, read_graph
 from dosift.io.states import read_states
 from dosift.learning.dependence import with_dependence
-from dosift.learning.factors import check_factors, find_factors, with_factors
+from dosift.learning.factors import Factors, check_factors, find_factors, with_factors
 from dosift.learning.learn import given_states, learn_network, sorted_states
 from dosift.learning.sizes import check_size, size_in_words, size_variable, weighed
 from dosift.learning.states import new_states_in_words
@@ -68,6 +71,10 @@ class ControlTable:
         The column that holds the unit of each row, where control rows have it.
     time : str, optional
         The column that holds the time of each row, where control rows have it.
+    batch, labels : str, optional
+        The columns of the rows to be explained that hold batch and label.
+    holds : bool
+        Whether rows to be explained have to be held, for what stands beside them.
     """
 
     rows: Any
@@ -82,6 +89,9 @@ class ControlTable:
     factors: int = 0
     unit: str | None = None
     time: str | None = None
+    batch: str | None = None
+    labels: str | None = None
+    holds: bool = False
 
     @property
     def path(self) -> str | Path | None:
@@ -132,7 +142,8 @@ def learn_from_control(
     -------
     network : Network or MechanismNetwork
     rows : object
-        As they came, or :class:`~dosift.data.numbers.Numbers`, so that they are read once.
+        As they came, or :class:`~dosift.data.numbers.Numbers`, so that they are read once; where
+        they are many, :class:`~dosift.data.stored_numbers.StoredNumbers`.
 
     Raises
     ------
@@ -250,8 +261,9 @@ def _learn_numbers(
     states: Mapping[str, Sequence[Any]],
     kinds: Kinds,
     layer: str | None,
-) -> tuple[MechanismNetwork, Numbers]:
+) -> tuple[MechanismNetwork, Numbers | StoredNumbers]:
     # It loads much that networks of states do not need.
+    from dosift.learning.control_blocks import learn_from_blocks
     from dosift.learning.mechanisms import learn_mechanisms
 
     if isinstance(rows, RowBlocks | Loaded | Encoded):
@@ -270,19 +282,16 @@ def _learn_numbers(
     size = size_variable(control.size, names, of, in_matrix, control.path)
     start += [] if size is None else [size]
     grows = [one.name for one in start if one.kind == "discrete" and one.name not in given]
-    beside = control.beside
-    seen = read_numbers(
-        control.rows, start, is_control=True, grows=grows, ignore=beside, layer=control.layer
-    )
+    seen = _control_numbers(control, start, grows, may_store=size is None)
     seen = seen.recoded([_in_order(one, given) for one in seen.variables])
-    seen = seen if size is None else weighed(seen, size)
-    factors = find_factors(seen, control.factors)
-    seen = with_factors(seen, factors)
+    factors = Factors()
+    if isinstance(seen, Numbers):
+        seen = seen if size is None else weighed(seen, size)
+        factors = find_factors(seen, control.factors)
+        seen = with_factors(seen, factors)
     notice = f"{kinds.notice()}{size_in_words(size, 'count' in of.of.values(), control.factors)}"
     warnings.warn(notice, KindsWarning, stacklevel=5)
-    found = read_numbers(
-        rows, seen.variables, grows=grows, free=kinds.named, beside=beside, layer=layer
-    )
+    found = _numbers_of(rows, seen.variables, control, grows, kinds.named, layer)
     variables = [
         old if old.states == new.states else _in_order(new, given)
         for old, new in zip(seen.variables, found.variables, strict=True)
@@ -295,18 +304,64 @@ def _learn_numbers(
     of_factors = {
         i: [n_real + k for k in (factors.of or {}).get(name, ())] for i, name in enumerate(names)
     }
-    network = learn_mechanisms(
-        variables,
-        seen.values,
-        parents,
-        features=_features(control, names, variables),
-        covariates=of_factors,
-        lowest=np.fmin.reduce(found.values, axis=0),
-        highest=np.fmax.reduce(found.values, axis=0),
-        is_rough=control.graph is None,
-    )
+    told: dict[str, Any] = {
+        "features": _features(control, names, variables),
+        "lowest": found.lowest,
+        "highest": found.highest,
+        "is_rough": control.graph is None,
+    }
+    if isinstance(seen, StoredNumbers):
+        with closing(seen.rows):
+            network = learn_from_blocks(seen, variables, parents, **told)
+    else:
+        network = learn_mechanisms(variables, seen.values, parents, covariates=of_factors, **told)
     _warn_of_mechanisms(network)
     return network, found
+
+
+def _control_numbers(
+    control: ControlTable, variables: Sequence[Variable], grows: Sequence[str], may_store: bool
+) -> Numbers | StoredNumbers:
+    """Read control rows; into a temporary file where they are many and nothing else is in them."""
+    alone = control.unit is None and control.time is None and control.layer is None
+    if not (may_store and alone and not control.factors and is_many(control.rows)):
+        return read_numbers(
+            control.rows,
+            variables,
+            is_control=True,
+            grows=grows,
+            ignore=control.beside,
+            layer=control.layer,
+        )
+    found = store_numbers(
+        control.rows, variables, is_control=True, grows=grows, ignore=control.beside
+    )
+    return found if found.rows.n_rows > sampling.MOST_CONFIGURATIONS else found.held()
+
+
+def _numbers_of(
+    rows: Any,
+    variables: Sequence[Variable],
+    control: ControlTable,
+    grows: Sequence[str],
+    free: Iterable[str],
+    layer: str | None,
+) -> Numbers | StoredNumbers:
+    """Read the rows to be explained; into a temporary file where they are many."""
+    if control.holds or layer is not None or not is_many(rows):
+        return read_numbers(
+            rows, variables, grows=grows, free=free, beside=control.beside, layer=layer
+        )
+    found = store_numbers(
+        rows,
+        variables,
+        batch=control.batch,
+        labels=control.labels,
+        grows=grows,
+        free=free,
+        ignore=control.beside,
+    )
+    return found if found.rows.n_rows > sampling.MOST_CONFIGURATIONS else found.held()
 
 
 def _is_part_of_matrix(control: ControlTable, graph: Graph) -> bool:

@@ -23,7 +23,7 @@ from dosift.data.anndata import MOST_LEVELS, Cells, holds_levels, names_numbers,
 from dosift.data.encode import Encoded, as_frame, is_missing_mark, unknown_values, whole_number
 from dosift.data.engines import engine_of
 from dosift.data.factorise import UnusableColumnError, factorise
-from dosift.data.numbers import is_decimal
+from dosift.data.number_columns import is_decimal
 from dosift.errors import InputError, NewStatesWarning
 from dosift.learning.learn import sorted_states, state_name
 from dosift.learning.tables import check_sizes, learn_from_counts

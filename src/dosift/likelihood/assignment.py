@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dosift.data.blocks import Block
 from dosift.likelihood.columns import RowLikelihoods, is_plain
-from dosift.likelihood.evidence import mixture_of
+from dosift.likelihood.weight_sums import mixture_of
 from dosift.model.network import Network
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
+
+#: Rows that are judged at a time.
+_AT_ONCE = 2**16
 
 
 @dataclass(frozen=True)
@@ -124,3 +127,37 @@ def judge(rows: RowLikelihoods, targets: Ints, weights: Floats) -> Assignment:
     mixture = mixture_of(rows, columns, every)
     own = every[0] if rows.block.batch is None else every[rows.block.batch]
     return Assignment(columns, mixture, own, rows.log_reference)
+
+
+def judge_block(network: Network, block: Block, targets: Ints, weights: Floats) -> Assignment:
+    """Compute likelihoods and posteriors of many rows, some at a time.
+
+    Parameters
+    ----------
+    network : Network
+    block : Block
+        Labels are not looked at.
+    targets : ndarray of int, shape (n_targets, n_variables)
+    weights : ndarray, shape (n_targets,) or (n_batches, n_targets)
+
+    Returns
+    -------
+    Assignment
+    """
+    block = replace(block, label=None)
+    plain = is_plain(network, targets, block)
+    # What is worked out on the way takes many times the room of what comes out.
+    step = max(_AT_ONCE * len(block) // max(len(block.values), 1), 1)
+    parts = []
+    for start in range(0, max(len(block), 1), step):
+        own = block.part(slice(start, start + step)) if step < len(block) else block
+        parts.append(judge(RowLikelihoods(network, own, plain), targets, weights))
+    if len(parts) == 1:
+        return parts[0]
+    of_rows = parts[0].weights.ndim > 1
+    return Assignment(
+        np.concatenate([one.columns for one in parts]),
+        np.concatenate([one.mixture for one in parts]),
+        np.concatenate([one.weights for one in parts]) if of_rows else parts[0].weights,
+        np.concatenate([one.log_reference for one in parts]),
+    )

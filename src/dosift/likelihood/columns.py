@@ -148,6 +148,7 @@ class RowLikelihoods:
         self._memory: dict[bytes, tuple[Rows, Floats]] | None = {} if remember else None
         self._most = max(32, _MOST_BYTES // (8 * max(len(block), 1)))
         self._last: tuple[bytes, Floats] | None = None
+        self._known: tuple[dict[bytes, int], Floats] | None = None
         self._before: MechanismFactors | None = None
 
     def take_over(self, other: RowLikelihoods) -> None:
@@ -294,15 +295,43 @@ class RowLikelihoods:
         key = np.asarray(targets, dtype=np.int16).tobytes()
         if self._last is not None and self._last[0] == key:
             return self._last[1]
+        if self._known is not None:
+            known, every = self._known[0], np.asarray(targets, dtype=np.int16)
+            place = [known.get(target.tobytes(), -1) for target in every]
+            if min(place, default=0) >= 0:
+                return np.asfortranarray(self._known[1][:, place])
         out = np.zeros((len(self.block), len(targets)), order="F")
         # Of many rows what is remembered here is not remembered once more, column by column.
         column = self._compute if len(self.block) > _MANY and not self.plain else self.column
         for t, target in enumerate(np.asarray(targets, dtype=np.int16)):
             rows, values = column(target)
             out[rows, t] = values
-        if self._memory is not None:
-            self._last = (key, out)
+        self._last = (key, out)
         return out
+
+    def know(self, place: dict[bytes, int], columns: Floats, log_scale: Floats) -> None:
+        """Take over columns that were computed before.
+
+        Parameters
+        ----------
+        place : dict of bytes to int
+            Position of each target.
+        columns : ndarray, shape (n_rows, n_targets)
+        log_scale : ndarray, shape (n_rows,)
+            Of the rows.
+        """
+        self._known = (place, columns)
+        self.__dict__["log_scale"] = log_scale
+
+    def last(self, key: bytes) -> Floats | None:
+        """Return the columns that were computed last, if they are those of some targets.
+
+        Parameters
+        ----------
+        key : bytes
+            Of the targets as integers of 16 bits.
+        """
+        return self._last[1] if self._last is not None and self._last[0] == key else None
 
     def column(self, target: Ints) -> tuple[Rows, Floats]:
         """Likelihood of one target, where it is not zero.

@@ -15,17 +15,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.data.blocks import Block, MemoryBlocks, RowBlocks, RowsApart
+from dosift.data.blocks import Block, MemoryBlocks, RowBlocks
 from dosift.data.configurations import Configurations
+from dosift.data.some_blocks import RowsApart
+from dosift.likelihood.column_store import ColumnStore
 from dosift.likelihood.columns import RowLikelihoods, TargetColumns, is_plain
 from dosift.likelihood.first_pass import CountFamilies
-from dosift.likelihood.rates import family_counts, reference_log_likelihood
+from dosift.likelihood.rates import reference_log_likelihood
+from dosift.likelihood.teaching import (
+    BlockTeacher,
+    TeachFamilies,
+    Work,
+    completed_rows,
+    shares_of_rows,
+)
+from dosift.likelihood.weight_sums import Compare, Comparison, SumWeights, WeightSums
+from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Network
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
-#: Takes the likelihoods of some rows, and returns sums over them.
-Work = Callable[[RowLikelihoods], tuple[Floats, ...]]
+#: What is counted for each network: rows, rows with missing values, and families if mechanisms are
+#: tables.
+_TABULAR = 3
 
 
 @dataclass(frozen=True)
@@ -35,215 +47,19 @@ class _Pass:
     columns: TargetColumns
     pooled: bool
     work: Work
+    store: ColumnStore | None = None
 
     def __call__(self, block: Block) -> tuple[Floats, ...]:
         if self.pooled and block.batch is not None:
             block = replace(block, batch=None)
-        return self.work(self.columns(block))
-
-
-@dataclass(frozen=True)
-class WeightSums:
-    """Sums over the rows of each batch at given weights.
-
-    Attributes
-    ----------
-    gradient : ndarray, shape (n_batches, n_targets)
-        ``sum_r c_r L_rt / f_r`` over the rows that the mixture can produce.
-    information : ndarray, shape (n_batches, n_targets, n_targets)
-        ``sum_r c_r L_rs L_rt / f_r^2`` over these.
-    log_density : ndarray, shape (n_batches,)
-        ``sum_r c_r log f_r`` over these, relative to the reference measure, in nats.
-    n_possible, n_impossible : ndarray, shape (n_batches,)
-        Rows that the mixture can produce, and others.
-    """
-
-    gradient: Floats
-    information: Floats
-    log_density: Floats
-    n_possible: Floats
-    n_impossible: Floats
-
-    @property
-    def gap(self) -> Floats:
-        """No other weights gain more than this, in nats a row; shape (n_batches,)."""
-        largest = self.gradient.max(axis=1) / np.maximum(self.n_possible, 1e-300)
-        return np.asarray(np.maximum(largest - 1.0, 0.0))
-
-    def some(self, targets: NDArray[np.int64]) -> WeightSums:
-        """Return the sums of some targets."""
-        information = self.information[:, targets][:, :, targets]
-        return replace(self, gradient=self.gradient[:, targets], information=information)
-
-
-def mixture_of(rows: RowLikelihoods, columns: Floats, weights: Floats) -> Floats:
-    """Density of each row under the weights of its batch.
-
-    Parameters
-    ----------
-    rows : RowLikelihoods
-    columns : ndarray, shape (n_rows, n_components or more)
-    weights : ndarray, shape (n_batches, n_components)
-
-    Returns
-    -------
-    ndarray, shape (n_rows,)
-    """
-    m = weights.shape[1]
-    if rows.block.batch is None:
-        return np.asarray(columns[:, :m] @ weights[0])
-    out = np.empty(len(columns))
-    for b, at in rows.groups:
-        out[at] = columns[at, :m] @ weights[b]
-    return out
-
-
-@dataclass(frozen=True)
-class SumWeights:
-    """Work that computes :class:`WeightSums`.
-
-    Attributes
-    ----------
-    targets : ndarray of int, shape (n_targets, n_variables)
-        Components, maybe followed by others.
-    weights : ndarray, shape (n_batches, n_components)
-    """
-
-    targets: Ints
-    weights: Floats
-
-    def __call__(self, rows: RowLikelihoods) -> tuple[Floats, ...]:
-        """Sum over some rows, in the order of the fields of :class:`WeightSums`."""
-        n_batches, n_targets = len(self.weights), len(self.targets)
-        gradient = np.zeros((n_batches, n_targets))
-        information = np.zeros((n_batches, n_targets, n_targets))
-        numbers = np.zeros((3, n_batches))
-        columns = rows.columns(self.targets)
-        every = mixture_of(rows, columns, self.weights)
-        log_scale = rows.log_scale
-        for b, at in rows.groups:
-            some, mixture, counts = columns[at], every[at], rows.block.counts[at]
-            scale = log_scale[at] if isinstance(log_scale, np.ndarray) else log_scale
-            possible = mixture > 0
-            if not possible.all():
-                numbers[2, b] = counts[~possible].sum()
-                some, mixture, counts = some[possible], mixture[possible], counts[possible]
-                scale = scale[possible] if isinstance(scale, np.ndarray) else scale
-            # Scaled by the root of the counts, so that the product is symmetric.
-            root = np.sqrt(counts)
-            scaled = some * (root / mixture)[:, None]
-            gradient[b], information[b] = root @ scaled, scaled.T @ scaled
-            numbers[:2, b] = counts @ (np.log(mixture) + scale), counts.sum()
-        return gradient, information, numbers
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Sums that compare other targets with the components of a mixture, for each batch.
-
-    Attributes
-    ----------
-    own : ndarray, shape (n_batches, n_components)
-        Sums of the components' likelihoods over the mixture's.
-    own_information : ndarray, shape (n_batches, n_components, n_components)
-    gradient, curvature : ndarray, shape (n_batches, n_others)
-        Sums of the others' likelihoods over the mixture's, and of the squares.
-    cross : ndarray, shape (n_batches, n_others, n_components)
-        Information between others and components.
-    """
-
-    own: Floats
-    own_information: Floats
-    gradient: Floats
-    curvature: Floats
-    cross: Floats
-
-    def some(self, others: NDArray[np.int64]) -> Comparison:
-        """Return the comparison of some of the others."""
-        return replace(
-            self,
-            gradient=self.gradient[:, others],
-            curvature=self.curvature[:, others],
-            cross=self.cross[:, others],
-        )
-
-
-#: What is counted for each network: rows, rows with missing values, and families if mechanisms are
-#: tables.
-_TABULAR = 3
-#: Others whose columns are held at a time.
-_AT_A_TIME = 128
-
-
-@dataclass(frozen=True)
-class _Compare:
-    """Work that computes a :class:`Comparison`."""
-
-    targets: Ints
-    weights: Floats
-    others: Ints
-
-    def __call__(self, rows: RowLikelihoods) -> tuple[Floats, ...]:
-        n_batches, m = self.weights.shape
-        own, information = np.zeros((n_batches, m)), np.zeros((n_batches, m, m))
-        gradient = np.zeros((n_batches, len(self.others)))
-        curvature, cross = np.zeros_like(gradient), np.zeros((*gradient.shape, m))
-        columns = rows.columns(self.targets)
-        mixture = mixture_of(rows, columns, self.weights)
-        ratio = np.divide(1.0, mixture, out=np.zeros_like(mixture), where=mixture > 0)
-        relative = columns * ratio[:, None]
-        weighted = relative * rows.block.counts[:, None]
-        for b, at in rows.groups:
-            own[b] = weighted[at].sum(axis=0)
-            information[b] = weighted[at].T @ relative[at]
-        if rows.block.batch is None:
-            # Most targets can produce few of the rows.
-            by_row, counts = np.ascontiguousarray(weighted), rows.block.counts
-            for k, target in enumerate(np.asarray(self.others, dtype=np.int16)):
-                some, values = rows.column(target)
-                added = values * ratio[some]
-                gradient[0, k] = counts[some] @ added
-                curvature[0, k] = counts[some] @ np.square(added)
-                cross[0, k] = added @ by_row[some]
-            return own, information, gradient, curvature, cross
-        for start in range(0, len(self.others), _AT_A_TIME):
-            part = slice(start, start + _AT_A_TIME)
-            added = rows.columns(self.others[part]) * ratio[:, None]
-            for b, at in rows.groups:
-                gradient[b, part] = rows.block.counts[at] @ added[at]
-                curvature[b, part] = rows.block.counts[at] @ np.square(added[at])
-                cross[b, part] = added[at].T @ weighted[at]
-        return own, information, gradient, curvature, cross
-
-
-@dataclass(frozen=True)
-class _TeachFamilies:
-    """Work that counts families, each row as far as it was left alone."""
-
-    targets: Ints
-    weights: Floats
-    learners: tuple[int, ...]
-
-    def __call__(self, rows: RowLikelihoods) -> tuple[Floats, ...]:
-        every = mixture_of(rows, rows.columns(self.targets), self.weights)
-        share = np.divide(rows.block.counts, every, out=np.zeros_like(every), where=every > 0)
-        if rows.block.label is not None:  # labelled rows have taught already
-            share = np.where(rows.block.label < 0, share, 0.0)
-        found = rows.expanded(self.targets)
-        # A row counts as much as the posterior of the targets that leave the variable alone.
-        left = (self.targets[:, self.learners] < 0).astype(np.float64)
-        batch = rows.block.batch
-        if batch is None:
-            alone = found.columns @ (self.weights[0][:, None] * left)
-        else:
-            alone = (found.columns * found.of_rows(self.weights[batch])) @ left
-        alone *= found.of_rows(share)[:, None]
-        if found.row is None:
-            return tuple(rows.family(i, alone[:, k]) for k, i in enumerate(self.learners))
-        return tuple(
-            family_counts(rows.network, i, found.codes, alone[:, k])
-            for k, i in enumerate(self.learners)
-        )
+        rows = self.columns(block)
+        if self.store is None:
+            return self.work(rows)
+        is_known = self.store.lend(rows)
+        out = self.work(rows)
+        if not is_known:
+            self.store.keep(rows)
+        return out
 
 
 class Evidence:
@@ -290,6 +106,7 @@ class Evidence:
         self._counted = counted
         self._pooled = pooled
         self._under: RowLikelihoods | None = None
+        self._store: ColumnStore | None = None
         self._asked: Ints | None = None
 
     @classmethod
@@ -433,7 +250,27 @@ class Evidence:
         if self.held is not None:
             return work(self.under(network, targets))
         columns = TargetColumns(network, targets, self.labels, self.absolute)
-        return self.rows.sum(_Pass(columns, self._pooled, work))
+        store = self._store_for(network, targets)
+        return self.rows.sum(_Pass(columns, self._pooled, work, store))
+
+    @property
+    def remembers(self) -> bool:
+        """Whether columns that were computed once cost little from then on."""
+        return self.held is not None or (self.rows.is_here and len(self._counted) < _TABULAR)
+
+    def _store_for(self, network: Network, targets: Ints) -> ColumnStore | None:
+        """Return what remembers the columns of targets, or those of the mixture among them."""
+        if not self.remembers:
+            return None  # of tables columns are quick
+        now = self._store
+        if now is not None and now.network is network and now.has(network, targets):
+            return now
+        if ColumnStore.takes(targets):
+            if now is not None:
+                now.close()
+            self._store = ColumnStore(network, targets)
+            return self._store
+        return now if now is not None and now.network is network else None
 
     def visit(self, task: Callable[[Block], tuple[Floats, ...]]) -> tuple[Floats, ...]:
         """Sum a task that needs no likelihoods over all rows.
@@ -480,6 +317,9 @@ class Evidence:
         While a network is fitted these stay as they are; what is final is judged by its own.
         """
         self._under = None
+        if self._store is not None:
+            self._store.close()
+            self._store = None
         if self.pooled is not self:
             self.pooled.forget()
 
@@ -524,14 +364,7 @@ class Evidence:
         ndarray, shape (n_rows, n_components)
         """
         assert self.held is not None
-        rows = self.under(network, targets)
-        columns = rows.columns(targets)
-        every = np.atleast_2d(weights)
-        mixture = mixture_of(rows, columns, every)
-        own = every[0] if self.held.batch is None else every[self.held.batch]
-        counts = self.held.counts
-        share = np.divide(counts, mixture, out=np.zeros_like(mixture), where=mixture > 0)
-        return np.asarray(columns * own * share[:, None])
+        return shares_of_rows(self.under(network, targets), targets, np.atleast_2d(weights))
 
     def completed(
         self, network: Network, targets: Ints, weights: Floats
@@ -552,18 +385,39 @@ class Evidence:
             unit's.
         """
         assert self.held is not None
-        if not self.incomplete and self.held.first is None:
-            return self.held.values, self.posterior(network, targets, weights)
         rows = self.under(network, targets)
-        found = rows.expanded(targets)
-        every = np.atleast_2d(weights)
-        mixture = mixture_of(rows, rows.columns(targets), every)
-        counts = self.held.counts
-        share = np.divide(counts, mixture, out=np.zeros_like(mixture), where=mixture > 0)
-        if self.held.label is not None:  # labelled rows have taught already
-            share = np.where(self.held.label < 0, share, 0.0)
-        own = every if self.held.batch is None else found.of_rows(every[self.held.batch])
-        return found.codes, np.asarray(found.columns * own * found.of_rows(share)[:, None])
+        return completed_rows(rows, targets, np.atleast_2d(weights), self.is_whole)
+
+    def taught(
+        self, network: MechanismNetwork, targets: Ints, weights: Floats, learners: Sequence[int]
+    ) -> MechanismNetwork:
+        """Take one step of EM for mechanisms that are no tables, and for changes.
+
+        Parameters
+        ----------
+        network : MechanismNetwork
+        targets : ndarray of int, shape (n_components, n_variables)
+        weights : ndarray, shape (n_batches, n_components)
+        learners : sequence of int
+            Variables whose mechanisms and changes are taught.
+
+        Returns
+        -------
+        MechanismNetwork
+        """
+        if self.held is None:
+            return self._teacher.taught(network, targets, np.atleast_2d(weights), learners)
+        values, posterior = self.completed(as_network(network), targets, weights)
+        return network.taught(values, targets, posterior, learners)
+
+    @cached_property
+    def _teacher(self) -> BlockTeacher:
+        return BlockTeacher(self.sum, self.is_whole)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether rows are complete, and each is a unit."""
+        return not self.incomplete and not self.has_units
 
     def compare(self, network: Network, targets: Ints, weights: Floats, others: Ints) -> Comparison:
         """Compare other targets with the components of a mixture.
@@ -580,7 +434,7 @@ class Evidence:
         Comparison
         """
         together = np.concatenate([targets, others])
-        work = _Compare(np.asarray(targets), np.atleast_2d(weights), np.asarray(others))
+        work = Compare(np.asarray(targets), np.atleast_2d(weights), np.asarray(others))
         return Comparison(*self.sum(network, together, work))
 
     def teach(
@@ -601,5 +455,5 @@ class Evidence:
         list of ndarray
             Expected counts of each learner with its parents, in rows that left it alone.
         """
-        work = _TeachFamilies(targets, np.atleast_2d(weights), tuple(learners))
+        work = TeachFamilies(targets, np.atleast_2d(weights), tuple(learners))
         return list(self.sum(network, targets, work))

@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.likelihood.evidence import Evidence, WeightSums
+from dosift.likelihood.evidence import Evidence
+from dosift.likelihood.weight_sums import WeightSums
 from dosift.likelihood.weights import nonnegative_quadratic
 from dosift.model.network import Network
 

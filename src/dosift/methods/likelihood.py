@@ -20,7 +20,7 @@ from dosift.model.network import Network
 from dosift.model.other import interventions, other_target
 from dosift.search.constraints import NOTHING_LEFT, Constraints
 from dosift.search.engine import find_targets
-from dosift.search.joint import JointFitter
+from dosift.search.joint import EM_RISE, JointFitter
 from dosift.search.library import find_changes, grows, of
 from dosift.search.neighbourhood import survey
 from dosift.search.result import SearchResult, ranked
@@ -36,6 +36,9 @@ _FEW_ROWS = 2**13
 _MANY = 3000
 #: Configurations without any explanation that join the sample, and how often it is searched again.
 _MOST_IMPOSSIBLE, _MAX_SEARCHES = 256, 3
+#: Rise of the joint objective (nats a row, and of all rows at most) in one step of EM over many
+#: rows of numbers at which it ends.
+_RISE_A_ROW, _MOST_RISE = 2e-6, 2.0
 #: How often all rows teach a learned network and choose again.
 _MAX_TEACHINGS = 3
 
@@ -95,7 +98,13 @@ def estimate_likelihood(
     if held.label is not None:
         held = held.part(held.label < 0)
     proposer = Proposer(
-        network, constraints, options.max_size, options.refine, tell, options.patterns
+        network,
+        constraints,
+        options.max_size,
+        options.refine,
+        tell,
+        options.patterns,
+        is_sample=sample is not None,
     )
     found = _explaining_all(proposer, evidence, held)
     if grows(network):
@@ -109,7 +118,7 @@ def estimate_likelihood(
         if teaches:
             tell("refining the network", 0, None)
             fitter = JointFitter(network, evidence.pooled, constraints)
-            taught = fitter.fit(taught, targets, weights).network
+            taught = fitter.fit(taught, targets, weights, rise=_rise(network, evidence)).network
         evidence.forget()
         tell("weighing targets", 0, None)
         variables = _variables(evidence, taught, pool)
@@ -245,6 +254,13 @@ class _Impossible:
         # Evenly over all of them, by a hash; the first in the alphabet would be much alike.
         order = np.argsort(hash_rows(rows, 0), kind="stable")[:_MOST_IMPOSSIBLE]
         return np.asarray(rows[np.sort(order)])
+
+
+def _rise(network: Network, evidence: Evidence) -> float:
+    """Rise (nats, all rows) in one step of EM at which all rows have taught enough."""
+    if evidence.held is not None or isinstance(network, Network):
+        return EM_RISE
+    return float(np.clip(_RISE_A_ROW * evidence.total, EM_RISE, _MOST_RISE))
 
 
 def _teaches(network: Network, evidence: Evidence, options: Options) -> bool:

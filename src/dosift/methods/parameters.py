@@ -142,7 +142,7 @@ def _check_control_rows(control: ControlCounts | ControlRows | None, edges: str)
             f"edges={edges!r} holds the graph against control rows, and this network is known "
             "without any; give control rows, or say how many the network is worth (control_rows)"
         )
-    n_rows = control.n_rows if isinstance(control, ControlCounts) else control.weights.sum()
+    n_rows = control.n_rows
     if n_rows < LEAST_CONTROL_ROWS:
         raise InputError(
             f"{n_rows:g} control rows are too few to tell a graph; give at least "

@@ -71,6 +71,8 @@ class Proposer:
         Called with a stage's name, the steps done and the steps in all.
     patterns : Patterns, optional
         What is known about targets where libraries grow.
+    is_sample : bool
+        Whether the rows are a sample, and others judge what they propose.
     """
 
     network: Network
@@ -79,6 +81,7 @@ class Proposer:
     refine: bool
     tell: Progress
     patterns: Patterns | None = None
+    is_sample: bool = False
 
     def _constraints(self, found: SearchResult) -> Constraints:
         """Return what is known about targets under the libraries of what was found."""
@@ -143,6 +146,7 @@ class Proposer:
             progress=self.tell,
             look_around=False,
             patterns=self.patterns,
+            on_all=not self.is_sample,
         )
 
     def _pooled(self, rows: Configurations) -> tuple[SearchResult, list[Ints]]:

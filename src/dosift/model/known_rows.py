@@ -9,7 +9,7 @@ change does is found from labelled and mixture rows together.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import numpy as np
@@ -23,6 +23,8 @@ from dosift.model.other import OTHER
 ALONE, ANY = -1, -2
 #: Steps of EM for the shares of changes in the rows of a label, and the rise (nats) that ends them.
 _SHARE_STEPS, _SHARE_RISE = 50, 1e-4
+#: Rows whose scores are held at a time.
+_AT_ONCE = 2**16
 #: Log-density of a row that a change cannot explain, so that sums stay finite.
 _LEAST_LOG = -1e6
 
@@ -74,6 +76,39 @@ def refitted(old: Mechanism, statistics: Floats) -> Mechanism:
 
 
 @dataclass(frozen=True, eq=False)
+class BeyondSample:
+    """What control rows say beyond a sample of them, where they are too many to hold.
+
+    Statistics of all rows at any parameters are close to those of the sample, times how many rows
+    each of it stands for, and what was missing at the parameters that all rows learned: as
+    parameters hardly move from there, little of the sample's error is left.
+
+    Attributes
+    ----------
+    factor : float
+        Rows that each of the sample stands for.
+    mechanisms : tuple of Mechanism
+        As all rows taught them.
+    statistics : tuple of ndarray
+        Of each, what all rows say less `factor` times what the sample says.
+    log_likelihood : ndarray, shape (n_variables,)
+        The same of how likely the rows are.
+    """
+
+    factor: float
+    mechanisms: tuple[Mechanism, ...]
+    statistics: tuple[Floats, ...]
+    log_likelihood: Floats
+
+    def fits(self, mechanism: Mechanism) -> bool:
+        """Whether a mechanism differs from that of all rows in parameters only."""
+        own = self.mechanisms[mechanism.variable]
+        is_like = type(own) is type(mechanism) and own.parents == mechanism.parents
+        features = getattr(own, "features", ()) == getattr(mechanism, "features", ())
+        return is_like and features and own.n_free == mechanism.n_free
+
+
+@dataclass(frozen=True, eq=False)
 class ControlRows:
     """Control rows that a network remembers, since they teach it together with mixture rows.
 
@@ -85,25 +120,44 @@ class ControlRows:
         Correlation of the variables' residuals in rows of one unit; None for none.
     silent : frozenset of int
         Variables whose mechanism was another in these rows, which say nothing of it.
+    beyond : BeyondSample or None
+        What all rows say, where these are a sample of them.
     """
 
     values: Values
     weights: Floats
     dependence: Floats | None = None
     silent: frozenset[int] = frozenset()
+    beyond: BeyondSample | None = None
     _remembered: dict[tuple[int, bytes], Floats] = field(default_factory=dict, repr=False)
     _of_all: dict[int, tuple[Values, bytes, Mechanism]] = field(default_factory=dict, repr=False)
+
+    @property
+    def n_rows(self) -> float:
+        """Number of rows, or of those that they are a sample of."""
+        return float(self.weights.sum()) * (1.0 if self.beyond is None else self.beyond.factor)
+
+    def anew(self) -> ControlRows:
+        """Return the same rows, without what fits to mixture rows remembered."""
+        return replace(self, _remembered={}, _of_all={})
 
     def statistics(self, mechanism: Mechanism) -> Floats:
         """Sum the statistics of a mechanism; those that its parameters do not change only once."""
         if mechanism.variable in self.silent:
             return mechanism.statistics(self.values[:0], self.weights[:0])
         if not getattr(mechanism, "has_fixed_statistics", False):
-            return mechanism.statistics(self.values, self.weights)
+            return self._of_every(mechanism)
         key = (mechanism.variable, _error_of(mechanism))
         if key not in self._remembered:
-            self._remembered[key] = mechanism.statistics(self.values, self.weights)
+            self._remembered[key] = self._of_every(mechanism)
         return self._remembered[key]
+
+    def _of_every(self, mechanism: Mechanism) -> Floats:
+        own, beyond = mechanism.statistics(self.values, self.weights), self.beyond
+        if beyond is None:
+            return own
+        own = beyond.factor * own
+        return own + beyond.statistics[mechanism.variable] if beyond.fits(mechanism) else own
 
     def taught_by_all(
         self, old: Mechanism, values: Values, posterior: Floats, more: Floats | float = 0.0
@@ -133,7 +187,20 @@ class ControlRows:
             return 0.0
         if getattr(mechanism, "has_fixed_statistics", False):
             return float(mechanism.log_likelihood(self.statistics(mechanism)))  # type: ignore[attr-defined]
-        return float(self.weights @ mechanism.log_density(self.values))
+        own, beyond = float(self.weights @ mechanism.log_density(self.values)), self.beyond
+        if beyond is None:
+            return own
+        more = beyond.log_likelihood[mechanism.variable] if beyond.fits(mechanism) else 0.0
+        return float(beyond.factor * own + more)
+
+    def information(self, mechanism: Mechanism) -> Floats:
+        """Sum products of a mechanism's scores, shape (n_free, n_free)."""
+        out = np.zeros((mechanism.n_free, mechanism.n_free))
+        for start in range(0, len(self.values), _AT_ONCE):
+            at = slice(start, start + _AT_ONCE)
+            scores = mechanism.scores(self.values[at])
+            out += (scores * self.weights[at, None]).T @ scores
+        return out if self.beyond is None else self.beyond.factor * out
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
@@ -246,19 +246,30 @@ class MechanismNetwork:
     ) -> Mechanism:
         old, library = self.mechanisms[i], self.libraries[i]
         known = sum(rows.statistics(old, library) for rows in self.labelled)
-        touched = (targets[:, i] >= 0).any() or any(
-            rows.changes(i, library) for rows in self.labelled
-        )
-        if not touched and getattr(old, "has_fixed_statistics", False):
+        is_fixed = getattr(old, "has_fixed_statistics", False)
+        if is_fixed and not self.is_touched(i, targets):
             return control.taught_by_all(old, values, posterior, known)
         statistics = control.statistics(old) + known
         statistics = statistics + old.statistics(values, posterior @ (targets[:, i] < 0))
-        for position in _used(targets[:, i]):
+        for position in used_changes(targets[:, i]):
             change = library[position]
             if change.keeps_mechanism:
                 weights = posterior @ (targets[:, i] == position)
                 statistics = statistics + change.applied(old).statistics(values, weights)
         return refitted(old, statistics)
+
+    def is_touched(self, i: int, targets: Ints) -> bool:
+        """Whether targets, or labels, change a variable.
+
+        Parameters
+        ----------
+        i : int
+            Position of the variable.
+        targets : ndarray of int, shape (n_targets, n_variables)
+        """
+        library = self.libraries[i]
+        is_set = bool((targets[:, i] >= 0).any())
+        return is_set or any(rows.changes(i, library) for rows in self.labelled)
 
     def draw(
         self, targets: Ints, weights: Floats, n_rows: int, rng: np.random.Generator
@@ -326,26 +337,67 @@ def taught_library(
     -------
     Library
     """
+    found = {
+        position: library[position]
+        .applied(mechanism)
+        .statistics(values, posterior @ (column == position))
+        for position in used_changes(column)
+        if library[position].n_free
+    }
+    return library_by_statistics(mechanism, library, found, labelled)
+
+
+def library_by_statistics(
+    mechanism: Mechanism,
+    library: Library,
+    statistics: Mapping[int, Floats],
+    labelled: tuple[LabelledRows, ...] = (),
+) -> Library:
+    """Fit the changes of a variable to statistics of the rows under them.
+
+    Parameters
+    ----------
+    mechanism : Mechanism
+        Of the variable, without a change.
+    library : Library
+    statistics : mapping of int to ndarray
+        By position of the change, those of the mechanism under it.
+    labelled : tuple of LabelledRows, optional
+        Rows of which some are under changes of the variable, too.
+
+    Returns
+    -------
+    Library
+    """
+    if not isinstance(library, Changes):
+        return library
     also = [
         (rows.rows.values, rows.under(mechanism, library)[0])
         for rows in labelled
         if rows.changes(mechanism.variable, library)
     ]
-    for position in _used(column):
+    for position, own in statistics.items():
         change = library[position]
-        if change.n_free == 0 or not isinstance(library, Changes):
-            continue
-        weights = posterior @ (column == position)
         applied = change.applied(mechanism)
-        statistics = applied.statistics(values, weights)
         for known, under in also:
-            statistics = statistics + applied.statistics(known, under[:, position])
-        library = library.with_change(position, change.fitted(mechanism, statistics))
+            own = own + applied.statistics(known, under[:, position])  # noqa: PLW2901
+        library = library.with_change(position, change.fitted(mechanism, own))
     return library
 
 
-def _used(column: Ints) -> list[int]:
-    """Positions of the changes of a variable that targets make."""
+def used_changes(column: Ints) -> list[int]:
+    """Positions of the changes of a variable that targets make.
+
+    Parameters
+    ----------
+    column : ndarray of int, shape (n_targets,)
+        The change that each target makes, -1 for none; that of rows from elsewhere is none.
+
+    Examples
+    --------
+    >>> used_changes(np.array([1, -1, 0, 1]))
+    [0, 1]
+    """
     return [int(position) for position in np.unique(column) if 0 <= position < OTHER]
 
 

@@ -135,18 +135,56 @@ class Marginal:
         Marginal
             The same where nothing is free, or no row has a value.
         """
+        return self.taught(self.statistics(column, weights))
+
+    def statistics(self, column: Values, weights: Floats) -> Floats:
+        """Sum over rows what :meth:`taught` needs to know of them.
+
+        Parameters
+        ----------
+        column : ndarray, shape (n_rows,)
+        weights : ndarray, shape (n_rows,)
+
+        Returns
+        -------
+        ndarray, shape (n_statistics,)
+            Counts of states; or the number of values, and the sums of their distances from the
+            present mean and of the squares of these.
+        """
+        if not self.n_free:
+            return np.empty(0)
         seen = ~missing(column) & (weights > 0)
-        total = float(weights[seen].sum())
-        if not self.n_free or total < _LEAST_WEIGHT:
-            return self
         own, weights = np.asarray(column[seen], dtype=np.float64), weights[seen]
         if self.shape == "states":
-            counted = np.bincount(own.astype(np.int64), weights, len(self.numbers)) + _PRIOR
+            counted = np.bincount(own.astype(np.int64), weights, len(self.numbers))
+            return np.asarray(counted, dtype=np.float64)
+        away = (np.log1p(own) if self.of_counts else own) - self.numbers[0]
+        return np.array([weights.sum(), weights @ away, weights @ np.square(away)])
+
+    def taught(self, statistics: Floats) -> Marginal:
+        """Return the same shape as rows with such statistics show it.
+
+        Parameters
+        ----------
+        statistics : ndarray
+            From :meth:`statistics`, of the same marginal.
+
+        Returns
+        -------
+        Marginal
+        """
+        if not self.n_free:
+            return self
+        total = float(statistics.sum() if self.shape == "states" else statistics[0])
+        if total < _LEAST_WEIGHT:
+            return self
+        if self.shape == "states":
+            counted = statistics + _PRIOR
             return replace(self, numbers=tuple((counted / counted.sum()).tolist()))
-        own = np.log1p(own) if self.of_counts else own
-        mean = float(weights @ own) / total
-        variance = float(weights @ np.square(own - mean)) / total
-        return replace(self, numbers=(mean, max(float(np.sqrt(variance)), _LEAST_SD)))
+        moved = float(statistics[1]) / total
+        variance = max(float(statistics[2]) / total - moved**2, 0.0)
+        sd = max(float(np.sqrt(variance)), _LEAST_SD)
+        return replace(self, numbers=(self.numbers[0] + moved, sd))
 
 
 @dataclass(frozen=True)
@@ -195,7 +233,7 @@ class OtherNumbers:
     >>> one = Part(0.5, (Marginal("normal", (0.0, 1.0)),))
     >>> two = Part(0.5, (Marginal("even", (-1.0, 1.0)),))
     >>> OtherNumbers((one, two)).log_density(np.zeros((1, 1))).round(3).tolist()
-    [-0.799]
+    [-0.8]
     """
 
     parts: tuple[Part, ...]
@@ -248,28 +286,61 @@ class OtherNumbers:
         -------
         OtherNumbers
         """
+        return self.taught(self.statistics(values, weights))
+
+    def statistics(self, values: Values, weights: Floats) -> Floats:
+        """Sum over rows what :meth:`taught` needs to know of them.
+
+        Parameters
+        ----------
+        values : ndarray, shape (n_rows, n_variables)
+        weights : ndarray, shape (n_rows,)
+            How far each row comes from elsewhere.
+
+        Returns
+        -------
+        ndarray, shape (n_statistics,)
+            The rows of each part, and the statistics of its marginals.
+        """
         posterior = weights[:, None]
         if len(self.parts) > 1:
             logs = self.log_parts(values)
             highest = logs.max(axis=1, keepdims=True)
             relative = np.exp(logs - np.where(np.isneginf(highest), 0.0, highest))
             posterior = posterior * relative / np.maximum(relative.sum(axis=1, keepdims=True), 1e-9)
-        total = posterior.sum(axis=0)
+        of_marginals = [
+            one.statistics(values[:, i], posterior[:, k])
+            for k, part in enumerate(self.parts)
+            for i, one in enumerate(part.marginals)
+        ]
+        return np.concatenate([posterior.sum(axis=0), *of_marginals])
+
+    def taught(self, statistics: Floats) -> OtherNumbers:
+        """Return each part as rows with such statistics show it.
+
+        Parameters
+        ----------
+        statistics : ndarray
+            From :meth:`statistics`, of the same parts.
+
+        Returns
+        -------
+        OtherNumbers
+        """
+        start = len(self.parts)
+        total = statistics[:start]
         if total.sum() < _LEAST_WEIGHT:
             return self
         shares = np.maximum(total / total.sum(), 1e-9)
-        return OtherNumbers(
-            tuple(
-                Part(
-                    float(shares[k] / shares.sum()),
-                    tuple(
-                        one.fitted(values[:, i], posterior[:, k])
-                        for i, one in enumerate(part.marginals)
-                    ),
-                )
-                for k, part in enumerate(self.parts)
-            )
-        )
+        parts = []
+        for share, part in zip((shares / shares.sum()).tolist(), self.parts, strict=True):
+            marginals = []
+            for one in part.marginals:
+                size = one.n_free + 1 if one.n_free else 0
+                marginals.append(one.taught(statistics[start : start + size]))
+                start += size
+            parts.append(Part(share, tuple(marginals)))
+        return OtherNumbers(tuple(parts))
 
     def draw(self, values: Floats, rng: np.random.Generator) -> Floats:
         """Draw rows.

@@ -41,6 +41,7 @@ from dosift.pipeline.graph import averaged_over_graphs, with_graph
 from dosift.pipeline.in_time import InTime
 from dosift.pipeline.negative_control import Played, negative_control
 from dosift.pipeline.recipe import Recipe
+from dosift.pipeline.row_reliability import row_reliability
 from dosift.pipeline.series import Series
 from dosift.pipeline.verdict import verdict_of
 from dosift.search.mechanisms import ChangedMechanism
@@ -100,7 +101,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         whole, result, in_time = find_in_time(recipe, given, series, options, progress, power)
         given, gathered = counting_for(given, whole, power)
     in_full, evidence = whole.evidence, gathered.evidence
-    missing = look_at_missing(given, in_full)
+    missing = look_at_missing(given, in_full, whole.sample)
     tell = progress or silent
     tell("checking the fit", 0, None)
     again = None if series is None else partial(_found_in_time, recipe, series, options)
@@ -143,6 +144,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
     result = judged_in_full(result, in_full, power)
     check, graph = asked.check, asked.graph
     verdict = verdict_of(recipe, result, posterior, asked.answers, control, check, graph)
+    of_rows = None if in_time is not None else row_reliability(whole, result, verdict.others)
     taught, apart, moved = result.network, in_full.apart(given), asked.moved
     if moved is not None:
         changed = moved.changed
@@ -170,11 +172,11 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         check=check,
         graph=graph,
         control=control,
-        verdict=verdict,
+        verdict=replace(verdict, of_rows=of_rows),
         elsewhere=asked.elsewhere,
         moved=None if moved is None else moved.answer,
         **_look_for_units(given, loaded),
-        **_of_numbers(evidence, result),
+        **_of_numbers(gathered, result),
     )
     return fitted if in_time is None else _with_time(fitted, in_time, loaded)
 
@@ -274,14 +276,15 @@ def _look_for_units(network: Network, loaded: Loaded) -> dict[str, Any]:
     }
 
 
-def _of_numbers(evidence: Evidence, result: SearchResult) -> dict[str, Any]:
+def _of_numbers(gathered: Gathered, result: SearchResult) -> dict[str, Any]:
     """Say how sure the numbers of changes are, and what columns look like under them."""
-    network = result.network
+    network, pooled = result.network, gathered.evidence.pooled
     if not isinstance(network, MechanismNetwork):
         return {}
+    targets, weights = result.targets, result.weights
     return {
-        "change_errors": change_errors(evidence.pooled, network, result.targets, result.weights),
-        "densities": densities(evidence.pooled, network, result.targets, result.weights),
+        "change_errors": change_errors(pooled, network, targets, weights),
+        "densities": densities(pooled, network, targets, weights, gathered.sample),
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -19,8 +19,7 @@ from dosift.graphs.findings import GraphFindings
 from dosift.inference import Posterior
 from dosift.inference.change_error import ChangeError
 from dosift.inference.rate_tests import Pair, RateWithTest
-from dosift.likelihood.assignment import Assignment, judge
-from dosift.likelihood.columns import RowLikelihoods, is_plain
+from dosift.likelihood.assignment import Assignment, judge_block
 from dosift.methods import Options
 from dosift.methods.labels import Labels
 from dosift.methods.prior_numbers import target_of
@@ -181,7 +180,5 @@ class Fitted:
         weights = self.result.weights
         if block.batch is not None and self.result.batch_weights is not None:
             weights = self.result.batch_weights
-        own = replace(block, label=None)
-        rows = RowLikelihoods(self.network, own, is_plain(self.network, targets, own))
         with threadpool_limits(1):
-            return judge(rows, targets, weights)
+            return judge_block(self.network, block, targets, weights)

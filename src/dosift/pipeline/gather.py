@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.data import sample as sampling
-from dosift.data.blocks import Block, MemoryBlocks, RowBlocks, UnlabelledBlocks
+from dosift.data.blocks import Block, MemoryBlocks, RowBlocks
 from dosift.data.load import Loaded
 from dosift.data.sample import Sampler
+from dosift.data.some_blocks import LabelledBlocks, UnlabelledBlocks
 from dosift.errors import InputError
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.first_pass import CountFamilies, FirstPass, sampler_after
@@ -20,7 +21,6 @@ from dosift.methods.labels_numbers import taught_by_labels
 from dosift.methods.options import silent
 from dosift.methods.prior_numbers import patterns_of
 from dosift.model.counts import CountChanges
-from dosift.model.known_rows import ControlRows
 from dosift.model.mechanism import Changes
 from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Network, without_negligible
@@ -81,8 +81,7 @@ def gather(
     Gathered
     """
     most = sampling.MOST_CONFIGURATIONS
-    is_of_numbers = isinstance(network, MechanismNetwork)
-    if isinstance(rows, MemoryBlocks) and (is_of_numbers or len(rows.whole) <= most):
+    if isinstance(rows, MemoryBlocks) and len(rows.whole) <= most:
         return Gathered(Evidence.held_rows(network, rows, labels), None)
     if isinstance(rows, MemoryBlocks) and rows.has_units:
         # Every so many-th of the distinct units, which are in lexicographic order by size.
@@ -121,9 +120,7 @@ def counting_for(network: Network, gathered: Gathered, power: float) -> tuple[Ne
     if power == 1.0:
         return network, gathered
     if isinstance(network, MechanismNetwork) and network.control is not None:
-        control = network.control
-        own = ControlRows(control.values, control.weights, control.dependence, control.silent)
-        network = as_network(replace(network, control=own))
+        network = as_network(replace(network, control=network.control.anew()))
     return network, gathered.weighed(power)
 
 
@@ -157,7 +154,7 @@ def prepare(
     if recipe.random_labels and loaded.labels is None and not rows.beside.labels:
         raise InputError("random_labels says how rows were labelled, and no labels are given")
     if isinstance(network, MechanismNetwork):
-        return _prepared_numbers(recipe, network, loaded)
+        return _prepared_numbers(recipe, network, loaded, progress)
     refuse(_features(recipe, loaded))
     network = without_negligible(network)
     if rows.beside.labels or loaded.labels is not None:
@@ -178,7 +175,7 @@ def prepare(
 
 
 def _prepared_numbers(
-    recipe: Recipe, network: MechanismNetwork, loaded: Loaded
+    recipe: Recipe, network: MechanismNetwork, loaded: Loaded, progress: Progress | None
 ) -> tuple[Network, Gathered, Options, Labels | None]:
     """Gather rows of numbers, and let libraries grow by the kinds of change asked for."""
     named = _features(recipe, loaded) | {NUMBERS}
@@ -187,26 +184,30 @@ def _prepared_numbers(
     refuse(named)
     network = with_kinds(network, recipe.changes, recipe.knockouts)
     rows, known = loaded.rows, recipe.prior_knowledge
-    assert isinstance(rows, MemoryBlocks)
+    seed = recipe.random_state if isinstance(recipe.random_state, int) else 0
     labels = by_text = None
     if rows.beside.labels or loaded.labels is not None:
         labels = _no_labels(loaded)
         if rows.beside.labels:
             labels = read_labels(loaded, network)
             known = with_labels(known, labels, recipe.max_size)
-            network = taught_by_labels(network, labels.by_text, rows.whole)
+            network = taught_by_labels(network, labels.by_text, labelled_block(rows, network))
             counts = recipe.random_labels and loaded.order is None
             by_text = labels.by_text if counts else None
             rows = rows if counts else unlabelled(rows)
-            assert isinstance(rows, MemoryBlocks)
     patterns = None
     if known:
         patterns = patterns_of(known, network, recipe.max_size)
         network = patterns.restricted(network)
+    if isinstance(rows, MemoryBlocks) and loaded.order is not None:  # a series is held
+        gathered = Gathered(Evidence.held_rows(as_network(network), rows, by_text), None)
+    else:
+        gathered = gather(as_network(network), rows, by_text, seed, progress or silent)
+    seen = gathered.evidence.held if gathered.sample is None else gathered.sample
+    assert seen is not None
     # Rows that are simulated to be compared with have the sizes of these.
-    network = network.with_covariates_of(rows.whole.values, rows.whole.row_counts)
+    network = network.with_covariates_of(seen.values, seen.row_counts)
     system = as_network(network)
-    gathered = Gathered(Evidence.held_rows(system, rows, by_text), None)
     _check_batches(gathered.evidence, loaded)
     options = Options(
         recipe.max_size,
@@ -274,6 +275,30 @@ def unlabelled(rows: RowBlocks) -> RowBlocks:
     out = MemoryBlocks.of_block(rest, beside)
     out.library = rows.library
     return out
+
+
+def labelled_block(rows: RowBlocks, network: MechanismNetwork) -> Block:
+    """Hold the labelled rows.
+
+    Parameters
+    ----------
+    rows : RowBlocks
+        Of which some have labels.
+    network : MechanismNetwork
+
+    Returns
+    -------
+    Block
+        All rows where they are held. Of more labelled rows than may be held, some that a hash
+        picks, which count for all.
+    """
+    if isinstance(rows, MemoryBlocks):
+        return rows.whole
+    own = LabelledBlocks(rows)
+    sampler = Sampler.of(network.cardinalities, rows.beside, 0)
+    some = own.reduce(sampler, sampler.merge)
+    counts = some.counts * (own.n_rows / max(float(some.counts.sum()), 1e-300))
+    return rows.beside.block(some.codes, counts)
 
 
 def _check_batches(evidence: Evidence, loaded: Loaded) -> None:

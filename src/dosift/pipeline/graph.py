@@ -250,7 +250,7 @@ def refitted(
     else:
         found = again(other)
     targets = compared_targets(found.network, found.targets)
-    return replace(findings, targets=targets, weights=found.weights)
+    return replace(findings, targets=targets, weights=found.weights, repaired=found)
 
 
 def under_graph(network: Network, gathered: Gathered) -> Gathered:
@@ -294,7 +294,7 @@ def _edge_constraints(recipe: Recipe, network: Network) -> EdgeConstraints:
 def n_control_rows(network: System) -> float | None:
     """How many control rows a network remembers; None if none are at hand."""
     if isinstance(network, MechanismNetwork):
-        return None if network.control is None else float(network.control.weights.sum())
+        return None if network.control is None else network.control.n_rows
     assert isinstance(network, Network)
     if network.control is None or network.control.rows is None:
         return None

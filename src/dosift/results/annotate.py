@@ -12,7 +12,6 @@ import numpy as np
 from dosift.data.blocks import Beside
 from dosift.data.engines import Named, engine_blocks, engine_of
 from dosift.errors import InputError
-from dosift.model.mechanism_network import MechanismNetwork
 from dosift.pipeline import fitted_batches
 from dosift.results.rows import RowJudge
 
@@ -110,7 +109,7 @@ def annotate(model: FittedModel, frame: Any, *, batch: str | None = None) -> Any
     ------
     InputError
         If it is another kind of table, a column is missing or has one of these names already,
-        a value is no state, or variables are measurements or counts.
+        or a value is no state, or none that its column's kind has.
 
     Examples
     --------
@@ -128,11 +127,6 @@ def annotate(model: FittedModel, frame: Any, *, batch: str | None = None) -> Any
             f"{type(frame).__name__} is no Dask or Spark dataframe or polars lazy frame; "
             "for a table in memory use predict and predict_proba, for a DuckDB relation its "
             "pl(lazy=True)"
-        )
-    if isinstance(model.network_, MechanismNetwork):
-        raise InputError(
-            "rows of measurements or counts are judged in memory: collect them, a part at a time "
-            "where they are many, and use predict and predict_proba"
         )
     names = frame.collect_schema() if engine == "polars" else frame.columns
     taken = sorted(set(map(str, names)) & set(_PANDAS))

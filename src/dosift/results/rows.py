@@ -17,12 +17,12 @@ from dosift.checks.model_check import (
     unexplained_bound,
 )
 from dosift.checks.surprisal import SurprisalScale, largest_unexplained
-from dosift.data.blocks import Block, MemoryBlocks, RowBlocks, RowsApart
+from dosift.data.blocks import Block, MemoryBlocks, RowBlocks
 from dosift.data.load import Loaded
+from dosift.data.some_blocks import RowsApart
 from dosift.data.stored import StoredBlocks
 from dosift.data.write import write_parts
-from dosift.likelihood.assignment import Assignment, judge
-from dosift.likelihood.columns import RowLikelihoods, is_plain
+from dosift.likelihood.assignment import Assignment, judge_block
 from dosift.model.known_rows import matches
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
@@ -40,11 +40,17 @@ Ints = NDArray[np.integer]
 
 
 def presence(fitted: Fitted, together: Merged) -> tuple[float, ...]:
-    """Probability that each line's component is there, where it does not stand; else 1."""
+    """Return what each line's posteriors of rows are worth; nothing if all they say.
+
+    Where it does not stand, the probability that it is there; times what the best repair leaves of
+    the posteriors of its rows.
+    """
     verdict = fitted.judged
-    if verdict.stands.all():
-        return ()
     of_each = np.where(verdict.stands, 1.0, verdict.probability)
+    if verdict.of_rows is not None:
+        of_each = of_each * verdict.of_rows
+    if (of_each == 1.0).all():
+        return ()
     return tuple(float(of_each[list(own)].max()) for own in together.groups)
 
 
@@ -192,9 +198,8 @@ class RowJudge:
         own = replace(block, label=None)
         if self.weights.ndim == 1:
             own = replace(own, batch=None)
-        rows = RowLikelihoods(self.network, own, is_plain(self.network, self.targets, own))
         with threadpool_limits(1):
-            return judge(rows, self.targets, self.weights)
+            return judge_block(self.network, own, self.targets, self.weights)
 
     def bounded(self, rows: RowBlocks) -> RowJudge:
         """Find which surprises are too large, by a pass over the rows, if it is not known."""

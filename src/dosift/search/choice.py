@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.likelihood.evidence import WeightSums
+from dosift.likelihood.weight_sums import WeightSums
 from dosift.likelihood.weights import nonnegative_quadratic
 
 Floats = NDArray[np.float64]

@@ -49,6 +49,8 @@ _FOLLOWED = 2
 #: Bound on how often a refined network is searched again, and the least rise of the joint score
 #: (nats) that is worth another round.
 _MAX_REFINEMENTS = 6
+#: Rise (nats) of the joint score up to which a round that leads to the same targets is the last.
+_HARDLY = 1.0
 _LEAST_RISE = 1e-2
 
 
@@ -434,7 +436,12 @@ def _refine(
         if _are_the_same(targets, joint.targets):
             break  # whatever could be spared was tried
         begun.tell("refining the network", 0, None)
-        better = fitter.simplify(fitter.fit(joint.network, targets, weights))
+        again = fitter.fit(joint.network, targets, weights)
+        is_same = {t.tobytes() for t in again.targets} == {t.tobytes() for t in joint.targets}
+        if is_same and again.score <= joint.score + _HARDLY:
+            # Only mechanisms still crawl, and of the same targets none was to be dropped.
+            return max(joint, again, key=lambda one: one.score)
+        better = fitter.simplify(again)
         if better.score <= joint.score + _LEAST_RISE:
             break
         joint = better

@@ -19,8 +19,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.likelihood.evidence import Evidence, WeightSums
+from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.solve import solve
+from dosift.likelihood.weight_sums import WeightSums
+from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Network
 from dosift.search.constraints import Constraints
 from dosift.search.elimination import drop_losses, eliminate
@@ -30,7 +32,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
 
 #: Rise of the joint objective (nats, all rows) in one step of EM at which the tables are left.
-_EM_RISE = 0.02
+EM_RISE = 0.02
 _EM_STEPS = 60
 #: Smallest rise of the joint score that counts as one.
 _LEAST_RISE = 1e-3
@@ -48,7 +50,8 @@ _MORE_STEPS = 25
 #: Nats by which the drop of a component must have fallen short not to be tried again while others
 #: are dropped: without these, it is missed all the more.
 _FAR_SHORT = 20.0
-#: Passes over the rows for the weights in one step of EM: where rows are held these cost little.
+#: Passes over the rows for the weights in one step of EM: where columns are remembered these cost
+#: little.
 _HELD_PASSES, _PASSES = 50, 2
 
 
@@ -112,7 +115,7 @@ class JointFitter:
         network: Network,
         targets: Ints,
         weights: Floats,
-        rise: float = _EM_RISE,
+        rise: float = EM_RISE,
         needed: float = -np.inf,
     ) -> JointFit:
         """Raise the joint objective from a start until a step of EM hardly helps.
@@ -166,8 +169,9 @@ class JointFitter:
     def _at(self, network: Network, targets: Ints, start: Floats, is_trial: bool = False) -> _State:
         """Best weights at given tables, the joint objective there, and expected families."""
         fixed = self._constraints.fixed(targets)
-        accuracy = _EM_RISE / 10 / self._evidence.total
-        passes = _HELD_PASSES if self._evidence.held is not None else _PASSES
+        accuracy = EM_RISE / 10 / self._evidence.total
+        is_quick = self._evidence.held is not None or isinstance(network, MechanismNetwork)
+        passes = _HELD_PASSES if is_quick else _PASSES
         found = solve(
             self._evidence,
             network,
@@ -191,8 +195,8 @@ class JointFitter:
         """Do the M step: mechanisms from control rows and what mixture rows are expected to say."""
         network = now.network
         if now.families is None:
-            values, posterior = self._evidence.completed(network, targets, now.weights)
-            return network.taught(values, targets, posterior, self._learners)
+            assert isinstance(network, MechanismNetwork)
+            return as_network(self._evidence.taught(network, targets, now.weights, self._learners))
         assert network.control is not None
         tables = list(network.tables)
         for i, family in zip(self._learners, now.families, strict=True):

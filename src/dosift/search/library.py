@@ -64,6 +64,7 @@ def find_changes(
     progress: Progress | None = None,
     look_around: bool = True,
     patterns: Patterns | None = None,
+    on_all: bool = True,
 ) -> SearchResult:
     """Find targets, and the changes of numbers that they are made of.
 
@@ -78,6 +79,9 @@ def find_changes(
         As for :func:`~dosift.search.engine.find_targets`.
     patterns : Patterns, optional
         What is known about targets.
+    on_all : bool, default=True
+        Whether rows that are many judge all together what a sample of them found; otherwise others
+        do.
 
     Returns
     -------
@@ -144,7 +148,7 @@ def find_changes(
             better = searched(of(other.network), other)
         best = better
     found = search(of(best.network), best, look_around, is_settled=True)
-    if every is configurations:
+    if every is configurations or not on_all:
         return found
     return _on_all(found, every, refine, gap, known(of(best.network), best))
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.likelihood.evidence import Evidence
-from dosift.model.known_rows import ControlRows, refitted
+from dosift.model.known_rows import refitted
 from dosift.model.mechanism import Change, Changes, Library, Mechanism, Values
 from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Network
@@ -309,5 +309,5 @@ def with_freed(network: MechanismNetwork, i: int, mechanism: Mechanism) -> Netwo
     assert control is not None
     mechanisms = list(network.mechanisms)
     mechanisms[i] = mechanism
-    own = ControlRows(control.values, control.weights, control.dependence, control.silent | {i})
+    own = replace(control.anew(), silent=control.silent | {i})
     return as_network(replace(network, mechanisms=tuple(mechanisms), control=own))

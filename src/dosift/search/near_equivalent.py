@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.likelihood.evidence import Comparison, Evidence
+from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.solve import solve
+from dosift.likelihood.weight_sums import Comparison
 from dosift.model.network import Network
 from dosift.model.other import is_other
 from dosift.search.constraints import Constraints

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.likelihood.columns import RowLikelihoods
-from dosift.likelihood.evidence import Evidence, mixture_of
+from dosift.likelihood.evidence import Evidence
+from dosift.likelihood.weight_sums import mixture_of
 from dosift.model.known_rows import matches
 from dosift.model.network import Network
 from dosift.model.other import is_other

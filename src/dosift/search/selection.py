@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, ndtri
 
-from dosift.likelihood.evidence import Evidence, WeightSums
+from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.solve import Solution, solve
+from dosift.likelihood.weight_sums import WeightSums
 from dosift.model.network import Network
 from dosift.search.choice import choose
 from dosift.search.constraints import Constraints

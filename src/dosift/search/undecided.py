@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erfcx, log_ndtr
 
-from dosift.likelihood.evidence import Comparison, Evidence
+from dosift.likelihood.evidence import Evidence
+from dosift.likelihood.weight_sums import Comparison
 from dosift.model.network import Network
 from dosift.search.elimination import inverse_of
 from dosift.search.pricing import Priced

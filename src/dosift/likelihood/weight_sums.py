@@ -1,0 +1,187 @@
+"""Sums over rows that weights are solved by, and other targets compared by.
+
+Work for :meth:`dosift.likelihood.evidence.Evidence.sum`: of fixed size, batch by batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dosift.likelihood.columns import RowLikelihoods
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.integer]
+
+#: Others whose columns are held at a time.
+_AT_A_TIME = 128
+
+
+@dataclass(frozen=True)
+class WeightSums:
+    """Sums over the rows of each batch at given weights.
+
+    Attributes
+    ----------
+    gradient : ndarray, shape (n_batches, n_targets)
+        ``sum_r c_r L_rt / f_r`` over the rows that the mixture can produce.
+    information : ndarray, shape (n_batches, n_targets, n_targets)
+        ``sum_r c_r L_rs L_rt / f_r^2`` over these.
+    log_density : ndarray, shape (n_batches,)
+        ``sum_r c_r log f_r`` over these, relative to the reference measure, in nats.
+    n_possible, n_impossible : ndarray, shape (n_batches,)
+        Rows that the mixture can produce, and others.
+    """
+
+    gradient: Floats
+    information: Floats
+    log_density: Floats
+    n_possible: Floats
+    n_impossible: Floats
+
+    @property
+    def gap(self) -> Floats:
+        """No other weights gain more than this, in nats a row; shape (n_batches,)."""
+        largest = self.gradient.max(axis=1) / np.maximum(self.n_possible, 1e-300)
+        return np.asarray(np.maximum(largest - 1.0, 0.0))
+
+    def some(self, targets: NDArray[np.int64]) -> WeightSums:
+        """Return the sums of some targets."""
+        information = self.information[:, targets][:, :, targets]
+        return replace(self, gradient=self.gradient[:, targets], information=information)
+
+
+def mixture_of(rows: RowLikelihoods, columns: Floats, weights: Floats) -> Floats:
+    """Density of each row under the weights of its batch.
+
+    Parameters
+    ----------
+    rows : RowLikelihoods
+    columns : ndarray, shape (n_rows, n_components or more)
+    weights : ndarray, shape (n_batches, n_components)
+
+    Returns
+    -------
+    ndarray, shape (n_rows,)
+    """
+    m = weights.shape[1]
+    if rows.block.batch is None:
+        return np.asarray(columns[:, :m] @ weights[0])
+    out = np.empty(len(columns))
+    for b, at in rows.groups:
+        out[at] = columns[at, :m] @ weights[b]
+    return out
+
+
+@dataclass(frozen=True)
+class SumWeights:
+    """Work that computes :class:`WeightSums`.
+
+    Attributes
+    ----------
+    targets : ndarray of int, shape (n_targets, n_variables)
+        Components, maybe followed by others.
+    weights : ndarray, shape (n_batches, n_components)
+    """
+
+    targets: Ints
+    weights: Floats
+
+    def __call__(self, rows: RowLikelihoods) -> tuple[Floats, ...]:
+        """Sum over some rows, in the order of the fields of :class:`WeightSums`."""
+        n_batches, n_targets = len(self.weights), len(self.targets)
+        gradient = np.zeros((n_batches, n_targets))
+        information = np.zeros((n_batches, n_targets, n_targets))
+        numbers = np.zeros((3, n_batches))
+        columns = rows.columns(self.targets)
+        every = mixture_of(rows, columns, self.weights)
+        log_scale = rows.log_scale
+        for b, at in rows.groups:
+            some, mixture, counts = columns[at], every[at], rows.block.counts[at]
+            scale = log_scale[at] if isinstance(log_scale, np.ndarray) else log_scale
+            possible = mixture > 0
+            if not possible.all():
+                numbers[2, b] = counts[~possible].sum()
+                some, mixture, counts = some[possible], mixture[possible], counts[possible]
+                scale = scale[possible] if isinstance(scale, np.ndarray) else scale
+            # Scaled by the root of the counts, so that the product is symmetric.
+            root = np.sqrt(counts)
+            scaled = some * (root / mixture)[:, None]
+            gradient[b], information[b] = root @ scaled, scaled.T @ scaled
+            numbers[:2, b] = counts @ (np.log(mixture) + scale), counts.sum()
+        return gradient, information, numbers
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Sums that compare other targets with the components of a mixture, for each batch.
+
+    Attributes
+    ----------
+    own : ndarray, shape (n_batches, n_components)
+        Sums of the components' likelihoods over the mixture's.
+    own_information : ndarray, shape (n_batches, n_components, n_components)
+    gradient, curvature : ndarray, shape (n_batches, n_others)
+        Sums of the others' likelihoods over the mixture's, and of the squares.
+    cross : ndarray, shape (n_batches, n_others, n_components)
+        Information between others and components.
+    """
+
+    own: Floats
+    own_information: Floats
+    gradient: Floats
+    curvature: Floats
+    cross: Floats
+
+    def some(self, others: NDArray[np.int64]) -> Comparison:
+        """Return the comparison of some of the others."""
+        return replace(
+            self,
+            gradient=self.gradient[:, others],
+            curvature=self.curvature[:, others],
+            cross=self.cross[:, others],
+        )
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Work that computes a :class:`Comparison`."""
+
+    targets: Ints
+    weights: Floats
+    others: Ints
+
+    def __call__(self, rows: RowLikelihoods) -> tuple[Floats, ...]:
+        """Sum over some rows, in the order of the fields of :class:`Comparison`."""
+        n_batches, m = self.weights.shape
+        own, information = np.zeros((n_batches, m)), np.zeros((n_batches, m, m))
+        gradient = np.zeros((n_batches, len(self.others)))
+        curvature, cross = np.zeros_like(gradient), np.zeros((*gradient.shape, m))
+        columns = rows.columns(self.targets)
+        mixture = mixture_of(rows, columns, self.weights)
+        ratio = np.divide(1.0, mixture, out=np.zeros_like(mixture), where=mixture > 0)
+        relative = columns * ratio[:, None]
+        weighted = relative * rows.block.counts[:, None]
+        for b, at in rows.groups:
+            own[b] = weighted[at].sum(axis=0)
+            information[b] = weighted[at].T @ relative[at]
+        if rows.block.batch is None:
+            # Most targets can produce few of the rows.
+            by_row, counts = np.ascontiguousarray(weighted), rows.block.counts
+            for k, target in enumerate(np.asarray(self.others, dtype=np.int16)):
+                some, values = rows.column(target)
+                added = values * ratio[some]
+                gradient[0, k] = counts[some] @ added
+                curvature[0, k] = counts[some] @ np.square(added)
+                cross[0, k] = added @ by_row[some]
+            return own, information, gradient, curvature, cross
+        for start in range(0, len(self.others), _AT_A_TIME):
+            part = slice(start, start + _AT_A_TIME)
+            added = rows.columns(self.others[part]) * ratio[:, None]
+            for b, at in rows.groups:
+                gradient[b, part] = rows.block.counts[at] @ added[at]
+                curvature[b, part] = rows.block.counts[at] @ np.square(added[at])
+                cross[b, part] = added[at].T @ weighted[at]
+        return own, information, gradient, curvature, cross
