@@ -3,6 +3,7 @@
     python benchmarks/chamber_case.py --data ../shared/data/chamber
     python benchmarks/chamber_case.py --data ../shared/data/chamber --sensors vis angle
     python benchmarks/chamber_case.py --picture docs/images/chamber.svg
+    python benchmarks/chamber_case.py --sensors angle --picture docs/images/chamber-angle.svg
     python benchmarks/chamber_case.py --data ../shared/data/chamber --write FOLDER
 
 The data are those of Gamella, Peters and Bühlmann (Nature Machine Intelligence 2025, CC BY 4.0),
@@ -71,6 +72,32 @@ def read_without_drift(
     return distinct, np.array([distinct.index(one) for one in read])[rows]
 
 
+def drift(problem: Problem, names: Sequence[str]) -> pl.DataFrame:
+    """Say how far sensors are off in each run: a line on their parents, drawn by control rows.
+
+    A line for each run and sensor: mean of the residuals, and where the middle nine tenths of them
+    are, in standard deviations of those of control rows.
+    """
+    out = []
+    for name in names:
+        own = [parent for parent, child in problem.edges if child == name]
+
+        def design(rows: pl.DataFrame, own: list[str] = own) -> NDArray[np.float64]:
+            return np.column_stack([np.ones(len(rows)), *(rows[one].to_numpy() for one in own)])
+
+        control = problem.control[name].to_numpy()
+        line = np.linalg.lstsq(design(problem.control), control, rcond=None)[0]
+        sd = float((control - design(problem.control) @ line).std())
+        away = (problem.pool[name].to_numpy() - design(problem.pool) @ line) / sd
+        for k, one in enumerate(problem.sets):
+            rows = away[problem.component == k]
+            low, high = np.quantile(rows, [0.05, 0.95])
+            run = ", ".join(sorted(one)) or "reference"
+            out.append((run, name, float(rows.mean()), float(low), float(high), name in one))
+    columns = ["run", "sensor", "mean", "low", "high", "was changed"]
+    return pl.DataFrame(out, schema=columns, orient="row")
+
+
 def rand_index(one: Ints, other: Ints) -> float:
     """Adjusted Rand index of two groupings (Hubert and Arabie, 1985)."""
     table = np.zeros((one.max() + 1, other.max() + 1))
@@ -118,13 +145,20 @@ def report(sensors: str, problem: Problem, model: Any, seconds: float) -> None:
             f"{len(true & set(read))} of {len(true)} sets, {len(set(read) - true)} more; "
             f"adjusted Rand index {rand_index(problem.component, of_read):.3f}"
         )
-    print(f"fits: {'yes' if model.fit_check_.fits else 'no'}\n")
+    verdict = model.verdict_
+    print(f"verdict: {verdict.value}, each row counts for {verdict.power:.2g}")
+    print(*verdict.reasons, f"Next: {verdict.next}.\n", sep="\n")
     with pl.Config(tbl_rows=-1, fmt_str_lengths=80, tbl_hide_dataframe_shape=True):
-        print(model.components_.select("target", "weight", "ci_low", "ci_high", "status"))
+        print(model.components_.select("target", "weight", "ci_low", "ci_high", "stands"))
     for one in invented:
         print(f"not done by anybody: {', '.join(sorted(one))} ({weight[one]:.3f})")
     for one in true - set(sets):
         print(f"missed: {', '.join(sorted(one)) or 'nothing'}")
+    drifting = sorted(DRIFTING & set(problem.names))
+    if drifting:
+        print("\nresiduals by run, in standard deviations of those of control rows:")
+        with pl.Config(tbl_rows=-1, tbl_hide_dataframe_shape=True, float_precision=2):
+            print(drift(problem, drifting))
     for name, number in (("by BIC", None), ("of the true number", len(problem.sets))):
         groups = mixture_groups(problem, number)
         if groups is not None:
@@ -175,6 +209,36 @@ def picture(problem: Problem, model: Any, path: Path) -> None:
     figure.savefig(path, metadata={"Date": None, "Creator": None})
 
 
+def picture_of_drift(problem: Problem, path: Path) -> None:
+    """Draw how far sensors that drift are off in each run."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    import matplotlib.pyplot as plt
+
+    plt.rcParams.update({"font.size": 8, "svg.hashsalt": "chamber", "svg.fonttype": "none"})
+    names = sorted(DRIFTING & set(problem.names))
+    found = drift(problem, names).filter(~pl.col("was changed"))
+    runs = found["run"].unique(maintain_order=True).to_list()
+    figure, axes = plt.subplots(
+        1, len(names), figsize=(7.2, 3.6), sharey=True, layout="constrained"
+    )
+    for axis, name in zip(axes, names, strict=True):
+        own = found.filter(pl.col("sensor") == name)
+        place = np.array([runs.index(run) for run in own["run"]])
+        axis.axvspan(-1.64, 1.64, color="0.9", label="control rows")
+        axis.hlines(place, own["low"], own["high"], color="tab:blue")
+        axis.plot(
+            own["mean"], place, "o", ms=3, color="tab:blue", label="a run, and 90 % of its rows"
+        )
+        axis.set(xlabel=f"residual of {name}, standard deviations")
+        axis.set_yticks(range(len(runs)), labels=runs)
+    axes[0].invert_yaxis()
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=2, frameon=False)
+    figure.savefig(path, metadata={"Date": None, "Creator": None})
+
+
 def write(problem: Problem, folder: Path) -> None:
     """Write the files of the command line, and the truth beside them."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -205,7 +269,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             continue
         model, seconds = fitted(problem, not chosen.plain)
         report(sensors, problem, model, seconds)
-        if chosen.picture and k == 0:
+        if chosen.picture and k == 0 and DRIFTING & set(problem.names):
+            picture_of_drift(problem, chosen.picture)
+        elif chosen.picture and k == 0:
             picture(problem, model, chosen.picture)
 
 

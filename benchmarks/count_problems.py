@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +46,13 @@ LEAST_WEIGHT = 0.04
 UNTOUCHED = 0.4
 #: Counts that a gene has at least, on average, if something is done to it.
 LEAST_TARGETED = 2.0
+#: Kinds of noise that no negative binomial has, and that acts on whatever depends on a count.
+NOISE = ("bursts", "cells", "tails")
+#: Share of the counts of which the mean is larger by a factor (bursts), and share of the cells of
+#: which dispersions are.
+_BURSTS, _BURST, _NOISY, _NOISIER = 0.1, 3.0, 0.3, 4.0
+#: Degrees of freedom of the logarithms of means that have heavy tails.
+_FREEDOM = 4.0
 
 
 @dataclass(frozen=True)
@@ -97,18 +104,45 @@ class Genes:
     means: Floats
     dispersions: Floats
     per_depth: bool
+    noise: str = ""
 
     def draw(self, depth: Floats, folds: Floats, rng: np.random.Generator) -> Ints:
         """Draw cells of some depths; `folds` has a factor for each cell and gene."""
         counts = np.zeros(folds.shape, dtype=np.int64)
         size = depth if self.per_depth else np.ones_like(depth)
+        of_cells = noise_of_cells(self.noise, len(depth), rng)
         for i, (parents, slopes) in enumerate(zip(self.parents, self.slopes, strict=True)):
             log_mean = np.log(self.means[i] * depth * folds[:, i])
             for p, slope in zip(parents, slopes, strict=True):
                 log_mean += slope * (np.log1p(counts[:, p] / size) - np.log1p(self.means[p]))
-            a = self.dispersions[i]
-            counts[:, i] = rng.poisson(rng.gamma(1.0 / a, a * np.exp(log_mean)))
+            rates = noisy_rates(np.exp(log_mean), self.dispersions[i], self.noise, of_cells, rng)
+            counts[:, i] = rng.poisson(rates)
         return counts
+
+
+def noise_of_cells(noise: str, n_rows: int, rng: np.random.Generator) -> Floats:
+    """Draw by what the dispersions of each cell are larger, where cells differ in noise."""
+    if noise != "cells":
+        return np.ones(n_rows)
+    return np.where(rng.random(n_rows) < _NOISY, _NOISIER, 1.0)
+
+
+def noisy_rates(
+    mean: Floats, dispersion: float, noise: str, of_cells: Floats, rng: np.random.Generator
+) -> Floats:
+    """Draw the rates of counts: gamma distributed, and noisier than that by one of ``NOISE``.
+
+    Bursts: a tenth is three times as large. Cells: a third of these has four times the dispersion
+    in all of its genes. Tails: logarithms are Student's t with four degrees of freedom.
+    """
+    if noise == "tails":
+        spread = np.sqrt(np.log1p(dispersion)) * np.sqrt((_FREEDOM - 2.0) / _FREEDOM)
+        logs = np.clip(spread * rng.standard_t(_FREEDOM, mean.size), -6.0, 4.0)
+        return np.asarray(mean * np.exp(logs))
+    if noise == "bursts":
+        mean = np.where(rng.random(mean.size) < _BURSTS, _BURST, 1.0) * mean
+    a = dispersion * of_cells
+    return np.asarray(rng.gamma(1.0 / a, a * mean))
 
 
 def text_of(target: dict[str, float]) -> str:
@@ -149,12 +183,15 @@ def count_problem(
     folds: tuple[float, float] = (0.05, 0.5),
     mean_degree: float = 1.5,
     per_depth: bool = False,
+    noise: str = "",
 ) -> CountProblem:
     """Draw the plain problem: means about 15, depths over a threefold range, folds of any size.
 
-    Parents act by their raw counts, or with `per_depth` by their counts for their depth.
+    Parents act by their raw counts, or with `per_depth` by their counts for their depth. With
+    `noise`, one of ``NOISE``, counts are noisier than negative binomial ones.
     """
     genes = random_genes(n, rng, mean_degree, (np.log(15.0), 0.6), (np.log(0.25), 0.35), per_depth)
+    genes = replace(genes, noise=noise)
     depths = [np.exp(rng.uniform(-0.5, 0.5, k) * np.log(3.0)) for k in (n_control, n_pool)]
     return _problem(genes, _targets(genes, n_targets, 0.5, folds, rng), depths, 0.0, rng)
 

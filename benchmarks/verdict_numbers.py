@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 from continuous_problems import LINES, distinct_sets, random_graph, random_network
+from count_problems import NOISE, noise_of_cells, noisy_rates
 from graph_problems import wrong_graph
 from numpy.typing import NDArray
 
@@ -130,6 +131,7 @@ class Cells:
     means: Floats
     dispersions: Floats
     order: tuple[int, ...]
+    noise: str = ""
 
     @classmethod
     def random(cls, n: int, rng: np.random.Generator) -> Cells:
@@ -154,6 +156,7 @@ class Cells:
         n = len(self.names)
         out = np.zeros((n_rows, n + 1))
         depth = np.exp(rng.uniform(-0.5, 0.5, n_rows) * np.log(3.0))
+        of_cells = noise_of_cells(self.noise, n_rows, rng)
         for i in self.order:
             log_mean = np.log(self.means[i] * depth)
             for p, slope in zip(self.parents[i], self.slopes[i], strict=True):
@@ -161,8 +164,9 @@ class Cells:
             for k, change in enumerate(changes):
                 if i in change:
                     log_mean[which == k] += np.log(change[i])
-            a = self.dispersions[i]
-            out[:, i] = rng.poisson(rng.gamma(1.0 / a, a * np.exp(np.minimum(log_mean, 12.0))))
+            mean = np.exp(np.minimum(log_mean, 12.0))
+            rates = noisy_rates(mean, self.dispersions[i], self.noise, of_cells, rng)
+            out[:, i] = rng.poisson(np.minimum(rates, 1e6))
         out[:, n] = np.round(3000.0 * depth)
         return out
 
@@ -342,6 +346,24 @@ def control(family: Any, n: int, rows: int, rng: np.random.Generator, seed: int)
     return trial(replace(problem, control=both), ("control", None))
 
 
+@dataclass(frozen=True)
+class NoisyCells:
+    """Cells of which the noise is none of a negative binomial, and acts on what depends on it."""
+
+    noise: str
+
+    def random(self, n: int, rng: np.random.Generator) -> Cells:
+        return replace(Cells.random(n, rng), noise=self.noise)
+
+
+def overdispersed(
+    family: Any, n: int, rows: int, rng: np.random.Generator, seed: int
+) -> dict[str, Any]:
+    """Counts are noisier than negative binomial ones, in one of three ways by turns."""
+    noisy = NoisyCells(NOISE[seed % len(NOISE)])
+    return trial(drawn(noisy, n, rows, rng, ()), ("noise", None))
+
+
 def dispersed(
     family: Any, n: int, rows: int, rng: np.random.Generator, seed: int
 ) -> dict[str, Any]:
@@ -375,5 +397,5 @@ _MAKERS = (clean, edges, moved, cause, foreign, drift, control)
 NUMBER_KINDS: dict[str, Draw] = {
     f"{prefix}-{make.__name__}": _kind(make.__name__, 20 * f + k, family, make)
     for f, (prefix, family) in enumerate((("lines", Lines), ("counts", Cells)))
-    for k, make in enumerate((*_MAKERS, dispersed) if f else _MAKERS)
+    for k, make in enumerate((*_MAKERS, dispersed, overdispersed) if f else _MAKERS)
 }

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import polars as pl
-from count_problems import count_problem, screen
+from count_problems import NOISE, count_problem, screen
 from graph_problems import Problem, draw, with_rows, wrong_graph
 from numpy.typing import NDArray
 from trust import moved, with_parents
@@ -187,6 +188,12 @@ def _counts(
     return Trial(pool, control, made.edges, truth, labels, cause, fit, {"knockouts": True}, True)
 
 
+def _overdispersed(n: int, rows: int, seed: int) -> Trial:
+    """Draw counts noisier than negative binomial ones, in one of three ways by turns."""
+    noisy = partial(count_problem, noise=NOISE[seed % len(NOISE)])
+    return replace(_counts(n, rows, seed, False, noisy), cause=("noise", None))
+
+
 def _noisier(table: Any, rng: np.random.Generator) -> Any:
     """Let a share of the cells have a few times as many of each gene."""
     factor = np.where(rng.random(table.shape) < 0.1, 3.0, 1.0)
@@ -203,6 +210,7 @@ KINDS: dict[str, Callable[[int, int, int], Trial]] = {
     "control": _contaminated,
     "counts": lambda n, rows, seed: _counts(n, rows, seed, False),
     "dispersed": lambda n, rows, seed: _counts(n, rows, seed, True),
+    "overdispersed": _overdispersed,
     "screen": lambda n, rows, seed: _counts(n, rows, seed, False, screen),
 }
 

@@ -22,7 +22,8 @@ Problems are those of verdict_problems.py. Each line of the table is one kind:
 
 With ``--mixed`` the numbers of variables and rows go round those of ``SIZES``. With ``--output`` a
 run that was stopped goes on. Calibration errors come with (in brackets) what is expected of so many
-rows or components by chance if every probability is what it should be. Clean problems are fitted a
+rows or components by chance if every probability is what it should be; for rows that is followed by
+what is expected of so many fits, whose errors all of their rows share. Clean problems are fitted a
 second time without negative control, repairs and rows from elsewhere, and recall and precision are
 compared. Kinds of measurements (``lines-``) and of counts (``counts-``) are those of
 verdict_numbers.py.
@@ -236,6 +237,17 @@ def error_by_chance(bins: Sequence[Floats]) -> float:
     return float(np.sqrt(2.0 / np.pi * spread).sum() / max(counts.sum(), 1.0))
 
 
+def error_by_fits(fits: Sequence[Sequence[Floats]]) -> float:
+    """Calibration error that is expected where the errors of a fit are shared by all its rows.
+
+    Weights and targets that are off by chance make all rows of a fit too sure, or all too unsure:
+    of so many fits that differ by what was seen, so much is left.
+    """
+    off = np.array([np.asarray(bins[1]) - np.asarray(bins[2]) for bins in fits])
+    total = sum(float(np.sum(bins[0])) for bins in fits)
+    return float(np.sqrt(2.0 / np.pi * np.square(off).sum(axis=0)).sum() / max(total, 1.0))
+
+
 def line_of(records: Sequence[Record]) -> Record:
     """Sum the records of one kind up."""
 
@@ -262,6 +274,7 @@ def line_of(records: Sequence[Record]) -> Record:
         "components by chance": error_by_chance(of_components),
         "rows": calibration_error(rows),
         "rows by chance": error_by_chance(rows),
+        "rows by fits": error_by_fits([r["row bins"] for r in records]),
         "gained": None if lost is None else lost.tolist(),
         "ratio": total("seconds") / max(total("without"), 1e-9),
         "cover": total("covered") / max(total("judged"), 1.0),
@@ -279,8 +292,8 @@ def show(records: Sequence[Record]) -> None:
     """Print the table."""
     kinds = list(dict.fromkeys(r["kind"] for r in records))
     print(
-        "kind       fits  false (without)  refused  stands part not  components   rows         "
-        "cover  named  invented        recall  tv     cost"
+        "kind       fits  false (without)  refused  stands part not  components   rows            "
+        "    cover  named  invented        recall  tv     cost"
     )
     for kind in [*kinds, "all"]:
         one = line_of([r for r in records if kind in {"all", r["kind"]}])
@@ -288,7 +301,8 @@ def show(records: Sequence[Record]) -> None:
             f"{kind:10} {one['fits']:4d}  {one['false']:.3f} ({one['all false']:.3f})    "
             f"{one['refused']:.3f}    {one['stands']:4d} {one['part']:4d} {one['not']:4d}  "
             f"{one['components']:.3f} ({one['components by chance']:.3f}) "
-            f"{one['rows']:.4f} ({one['rows by chance']:.4f})  {one['cover']:.3f}  "
+            f"{one['rows']:.4f} ({one['rows by chance']:.4f} {one['rows by fits']:.4f})  "
+            f"{one['cover']:.3f}  "
             f"{one['named']:.2f}   {one['invented']:.4f} ({one['in full']:.3f})  "
             f"{one['recall']:.3f}   {one['tv']:.3f}  {one['seconds']:.1f} ({one['without']:.1f})"
             f"  {one['ratio']:.2f}"

@@ -164,6 +164,8 @@ def test_the_command_writes_and_reads_the_same(
     run = command(arguments)
     assert run.exit_code == 0, run.output
     assert pl.read_csv(paths["assigned"])["target"].to_list() == of_rows["target"].to_list()
+    run = command(["check", out / "network.json", "--mixture", out / "mixture.json"])
+    assert run.exit_code == 0, run.output
     content = json.loads((out / "result.json").read_text())
     curves = {curve["of"] for one in content["densities"] for curve in one["curves"]}
     assert "other" in curves

@@ -195,6 +195,7 @@ def test_grid_search_and_cross_validation(network: Network, rows: pd.DataFrame) 
     assert (scores < 0).all()
 
 
+@pytest.mark.filterwarnings("ignore::dosift.errors.MisfitWarning")  # two rows tell nothing
 def test_a_refit_may_have_another_network(network: Network) -> None:
     model = dosift.InterventionMixture(independent(2, 2)).fit(np.eye(2, dtype=int))
     model.set_params(network=network)

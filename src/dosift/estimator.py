@@ -203,8 +203,9 @@ class InterventionMixture(Conventions):
     interventions_ : polars.DataFrame
         Components that set the same variables as one intervention with a distribution of values.
     mechanisms_ : polars.DataFrame
-        Mechanisms that changed otherwise; empty unless `interventions` is "any". The network that
-        the mixture refers to, `network_`, has their new tables.
+        Mechanisms that changed otherwise: of `interventions` "any", and one that clearly is another
+        in the pool than in control rows. The network that the mixture refers to, `network_`, has
+        them as they are in the rows.
     posterior_ : Posterior or None
         The posterior of the weights that these tables come from; None for methods that
         do not maximise the likelihood, and where some rows are impossible.

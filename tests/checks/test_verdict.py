@@ -92,6 +92,21 @@ def test_what_is_likelier_not_to_be_there_does_not_stand() -> None:
     assert both.n_unlikely == 0
 
 
+def test_what_a_repair_says_of_presence_counts() -> None:
+    targets, weights = np.array([[-1], [1]]), np.array([0.8, 0.2])
+    after = Answer((), 50.0, targets, weights, presence=np.array([1.0, 0.9]))
+    verdict = judge_answer(
+        targets, weights, np.full(2, 0.01), [after], np.zeros(2), presence=np.array([1.0, 0.1])
+    )
+    assert verdict.presence is not None
+    assert verdict.presence.tolist() == [1.0, 0.9]
+    assert verdict.stands.all()
+    without = judge_answer(
+        targets, weights, np.full(2, 0.01), [], np.zeros(2), presence=np.array([1.0, 0.1])
+    )
+    assert without.stands.tolist() == [True, False]
+
+
 def test_edges_and_a_hidden_cause_that_explain_the_same_rows_are_alternatives() -> None:
     targets = np.array([[-1, -1], [0, -1], [0, 0]])
     weights, errors = np.array([0.5, 0.3, 0.2]), np.full(3, 0.01)

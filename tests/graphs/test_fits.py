@@ -158,6 +158,25 @@ def test_a_quick_gain_is_no_more_than_that_of_a_full_fit(seed: int) -> None:
     assert gains.max() < 0.0  # the true graph is the best
 
 
+def test_hopeless_edits_take_few_steps_and_stay_hopeless(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, fits = fitter(0)
+    graph, targets = graph_and_targets(made, fits)
+    fit = stopped(fits, fits.between(graph, targets), 200)
+    some = edits(graph, EdgeConstraints.none(4))
+    in_full = fits.quick_gains(fit, some)
+    calls: list[int] = []
+    learned = fits.families.learned
+    monkeypatch.setattr(fits.families, "learned", lambda i, *a: calls.append(i) or learned(i, *a))
+    fits.quick_gains(fit, some)
+    every = len(calls)
+    hopeless = float(np.median(in_full)) + 1e-6
+    quick = fits.quick_gains(fit, some, hopeless=hopeless)
+    assert len(calls) - every < every
+    better = in_full > hopeless
+    np.testing.assert_allclose(quick[better], in_full[better])
+    assert (quick[~better] <= hopeless).all()
+
+
 def test_the_quick_gain_of_the_same_graph_is_nothing() -> None:
     made, fits = fitter(1)
     graph, targets = graph_and_targets(made, fits)

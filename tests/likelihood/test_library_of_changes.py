@@ -19,7 +19,7 @@ from dosift.data import collapse
 from dosift.data.blocks import Block
 from dosift.data.configurations import Configurations
 from dosift.inference import Posterior
-from dosift.inference.mechanism_error import information_by_scores
+from dosift.inference.mechanism_error import SumScores, information_of_scores
 from dosift.inference.network_error import information_from_sums, table_sums
 from dosift.inference.posterior import posterior_of_fit
 from dosift.learning.tables import learn_from_codes
@@ -29,7 +29,7 @@ from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.factors import MechanismFactors
 from dosift.model.known_rows import ControlRows
 from dosift.model.mechanism import Changes, System
-from dosift.model.mechanism_network import MechanismNetwork
+from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.random_problems import random_mixture, random_network
 from dosift.model.simulate import sample_codes
 from dosift.search.engine import find_targets
@@ -457,9 +457,10 @@ def test_scores_of_tables_take_as_much_information_as_tables_do(refined: bool, a
     assert learned_network.is_positive
     found = assign(learned_network, targets, weights, codes)
     relative = found.columns / found.mixture[:, None]
-    rows = (codes, np.ones(800), targets, relative, weights, refined)
     first = information_with_tables(learned_network, codes, targets, weights, refined)
-    second = information_by_scores(general, *rows)
+    block = Block(codes, np.ones(800))
+    sums = SumScores(targets, weights, refined)(RowLikelihoods(as_network(general), block, False))
+    second = information_of_scores(general, sums, targets, weights.size, refined)
     known = relative.T @ relative
     assert second == pytest.approx(first, rel=1e-6, abs=1e-6 * np.abs(first).max())
     assert np.abs(first - known).max() > 1e-3 * np.abs(known).max()

@@ -9,7 +9,7 @@ or moves by more than it is unsure of, stands.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +72,22 @@ class Repair:
 
 
 @dataclass(frozen=True)
+class RepairedModel:
+    """The model that a repair leads to.
+
+    Attributes
+    ----------
+    network : Network or MechanismNetwork
+    targets : ndarray of int, shape (n_targets, n_variables)
+    weights : ndarray, shape (n_targets,)
+    """
+
+    network: object
+    targets: Ints
+    weights: Floats
+
+
+@dataclass(frozen=True)
 class Answer:
     """What is found when something is repaired.
 
@@ -83,6 +99,11 @@ class Answer:
     targets : ndarray of int, shape (n_targets, n_variables)
     weights : ndarray, shape (n_targets,)
         Of all rows.
+    model : RepairedModel or None
+        By which single rows are judged, where that makes their probabilities better; else None.
+    presence : ndarray, shape (n_targets,), or None
+        Probability that each target is there, if the repaired model is right; None where that is
+        not known.
     network : System or None
         With what was repaired, for a fit to begin with; None where no fit can.
     found : SearchResult or None
@@ -93,6 +114,8 @@ class Answer:
     gain: float
     targets: Ints
     weights: Floats
+    model: RepairedModel | None = None
+    presence: Floats | None = None
     network: System | None = None
     found: SearchResult | None = None
 
@@ -140,8 +163,13 @@ class Verdict:
     doubtful : frozenset of int
         Variables whose totals do not stand: those that a hidden cause seems to move together, and
         those that are off.
+    of_rows : ndarray, shape (n_components,), or None
+        What is left, in the light of the best repair, of the posteriors of rows of which each
+        component is the most probable; None for all of them.
     n_unlikely : int
         How many components do not stand because they are likelier not to be there.
+    presence : ndarray, shape (n_components,), or None
+        Probability that each component is there by the best repair, where that says so; else 0.
     """
 
     value: str
@@ -154,7 +182,9 @@ class Verdict:
     failed: bool
     misfit: bool = False
     doubtful: frozenset[int] = frozenset()
+    of_rows: Floats | None = None
     n_unlikely: int = 0
+    presence: Floats | None = None
 
     @property
     def others(self) -> tuple[Answer, ...]:
@@ -217,6 +247,9 @@ def judge_answer(
     allowed = tolerance(weights, std_error)
     stands = suspicious <= np.maximum(_RELATIVE * weights, _ABSOLUTE)
     there = np.ones(weights.size) if presence is None else presence
+    by_repair = _presence(ordered, targets)
+    if by_repair is not None:
+        there = np.maximum(there, by_repair)
     unlikely = stands & (there < EVEN_ODDS)
     stands &= ~unlikely
     removed = np.zeros(weights.size, dtype=bool)
@@ -252,6 +285,7 @@ def judge_answer(
         failed,
         misfit,
         n_unlikely=int(unlikely.sum()),
+        presence=by_repair,
     )
 
 
@@ -301,6 +335,14 @@ def tolerance(weights: Floats, std_error: Floats) -> Floats:
     return np.asarray(
         np.maximum.reduce([_ERRORS * known, _RELATIVE * weights, np.full(weights.size, _ABSOLUTE)])
     )
+
+
+def _presence(answers: Sequence[Answer], targets: Ints) -> Floats | None:
+    """Probability that targets are there by the first answer that is known to say so; else 0."""
+    first = next((one for one in answers if not one.is_simpler), None)
+    if first is None or first.presence is None:
+        return None
+    return weights_in(replace(first, weights=first.presence), targets)
 
 
 def weights_in(answer: Answer, targets: Ints) -> Floats:

@@ -64,10 +64,12 @@ class NumberFindings:
         from dosift.io import read_network
         from dosift.model import Mixture
         from dosift.model.mechanism_network import MechanismNetwork
+        from dosift.model.mixture import without_other
 
         network = read_network(path)
         assert isinstance(network, MechanismNetwork)
-        mixture = None if mixture_path is None else Mixture.read(mixture_path)
+        # Of rows from elsewhere nothing is to be identified.
+        mixture = None if mixture_path is None else without_other(Mixture.read(mixture_path))
         try:
             found = numbers_identified(network, mixture)
         except InputError as error:

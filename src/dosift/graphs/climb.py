@@ -8,7 +8,7 @@ few graphs are fitted in full, by the same search as any other network.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 
 from dosift.graphs.dag import EdgeConstraints, Edit, Parents, edits, equivalent, together
 from dosift.graphs.family import Families
-from dosift.graphs.fits import QUICK_STEPS, GraphFit, GraphFitter
+from dosift.graphs.fits import HOPELESS, QUICK_STEPS, GraphFit, GraphFitter
 from dosift.search.result import SearchResult
 
 Floats = NDArray[np.float64]
 Progress = Callable[[str, int, "int | None"], None]
+#: Families that an edit changes: of which variable, with which parents before and after.
+_Families = tuple[tuple[int, tuple[int, ...], tuple[int, ...]], ...]
 
 #: Rise of the score (nats) that counts as one.
 _LEAST_RISE = 0.1
@@ -42,6 +44,11 @@ _HIGHER = 1.0
 _START_WORK, _STARTS, _BEGUN = 2**21, (8, 60), 2
 #: Edits from which the ranking begins with few steps of EM; those that are ranked thoroughly.
 _MANY_EDITS, _FEW_STEPS, _RANKED = 300, 3, 60
+#: Quick gain (nats) below which an edit that was ranked is not ranked again for another graph in
+#: which the families that it changes are the same, where a climb is in a hurry.
+_LOSES = -3.0
+#: Rise of the score (nats) of a step below which such a climb ends.
+_CLEAR_STEP = 8.0
 #: Edits of which the quick gain promises this much (nats) are also tried all together.
 _CLEAR = 10.0
 #: Graphs within so many nats of the best that are fitted in full: so many likelihoods in all, but
@@ -78,6 +85,9 @@ class GraphClimber:
         Called with a stage's name, the steps done and the steps in all.
     steps : int, optional
         Of EM, for quick gains.
+    in_hurry : bool
+        Whether only what is clear is of interest: edits that lose under one graph are taken to lose
+        by as much under others that differ elsewhere, and a quick climb ends where steps are small.
     """
 
     def __init__(
@@ -86,11 +96,14 @@ class GraphClimber:
         constraints: EdgeConstraints,
         tell: Progress,
         steps: int = QUICK_STEPS,
+        in_hurry: bool = False,
     ) -> None:
         self.fitter = fitter
         self.constraints = constraints
         self._tell = tell
         self._steps = steps
+        self._in_hurry = in_hurry
+        self._losing: dict[_Families, float] = {}
         self._ranked: tuple[GraphFit, list[tuple[Edit, float]]] | None = None
         self._alike: tuple[GraphFit, list[tuple[Parents, float]]] | None = None
         self._best: dict[Parents, GraphFit] = {}
@@ -147,7 +160,7 @@ class GraphClimber:
         while waited < self.fitter.times(_PATIENT_WORK, best, _PATIENCE):
             self._tell("repairing the graph", len(self._best), None)
             better = self._step(now, quickly)
-            if better is None and quickly:
+            if quickly and (better is None or self._is_small(now, better)):
                 break
             if better is None:
                 # Through a valley, in the hope of a higher hill behind it.
@@ -161,6 +174,10 @@ class GraphClimber:
             if best.score > height + _HIGHER:
                 waited, height = 0, best.score
         return best
+
+    def _is_small(self, now: GraphFit, better: GraphFit) -> bool:
+        """Whether a step brings so little that a climb in a hurry ends there."""
+        return self._in_hurry and better.score < now.score + _CLEAR_STEP
 
     def _least_loss(self, now: GraphFit, been: set[Parents]) -> GraphFit | None:
         """Make the best edit that leads to a graph where the climb has not been."""
@@ -235,12 +252,25 @@ class GraphClimber:
         return self._ranked[1]
 
     def _ranked_anew(self, fit: GraphFit) -> list[tuple[Edit, float]]:
-        some = edits(fit.graph, self.constraints)
+        every = edits(fit.graph, self.constraints)
+        known = {edit: self._losing.get(_families_of(fit.graph, edit)) for edit in every}
+        some = [edit for edit, gain in known.items() if gain is None]
+        out = [(edit, gain) for edit, gain in known.items() if gain is not None]
         if len(some) > _MANY_EDITS:
             rough = self.fitter.quick_gains(fit, some, _FEW_STEPS)
+            self._remember(fit.graph, some, rough)
             some = [some[k] for k in np.argsort(-rough, kind="stable")[:_RANKED]]
-        gains = self.fitter.quick_gains(fit, some, self._steps)
-        return [(some[k], float(gains[k])) for k in np.argsort(-gains, kind="stable")]
+        gains = self.fitter.quick_gains(fit, some, self._steps, HOPELESS)
+        self._remember(fit.graph, some, gains)
+        out += [(edit, float(gain)) for edit, gain in zip(some, gains, strict=True)]
+        return sorted(out, key=lambda one: -one[1])
+
+    def _remember(self, graph: Parents, some: Sequence[Edit], gains: Floats) -> None:
+        """Keep in mind which edits lose, where there is no time to look again."""
+        if self._in_hurry:
+            for edit, gain in zip(some, gains.tolist(), strict=True):
+                if gain < _LOSES:
+                    self._losing[_families_of(graph, edit)] = gain
 
     def ranked_equivalents(self, fit: GraphFit) -> list[tuple[Parents, float]]:
         """Graphs that control rows cannot tell from a fit's, with their quick gains, best first."""
@@ -253,7 +283,7 @@ class GraphClimber:
         gains = np.zeros(len(some))
         for k, graph in enumerate(some):
             changed = [i for i, own in enumerate(graph) if own != fit.graph[i]]
-            gains[k] = self.fitter.quick_gain(fit, graph, changed, self._steps)
+            gains[k] = self.fitter.quick_gain(fit, graph, changed, self._steps, HOPELESS)
         return [(some[k], float(gains[k])) for k in np.argsort(-gains, kind="stable")]
 
     def _better(
@@ -323,6 +353,11 @@ class GraphClimber:
             if all(fit.score <= best.score + _LEAST_RISE for fit in tried):
                 break
         return max((self._best[graph] for graph in self._full), key=lambda fit: fit.score)
+
+
+def _families_of(graph: Parents, edit: Edit) -> _Families:
+    """Return the families that an edit changes, before and after."""
+    return tuple((i, graph[i], edit.graph[i]) for i in edit.changed)
 
 
 def from_control_rows(

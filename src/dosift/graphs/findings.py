@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dosift.graphs.climb import GraphScore
 from dosift.graphs.dag import Parents, edges_of
+from dosift.search.result import SearchResult
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -90,6 +91,8 @@ class GraphFindings:
         the p-value.
     gain : float
         Rise of the joint penalised log-likelihood (nats) by all the edits asked for.
+    repaired : SearchResult or None
+        The mixture after those edits, with its network.
     """
 
     graph: Parents
@@ -102,6 +105,7 @@ class GraphFindings:
     weights: Floats | None = None
     common_causes: tuple[tuple[int, int, float], ...] = ()
     gain: float = 0.0
+    repaired: SearchResult | None = None
 
     def change(self, targets: Ints, weights: Floats) -> float:
         """Total variation between a mixture and that after the edits asked for.

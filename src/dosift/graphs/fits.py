@@ -37,8 +37,11 @@ Ints = NDArray[np.integer]
 
 #: Steps of EM, and the rise (nats) that is not worth another.
 _EM_STEPS, _EM_RISE = 40, 0.3
-#: Steps of EM by which an edit is ranked.
-QUICK_STEPS = 15
+#: Steps of EM by which an edit is ranked, and the rise (nats) that is not worth another.
+QUICK_STEPS, _QUICK_RISE = 15, 2e-3
+#: Gain (nats) of an edit below which it does not matter how far; and how many times what the last
+#: step brought all further ones may bring, at most.
+HOPELESS, _MORE_STEPS = -100.0, 25.0
 #: Rounds of the search for further targets, from one splitting and from a neighbour's mixture.
 _COLD_ROUNDS, _WARM_ROUNDS = 2, 1
 #: How much longer a fit takes where changes have to be looked for, and rows that it is reckoned
@@ -380,7 +383,13 @@ class GraphFitter:
 
     # Its neighbours.
 
-    def quick_gains(self, fit: GraphFit, some: Sequence[Edit], steps: int = QUICK_STEPS) -> Floats:
+    def quick_gains(
+        self,
+        fit: GraphFit,
+        some: Sequence[Edit],
+        steps: int = QUICK_STEPS,
+        hopeless: float = -np.inf,
+    ) -> Floats:
         """Estimate the rise of the score that each edit brings, with the same targets.
 
         Only the families that change are learned anew, together with the weights, by some steps of
@@ -393,16 +402,25 @@ class GraphFitter:
         some : sequence of Edit
         steps : int
             Of EM.
+        hopeless : float
+            Where gains below this are all the same, EM is not gone on with.
 
         Returns
         -------
         ndarray, shape (n_edits,)
             In nats.
         """
-        return np.array([self.quick_gain(fit, edit.graph, edit.changed, steps) for edit in some])
+        return np.array(
+            [self.quick_gain(fit, edit.graph, edit.changed, steps, hopeless) for edit in some]
+        )
 
     def quick_gain(
-        self, fit: GraphFit, graph: Parents, changed: Sequence[int], n_steps: int = QUICK_STEPS
+        self,
+        fit: GraphFit,
+        graph: Parents,
+        changed: Sequence[int],
+        n_steps: int = QUICK_STEPS,
+        hopeless: float = -np.inf,
     ) -> float:
         """Estimate the rise of the score under any other graph; see :meth:`quick_gains`.
 
@@ -414,6 +432,8 @@ class GraphFitter:
             Positions of the variables whose parents differ.
         n_steps : int
             Of EM.
+        hopeless : float
+            As for :meth:`quick_gains`.
 
         Returns
         -------
@@ -437,7 +457,8 @@ class GraphFitter:
         ratios = [fit.ratios[:, m] for m in members]
         mass = [part @ weights[m] for part, m in zip(ratios, members, strict=True)]
         factors = np.ones((len(counts), len(patterns)))
-        density = fit.density
+        density, gain = fit.density, -np.inf
+        old_value = float(counts @ np.log(fit.density)) + sum(one.control for one in old)
         for _ in range(n_steps):
             shares = [counts * f * m / density for f, m in zip(factors.T, mass, strict=True)]
             new = []
@@ -467,9 +488,12 @@ class GraphFitter:
             density = np.maximum(
                 sum((f * m for f, m in zip(factors.T, mass, strict=True)), 0.0), _TINY
             )
-        rise = float(counts @ (np.log(density) - np.log(fit.density)))
-        rise += sum(one.control for one in new) - sum(one.control for one in old)
-        return rise - self._price(new) + self._price(old)
+            last, gain = gain, float(counts @ np.log(density)) - old_value
+            gain += sum(one.control for one in new) - self._price(new) + self._price(old)
+            rise = gain - last
+            if rise < _QUICK_RISE or gain + _MORE_STEPS * rise < hopeless:
+                break
+        return gain
 
     def _ways(self, fit: GraphFit, changed: Sequence[int]) -> Ints:
         """Tell what each target does to the mechanisms of some variables.

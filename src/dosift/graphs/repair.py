@@ -201,7 +201,8 @@ def check(
     given = _with_few_control_rows(network) if is_slow else network
     climber = _climber(given, rows, targets, edges, graph, max_size, tell, patterns, most)
     if is_slow:
-        climber = GraphClimber(climber.fitter, climber.constraints, tell, _CHECKED_STEPS)
+        fitter, known = climber.fitter, climber.constraints
+        climber = GraphClimber(fitter, known, tell, _CHECKED_STEPS, in_hurry=True)
     fitter = climber.fitter
     now = before = fitter.of_result(graph, result)
     climber.keep(now)
@@ -237,6 +238,7 @@ def check(
         None if found is None else found.weights,
         common_causes(fitter.families, now.graph, climber.constraints, graph),
         max(now.score - before.score, 0.0),
+        found,
     )
 
 

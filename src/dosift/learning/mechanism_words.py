@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from dosift.learning.scales import is_constant
+from dosift.learning.widths import is_of_states
 from dosift.model.features import Beyond, design
 from dosift.model.linear import LinearMechanism
 from dosift.model.logistic import LogisticMechanism
@@ -116,13 +117,22 @@ def _of_noise(mechanism: LinearMechanism, name: str) -> Iterator[str]:
             for k in order[1:]
         )
         yield f"the noise of {name} has heavy tails: {ratios} of the rows"
-    if mechanism.axis is not None:
+    if mechanism.axis is not None and _by_states(mechanism):
+        yield f"the noise of {name} is wider under some states of its parents than under others"
+    elif mechanism.axis is not None:
         by = float(np.exp(abs(mechanism.slope)))
         word = "grows" if mechanism.slope > 0 else "shrinks"
         yield (
             f"the noise of {name} {word} with its mean: by a factor of {by:.2g} for each standard "
             "deviation"
         )
+
+
+def _by_states(mechanism: LinearMechanism) -> bool:
+    """Whether the width of the noise depends on the states of parents alone."""
+    assert mechanism.axis is not None
+    own = [one for one, a in zip(mechanism.features, mechanism.axis[1:], strict=True) if a != 0.0]
+    return all(map(is_of_states, own))
 
 
 def _of_rows(

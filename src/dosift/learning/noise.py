@@ -16,7 +16,8 @@ from dosift.model.noise import PRIOR_ROWS, Noise, parts_of_sums
 #: Residuals are summed up by so many points, of which so many at each end stand for one row each.
 _POINTS, _ENDS = 400, 60
 #: Standard errors of skewness and kurtosis within which residuals are taken for normal ones.
-_NEARLY_NORMAL = 2.0
+#: What has to pay for two more parameters is more standard errors off than that.
+_NEARLY_NORMAL = 3.0
 #: Steps of EM, and the rise of the log-likelihood that ends it.
 _STEPS, _RISE = 150, 1e-3
 #: Spread of the mean, in standard deviations of the column, below which no width follows it.

@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from dosift.learning.noise import LEAST_AXIS, choose_noise, slope_of_width
+from dosift.learning.widths import widths_of_states
 from dosift.model.features import Feature, design
 from dosift.model.linear import MOST_AXIS, LinearMechanism
 from dosift.model.logistic import LogisticMechanism
@@ -61,7 +62,7 @@ def learn_regression(
     """
     some, their = _sample(values, weights)
     plain = at_rest(_start(variable, parents, tuple(features), some, their), some, their)
-    best = _best([plain, *_alternatives(plain, some, their)], some, their)
+    best = _best([(plain, 0), *_alternatives(plain, some, their)], some, their)
     return best if some is values else _refined(best, values, weights)
 
 
@@ -101,7 +102,8 @@ def has_plain_noise(mechanism: LinearMechanism, values: Values, weights: Floats)
     Returns
     -------
     bool
-        By the score tests of skewness and kurtosis, and of a width that follows the mean.
+        By the score tests of skewness and kurtosis, and of a width that follows the mean or
+        states.
 
     Examples
     --------
@@ -162,23 +164,27 @@ def _sample(values: Values, weights: Floats) -> tuple[Values, Floats]:
 
 def _alternatives(
     plain: LinearMechanism, values: Values, weights: Floats
-) -> Iterator[LinearMechanism]:
-    """Return regressions with other noise, as far as residuals hint at it."""
-    for base in (plain, *_with_slope(plain, values, weights)):
+) -> Iterator[tuple[LinearMechanism, int]]:
+    """Return regressions with other noise, as far as residuals hint at it.
+
+    With each the number of its parameters that it does not count itself.
+    """
+    for base, more in ((plain, 0), *_with_slope(plain, values, weights)):
         found = _with_noise(base, values, weights)
         if found is not plain:
-            yield found
+            yield found, more
 
 
 def _best(
-    candidates: Sequence[LinearMechanism], values: Values, weights: Floats
+    candidates: Sequence[tuple[LinearMechanism, int]], values: Values, weights: Floats
 ) -> LinearMechanism:
     """Return the first unless others are clearly better by the criterion, or the best of these."""
     if len(candidates) == 1:
-        return candidates[0]
-    scores = [criterion(one, values, weights) for one in candidates]
+        return candidates[0][0]
+    each = 0.5 * float(np.log(max(float(weights.sum()), 2.0)))
+    scores = [criterion(one, values, weights) - each * more for one, more in candidates]
     scores[0] += _CLEARLY
-    return candidates[int(np.argmax(scores))]
+    return candidates[int(np.argmax(scores))][0]
 
 
 def criterion(mechanism: Mechanism, values: Values, weights: Floats) -> float:
@@ -223,21 +229,32 @@ def _start(
 
 def _with_slope(
     plain: LinearMechanism, values: Values, weights: Floats
-) -> tuple[LinearMechanism, ...]:
-    """Return a regression whose noise widens with the mean, if that is clearly so."""
+) -> list[tuple[LinearMechanism, int]]:
+    """Return regressions whose noise widens with the mean, or by states, if that is clearly so.
+
+    With each the number of its parameters that it does not count itself.
+    """
+    if not plain.features:
+        return []
     x, number = design(plain.features, values), float(weights.sum())
     mean = x @ plain.coefficients
+    residual = values[:, plain.variable] - mean
+    out = []
     centre = float(weights @ mean) / number
     spread = float(np.sqrt(weights @ np.square(mean - centre) / number))
-    if not plain.features or spread < LEAST_AXIS:
-        return ()
-    axis = plain.coefficients / spread
-    axis[0] -= centre / spread
-    along = np.clip(x @ axis, -MOST_AXIS, MOST_AXIS)
-    slope = slope_of_width(values[:, plain.variable] - mean, along, weights)
-    if slope == 0.0:
-        return ()
-    return (at_rest(replace(plain, axis=axis, slope=slope), values, weights),)
+    if spread >= LEAST_AXIS:
+        axis = plain.coefficients / spread
+        axis[0] -= centre / spread
+        along = np.clip(x @ axis, -MOST_AXIS, MOST_AXIS)
+        slope = slope_of_width(residual, along, weights)
+        if slope != 0.0:
+            out.append((replace(plain, axis=axis, slope=slope), 0))
+    found = widths_of_states(plain.features, residual, values, weights)
+    if found is not None:
+        more = found.n_groups - 2
+        if found.gain > 0.5 * (1 + more) * float(np.log(max(number, 2.0))) + _CLEARLY:
+            out.append((replace(plain, axis=found.axis, slope=found.slope), more))
+    return [(at_rest(one, values, weights), more) for one, more in out]
 
 
 def _with_noise(mechanism: LinearMechanism, values: Values, weights: Floats) -> LinearMechanism:

@@ -154,7 +154,7 @@ class _Statistics:
             under = posterior @ (self.targets[:, i] == position)
             out.append(applied.statistics(values, under))
         elsewhere = is_other(self.targets)
-        if network.other is not None and elsewhere.any():
+        if isinstance(network, MechanismNetwork) and network.other is not None and elsewhere.any():
             out.append(network.other.statistics(values, posterior[:, elsewhere].sum(axis=1)))
         return tuple(out)
 

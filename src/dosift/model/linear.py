@@ -86,8 +86,8 @@ class LinearMechanism:
         By which a change multiplies the noise.
     axis : ndarray, shape (1 + n_features,), optional
         What the logarithm of the noise's width is linear in, in terms of intercept and features;
-        of mean 0 and standard deviation 1 in the control rows. None if the width is the same
-        everywhere.
+        of mean 0 in the control rows, and of standard deviation 1, or 1 at most where the width
+        depends on states of the parents. None if the width is the same everywhere.
     slope : float
         Of the logarithm of the width along that axis.
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dosift.checks.foreign_rows import with_other_column
 from dosift.checks.model_check import ModelCheck, check_model
-from dosift.checks.verdict import Answer
+from dosift.checks.verdict import FAR_BEHIND, Answer
 from dosift.graphs.findings import GraphFindings
 from dosift.likelihood.evidence import Evidence
 from dosift.methods import Options, Progress
@@ -119,9 +119,13 @@ class Asking:
         found = self._with_others_apart(result, one_by_one)
         is_final = self.changed or one_by_one is not None or found.elsewhere is not None
         teaches = self.recipe.refine and self.given.learns and self.graph is None
-        if is_final or not teaches or _forbids_other(self.recipe):
-            return found
-        return self._with_moved(found) or found
+        moved = None
+        if teaches and not is_final and not _forbids_other(self.recipe):
+            moved = self._with_moved(found)
+        found = moved or found
+        # Fits that an answer came with were only there to be gone on with.
+        plain = tuple(replace(one, network=None, found=None) for one in found.answers)
+        return replace(found, answers=plain)
 
     def _with_moved(self, found: Asked) -> Asked | None:
         """Learn a mechanism from the pool alone, where that is what the rows ask for."""
@@ -149,7 +153,9 @@ class Asking:
         found = self._looked(result, check, self.whole, full)
         if self.changed or one_by_one is not None or self.recipe.method != "likelihood":
             return found
-        apart = told_apart(self.recipe, self.given, self.whole, self.options, result, self.progress)
+        least = max((one.gain for one in found.answers), default=FAR_BEHIND) - FAR_BEHIND
+        about = (self.recipe, self.given, self.whole, self.options, result, self.progress)
+        apart = told_apart(*about, least)
         if apart is None:
             return found
         answer = apart.answer()
@@ -239,7 +245,8 @@ def judged_in_full(result: SearchResult, evidence: Evidence, power: float) -> Se
 
 def _with_other(answer: Answer, share: float) -> Answer:
     targets, weights = with_other_column(answer.targets, answer.weights, share)
-    return replace(answer, targets=targets, weights=weights)
+    presence = None if answer.presence is None else np.append(answer.presence, 1.0)
+    return replace(answer, targets=targets, weights=weights, presence=presence)
 
 
 def _few(network: Network, gathered: Gathered, result: SearchResult) -> Evidence:

@@ -82,6 +82,7 @@ def told_apart(
     options: Options,
     result: SearchResult,
     progress: Progress | None = None,
+    least_gain: float = 0.0,
 ) -> Apart | None:
     """Look for rows that come from elsewhere, and search again in the others.
 
@@ -95,25 +96,28 @@ def told_apart(
     result : SearchResult
         Of all rows.
     progress : callable, optional
+    least_gain : float
+        Gain (nats) up to which nothing is searched again: what another repair gains far beyond that
+        is the answer to be compared with.
 
     Returns
     -------
     Apart or None
-        None where a share of rows with a distribution of its own does not pay or is among the
-        targets already, or some weight is known: of all rows, or of those that do not come from
+        None where a share of rows with a distribution of its own does not pay (so much) or is among
+        the targets already, or some weight is known: of all rows, or of those that do not come from
         elsewhere, nobody said.
     """
     known = options.constraints_on(result.network, result.targets, result.weights)
     if len(known.known) or is_other(result.targets).any():
         return None
     if isinstance(network, MechanismNetwork):
-        return _numbers_apart(recipe, network, gathered, options, result, progress)
+        return _numbers_apart(recipe, network, gathered, options, result, progress, least_gain)
     held = _held_block(gathered)
     if held is None:
         return None
     looked_at = _held(network, replace(held, batch=None), gathered)
     foreign = find_foreign_rows(looked_at, result, known)
-    if foreign is None:
+    if foreign is None or foreign.gain <= least_gain:
         return None
     plain, gain = replace(recipe, interventions="hard"), foreign.gain
     rest, now = gathered, result
@@ -135,6 +139,7 @@ def _numbers_apart(
     options: Options,
     result: SearchResult,
     progress: Progress | None,
+    least_gain: float,
 ) -> Apart | None:
     """Do the same where variables are measurements or counts."""
     held, taught = _held_block(gathered), of(result.network)
@@ -148,7 +153,7 @@ def _numbers_apart(
     base = JointFitter(now, some, known).fit(now, result.targets, result.weights[None])
     kinds = [kind_of(taught, i) for i in range(taught.n_variables)]
     foreign = tell_apart(base, some, kinds, known)
-    if foreign is None:
+    if foreign is None or foreign.gain <= least_gain:
         return None
     own = of(foreign.fit.network).with_other(foreign.other)
     targets, weights = with_other_column(foreign.fit.targets, foreign.fit.weights[0], foreign.share)

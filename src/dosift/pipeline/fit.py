@@ -41,6 +41,7 @@ from dosift.pipeline.graph import averaged_over_graphs, with_graph
 from dosift.pipeline.in_time import InTime
 from dosift.pipeline.negative_control import Played, negative_control
 from dosift.pipeline.recipe import Recipe
+from dosift.pipeline.row_reliability import row_reliability
 from dosift.pipeline.series import Series
 from dosift.pipeline.verdict import verdict_of
 from dosift.search.mechanisms import ChangedMechanism
@@ -143,6 +144,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
     result = judged_in_full(result, in_full, power)
     check, graph = asked.check, asked.graph
     verdict = verdict_of(recipe, result, posterior, asked.answers, control, check, graph)
+    of_rows = None if in_time is not None else row_reliability(whole, result, verdict.others)
     taught, apart, moved = result.network, in_full.apart(given), asked.moved
     if moved is not None:
         changed = moved.changed
@@ -170,7 +172,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         check=check,
         graph=graph,
         control=control,
-        verdict=verdict,
+        verdict=replace(verdict, of_rows=of_rows),
         elsewhere=asked.elsewhere,
         moved=None if moved is None else moved.answer,
         **_look_for_units(given, loaded),

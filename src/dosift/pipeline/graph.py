@@ -250,7 +250,7 @@ def refitted(
     else:
         found = again(other)
     targets = compared_targets(found.network, found.targets)
-    return replace(findings, targets=targets, weights=found.weights)
+    return replace(findings, targets=targets, weights=found.weights, repaired=found)
 
 
 def under_graph(network: Network, gathered: Gathered) -> Gathered:

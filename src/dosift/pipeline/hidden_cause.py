@@ -134,12 +134,14 @@ def without_undone_edges(answer: Answer, targets: Ints, weights: Floats) -> Answ
     for target, weight in zip(targets.tolist(), weights.tolist(), strict=True):
         known[tuple(target)] = known.get(tuple(target), 0.0) + weight
     now = [tuple(target) for target in answer.targets.tolist()]
+    there = dict(zip(now, answer.weights.tolist(), strict=True))
     for k, (target, weight) in enumerate(zip(tuple(now), answer.weights.tolist(), strict=True)):
         if target in known:
             continue
         for fewer in _with_children_alone(target, added):
-            own = known.get(fewer, 0.0)
-            if fewer not in now and abs(own - weight) <= _ALIKE * own and own > 0:
+            # Where both are there the greater part must be undone, and both be what was one.
+            own, rest = known.get(fewer, 0.0), there.get(fewer, 0.0)
+            if own > 0 and rest < weight and abs(own - weight - rest) <= _ALIKE * own:
                 now[k] = fewer
                 break
     return replace(answer, targets=np.array(now, dtype=answer.targets.dtype))
@@ -148,8 +150,10 @@ def without_undone_edges(answer: Answer, targets: Ints, weights: Floats) -> Answ
 def _with_children_alone(
     target: tuple[int, ...], added: list[tuple[int, ...]]
 ) -> Iterator[tuple[int, ...]]:
-    """Leave children alone whose new parents are changed, as few as possible first."""
-    children = sorted({c for p, c in added if target[p] >= 0 and target[c] >= 0})[:_MOST_CHILDREN]
+    """Leave children of new edges alone, as few as possible first, but not all that is changed."""
+    children = sorted({c for _, c in added if target[c] >= 0})[:_MOST_CHILDREN]
     for n in range(1, len(children) + 1):
         for some in combinations(children, n):
-            yield tuple(-1 if i in some else entry for i, entry in enumerate(target))
+            fewer = tuple(-1 if i in some else entry for i, entry in enumerate(target))
+            if any(entry >= 0 for entry in fewer):
+                yield fewer

@@ -7,21 +7,24 @@ dropped; nothing is searched anew, which would take as long as the fit.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
-from dosift.checks.verdict import Answer, Repair
+from dosift.checks.verdict import Answer, Repair, RepairedModel
 from dosift.data.blocks import Block
 from dosift.data.configurations import Configurations, systematic_sample
 from dosift.likelihood.evidence import Evidence
 from dosift.methods import Options
-from dosift.model.burst_counts import with_bursts
+from dosift.model.burst_counts import BurstMechanism, with_bursts
 from dosift.model.counts import NegativeBinomialMechanism
 from dosift.model.known_rows import ControlRows
 from dosift.model.mechanism_network import MechanismNetwork, as_network, merged_targets
 from dosift.pipeline.gather import Gathered
 from dosift.pipeline.impure_control import find_impure_control
+from dosift.pipeline.noisy_parents import by_noisy_parents
 from dosift.search.constraints import Constraints
 from dosift.search.filling import filled_in
 from dosift.search.joint import JointFit, JointFitter
@@ -82,7 +85,9 @@ class NumberRepairs:
 
     def answers(self) -> list[Answer]:
         """Make all repairs that rows ask for."""
-        found = [self.moved(), self.drifted(), self.noise(), self.impure()]
+        noise = self.noise()
+        along = None if noise is None else self.noisy_parents(noise.gain)
+        found = [self.moved(), self.drifted(), noise, along, self.impure()]
         return [one for one in found if one is not None]
 
     def moved(self) -> Answer | None:
@@ -118,12 +123,39 @@ class NumberRepairs:
         repair = Repair("mechanism", "drift", (moved.variable,), moved.gain)
         return _merged(repair, of(self.network), targets, both)
 
+    def noisy_parents(self, gain: float) -> Answer | None:
+        """Leave alone what noise in a changed count makes look changed along with it."""
+        (bursts, _), base, rows = self._bursts, self.base, self.evidence.held
+        if rows is None or self.evidence.has_units:
+            return None
+        return by_noisy_parents(bursts, gain, of(base.network), base.targets, base.weights[0], rows)
+
     def noise(self) -> Answer | None:
         """Let counts have bursts, where control rows ask for that."""
+        bursts, repairs = self._bursts
+        if not repairs:
+            return None
+        network = of(self.network)
+        mechanisms = [bursts.get(i, one) for i, one in enumerate(network.mechanisms)]
+        other = as_network(replace(network, mechanisms=tuple(mechanisms)))
+        fitter = JointFitter(other, self.evidence, self.known)
+        fit = fitter.simplify(fitter.fit(other, self.base.targets, self.base.weights))
+        gain = max(fit.score - self.base.score, sum(one.gain for one in repairs))
+        answer = _answer(repairs[0], fit)
+        model = RepairedModel(fit.network, fit.targets, fit.weights[0])
+        lines = merged_targets(of(fit.network), fit.targets)
+        alike = (lines[:, None, :] == answer.targets).all(axis=2)
+        # What dropping each would lose, beyond what it costs.
+        there = np.max(expit(fitter.margins(fit))[:, None] * alike, axis=0)
+        return replace(answer, repairs=repairs, gain=gain, model=model, presence=there)
+
+    @cached_property
+    def _bursts(self) -> tuple[dict[int, BurstMechanism], tuple[Repair, ...]]:
+        """Counts that control rows show to have bursts, and what that gains, the most first."""
         network = of(self.network)
         control = network.control
         assert control is not None
-        mechanisms, repairs = list(network.mechanisms), []
+        bursts, repairs = {}, []
         for i, mechanism in enumerate(network.mechanisms):
             if not isinstance(mechanism, NegativeBinomialMechanism) or i in control.silent:
                 continue
@@ -133,17 +165,10 @@ class NumberRepairs:
             found, rise = with_bursts(alone, control.values, control.weights)
             gain = rise - np.log(max(float(control.weights.sum()), 2.0))
             if gain > _CLEARLY:
-                mechanisms[i] = found
+                bursts[i] = found
                 what = "states" if found.share >= TWO_STATES else "bursts"
                 repairs.append(Repair("noise", what, (i,), gain, found.share))
-        if not repairs:
-            return None
-        repairs.sort(key=lambda one: -one.gain)
-        other = as_network(replace(network, mechanisms=tuple(mechanisms)))
-        fit = self._simplified(other, self.evidence, self.base.targets, self.base.weights[0])
-        gain = max(fit.score - self.base.score, sum(one.gain for one in repairs))
-        answer = _answer(repairs[0], fit)
-        return replace(answer, repairs=tuple(repairs), gain=gain)
+        return bursts, tuple(sorted(repairs, key=lambda one: -one.gain))
 
     def impure(self) -> Answer | None:
         """Let those control rows teach in which nothing seems to have been done."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.checks.model_check import ModelCheck
-from dosift.checks.verdict import Answer, Repair
+from dosift.checks.verdict import FAR_BEHIND, Answer, Repair, RepairedModel
 from dosift.data.blocks import MemoryBlocks
 from dosift.graphs.findings import GraphFindings
 from dosift.likelihood.evidence import Evidence
@@ -22,6 +22,7 @@ from dosift.pipeline.hidden_cause import by_hidden_cause, without_undone_edges
 from dosift.pipeline.impure_control import find_impure_control
 from dosift.pipeline.number_repairs import number_answers
 from dosift.pipeline.recipe import Recipe
+from dosift.search.joint import JointFitter
 from dosift.search.mechanisms import (
     ChangedMechanism,
     suspect_mechanism,
@@ -36,6 +37,8 @@ Floats = NDArray[np.float64]
 _MOST_BATCHES = 8
 #: Nats by which a repair must gain.
 _LEAST_GAIN = 4.0
+#: How many times more a search may bring than the targets as they are.
+_LARGER = 3.0
 
 
 def repaired_answers(
@@ -84,7 +87,8 @@ def repaired_answers(
         answers.append(_by_mechanism(network, gathered, options, result, changed, progress))
     if of_batches := _by_drift(network, gathered, options, result, progress):
         answers.append(of_batches)
-    answers.append(_by_control(recipe, network, gathered, options, result, progress))
+    best = max((one.gain for one in answers if one is not None), default=0.0)
+    answers.append(_by_control(recipe, network, gathered, options, result, best, progress))
     return tuple(one for one in answers if one is not None and one.gain > _LEAST_GAIN)
 
 
@@ -96,7 +100,10 @@ def _by_graph(graph: GraphFindings | None, result: SearchResult) -> Answer | Non
     )
     answer = Answer(edits, graph.gain, graph.targets, graph.weights)
     targets = compared_targets(result.network, result.targets)
-    return without_undone_edges(answer, targets, result.weights)
+    found, answer = graph.repaired, without_undone_edges(answer, targets, result.weights)
+    if found is None or not np.array_equal(answer.targets, graph.targets):
+        return answer
+    return replace(answer, model=RepairedModel(found.network, found.targets, found.weights))
 
 
 def _by_mechanism(
@@ -120,7 +127,8 @@ def _by_mechanism(
     gain = max(gain, changed.gain)
     repair = Repair("mechanism", "changed", (changed.variable,), gain)
     freed = with_free_tables(network, gathered.evidence.pooled, (changed.variable,))
-    return Answer((repair,), gain, found.targets, found.weights, freed, found)
+    answer = Answer((repair,), gain, found.targets, found.weights)
+    return replace(answer, network=freed, found=found)
 
 
 def _by_drift(
@@ -174,15 +182,31 @@ def _by_control(
     gathered: Gathered,
     options: Options,
     result: SearchResult,
+    best: float,
     progress: Progress | None,
 ) -> Answer | None:
-    """Let those control rows teach in which nothing seems to have been done."""
+    """Let those control rows teach in which nothing seems to have been done.
+
+    Nothing is searched where, with the targets as they are, this gains far less than the `best`
+    repair: a wrong edge makes control rows look as if something had been done in them, too.
+    """
     impure = find_impure_control(network, result)
     if impure is None or not recipe.refine:
         return None
     other = impure.network
+    quick = impure.gain + _LARGER * _rise_with_targets(other, gathered, result)
+    if quick < best - 2.0 * FAR_BEHIND:
+        return None
     found, _ = find(recipe, other, gathered, options, progress)
     # What was done in control rows also makes mechanisms look changed: the pool gains with them.
     gain = impure.gain + max(found.penalised_score - result.penalised_score, 0.0)
     repair = Repair("rows", "control", (), gain, impure.share)
     return Answer((repair,), gain, found.targets, found.weights)
+
+
+def _rise_with_targets(network: Network, gathered: Gathered, result: SearchResult) -> float:
+    """Rise of the pool's score (nats) under another network with the same targets; at least 0."""
+    pooled = gathered.evidence.pooled
+    fit = JointFitter(network, pooled).fit(network, result.targets, result.weights)
+    found = ranked(pooled, fit.network, fit.targets, fit.weights[0])
+    return max(found.penalised_score - result.penalised_score, 0.0)

@@ -117,6 +117,7 @@ def verdict_of(
         stands=found.stands[place],
         removed=found.removed[place],
         probability=found.probability[place],
+        presence=None if found.presence is None else found.presence[place],
         doubtful=frozenset(doubtful),
     )
 

@@ -31,7 +31,8 @@ from dosift.model.mixture import with_other_of, without_other
 from dosift.results.changes import numbers_content
 from dosift.results.graph_layout import parents_shown
 from dosift.results.graphs import graph_findings_content
-from dosift.results.rows import RowParts
+from dosift.results.merged import Merged
+from dosift.results.rows import RowParts, presence
 from dosift.results.timeline import timeline_content
 from dosift.results.verdict_words import verdict_content
 from dosift.utils.atomic_write import check_absent, whole_folder
@@ -81,7 +82,7 @@ class Result:
     content: dict[str, Any]
 
     def presence(self, texts: Sequence[str]) -> tuple[float, ...]:
-        """Return the probability that each component is there, where it does not stand; else 1.
+        """Return what posteriors of rows are multiplied by for each component; nothing if by 1.
 
         Parameters
         ----------
@@ -89,6 +90,8 @@ class Result:
             Of the components.
         """
         lines = {line["target"]: line for line in self.content.get("components") or ()}
+        if any("of_rows" in line for line in lines.values()):
+            return tuple(float(lines.get(text, {}).get("of_rows", 1.0)) for text in texts)
         fallen = [text for text in texts if lines.get(text, {}).get("stands") is False]
         if not fallen:
             return ()
@@ -222,9 +225,15 @@ def components_content(model: FittedModel) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        The columns of ``components.csv``, and `confusable`: a list of ``target`` and ``loss``.
+        The columns of ``components.csv``, and `confusable`: a list of ``target`` and ``loss``; with
+        `of_rows` where posteriors of rows are worth less than they say: by what they are
+        multiplied.
     """
     lines = [finite(row) for row in model.components_.to_dicts()]
+    fitted = model.fitted_
+    together = Merged.of(model.network_, fitted.result.targets, fitted.result.weights)
+    for line, share in zip(lines, presence(fitted, together), strict=False):
+        line["of_rows"] = share
     for line in lines:
         if "also" in line and line["also"] is None:
             del line["also"]

@@ -40,11 +40,17 @@ Ints = NDArray[np.integer]
 
 
 def presence(fitted: Fitted, together: Merged) -> tuple[float, ...]:
-    """Probability that each line's component is there, where it does not stand; else 1."""
+    """Return what each line's posteriors of rows are worth; nothing if all they say.
+
+    Where it does not stand, the probability that it is there; times what the best repair leaves of
+    the posteriors of its rows.
+    """
     verdict = fitted.judged
-    if verdict.stands.all():
-        return ()
     of_each = np.where(verdict.stands, 1.0, verdict.probability)
+    if verdict.of_rows is not None:
+        of_each = of_each * verdict.of_rows
+    if (of_each == 1.0).all():
+        return ()
     return tuple(float(of_each[list(own)].max()) for own in together.groups)
 
 

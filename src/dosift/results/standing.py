@@ -41,8 +41,9 @@ def with_standing(
     Returns
     -------
     polars.DataFrame
-        With a column `stands`. Probabilities are no larger than what repairs leave of them, and
-        intervals hold the weights that repairs would give.
+        With a column `stands`. Probabilities are no larger than what repairs leave of them (and no
+        less than what counts with noise of another kind give them), and intervals hold the weights
+        that repairs would give.
     """
     import polars as pl
 
@@ -53,8 +54,12 @@ def with_standing(
     most = np.array([verdict.probability[list(own)].max() for own in groups])
     columns = [pl.Series("stands", stands, dtype=pl.Boolean)]
     known = table["probability"].null_count() == 0
-    if known and (most < 1.0).any():
-        probability = np.minimum(table["probability"].to_numpy(), most)
+    least = np.zeros(len(groups))
+    if verdict.presence is not None:
+        least = np.array([verdict.presence[list(own)].max() for own in groups])
+    if known and ((most < 1.0).any() or (least > table["probability"].to_numpy()).any()):
+        # A posterior takes the noise of the model for true; a repair of that knows better.
+        probability = np.minimum(np.maximum(table["probability"].to_numpy(), least), most)
         q_value = false_shares(1.0 - probability)
         status = [status_of(q) for q in q_value]
         columns += [

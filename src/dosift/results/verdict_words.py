@@ -16,8 +16,8 @@ from dosift.results.graph_words import asked_in_words
 from dosift.results.graphs import common_causes_in_words, graph_findings_content
 from dosift.results.words import misfit_in_words
 
-#: Variables that are named at most.
-_NAMED = 3
+#: Share of the rows of interventions that must be recognised for single rows to stand.
+LEAST_RECOGNISED = 2.0 / 3.0
 #: What each kind of repair is done by, in words.
 _BY = {
     "edge": "let the rows repair the graph (--edges repair, edges='repair'), or correct it",
@@ -39,6 +39,7 @@ _NAMED = 3
 #: The same where nothing is repaired.
 _OTHERWISE = {
     STANDS: "open the report, or assign new rows (dosift assign)",
+    "totals": "read totals (variables.csv) and components; single rows say too little",
     "invented": "check the graph and the control rows; until then read the components marked "
     "'stands' and the totals only",
     "failed": "read the reasons, and correct the network or the rows",
@@ -62,7 +63,9 @@ def verdict_content(fitted: Fitted) -> dict[str, Any]:
         ``components`` that control rows yield with that power, ``weight_in_full`` and
         ``components_in_full`` that they yield where rows count in full, ``rows``), ``repairs``
         (each with ``edge``, ``mechanism``, ``noise`` or ``rows``, ``gain`` in nats, and ``change``,
-        the share of the rows that are explained otherwise then).
+        the share of the rows that are explained otherwise then), ``rows`` (``recognised``, the
+        share of the rows of interventions that are expected to be assigned to their own, and
+        whether that is enough for single rows to ``stand``).
     """
     verdict = fitted.judged
     repairs = [
@@ -79,7 +82,36 @@ def verdict_content(fitted: Fitted) -> dict[str, Any]:
         "power": 1.0 if fitted.control is None else fitted.control.power,
         "negative_control": negative_control_content(fitted),
         "repairs": [*repairs[:1], *_common_causes(fitted), *repairs[1:]],
+        "rows": rows_content(fitted),
     }
+
+
+def rows_content(fitted: Fitted) -> dict[str, Any]:
+    """Return how many rows of interventions are recognised, and whether single rows stand.
+
+    Totals may be exact where no row says which intervention it comes from.
+
+    Parameters
+    ----------
+    fitted : Fitted
+
+    Returns
+    -------
+    dict
+        ``recognised``: expected share, by the posteriors and what they are worth, of the rows of
+        interventions that are assigned to their own; None without interventions. ``stand``.
+    """
+    verdict, result = fitted.judged, fitted.result
+    done = (result.targets != -1).any(axis=1)
+    found, weight = fitted.check.certainty, float(result.weights[done].sum())
+    if not weight > 0 or len(found.rows) != len(done):
+        return {"recognised": None, "stand": verdict.trusted}
+    total = float(found.counts.sum()) + found.impossible
+    right = found.rows * np.nan_to_num(found.mean_probability)
+    if verdict.of_rows is not None:
+        right = right * verdict.of_rows
+    share = min(float(right[done].sum()) / max(total * weight, 1e-300), 1.0)
+    return {"recognised": share, "stand": verdict.trusted and share >= LEAST_RECOGNISED}
 
 
 def _with_changes(fitted: Fitted) -> list[tuple[Answer, float]]:
@@ -149,6 +181,12 @@ def reasons_of(fitted: Fitted) -> list[str]:
     if verdict.misfit or (verdict.value == FALLS and not check.fits):
         words = misfit_in_words(check, fitted.network, fitted.recipe.method)
         out.append(f"{words} Single components may be inventions.")
+    rows = rows_content(fitted)
+    if verdict.trusted and not rows["stand"]:
+        out.append(
+            f"Of the rows of interventions only {100 * rows['recognised']:.0f} % are expected to "
+            "be recognised: totals and components stand for all rows, single rows do not."
+        )
     if verdict.value != STANDS:
         causes = common_causes_in_words(fitted)
         out += [causes] if causes else []
@@ -196,7 +234,7 @@ def _answer_in_words(fitted: Fitted, answer: Answer, change: float) -> str:
     then = f"With that, {100 * change:.0f} % of the rows are explained otherwise."
     if first.kind == "edge":
         return asked_in_words(graph_findings_content(fitted)["graph_found"]) or then
-    if first.kind == "cause":
+    if first.kind == "cause" or first.what == "parents":
         return _hidden_in_words(names, answer, then)
     if first.what == "drift":
         return (
@@ -230,6 +268,13 @@ def _unlikely_in_words(n: int) -> str:
 
 
 def _hidden_in_words(names: Sequence[str], answer: Answer, then: str) -> str:
+    if answer.repairs[0].what == "parents":
+        pairs = [" on ".join(names[i] for i in one.variables[::-1]) for one in answer.repairs]
+        return (
+            f"Counts seem to be measured with noise, which hides a part of the effects that they "
+            f"have: {'; '.join(pairs[:_NAMED])}. What depends on such a count then seems to be "
+            f"changed wherever that is. {then}"
+        )
     pairs = [" and ".join(names[i] for i in one.variables) for one in answer.repairs[:_NAMED]]
     return (
         f"A hidden cause may be behind {'; '.join(pairs)} (worth {answer.gain:,.0f} nats): the "

@@ -143,7 +143,12 @@ def _items(
     weight = relative.astype(np.float32)[:, None]
     change = weight * ratios - np.float32(1.0)
     few = counts.astype(np.float32)
-    gains = np.max([few @ np.log1p(np.float32(s) * change) for s in _SHARES], axis=0)
+    # No gain is more than what the slope at none promises.
+    some = max(_SHARES) * (few @ change) > _LEAST_GAIN
+    gains = np.zeros(len(suggested), dtype=np.float32)
+    if some.any():
+        change = change[:, some]
+        gains[some] = np.max([few @ np.log1p(np.float32(s) * change) for s in _SHARES], axis=0)
     out: list[_Item] = []
     for kind in sorted({one.kind for one in suggested}):
         of = [k for k, one in enumerate(suggested) if one.kind == kind and gains[k] > _LEAST_GAIN]

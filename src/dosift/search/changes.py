@@ -149,11 +149,17 @@ class ChangeFinder:
         ratio -= 1.0
         weights = self._weights[self._some]
         weights = weights * (self._total / weights.sum())
-        gains = np.stack([weights @ np.log1p(share * ratio) for share in SHARES], axis=1)
+        half_log = 0.5 * np.log(self._total)
+        free = np.array([1.0 + change.n_free for change in rough.changes])
+        # No gain is more than what the slope at none promises.
+        some = max(SHARES) * (weights @ ratio) > LEAST_PROMISE * (half_log * free)
+        gains = np.full((len(free), len(SHARES)), -np.inf)
+        if some.any():
+            ratio = ratio[:, some]
+            gains[some] = np.stack([weights @ np.log1p(share * ratio) for share in SHARES], axis=1)
         best: ChangeMixture | None = None
         best_net = 0.0
         kinds = np.array([change.kind for change in rough.changes])
-        half_log = 0.5 * np.log(self._total)
         for kind in sorted(set(kinds)):
             of_kind = np.flatnonzero(kinds == kind)
             order = of_kind[np.argsort(-gains[of_kind].max(axis=1), kind="stable")][:_TRIED]

@@ -49,6 +49,8 @@ _FOLLOWED = 2
 #: Bound on how often a refined network is searched again, and the least rise of the joint score
 #: (nats) that is worth another round.
 _MAX_REFINEMENTS = 6
+#: Rise (nats) of the joint score up to which a round that leads to the same targets is the last.
+_HARDLY = 1.0
 _LEAST_RISE = 1e-2
 
 
@@ -266,6 +268,7 @@ def find_targets(
     constraints: Constraints | None = None,
     look_around: bool = True,
     start: SearchResult | None = None,
+    is_settled: bool = False,
 ) -> SearchResult:
     """Find the mixture of do-interventions that explains complete rows in memory best.
 
@@ -292,6 +295,9 @@ def find_targets(
     start : SearchResult, optional
         A mixture to begin with, instead of from scratch: what was found for nearly the same rows.
         Then only what the likelihood clearly asks for is brought in.
+    is_settled : bool
+        Whether `start` was found by the same search with the same tables and changes, or more
+        changes: what it can do without was tried then.
 
     Returns
     -------
@@ -321,7 +327,8 @@ def find_targets(
         if refine and network.learns:
             whole, weights = prepared.problem.whole(fit)
             targets = prepared.to_network(whole, network.n_variables)
-            joint = _refine(network, evidence, configurations, targets, weights, search)
+            tried = start.targets if start is not None and is_settled else targets[:0]
+            joint = _refine(network, evidence, configurations, targets, weights, search, tried)
             network = joint.network
             search = TargetSearch(network, configurations, max_size, tell, known)
             prepared = search.around(joint.targets)
@@ -408,11 +415,17 @@ def _refine(
     targets: Ints,
     weights: Floats,
     begun: TargetSearch,
+    tried: Ints,
 ) -> JointFit:
-    """Fit tables and mixture by turns until the joint score rises no more."""
+    """Fit tables and mixture by turns until the joint score rises no more.
+
+    Of the targets `tried` it is known that none can be spared.
+    """
     begun.tell("refining the network", 0, None)
     fitter = JointFitter(network, evidence, begun.constraints)
-    joint = fitter.simplify(fitter.fit(network, targets, weights))
+    joint = fitter.fit(network, targets, weights)
+    if not _are_the_same(joint.targets, tried):
+        joint = fitter.simplify(joint)
     for _ in range(_MAX_REFINEMENTS):
         search = TargetSearch(
             joint.network, configurations, begun.max_size, begun.tell, begun.constraints
@@ -420,12 +433,26 @@ def _refine(
         prepared, fit = search.from_targets(joint.targets, joint.weights[0])
         whole, weights = prepared.problem.whole(fit)
         targets = prepared.to_network(whole, network.n_variables)
+        if _are_the_same(targets, joint.targets):
+            break  # whatever could be spared was tried
         begun.tell("refining the network", 0, None)
-        better = fitter.simplify(fitter.fit(joint.network, targets, weights))
+        again = fitter.fit(joint.network, targets, weights)
+        is_same = {t.tobytes() for t in again.targets} == {t.tobytes() for t in joint.targets}
+        if is_same and again.score <= joint.score + _HARDLY:
+            # Only mechanisms still crawl, and of the same targets none was to be dropped.
+            return max(joint, again, key=lambda one: one.score)
+        better = fitter.simplify(again)
         if better.score <= joint.score + _LEAST_RISE:
             break
         joint = better
     return joint
+
+
+def _are_the_same(targets: Ints, others: Ints) -> bool:
+    """Whether two lists hold the same targets, in any order."""
+    return {t.tobytes() for t in np.asarray(targets, np.int16)} == {
+        t.tobytes() for t in np.asarray(others, np.int16)
+    }
 
 
 def _sample(

@@ -100,7 +100,9 @@ def find_changes(
     def known(of_network: MechanismNetwork, begun: SearchResult | None) -> Constraints:
         return never_both(_known(patterns, of_network, begun), of_network, sharing)
 
-    def search(given: MechanismNetwork, begun: SearchResult | None, look: bool) -> SearchResult:
+    def search(
+        given: MechanismNetwork, begun: SearchResult | None, look: bool, is_settled: bool = False
+    ) -> SearchResult:
         return find_targets(
             as_network(given),
             configurations,
@@ -111,11 +113,14 @@ def find_changes(
             look_around=look,
             start=begun,
             constraints=known(given, begun),
+            is_settled=is_settled,
         )
 
-    def searched(given: MechanismNetwork, begun: SearchResult | None) -> SearchResult:
+    def searched(
+        given: MechanismNetwork, begun: SearchResult | None, is_settled: bool = False
+    ) -> SearchResult:
         """Search, and once more without what only shared noise speaks for."""
-        found = tidied(search(given, begun, False))
+        found = tidied(search(given, begun, False, is_settled))
         for _ in range(_ROUNDS):
             fewer, pairs = _without_shared_noise(found, configurations, known)
             if not pairs:
@@ -132,7 +137,7 @@ def find_changes(
         grown = _with_changes(of(begun.network), apart, np.ascontiguousarray(posterior.T), best)
         better = best
         if grown is not of(best.network):
-            better = searched(grown, begun)
+            better = searched(grown, begun, begun is best)
         if score_of(better) <= score_of(best) + _LEAST_RISE:
             other = None
             if refine:
@@ -142,7 +147,7 @@ def find_changes(
                 break
             better = searched(of(other.network), other)
         best = better
-    found = search(of(best.network), best, look_around)
+    found = search(of(best.network), best, look_around, is_settled=True)
     if every is configurations or not on_all:
         return found
     return _on_all(found, every, refine, gap, known(of(best.network), best))

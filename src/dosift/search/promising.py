@@ -88,9 +88,13 @@ def promising(
             away = logs - base[:, None]
         away[np.isnan(away)] = 0.0  # neither can make the row
         ratio = np.exp(np.minimum(away, MOST_EVIDENCE)) - 1.0
-        for share in SHARES:
+        # No gain is more than what the slope at none promises.
+        most = max(SHARES) * (weights[of] @ ratio)
+        some = (most > needed[of]).any(axis=0)
+        ratio = ratio[:, some]
+        for share in SHARES if some.any() else ():
             gains = weights[of] @ np.log1p(share * ratio)
-            out[of] |= (gains > needed[of]).any(axis=1)
+            out[of] |= (gains > needed[of][:, some]).any(axis=1)
     return out
 
 
