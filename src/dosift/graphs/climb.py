@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from dosift.graphs.dag import EdgeConstraints, Edit, Parents, edits, equivalent, together
 from dosift.graphs.family import Families
-from dosift.graphs.fits import QUICK_STEPS, GraphFit, GraphFitter
+from dosift.graphs.fits import GraphFitter
+from dosift.graphs.gains import QUICK_STEPS
+from dosift.graphs.graph_fit import GraphFit
 from dosift.search.result import SearchResult
 
 Floats = NDArray[np.float64]
@@ -237,9 +239,9 @@ class GraphClimber:
     def _ranked_anew(self, fit: GraphFit) -> list[tuple[Edit, float]]:
         some = edits(fit.graph, self.constraints)
         if len(some) > _MANY_EDITS:
-            rough = self.fitter.quick_gains(fit, some, _FEW_STEPS)
+            rough = self.fitter.gains.quick_gains(fit, some, _FEW_STEPS)
             some = [some[k] for k in np.argsort(-rough, kind="stable")[:_RANKED]]
-        gains = self.fitter.quick_gains(fit, some, self._steps)
+        gains = self.fitter.gains.quick_gains(fit, some, self._steps)
         return [(some[k], float(gains[k])) for k in np.argsort(-gains, kind="stable")]
 
     def ranked_equivalents(self, fit: GraphFit) -> list[tuple[Parents, float]]:
@@ -253,7 +255,7 @@ class GraphClimber:
         gains = np.zeros(len(some))
         for k, graph in enumerate(some):
             changed = [i for i, own in enumerate(graph) if own != fit.graph[i]]
-            gains[k] = self.fitter.quick_gain(fit, graph, changed, self._steps)
+            gains[k] = self.fitter.gains.quick_gain(fit, graph, changed, self._steps)
         return [(some[k], float(gains[k])) for k in np.argsort(-gains, kind="stable")]
 
     def _better(
