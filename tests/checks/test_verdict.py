@@ -78,3 +78,15 @@ def test_nothing_stands_of_a_fit_that_failed() -> None:
 def test_rows_from_elsewhere_count_as_a_change() -> None:
     other = Answer((), 50.0, TARGETS, 0.9 * WEIGHTS)
     assert change(TARGETS, WEIGHTS, other) == pytest.approx(0.1)
+
+
+def test_what_is_likelier_not_to_be_there_does_not_stand() -> None:
+    there = np.array([1.0, 0.9, 0.3])
+    found = judge_answer(TARGETS, WEIGHTS, ERRORS, (), NOTHING, presence=there)
+    assert found.stands.tolist() == [True, True, False]
+    assert (found.value, found.n_unlikely) == (PART, 1)
+    # What a repair speaks against is not counted twice.
+    both = judge_answer(
+        TARGETS, WEIGHTS, ERRORS, (), np.array([0.0, 0.0, 1.0]), presence=there, invented=0.01
+    )
+    assert both.n_unlikely == 0

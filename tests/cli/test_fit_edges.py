@@ -130,6 +130,7 @@ def test_columns_beside_are_no_variables(folder: Path, monkeypatch: pytest.Monke
     assert loaded.rows.beside.batches == ("g", "h")
 
 
+@pytest.mark.filterwarnings("ignore::dosift.errors.MisfitWarning")  # 200 rows are few
 def test_a_result_records_what_was_asked(folder: Path) -> None:
     line = f"{GIVEN} --forbidden both.csv --tiers V2/V9 --max-parents 3"
     with pytest.raises(InputError, match="a tier names 'V9'"):

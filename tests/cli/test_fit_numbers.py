@@ -177,6 +177,7 @@ BAD = {
     "infinite in control": (bad(CONTROL, "b", "inf"), ROWS, ("control.csv", "'b'", "row 8")),
     "infinite in rows": (CONTROL, bad(ROWS, "b", "-inf"), ("rows.csv", "'b'", "row 8")),
     "too large": (CONTROL, bad(ROWS, "b", "1e400"), ("rows.csv", "'b'", "row 8")),
+    "too far away": (CONTROL, bad(ROWS, "b", "1e200"), ("rows.csv", "'b'", "row 8", "too large")),
     "missing in control": (bad(CONTROL, "b", ""), ROWS, ("control.csv", "'b'", "row 8")),
     "marked as missing": (CONTROL, bad(ROWS, "b", "NA"), ("rows.csv", "'NA'", "leave the cell")),
     "negative count": (CONTROL, bad(ROWS, "k", "-3"), ("rows.csv", "'k'", "-3", "row 8")),

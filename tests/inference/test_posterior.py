@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from dosift.inference.p_values import boundary_p_value, likelihood_ratio_p_values
+from dosift.inference.p_values import (
+    boundary_p_value,
+    likelihood_ratio_p_values,
+    log_likelihood_losses,
+)
 from dosift.inference.weight_posterior import posterior_given_targets, weight_posterior
 from dosift.search.undecided import log_evidence
 
@@ -139,9 +143,9 @@ def test_p_values_at_the_boundary() -> None:
 
 def test_a_target_that_alone_explains_rows_has_p_value_zero() -> None:
     columns = np.array([[1.0, 0.0], [1.0, 2.0]])
-    p = likelihood_ratio_p_values(
-        columns, np.array([50.0, 50.0]), np.array([0.9, 0.1]), np.array([2.0, 2.0])
-    )
+    z = np.array([2.0, 2.0])
+    lost = log_likelihood_losses(columns, np.array([50.0, 50.0]), np.array([0.9, 0.1]), z)
+    p = likelihood_ratio_p_values(z, lost)
     assert p[0] == 0.0
     assert 0.0 <= p[1] <= 0.5
 
@@ -157,7 +161,8 @@ def test_null_p_values_of_a_named_target_are_uniform_above_one_half_mass() -> No
     p = []
     for _ in range(400):
         counts = rng.multinomial(2000, base).astype(float)
-        p.append(likelihood_ratio_p_values(scaled, counts, np.array([1.0, 0.0]), np.zeros(2))[1])
+        lost = log_likelihood_losses(scaled, counts, np.array([1.0, 0.0]), np.zeros(2))
+        p.append(likelihood_ratio_p_values(np.zeros(2), lost)[1])
     values = np.array(p)
     # Binomial with 400 draws: five standard errors.
     for level in (0.05, 0.2, 0.4):

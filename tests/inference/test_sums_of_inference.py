@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from dosift.data.blocks import Block
 from dosift.inference.network_error import information_from_sums, table_sums
-from dosift.inference.posterior import posterior_from_sums, posterior_of_fit, posteriors_of_batches
+from dosift.inference.p_values import log_likelihood_losses
+from dosift.inference.posterior import (
+    Losses,
+    posterior_from_sums,
+    posterior_of_fit,
+    posteriors_of_batches,
+)
 from dosift.likelihood.columns import RowLikelihoods
 from dosift.likelihood.solve import solve
 from dosift.model.network import ControlCounts, Network
@@ -223,3 +231,24 @@ def test_shares_of_false_ones_among_those_more_certain() -> None:
     for k, q in enumerate(posterior.q_values):
         surer = absent[absent <= absent[k]]
         assert q == pytest.approx(surer.mean())
+
+
+def test_a_component_that_some_rows_need_is_there_whatever_the_expansion_says() -> None:
+    """Two targets that differ in a few rows only, and a network whose errors hide these."""
+    columns = np.array([[1.0, 1.05], [1.0, 0.0]])
+    counts = np.array([950.0, 50.0])
+    exact = columns.T @ (counts[:, None] * columns)
+    hidden = np.full((2, 2), 1000.0) + np.diag([3.0, 3.0])
+    targets = np.array([[0, -1], [0, 1]])
+    odds = Undecided(targets[1:], np.array([-3.7]), np.array([-3.4]))
+    arguments = (hidden, np.array([0.0, 0.0]), 1000.0, targets, np.ones(1), odds)
+    nobody = np.zeros(1, dtype=bool)
+
+    def lost(z: Any) -> Any:
+        return log_likelihood_losses(columns, counts, np.ones(1), z)
+
+    blind = posterior_from_sums(*arguments, np.random.default_rng(0), nobody)
+    seeing = posterior_from_sums(*arguments, np.random.default_rng(0), nobody, Losses(exact, lost))
+    assert blind.of_weights.absent[0] > 0.01
+    assert seeing.of_weights.absent[0] < 1e-9
+    assert seeing.p_values[0] == 0.0

@@ -30,6 +30,8 @@ _MOVED = 0.05
 MOST_INVENTED = 0.05
 #: Gain (nats) behind the best repair from which another one is no alternative to it.
 _FAR_BEHIND = 20.0
+#: Probability from which a component may stand: below, it is likelier that it is not there.
+EVEN_ODDS = 0.5
 #: Probability, at most, of a component that does not stand, and of one that a repair removes.
 _UNSURE, _REMOVED = 0.97, 0.02
 
@@ -124,6 +126,8 @@ class Verdict:
     doubtful : frozenset of int
         Variables whose totals do not stand: those that a hidden cause seems to move together, and
         those that are off.
+    n_unlikely : int
+        How many components do not stand because they are likelier not to be there.
     """
 
     value: str
@@ -136,6 +140,7 @@ class Verdict:
     failed: bool
     misfit: bool = False
     doubtful: frozenset[int] = frozenset()
+    n_unlikely: int = 0
 
     @property
     def others(self) -> tuple[Answer, ...]:
@@ -155,6 +160,7 @@ def judge_answer(
     answers: Sequence[Answer],
     suspicious: Floats,
     *,
+    presence: Floats | None = None,
     invented: float | None = None,
     failed: bool = False,
     misfit: bool = False,
@@ -171,6 +177,8 @@ def judge_answer(
         What is found when something is repaired.
     suspicious : ndarray, shape (n_components,)
         Weight invented in control rows by interventions that touch what the component touches.
+    presence : ndarray, shape (n_components,), optional
+        Probability that each component is there, if the model is right.
     invented : float, optional
         Weight invented in control rows in all.
     failed : bool
@@ -194,6 +202,9 @@ def judge_answer(
     ordered = plausible(answers)
     allowed = tolerance(weights, std_error)
     stands = suspicious <= np.maximum(_RELATIVE * weights, _ABSOLUTE)
+    there = np.ones(weights.size) if presence is None else presence
+    unlikely = stands & (there < EVEN_ODDS)
+    stands &= ~unlikely
     removed = np.zeros(weights.size, dtype=bool)
     probability = np.ones(weights.size)
     changes = []
@@ -218,7 +229,16 @@ def judge_answer(
         value = FALLS
         stands = np.zeros_like(stands) if failed else stands
     return Verdict(
-        value, stands, removed, probability, ordered, tuple(changes), invented, failed, misfit
+        value,
+        stands,
+        removed,
+        probability,
+        ordered,
+        tuple(changes),
+        invented,
+        failed,
+        misfit,
+        n_unlikely=int(unlikely.sum()),
     )
 
 

@@ -173,7 +173,8 @@ def _table(content: dict[str, Any], width: int) -> Table:
     diagnostics = content["diagnostics"]
     rows, n_units = f"{diagnostics['n_rows']:,.0f} rows", diagnostics.get("n_units")
     among = rows if n_units is None else f"{n_units:,.0f} units of {rows}"
-    table = Table(title=f"{len(components)} components in {among}")
+    n = f"{len(components)} component{'' if len(components) == 1 else 's'}"
+    table = Table(title=f"{n} in {among}")
     table.add_column("intervention", overflow="fold")
     undecided = any(_status(row) not in {"found", "-"} for row in components)
     headings = ["weight"]

@@ -129,7 +129,7 @@ def encode(
         codes[:, i] = _encode_column(column, variable, allow_missing, path, first_row)
     extra = tuple(name for name in columns if name not in network.positions)
     if extra:
-        warnings.warn(notice_of_extra(extra), ExtraColumnsWarning, stacklevel=2)
+        warnings.warn(notice_of_extra(extra, path), ExtraColumnsWarning, stacklevel=2)
     further = further_columns({name: frame.get_column(columns[name]) for name in extra})
     return Encoded(codes, extra, library, further)
 

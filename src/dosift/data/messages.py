@@ -19,9 +19,11 @@ _OTHER_SEPARATORS = ";\t|,"
 _LONGEST_SHOWN = 60
 
 
-def notice_of_extra(extra: Sequence[str]) -> str:
-    """Say that some columns were ignored."""
-    return f"{len(extra)} column(s) are not in the network and were ignored: {listed(extra, 5)}"
+def notice_of_extra(extra: Sequence[str], path: str | Path | None) -> str:
+    """Say that some columns were ignored, and of which file."""
+    these = "1 column is" if len(extra) == 1 else f"{len(extra)} columns are"
+    where = "" if path is None else f"{path}: "
+    return f"{where}{these} not in the network, and ignored: {listed(extra, 5)}"
 
 
 def check_columns(

@@ -164,7 +164,7 @@ def read_numbers(
             codes[name].append(texts[name].add(own))
     if not n_rows:
         raise InputError("the table has no rows", path=parts.path)
-    _tell_extra([name for name in extra if name not in set(ignore)])
+    _tell_extra([name for name in extra if name not in set(ignore)], parts.path)
     values = np.empty((n_rows, len(readers)), order="F")
     for i, column in enumerate(found):
         np.concatenate(column, out=values[:, i])
@@ -179,9 +179,9 @@ def read_numbers(
     )
 
 
-def _tell_extra(extra: Sequence[str]) -> None:
+def _tell_extra(extra: Sequence[str], path: str | Path | None) -> None:
     if extra:
-        warnings.warn(notice_of_extra(extra), ExtraColumnsWarning, stacklevel=3)
+        warnings.warn(notice_of_extra(extra, path), ExtraColumnsWarning, stacklevel=3)
 
 
 def _side(

@@ -122,7 +122,7 @@ def store_rows(
     if batch is not None and not of[batch].texts:
         raise InputError(f"column {batch!r} is empty; every row needs its batch", path=files.path)
     if extra:
-        warnings.warn(notice_of_extra(list(extra)), ExtraColumnsWarning, stacklevel=2)
+        warnings.warn(notice_of_extra(list(extra), files.path), ExtraColumnsWarning, stacklevel=2)
         series = {name: nw.from_native(one, series_only=True) for name, one in extra.items()}
         blocks.further = further_columns(series)
     return blocks

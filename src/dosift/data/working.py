@@ -13,6 +13,8 @@ from dosift.model.scale import Scale
 
 Floats = NDArray[np.float64]
 
+#: Spreads of the control rows that a value may be away from them: squares of it are summed.
+_FARTHEST = 1e100
 #: Why a scale cannot hold a value.
 _WHY = {
     "log": "logarithms are taken of this column, as its control rows are all positive",
@@ -52,10 +54,13 @@ def to_working(rows: Numbers, network: MechanismNetwork) -> Floats:
 
 def _check_scale(rows: Numbers, i: int, scale: Scale, working: Floats) -> None:
     own = rows.values[:, i]
-    lost = np.isfinite(own) & ~np.isfinite(working)
+    # Comparisons with NaN are false.
+    lost = np.isfinite(own) & ~(np.abs(working) <= _FARTHEST)
     if lost.any():
         row = int(lost.argmax())
-        why = _WHY.get(scale.form, "it is too large for the scale of this column")
+        why = "it is too large for the scale of this column"
+        if not np.isfinite(working[row]):
+            why = _WHY.get(scale.form, why)
         raise InputError(
             f"column {rows.variables[i].name!r} holds {own[row]:.12g} in data row {row + 1} "
             f"({int(lost.sum())} such row(s)), and {why}; correct it, or give control rows with "

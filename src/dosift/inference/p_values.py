@@ -48,10 +48,8 @@ def boundary_p_value(z: Floats) -> Floats:
     return np.asarray(np.exp(log_ndtr(-np.maximum(z, 0.0))))
 
 
-def likelihood_ratio_p_values(
-    columns: Floats, counts: Floats, weights: Floats, z: Floats
-) -> Floats:
-    """P-values of "this weight is zero", every other target's weight being free.
+def log_likelihood_losses(columns: Floats, counts: Floats, weights: Floats, z: Floats) -> Floats:
+    """Loss of log-likelihood (nats, all rows) without a component, every other weight being free.
 
     Parameters
     ----------
@@ -66,17 +64,49 @@ def likelihood_ratio_p_values(
     Returns
     -------
     ndarray, shape (n_components,)
+        Infinite where some rows need the component; NaN where it is not worked out, for the
+        component is beyond doubt, or there are too many rows.
+
+    Examples
+    --------
+    >>> columns = np.array([[1.0, 0.0], [1.0, 2.0]])
+    >>> lost = log_likelihood_losses(columns, np.full(2, 50.0), np.array([0.9, 0.1]), np.full(2, 2))
+    >>> float(lost[0])
+    inf
     """
-    out = boundary_p_value(z)
+    out = np.full(weights.size, np.nan)
     if columns.size > _ENTRIES or weights.size == columns.shape[1] == 1:
         return out
     accuracy = _ACCURACY / float(counts.sum())
     start = np.zeros(columns.shape[1])
     start[: weights.size] = weights
-    full = solve_weights(columns, counts, start, accuracy).log_likelihood
+    full: float | None = None
     for k in np.flatnonzero(z < _EXACT_UP_TO):
+        if full is None:
+            full = solve_weights(columns, counts, start, accuracy).log_likelihood
         others = np.arange(columns.shape[1]) != k
         rest = solve_weights(columns[:, others], counts, None, accuracy).log_likelihood
-        ratio = np.array([2.0 * (full - rest)])  # infinite if some rows need the target
-        out[k] = float(boundary_p_value(np.sqrt(np.maximum(ratio, 0.0)))[0])
+        out[k] = max(full - rest, 0.0)
     return out
+
+
+def likelihood_ratio_p_values(z: Floats, losses: Floats) -> Floats:
+    """P-values of "this weight is zero", every other target's weight being free.
+
+    Parameters
+    ----------
+    z : ndarray, shape (n_components,)
+        Weights in standard errors, with all other targets free.
+    losses : ndarray, shape (n_components,)
+        As of :func:`log_likelihood_losses`.
+
+    Returns
+    -------
+    ndarray, shape (n_components,)
+
+    Examples
+    --------
+    >>> likelihood_ratio_p_values(np.array([9.0, 2.0]), np.array([np.nan, 1.353])).round(3)
+    array([0.  , 0.05])
+    """
+    return boundary_p_value(np.where(np.isnan(losses), z, np.sqrt(2.0 * losses)))

@@ -11,9 +11,14 @@ from numpy.typing import NDArray
 
 from dosift.inference.mechanism_error import information_by_scores
 from dosift.inference.network_error import information_from_sums, table_sums
-from dosift.inference.p_values import boundary_p_value, likelihood_ratio_p_values
+from dosift.inference.p_values import (
+    boundary_p_value,
+    likelihood_ratio_p_values,
+    log_likelihood_losses,
+)
 from dosift.inference.weight_posterior import (
     WeightPosterior,
+    in_standard_errors,
     posterior_given_targets,
     weight_posterior,
 )
@@ -30,6 +35,8 @@ Ints = NDArray[np.integer]
 FALSE_SHARE = 0.05
 #: Least posterior probability of a target that is named among the undecided targets.
 LEAST_PROBABILITY = 0.1
+#: Nats that make a component certain.
+_FOR_CERTAIN = 50.0
 
 
 @dataclass(frozen=True)
@@ -270,17 +277,56 @@ def _of_batch(
         known = information_from_sums(network, known, [part[b] for part in tables], refined)
     n_rows = float(numbers[1, b])
 
-    def p_values(z: Floats) -> Floats:
+    def losses(z: Floats) -> Floats:
         if evidence.held is None:
-            return boundary_p_value(z)
+            return np.full(weights.size, np.nan)
         rows = evidence.under(network, targets)
         at = dict(rows.groups)[b]
-        columns = rows.columns(targets)[at]
-        return likelihood_ratio_p_values(columns, evidence.held.counts[at], weights, z)
+        return log_likelihood_losses(
+            rows.columns(targets)[at], evidence.held.counts[at], weights, z
+        )
 
     return posterior_from_sums(
-        known, gradient[b] - n_rows, n_rows, targets, weights, undecided, rng, is_known, p_values
+        known,
+        gradient[b] - n_rows,
+        n_rows,
+        targets,
+        weights,
+        undecided,
+        rng,
+        is_known,
+        Losses(information[b], losses),
     )
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What rows lose without a component, exactly, beside its quadratic expansion.
+
+    Attributes
+    ----------
+    information : ndarray, shape (n_targets, n_targets)
+        On the weights, of a network without errors.
+    exact : callable
+        Takes the components' weights in standard errors, and gives losses (nats) as
+        :func:`~dosift.inference.p_values.log_likelihood_losses`.
+    """
+
+    information: Floats
+    exact: Callable[[Floats], Floats]
+
+    def beyond(self, weights: Floats, exact: Floats) -> Floats:
+        """By how much more is lost than the expansion says; zero where that is not known.
+
+        Two targets may be so alike that the expansion lets one stand for the other, though a few
+        rows can have come from one of them only.
+        """
+        plain = self.information.copy()
+        blank = np.flatnonzero(np.diag(plain) <= 0)
+        plain[blank, blank] = 1.0
+        expected = 0.5 * np.square(in_standard_errors(plain, weights))[: weights.size]
+        more = np.clip(np.nan_to_num(exact - expected, nan=0.0), 0.0, _FOR_CERTAIN)
+        return np.asarray(more, dtype=np.float64)
 
 
 def posterior_from_sums(
@@ -292,7 +338,7 @@ def posterior_from_sums(
     undecided: Undecided | None,
     rng: np.random.Generator,
     is_known: NDArray[np.bool_],
-    p_values: Callable[[Floats], Floats] = boundary_p_value,
+    losses: Losses | None = None,
 ) -> Posterior:
     """Work out what the rows say about the weights, from sums over them.
 
@@ -305,9 +351,8 @@ def posterior_from_sums(
     n_rows : float
     targets, weights, undecided, rng, is_known
         As for :func:`posterior_of_fit`; targets are components, then the undecided ones.
-    p_values : callable
-        Takes the components' weights in standard errors, and gives p-values; where targets were
-        chosen among all.
+    losses : Losses, optional
+        Where targets were chosen among all.
 
     Returns
     -------
@@ -324,5 +369,9 @@ def posterior_from_sums(
     # Zero at the maximum, but for a required component whose weight is zero.
     score[:m][weights > 0] = 0.0
     odds = np.concatenate([undecided.component_log_prior_odds, undecided.log_prior_odds])
+    z = in_standard_errors(information, weights)[:m]
+    lost = np.full(m, np.nan) if losses is None else losses.exact(z)
+    if losses is not None:
+        odds[:m] += losses.beyond(weights, lost)
     of_weights = weight_posterior(information, score, weights, odds, rng)
-    return Posterior(of_weights, targets[m:], p_values(of_weights.z[:m]), True)
+    return Posterior(of_weights, targets[m:], likelihood_ratio_p_values(z, lost), True)

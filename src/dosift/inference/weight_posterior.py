@@ -234,6 +234,45 @@ def summarised(parts: Sequence[Spread], estimate: Floats, level: float) -> Summa
     return Summary(std_error, np.minimum(low, estimate), np.maximum(high, estimate))
 
 
+def _with_ridge(information: Floats) -> Floats:
+    out = information.copy()
+    out.flat[:: len(out) + 1] *= 1.0 + _RIDGE
+    return out
+
+
+def in_standard_errors(information: Floats, weights: Floats) -> Floats:
+    """Weights in standard errors, the weights of all targets being free.
+
+    Parameters
+    ----------
+    information : ndarray, shape (n_targets, n_targets)
+        Of components, then the undecided ones.
+    weights : ndarray, shape (n_components,)
+        Of the components.
+
+    Returns
+    -------
+    ndarray, shape (n_targets,)
+        Zero for the undecided ones.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> in_standard_errors(np.diag([100.0, 400.0]), np.array([0.5])).round(6)
+    array([5., 0.])
+    """
+    estimate = np.zeros(len(information))
+    estimate[: weights.size] = weights
+    return np.asarray(estimate / np.sqrt(np.maximum(_variance(information), 1e-300)))
+
+
+def _variance(information: Floats) -> Floats:
+    """Variance of each weight, all of them being free."""
+    scale = 1.0 / np.sqrt(np.diag(information))
+    scaled = information * scale * scale[:, None] + _RIDGE * np.eye(len(information))
+    return np.asarray(np.diag(np.linalg.pinv(scaled, hermitian=True)) * scale**2)
+
+
 def weight_posterior(
     information: Floats,
     score: Floats,
@@ -274,11 +313,8 @@ def weight_posterior(
     n_targets, m = score.size, weights.size
     estimate = np.zeros(n_targets)
     estimate[:m] = weights
-    information = information.copy()
-    information.flat[:: n_targets + 1] *= 1.0 + _RIDGE
-    scale = 1.0 / np.sqrt(np.diag(information))
-    scaled = information * scale * scale[:, None] + _RIDGE * np.eye(n_targets)
-    variance = np.diag(np.linalg.pinv(scaled, hermitian=True)) * scale**2
+    information = _with_ridge(information)
+    variance = _variance(information)
     z = estimate / np.sqrt(np.maximum(variance, 1e-300))
     doubtful = z < _SURE_Z
     sure, unsure = np.flatnonzero(~doubtful), np.flatnonzero(doubtful)

@@ -59,9 +59,11 @@ def verdict_of(
     """
     # Rows from elsewhere are no intervention on any variable.
     n, is_set = len(result.targets), interventions(result.targets) >= 0
-    std_error = np.full(n, np.nan)
+    std_error, presence = np.full(n, np.nan), np.ones(n)
     if posterior is not None:
         std_error = posterior.of_weights.weights().std_error[:n]
+        if posterior.selected:
+            presence = 1.0 - posterior.of_weights.absent[:n]
     suspicious = np.zeros(n)
     if control is not None and control.left > TOLERATED:
         suspicious = is_set @ control.left_touched
@@ -96,14 +98,16 @@ def verdict_of(
     place = place.ravel()
     weights = np.bincount(place, result.weights, len(every)).astype(np.float64)
     variance = np.bincount(place, np.square(std_error), len(every)).astype(np.float64)
-    worst = np.zeros(len(every))
+    worst, there = np.zeros(len(every)), np.zeros(len(every))
     np.maximum.at(worst, place, suspicious)
+    np.maximum.at(there, place, presence)
     found = judge_answer(
         every,
         weights,
         np.sqrt(variance),
         answers,
         worst,
+        presence=there,
         invented=None if control is None else control.left,
         failed=failed,
         misfit=misfit,

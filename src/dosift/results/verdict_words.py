@@ -40,6 +40,7 @@ _OTHERWISE = {
     "invented": "check the graph and the control rows; until then read the components marked "
     "'stands' and the totals only",
     "failed": "read the reasons, and correct the network or the rows",
+    "unlikely": "get more rows: these are too few to tell what is there",
     "misfit": "correct the network where it is off, or read totals (variables.csv) only",
 }
 
@@ -131,6 +132,8 @@ def reasons_of(fitted: Fitted) -> list[str]:
         out.append(
             f"{n} of {lost.size} components, with {weight:.1f} % of the weight, {do} not stand."
         )
+    if verdict.n_unlikely:
+        out.append(_unlikely_in_words(verdict.n_unlikely))
     if fitted.elsewhere is not None:
         out.append(_elsewhere_in_words(fitted.elsewhere))
     for answer, change in zip(verdict.answers, verdict.changes, strict=True):
@@ -153,17 +156,22 @@ def next_step(fitted: Fitted) -> str:
     verdict = fitted.judged
     if fitted.elsewhere is not None and not verdict.answers and not verdict.failed:
         return _BY["foreign"]
-    if verdict.value == STANDS:
-        return _OTHERWISE[STANDS]
-    if verdict.answers:
-        first = verdict.answers[0].repairs[0]
-        by_what = first.kind == "rows" or first.what == "drift"
-        if first.what == "changed" and isinstance(fitted.network, MechanismNetwork):
-            return _BY["moved"]
-        return _BY[first.what if by_what else first.kind]
-    if verdict.failed:
-        return _OTHERWISE["failed"]
-    return _OTHERWISE["misfit" if verdict.misfit else "invented"]
+    if verdict.value != STANDS and verdict.answers:
+        return _by(verdict.answers[0].repairs[0], fitted)
+    reasons = {
+        STANDS: verdict.value == STANDS,
+        "failed": verdict.failed,
+        "misfit": verdict.misfit,
+        "unlikely": verdict.n_unlikely > 0,
+    }
+    return _OTHERWISE[next((reason for reason, holds in reasons.items() if holds), "invented")]
+
+
+def _by(first: Repair, fitted: Fitted) -> str:
+    """Say what a repair is done by."""
+    if first.what == "changed" and isinstance(fitted.network, MechanismNetwork):
+        return _BY["moved"]
+    return _BY[first.what if first.kind == "rows" or first.what == "drift" else first.kind]
 
 
 def headline(value: str) -> str:
@@ -208,6 +216,11 @@ def _answer_in_words(fitted: Fitted, answer: Answer, change: float) -> str:
         else "of the control rows seem to be none: something was done in them"
     )
     return f"{100 * first.share:.1f} % {seem} (worth {answer.gain:,.0f} nats). {then}"
+
+
+def _unlikely_in_words(n: int) -> str:
+    these = "Of 1 component" if n == 1 else f"Of {n} components"
+    return f"{these} it is likelier that another like it, or none, was there: the rows are too few."
 
 
 def _hidden_in_words(names: Sequence[str], answer: Answer, then: str) -> str:
