@@ -19,9 +19,6 @@ from dosift.graphs.graph_fit import GraphFit
 from dosift.search.constraints import Constraints
 from known_graphs import Problem, parents_of, problem
 
-#: Fits are remembered from test to test.
-pytestmark = pytest.mark.xdist_group("fits")
-
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
 

@@ -23,9 +23,6 @@ from dosift.search.constraints import Constraints
 from dosift.search.library import find_changes
 from known_numbers import NumberProblem, number_problem
 
-#: Fits are remembered from test to test.
-pytestmark = pytest.mark.xdist_group("number_graphs")
-
 N = 4
 FREE = EdgeConstraints.none(N)
 EMPTY: Parents = ((),) * N
