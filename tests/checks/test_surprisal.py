@@ -84,14 +84,16 @@ def test_rows_from_elsewhere_are_named_and_others_seldom(seeds: int, n: int, n_r
     assert named_others <= 0.12 * n_named
 
 
-def test_rows_of_the_mixture_are_hardly_ever_named() -> None:
+@pytest.mark.parametrize(("seeds", "most"), [(8, 4), pytest.param(20, 7, marks=pytest.mark.slow)])
+def test_rows_of_the_mixture_are_hardly_ever_named(seeds: int, most: int) -> None:
     problems_with_names = 0
-    for seed in range(20):
+    for seed in range(seeds):
         network = random_network(5, random_state=seed)
         mixture = random_mixture(network, 3, random_state=seed)
         rows = dosift.simulate(network, mixture, 2000, random_state=seed)
         model = dosift.InterventionMixture(network).fit(rows)
         problems_with_names += model.unexplained_rows_ > 0
         assert model.diagnostics()["unexplained_rows"] == model.unexplained_rows_
-    # At most 5 % of the problems, in expectation: more than 7 of 20 has a probability below 1e-5.
-    assert problems_with_names <= 7
+    # At most 5 % of the problems, in expectation: more than 7 of 20 has a probability below 1e-5,
+    # more than 4 of 8 below 2e-5.
+    assert problems_with_names <= most

@@ -212,9 +212,12 @@ def test_control_rows_guess_a_graph_of_the_class() -> None:
     assert same_essential(graph_of(network.parents), made.graph, [])
 
 
-@pytest.mark.parametrize("edges", ["learn", pytest.param("repair", marks=pytest.mark.slow)])
-def test_a_fit_finds_the_graph(edges: str) -> None:
-    made = number_problem(5)
+@pytest.mark.parametrize(
+    ("edges", "n"),
+    [("learn", 3), *(pytest.param(e, N, marks=pytest.mark.slow) for e in ("learn", "repair"))],
+)
+def test_a_fit_finds_the_graph(edges: str, n: int) -> None:
+    made = number_problem(5, n=n, n_edges=n if n > 3 else 2)
     control, pool = (pl.DataFrame(rows, schema=made.names) for rows in (made.control, made.pool))
     said = {}
     if edges == "repair":
