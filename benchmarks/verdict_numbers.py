@@ -252,7 +252,7 @@ def trial(
         given |= {"size": "depth", "kinds": dict.fromkeys(left, "counts")}
         settings = {"knockouts": True}
     truth = {problem.text(k): float(w) for k, w in enumerate(problem.weights)}
-    labels = [problem.text(k) if k >= 0 else "?" for k in problem.which]
+    labels = [problem.text(k) if k >= 0 else "other" for k in problem.which]
     return {
         "rows": pool,
         "control": control,
@@ -328,7 +328,8 @@ def foreign(family: Any, n: int, rows: int, rng: np.random.Generator, seed: int)
     pool[other] = problem.system.foreign(problem.pool, int(other.sum()), rng)
     which = np.where(other, -1, problem.which)
     weights = problem.weights * (1.0 - FOREIGN)
-    return trial(replace(problem, pool=pool, which=which, weights=weights), ("foreign", None))
+    found = trial(replace(problem, pool=pool, which=which, weights=weights), ("foreign", None))
+    return {**found, "truth": {**found["truth"], "other": FOREIGN}}
 
 
 def control(family: Any, n: int, rows: int, rng: np.random.Generator, seed: int) -> dict[str, Any]:

@@ -217,4 +217,6 @@ EVERY = {**KINDS, **{name: _of_numbers(draw) for name, draw in NUMBER_KINDS.item
 
 def text_of(target: NDArray[Any] | Any, is_of_counts: bool) -> str:
     """Write a found target as the truth is written."""
+    if target.is_other:
+        return str(target)
     return "+".join(sorted(target)) if is_of_counts else str(target)

@@ -105,6 +105,37 @@ def test_an_edge_that_is_missing_is_invented_away_in_control_rows_and_named(
     assert table["rows"].sum() == pytest.approx(N_ROWS)
 
 
+def moved(network: dosift.Network, n_rows: int) -> pl.DataFrame:
+    """Draw a pool in which d depends on a otherwise than in control rows."""
+    tables = dict(zip(network.names, network.tables, strict=True))
+    tables["d"] = np.array([[0.5, 0.4, 0.1], [0.2, 0.5, 0.3], [0.3, 0.1, 0.6]])
+    states = {name: ["0", "1", "2"] for name in "abcd"}
+    other = dosift.Network.from_tables(states, {"b": ["a"], "c": ["b"], "d": ["a"]}, tables)
+    return dosift.simulate(other, TRUTH, n_rows, random_state=2)
+
+
+def test_a_mechanism_that_moved_is_learned_from_the_pool_and_the_answer_is_right(
+    network: dosift.Network, control: pl.DataFrame
+) -> None:
+    model = fit(moved(network, N_ROWS), control)
+    assert model.verdict_.value == "stands"
+    assert model.verdict_.repairs[0]["mechanism"] == "d"
+    assert set(model.targets_) == set(TRUTH.targets)
+    assert model.components_["stands"].all()
+    for target, weight in zip(model.targets_, model.weights_, strict=True):
+        assert weight == pytest.approx(TRUTH[target], abs=0.04)
+    assert model.mechanisms_["variable"].to_list() == ["d"]
+    assert model.mechanisms_["distance"][0] > 0.15
+    assert any("learned from the pool alone" in one for one in model.verdict_.reasons)
+    # What is done where nothing is to be repaired is the same as before the search was made again.
+    other = fit(
+        moved(network, N_ROWS), control, prior_knowledge=dosift.PriorKnowledge(forbidden=["other"])
+    )
+    assert other.verdict_.value != "stands"
+    assert other.verdict_.repairs[0]["mechanism"] == "d"
+    assert other.mechanisms_.height == 0
+
+
 def test_rows_from_elsewhere_are_named(rows: pl.DataFrame, control: pl.DataFrame) -> None:
     rng = np.random.default_rng(3)
     foreign = pl.DataFrame({name: rng.integers(3, size=300).astype(str) for name in "abcd"})

@@ -90,3 +90,28 @@ def test_what_is_likelier_not_to_be_there_does_not_stand() -> None:
         TARGETS, WEIGHTS, ERRORS, (), np.array([0.0, 0.0, 1.0]), presence=there, invented=0.01
     )
     assert both.n_unlikely == 0
+
+
+def test_edges_and_a_hidden_cause_that_explain_the_same_rows_are_alternatives() -> None:
+    targets = np.array([[-1, -1], [0, -1], [0, 0]])
+    weights, errors = np.array([0.5, 0.3, 0.2]), np.full(3, 0.01)
+    edge = Repair("edge", "add", (0, 1), 90.0)
+    hidden = Repair("cause", "hidden", (0, 1), 90.0)
+    with_edge = Answer((edge,), 90.0, targets[:2], np.array([0.5, 0.5]))
+    with_cause = Answer((hidden,), 90.0, targets[[0, 2]], np.array([0.5, 0.5]))
+    both = judge_answer(targets, weights, errors, (with_edge, with_cause), np.zeros(3))
+    assert both.stands.tolist() == [True, False, False]
+    assert both.probability.tolist() == pytest.approx([1.0, 0.5, 0.5])
+    # What neither has is not there, and what another kind of repair removes is not, either.
+    neither = judge_answer(
+        np.array([[-1, -1], [-1, 0]]),
+        np.array([0.8, 0.2]),
+        errors[:2],
+        (with_edge, with_cause),
+        np.zeros(2),
+    )
+    assert neither.probability[1] == pytest.approx(0.02)
+    moved = Answer((Repair("mechanism", "changed", (0,), 80.0),), 80.0, targets[:2], weights[:2])
+    three = judge_answer(targets, weights, errors, (with_edge, with_cause, moved), np.zeros(3))
+    assert three.probability[1] == pytest.approx(0.5)
+    assert three.probability[2] == pytest.approx(0.02)

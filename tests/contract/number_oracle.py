@@ -20,6 +20,8 @@ Ints = NDArray[np.integer]
 Key = tuple[int, ...]
 #: Counts up to which those that are missing are summed over.
 MOST_COUNTED = 1200
+#: Position of what rows from elsewhere have for a change, in every variable.
+ELSEWHERE = 32767
 
 
 def working(network: Any, rows: Any) -> Floats:
@@ -128,7 +130,7 @@ def neighbours(network: Any, key: Key) -> Iterator[Key]:
     """Targets that differ from one in a single variable."""
     for i, library in enumerate(network.libraries):
         for a in range(-1, len(library)):
-            if a != key[i]:
+            if a != key[i] and ELSEWHERE not in key:
                 yield (*key[:i], a, *key[i + 1 :])
 
 
@@ -215,8 +217,32 @@ _DENSITIES = {
 }
 
 
+def _elsewhere(other: Any, i: int, own: Floats) -> Floats:
+    """Log-density of a variable in rows from elsewhere, of one part only."""
+    (part,) = other.parts
+    one = part.marginals[i]
+    if one.shape == "states":
+        return np.asarray(np.log(np.array(one.numbers)[own.astype(int)]))
+    first, second = one.numbers
+    if not one.of_counts:
+        if one.shape == "normal":
+            return np.asarray(stats.norm.logpdf(own, first, second))
+        with np.errstate(divide="ignore"):
+            return np.asarray(stats.uniform.logpdf(own, first, second - first))
+    bounds = np.log(own + 0.5), np.log(own + 1.5)
+    if one.shape == "even":
+        low, high = np.log(first + 0.5), np.log(second + 1.5)
+        inside = (own >= first) & (own <= second)
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(inside * (bounds[1] - bounds[0]) / (high - low)))
+    below = np.where(own > 0, stats.norm.cdf(bounds[0], first, second), 0.0)
+    return np.asarray(np.log(stats.norm.cdf(bounds[1], first, second) - below))
+
+
 def log_density_under(network: Any, i: int, k: int, values: Floats) -> Floats:
     """Log-density of variable i under the change of position k in its library."""
+    if k == ELSEWHERE:
+        return _elsewhere(network.other, i, values[:, i])
     mechanism, change = network.mechanisms[i], network.libraries[i][k]
     own, kind = values[:, i], type(change).__name__
     if kind == "SetState":

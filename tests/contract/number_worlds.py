@@ -37,6 +37,8 @@ SLOPES: Mapping[str, Mapping[str, float]] = {
 }
 EDGES = [(parent, child) for child, row in SLOPES.items() for parent in row]
 STATES = ("low", "mid", "high")
+#: Share of rows from elsewhere, where there are some, and what these have for a set of variables.
+FOREIGN, ELSEWHERE = 0.1, frozenset({"other"})
 
 
 @dataclass(frozen=True)
@@ -317,6 +319,29 @@ def group_in_threes(world: NumberWorld, rng: np.random.Generator) -> NumberWorld
     return replace(world, unit=unit)
 
 
+def some_from_elsewhere(world: NumberWorld, rng: np.random.Generator) -> NumberWorld:
+    """In a tenth of the rows each variable is drawn by itself, evenly over what others show."""
+    foreign = rng.random(len(world.pool)) < FOREIGN
+    columns = []
+    for name, kind in zip(NAMES, world.family.kinds, strict=True):
+        column = world.pool[name]
+        if kind is STATE:
+            drawn = np.array(STATES)[rng.integers(3, size=len(column))]
+        else:
+            bent = np.log1p(column) if kind is COUNT else kind.signal(column.to_numpy())
+            drawn = rng.uniform(*np.quantile(bent, [0.002, 0.998]), len(column))
+            drawn = np.rint(np.expm1(drawn)) if kind is COUNT else kind.made(drawn, rng)
+        own = np.where(foreign, drawn, column.to_numpy())
+        columns.append(pl.Series(name, own.tolist()).cast(column.dtype))
+    return replace(
+        world,
+        pool=pl.DataFrame(columns),
+        component=np.where(foreign, -1, world.component),
+        weights=np.column_stack([(1 - FOREIGN) * world.weights, [FOREIGN] * len(world.weights)]),
+        sets=(*world.sets, ELSEWHERE),
+    )
+
+
 @dataclass(frozen=True)
 class Feature:
     """Something beside the kinds of variables."""
@@ -334,6 +359,7 @@ FEATURES = (
     Feature("random labels", after=label_at_random),
     Feature("missing values", after=lose_some),
     Feature("units", after=group_in_threes),
+    Feature("rows from elsewhere", after=some_from_elsewhere),
 )
 
 

@@ -13,6 +13,7 @@ from dosift.model.categorical import States
 from dosift.model.described import scale_of
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
+from dosift.model.other import interventions
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -37,7 +38,8 @@ class Density:
         Shares of the mixture rows.
     changes : dict of int to ndarray, shape (n_bins,)
         For each change that components make, by its position, shares of the rows under it: each row
-        counts by its posterior.
+        counts by its posterior. Rows from elsewhere have the position of
+        :data:`~dosift.model.other.OTHER`.
     """
 
     variable: int
@@ -74,7 +76,7 @@ def densities(
     posterior *= held.counts[:, None]
     posterior, counts = posterior[held.unit], held.row_counts
     found = []
-    for i in np.flatnonzero((targets >= 0).any(axis=0)).tolist():
+    for i in np.flatnonzero((interventions(targets) >= 0).any(axis=0)).tolist():
         if isinstance(network.libraries[i], States):
             continue
         used = [int(k) for k in np.unique(targets[:, i]) if k >= 0]

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.likelihood.columns import RowLikelihoods
 from dosift.likelihood.evidence import Evidence
+from dosift.likelihood.factors import log_other_of
 from dosift.likelihood.weights import solve_weights
 from dosift.model.network import Network
-from dosift.model.other import log_other, other_target
+from dosift.model.other import other_target
 from dosift.search.constraints import Constraints
 from dosift.search.elimination import inverse_of
 from dosift.search.result import SearchResult
@@ -62,7 +64,9 @@ class ForeignRows:
     states: tuple[Floats, ...]
 
 
-def find_foreign_rows(evidence: Evidence, result: SearchResult) -> ForeignRows | None:
+def find_foreign_rows(
+    evidence: Evidence, result: SearchResult, known: Constraints | None = None
+) -> ForeignRows | None:
     """Look for rows that no target explains.
 
     Parameters
@@ -71,6 +75,8 @@ def find_foreign_rows(evidence: Evidence, result: SearchResult) -> ForeignRows |
         Rows of states that are held, without batches.
     result : SearchResult
         The mixture that explains them so far.
+    known : Constraints, optional
+        What is known about targets; of none the weight.
 
     Returns
     -------
@@ -79,13 +85,15 @@ def find_foreign_rows(evidence: Evidence, result: SearchResult) -> ForeignRows |
     """
     if not np.isfinite(result.log_likelihood) or evidence.held is None:
         return None
+    known = Constraints.none(result.network.n_changes) if known is None else known
     even = tuple(np.full(int(k), 1.0 / k) for k in result.network.cardinalities)
     # The first has no parameters, the second the shares of all states but one of each variable.
-    first = _with_states(evidence, result, even, 0)
+    first = _with_states(evidence, result, even, 0, known)
     if first is None:
         return None
     n_free = int((result.network.cardinalities - 1).sum())
-    second = _with_states(evidence, result, _shown(evidence, result, even), n_free)
+    shown = _shown(evidence, result, even)
+    second = _with_states(evidence, result, shown, n_free, known)
     some = [one for one in (first, second) if one is not None and one.gain > _LEAST_GAIN]
     return max(some, key=lambda one: one.gain, default=None)
 
@@ -98,13 +106,14 @@ def _shown(
     assert held is not None
     rows = evidence.under(result.network, result.targets)
     density = rows.columns(result.targets) @ result.weights
-    reference, values = rows.log_reference, held.values
+    values, unit = held.values, held.unit
     states, share = start, 0.05
     for _ in range(_STEPS):
-        other = share * _relative(states, values, reference)
+        other = share * _relative(states, rows)
         posterior = held.counts * other / (other + (1.0 - share) * density)
         share = float(np.clip(posterior.sum() / held.counts.sum(), _LEAST_SHARE, _MOST_SHARE))
-        states = tuple(_counted(values[:, i], posterior, own.size) for i, own in enumerate(states))
+        of_rows = posterior[unit]
+        states = tuple(_counted(values[:, i], of_rows, own.size) for i, own in enumerate(states))
     return states
 
 
@@ -114,13 +123,23 @@ def _counted(column: Ints, weights: Floats, n_states: int) -> Floats:
     return np.asarray(counted / counted.sum())
 
 
-def _relative(states: Sequence[Floats], values: Ints, reference: Floats) -> Floats:
+def _relative(states: Sequence[Floats], rows: RowLikelihoods) -> Floats:
     """Likelihood of rows from elsewhere, relative to what columns are relative to."""
-    return np.asarray(np.exp(np.clip(log_other(states, values) - reference, -600.0, 600.0)))
+    block, network = rows.block, rows.network.with_other(states)
+    log_other = log_other_of(network, block.values, block.first)
+    assert log_other is not None
+    away = log_other - rows.log_reference
+    relative = np.exp(np.clip(away, -600.0, 600.0))
+    # A row with a label comes from where it says.
+    return np.asarray(relative if block.label is None else np.where(block.label < 0, relative, 0.0))
 
 
 def _with_states(
-    evidence: Evidence, result: SearchResult, states: tuple[Floats, ...], n_free: int
+    evidence: Evidence,
+    result: SearchResult,
+    states: tuple[Floats, ...],
+    n_free: int,
+    constraints: Constraints,
 ) -> ForeignRows | None:
     """Solve the weights with rows from elsewhere as a column of their own, and drop components."""
     held, network, targets = evidence.held, result.network, result.targets
@@ -131,18 +150,19 @@ def _with_states(
     if not (density > 0).all():
         return None
     before = float(held.counts @ np.log(density))
-    columns = np.column_stack([known, _relative(states, held.values, rows.log_reference)])
+    columns = np.column_stack([known, _relative(states, rows)])
     start = np.append(0.98 * result.weights, 0.02)
     fit = solve_weights(columns, held.counts, start)
     if not _LEAST_SHARE <= fit.weights[-1] <= _MOST_SHARE:
         return None
-    costs = _costs(network, targets, float(held.counts.sum()), n_free)
+    costs = _costs(network, targets, float(held.counts.sum()), n_free, constraints)
+    protected = np.append(constraints.protects(targets), True)
     start_value = before - float(costs[:-1].sum())
     kept = np.arange(columns.shape[1])
     while kept.size > 2:
         own = columns[:, kept]
         net = _losses(own, held.counts, fit.weights) - costs[kept]
-        net[-1] = np.inf
+        net[protected[kept]] = np.inf
         worst = int(net.argmin())
         if net[worst] >= 0:
             break
@@ -163,10 +183,12 @@ def _with_states(
     )
 
 
-def _costs(network: Network, targets: Ints, n_rows: float, n_free: int) -> Floats:
+def _costs(
+    network: Network, targets: Ints, n_rows: float, n_free: int, known: Constraints
+) -> Floats:
     """Cost of each component, and last that of rows from elsewhere with their free shares."""
     every = np.arange(network.n_variables)
-    score = Constraints.none(network.n_changes).score(n_rows, network.n_changes, every)
+    score = known.score(n_rows, network.n_changes, every)
     of_other = 0.5 * (1 + n_free) * np.log(max(n_rows, 2.0)) + np.log(2.0)
     return np.append(score.costs(targets), of_other)
 

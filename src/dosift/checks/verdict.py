@@ -13,7 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
+from scipy.special import softmax
+
+from dosift.model.mechanism import System
+from dosift.search.result import SearchResult
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -29,7 +32,7 @@ _MOVED = 0.05
 #: answer to stand in part.
 MOST_INVENTED = 0.05
 #: Gain (nats) behind the best repair from which another one is no alternative to it.
-_FAR_BEHIND = 20.0
+FAR_BEHIND = 20.0
 #: Probability from which a component may stand: below, it is likelier that it is not there.
 EVEN_ODDS = 0.5
 #: Probability, at most, of a component that does not stand, and of one that a repair removes.
@@ -80,12 +83,23 @@ class Answer:
     targets : ndarray of int, shape (n_targets, n_variables)
     weights : ndarray, shape (n_targets,)
         Of all rows.
+    network : System or None
+        With what was repaired, for a fit to begin with; None where no fit can.
+    found : SearchResult or None
+        With that network, where all rows were searched anew.
     """
 
     repairs: tuple[Repair, ...]
     gain: float
     targets: Ints
     weights: Floats
+    network: System | None = None
+    found: SearchResult | None = None
+
+    @property
+    def is_of_graph(self) -> bool:
+        """Whether it explains dependence that the graph does not, by edges or by hidden causes."""
+        return bool(self.repairs) and {one.kind for one in self.repairs} <= {"edge", "cause"}
 
     @property
     def is_simpler(self) -> bool:
@@ -206,8 +220,7 @@ def judge_answer(
     unlikely = stands & (there < EVEN_ODDS)
     stands &= ~unlikely
     removed = np.zeros(weights.size, dtype=bool)
-    probability = np.ones(weights.size)
-    changes = []
+    changes, weighty, missing = [], [], []
     for answer in ordered:
         changes.append(change(targets, weights, answer))
         if answer.is_simpler:
@@ -216,14 +229,14 @@ def judge_answer(
         gone = other <= 0
         stands &= ~gone & (np.abs(other - weights) <= allowed)
         removed |= gone
-        share = float(expit(-answer.gain))
-        probability = np.where(
-            gone, np.minimum(probability, np.maximum(share, _REMOVED)), probability
-        )
+        weighty.append(answer)
+        missing.append(gone)
+    probability = _left_by(weighty, missing, weights.size)
     probability = np.where(stands, probability, np.minimum(probability, _UNSURE))
     lost = float(weights[~stands].sum())
-    weighty = [c for c, one in zip(changes, ordered, strict=True) if not one.is_simpler]
-    moved = max(weighty, default=0.0)
+    moved = max(
+        (c for c, one in zip(changes, ordered, strict=True) if not one.is_simpler), default=0.0
+    )
     value = STANDS if lost <= IN_PART and moved <= _MOVED and not misfit else PART
     if max(lost, moved) > NOT_AT_ALL or failed or (invented or 0.0) > MOST_INVENTED:
         value = FALLS
@@ -242,6 +255,34 @@ def judge_answer(
     )
 
 
+def _left_by(answers: Sequence[Answer], missing: Sequence[Bools], n_components: int) -> Floats:
+    """Probability of components where repairs may be made.
+
+    Repairs of different kinds may both be right. But edges, and a hidden cause that makes the same
+    variables depend on each other, explain the same rows twice: one of them is right, or none.
+
+    Parameters
+    ----------
+    answers : sequence of Answer
+    missing : sequence of ndarray of bool, shape (n_components,)
+        Components that each of them lacks.
+    n_components : int
+
+    Returns
+    -------
+    ndarray, shape (n_components,)
+    """
+    of_graph = [k for k, one in enumerate(answers) if one.is_of_graph]
+    alternatives = [[k] for k in range(len(answers)) if k not in of_graph]
+    out = np.ones(n_components)
+    for some in [*alternatives, *([of_graph] if of_graph else [])]:
+        gone = np.array([missing[k] for k in some])
+        share = softmax([0.0, *(answers[k].gain for k in some)])[1:]
+        left = np.maximum(1.0 - share @ gone, _REMOVED)
+        out = np.where(gone.any(axis=0), np.minimum(out, left), out)
+    return out
+
+
 def unjudged(n_components: int) -> Verdict:
     """Return the verdict on an answer of which nothing is known beside itself."""
     none = np.zeros(n_components, dtype=bool)
@@ -251,7 +292,7 @@ def unjudged(n_components: int) -> Verdict:
 def plausible(answers: Sequence[Answer]) -> tuple[Answer, ...]:
     """Order answers by what they gain; those far behind the best are none to be compared with."""
     ordered = sorted(answers, key=lambda one: -one.gain)
-    return tuple(one for one in ordered if one.gain > ordered[0].gain - _FAR_BEHIND)
+    return tuple(one for one in ordered if one.gain > ordered[0].gain - FAR_BEHIND)
 
 
 def tolerance(weights: Floats, std_error: Floats) -> Floats:

@@ -362,6 +362,9 @@ class MechanismFamilies(ControlFits):
     def _departs(self, mechanism: Mechanism, values: Floats, weights: Floats) -> bool:
         """Whether rows differ from drawn ones: densities in mean or spread, or values in bins."""
         used = weights > _LEAST_WEIGHT
+        if not used.any():
+            # A component of which every row has next to nothing, as one that others contain.
+            return False
         values, weights = values[used], weights[used]
         drawn = values.copy()
         drawn[:, mechanism.variable] = mechanism.draw(values, np.random.default_rng(_SEED))

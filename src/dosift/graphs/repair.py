@@ -247,7 +247,8 @@ def _with_few_control_rows(network: System) -> System:
         return network
     step = -(-len(network.control.values) // _CHECKED_ROWS)
     some, every = slice(None, None, step), network.control
-    control = ControlRows(every.values[some], every.weights[some], every.dependence)
+    own = every.values[some], every.weights[some]
+    control = ControlRows(*own, every.dependence, every.silent)
     return replace(network, control=control)
 
 

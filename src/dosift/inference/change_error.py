@@ -25,6 +25,7 @@ from dosift.model.described import in_units, scale_of
 from dosift.model.mechanism import Change
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
+from dosift.model.other import OTHER
 from dosift.model.scale import Scale
 
 Floats = NDArray[np.float64]
@@ -182,7 +183,7 @@ def _errors(
 def _touched(network: MechanismNetwork, targets: Ints) -> Iterator[tuple[int, list[int]]]:
     """Variables with changes that have free parameters, and the changes that components make."""
     for i in range(network.n_variables):
-        used = [p for p in map(int, np.unique(targets[:, i])) if p >= 0]
+        used = [p for p in map(int, np.unique(targets[:, i])) if 0 <= p < OTHER]
         if any(network.libraries[i][p].n_free for p in used):
             yield i, used
 

@@ -17,6 +17,7 @@ from dosift.inference.network_error import _remaining
 from dosift.model.known_rows import LabelledRows
 from dosift.model.mechanism import Library, Mechanism, Values
 from dosift.model.mechanism_network import MechanismNetwork
+from dosift.model.other import OTHER
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -182,12 +183,14 @@ def _scores(
     mechanism, library, control = network.mechanisms[i], network.libraries[i], network.control
     n_own = 0 if control is None else mechanism.n_free
     found = rows.targets[: rows.weights.size, i]
-    used = [int(position) for position in np.unique(found) if position >= 0]
+    used = [int(position) for position in np.unique(found) if 0 <= position < OTHER]
     ends = n_own + np.cumsum([library[p].n_free if refined else 0 for p in used], dtype=np.int64)
     n_free = int(ends[-1]) if used else n_own
     scores: dict[int, Floats] = {}
     for position in map(int, np.unique(rows.targets[:, i])):
         own = scores[position] = np.zeros((len(rows.values), n_free))
+        if position == OTHER:
+            continue  # says nothing of mechanisms
         change = library[position] if position >= 0 else None
         if n_own and (change is None or change.keeps_mechanism):
             acting = mechanism if change is None else change.applied(mechanism)

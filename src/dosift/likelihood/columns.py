@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from dosift.data.blocks import Block
 from dosift.data.units import design_effect, summed
 from dosift.likelihood.completions import Completions, complete
-from dosift.likelihood.factors import MechanismFactors
+from dosift.likelihood.factors import MechanismFactors, log_other_of
 from dosift.likelihood.table_rows import Rows, TableRows, remembered
 from dosift.model.known_rows import matches
 from dosift.model.network import Network
@@ -188,8 +188,10 @@ class RowLikelihoods(TableRows):
         if self._completions.log_weight is not None:
             base = base + self._completions.log_weight
         reference = np.maximum.reduceat(base, self._completions.first)
-        relative = np.exp(base - reference[self._row])
         of_units = summed(reference, self.block.first)
+        if self.block.first is None:
+            reference = reference + self._excess
+        relative = np.exp(base - reference[self._row])
         if self.block.first is not None:
             of_units = of_units * self._share
         return of_units + self._excess, relative
@@ -197,9 +199,15 @@ class RowLikelihoods(TableRows):
     @cached_property
     def _excess(self) -> Floats | float:
         """Logarithm by which units with missing values are divided to keep them in range."""
-        if self.block.first is None:
+        own, first = self.block.first, self._completions.first
+        if own is None and self._log_other is None:
             return 0.0
-        first = self._completions.first
+        if own is None:
+            base = self._factors.log_base()
+            if self._completions.log_weight is not None:
+                base = base + self._completions.log_weight
+            most = self._log_other - np.maximum.reduceat(base, first)
+            return np.maximum(most - _LARGEST_LOG, 0.0)
         base = self._factors.log_base()
         largest = base + self._factors.largest_log - self._factors.log_scale
         if self._completions.log_weight is not None:
@@ -209,7 +217,16 @@ class RowLikelihoods(TableRows):
             )
         most = np.maximum.reduceat(largest, first) - np.maximum.reduceat(base, first)
         most += np.log(np.bincount(self._completions.row))
-        return np.maximum(self._share * summed(most, self.block.first) - _LARGEST_LOG, 0.0)
+        most = self._share * summed(most, self.block.first)
+        if self._log_other is not None:
+            reference = self._share * summed(np.maximum.reduceat(base, first), self.block.first)
+            most = np.maximum(most, self._log_other - reference)
+        return np.maximum(most - _LARGEST_LOG, 0.0)
+
+    @cached_property
+    def _log_other(self) -> Floats | None:
+        """Log-density of each unit if it comes from elsewhere, missing values summed out."""
+        return log_other_of(self.network, self.block.values, self.block.first)
 
     @property
     def log_reference(self) -> Floats:
@@ -267,10 +284,14 @@ class RowLikelihoods(TableRows):
         return remembered(self._memory, target.tobytes(), self._most, self._compute, target)
 
     def _compute(self, target: Ints) -> tuple[Rows, Floats]:
-        if self.plain:
+        if self.plain and not is_other(target):
             rows, values = self.ratio(target)
+        elif self.plain:
+            rows, values = slice(None), self._other()
         elif self._row is None:
             rows, values = self._factors.sparse_column(target)
+        elif is_other(target):
+            rows, values = slice(None), self._other()
         else:
             parts = self._factors.column(target) * self._scale[1]
             rows, values = slice(None), np.add.reduceat(parts, self._completions.first)
@@ -299,6 +320,12 @@ class RowLikelihoods(TableRows):
             return 1.0
         return design_effect(self.block.first, len(self.block.values), float(dependence.max()))
 
+    def _other(self) -> Floats:
+        """Likelihood of rows from elsewhere."""
+        if self._log_other is None:
+            raise ValueError("nothing is known of rows from elsewhere")
+        return np.asarray(np.exp(self._log_other - self.log_reference))
+
     def expanded(self, targets: Ints) -> Expanded:
         """Take rows apart into completions, where values are missing.
 
@@ -316,6 +343,13 @@ class RowLikelihoods(TableRows):
             unit = self.block.unit
             return Expanded(self.block.values, unit, self.columns(targets)[unit])
         columns = self._factors.columns(np.asarray(targets)) * self._scale[1][:, None]
+        elsewhere = is_other(np.asarray(targets))
+        if elsewhere.any() and self.block.first is None:
+            # Points that serve the network are rough here; what they add up to is known exactly.
+            whole = np.add.reduceat(columns[:, elsewhere], self._completions.first, axis=0)
+            exact = self.columns(targets)[:, elsewhere]
+            ratio = np.divide(exact, whole, out=np.zeros_like(whole), where=whole > 0)
+            columns[:, elsewhere] *= ratio[self._row]
         if self.block.first is not None:
             whole = np.add.reduceat(columns, self._completions.first, axis=0)
             np.divide(columns, whole[self._row], out=columns, where=whole[self._row] > 0)

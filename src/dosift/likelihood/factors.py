@@ -145,7 +145,8 @@ class MechanismFactors:
             fits[:, list(dense)] = False  # are in range already
             np.maximum(self.log_factor, -_MOST_EVIDENCE, out=self.log_factor, where=fits)
         #: Log-probability of each row or unit if it comes from elsewhere, where that is known.
-        self._log_other = _log_other(network, codes, kept, first)
+        is_whole = len(kept) == network.n_variables
+        self._log_other = log_other_of(network, codes, first) if is_whole else None
         self._finish(zeros, dense)
 
     @property
@@ -190,6 +191,8 @@ class MechanismFactors:
                     largest -= np.where(fits[:, j], self.log_factor[:, j], 0.0)
         else:
             largest = -np.where(fits, self.log_factor, 0.0).sum(axis=1)
+        if self._log_other is not None:
+            np.maximum(largest, self._log_other - self.log_factor.sum(axis=1), out=largest)
         #: Logarithm of the largest ratio of each row.
         self.largest_log: Floats = largest
         excess = np.maximum(largest - _LARGEST_LOG, 0.0)
@@ -393,13 +396,33 @@ class MechanismFactors:
         return out
 
 
-def _log_other(
-    network: System, codes: Values, kept: tuple[int, ...], first: NDArray[np.int64] | None
+def log_other_of(
+    network: System, codes: Values, first: NDArray[np.int64] | None = None
 ) -> Floats | None:
+    """Log-density of rows, or units, if they come from elsewhere.
+
+    Parameters
+    ----------
+    network : System
+        Says what such rows look like.
+    codes : ndarray, shape (n_rows, n_variables)
+        State codes or numbers; a missing value is summed out.
+    first : ndarray of int64, shape (n_units,), optional
+        Position of each unit's first row: all rows of a unit come from elsewhere, or none.
+
+    Returns
+    -------
+    ndarray, shape (n_rows,) or (n_units,); None
+        None where nothing is known of them.
+    """
     other = getattr(network, "other", None)
-    if other is None or len(kept) < network.n_variables:
+    if other is None:
         return None
-    return summed(log_other(other, codes), first)
+    out = summed(log_other(other, codes), first)
+    dependence = getattr(getattr(network, "control", None), "dependence", None)
+    if first is None or dependence is None:
+        return out
+    return out * design_effect(first, len(codes), float(np.max(dependence, initial=0.0)))
 
 
 def share_of_rows(network: System, i: int, first: NDArray[np.int64], n_rows: int) -> Floats | float:

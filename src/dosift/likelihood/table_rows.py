@@ -13,7 +13,6 @@ from dosift.data.units import common_state, summed
 from dosift.likelihood.cells import family_cells, inverse_table
 from dosift.likelihood.factors import share_of_rows
 from dosift.model.network import Network
-from dosift.model.other import is_other, log_other
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -130,8 +129,6 @@ class TableRows:
             Positions of the rows.
         values : ndarray
         """
-        if is_other(target):
-            return slice(None), self._other()
         # Which rows a target can produce does not depend on the tables.
         rows = remembered(self._matching, target.tobytes(), self._most, self._matches, target)
         is_set = (target >= 0).nonzero()[0].tolist()
@@ -141,13 +138,6 @@ class TableRows:
         for i in is_set[1:]:
             values *= self.inverse(i)[rows]
         return rows, values
-
-    def _other(self) -> Floats:
-        """Likelihood of rows from elsewhere; no value is missing here."""
-        shares = self.network.other
-        assert shares is not None
-        log_density = summed(log_other(shares, self.block.values), self.block.first)
-        return np.asarray(np.exp(log_density - self.log_undisturbed()))
 
     def _matches(self, target: Ints) -> Rows:
         is_set = (target >= 0).nonzero()[0].tolist()

@@ -156,7 +156,7 @@ def weighed_with_other(
         With the target of rows from elsewhere (:mod:`dosift.model.other`).
     """
     other = other_target(network.n_variables)[None]
-    known = options.constraints_on(network)
+    known = options.constraints_on(network, found.targets, found.weights)
     constraints = replace(known, required=np.concatenate([known.required, other]))
     targets = np.concatenate([np.asarray(found.targets, dtype=np.int16), other])
     batches = found.weights[None] if found.batch_weights is None else found.batch_weights

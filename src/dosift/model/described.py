@@ -18,6 +18,7 @@ from dosift.model.mechanism import Change, Ints
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.model.other import OTHER, is_other
+from dosift.model.other_text import parts_of_other
 from dosift.model.scale import Scale
 from dosift.model.target import Entry, Target, state_text
 
@@ -186,7 +187,9 @@ def named_targets(network: Network | MechanismNetwork, targets: Ints) -> list[Ta
 
 def _other(network: Network | MechanismNetwork) -> Target:
     """Return the target of rows from elsewhere, with what the network says of them."""
-    shares = network.other if isinstance(network, Network) else None
+    if isinstance(network, MechanismNetwork):
+        return Target.other(parts=parts_of_other(network))
+    shares = network.other
     return Target.other(
         {
             variable.name: dict(zip(variable.states, map(float, own), strict=True))

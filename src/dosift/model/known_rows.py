@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.model.mechanism import Changes, Floats, Ints, Library, Mechanism, Values
+from dosift.model.other import OTHER
 
 #: Entries of labels and of other patterns: left alone, and changed in any way; others are positions
 #: of states.
@@ -45,7 +46,8 @@ def matches(patterns: Ints, targets: Ints) -> NDArray[np.bool_]:
     [[True, True, False], [True, False, False]]
     """
     wanted, found = np.asarray(patterns)[:, None, :], np.asarray(targets)[None, :, :]
-    return np.asarray(((wanted == found) | ((wanted == ANY) & (found >= 0))).all(axis=2))
+    changed = (found >= 0) & (found < OTHER)  # rows from elsewhere have no label
+    return np.asarray(((wanted == found) | ((wanted == ANY) & changed)).all(axis=2))
 
 
 def _error_of(mechanism: Mechanism) -> bytes:

@@ -25,6 +25,8 @@ from dosift.model.mechanism import (
     topological_order,
 )
 from dosift.model.network import Network, Variable
+from dosift.model.other import OTHER, is_other
+from dosift.model.other_numbers import OtherNumbers
 from dosift.model.scale import Scale
 
 
@@ -48,6 +50,8 @@ class MechanismNetwork:
     labelled : tuple of LabelledRows, optional
         Rows of which it is known which variables were changed, if they are to teach mechanisms and
         changes too.
+    other : OtherNumbers, optional
+        What rows from elsewhere look like (:mod:`dosift.model.other`), if some are.
     """
 
     mechanisms: tuple[Mechanism, ...]
@@ -56,6 +60,7 @@ class MechanismNetwork:
     variables: tuple[Variable, ...] = ()
     scales: tuple[Scale, ...] = ()
     labelled: tuple[LabelledRows, ...] = ()
+    other: OtherNumbers | None = None
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -222,7 +227,19 @@ class MechanismNetwork:
             libraries[i] = taught_library(
                 mechanisms[i], libraries[i], values, targets[:, i], posterior, self.labelled
             )
-        return replace(self, mechanisms=tuple(mechanisms), libraries=tuple(libraries))
+        other, elsewhere = self.other, is_other(targets)
+        if other is not None and elsewhere.any():
+            other = other.fitted(values, posterior[:, elsewhere].sum(axis=1))
+        return replace(self, mechanisms=tuple(mechanisms), libraries=tuple(libraries), other=other)
+
+    def with_other(self, other: OtherNumbers | None) -> MechanismNetwork:
+        """Return the same, which says what rows from elsewhere look like.
+
+        Parameters
+        ----------
+        other : OtherNumbers or None
+        """
+        return replace(self, other=other)
 
     def _taught_mechanism(
         self, i: int, values: Values, targets: Ints, posterior: Floats, control: ControlRows
@@ -269,9 +286,12 @@ class MechanismNetwork:
             for position in np.unique(change):
                 rows = np.flatnonzero(change == position)
                 mechanism = self.mechanisms[i]
-                if position >= 0:
+                if 0 <= position < OTHER:
                     mechanism = self.libraries[i][int(position)].applied(mechanism)
                 values[rows, i] = mechanism.draw(values[rows], rng)
+        elsewhere = np.flatnonzero(is_other(targets)[component])
+        if elsewhere.size and self.other is not None:
+            values[elsewhere] = self.other.draw(values[elsewhere], rng)
         return values, component.astype(np.int64)
 
 
@@ -326,11 +346,13 @@ def taught_library(
 
 def _used(column: Ints) -> list[int]:
     """Positions of the changes of a variable that targets make."""
-    return [int(position) for position in np.unique(column) if position >= 0]
+    return [int(position) for position in np.unique(column) if 0 <= position < OTHER]
 
 
 def merged_targets(network: MechanismNetwork, targets: Ints) -> Ints:
     """Return what targets touch: 0 for any change of a number, states as they are set.
+
+    The target of rows from elsewhere stays as it is.
 
     Parameters
     ----------
@@ -342,7 +364,8 @@ def merged_targets(network: MechanismNetwork, targets: Ints) -> Ints:
     ndarray of int, shape (n_targets, n_variables)
     """
     exact = np.array([library.is_exclusive for library in network.libraries])
-    return np.asarray(np.where(exact | (targets < 0), targets, 0))
+    kept = exact | (targets < 0) | is_other(targets)[..., None]
+    return np.asarray(np.where(kept, targets, 0))
 
 
 def compared_targets(network: System, targets: Ints) -> Ints:

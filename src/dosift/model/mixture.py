@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +19,7 @@ from dosift.model.described import codes_of, named_targets
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network, Variable
 from dosift.model.other import OTHER_TEXT, is_other
+from dosift.model.other_text import other_of_parts
 from dosift.model.target import Target
 
 #: How far the weights of a mixture may be from summing to one.
@@ -266,7 +267,7 @@ class Mixture(Mapping[Target, float]):
         if values.shape != codes.shape[:1]:
             raise InputError(f"{codes.shape[0]} targets but weights of shape {values.shape}")
         wrong_codes = (codes < -1) | (codes >= network.n_changes)
-        if isinstance(network, Network) and network.other is not None:
+        if network.other is not None:
             wrong_codes &= ~is_other(codes)[:, None]
         wrong = np.argwhere(wrong_codes)
         if wrong.size:
@@ -281,17 +282,27 @@ class Mixture(Mapping[Target, float]):
         return cls(zip(named, map(float, values), strict=True))
 
 
-def with_other_of(network: Network, mixture: Mixture) -> Network:
+@overload
+def with_other_of(network: Network, mixture: Mixture) -> Network: ...
+
+
+@overload
+def with_other_of(network: MechanismNetwork, mixture: Mixture) -> MechanismNetwork: ...
+
+
+def with_other_of(
+    network: Network | MechanismNetwork, mixture: Mixture
+) -> Network | MechanismNetwork:
     """Let a network say what the rows from elsewhere of a mixture look like.
 
     Parameters
     ----------
-    network : Network
+    network : Network or MechanismNetwork
     mixture : Mixture
 
     Returns
     -------
-    Network
+    Network or MechanismNetwork
         The same where the mixture has no such rows, or the network says it already.
 
     Raises
@@ -302,6 +313,8 @@ def with_other_of(network: Network, mixture: Mixture) -> Network:
     found = next((target for target in mixture if target.is_other), None)
     if found is None or (network.other is not None and not found.shares):
         return network
+    if isinstance(network, MechanismNetwork):
+        return network.with_other(other_of_parts(network, found.parts))
     return network.with_other([_shares_of(found, variable) for variable in network.variables])
 
 
@@ -357,10 +370,11 @@ def _pairs(
         yield pair
 
 
-def _more(target: Target) -> dict[str, dict[str, Any]]:
+def _more(target: Target) -> dict[str, Any]:
     """Return what a mixture file has of a target besides its do's."""
     if target.is_other:
-        return {OTHER_TEXT: target.shares}
+        several = [{"share": share, "of": own} for share, own in target.parts]
+        return {OTHER_TEXT: several if len(several) > 1 else target.shares}
     groups: dict[str, dict[str, Any]] = {kind: {} for kind in NUMBERS}
     for name, change in target.changes.items():
         groups[change.kind][name] = change.to_dict()

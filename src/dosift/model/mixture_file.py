@@ -121,16 +121,30 @@ def _elsewhere(parts: Mapping[str, Any], where: str) -> Target:
     """Read what rows from elsewhere look like."""
     if parts["do"] or any(parts.get(kind) for kind in NUMBERS):
         raise InputError(f"{where}: rows from elsewhere ('other') have no intervention")
-    shares = {}
-    for name, content in _checked_object(parts[OTHER_TEXT], f"{where}.other", None).items():
-        own = _checked_object(content, f"{where}.other.{name}", None)
-        for state, share in own.items():
-            if isinstance(share, bool) or not isinstance(share, int | float):
-                raise InputError(
-                    f"{where}.other.{name}.{state} is {_kind(share)}; it must be a number"
-                )
-        shares[name] = {state: float(share) for state, share in own.items()}
-    return Target.other(shares)
+    content, place = parts[OTHER_TEXT], f"{where}.other"
+    if not isinstance(content, list):
+        return Target.other(_looks(content, place))
+    found = []
+    for k, one in enumerate(content):
+        own = _checked_object(one, f"{place}[{k}]", ("share", "of"))
+        share = _number(own["share"], f"{place}[{k}].share")
+        found.append((share, _looks(own["of"], f"{place}[{k}].of")))
+    return Target.other(parts=found)
+
+
+def _looks(content: object, where: str) -> dict[str, dict[str, float]]:
+    """Read what each variable looks like in rows from elsewhere."""
+    found = {}
+    for name, one in _checked_object(content, where, None).items():
+        own = _checked_object(one, f"{where}.{name}", None)
+        found[name] = {key: _number(own[key], f"{where}.{name}.{key}") for key in own}
+    return found
+
+
+def _number(value: object, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InputError(f"{where} is {_kind(value)}; it must be a number")
+    return float(value)
 
 
 def _target(parts: Mapping[str, Any], where: str) -> Target:

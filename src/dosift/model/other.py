@@ -2,17 +2,20 @@
 
 A row that comes from elsewhere follows none of the network's mechanisms. As a target it changes
 all variables: each is drawn from shares of its states that the network remembers
-(:attr:`~dosift.model.network.Network.other`), whatever its parents are. So it has a column of
+(:attr:`~dosift.model.network.Network.other`), of numbers from
+:class:`~dosift.model.other_numbers.OtherNumbers`, whatever its parents are. So it has a column of
 likelihoods as any other target has, and a line in every table, where it is called ``other``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from dosift.model.other_numbers import OtherNumbers
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -76,15 +79,15 @@ def interventions(targets: Ints) -> Ints:
     return out
 
 
-def log_other(shares: Sequence[Floats], values: Ints) -> Floats:
+def log_other(shares: Sequence[Floats] | OtherNumbers, values: NDArray[Any]) -> Floats:
     """Log-probability of rows from elsewhere.
 
     Parameters
     ----------
-    shares : sequence of ndarray
-        For each variable, the share of each of its states.
-    values : ndarray of int, shape (n_rows, n_variables)
-        State codes; -1 for a missing value, which is summed out.
+    shares : sequence of ndarray, or OtherNumbers
+        For each variable, the share of each of its states; or what a network of numbers knows.
+    values : ndarray, shape (n_rows, n_variables)
+        State codes or numbers; -1 or NaN for a missing value, which is summed out.
 
     Returns
     -------
@@ -95,6 +98,8 @@ def log_other(shares: Sequence[Floats], values: Ints) -> Floats:
     >>> np.exp(log_other([np.array([0.25, 0.75])], np.array([[1], [-1]]))).round(2).tolist()
     [0.75, 1.0]
     """
+    if isinstance(shares, OtherNumbers):
+        return shares.log_density(values)
     out = np.zeros(len(values))
     for i, own in enumerate(shares):
         # Position -1, a missing value, picks the last entry.

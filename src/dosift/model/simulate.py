@@ -224,7 +224,7 @@ def simulate(
     rng = as_generator(random_state)
     values: NDArray[Any]
     if isinstance(network, MechanismNetwork):
-        changed, targets = changed_by(network, mixture)
+        changed, targets = changed_by(with_other_of(network, mixture), mixture)
         values, component = changed.draw(targets, mixture.weights, int(n_rows), rng)
         values = changed.user(values)
     else:

@@ -84,6 +84,10 @@ def state_text(entry: str | float) -> str:
     return entry if isinstance(entry, str) else number_text(entry)
 
 
+#: Share of a part of the rows from elsewhere, and what each variable looks like in it.
+OtherPart = tuple[float, dict[str, dict[str, float]]]
+
+
 class Target(Mapping[str, Entry]):
     """An intervention target: what is done to which variables.
 
@@ -117,7 +121,7 @@ class Target(Mapping[str, Entry]):
     __slots__ = ("_elsewhere", "_items")
 
     def __init__(self, assignments: Mapping[str, object]) -> None:
-        self._elsewhere: dict[str, dict[str, float]] | None = None
+        self._elsewhere: tuple[OtherPart, ...] | None = None
         if not isinstance(assignments, Mapping):
             raise InputError(
                 "a target is made from a mapping of variables to states, not from "
@@ -132,13 +136,20 @@ class Target(Mapping[str, Entry]):
         self._items = dict(sorted(items.items()))
 
     @classmethod
-    def other(cls, shares: Mapping[str, Mapping[str, float]] | None = None) -> Target:
+    def other(
+        cls,
+        shares: Mapping[str, Mapping[str, float]] | None = None,
+        parts: Iterable[tuple[float, Mapping[str, Mapping[str, float]]]] = (),
+    ) -> Target:
         """Return what rows from elsewhere have for a target: no intervention explains them.
 
         Parameters
         ----------
         shares : mapping of str to mapping of str to float, optional
-            For each variable, the share of each of its states in these rows.
+            For each variable, the share of each of its states in these rows; of a number what
+            :mod:`dosift.model.other_text` makes of it, such as ``{"mean": 3.0, "sd": 0.5}``.
+        parts : iterable of (float, mapping), optional
+            Instead, where they are of several origins: the share of each, and what it looks like.
 
         Returns
         -------
@@ -151,7 +162,10 @@ class Target(Mapping[str, Entry]):
         (other, True, False)
         """
         out = cls({})
-        out._elsewhere = {name: dict(own) for name, own in (shares or {}).items()}
+        every = tuple(parts) or (((1.0, shares),) if shares else ())
+        out._elsewhere = tuple(
+            (float(share), {name: dict(one) for name, one in own.items()}) for share, own in every
+        )
         return out
 
     @property
@@ -161,8 +175,13 @@ class Target(Mapping[str, Entry]):
 
     @property
     def shares(self) -> dict[str, dict[str, float]]:
-        """Shares of states in rows from elsewhere, for each variable, where they are known."""
-        return self._elsewhere or {}
+        """What rows from elsewhere look like, for each variable: those of the largest part."""
+        return max(self.parts, key=lambda part: part[0])[1] if self.parts else {}
+
+    @property
+    def parts(self) -> tuple[OtherPart, ...]:
+        """What rows from elsewhere look like: the share of each part, and it for each variable."""
+        return self._elsewhere or ()
 
     def __getitem__(self, name: str) -> Entry:
         return self._items[name]

@@ -18,12 +18,14 @@ from dosift.checks.verdict import Answer
 from dosift.graphs.findings import GraphFindings
 from dosift.likelihood.evidence import Evidence
 from dosift.methods import Options, Progress
+from dosift.model.mechanism_network import compared_targets
 from dosift.model.network import Network
 from dosift.model.other import is_other
 from dosift.pipeline.elsewhere import told_apart, with_line_of_their_own, without_elsewhere
 from dosift.pipeline.gather import Gathered
 from dosift.pipeline.graph import check_graph, refitted
 from dosift.pipeline.impure_control import not_by_impure_control
+from dosift.pipeline.moved import Moved, with_moved_mechanism, without_questions
 from dosift.pipeline.recipe import Recipe
 from dosift.pipeline.repairs import repaired_answers
 from dosift.search.filling import filled_in
@@ -47,6 +49,8 @@ class Asked:
         That repairs would give.
     elsewhere : Answer or None
         The one that was made already: rows from elsewhere.
+    moved : Moved or None
+        Another that was made already: a mechanism that is another in the pool.
     """
 
     result: SearchResult
@@ -54,6 +58,7 @@ class Asked:
     graph: GraphFindings | None
     answers: tuple[Answer, ...] = ()
     elsewhere: Answer | None = None
+    moved: Moved | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,33 @@ class Asking:
         -------
         Asked
         """
+        found = self._with_others_apart(result, one_by_one)
+        is_final = self.changed or one_by_one is not None or found.elsewhere is not None
+        teaches = self.recipe.refine and self.given.learns and self.graph is None
+        if is_final or not teaches or _forbids_other(self.recipe):
+            return found
+        return self._with_moved(found) or found
+
+    def _with_moved(self, found: Asked) -> Asked | None:
+        """Learn a mechanism from the pool alone, where that is what the rows ask for."""
+        own = (self.options, found.result, found.answers, self.progress)
+        moved = with_moved_mechanism(self.recipe, self.given, self.gathered, self.whole, *own)
+        if moved is None:
+            return None
+        again, graph = replace(self, given=moved.network), without_questions(found.graph)
+        full = judged_in_full(moved.result, self.whole.evidence, self.power)
+        check = again._checked(self.whole, moved.result, self.whole, moved.result)
+        about = (moved.network, self.whole, self.options, full, check, graph, self.progress)
+        answers = repaired_answers(self.recipe, *about)
+        # One mechanism may move; where more seem to, it is something else that is wrong.
+        if any(repair.what == "changed" for one in answers for repair in one.repairs):
+            return None
+        return Asked(moved.result, check, graph, answers, moved=moved)
+
+    def _with_others_apart(
+        self, result: SearchResult, one_by_one: tuple[Gathered, SearchResult] | None
+    ) -> Asked:
+        """Ask, and give rows from elsewhere a line of their own."""
         full = judged_in_full(result, self.whole.evidence, self.power)
         rows, shown = one_by_one or (self.whole, result)
         check = self._checked(rows, shown, rows, shown)
@@ -120,9 +152,8 @@ class Asking:
         apart = told_apart(self.recipe, self.given, self.whole, self.options, result, self.progress)
         if apart is None:
             return found
-        answer, known = apart.answer(), self.recipe.prior_knowledge
-        forbidden = known is not None and known.forbids_other
-        if forbidden or any(one.gain > answer.gain for one in found.answers):
+        answer = apart.answer()
+        if _forbids_other(self.recipe) or any(one.gain > answer.gain for one in found.answers):
             return replace(found, answers=(*found.answers, answer))
         result = with_line_of_their_own(self.given, self.gathered, self.options, apart)
         rest, others = without_elsewhere(self.given, self.whole, result)
@@ -134,7 +165,7 @@ class Asking:
         answer = replace(
             answer,
             repairs=(replace(repair, share=share),),
-            targets=result.targets,
+            targets=compared_targets(result.network, result.targets),
             weights=result.weights,
         )
         return replace(found, answers=answers, elsewhere=answer)
@@ -168,6 +199,12 @@ class Asking:
             graph = not_by_impure_control(graph, given, others)
         about = (recipe, given, rest, options, others, check, graph, self.progress)
         return Asked(result, check, graph, () if self.changed else repaired_answers(*about))
+
+
+def _forbids_other(recipe: Recipe) -> bool:
+    """Whether no repair is to be made by itself."""
+    known = recipe.prior_knowledge
+    return known is not None and known.forbids_other
 
 
 def judged_in_full(result: SearchResult, evidence: Evidence, power: float) -> SearchResult:

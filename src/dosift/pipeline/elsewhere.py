@@ -13,19 +13,23 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.checks.foreign_rows import ForeignRows, find_foreign_rows, with_other_column
+from dosift.checks.foreign_numbers import kind_of, tell_apart
+from dosift.checks.foreign_rows import find_foreign_rows, with_other_column
 from dosift.checks.verdict import Answer, Repair
-from dosift.data.blocks import NOTHING, Block, MemoryBlocks
-from dosift.likelihood.assignment import assign
+from dosift.data.blocks import Beside, Block, MemoryBlocks
+from dosift.likelihood.assignment import judge
 from dosift.likelihood.evidence import Evidence
 from dosift.methods import Options, Progress
 from dosift.methods.likelihood import weighed_with_other
-from dosift.model.mechanism_network import MechanismNetwork
+from dosift.model.mechanism_network import MechanismNetwork, as_network, compared_targets
 from dosift.model.network import Network
 from dosift.model.other import is_other
+from dosift.model.other_numbers import OtherNumbers
 from dosift.pipeline.find import find
 from dosift.pipeline.gather import Gathered
 from dosift.pipeline.recipe import Recipe
+from dosift.search.joint import JointFitter
+from dosift.search.library import of
 from dosift.search.result import SearchResult, ranked
 
 Floats = NDArray[np.float64]
@@ -33,6 +37,10 @@ Ints = NDArray[np.integer]
 
 #: Passes over rows that are told from those that come from elsewhere.
 _PASSES = 2
+#: Rows of measurements by which they are told apart; of more, every so many-th.
+_MOST_LOOKED_AT = 5000
+#: What a row that counts for no more of what it counted does not count at all.
+_NOTHING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -41,24 +49,30 @@ class Apart:
 
     Attributes
     ----------
-    foreign : ForeignRows
+    share : float
+        Of rows from elsewhere, among all.
+    gain : float
+        Rise of the score (nats) when they are told apart.
+    other : tuple of ndarray, or OtherNumbers
+        What they look like.
     rest : Gathered
         The others: each row counts as far as it does not come from elsewhere.
     result : SearchResult
         Of these.
     """
 
-    foreign: ForeignRows
+    share: float
+    gain: float
+    other: tuple[Floats, ...] | OtherNumbers
     rest: Gathered
     result: SearchResult
 
     def answer(self) -> Answer:
         """Return what is found when they have a line of their own."""
-        targets, weights = with_other_column(
-            self.result.targets, self.result.weights, self.foreign.share
-        )
-        repair = Repair("rows", "foreign", (), self.foreign.gain, self.foreign.share)
-        return Answer((repair,), self.foreign.gain, targets, weights)
+        compared = compared_targets(self.result.network, self.result.targets)
+        targets, weights = with_other_column(compared, self.result.weights, self.share)
+        repair = Repair("rows", "foreign", (), self.gain, self.share)
+        return Answer((repair,), self.gain, targets, weights)
 
 
 def told_apart(
@@ -85,17 +99,20 @@ def told_apart(
     Returns
     -------
     Apart or None
-        None where a share of rows with a distribution of its own does not pay, rows come in units
-        or with labels, or targets are restricted.
+        None where a share of rows with a distribution of its own does not pay or is among the
+        targets already, or some weight is known: of all rows, or of those that do not come from
+        elsewhere, nobody said.
     """
-    held = gathered.evidence.held if gathered.sample is None else gathered.sample
-    if isinstance(network, MechanismNetwork) or held is None or held.label is not None:
+    known = options.constraints_on(result.network, result.targets, result.weights)
+    if len(known.known) or is_other(result.targets).any():
         return None
-    is_free = options.constraints is None or options.constraints.is_free
-    if held.first is not None or not is_free:
+    if isinstance(network, MechanismNetwork):
+        return _numbers_apart(recipe, network, gathered, options, result, progress)
+    held = _held_block(gathered)
+    if held is None:
         return None
     looked_at = _held(network, replace(held, batch=None), gathered)
-    foreign = find_foreign_rows(looked_at, result)
+    foreign = find_foreign_rows(looked_at, result, known)
     if foreign is None:
         return None
     plain, gain = replace(recipe, interventions="hard"), foreign.gain
@@ -104,17 +121,67 @@ def told_apart(
         others = replace(held, counts=held.counts * (1.0 - foreign.posterior))
         rest = Gathered(_held(network, others, gathered), None)
         now, _ = find(plain, network, rest, options, progress)
-        again = find_foreign_rows(looked_at, now)
+        again = find_foreign_rows(looked_at, now, known)
         if again is None:
             break
         foreign = again
-    return Apart(replace(foreign, gain=gain), rest, now)
+    return Apart(foreign.share, gain, foreign.states, rest, now)
+
+
+def _numbers_apart(
+    recipe: Recipe,
+    network: Network,
+    gathered: Gathered,
+    options: Options,
+    result: SearchResult,
+    progress: Progress | None,
+) -> Apart | None:
+    """Do the same where variables are measurements or counts."""
+    held, taught = _held_block(gathered), of(result.network)
+    if not recipe.refine or held is None or taught.control is None:
+        return None
+    # What fits to other rows remembered is forgotten.
+    now = as_network(replace(taught, control=replace(taught.control)))
+    known = options.constraints_on(now, result.targets, result.weights)
+    step = -(-len(held) // _MOST_LOOKED_AT)
+    some = _held(network, replace(held, batch=None).part(slice(None, None, step)), gathered)
+    base = JointFitter(now, some, known).fit(now, result.targets, result.weights[None])
+    kinds = [kind_of(taught, i) for i in range(taught.n_variables)]
+    foreign = tell_apart(base, some, kinds, known)
+    if foreign is None:
+        return None
+    own = of(foreign.fit.network).with_other(foreign.other)
+    targets, weights = with_other_column(foreign.fit.targets, foreign.fit.weights[0], foreign.share)
+    rest = _rest(network, as_network(own), gathered, targets, weights)
+    found, _ = find(replace(recipe, interventions="hard"), network, rest, options, progress)
+    return Apart(foreign.share, foreign.gain, foreign.other, rest, found)
+
+
+def _held_block(gathered: Gathered) -> Block | None:
+    """Return the rows, or those of a sample, where they are held."""
+    return gathered.evidence.held if gathered.sample is None else gathered.sample
+
+
+def _rest(
+    given: Network, network: Network, gathered: Gathered, targets: Ints, weights: Floats
+) -> Gathered:
+    """Let each row count as far as it does not come from elsewhere under a mixture."""
+    held = _held_block(gathered)
+    assert held is not None
+    every = _held(given, replace(held, batch=None), gathered)
+    posterior = judge(every.under(network, targets), targets, weights).posterior
+    counts = held.counts * (1.0 - posterior[:, is_other(targets)].sum(axis=1))
+    others = replace(held, counts=counts).part(counts > _NOTHING * held.counts)
+    return Gathered(_held(given, others, gathered), None)
 
 
 def _held(network: Network, block: Block, gathered: Gathered) -> Evidence:
     """Return rows that are held as evidence."""
-    beside = gathered.evidence.rows.beside if block.batch is not None else NOTHING
-    return Evidence.held_rows(network, MemoryBlocks.of_block(block, beside))
+    own = gathered.evidence.rows.beside
+    batches = () if block.batch is None else own.batches
+    beside = Beside(batches, () if block.label is None else own.labels)
+    labels = None if block.label is None else gathered.evidence.labels
+    return Evidence.held_rows(network, MemoryBlocks.of_block(block, beside), labels)
 
 
 def with_line_of_their_own(
@@ -136,14 +203,15 @@ def with_line_of_their_own(
     SearchResult
         Its network says what rows from elsewhere look like.
     """
-    own = replace(apart.result, network=apart.result.network.with_other(apart.foreign.states))
+    known, other = apart.result.network, apart.other
+    if isinstance(other, OtherNumbers):
+        known = as_network(of(known).with_other(other))
+        network = known
+    else:
+        known, network = known.with_other(other), network.with_other(other)
+    own = replace(apart.result, network=known)
     return weighed_with_other(
-        network.with_other(apart.foreign.states),
-        gathered.evidence,
-        gathered.sample,
-        options,
-        own,
-        apart.foreign.share,
+        network, gathered.evidence, gathered.sample, options, own, apart.share
     )
 
 
@@ -168,20 +236,17 @@ def without_elsewhere(
     result : SearchResult
         The mixture of the others.
     """
-    held = gathered.evidence.held if gathered.sample is None else gathered.sample
-    assert held is not None
     other = is_other(result.targets)
-    posterior = assign(result.network, result.targets, result.weights, held.values).posterior
-    others = replace(held, counts=held.counts * (1.0 - posterior[:, other].sum(axis=1)))
-    evidence = _held(network, others, gathered)
+    rest = _rest(network, result.network, gathered, result.targets, result.weights)
     weights = result.weights[~other] / result.weights[~other].sum()
     batches = result.batch_weights
     if batches is not None:
         batches = batches[:, ~other]
         batches = batches / np.maximum(batches.sum(axis=1, keepdims=True), 1e-300)
     own = result.network.with_other(None)
-    rest = ranked(evidence.pooled, own, result.targets[~other], weights, batch_weights=batches)
-    return Gathered(evidence, None), replace(rest, converged=result.converged)
+    pooled = rest.evidence.pooled
+    found = ranked(pooled, own, result.targets[~other], weights, batch_weights=batches)
+    return rest, replace(found, converged=result.converged)
 
 
 def found_again(

@@ -143,10 +143,12 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
     result = judged_in_full(result, in_full, power)
     check, graph = asked.check, asked.graph
     verdict = verdict_of(recipe, result, posterior, asked.answers, control, check, graph)
-    taught, apart = result.network, in_full.apart(given)
+    taught, apart, moved = result.network, in_full.apart(given), asked.moved
+    if moved is not None:
+        changed = moved.changed
     fitted = Fitted(
         recipe=recipe,
-        given=given,
+        given=given if moved is None else moved.network,
         network=_final(taught, given if changed else taught),
         result=result,
         options=options,
@@ -170,6 +172,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         control=control,
         verdict=verdict,
         elsewhere=asked.elsewhere,
+        moved=None if moved is None else moved.answer,
         **_look_for_units(given, loaded),
         **_of_numbers(evidence, result),
     )

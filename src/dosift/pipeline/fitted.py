@@ -96,6 +96,9 @@ class Fitted:
         What of the answer stands; `judged` is never None.
     elsewhere : Answer or None
         Where rows that come from elsewhere have a line of their own, what that gained.
+    moved : Answer or None
+        Where a mechanism that is another in the pool was learned from the pool alone, what that
+        gained.
     """
 
     recipe: Recipe
@@ -128,6 +131,7 @@ class Fitted:
     control: NegativeControl | None = None
     verdict: Verdict | None = None
     elsewhere: Answer | None = None
+    moved: Answer | None = None
 
     @property
     def judged(self) -> Verdict:

@@ -122,7 +122,7 @@ def counting_for(network: Network, gathered: Gathered, power: float) -> tuple[Ne
         return network, gathered
     if isinstance(network, MechanismNetwork) and network.control is not None:
         control = network.control
-        own = ControlRows(control.values, control.weights, control.dependence)
+        own = ControlRows(control.values, control.weights, control.dependence, control.silent)
         network = as_network(replace(network, control=own))
     return network, gathered.weighed(power)
 
@@ -204,7 +204,7 @@ def _prepared_numbers(
         patterns = patterns_of(known, network, recipe.max_size)
         network = patterns.restricted(network)
     # Rows that are simulated to be compared with have the sizes of these.
-    network = network.with_covariates_of(rows.whole.values, rows.whole.counts)
+    network = network.with_covariates_of(rows.whole.values, rows.whole.row_counts)
     system = as_network(network)
     gathered = Gathered(Evidence.held_rows(system, rows, by_text), None)
     _check_batches(gathered.evidence, loaded)

@@ -9,6 +9,10 @@ the variable and another one that depends on the same.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import combinations
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +23,11 @@ from dosift.model.mechanism_network import MechanismNetwork, merged_targets
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
+
+#: Share of a weight by which it may be another one in the answer with edges.
+_ALIKE = 0.5
+#: Children of added edges, of one target, that are looked at.
+_MOST_CHILDREN = 6
 
 
 def linked_by_no_edge(graph: GraphFindings) -> frozenset[int]:
@@ -92,3 +101,55 @@ def by_hidden_cause(
     every, place = np.unique(touched, axis=0, return_inverse=True)
     summed = np.bincount(place.ravel(), weights, len(every)).astype(np.float64)
     return Answer(tuple(repairs), graph.gain, every[summed > 0], summed[summed > 0])
+
+
+def without_undone_edges(answer: Answer, targets: Ints, weights: Floats) -> Answer:
+    """Leave alone what an answer with more edges changes only to undo these.
+
+    A hidden cause of two variables asks for an edge between them. Wherever the one is changed, that
+    edge moves the other, to which nothing was done; so the answer with the edge has to change that
+    one, too. The answer as it is says the same of these rows without either.
+
+    Parameters
+    ----------
+    answer : Answer
+        With other edges.
+    targets : ndarray of int, shape (n_targets, n_variables)
+        Of the answer as it is.
+    weights : ndarray, shape (n_targets,)
+
+    Returns
+    -------
+    Answer
+        The same where nothing is undone.
+
+    Examples
+    --------
+    >>> more = Answer((Repair("edge", "add", (0, 1), 9.0),), 9.0, np.array([[0, 0]]), np.ones(1))
+    >>> without_undone_edges(more, np.array([[0, -1]]), np.ones(1)).targets.tolist()
+    [[0, -1]]
+    """
+    added = [one.variables for one in answer.repairs if (one.kind, one.what) == ("edge", "add")]
+    known: dict[tuple[int, ...], float] = {}
+    for target, weight in zip(targets.tolist(), weights.tolist(), strict=True):
+        known[tuple(target)] = known.get(tuple(target), 0.0) + weight
+    now = [tuple(target) for target in answer.targets.tolist()]
+    for k, (target, weight) in enumerate(zip(tuple(now), answer.weights.tolist(), strict=True)):
+        if target in known:
+            continue
+        for fewer in _with_children_alone(target, added):
+            own = known.get(fewer, 0.0)
+            if fewer not in now and abs(own - weight) <= _ALIKE * own and own > 0:
+                now[k] = fewer
+                break
+    return replace(answer, targets=np.array(now, dtype=answer.targets.dtype))
+
+
+def _with_children_alone(
+    target: tuple[int, ...], added: list[tuple[int, ...]]
+) -> Iterator[tuple[int, ...]]:
+    """Leave children alone whose new parents are changed, as few as possible first."""
+    children = sorted({c for p, c in added if target[p] >= 0 and target[c] >= 0})[:_MOST_CHILDREN]
+    for n in range(1, len(children) + 1):
+        for some in combinations(children, n):
+            yield tuple(-1 if i in some else entry for i, entry in enumerate(target))

@@ -157,5 +157,6 @@ def _learned_anew(network: MechanismNetwork, counts: Floats) -> Network:
     values, mechanisms = network.control.values, list(network.mechanisms)
     for _ in range(_LEARNING):
         mechanisms = [refitted(one, one.statistics(values, counts)) for one in mechanisms]
-    own = numbers.ControlRows(values, counts, network.control.dependence)
+    known = network.control
+    own = numbers.ControlRows(values, counts, known.dependence, known.silent)
     return as_network(replace(network, mechanisms=tuple(mechanisms), control=own))

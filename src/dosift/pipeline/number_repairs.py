@@ -11,7 +11,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.checks.foreign_numbers import tell_apart
 from dosift.checks.verdict import Answer, Repair
 from dosift.data.blocks import Block
 from dosift.data.configurations import Configurations, systematic_sample
@@ -24,6 +23,7 @@ from dosift.model.mechanism_network import MechanismNetwork, as_network, merged_
 from dosift.pipeline.gather import Gathered
 from dosift.pipeline.impure_control import find_impure_control
 from dosift.search.constraints import Constraints
+from dosift.search.filling import filled_in
 from dosift.search.joint import JointFit, JointFitter
 from dosift.search.library import of
 from dosift.search.moved_numbers import moved_mechanism
@@ -66,13 +66,23 @@ class NumberRepairs:
         self.gathered = gathered
         held = gathered.evidence.held if gathered.sample is None else gathered.sample
         assert held is not None
-        self.rows = _some(held)
-        self.evidence = Evidence.of_configurations(self.network, self.rows)
+        self.evidence = self._looked_at(held)
         self.base = self._fitted(self.network, self.evidence, result.targets, result.weights)
+
+    def _looked_at(self, block: Block) -> Evidence:
+        """Return some of the rows without label, complete.
+
+        Missing values are filled in as the mixture would, which makes a look for another one err on
+        the side of seeing none.
+        """
+        rows, result = _some(block), self.result
+        if block.has_missing:
+            rows = filled_in(result.network, result.targets, result.weights, rows)
+        return Evidence.of_configurations(self.network, rows)
 
     def answers(self) -> list[Answer]:
         """Make all repairs that rows ask for."""
-        found = [self.moved(), self.drifted(), self.noise(), self.impure(), self.foreign()]
+        found = [self.moved(), self.drifted(), self.noise(), self.impure()]
         return [one for one in found if one is not None]
 
     def moved(self) -> Answer | None:
@@ -81,7 +91,7 @@ class NumberRepairs:
         if found is None:
             return None
         repair = Repair("mechanism", "changed", (found.variable,), found.gain)
-        return _answer(repair, found.fit)
+        return replace(_answer(repair, found.fit), network=found.fit.network)
 
     def drifted(self) -> Answer | None:
         """Free a mechanism that is another in one batch."""
@@ -94,8 +104,7 @@ class NumberRepairs:
         found = []
         for b, own in enumerate(weights):
             kept = own > 0
-            part = _some(replace(held.part(held.batch == b), batch=None))
-            alone = Evidence.of_configurations(self.network, part)
+            alone = self._looked_at(held.part(held.batch == b))
             base = self._fitted(self.network, alone, self.result.targets[kept], own[kept])
             moved = moved_mechanism(base, alone, self.known, self.max_size)
             if moved is not None:
@@ -116,7 +125,7 @@ class NumberRepairs:
         assert control is not None
         mechanisms, repairs = list(network.mechanisms), []
         for i, mechanism in enumerate(network.mechanisms):
-            if not isinstance(mechanism, NegativeBinomialMechanism):
+            if not isinstance(mechanism, NegativeBinomialMechanism) or i in control.silent:
                 continue
             alone = mechanism
             for _ in range(_STEPS):  # rows of the pool have taught it, too
@@ -144,16 +153,6 @@ class NumberRepairs:
             return None
         fit = self._simplified(found.network, self.evidence, result.targets, result.weights)
         return _answer(Repair("rows", "control", (), found.gain, found.share), fit)
-
-    def foreign(self) -> Answer | None:
-        """Tell rows that come from elsewhere apart."""
-        network = of(self.network)
-        kinds = [_kind_of(network, i) for i in range(network.n_variables)]
-        found = tell_apart(self.base, self.evidence, kinds, self.known)
-        if found is None:
-            return None
-        answer = _answer(Repair("rows", "foreign", (), found.gain, found.share), found.fit)
-        return replace(answer, weights=answer.weights * (1.0 - found.share))
 
     def _fitted(
         self, network: object, evidence: Evidence, targets: Ints, weights: Floats
@@ -190,31 +189,24 @@ def number_answers(
     if not isinstance(network, MechanismNetwork) or network.control is None or not refine:
         return []
     held = evidence.held if gathered.sample is None else gathered.sample
-    if held is None or held.has_missing or held.label is not None or evidence.has_units:
+    if held is None or (held.label is not None and not (held.label < 0).any()):
         return []
     return NumberRepairs(gathered, options, result).answers()
-
-
-def _kind_of(network: MechanismNetwork, i: int) -> str:
-    if i in network.covariates:
-        return "given"
-    if network.cardinalities[i]:
-        return "state"
-    is_count = isinstance(network.mechanisms[i], NegativeBinomialMechanism)
-    return "count" if is_count else "number"
 
 
 def _for_good(network: MechanismNetwork) -> MechanismNetwork:
     """Forget what fits to other rows remembered."""
     control = network.control
     assert control is not None
-    own = ControlRows(control.values, control.weights, control.dependence)
+    own = ControlRows(control.values, control.weights, control.dependence, control.silent)
     return replace(network, control=own, labelled=())
 
 
 def _some(block: Block) -> Configurations:
+    if block.label is not None:
+        block = block.part(block.label < 0)
     nothing = np.empty(0, dtype=np.int64)
-    every = Configurations(np.asfortranarray(block.values), block.counts, nothing)
+    every = Configurations(np.asfortranarray(block.values), block.counts, nothing, block.first)
     return systematic_sample(every, _ROWS)
 
 

@@ -14,14 +14,20 @@ from dosift.graphs.findings import GraphFindings
 from dosift.likelihood.evidence import Evidence
 from dosift.methods import Options, Progress, estimate
 from dosift.methods.options import silent
+from dosift.model.mechanism_network import compared_targets
 from dosift.model.network import Network
 from dosift.pipeline.find import find
 from dosift.pipeline.gather import Gathered
-from dosift.pipeline.hidden_cause import by_hidden_cause
+from dosift.pipeline.hidden_cause import by_hidden_cause, without_undone_edges
 from dosift.pipeline.impure_control import find_impure_control
 from dosift.pipeline.number_repairs import number_answers
 from dosift.pipeline.recipe import Recipe
-from dosift.search.mechanisms import ChangedMechanism, suspect_mechanism, with_freed_table
+from dosift.search.mechanisms import (
+    ChangedMechanism,
+    suspect_mechanism,
+    with_free_tables,
+    with_freed_table,
+)
 from dosift.search.result import SearchResult, ranked
 
 Floats = NDArray[np.float64]
@@ -68,7 +74,7 @@ def repaired_answers(
     tell = progress or silent
     changed = check.fit.changed
     tell("looking for what the rows ask for", 0, None)
-    answers = [_by_graph(graph)]
+    answers = [_by_graph(graph, result)]
     if not isinstance(network, Network):
         answers.append(by_hidden_cause(graph, result.network, result.targets, result.weights))
         answers += number_answers(gathered, options, result, recipe.refine)
@@ -82,13 +88,15 @@ def repaired_answers(
     return tuple(one for one in answers if one is not None and one.gain > _LEAST_GAIN)
 
 
-def _by_graph(graph: GraphFindings | None) -> Answer | None:
+def _by_graph(graph: GraphFindings | None, result: SearchResult) -> Answer | None:
     if graph is None or not graph.asked or graph.targets is None or graph.weights is None:
         return None
     edits = tuple(
         Repair("edge", one.kind, (one.parent, one.child), one.gain) for one in graph.asked
     )
-    return Answer(edits, graph.gain, graph.targets, graph.weights)
+    answer = Answer(edits, graph.gain, graph.targets, graph.weights)
+    targets = compared_targets(result.network, result.targets)
+    return without_undone_edges(answer, targets, result.weights)
 
 
 def _by_mechanism(
@@ -111,7 +119,8 @@ def _by_mechanism(
     # The check has judged it already, by its p-value: a large table pays for many entries here.
     gain = max(gain, changed.gain)
     repair = Repair("mechanism", "changed", (changed.variable,), gain)
-    return Answer((repair,), gain, found.targets, found.weights)
+    freed = with_free_tables(network, gathered.evidence.pooled, (changed.variable,))
+    return Answer((repair,), gain, found.targets, found.weights, freed, found)
 
 
 def _by_drift(

@@ -22,6 +22,7 @@ from dosift.resampling.problem import Kind, Problem
 from dosift.resampling.redrawn import drawn_rows, redrawn_network
 from dosift.results.merged import Merged
 from dosift.results.tables import name_of
+from dosift.search.library import of
 from dosift.utils.journal import Record, open_journal
 from dosift.utils.processes import in_processes
 
@@ -270,7 +271,7 @@ def _with_changes_of(network: MechanismNetwork, fitted: Network) -> MechanismNet
         one if one.is_exclusive or not isinstance(one, Changes) else _closed(one)
         for one in fitted.libraries
     ]
-    return replace(network, libraries=tuple(libraries))
+    return replace(network, libraries=tuple(libraries), other=of(fitted).other)
 
 
 def _gather(problem: Problem, records: list[Record]) -> Bootstrap:

@@ -127,10 +127,17 @@ def redrawn_network(problem: Problem, rng: np.random.Generator) -> Network:
         shares = fitted if parametric else own
         drawn = rng.multinomial(np.rint(totals[:, 0]).astype(np.int64), shares)
         counts.append(drawn.astype(np.float64))
+    # Tables that only the pool teaches stay where they are.
+    tables = [
+        own if drawn.any() else given
+        for own, drawn, given in zip(
+            tables_of(counts, control.prior or 1.0), counts, problem.given.tables, strict=True
+        )
+    ]
     return Network(
         problem.given.variables,
         problem.given.parents,
-        tables_of(counts, control.prior),
+        tables,
         replace(control, counts=tuple(counts)),
     )
 
@@ -152,10 +159,13 @@ def _learned_again(
         values = network.draw(nothing, np.ones(1), n_rows, rng)[0]
         more = control.values[:n_rows, network.n_variables :]
         together = np.asfortranarray(np.hstack([values, more]))
-        control = ControlRows(together, np.ones(n_rows), control.dependence)
+        control = ControlRows(together, np.ones(n_rows), control.dependence, control.silent)
     else:
         control = _with_replacement(control, rng)
-    mechanisms = [at_rest(one, control.values, control.weights) for one in network.mechanisms]
+    mechanisms = [
+        one if one.variable in control.silent else at_rest(one, control.values, control.weights)
+        for one in network.mechanisms
+    ]
     return replace(network, mechanisms=tuple(mechanisms), control=control)
 
 
@@ -168,4 +178,4 @@ def _with_replacement(rows: ControlRows, rng: np.random.Generator) -> ControlRow
     shares = rows.weights / rows.weights.sum()
     weights = rng.multinomial(round(float(rows.weights.sum())), shares).astype(np.float64)
     kept = weights > 0
-    return ControlRows(rows.values[kept], weights[kept], rows.dependence)
+    return ControlRows(rows.values[kept], weights[kept], rows.dependence, rows.silent)

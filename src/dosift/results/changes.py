@@ -18,6 +18,8 @@ from dosift.model.altered import NUMBERS, Altered
 from dosift.model.categorical import States
 from dosift.model.described import described, scale_of
 from dosift.model.mechanism_network import MechanismNetwork
+from dosift.model.network import Network
+from dosift.model.other import OTHER, OTHER_TEXT, interventions
 from dosift.model.target import Entry, state_text
 from dosift.pipeline import Fitted
 from dosift.results.tables import totals
@@ -71,7 +73,7 @@ def change_table(
     import polars as pl
 
     undecided = targets[:0] if posterior is None else posterior.undecided
-    every = np.concatenate([targets, undecided])
+    every = interventions(np.concatenate([targets, undecided]))
     known = {(one.variable, one.position): one for one in errors}
     members, lines = [], []
     for i, name in enumerate(network.names):
@@ -246,8 +248,7 @@ def densities_content(network: MechanismNetwork, found: Sequence[Density]) -> li
         if one.control is not None:
             curves.insert(0, ("control", one.control))
         for position, shares in one.changes.items():
-            entry = described(network, one.variable, position)
-            curves.append((str(Target({name: entry})), shares))
+            curves.append((curve_text(network, one.variable, position), shares))
         lines.append(
             {
                 "variable": name,
@@ -257,3 +258,23 @@ def densities_content(network: MechanismNetwork, found: Sequence[Density]) -> li
             }
         )
     return lines
+
+
+def curve_text(network: Network | MechanismNetwork, i: int, position: int) -> str:
+    """Text of a change of one variable, or of rows from elsewhere.
+
+    Parameters
+    ----------
+    network : Network or MechanismNetwork
+    i : int
+        Position of the variable.
+    position : int
+        Of the change.
+
+    Returns
+    -------
+    str
+    """
+    if position == OTHER:
+        return OTHER_TEXT
+    return str(Target({network.names[i]: described(network, i, position)}))

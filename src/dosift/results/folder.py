@@ -278,6 +278,4 @@ def read_result(folder: str | Path) -> Result:
     else:
         network = read_network(folder / _NETWORK)
     mixture = Mixture.read(folder / _MIXTURE)
-    if not of_mechanisms:
-        network = with_other_of(network, mixture)
-    return Result(network, mixture, content)
+    return Result(with_other_of(network, mixture), mixture, content)

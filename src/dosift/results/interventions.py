@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.checks.verdict import Answer
 from dosift.inference import Posterior
 from dosift.model.altered import Altered
 from dosift.model.described import described
@@ -109,21 +110,26 @@ def _kind(network: Network | MechanismNetwork, targets: Ints) -> str:
     return kinds.pop() if len(kinds) == 1 else "mixed"
 
 
-def mechanism_table(network: Network, changed: tuple[ChangedMechanism, ...]) -> pl.DataFrame:
+def mechanism_table(
+    network: Network, changed: tuple[ChangedMechanism, ...], moved: Answer | None = None
+) -> pl.DataFrame:
     """Table of the mechanisms that changed.
 
     Parameters
     ----------
     network : Network
     changed : tuple of ChangedMechanism
+    moved : Answer, optional
+        Where the mechanism of a number or count was learned from these rows alone.
 
     Returns
     -------
     polars.DataFrame
         Columns ``variable``; ``gain``, the rise of the penalised log-likelihood in nats when its
-        table was learned from these rows; ``distance``, the total variation between the given and
-        the new table, averaged over the rows; ``least_share``, the least share of the rows in which
-        another mechanism must have been at work (an estimate without error).
+        mechanism was learned from these rows; ``distance``, the total variation between the given
+        and the new table, averaged over the rows; ``least_share``, the least share of the rows in
+        which another mechanism must have been at work (an estimate without error). Null where a
+        mechanism is no table.
     """
     import polars as pl
 
@@ -131,10 +137,9 @@ def mechanism_table(network: Network, changed: tuple[ChangedMechanism, ...]) -> 
         "variable": pl.String,
         **dict.fromkeys(("gain", "distance", "least_share"), pl.Float64),
     }
-    columns = {
-        "variable": [network.names[one.variable] for one in changed],
-        "gain": [one.gain for one in changed],
-        "distance": [one.distance for one in changed],
-        "least_share": [one.least_share for one in changed],
-    }
-    return pl.DataFrame(columns, schema=types)
+    lines: list[tuple[str, float, float | None, float | None]] = [
+        (network.names[one.variable], one.gain, one.distance, one.least_share) for one in changed
+    ]
+    if moved is not None and not changed:
+        lines += [(network.names[moved.repairs[0].variables[0]], moved.gain, None, None)]
+    return pl.DataFrame(lines, schema=types, orient="row")

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from dosift.inference import Posterior
 from dosift.inference.posterior import false_shares
 from dosift.model import Network, Target
-from dosift.model.categorical import States
-from dosift.model.mechanism_network import MechanismNetwork
+from dosift.model.mechanism_network import MechanismNetwork, merged_targets
 from dosift.results.tables import component_table, status_of
 
 if TYPE_CHECKING:
@@ -57,8 +56,7 @@ class Merged:
         """
         if not isinstance(network, MechanismNetwork):
             return cls(tuple((k,) for k in range(len(targets))))
-        exact = np.array([isinstance(library, States) for library in network.libraries])
-        keys = np.where(exact, targets, np.where(targets >= 0, 0, -1))
+        keys = merged_targets(network, targets)
         found: dict[bytes, list[int]] = {}
         for k in np.argsort(-weights, kind="stable"):
             found.setdefault(keys[k].tobytes(), []).append(int(k))

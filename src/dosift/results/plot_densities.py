@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.errors import InputError, nearest
-from dosift.model import Target
-from dosift.model.described import described, scale_of
+from dosift.model.described import scale_of
 from dosift.model.scale import Scale
+from dosift.results.changes import curve_text
 from dosift.results.plot import axes_of, checked_fitted, literal, without_frame
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def densities(model: FittedModel, variable: str, *, ax: Axes | None = None) -> A
         ax.stairs(one.control, one.edges, color="black", ls=":", label="control rows")
     for k, (position, shares) in enumerate(one.changes.items()):
         colour, style = _CURVES[k % len(_CURVES)]
-        text = str(Target({variable: described(network, one.variable, position)}))
+        text = curve_text(network, one.variable, position)
         ax.stairs(shares, one.edges, color=colour, ls=style, lw=1.4, label=literal(text))
     _bend(ax, scale_of(network, one.variable), float(one.edges[0]))
     ax.set_xlim(float(one.edges[0]), float(one.edges[-1]))

@@ -85,7 +85,7 @@ class Tables:
             near_equivalent_table(network, codes, result.near_equivalent, _names(fitted, targets)),
             undecided_table(network, posterior, level),
             intervention_table(network, codes, weights, posterior, level),
-            mechanism_table(network, fitted.changed),
+            mechanism_table(network, fitted.changed, fitted.moved),
             _batch_table(fitted, targets, level),
             graph_table(network, fitted.graph),
             _timeline(fitted, targets, level),

@@ -24,6 +24,8 @@ _BY = {
     "mechanism": "fit again with changed mechanisms (--interventions any, interventions='any')",
     "moved": "take control rows from the same runs as the pool, or leave that variable out; until "
     "then read the components marked 'stands' only",
+    "freed": "find out why that mechanism is another in the pool than in the control rows, and "
+    "take control rows from the same runs if that can be done",
     "noise": "read totals (variables.csv) and components, whose intervals hold what repairs say, "
     "and not the posteriors of rows; or fit them as states",
     "cause": "measure what may be behind both, or read totals of the parent only",
@@ -82,9 +84,9 @@ def verdict_content(fitted: Fitted) -> dict[str, Any]:
 
 def _with_changes(fitted: Fitted) -> list[tuple[Answer, float]]:
     """Repairs with what they would change; one that was made already changes nothing more."""
-    verdict, made = fitted.judged, fitted.elsewhere
-    asked = list(zip(verdict.answers, verdict.changes, strict=True))
-    return asked if made is None else [(made, 0.0), *asked]
+    verdict, made = fitted.judged, (fitted.elsewhere, fitted.moved)
+    asked = zip(verdict.answers, verdict.changes, strict=True)
+    return [*((one, 0.0) for one in made if one is not None), *asked]
 
 
 def negative_control_content(fitted: Fitted) -> dict[str, Any] | None:
@@ -136,6 +138,8 @@ def reasons_of(fitted: Fitted) -> list[str]:
         out.append(_unlikely_in_words(verdict.n_unlikely))
     if fitted.elsewhere is not None:
         out.append(_elsewhere_in_words(fitted.elsewhere))
+    if fitted.moved is not None:
+        out.append(_moved_in_words(fitted, fitted.moved))
     for answer, change in zip(verdict.answers, verdict.changes, strict=True):
         out.append(_answer_in_words(fitted, answer, change))
     out += _invented_in_words(fitted)
@@ -156,6 +160,8 @@ def next_step(fitted: Fitted) -> str:
     verdict = fitted.judged
     if fitted.elsewhere is not None and not verdict.answers and not verdict.failed:
         return _BY["foreign"]
+    if fitted.moved is not None and not verdict.answers and not verdict.failed:
+        return _BY["freed"]
     if verdict.value != STANDS and verdict.answers:
         return _by(verdict.answers[0].repairs[0], fitted)
     reasons = {
@@ -236,6 +242,15 @@ def _elsewhere_in_words(made: Answer) -> str:
     return (
         f"{100 * repair.share:.1f} % of the rows seem to come from elsewhere: no intervention "
         f"explains them (worth {made.gain:,.0f} nats), and they have a line of their own, 'other'."
+    )
+
+
+def _moved_in_words(fitted: Fitted, made: Answer) -> str:
+    name = fitted.network.names[made.repairs[0].variables[0]]
+    return (
+        f"The mechanism of {name} is another in the pool than in the control rows (worth "
+        f"{made.gain:,.0f} nats): it was learned from the pool alone. What was done to {name} in "
+        "nearly all rows would look the same."
     )
 
 

@@ -126,7 +126,7 @@ def find_changed_mechanisms(
             if progress is not None:
                 progress("freeing tables on trial", k, len(suspects))
             now = (*freed, i)
-            found = search(_with_free_tables(network, evidence, now), True)
+            found = search(with_free_tables(network, evidence, now), True)
             cost = _cost(network, evidence, now)
             trials.append((_objective(network, found, now) - cost, i, found))
         if not trials:
@@ -137,7 +137,8 @@ def find_changed_mechanisms(
         gains.append(value - best)
         best, result, freed = value, found, (*freed, i)
     changed = tuple(
-        _evaluate(network, evidence, result, i, gain) for i, gain in zip(freed, gains, strict=True)
+        changed_mechanism(network, evidence, result, i, gain)
+        for i, gain in zip(freed, gains, strict=True)
     )
     return result, changed
 
@@ -191,7 +192,7 @@ def suspect_mechanism(
         beyond_chance = max(gain - _one_component(part), 0.0)
         p_value = min(float(gammaincc(n_entries / 2, beyond_chance)) * n_tests, 1.0)
         if p_value < _LEVEL and _is_no_mixture_of_dos(part, i, trial, n_entries):
-            changed = _evaluate(part.network, part.evidence, trial, i, gain)
+            changed = changed_mechanism(part.network, part.evidence, trial, i, gain)
             found.append(replace(changed, variable=variable, p_value=p_value))
     return min(found, key=lambda one: (one.p_value, -one.gain, one.variable), default=None)
 
@@ -223,7 +224,7 @@ def with_freed_table(
     gain : float
         Rise of the penalised log-likelihood, in nats.
     """
-    found = search(_with_free_tables(network, evidence, (variable,)))
+    found = search(with_free_tables(network, evidence, (variable,)))
     value = _objective(network, found, (variable,)) - _cost(network, evidence, (variable,))
     return found, value - _objective(network, result, ())
 
@@ -325,7 +326,7 @@ def _freed(part: _Part, i: int, needed: float) -> tuple[SearchResult, float] | N
     rows, before = part.evidence, part.before
     # The tables of a learned network are all taught, with this one as without it.
     is_learned = part.network.control is not None
-    free = _with_free_tables(part.network, rows, (i,))
+    free = with_free_tables(part.network, rows, (i,))
     fitter = JointFitter(free, rows, learners=None if is_learned else (i,))
     joint = fitter.fit(free, *_with_and_without(part.targets, part.weights, i), rise=_ROUGHLY)
     begun = ranked(rows, joint.network, joint.targets, joint.weights[0])
@@ -382,8 +383,22 @@ def _suspects(
     return [-i for _, i in sorted(gains, reverse=True)[:_TRIALS]]
 
 
-def _with_free_tables(network: Network, evidence: Evidence, freed: tuple[int, ...]) -> Network:
-    """Return a network whose freed tables only the mixture rows teach."""
+def with_free_tables(network: Network, evidence: Evidence, freed: tuple[int, ...]) -> Network:
+    """Return a network whose freed tables only the mixture rows teach.
+
+    Parameters
+    ----------
+    network : Network
+        As it was given.
+    evidence : Evidence
+        The mixture rows.
+    freed : tuple of int
+        Variables.
+
+    Returns
+    -------
+    Network
+    """
     control = network.control
     if control is None:
         counts = [table * (_KNOWN * evidence.total) for table in network.tables]
@@ -430,9 +445,28 @@ def _objective(network: Network, result: SearchResult, freed: tuple[int, ...]) -
     return value
 
 
-def _evaluate(
+def changed_mechanism(
     network: Network, evidence: Evidence, result: SearchResult, i: int, gain: float
 ) -> ChangedMechanism:
+    """Hold a freed table against the one that was given.
+
+    Parameters
+    ----------
+    network : Network
+        As it was given.
+    evidence : Evidence
+        The mixture rows.
+    result : SearchResult
+        With the table freed.
+    i : int
+        Its variable.
+    gain : float
+        In nats.
+
+    Returns
+    -------
+    ChangedMechanism
+    """
     alone = float(result.weights[result.targets[:, i] < 0].sum())
     family = evidence.families[i]
     return ChangedMechanism(

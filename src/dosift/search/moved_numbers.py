@@ -105,11 +105,13 @@ def _starts(base: JointFit, evidence: Evidence) -> Iterator[_Start]:
     network, targets, weights = of(base.network), base.targets, base.weights[0]
     held = evidence.held
     assert held is not None
-    values, counts = np.asarray(held.values), held.counts
+    values, counts = np.asarray(held.values), held.row_counts
+    assert network.control is not None
     cost = JointFitter(base.network, evidence).cost_of
     for i, old in enumerate(network.mechanisms):
         is_root = not set(old.parents) - network.covariates
-        if is_root or i in network.covariates or network.libraries[i].is_exclusive:
+        is_freed = i in network.control.silent
+        if is_root or is_freed or i in network.covariates or network.libraries[i].is_exclusive:
             continue  # a root that moved cannot be told from one that was shifted in every row
         column = targets[:, i]
         used = [int(k) for k in np.unique(column) if k >= 0]
@@ -254,17 +256,37 @@ def _permitted(start: _Start, known: Constraints, most: int) -> _Start:
 def _freed(start: _Start, base: JointFit, evidence: Evidence, known: Constraints) -> MovedMechanism:
     """Fit mixture and mechanisms, one of which control rows do not teach."""
     network, i = of(base.network), start.variable
-    control = network.control
-    assert control is not None
-    alone = _fitted(network.mechanisms[i], control.values, control.weights)
     libraries = list(network.libraries)
     libraries[i] = start.library
     free = with_freed(replace(network, libraries=tuple(libraries)), i, start.mechanism)
     fitter = JointFitter(free, evidence, known)
     fit = fitter.fit(free, start.targets, start.weights[None], rise=_ROUGHLY)
     fit = fitter.simplify(fit)
-    rest = control.log_likelihood(alone) - 0.5 * alone.n_free * np.log(evidence.total)
+    rest = told_by_control(network, i, evidence.total)
     return MovedMechanism(i, fit.score + rest - base.score, fit)
+
+
+def told_by_control(network: MechanismNetwork, i: int, n_rows: float) -> float:
+    """Log-likelihood of control rows where they have a mechanism of their own for a variable.
+
+    Parameters
+    ----------
+    network : MechanismNetwork
+        It remembers its control rows.
+    i : int
+        The variable.
+    n_rows : float
+        Of the pool, by which a parameter's cost is judged.
+
+    Returns
+    -------
+    float
+        Less what the parameters of that mechanism cost, in nats.
+    """
+    control = network.control
+    assert control is not None
+    alone = _fitted(network.mechanisms[i], control.values, control.weights)
+    return float(control.log_likelihood(alone) - 0.5 * alone.n_free * np.log(n_rows))
 
 
 def with_freed(network: MechanismNetwork, i: int, mechanism: Mechanism) -> Network:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.model.other import is_other
 from dosift.search.problem import Fit, SearchProblem
 
 Floats = NDArray[np.float64]
@@ -274,7 +275,8 @@ class CandidatePricer:
         self.problem = problem
         listed = problem.constraints.candidates
         assert listed is not None
-        self._listed = listed[problem.constraints.permits(listed)]
+        # Rows from elsewhere are in the mixture already, where they may be.
+        self._listed = listed[problem.constraints.permits(listed) & ~is_other(listed)]
         if max_size is not None:
             self._listed = self._listed[(self._listed >= 0).sum(axis=1) <= max_size]
         self._listed = self._listed[self._possible()]

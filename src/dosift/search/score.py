@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from dosift.model.mechanism import Library
+from dosift.model.other import OTHER
 
 Floats = NDArray[np.float64]
 
@@ -157,7 +158,8 @@ class Score:
         total = float(self.costs(targets).sum())
         for j, free in enumerate(self.parameters or ()):
             used = np.unique(targets[:, j])
-            total += self._parameter_cost * float(free[used[used >= 0]].sum())
+            used = used[(used >= 0) & (used < OTHER)]
+            total += self._parameter_cost * float(free[used].sum())
         return total
 
     def savings(self, targets: NDArray[np.integer]) -> Floats:
@@ -175,7 +177,7 @@ class Score:
         costs = self.costs(targets)
         for j, free in enumerate(self.parameters or ()):
             column = targets[:, j]
-            changed = column >= 0
+            changed = (column >= 0) & (column < OTHER)
             makers = np.bincount(column[changed], minlength=free.size)
             own = self._parameter_cost * free * (makers == 1)
             costs[changed] += own[column[changed]]
@@ -199,7 +201,8 @@ class Score:
         for j, free in enumerate(self.parameters or ()):
             column = targets[:, j]
             new = self._parameter_cost * free * ~np.isin(np.arange(free.size), present[:, j])
-            costs[column >= 0] += new[column[column >= 0]]
+            changed = (column >= 0) & (column < OTHER)
+            costs[changed] += new[column[changed]]
         return costs
 
     @property

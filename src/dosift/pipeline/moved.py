@@ -1,0 +1,154 @@
+"""A mechanism that is another in the pool than in control rows: freed, and targets found anew.
+
+Components that stand in for such a mechanism hide what was done, so that hardly any weight is
+right. Where one mechanism explains the rows far better than every other repair, it is learned from
+the pool alone, and the search is made again with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dosift.checks.verdict import FAR_BEHIND, Answer
+from dosift.graphs.findings import GraphFindings
+from dosift.methods import Options, Progress
+from dosift.model.mechanism_network import MechanismNetwork, as_network, compared_targets
+from dosift.model.network import Network
+from dosift.pipeline.find import find
+from dosift.pipeline.gather import Gathered
+from dosift.pipeline.recipe import Recipe
+from dosift.search.library import of, score_of
+from dosift.search.mechanisms import ChangedMechanism, changed_mechanism
+from dosift.search.moved_numbers import told_by_control, with_freed
+from dosift.search.result import SearchResult
+
+#: Nats that a freed mechanism must gain for a search of its own.
+_CLEARLY = 4.0
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A mixture with a mechanism that is another in the pool than in control rows.
+
+    Attributes
+    ----------
+    network : Network
+        As it was given, but that control rows say nothing of that mechanism.
+    result : SearchResult
+        Found with it.
+    answer : Answer
+        What the repair gained.
+    changed : tuple of ChangedMechanism
+        Where the mechanism is a table, how it changed.
+    """
+
+    network: Network
+    result: SearchResult
+    answer: Answer
+    changed: tuple[ChangedMechanism, ...]
+
+    @property
+    def variable(self) -> int:
+        """Whose mechanism it is."""
+        return self.answer.repairs[0].variables[0]
+
+
+def with_moved_mechanism(
+    recipe: Recipe,
+    given: Network,
+    gathered: Gathered,
+    whole: Gathered,
+    options: Options,
+    result: SearchResult,
+    answers: Sequence[Answer],
+    progress: Progress | None = None,
+) -> Moved | None:
+    """Free a mechanism that clearly is another in the pool, and search again.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    given : Network
+        As it was before any mixture row taught it.
+    gathered : Gathered
+        The rows, as they count in the fit.
+    whole : Gathered
+        The rows, which count in full.
+    options : Options
+    result : SearchResult
+        Of the rows as they count in the fit.
+    answers : sequence of Answer
+        That repairs of it would give.
+    progress : callable, optional
+
+    Returns
+    -------
+    Moved or None
+        None where no mechanism, or not a mechanism alone, explains the rows better.
+    """
+    answer = _only_a_mechanism(answers)
+    if answer is None or answer.network is None:
+        return None
+    i = answer.repairs[0].variables[0]
+    if not isinstance(given, MechanismNetwork):
+        assert isinstance(answer.network, Network)
+        found, freed = answer.found, answer.network
+        if found is None or gathered is not whole or recipe.interventions != "hard":
+            found, _ = find(recipe, freed, gathered, options, progress)
+        pooled = gathered.evidence.pooled
+        changed = (changed_mechanism(given, pooled, found, i, answer.gain),)
+        return _moved(freed, found, answer, changed)
+    freed = _freed_number(given, of(answer.network), i)
+    found, _ = find(recipe, freed, gathered, options, progress)
+    gain = score_of(found) + told_by_control(given, i, gathered.evidence.total) - score_of(result)
+    if not gain > _CLEARLY:
+        return None
+    return _moved(freed, found, answer, ())
+
+
+def without_questions(graph: GraphFindings | None) -> GraphFindings | None:
+    """Leave out edges that were asked for while another mechanism was wrong.
+
+    Parameters
+    ----------
+    graph : GraphFindings or None
+
+    Returns
+    -------
+    GraphFindings or None
+    """
+    if graph is None:
+        return None
+    return replace(graph, asked=(), targets=None, weights=None, gain=0.0)
+
+
+def _only_a_mechanism(answers: Sequence[Answer]) -> Answer | None:
+    """Return the answer with one changed mechanism, where all others are far behind it."""
+    ordered = sorted(answers, key=lambda one: -one.gain)
+    if not ordered or [one.what for one in ordered[0].repairs] != ["changed"]:
+        return None
+    best = ordered[0]
+    needed = max([_CLEARLY, *(one.gain + FAR_BEHIND for one in ordered[1:])])
+    return best if best.gain > needed else None
+
+
+def _freed_number(given: MechanismNetwork, repaired: MechanismNetwork, i: int) -> Network:
+    """Free a mechanism of a network, with the changes that the repair has found."""
+    freed = of(with_freed(given, i, repaired.mechanisms[i]))
+    return as_network(replace(freed, libraries=repaired.libraries))
+
+
+def _moved(
+    network: Network,
+    found: SearchResult,
+    answer: Answer,
+    changed: tuple[ChangedMechanism, ...],
+) -> Moved:
+    targets = compared_targets(found.network, found.targets)
+    every, place = np.unique(targets, axis=0, return_inverse=True)
+    weights = np.bincount(place.ravel(), found.weights, len(every)).astype(np.float64)
+    made = replace(answer, targets=every, weights=weights, network=None, found=None)
+    return Moved(network, found, made, changed)
