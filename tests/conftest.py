@@ -22,20 +22,9 @@ if os.environ.pop("PYTHONDONTWRITEBYTECODE", None) and "PYTHONPYCACHEPREFIX" not
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let tests that share something costly run in one process of xdist."""
-    config.addinivalue_line("markers", "xdist_group(name): tests that one process runs")
+    """Let one process of xdist run a file: its tests share fits, which would be made in each."""
     if getattr(config.option, "dist", "no") == "load":
-        config.option.dist = "loadgroup"
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Group tests that use a fixture of their module; others say for themselves what they share."""
-    for item in items:
-        found = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
-        scopes = {made.scope for one in found.values() for made in one if made.baseid}
-        if "module" in scopes and item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+        config.option.dist = "loadfile"
 
 
 @pytest.fixture(autouse=True)

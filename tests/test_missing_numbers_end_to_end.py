@@ -14,9 +14,6 @@ import dosift
 from dosift.errors import KindsWarning
 from dosift.estimator import InterventionMixture
 
-#: Fits are remembered from test to test.
-pytestmark = pytest.mark.xdist_group("missing_numbers_end_to_end")
-
 NAMES = ("a", "b", "c", "d")
 GRAPH = [("a", "b"), ("b", "c"), ("a", "d")]
 WEIGHTS = np.array([0.5, 0.3, 0.2])

@@ -13,7 +13,7 @@ import pytest
 import dosift
 from dosift.cli import estimates
 from dosift.cli.estimates import NOTICE_FROM, Forecast, Work
-from dosift.cli.fit import fit_files
+from dosift.cli.fit_files import fit_files
 from dosift.cli.study import _Progress
 from dosift.model.random_problems import random_mixture, random_network
 from dosift.study import StudySettings, run_study

@@ -41,13 +41,13 @@ def examples(command: str) -> list[str]:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make the files that the examples name, once."""
     tmp_path = tmp_path_factory.mktemp("made")
-    network = random_network(5, random_state=0)
-    mixture = random_mixture(network, 3, random_state=0)
+    network = random_network(4, random_state=0)
+    mixture = random_mixture(network, 2, random_state=0)
     dosift.write_network(network, tmp_path / "network.bif")
     for name, seed in (("rows", 0), ("new_rows", 1)):
-        rows = dosift.simulate(network, mixture, 2000, random_state=seed)
+        rows = dosift.simulate(network, mixture, 1000, random_state=seed)
         rows.write_csv(tmp_path / f"{name}.csv")
-    control = dosift.simulate(network, dosift.Mixture({dosift.do(): 1.0}), 3000, random_state=2)
+    control = dosift.simulate(network, dosift.Mixture({dosift.do(): 1.0}), 1500, random_state=2)
     control.write_csv(tmp_path / "control.csv")
     values = np.random.default_rng(3).lognormal(size=(3, 200, 2))
     for name, table in zip(("measurements", "new_measurements", "normal"), values, strict=True):
@@ -74,7 +74,7 @@ def test_examples_run(command: str, folder: Path) -> None:
         arguments = shlex.split(line)[1:]
         if command == "study":
             # The same study, made small: a full one takes minutes.
-            arguments += ["--variables", "4", "--rows", "64", "--problems", "1"]
+            arguments += ["--variables", "3", "--rows", "40", "--problems", "1"]
             if "paper" in arguments:
                 arguments += ["--processes", "2"]
             if "real" in arguments:

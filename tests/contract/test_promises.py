@@ -983,14 +983,9 @@ def keep(name: str, chosen: tuple[Feature, ...], seed: int) -> None:
         PROMISES[name](view)
 
 
-def of_world(chosen: tuple[Feature, ...]) -> pytest.MarkDecorator:
-    """Let one process keep all promises of a world, which it fits once."""
-    return pytest.mark.xdist_group(name_of(chosen))
-
-
-WORLDS = [pytest.param(c, id=name_of(c), marks=of_world(c)) for c in combinations()]
+WORLDS = [pytest.param(c, id=name_of(c)) for c in combinations()]
 QUICK = [
-    pytest.param(chosen, name, id=f"{name_of(chosen)}-{name}", marks=of_world(chosen))
+    pytest.param(chosen, name, id=f"{name_of(chosen)}-{name}")
     for chosen in combinations()
     for name in PROMISES
     if in_quick(name, chosen)
@@ -1001,7 +996,7 @@ FEWER = [
     pytest.param(
         *p.values,
         id=p.id,
-        marks=(*p.marks, *(() if in_quick("", p.values[0]) else (pytest.mark.slow,))),
+        marks=() if in_quick("", p.values[0]) else (pytest.mark.slow,),
     )
     for p in WORLDS
 ]

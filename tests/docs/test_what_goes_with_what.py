@@ -25,9 +25,6 @@ from dosift import do
 from dosift.errors import DosiftWarning, InputError
 from dosift.refusals import REFUSALS
 
-#: Fits are remembered from test to test.
-pytestmark = pytest.mark.xdist_group("what_goes_with_what")
-
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "what-goes-with-what.md"
 if not PAGE.parent.is_dir():
     pytest.skip("docs/ is not there", allow_module_level=True)

@@ -14,12 +14,10 @@ from dosift.data.configurations import collapse
 from dosift.data.load import load
 from dosift.graphs.dag import EdgeConstraints, Edit, Parents, edits
 from dosift.graphs.families import TableFamilies
-from dosift.graphs.fits import GraphFit, GraphFitter
+from dosift.graphs.fits import GraphFitter
+from dosift.graphs.graph_fit import GraphFit
 from dosift.search.constraints import Constraints
 from known_graphs import Problem, parents_of, problem
-
-#: Fits are remembered from test to test.
-pytestmark = pytest.mark.xdist_group("fits")
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -150,11 +148,11 @@ def test_a_quick_gain_is_no_more_than_that_of_a_full_fit(seed: int) -> None:
     graph, targets = graph_and_targets(made, fits)
     fit = stopped(fits, fits.between(graph, targets), 200)
     for edit in edits(graph, EdgeConstraints.none(4)):
-        quick = fits.quick_gain(fit, edit.graph, edit.changed)
+        quick = fits.gains.quick_gain(fit, edit.graph, edit.changed)
         full = full_gain(fits, fit, edit.graph)
         assert quick <= full + 0.5
         assert quick >= full - 0.3 * abs(full) - 5.0  # the other families stay as they are
-    gains = fits.quick_gains(fit, edits(graph, EdgeConstraints.none(4)))
+    gains = fits.gains.quick_gains(fit, edits(graph, EdgeConstraints.none(4)))
     assert gains.max() < 0.0  # the true graph is the best
 
 
@@ -182,7 +180,7 @@ def test_the_quick_gain_of_the_same_graph_is_nothing() -> None:
     graph, targets = graph_and_targets(made, fits)
     fit = stopped(fits, fits.between(graph, targets), 300)
     for changed in ((0,), (1, 2), tuple(range(4))):
-        assert fits.quick_gain(fit, graph, changed) == pytest.approx(0.0, abs=0.05)
+        assert fits.gains.quick_gain(fit, graph, changed) == pytest.approx(0.0, abs=0.05)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -198,11 +196,11 @@ def test_a_dropped_edge_is_the_first_that_is_asked_for(seed: int) -> None:
     without = tuple(tuple(q for q in row if (q, k) != (p, i)) for k, row in enumerate(graph))
     fit = fits.between(without, targets)
     some = edits(without, EdgeConstraints.none(4))
-    gains = fits.quick_gains(fit, some)
+    gains = fits.gains.quick_gains(fit, some)
     best = some[int(gains.argmax())]
     assert gains.max() > 10.0
     assert {best.parent, best.child} == {p, i}
-    few = fits.quick_gains(fit, some, 3)
+    few = fits.gains.quick_gains(fit, some, 3)
     again: Edit = some[int(few.argmax())]
     assert {again.parent, again.child} == {p, i}
 

@@ -425,16 +425,16 @@ def test_a_change_is_fitted_to_the_rows_under_it(name: str, k: int) -> None:
     case = CASES[name]
     change, mechanism = case.changes[k], case.mechanism
 
-    def fit(rows: NDArray[Any]) -> Change:
+    def fit(rows: NDArray[Any], rounds: int = 20) -> Change:
         found = change
-        for _ in range(max(20, case.rounds if change.n_free else 0)):
+        for _ in range(rounds):
             statistics = found.applied(mechanism).statistics(rows, np.ones(len(rows)))
             found = found.fitted(mechanism, statistics)
         return found
 
     rows = drawn(case, change.applied(mechanism), _ROWS, 0)
     assert change.scores(mechanism, rows).shape == (_ROWS, change.n_free)
-    fitted = fit(rows)
+    fitted = fit(rows, max(20, case.rounds if change.n_free else 0))
     best = log_likelihood(fitted.applied(mechanism), rows, np.ones(_ROWS))
     if change.n_free == 0:
         assert fitted == change

@@ -26,9 +26,6 @@ from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.testing.compare import compare_images  # noqa: E402
 from matplotlib.testing.decorators import remove_ticks_and_titles  # noqa: E402
 
-#: Fits are remembered from test to test.
-pytestmark = pytest.mark.xdist_group("plot_images")
-
 BASELINE = Path(__file__).parent / "plot_images"
 #: Root mean square of the differences in colour (0 to 255). Edges that another version of
 #: matplotlib smooths otherwise stay below it; a bar, ring or arrow that is moved does not.

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from dosift.cli.fit import EXIT_UNTRUSTED, fit_files
+from dosift.cli.fit import EXIT_UNTRUSTED
+from dosift.cli.fit_files import fit_files
 from dosift.cli.options import Json, Quiet, Seed, print_json, set_up
 from dosift.cli.summary import print_summary
 

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from dosift.graphs.dag import EdgeConstraints, Edit, Parents, edits, equivalent, together
 from dosift.graphs.family import Families
-from dosift.graphs.fits import HOPELESS, QUICK_STEPS, GraphFit, GraphFitter
+from dosift.graphs.fits import GraphFitter
+from dosift.graphs.gains import HOPELESS, QUICK_STEPS
+from dosift.graphs.graph_fit import GraphFit
 from dosift.search.result import SearchResult
 
 Floats = NDArray[np.float64]
@@ -257,10 +259,10 @@ class GraphClimber:
         some = [edit for edit, gain in known.items() if gain is None]
         out = [(edit, gain) for edit, gain in known.items() if gain is not None]
         if len(some) > _MANY_EDITS:
-            rough = self.fitter.quick_gains(fit, some, _FEW_STEPS)
+            rough = self.fitter.gains.quick_gains(fit, some, _FEW_STEPS)
             self._remember(fit.graph, some, rough)
             some = [some[k] for k in np.argsort(-rough, kind="stable")[:_RANKED]]
-        gains = self.fitter.quick_gains(fit, some, self._steps, HOPELESS)
+        gains = self.fitter.gains.quick_gains(fit, some, self._steps, HOPELESS)
         self._remember(fit.graph, some, gains)
         out += [(edit, float(gain)) for edit, gain in zip(some, gains, strict=True)]
         return sorted(out, key=lambda one: -one[1])
@@ -283,7 +285,7 @@ class GraphClimber:
         gains = np.zeros(len(some))
         for k, graph in enumerate(some):
             changed = [i for i, own in enumerate(graph) if own != fit.graph[i]]
-            gains[k] = self.fitter.quick_gain(fit, graph, changed, self._steps, HOPELESS)
+            gains[k] = self.fitter.gains.quick_gain(fit, graph, changed, self._steps, HOPELESS)
         return [(some[k], float(gains[k])) for k in np.argsort(-gains, kind="stable")]
 
     def _better(

@@ -12,15 +12,17 @@ another graph, is raised by EM, and loses what the quadratic model does not miss
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dosift.errors import InputError
-from dosift.graphs.dag import Edit, Parents
+from dosift.graphs.dag import Parents
 from dosift.graphs.family import Families, Family
+from dosift.graphs.gains import QuickGains
+from dosift.graphs.graph_fit import TINY, GraphFit, used
 from dosift.model.mechanism import Changes, Library, System
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
@@ -37,11 +39,6 @@ Ints = NDArray[np.integer]
 
 #: Steps of EM, and the rise (nats) that is not worth another.
 _EM_STEPS, _EM_RISE = 40, 0.3
-#: Steps of EM by which an edit is ranked, and the rise (nats) that is not worth another.
-QUICK_STEPS, _QUICK_RISE = 15, 2e-3
-#: Gain (nats) of an edit below which it does not matter how far; and how many times what the last
-#: step brought all further ones may bring, at most.
-HOPELESS, _MORE_STEPS = -100.0, 25.0
 #: Rounds of the search for further targets, from one splitting and from a neighbour's mixture.
 _COLD_ROUNDS, _WARM_ROUNDS = 2, 1
 #: How much longer a fit takes where changes have to be looked for, and rows that it is reckoned
@@ -52,46 +49,6 @@ _LOOKS = 6
 #: How many times what one look brought all further ones may bring: a fit that would need more to
 #: become the best of all graphs is left as it is.
 _MORE_RISES = 3.0
-_TINY = 1e-300
-#: What a target does to a mechanism: nothing, or another takes its place; from here on, the changes
-#: that keep its parameters, in the order of the library.
-_ALONE, _REPLACED, _FIRST = 0, 1, 2
-
-
-@dataclass(frozen=True)
-class GraphFit:
-    """What one graph makes of the rows.
-
-    Attributes
-    ----------
-    graph : Parents
-    targets : ndarray of int, shape (n_targets, n_variables)
-    weights : ndarray, shape (n_targets,)
-    families : tuple of Family
-    libraries : tuple of Library
-        The changes that targets are made of.
-    log_density : tuple of ndarray, shape (n_rows,)
-        Of each variable without a change.
-    least : tuple of ndarray or None
-        What these are not below (:meth:`~dosift.graphs.family.Families.ratios`).
-    ratios : ndarray, shape (n_rows, n_targets)
-        Likelihoods of the targets, relative to the undisturbed network.
-    density : ndarray, shape (n_rows,)
-        Of the mixture, likewise.
-    score : float
-        The joint penalised log-likelihood, in nats.
-    """
-
-    graph: Parents
-    targets: Ints
-    weights: Floats
-    families: tuple[Family, ...]
-    libraries: tuple[Library, ...]
-    log_density: tuple[Floats, ...]
-    least: tuple[Floats | None, ...]
-    ratios: Floats
-    density: Floats
-    score: float
 
 
 class GraphFitter:
@@ -122,10 +79,9 @@ class GraphFitter:
         self.max_size = max_size
         self._counts = families.rows.counts
         self._cost_at_first = self._cost_of(families.libraries)
-        self._half_log = 0.5 * float(np.log(families.n_rows))
+        self.gains = QuickGains(families)
         self._grows = any(isinstance(one, Changes) and one.kinds for one in families.libraries)
         self._highest = -np.inf
-        self._settled: dict[tuple[int, tuple[int, ...]], float] = {}
 
     def times(self, work: int, fit: GraphFit, bounds: tuple[int, int]) -> int:
         """How often something can be done for so much work.
@@ -226,7 +182,7 @@ class GraphFitter:
         before = -np.inf
         for step in range(_EM_STEPS):
             logs, least, ratios = self._ratios(now, changes, targets)
-            density = np.maximum(ratios @ w, _TINY)
+            density = np.maximum(ratios @ w, TINY)
             value = self._value(now, logs, density)
             if value - before < _EM_RISE or step == _EM_STEPS - 1:
                 break
@@ -242,7 +198,7 @@ class GraphFitter:
                     i, graph[i], changes[i], targets[:, i], posterior, alone
                 )
             now, changes = tuple(changed[i] for i in range(len(graph))), tuple(own)
-        score = value - self._cost(changes).total(targets) - self._price(now)
+        score = value - self._cost(changes).total(targets) - self.gains.price(now)
         return GraphFit(graph, targets, w, now, changes, logs, least, ratios, density, score)
 
     def of_result(self, graph: Parents, result: SearchResult) -> GraphFit:
@@ -288,9 +244,6 @@ class GraphFitter:
         score = self._known(libraries).score(self.families.rows.total, n_changes, every)
         return score.of_changes(libraries)
 
-    def _price(self, learned: Sequence[Family]) -> float:
-        return self._half_log * sum(family.n_free for family in learned)
-
     def _value(self, learned: Sequence[Family], own: Sequence[Floats], density: Floats) -> float:
         logs = np.log(density)
         for log_density in own:
@@ -306,7 +259,7 @@ class GraphFitter:
         out = np.ones((len(self._counts), len(targets)), order="F")
         for i in np.flatnonzero((targets >= 0).any(axis=0)).tolist():
             logs[i], least[i], found = self.families.ratios(
-                i, learned[i], libraries[i], _used(targets[:, i])
+                i, learned[i], libraries[i], used(targets[:, i])
             )
             for t in np.flatnonzero(targets[:, i] >= 0).tolist():
                 out[:, t] *= found[int(targets[t, i])]
@@ -381,165 +334,6 @@ class GraphFitter:
         weights = np.bincount(of.ravel(), fit.weights).astype(np.float64)
         return more, targets, weights
 
-    # Its neighbours.
-
-    def quick_gains(
-        self,
-        fit: GraphFit,
-        some: Sequence[Edit],
-        steps: int = QUICK_STEPS,
-        hopeless: float = -np.inf,
-    ) -> Floats:
-        """Estimate the rise of the score that each edit brings, with the same targets.
-
-        Only the families that change are learned anew, together with the weights, by some steps of
-        EM. The components that a wrong graph made necessary stay, so that the estimates are too
-        low; their order is what counts.
-
-        Parameters
-        ----------
-        fit : GraphFit
-        some : sequence of Edit
-        steps : int
-            Of EM.
-        hopeless : float
-            Where gains below this are all the same, EM is not gone on with.
-
-        Returns
-        -------
-        ndarray, shape (n_edits,)
-            In nats.
-        """
-        return np.array(
-            [self.quick_gain(fit, edit.graph, edit.changed, steps, hopeless) for edit in some]
-        )
-
-    def quick_gain(
-        self,
-        fit: GraphFit,
-        graph: Parents,
-        changed: Sequence[int],
-        n_steps: int = QUICK_STEPS,
-        hopeless: float = -np.inf,
-    ) -> float:
-        """Estimate the rise of the score under any other graph; see :meth:`quick_gains`.
-
-        Parameters
-        ----------
-        fit : GraphFit
-        graph : Parents
-        changed : sequence of int
-            Positions of the variables whose parents differ.
-        n_steps : int
-            Of EM.
-        hopeless : float
-            As for :meth:`quick_gains`.
-
-        Returns
-        -------
-        float
-            In nats.
-        """
-        counts = self._counts
-        ways = self._ways(fit, changed)
-        if not ways.any():
-            # Every row teaches these families: no mixture comes between.
-            return sum(self._worth(i, graph[i]) - self._worth(i, fit.graph[i]) for i in changed)
-        patterns, of = np.unique(ways, axis=0, return_inverse=True)
-        of = of.ravel()
-        members = [np.flatnonzero(of == k) for k in range(len(patterns))]
-        old = [fit.families[i] for i in changed]
-        kept = [sorted({int(way) for way in column if way > _REPLACED}) for column in patterns.T]
-        before = [
-            self._factors(fit, i, fit.families[i], k) for i, k in zip(changed, kept, strict=True)
-        ]
-        weights = fit.weights.copy()
-        ratios = [fit.ratios[:, m] for m in members]
-        mass = [part @ weights[m] for part, m in zip(ratios, members, strict=True)]
-        factors = np.ones((len(counts), len(patterns)))
-        density, gain = fit.density, -np.inf
-        old_value = float(counts @ np.log(fit.density)) + sum(one.control for one in old)
-        for _ in range(n_steps):
-            shares = [counts * f * m / density for f, m in zip(factors.T, mass, strict=True)]
-            new = []
-            for k, i in enumerate(changed):
-                rows = {
-                    way: sum((s for s, p in zip(shares, patterns, strict=True) if p[k] == way), 0.0)
-                    for way in (_ALONE, *kept[k])
-                }
-                alone = np.broadcast_to(rows[_ALONE], counts.shape)
-                under = [(fit.libraries[i][way - _FIRST], np.asarray(rows[way])) for way in kept[k]]
-                new.append(self.families.learned(i, graph[i], alone, under))
-            steps = []
-            for k, i in enumerate(changed):
-                after = self._factors(fit, i, new[k], kept[k])
-                steps.append({way: np.exp(after[way] - before[k][way]) for way in after})
-            for g, pattern in enumerate(patterns):
-                own = members[g]
-                weights[own] *= ratios[g].T @ (counts * factors[:, g] / density)
-                mass[g] = ratios[g] @ weights[own]
-                factors[:, g] = 1.0
-                for step, way in zip(steps, pattern.tolist(), strict=True):
-                    if way != _REPLACED:
-                        factors[:, g] *= step[way]
-            total = weights.sum()
-            weights /= total
-            mass = [m / total for m in mass]
-            density = np.maximum(
-                sum((f * m for f, m in zip(factors.T, mass, strict=True)), 0.0), _TINY
-            )
-            last, gain = gain, float(counts @ np.log(density)) - old_value
-            gain += sum(one.control for one in new) - self._price(new) + self._price(old)
-            rise = gain - last
-            if rise < _QUICK_RISE or gain + _MORE_STEPS * rise < hopeless:
-                break
-        return gain
-
-    def _ways(self, fit: GraphFit, changed: Sequence[int]) -> Ints:
-        """Tell what each target does to the mechanisms of some variables.
-
-        Returns
-        -------
-        ndarray of int, shape (n_targets, n_changed)
-            That it leaves them alone, replaces them, or keeps their parameters: then which change
-            does.
-        """
-        ways = np.where(fit.targets[:, list(changed)] >= 0, _REPLACED, _ALONE)
-        for k, i in enumerate(changed):
-            library = fit.libraries[i]
-            if isinstance(library, Changes):
-                for position in _used(fit.targets[:, i]):
-                    if library[position].keeps_mechanism:
-                        ways[fit.targets[:, i] == position, k] = _FIRST + position
-        return ways
-
-    def _factors(
-        self, fit: GraphFit, i: int, family: Family, kept: Sequence[int]
-    ) -> dict[int, Floats]:
-        """Log-density of a family in rows that left it alone, and under changes that keep it."""
-        least = fit.least[i]
-        logs = family.log_density if least is None else np.maximum(family.log_density, least)
-        out = {_ALONE: logs}
-        if kept:
-            positions = [way - _FIRST for way in kept]
-            own, _, ratios = self.families.ratios(i, family, fit.libraries[i], positions)
-            for way, position in zip(kept, positions, strict=True):
-                out[way] = own + np.log(ratios[position])
-        return out
-
-    def _worth(self, i: int, parents: tuple[int, ...]) -> float:
-        """Score a family that no target touches, once."""
-        if (i, parents) not in self._settled:
-            family = self.families.learned(i, parents, self._counts)
-            value = float(self._counts @ family.log_density) + family.control
-            self._settled[i, parents] = value - self._price([family])
-        return self._settled[i, parents]
-
 
 def _silent(stage: str, done: int, total: int | None) -> None:
     return
-
-
-def _used(column: Ints) -> list[int]:
-    """Positions of the changes of a variable that targets make."""
-    return [int(position) for position in np.unique(column) if position >= 0]

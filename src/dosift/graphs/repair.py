@@ -25,7 +25,8 @@ from dosift.graphs.findings import (
     probabilities,
     with_neighbours,
 )
-from dosift.graphs.fits import GraphFit, GraphFitter
+from dosift.graphs.fits import GraphFitter
+from dosift.graphs.graph_fit import GraphFit
 from dosift.graphs.number_families import families_of, families_of_control
 from dosift.model.known_rows import ControlRows
 from dosift.model.linear import LinearMechanism
@@ -305,7 +306,7 @@ def _differences(climber: GraphClimber, before: Parents, fit: GraphFit) -> list[
         for edit in edits(fit.graph, EdgeConstraints.none(len(before)))
         if (edit.kind, edit.parent, edit.child) in undo
     ]
-    for edit, gain in zip(some, climber.fitter.quick_gains(fit, some), strict=True):
+    for edit, gain in zip(some, climber.fitter.gains.quick_gains(fit, some), strict=True):
         key = (edit.kind, edit.parent, edit.child)
         undo[key] = replace(undo[key], gain=-float(gain))
     known = sorted(

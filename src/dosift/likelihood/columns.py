@@ -7,34 +7,27 @@ its own target only.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dosift.data.blocks import Block
-from dosift.data.units import common_state, design_effect, summed
-from dosift.likelihood.cells import family_cells, inverse_table
+from dosift.data.units import design_effect, summed
 from dosift.likelihood.completions import Completions, complete
-from dosift.likelihood.factors import MechanismFactors, log_other_of, share_of_rows
+from dosift.likelihood.factors import MechanismFactors, log_other_of
+from dosift.likelihood.table_rows import Rows, TableRows, remembered
 from dosift.model.known_rows import matches
 from dosift.model.network import Network
 from dosift.model.other import is_other
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
-#: Positions of some rows, or all of them.
-Rows = NDArray[np.int64] | slice
-
-Made = TypeVar("Made")
 
 #: Largest logarithm of a likelihood ratio up to which rows need no scale of their own.
 _LARGEST_LOG = 600.0
-#: Memory that remembered columns may take, in bytes.
-_MOST_BYTES = 256 * 2**20
 #: Rows beyond which columns that are asked for together are remembered together only.
 _MANY = 2**17
 
@@ -63,20 +56,6 @@ def _largest_log(network: Network, targets: Ints) -> float:
     return float(network.largest_log_ratios[is_set].sum())
 
 
-def _remembered(
-    memory: dict[bytes, Made] | None, key: bytes, most: int, make: Callable[[Ints], Made], of: Ints
-) -> Made:
-    """Return what was made before, or make it and forget the oldest."""
-    found = None if memory is None else memory.get(key)
-    if found is None:
-        found = make(of)
-        if memory is not None:
-            if len(memory) >= most:
-                memory.pop(next(iter(memory)))
-            memory[key] = found
-    return found
-
-
 @dataclass(frozen=True)
 class Expanded:
     """Completions of rows, with the likelihood of each under each target.
@@ -101,7 +80,7 @@ class Expanded:
         return values if self.row is None else values[self.row]
 
 
-class RowLikelihoods:
+class RowLikelihoods(TableRows):
     """Likelihoods of targets on the rows of a block under a network.
 
     Parameters
@@ -136,17 +115,11 @@ class RowLikelihoods:
         absolute: bool = False,
         remember: bool = False,
     ) -> None:
-        self.network = network
-        self.block = block
+        super().__init__(network, block, remember)
         self.plain = plain and not block.has_missing
         self.absolute = absolute
         self._labels = labels if block.label is not None else None
-        self._inverse: dict[int, Floats] = {}
-        self._states: dict[int, Ints] = {}
-        self._cells: dict[int, Ints] | None = {} if remember else None
-        self._matching: dict[bytes, Rows] | None = {} if remember else None
         self._memory: dict[bytes, tuple[Rows, Floats]] | None = {} if remember else None
-        self._most = max(32, _MOST_BYTES // (8 * max(len(block), 1)))
         self._last: tuple[bytes, Floats] | None = None
         self._known: tuple[dict[bytes, int], Floats] | None = None
         self._before: MechanismFactors | None = None
@@ -168,14 +141,11 @@ class RowLikelihoods:
             return
         self.__dict__["groups"] = other.groups
         self._before = other.__dict__.get("_factors")
-        self._cells, self._matching = other._cells, other._matching
-        self._states = other._states
+        self.take_over_cells(other)
         if not (self.plain and other.plain) or self._memory is None or other._memory is None:
             return
         # A column depends on the tables of the variables that its target sets, and on no others.
-        pairs = zip(self.network.tables, other.network.tables, strict=True)
-        same = np.array([one is two or np.array_equal(one, two) for one, two in pairs])
-        self._inverse = {i: value for i, value in other._inverse.items() if same[i]}
+        same = self.take_over_tables(other)
         if not same.any():
             return
         for key, column in other._memory.items():
@@ -264,14 +234,7 @@ class RowLikelihoods:
         """Logarithm by which columns must be multiplied to be probabilities, for each row."""
         if not self.plain:
             return self._scale[0]
-        out = np.zeros(len(self.block))
-        for i, table in enumerate(self.network.tables):
-            of_rows = np.log(table).ravel()[family_cells(self.network, i, self.block.values)]
-            own, first = summed(of_rows, self.block.first), self.block.first
-            if first is not None:
-                own = own * share_of_rows(self.network, i, first, len(of_rows))
-            out += own
-        return out
+        return self.log_undisturbed()
 
     @cached_property
     def log_scale(self) -> Floats | float:
@@ -347,11 +310,13 @@ class RowLikelihoods:
         values : ndarray
             Not to be written to.
         """
-        return _remembered(self._memory, target.tobytes(), self._most, self._compute, target)
+        return remembered(self._memory, target.tobytes(), self._most, self._compute, target)
 
     def _compute(self, target: Ints) -> tuple[Rows, Floats]:
-        if self.plain:
-            rows, values = self._plain_column(target)
+        if self.plain and not is_other(target):
+            rows, values = self.ratio(target)
+        elif self.plain:
+            rows, values = slice(None), self._other()
         elif self._row is None:
             rows, values = self._factors.sparse_column(target)
         elif is_other(target):
@@ -384,120 +349,11 @@ class RowLikelihoods:
             return 1.0
         return design_effect(self.block.first, len(self.block.values), float(dependence.max()))
 
-    def _plain_column(self, target: Ints) -> tuple[Rows, Floats]:
-        if is_other(target):
-            return slice(None), self._other()
-        # Which rows a target can produce does not depend on the tables.
-        rows = _remembered(self._matching, target.tobytes(), self._most, self._matches, target)
-        is_set = (target >= 0).nonzero()[0].tolist()
-        if not is_set:
-            return rows, np.ones(len(self.block))
-        values = self.inverse(is_set[0])[rows]
-        for i in is_set[1:]:
-            values *= self.inverse(i)[rows]
-        return rows, values
-
     def _other(self) -> Floats:
         """Likelihood of rows from elsewhere."""
         if self._log_other is None:
             raise ValueError("nothing is known of rows from elsewhere")
         return np.asarray(np.exp(self._log_other - self.log_reference))
-
-    def _matches(self, target: Ints) -> Rows:
-        is_set = (target >= 0).nonzero()[0].tolist()
-        if not is_set:
-            return slice(None)
-        rows = np.flatnonzero(self.states(is_set[0]) == target[is_set[0]])
-        for i in is_set[1:]:
-            rows = rows[self.states(i)[rows] == target[i]]
-        return rows
-
-    def states(self, i: int) -> Ints:
-        """Return the state of a variable in each row, or in all rows of each unit.
-
-        Only where no value is missing.
-
-        Parameters
-        ----------
-        i : int
-            Position of the variable.
-
-        Returns
-        -------
-        ndarray of int, shape (n_units,)
-            The number of states for a unit whose rows differ.
-        """
-        own: Ints = self.block.values[:, i]
-        if self.block.first is None:
-            return own
-        found = self._states.get(i)
-        if found is None:
-            n_states = self.network.tables[i].shape[1]
-            found = self._states[i] = common_state(own, self.block.first, n_states)
-        return found
-
-    def inverse(self, i: int) -> Floats:
-        """Inverse probability of a variable's value in each row, or in all rows of each unit.
-
-        Only where no value is missing.
-
-        Parameters
-        ----------
-        i : int
-            Position of the variable.
-
-        Returns
-        -------
-        ndarray, shape (n_units,)
-        """
-        found = self._inverse.get(i)
-        if found is None:
-            table = inverse_table(self.network.tables[i]).ravel()
-            first = self.block.first
-            if first is None:
-                found = np.take(table, self.cells(i))
-            else:
-                found = np.multiply.reduceat(np.take(table, self.cells(i)), first)
-                found **= share_of_rows(self.network, i, first, len(self.block.values))
-            self._inverse[i] = found
-        return found
-
-    def cells(self, i: int) -> Ints:
-        """Position of each row in a variable's table; only where no value is missing.
-
-        Parameters
-        ----------
-        i : int
-            Position of the variable.
-
-        Returns
-        -------
-        ndarray of int, shape (n_rows,)
-            Small integers.
-        """
-        found = None if self._cells is None else self._cells.get(i)
-        if found is None:
-            found = family_cells(self.network, i, self.block.values)
-            if self._cells is not None:
-                self._cells[i] = found
-        return found
-
-    def family(self, i: int, counts: Floats) -> Floats:
-        """Count a variable with its parents; only where no value is missing.
-
-        Parameters
-        ----------
-        i : int
-            Position of the variable.
-        counts : ndarray, shape (n_rows,)
-
-        Returns
-        -------
-        ndarray, shape of the variable's table
-        """
-        table = self.network.tables[i]
-        family = np.bincount(self.cells(i), counts, table.size).astype(np.float64)
-        return family.reshape(table.shape)
 
     def expanded(self, targets: Ints) -> Expanded:
         """Take rows apart into completions, where values are missing.

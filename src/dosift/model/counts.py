@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -97,9 +98,13 @@ class NegativeBinomialMechanism:
 
         Unlike in a matrix product, that of one row hangs on no other.
         """
+        return self._log_means_of((feature(values) for feature in self.features), values)
+
+    def _log_means_of(self, features: Iterable[Floats], values: Values) -> Floats:
+        """Log-means by features that are evaluated already."""
         out = np.full(len(values), self.coefficients[0] + self.log_fold)
-        for feature, coefficient in zip(self.features, self.coefficients[1:], strict=True):
-            out += coefficient * feature(values)
+        for feature, coefficient in zip(features, self.coefficients[1:], strict=True):
+            out += coefficient * feature
         if self.offset is not None:
             out += values[:, self.offset] - self.offset_centre
         return out
@@ -239,7 +244,8 @@ class NegativeBinomialMechanism:
     def _derivatives(self, values: Values) -> tuple[Floats, Floats, nb.Derivatives]:
         """Features, how likely each count is a structural zero, and derivatives if it is not."""
         _, counts = self.counts(values)
-        x, log_mean = design(self.features, values), self.log_means(values)
+        x = design(self.features, values)
+        log_mean = self._log_means_of(x.T[1:], values)
         z = np.zeros(len(values))
         if self.zeros > 0.0:
             nil = counts == 0

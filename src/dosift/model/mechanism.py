@@ -45,13 +45,13 @@ def missing(values: Values) -> Bools:
     >>> missing(np.array([1, -1])).tolist(), missing(np.array([-2.5, np.nan])).tolist()
     ([False, True], [False, True])
     """
-    out: Bools = np.isnan(values) if np.issubdtype(values.dtype, np.floating) else values < 0
+    out: Bools = np.isnan(values) if values.dtype.kind == "f" else values < 0
     return out
 
 
 def has_missing(values: Values) -> bool:
     """Tell whether any value is missing (:func:`missing`)."""
-    if np.issubdtype(values.dtype, np.floating):
+    if values.dtype.kind == "f":
         return bool(np.isnan(values).any())
     return bool(values.size and values.min() < 0)
 

@@ -14,6 +14,7 @@ from dosift.checks.surprisal import SurprisalScale
 from dosift.model import Mixture, Target
 from dosift.model.network import Network
 from dosift.pipeline import Fitted
+from dosift.utils.record import Record
 
 if TYPE_CHECKING:
     import polars as pl
@@ -56,6 +57,7 @@ class FittedModel(Protocol):
     batches_: pl.DataFrame | None
     graph_: pl.DataFrame | None
     timeline_: pl.DataFrame | None
+    verdict_: Record
 
     def diagnostics(self) -> dict[str, Any]:
         """Return the numbers that tell how far the fit can be trusted."""
