@@ -161,14 +161,14 @@ def test_hopeless_edits_take_few_steps_and_stay_hopeless(monkeypatch: pytest.Mon
     graph, targets = graph_and_targets(made, fits)
     fit = stopped(fits, fits.between(graph, targets), 200)
     some = edits(graph, EdgeConstraints.none(4))
-    in_full = fits.quick_gains(fit, some)
+    in_full = fits.gains.quick_gains(fit, some)
     calls: list[int] = []
     learned = fits.families.learned
     monkeypatch.setattr(fits.families, "learned", lambda i, *a: calls.append(i) or learned(i, *a))
-    fits.quick_gains(fit, some)
+    fits.gains.quick_gains(fit, some)
     every = len(calls)
     hopeless = float(np.median(in_full)) + 1e-6
-    quick = fits.quick_gains(fit, some, hopeless=hopeless)
+    quick = fits.gains.quick_gains(fit, some, hopeless=hopeless)
     assert len(calls) - every < every
     better = in_full > hopeless
     np.testing.assert_allclose(quick[better], in_full[better])
