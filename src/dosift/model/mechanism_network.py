@@ -51,7 +51,7 @@ class MechanismNetwork:
         Rows of which it is known which variables were changed, if they are to teach mechanisms and
         changes too.
     other : OtherNumbers, optional
-        What rows from elsewhere look like (:mod:`dosift.model.other`), if some are.
+        What rows from elsewhere look like (``dosift.model.other``), if some are.
     """
 
     mechanisms: tuple[Mechanism, ...]

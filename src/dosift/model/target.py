@@ -147,7 +147,7 @@ class Target(Mapping[str, Entry]):
         ----------
         shares : mapping of str to mapping of str to float, optional
             For each variable, the share of each of its states in these rows; of a number what
-            :mod:`dosift.model.other_text` makes of it, such as ``{"mean": 3.0, "sd": 0.5}``.
+            ``dosift.model.other_text`` makes of it, such as ``{"mean": 3.0, "sd": 0.5}``.
         parts : iterable of (float, mapping), optional
             Instead, where they are of several origins: the share of each, and what it looks like.
 
