@@ -9,6 +9,7 @@ again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial, reduce
 from typing import Any, TypeVar
@@ -439,9 +440,13 @@ def _duckdb_blocks(frame: Any, named: Named) -> RowBlocks:
 
     if isinstance(named.network, MechanismNetwork):
         # Numbers hardly repeat.
-        return _stored(duckdb_tables(frame.to_native()), named, "the duckdb table")
-    grouped = frame.group_by(*named.names, drop_null_keys=False).agg(nw.len().alias(_COUNT))
-    return _stored(duckdb_tables(grouped.to_native()), named, "the duckdb table")
+        relation = frame.to_native()
+    else:
+        grouped = frame.group_by(*named.names, drop_null_keys=False)
+        relation = grouped.agg(nw.len().alias(_COUNT)).to_native()
+    # Closed where a value cannot be encoded: the connection takes no other query before.
+    with closing(duckdb_tables(relation)) as tables:
+        return _stored(tables, named, "the duckdb table")
 
 
 def _polars_blocks(frame: Any, named: Named) -> RowBlocks:

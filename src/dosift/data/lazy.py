@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 from dosift.errors import InputError
@@ -122,7 +122,7 @@ def _parts_of(rows: Any) -> Iterator[Any] | None:
     return None
 
 
-def duckdb_tables(relation: Any) -> Iterator[Any]:
+def duckdb_tables(relation: Any) -> Generator[Any]:
     """Let DuckDB hand its rows over.
 
     Parameters
