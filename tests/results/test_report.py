@@ -25,17 +25,22 @@ class Tags(HTMLParser):
         self.names.append(tag)
         for name, value in attrs:
             assert name != "src", value
+            # A class of two words without quotes would be a class and an attribute of no meaning.
+            assert name not in {"second", "number", "interval"}, tag
             # Links stay within the page; an empty icon keeps browsers from asking for one.
             assert name != "href" or value == "data:," or (value or "").startswith("#"), value
 
 
-def page(name: str = "a", state: str = "1") -> str:
+def content_of(name: str = "a", state: str = "1") -> dict[str, Any]:
     network = dosift.Network.from_tables({name: ["0", state]}, {}, {name: [0.5, 0.5]})
     truth = dosift.Mixture({dosift.do(): 0.5, dosift.do({name: state}): 0.5})
     rows = dosift.simulate(network, truth, 2000, random_state=0)
     model = dosift.InterventionMixture(network).fit(rows)
-    content = result_content(model, settings={"seed": 0}, inputs=[], timings={"fit": 0.1})
-    return render_report(content)
+    return result_content(model, settings={"seed": 0}, inputs=[], timings={"fit": 0.1})
+
+
+def page(name: str = "a", state: str = "1") -> str:
+    return render_report(content_of(name, state))
 
 
 def test_hostile_names_stay_text() -> None:
@@ -56,6 +61,21 @@ def test_the_answer_comes_first_in_words() -> None:
     assert re.search(r"1 intervention explains \d+\.\d % \[[\d., ]+\] of the rows", words)
     assert "The model fits these rows." in words
     assert html.index("explains") < html.index("<table")
+
+
+def test_no_interval_is_shown_that_does_not_belong_to_its_share() -> None:
+    """Beside rows from elsewhere, all that is not do() is more than interventions."""
+    content = content_of()
+    nothing, hit = sorted(content["components"], key=lambda one: one["size"])
+    hit["weight"] -= 0.1
+    other = {**nothing, "target": "other", "weight": 0.1, "ci_low": 0.08, "ci_high": 0.12}
+    for order in ([nothing, hit, other], [other, nothing, hit]):
+        html = render_report({**content, "components": order})
+        words = re.sub(r"<[^>]+>", "", html).replace("\xa0", " ")
+        said = re.search(r"1 intervention explains (\d+\.\d) %(.*?) of the rows", words)
+        assert said is not None
+        assert float(said[1]) == pytest.approx(100 * hit["weight"], abs=0.06)
+        assert "[" not in said[2]
 
 
 def test_unknown_numbers_are_dashes() -> None:

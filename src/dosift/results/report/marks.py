@@ -100,7 +100,12 @@ def _cell(axis: Axis, label: str, height: int, parts: Sequence[str]) -> str:
 
 def cell(content: str, kind: str = "") -> str:
     """Return a cell of a table; the content is HTML already."""
-    return f'<td role="cell"{f" class={kind}" if kind else ""}>{content}</td>'
+    return f'<td role="cell"{_of_class(kind)}>{content}</td>'
+
+
+def _of_class(kind: str) -> str:
+    """Attribute of an element of one class or several; without quotes there would be one only."""
+    return f" class='{kind}'" if kind else ""
 
 
 def two(first: str, second: str) -> str:
@@ -125,8 +130,7 @@ def table(
         Class of the table.
     """
     head = "".join(
-        f'<th role="columnheader" scope="col"{f" class={c}" if c else ""}>{text}</th>'
-        for c, text in headings
+        f'<th role="columnheader" scope="col"{_of_class(c)}>{text}</th>' for c, text in headings
     )
     body = "\n".join(rows)
     # Roles are named because narrow screens lay rows out as grids, which hides what they are.

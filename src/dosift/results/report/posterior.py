@@ -301,7 +301,7 @@ def _mechanisms(content: Content) -> str:
         return ""
     return (
         "<p>These variables still depend on their parents, but in another way than the network "
-        "says. They are no components of the mixture: their tables were learned from the rows."
+        "says. They are no components of the mixture: they were learned from the rows."
         "</p>" + table("Mechanisms that changed", headings, rows, "narrow")
     )
 

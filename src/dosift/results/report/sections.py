@@ -65,8 +65,9 @@ def _found(content: Content) -> str:
         return "No intervention was found: the undisturbed network explains the rows best."
     weights = [known(c["weight"]) for c in hits]
     explained = sum(w for w in weights if w is not None) if None not in weights else None
-    nothing = next((c for c in content.components if c["size"] == 0), {})
-    ends = [known(nothing.get(key)) for key in ("ci_high", "ci_low")]
+    rest = [c for c in content.components if c["size"] == 0]
+    # Of all interventions together the interval is known where the rest is one component.
+    ends = [known(rest[0].get(key)) if len(rest) == 1 else None for key in ("ci_high", "ci_low")]
     low, high = (None if end is None else 1 - end for end in ends)
     total = share({"weight": explained, "ci_low": low, "ci_high": high})
     largest = max(hits, key=lambda c: known(c["weight"]) or 0.0)
@@ -114,7 +115,9 @@ def components_section(content: Content) -> str:
     hits = content.hits or content.components
     axis = Axis.up_to(c[key] for c in hits for key in ("weight", "ci_high"))
     # Much that nothing was done to would leave the interventions little room.
-    rest = known(next((c["ci_high"] for c in content.components if c["size"] == 0), None))
+    rest = max(
+        (known(c["ci_high"]) or 0.0 for c in content.components if c["size"] == 0), default=None
+    )
     if rest is not None and rest <= _MUCH * axis.top:
         axis = Axis.up_to([axis.top, rest])
     rows = [_component_row(content, k, c, axis) for k, c in enumerate(content.components)]
