@@ -75,3 +75,16 @@ def test_wide_states_are_no_interventions() -> None:
         model = dosift.InterventionMixture()
         model.fit(pool, control=rows(3000, rng), graph=[("d", "y"), ("y", "z")])
         assert {tuple(target) for target in model.targets_} == {(), ("z",)}
+
+
+def test_states_of_parents_with_many_states_are_not_mixed_up() -> None:
+    """More combinations than a sum of powers of two tells apart in double precision."""
+    rng = np.random.default_rng(3)
+    values = np.stack([rng.integers(2, size=6000), rng.integers(90, size=6000)], axis=1).astype(
+        float
+    )
+    sd = np.where(values[:, 0] == 1, 3.0, 1.0)
+    features = features_of([0, 1], np.array([2, 90]))
+    found = widths_of_states(features, sd * rng.normal(size=6000), values, np.ones(6000))
+    assert found is not None
+    assert found.n_groups == len(np.unique(values, axis=0))

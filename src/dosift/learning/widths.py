@@ -89,10 +89,10 @@ def widths_of_states(
     if not own:
         return None
     x = design([features[k - 1] for k in own], values)
-    # A row's states as one number, as distinct rows of a matrix take long to find.
-    _, first, place = np.unique(
-        x[:, 1:] @ (2.0 ** np.arange(len(own))), return_index=True, return_inverse=True
-    )
+    # A row's states as bits, however many: distinct rows of a matrix take longer to find.
+    bits = np.packbits(x[:, 1:] > 0, axis=1)
+    packed = np.ascontiguousarray(bits).view(f"V{bits.shape[1]}").ravel()
+    _, first, place = np.unique(packed, return_index=True, return_inverse=True)
     square = weights * np.square(residuals)
     number, squares = np.bincount(place, weights), np.bincount(place, square)
     whole = float(squares.sum() / number.sum())
