@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.checks.beside_other import needed_beside_other
 from dosift.data.blocks import Block, MemoryBlocks
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.factors import log_other_of
@@ -27,7 +28,6 @@ from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Network
 from dosift.model.other_numbers import OtherNumbers, Part, suited
 from dosift.search.constraints import Constraints
-from dosift.search.elimination import drop_losses
 from dosift.search.joint import JointFit, JointFitter
 from dosift.search.library import of
 
@@ -295,22 +295,13 @@ def _needed(fit: JointFit, evidence: Evidence, split: _Split, known: Constraints
     columns = np.column_stack([own, other])
     fitter = JointFitter(fit.network, evidence, known)
     start = np.append((1.0 - share) * fit.weights[0], share)
-    kept, found = np.arange(len(targets)), solve_weights(columns, held.counts, start)
-    while kept.size > 1:
-        scaled = columns[:, [*kept, len(targets)]] / found.mixture[:, None]
-        information = scaled.T @ (scaled * held.counts[:, None])
-        net = drop_losses(information[None], found.weights[None])[0, :-1]
-        net -= fitter.costs(replace(fit, targets=targets[kept]))
-        net[known.protects(targets[kept])] = np.inf
-        worst = int(net.argmin())
-        if net[worst] >= 0:
-            break
-        left = np.delete(kept, worst)
-        begun = np.delete(found.weights, worst)
-        trial = solve_weights(columns[:, [*left, len(targets)]], held.counts, begun)
-        saved = fitter.cost_of(targets[kept]) - fitter.cost_of(targets[left])
-        if found.log_likelihood - trial.log_likelihood > saved:
-            break
-        kept, found = left, trial
-    weights = found.weights[:-1] / found.weights[:-1].sum()
-    return replace(fit, targets=targets[kept], weights=weights[None])
+    found = needed_beside_other(
+        columns,
+        held.counts,
+        solve_weights(columns, held.counts, start),
+        lambda kept: fitter.cost_of(targets[kept]),
+        lambda kept: fitter.costs(replace(fit, targets=targets[kept])),
+        known.protects(targets),
+    )
+    weights = found.fit.weights[:-1] / found.fit.weights[:-1].sum()
+    return replace(fit, targets=targets[found.kept], weights=weights[None])

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.checks.beside_other import needed_beside_other
 from dosift.likelihood.columns import RowLikelihoods
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.factors import log_other_of
@@ -21,7 +22,6 @@ from dosift.likelihood.weights import solve_weights
 from dosift.model.network import Network
 from dosift.model.other import other_target
 from dosift.search.constraints import Constraints
-from dosift.search.elimination import inverse_of
 from dosift.search.result import SearchResult
 
 Floats = NDArray[np.float64]
@@ -155,28 +155,24 @@ def _with_states(
     fit = solve_weights(columns, held.counts, start)
     if not _LEAST_SHARE <= fit.weights[-1] <= _MOST_SHARE:
         return None
-    costs = _costs(network, targets, float(held.counts.sum()), n_free, constraints)
-    protected = np.append(constraints.protects(targets), True)
-    start_value = before - float(costs[:-1].sum())
-    kept = np.arange(columns.shape[1])
-    while kept.size > 2:
-        own = columns[:, kept]
-        net = _losses(own, held.counts, fit.weights) - costs[kept]
-        net[protected[kept]] = np.inf
-        worst = int(net.argmin())
-        if net[worst] >= 0:
-            break
-        rest = np.delete(kept, worst)
-        trial = solve_weights(columns[:, rest], held.counts, np.delete(fit.weights, worst))
-        if fit.log_likelihood - trial.log_likelihood > costs[kept[worst]]:
-            break
-        kept, fit = rest, trial
-    gain = fit.log_likelihood - float(costs[kept].sum()) - start_value
+    *costs, of_other = _costs(network, targets, float(held.counts.sum()), n_free, constraints)
+    of_each = np.array(costs)
+    needed = needed_beside_other(
+        columns,
+        held.counts,
+        fit,
+        lambda kept: float(of_each[kept].sum()),
+        lambda kept: of_each[kept],
+        constraints.protects(targets),
+    )
+    fit, kept = needed.fit, needed.kept
+    rise = fit.log_likelihood - before
+    gain = rise - of_other - float(of_each[kept].sum()) + float(of_each.sum())
     posterior = columns[:, -1] * fit.weights[-1] / fit.mixture
     return ForeignRows(
         share=float(fit.weights[-1]),
         gain=gain,
-        targets=targets[kept[:-1]],
+        targets=targets[kept],
         weights=fit.weights[:-1],
         posterior=posterior,
         states=states,
@@ -191,13 +187,6 @@ def _costs(
     score = known.score(n_rows, network.n_changes, every)
     of_other = 0.5 * (1 + n_free) * np.log(max(n_rows, 2.0)) + np.log(2.0)
     return np.append(score.costs(targets), of_other)
-
-
-def _losses(columns: Floats, counts: Floats, weights: Floats) -> Floats:
-    """Estimate what the log-likelihood loses without each component."""
-    scaled = columns * (np.sqrt(counts) / (columns @ weights))[:, None]
-    inverse = inverse_of(scaled.T @ scaled)
-    return np.asarray(weights**2 / (2.0 * np.maximum(np.diag(inverse), 1e-300)))
 
 
 def with_other_column(targets: Ints, weights: Floats, share: float) -> tuple[Ints, Floats]:
