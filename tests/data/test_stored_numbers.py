@@ -49,8 +49,7 @@ def network(seed: int = 1) -> MechanismNetwork:
 
 
 def as_duckdb(frame: pl.DataFrame) -> Any:
-    import duckdb
-
+    duckdb = pytest.importorskip("duckdb")
     connection = duckdb.connect()
     connection.register("told", frame.to_arrow())
     return connection.table("told")
@@ -67,28 +66,29 @@ def whole(rows: StoredBlocks) -> dict[str, Any]:
     }
 
 
-def test_parts_of_tables_are_those_of_a_table_in_memory(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["polars", "duckdb", "rows.parquet", "rows.csv"])
+def test_parts_of_tables_are_those_of_a_table_in_memory(kind: str, tmp_path: Path) -> None:
     frame = table()
     frame.write_parquet(tmp_path / "rows.parquet")
     frame.write_csv(tmp_path / "rows.csv")
-    named = ("day", "told")
-    expected = read_numbers(frame, VARIABLES, beside=named)
-    sources = [frame.lazy(), as_duckdb(frame), tmp_path / "rows.parquet", tmp_path / "rows.csv"]
-    for source in sources:
-        found = store_numbers(source, VARIABLES, batch="day", labels="told")
-        rows = whole(found.rows)
-        np.testing.assert_allclose(rows["values"], expected.values, rtol=1e-15)
-        assert found.rows.beside.batches == ("a", "b")
-        assert found.rows.beside.labels == ("load",)
-        np.testing.assert_array_equal(rows["batch"], expected.beside["day"].index)
-        np.testing.assert_array_equal(rows["label"], expected.beside["told"].index)
-        np.testing.assert_allclose(found.lowest, expected.lowest)
-        np.testing.assert_allclose(found.highest, expected.highest)
-        held = found.held()
-        assert isinstance(held, Numbers)
-        np.testing.assert_array_equal(held.values, rows["values"])
-        assert held.beside["day"].texts == ("a", "b")
-        np.testing.assert_array_equal(held.beside["told"].index, rows["label"])
+    expected = read_numbers(frame, VARIABLES, beside=("day", "told"))
+    source: Any = tmp_path / kind
+    if kind in {"polars", "duckdb"}:
+        source = frame.lazy() if kind == "polars" else as_duckdb(frame)
+    found = store_numbers(source, VARIABLES, batch="day", labels="told")
+    rows = whole(found.rows)
+    np.testing.assert_allclose(rows["values"], expected.values, rtol=1e-15)
+    assert found.rows.beside.batches == ("a", "b")
+    assert found.rows.beside.labels == ("load",)
+    np.testing.assert_array_equal(rows["batch"], expected.beside["day"].index)
+    np.testing.assert_array_equal(rows["label"], expected.beside["told"].index)
+    np.testing.assert_allclose(found.lowest, expected.lowest)
+    np.testing.assert_allclose(found.highest, expected.highest)
+    held = found.held()
+    assert isinstance(held, Numbers)
+    np.testing.assert_array_equal(held.values, rows["values"])
+    assert held.beside["day"].texts == ("a", "b")
+    np.testing.assert_array_equal(held.beside["told"].index, rows["label"])
 
 
 def test_values_are_brought_to_working_scales_in_the_file() -> None:
