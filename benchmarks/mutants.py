@@ -48,6 +48,9 @@ TESTS = {
     "graphs": ("tests/graphs", "tests/test_graphs_end_to_end.py"),
     "data": ("tests/data", "tests/methods/test_block_fit.py", "tests/test_single_cell.py"),
     "methods": ("tests/methods", "tests/test_estimator.py"),
+    "model": ("tests/model", "tests/learning"),
+    "learning": ("tests/learning", "tests/data"),
+    "chain": ("tests/chain", "tests/test_in_time_end_to_end.py"),
     "pipeline": (
         "tests/test_pipeline_table.py",
         "tests/test_graphs_end_to_end.py",
