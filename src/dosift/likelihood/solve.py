@@ -61,9 +61,13 @@ class _Free:
     map: Floats
     index: NDArray[np.int64]
     known: Floats
+    #: Whether all weights are free, so that the map is the identity.
+    is_whole: bool
 
     def weights(self, point: Floats) -> Floats:
         """Return the weights of all targets at a point."""
+        if self.is_whole:
+            return point
         if not point.size:
             return np.nan_to_num(self.known)
         # A known weight is what was given, to the last bit.
@@ -75,14 +79,18 @@ class _Free:
         return np.asarray(u / u.sum() if u.size else u)
 
     def gradient(self, sums: WeightSums, b: int) -> Floats:
-        return np.asarray(self.map.T @ sums.gradient[b] / max(sums.n_possible[b], 1e-300))
+        own = sums.gradient[b] if self.is_whole else self.map.T @ sums.gradient[b]
+        return np.asarray(own / max(sums.n_possible[b], 1e-300))
 
     def direction(self, sums: WeightSums, b: int, point: Floats) -> Floats:
         """Change of u that maximises the quadratic model under ``u >= 0``."""
         gradient = self.gradient(sums, b)
-        working = np.flatnonzero((point > 0) | (gradient > 1.0))
-        some = self.map[:, working]
-        hessian = some.T @ sums.information[b] @ some / sums.n_possible[b]
+        working = ((point > 0) | (gradient > 1.0)).nonzero()[0]
+        if self.is_whole:
+            hessian = sums.information[b][working[:, None], working] / sums.n_possible[b]
+        else:
+            some = self.map[:, working]
+            hessian = some.T @ sums.information[b] @ some / sums.n_possible[b]
         # H u is the gradient when all the weight lies in the working set.
         aim = nonnegative_quadratic(hessian, 2.0 * gradient[working] - 1.0, point[working])
         out = np.zeros_like(point)
@@ -101,6 +109,7 @@ def solve(
     fixed: Floats | None = None,
     max_passes: int = _MAX_PASSES,
     all_possible: bool = False,
+    least: float = -np.inf,
 ) -> Solution:
     """Maximise the likelihood of each batch over the weights of given targets.
 
@@ -121,6 +130,9 @@ def solve(
         Bound on the passes over the rows.
     all_possible : bool
         Whether weights are of use only if they make all rows possible; otherwise any are returned.
+    least : float
+        Log-density (nats, all rows) below which the weights are of no use: it ends where the gap
+        shows that none reaches it.
 
     Returns
     -------
@@ -145,7 +157,7 @@ def solve(
                     active[b] = False
                 else:
                     directions[b], steps[b] = free[b].direction(sums, b, points[b]), 1.0
-        if not active.any():
+        if not active.any() or (least > -np.inf and _highest(free, sums) < least):
             break
         trial = weights.copy()
         moved = list(points)
@@ -176,13 +188,21 @@ def _free(known: Floats, may: Bools) -> _Free:
     of[free, np.arange(free.size)] = rest
     is_known = ~np.isnan(known)
     of[is_known] += known[is_known][:, None]
-    return _Free(of, free, known)
+    return _Free(of, free, known, bool(free.size == known.size))
 
 
 def _gap(free: _Free, sums: WeightSums, b: int) -> float:
     if free.map.shape[1] == 0:
         return 0.0
     return max(float(free.gradient(sums, b).max()) - 1.0, 0.0)
+
+
+def _highest(free: list[_Free], sums: WeightSums) -> float:
+    """Log-density, of all rows that are possible now, that no weights exceed."""
+    if sums.n_impossible.any():
+        return np.inf
+    gaps = [_gap(part, sums, b) for b, part in enumerate(free)]
+    return float((sums.log_density + sums.n_possible * gaps).sum())
 
 
 def _is_better(free: _Free, new: WeightSums, old: WeightSums, direction: Floats, b: int) -> bool:

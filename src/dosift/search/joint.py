@@ -38,7 +38,7 @@ _EM_STEPS = 60
 _LEAST_RISE = 1e-3
 #: Estimated loss beyond its cost (nats) up to which dropping a component is tried. The estimate
 #: holds the tables; with many rows those can take over far more than that lets expect.
-_DROP_SLACK = 100.0
+DROP_SLACK = 100.0
 #: The same for taking a change out of targets: rows have taught the mechanism already, so that a
 #: change that stands for its error does little.
 _SPARE_SLACK = 10.0
@@ -117,6 +117,7 @@ class JointFitter:
         weights: Floats,
         rise: float = EM_RISE,
         needed: float = -np.inf,
+        begun: _State | None = None,
     ) -> JointFit:
         """Raise the joint objective from a start until a step of EM hardly helps.
 
@@ -130,6 +131,8 @@ class JointFitter:
             Rise (nats, all rows) in one step of EM at which it ends.
         needed : float
             Score below which the fit is of no use: it ends where that looks out of reach.
+        begun : optional
+            The best weights at the tables to start from, where they are known.
 
         Returns
         -------
@@ -137,7 +140,7 @@ class JointFitter:
         """
         weights = np.atleast_2d(weights)
         is_trial = needed > -np.inf
-        now = self._at(network, targets, weights, is_trial)
+        now = self._at(network, targets, weights, is_trial) if begun is None else begun
         last = np.inf
         for _ in range(_EM_STEPS):
             if is_trial and np.isneginf(now.value):
@@ -166,8 +169,19 @@ class JointFitter:
     def _cost(self, now: _State, targets: Ints) -> float:
         return self._score.total(targets[self._kept(now, targets)])
 
-    def _at(self, network: Network, targets: Ints, start: Floats, is_trial: bool = False) -> _State:
-        """Best weights at given tables, the joint objective there, and expected families."""
+    def _at(
+        self,
+        network: Network,
+        targets: Ints,
+        start: Floats,
+        is_trial: bool = False,
+        least: float = -np.inf,
+    ) -> _State:
+        """Best weights at given tables, the joint objective there, and expected families.
+
+        They are not the best where no weights can bring the objective to the least of use.
+        """
+        reference, log_prior = self._evidence.reference(network), network.log_prior()
         fixed = self._constraints.fixed(targets)
         accuracy = EM_RISE / 10 / self._evidence.total
         is_quick = self._evidence.held is not None or isinstance(network, MechanismNetwork)
@@ -181,14 +195,13 @@ class JointFitter:
             fixed=fixed,
             max_passes=passes,
             all_possible=is_trial,
+            least=least - reference - log_prior,
         )
         sums, families = found.sums, None
         if isinstance(network, Network) and not (is_trial and sums.n_impossible.any()):
             families = self._evidence.teach(network, targets, found.weights, self._learners)
-        value = float(sums.log_density.sum()) + self._evidence.reference(network)
-        if sums.n_impossible.any():
-            value = -np.inf
-        value += network.log_prior()
+        value = float(sums.log_density.sum()) + reference
+        value = -np.inf if sums.n_impossible.any() else value + log_prior
         return _State(network, found.weights, value, sums, families)
 
     def _taught(self, now: _State, targets: Ints) -> Network:
@@ -264,19 +277,21 @@ class JointFitter:
             parents = list(fit.network.parents[j])
             # What is done to parents may have driven them beyond control rows.
             is_beyond = (fit.targets[held][:, parents] >= 0).any(axis=1).all()
-            near = self._at(fit.network, targets, weights)
             is_table = fit.network.libraries[j].is_exclusive
             slack = _SPARE_SLACK_OF_TABLES if is_table else np.inf if is_beyond else _SPARE_SLACK
-            if near.value - self._cost(near, targets) < fit.score - slack:
+            least = fit.score - slack
+            near = self._at(fit.network, targets, weights, least=least)
+            if np.isneginf(near.value) or near.value - self._cost(near, targets) < least:
                 continue
-            trial = self.fit(fit.network, targets, weights, needed=fit.score + _LEAST_RISE)
+            needed = fit.score + _LEAST_RISE
+            trial = self.fit(fit.network, targets, weights, needed=needed, begun=near)
             if trial.score > fit.score + _LEAST_RISE:
                 return trial
         return None
 
     def prune(self, fit: JointFit) -> JointFit:
         """Drop components while that raises the joint score."""
-        return eliminate(_Droppable(self, fit), slack=_DROP_SLACK).fit
+        return eliminate(_Droppable(self, fit), slack=DROP_SLACK).fit
 
     def without(self, fit: JointFit, component: int) -> JointFit:
         """Fit again without one component, as far as that may raise the score."""

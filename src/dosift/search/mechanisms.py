@@ -20,7 +20,7 @@ from dosift.data.configurations import Configurations, collapse, systematic_samp
 from dosift.likelihood.evidence import Evidence
 from dosift.model.network import ControlCounts, Network
 from dosift.search.constraints import Constraints
-from dosift.search.joint import JointFit, JointFitter
+from dosift.search.joint import DROP_SLACK, EM_RISE, JointFit, JointFitter
 from dosift.search.result import SearchResult, ranked
 
 Floats = NDArray[np.float64]
@@ -329,11 +329,14 @@ def _freed(part: _Part, i: int, needed: float) -> tuple[SearchResult, float] | N
     free = with_free_tables(part.network, rows, (i,))
     fitter = JointFitter(free, rows, learners=None if is_learned else (i,))
     joint = fitter.fit(free, *_with_and_without(part.targets, part.weights, i), rise=_ROUGHLY)
-    begun = ranked(rows, joint.network, joint.targets, joint.weights[0])
-    most = _objective(part.network, begun, (i,)) + _most_saved(fitter, joint, i)
-    if most + _MORE_STEPS * _ROUGHLY - before < needed:
-        return None
-    joint = fitter.simplify(fitter.fit(joint.network, joint.targets, joint.weights))
+    for rise in (_ROUGHLY, EM_RISE):
+        if rise == EM_RISE:
+            joint = fitter.fit(joint.network, joint.targets, joint.weights)
+        begun = ranked(rows, joint.network, joint.targets, joint.weights[0])
+        most = _objective(part.network, begun, (i,)) + _most_saved(fitter, joint, i)
+        if most + _MORE_STEPS * rise - before < needed:
+            return None
+    joint = fitter.simplify(joint)
     trial = ranked(rows, joint.network, joint.targets, joint.weights[0])
     return trial, _objective(part.network, trial, (i,)) - before
 
@@ -341,13 +344,13 @@ def _freed(part: _Part, i: int, needed: float) -> tuple[SearchResult, float] | N
 def _most_saved(fitter: JointFitter, joint: JointFit, i: int) -> float:
     """Bound what dropping components may save, in nats.
 
-    Each one what the quadratic model says, but those that set the freed variable, which may all
-    stand in for its table, all of their cost.
+    Each one what the quadratic model says, but those that set the freed variable, which may
+    stand in for its table, all of their cost, unless they lose so much that no drop is tried.
     """
     margins = fitter.margins(joint)
     saved = np.maximum(-margins[np.isfinite(margins)], 0.0).sum()
-    of_variable = fitter.costs(joint)[joint.targets[:, i] >= 0].sum()
-    return float(saved + of_variable)
+    stand_in = (joint.targets[:, i] >= 0) & (margins <= DROP_SLACK)
+    return float(saved + fitter.costs(joint)[stand_in].sum())
 
 
 def _with_and_without(targets: Ints, weights: Floats, i: int) -> tuple[Ints, Floats]:
