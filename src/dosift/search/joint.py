@@ -154,10 +154,34 @@ class JointFitter:
             if now.value - before < rise:
                 break
             if is_trial and now.families is None:
-                most = now.value + _to_come(now.value - before, last)
+                most = now.value + to_come(now.value - before, last)
                 if most - self._cost(now, targets) < needed:
                     break
             last = now.value - before
+        return self._fit_of(now, targets)
+
+    def steps(self, network: Network, targets: Ints, weights: Floats) -> Iterator[JointFit]:
+        """Raise the joint objective from a start, step by step and without an end.
+
+        Weights take one step of their own in each, so that no step is worth much, but cheap.
+
+        Parameters
+        ----------
+        network : Network
+            Tables to start from.
+        targets : ndarray of int, shape (n_targets, n_variables)
+        weights : ndarray, shape (n_batches, n_targets) or (n_targets,)
+
+        Yields
+        ------
+        JointFit
+        """
+        now = self._at(network, targets, np.atleast_2d(weights), passes=_PASSES)
+        while True:
+            yield self._fit_of(now, targets)
+            now = self._at(self._taught(now, targets), targets, now.weights, passes=_PASSES)
+
+    def _fit_of(self, now: _State, targets: Ints) -> JointFit:
         kept = self._kept(now, targets)
         score = now.value - self._cost(now, targets)
         sums = now.sums.some(np.flatnonzero(kept))
@@ -176,6 +200,7 @@ class JointFitter:
         start: Floats,
         is_trial: bool = False,
         least: float = -np.inf,
+        passes: int | None = None,
     ) -> _State:
         """Best weights at given tables, the joint objective there, and expected families.
 
@@ -185,7 +210,7 @@ class JointFitter:
         fixed = self._constraints.fixed(targets)
         accuracy = EM_RISE / 10 / self._evidence.total
         is_quick = self._evidence.held is not None or isinstance(network, MechanismNetwork)
-        passes = _HELD_PASSES if is_quick else _PASSES
+        most = _HELD_PASSES if is_quick else _PASSES
         found = solve(
             self._evidence,
             network,
@@ -193,7 +218,7 @@ class JointFitter:
             start,
             accuracy,
             fixed=fixed,
-            max_passes=passes,
+            max_passes=most if passes is None else passes,
             all_possible=is_trial,
             least=least - reference - log_prior,
         )
@@ -354,7 +379,7 @@ def _without_change(fit: JointFit, j: int, held: NDArray[np.bool_]) -> tuple[Int
     return distinct, weights
 
 
-def _to_come(rise: float, last: float) -> float:
+def to_come(rise: float, last: float) -> float:
     """Estimate generously what all further steps of EM bring, as each brings a share of the last.
 
     Parameters

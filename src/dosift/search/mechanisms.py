@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from dosift.data.configurations import Configurations, collapse, systematic_samp
 from dosift.likelihood.evidence import Evidence
 from dosift.model.network import ControlCounts, Network
 from dosift.search.constraints import Constraints
-from dosift.search.joint import DROP_SLACK, EM_RISE, JointFit, JointFitter
+from dosift.search.joint import DROP_SLACK, EM_RISE, JointFit, JointFitter, to_come
 from dosift.search.result import SearchResult, ranked
 
 Floats = NDArray[np.float64]
@@ -328,12 +329,15 @@ def _freed(part: _Part, i: int, needed: float) -> tuple[SearchResult, float] | N
     is_learned = part.network.control is not None
     free = with_free_tables(part.network, rows, (i,))
     fitter = JointFitter(free, rows, learners=None if is_learned else (i,))
-    joint = fitter.fit(free, *_with_and_without(part.targets, part.weights, i), rise=_ROUGHLY)
+    start = _with_and_without(part.targets, part.weights, i)
+    if _is_out_of_reach(part, fitter, free, start, i, before + needed):
+        return None
+    joint = fitter.fit(free, *start, rise=_ROUGHLY)
     for rise in (_ROUGHLY, EM_RISE):
         if rise == EM_RISE:
             joint = fitter.fit(joint.network, joint.targets, joint.weights)
-        begun = ranked(rows, joint.network, joint.targets, joint.weights[0])
-        most = _objective(part.network, begun, (i,)) + _most_saved(fitter, joint, i)
+        most = _objective(part.network, _as_it_is(part, fitter, joint), (i,))
+        most += _most_saved(fitter, joint, i)
         if most + _MORE_STEPS * rise - before < needed:
             return None
     joint = fitter.simplify(joint)
@@ -341,16 +345,62 @@ def _freed(part: _Part, i: int, needed: float) -> tuple[SearchResult, float] | N
     return trial, _objective(part.network, trial, (i,)) - before
 
 
-def _most_saved(fitter: JointFitter, joint: JointFit, i: int) -> float:
+def _as_it_is(part: _Part, fitter: JointFitter, joint: JointFit) -> SearchResult:
+    """Evaluate a joint fit by the sums that it came with."""
+    log_likelihood = float(joint.sums.log_density[0]) + part.evidence.reference(joint.network)
+    if joint.sums.n_impossible.any():
+        log_likelihood = -np.inf
+    score = log_likelihood - fitter.cost_of(joint.targets)
+    network, targets, weights = joint.network, joint.targets, joint.weights[0]
+    return SearchResult(network, targets, weights, log_likelihood, score, 0.0, False)
+
+
+def _is_out_of_reach(
+    part: _Part,
+    fitter: JointFitter,
+    free: Network,
+    start: tuple[Ints, Floats],
+    i: int,
+    least: float,
+) -> bool:
+    """Whether a few cheap steps of EM show that a freed table cannot bring the objective there.
+
+    All that dropping components may save is added, and generously what steps to come may bring.
+    """
+    own = {target.tobytes() for target in part.targets}
+    last, gained = -np.inf, np.inf
+    for joint in islice(fitter.steps(free, *start), _EM_STEPS):
+        value = _objective(part.network, _as_it_is(part, fitter, joint), (i,))
+        if not np.isfinite(value):
+            return False
+        rise, last = value - last, value
+        if np.isfinite(gained):
+            is_added = np.array([target.tobytes() not in own for target in joint.targets])
+            most = value + _most_saved(fitter, joint, i, is_added) + to_come(rise, gained)
+            if most + _MORE_STEPS * _ROUGHLY < least:
+                return True
+            if rise < _ROUGHLY:
+                return False
+        gained = rise
+    return False
+
+
+def _most_saved(
+    fitter: JointFitter, joint: JointFit, i: int, added: NDArray[np.bool_] | None = None
+) -> float:
     """Bound what dropping components may save, in nats.
 
     Each one what the quadratic model says, but those that set the freed variable, which may
-    stand in for its table, all of their cost, unless they lose so much that no drop is tried.
+    stand in for its table, all of their cost, unless they lose so much that no drop is tried; and
+    those that were added, where the fit has not come far enough to tell.
     """
     margins = fitter.margins(joint)
-    saved = np.maximum(-margins[np.isfinite(margins)], 0.0).sum()
-    stand_in = (joint.targets[:, i] >= 0) & (margins <= DROP_SLACK)
-    return float(saved + fitter.costs(joint)[stand_in].sum())
+    saved = np.where(np.isfinite(margins), np.maximum(-margins, 0.0), 0.0)
+    wholly = (joint.targets[:, i] >= 0) & (margins <= DROP_SLACK)
+    if added is not None:
+        wholly |= added
+        saved[added] = 0.0
+    return float(saved.sum() + fitter.costs(joint)[wholly].sum())
 
 
 def _with_and_without(targets: Ints, weights: Floats, i: int) -> tuple[Ints, Floats]:
