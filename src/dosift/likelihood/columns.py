@@ -18,7 +18,8 @@ from dosift.data.blocks import Block
 from dosift.data.units import design_effect, summed
 from dosift.likelihood.completions import Completions, complete
 from dosift.likelihood.factors import MechanismFactors, log_other_of
-from dosift.likelihood.table_rows import Rows, TableRows, remembered
+from dosift.likelihood.remembered import remembered
+from dosift.likelihood.table_rows import Rows, TableRows
 from dosift.model.known_rows import matches
 from dosift.model.network import Network
 from dosift.model.other import is_other

@@ -25,6 +25,7 @@ from dosift.likelihood.change_ratios import (
     dense_ratios,
     of_units,
 )
+from dosift.likelihood.remembered import remembered
 from dosift.model.mechanism import Library, Mechanism, System, Values
 from dosift.model.other import is_other, log_other
 
@@ -36,6 +37,8 @@ _LARGEST_LOG = 600.0
 #: Nats by which a unit may speak for having been set to the state of all its rows: squares of more
 #: are out of range.
 _MOST_EVIDENCE = 300.0
+#: Memory (bytes) that parts of columns may take, and how many are remembered in any case.
+_PARTIAL_BYTES, _FEWEST_PARTIAL = 64 * 2**20, 16
 #: Entries (rows times variables) up to which all changes are summed at once, which takes a copy.
 _MOST_AT_ONCE = 2**22
 
@@ -348,6 +351,8 @@ class MechanismFactors:
         """
         if target.size and is_other(target):
             return np.arange(self.n_configurations), self._other()
+        if self._is_simple:
+            return self._grown(target)
         rows = self.matching(target)
         changed = (target >= 0).nonzero()[0]
         if self._is_scaled:
@@ -360,6 +365,32 @@ class MechanismFactors:
         for j in changed:
             values *= self.ratios[j].ratio(target[j], rows)
         return rows, values
+
+    @cached_property
+    def _is_simple(self) -> bool:
+        """Whether a target can produce the rows that agree with it, and nothing is out of range."""
+        of_one = self.is_exclusive and not self._has_zeros and not self._is_scaled
+        return of_one and not (self.codes.size and self.codes.min() < 0)
+
+    @cached_property
+    def _partial(self) -> dict[bytes, tuple[NDArray[np.int64], Floats]]:
+        """Sparse columns of targets without their last variable, which many have in common."""
+        return {}
+
+    def _grown(self, target: Ints) -> tuple[NDArray[np.int64], Floats]:
+        """Sparse column of a target from that without its last variable."""
+        changed = (target >= 0).nonzero()[0]
+        if not changed.size:
+            return self._every, np.ones(self.n_configurations)
+        j = changed[-1]
+        before = target.copy()
+        before[j] = -1
+        most = max(_FEWEST_PARTIAL, _PARTIAL_BYTES // (16 * max(self.n_configurations, 1)))
+        key = before.tobytes()
+        rows, values = remembered(self._partial, key, most, self._grown, before)
+        fitting = (self.codes[:, j][rows] == target[j]).nonzero()[0]
+        rows = rows[fitting]
+        return rows, values[fitting] * self._inverse[:, j][rows]
 
     def _other(self) -> Floats:
         """Likelihood of rows from elsewhere: no variable follows its mechanism."""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +9,7 @@ from dosift.data.blocks import Block
 from dosift.data.units import common_state, summed
 from dosift.likelihood.cells import family_cells, inverse_table
 from dosift.likelihood.factors import share_of_rows
+from dosift.likelihood.remembered import remembered
 from dosift.model.network import Network
 
 Floats = NDArray[np.float64]
@@ -19,37 +17,8 @@ Ints = NDArray[np.integer]
 #: Positions of some rows, or all of them.
 Rows = NDArray[np.int64] | slice
 
-Made = TypeVar("Made")
-
 #: Memory that remembered columns may take, in bytes.
 _MOST_BYTES = 256 * 2**20
-
-
-def remembered(
-    memory: dict[bytes, Made] | None, key: bytes, most: int, make: Callable[[Ints], Made], of: Ints
-) -> Made:
-    """Return what was made before, or make it and forget the oldest.
-
-    Parameters
-    ----------
-    memory : dict or None
-        None where nothing is remembered.
-    key : bytes
-    most : int
-        Entries that are kept.
-    make : callable
-        Makes what is not there.
-    of : ndarray of int
-        Its argument.
-    """
-    found = None if memory is None else memory.get(key)
-    if found is None:
-        found = make(of)
-        if memory is not None:
-            if len(memory) >= most:
-                memory.pop(next(iter(memory)))
-            memory[key] = found
-    return found
 
 
 class TableRows:
@@ -143,10 +112,14 @@ class TableRows:
         is_set = (target >= 0).nonzero()[0].tolist()
         if not is_set:
             return slice(None)
-        rows = np.flatnonzero(self.states(is_set[0]) == target[is_set[0]])
-        for i in is_set[1:]:
-            rows = rows[self.states(i)[rows] == target[i]]
-        return rows
+        last = is_set[-1]
+        if len(is_set) == 1:
+            return (self.states(last) == target[last]).nonzero()[0]
+        before = target.copy()
+        before[last] = -1
+        # Many targets have all but the last variable in common.
+        rows = remembered(self._matching, before.tobytes(), self._most, self._matches, before)
+        return rows[self.states(last)[rows] == target[last]]
 
     def states(self, i: int) -> Ints:
         """Return the state of a variable in each row, or in all rows of each unit.
