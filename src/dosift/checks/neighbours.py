@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -175,8 +176,7 @@ def _within(
     return max((share for share in found if share is not None), default=None)
 
 
-@dataclass(frozen=True)
-class _Kernel:
+class _Kernel(Protocol):
     """What makes k of a variable.
 
     Attributes
@@ -191,10 +191,53 @@ class _Kernel:
         Of k(i, j) for independent rows.
     """
 
+    known: NDArray[np.bool_]
+    itself: float
+    variance: float
+
+    @property
+    def own(self) -> Floats: ...
+
+    def total(self, distance: int) -> float:
+        """Sum k over rows that are so far apart."""
+
+
+@dataclass(frozen=True)
+class _OfNumbers:
     own: Floats
     known: NDArray[np.bool_]
     itself: float
     variance: float
+
+    def total(self, distance: int) -> float:
+        return float((self.own[:-distance] * self.own[distance:]).sum())
+
+
+@dataclass(frozen=True)
+class _OfStates:
+    """k of states, which pairs of them say, so that pairs of rows need only be counted."""
+
+    #: Position of each row's state, that of a missing value last.
+    place: NDArray[np.int64]
+    share: Floats
+    known: NDArray[np.bool_]
+    itself: float
+    variance: float
+
+    @property
+    def own(self) -> Floats:
+        return self._of_places[self.place]
+
+    @property
+    def _of_places(self) -> Floats:
+        n = self.share.size
+        return np.vstack([np.eye(n) - self.share, np.zeros((1, n))])
+
+    def total(self, distance: int) -> float:
+        rows = self._of_places
+        of_pairs = rows @ rows.T
+        together = self.place[:-distance] * len(rows) + self.place[distance:]
+        return float(np.bincount(together, minlength=of_pairs.size) @ of_pairs.ravel())
 
 
 def _kernels(values: NDArray[np.number], cardinalities: Sequence[int]) -> Iterator[_Kernel]:
@@ -207,12 +250,15 @@ def _kernels(values: NDArray[np.number], cardinalities: Sequence[int]) -> Iterat
 
 
 def _of_states(column: NDArray[np.number], known: NDArray[np.bool_]) -> _Kernel:
-    counts = np.bincount(column[known].astype(np.int64))
+    codes = np.where(known, column, 0).astype(np.int64)
+    counts = np.bincount(codes, known)
     states = np.flatnonzero(counts)
     share = counts[states] / counts.sum()
-    own = ((column[:, None] == states) - share) * known[:, None]
+    place = np.zeros(counts.size, dtype=np.int64)
+    place[states] = np.arange(states.size)
     centred = np.eye(share.size) - share - share[:, None] + (share**2).sum()
-    return _Kernel(own, known, 1.0 - (share**2).sum(), share @ centred**2 @ share)
+    own = np.where(known, place[codes], states.size)
+    return _OfStates(own, share, known, 1.0 - (share**2).sum(), share @ centred**2 @ share)
 
 
 def _of_numbers(column: NDArray[np.number], known: NDArray[np.bool_]) -> _Kernel:
@@ -220,7 +266,7 @@ def _of_numbers(column: NDArray[np.number], known: NDArray[np.bool_]) -> _Kernel
     rank = _ranks(column[known])
     own = np.zeros((len(column), 1))
     own[known, 0] = (rank - rank.mean()) / rank.std()
-    return _Kernel(own, known, 1.0, 1.0)
+    return _OfNumbers(own, known, 1.0, 1.0)
 
 
 def _ranks(values: NDArray[np.number]) -> Floats:
@@ -251,8 +297,7 @@ def _along(kernel: _Kernel) -> float | None:
 
 def _at_distance(kernel: _Kernel, distance: int) -> tuple[float, float]:
     """Sum k over rows that are so far apart, and count the pairs that both have a value."""
-    total = float((kernel.own[:-distance] * kernel.own[distance:]).sum())
-    return total, float((kernel.known[:-distance] & kernel.known[distance:]).sum())
+    return kernel.total(distance), float((kernel.known[:-distance] & kernel.known[distance:]).sum())
 
 
 def _is_sorted(rows: NDArray[np.number]) -> bool:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, ndtr
+from scipy.special import expit, ndtr, ndtri
 
 from dosift.inference.presence_sampler import PresenceSampler
 from dosift.search.undecided import log_evidence
@@ -36,8 +36,12 @@ _SURE_Z = 6.0
 _RIDGE = 1e-9
 #: Points that stand for the draws when quantiles are taken.
 _POINTS = 200
-#: Halvings of the interval in which a quantile lies.
-_HALVINGS = 40
+#: Halvings of the interval in which a quantile lies, where Newton's method does not find it in so
+#: many steps; and a step, as a share of the width, that is not worth taking.
+_HALVINGS, _NEWTON_STEPS, _NEAR = 40, 8, 1e-13
+#: Least density, over a width of one, of a place where steps are sure, and standard deviations
+#: beyond which it is zero.
+_LEAST_DENSITY, _FAR = 1e-3, 40.0
 
 
 @dataclass(frozen=True)
@@ -228,7 +232,10 @@ def summarised(parts: Sequence[Spread], estimate: Floats, level: float) -> Summa
     std_error = np.sqrt(variance)
     tail = (1.0 - level) / 2
     low, high = (
-        _on_logit_scale(_quantile(parts, share, p), estimate, std_error) for p in (tail, 1.0 - tail)
+        _on_logit_scale(
+            _quantile(parts, share, p, mean + ndtri(p) * std_error), estimate, std_error
+        )
+        for p in (tail, 1.0 - tail)
     )
     return Summary(std_error, np.minimum(low, estimate), np.maximum(high, estimate))
 
@@ -397,8 +404,44 @@ def _points(means: Floats, size: NDArray[np.int64]) -> Floats:
     return np.asarray(np.take_along_axis(means, index, axis=1))
 
 
-def _quantile(parts: Sequence[Spread], share: Sequence[Floats], probability: float) -> Floats:
+def _quantile(
+    parts: Sequence[Spread], share: Sequence[Floats], probability: float, start: Floats
+) -> Floats:
     """Quantiles of mixtures of normals, those of a part with common standard deviations."""
+    out, is_near = _by_newton(parts, share, probability, start)
+    rest = np.flatnonzero(~is_near)
+    some = [Spread(part.points[rest], part.sd[rest], part.share[rest]) for part in parts]
+    out[rest] = _by_halving(some, [q[rest] for q in share], probability)
+    return out
+
+
+def _by_newton(
+    parts: Sequence[Spread], share: Sequence[Floats], probability: float, start: Floats
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Find quantiles from starts nearby, and say of which no step is worth taking any more."""
+    out, span = start.copy(), sum((np.ptp(part.points, axis=1) + part.sd for part in parts), 0.0)
+    open_: NDArray[np.int64] = np.arange(out.size)
+    for _ in range(_NEWTON_STEPS):
+        below, density = np.zeros(open_.size), np.zeros(open_.size)
+        for part, q in zip(parts, share, strict=True):
+            sd = np.maximum(part.sd[open_], 1e-300)
+            away = (out[open_][:, None] - part.points[open_]) / sd[:, None]
+            below += q[open_] * ndtr(away).mean(axis=1)
+            bell = np.exp(-0.5 * np.clip(away, -_FAR, _FAR) ** 2).mean(axis=1)
+            density += q[open_] * (bell / (sd * np.sqrt(2.0 * np.pi)))
+        short = probability - below
+        # Between points that stand far apart the density says nothing of the way to go.
+        tells = density * span[open_] > _LEAST_DENSITY
+        step = np.divide(short, density, out=np.full_like(short, np.nan), where=tells)
+        is_near = np.abs(step) <= _NEAR * span[open_]
+        open_, step = open_[~is_near], step[~is_near]
+        out[open_] += np.where(np.abs(step) <= span[open_], step, np.nan)
+        if not np.isfinite(out[open_]).any():
+            break
+    return out, np.isin(np.arange(out.size), open_, invert=True)
+
+
+def _by_halving(parts: Sequence[Spread], share: Sequence[Floats], probability: float) -> Floats:
     low = np.min([(part.points.min(axis=1) - 9.0 * part.sd) for part in parts], axis=0)
     high = np.max([(part.points.max(axis=1) + 9.0 * part.sd) for part in parts], axis=0)
     for _ in range(_HALVINGS):

@@ -307,7 +307,7 @@ class Network:
             for i, (row, t) in enumerate(zip(self.parents, self.tables, strict=True))
         )
 
-    @property
+    @cached_property
     def libraries(self) -> tuple[States, ...]:
         """The changes that each variable may undergo: do's on its states."""
         return tuple(States(variable.states) for variable in self.variables)

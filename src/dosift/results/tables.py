@@ -202,7 +202,7 @@ def pair_table(
     undecided = targets[:0] if posterior is None else posterior.undecided
     members = np.array([contain(np.concatenate([targets, undecided]), pair) for pair in some])
     frame: dict[str, Any] = {
-        "target": [name_of(network, pair) for pair in some],
+        "target": names_of(network, some),
         **totals(members, weights, posterior, level),
     }
     values = pl.Series("p_value", list(p_values), dtype=pl.Float64)
@@ -237,7 +237,7 @@ def undecided_table(
         kept = kept[probability[kept] >= LEAST_PROBABILITY]
         found = posterior.of_weights.weights(level)
         columns = {
-            "target": [name_of(network, posterior.undecided[k]) for k in kept],
+            "target": names_of(network, posterior.undecided[kept]),
             "probability": probability[kept],
             "ci_low": found.low[m:][kept],
             "ci_high": found.high[m:][kept],
@@ -274,7 +274,7 @@ def family_table(
     for k, group in enumerate(groups):
         members[k, list(group.members)] = True
     found = totals(members, weights, posterior, level)
-    texts = [name_of(network, target) for target in targets]
+    texts = names_of(network, targets)
     frame = {
         "target": [name_of(network, group.common) for group in groups],
         "weight": found["rate"],
@@ -383,6 +383,21 @@ def contain(targets: Ints, part: Ints) -> NDArray[np.bool_]:
     return out
 
 
+def names_of(network: Network | MechanismNetwork, targets: Ints) -> list[str]:
+    """Texts of targets, such as ``do(lung=no)``.
+
+    Parameters
+    ----------
+    network : Network or MechanismNetwork
+    targets : ndarray of int, shape (n_targets, n_variables)
+
+    Returns
+    -------
+    list of str
+    """
+    return list(map(str, named_targets(network, targets)))
+
+
 def name_of(network: Network | MechanismNetwork, target: Ints) -> str:
     """Text of a target, such as ``do(lung=no)``.
 
@@ -395,4 +410,4 @@ def name_of(network: Network | MechanismNetwork, target: Ints) -> str:
     -------
     str
     """
-    return str(named_targets(network, target[None])[0])
+    return names_of(network, target[None])[0]
