@@ -83,7 +83,8 @@ class QuadraticModel:
         self._costs = problem.score.savings(fit.targets)
         self._fit = fit
         self._relative = fit.columns / fit.mixture[:, None]
-        self._candidates = problem.columns(targets) / fit.mixture[:, None]
+        self._candidates = problem.columns(targets)
+        self._candidates /= fit.mixture[:, None]
         weighted = self._relative * problem.counts[:, None]
         cross = self._candidates.T @ weighted
         self._projected = cross @ fit.inverse_hessian
@@ -119,7 +120,8 @@ class QuadraticModel:
             Positions of the candidates.
         """
         projected = self._projected[chosen]
-        change = self._candidates[:, chosen] - self._relative @ projected.T
+        # Candidate by candidate in memory, as the columns are.
+        change = self._candidates[:, chosen] - (projected @ self._relative.T).T
         cost = (1.0 - projected.sum(axis=1)) * self._counts.sum()
         step, gain, schur = _line_search(change, self._counts, cost)
         return self._augment(chosen, step, gain, schur)
@@ -160,13 +162,13 @@ class QuadraticModel:
         for _ in range(_EM_STEPS):
             density = self._density(weights, candidates)
             ratio = shares / density
-            weights[:, :m] *= (self._relative.T @ ratio).T
-            weights[:, m] *= np.einsum("rk,rk->k", candidates, ratio)
+            weights[:, :m] *= ratio.T @ self._relative
+            weights[:, m] *= np.einsum("kr,kr->k", candidates.T, ratio.T)
         gain = self._counts @ np.log(self._density(weights, candidates))
         return np.asarray(gain + gone @ self._costs)
 
     def _density(self, weights: Floats, candidates: Floats) -> Floats:
-        density: Floats = self._relative @ weights[:, :-1].T
+        density: Floats = (weights[:, :-1] @ self._relative.T).T
         density += candidates * weights[:, -1]
         return np.maximum(density, _LEAST_DENSITY, out=density)
 
@@ -256,19 +258,21 @@ def _line_search(
         The curvature is that at the maximum.
     """
     step = np.zeros(change.shape[1])
-    inside = np.ones_like(change)
+    inside, ratio, room = np.ones_like(change), change.copy(order="K"), np.empty_like(change)
     for _ in range(_LINE_STEPS):
-        ratio = change / inside
         slope = counts @ ratio - slope_cost
-        curvature = np.maximum(counts @ (ratio * ratio), 1e-300)
+        curvature = np.maximum(counts @ np.square(ratio, out=room), 1e-300)
         move = slope / curvature
         if float(np.max(slope * move)) < _LINE_ACCURACY:
             break
-        lowest = (ratio * move).min(axis=0)
+        # The ratio times the move, at its lowest.
+        lowest = np.minimum(ratio.min(axis=0) * move, ratio.max(axis=0) * move)
         move *= np.where(lowest < -0.9, 0.9 / np.maximum(-lowest, 0.9), 1.0)
         # A weight is at most one; beyond that the direction is rounding.
         step = np.clip(step + move, -1.0, 1.0)
-        inside = np.maximum(1.0 + change * step, _LEAST_DENSITY)
-    gain = counts @ np.log(inside) - slope_cost * step
-    ratio = change / inside
-    return step, gain, np.maximum(counts @ (ratio * ratio), 1e-300)
+        np.multiply(change, step, out=inside)
+        inside += 1.0
+        np.maximum(inside, _LEAST_DENSITY, out=inside)
+        np.divide(change, inside, out=ratio)
+    gain = counts @ np.log(inside, out=inside) - slope_cost * step
+    return step, gain, np.maximum(counts @ np.square(ratio, out=room), 1e-300)
