@@ -167,8 +167,8 @@ def joint_counts(network: Cells, variables: tuple[int, ...], rows: Configuration
     """
     sizes = [int(network.cardinalities[i]) for i in variables]
     codes, counts = rows.codes, rows.counts
-    seen = (codes[:, list(variables)] >= 0).all(axis=1)
-    if not seen.all():
+    if min((codes[:, i].min(initial=0) for i in variables), default=0) < 0:
+        seen = (codes[:, list(variables)] >= 0).all(axis=1)
         codes, counts = codes[seen], counts[seen]
     index = np.zeros(len(codes), dtype=np.int64)
     for i, k in zip(variables, sizes, strict=True):

@@ -36,6 +36,8 @@ _LEAST, _FACTOR, _MOST = 100_000, 5, 300_000
 _VALUES, _FEWEST = 60_000_000, 20_000
 #: Cells of the joint distribution up to which counts are drawn rather than rows.
 _MOST_CELLS = 2**14
+#: Cells for each simulated row up to which rows are counted in the joint table.
+_CELLS_OF_A_ROW = 8
 #: Cells of a family of binned numbers that is compared.
 _MOST_FAMILY_CELLS = 2**11
 #: Values of simulated rows whose probability is worked out, for the scale of surprise.
@@ -354,7 +356,7 @@ class _Simulated:
             values, _ = self.network.draw(self.targets, self.weights, n_rows, rng)
             return Configurations(values, np.ones(n_rows), np.empty(0, dtype=np.int64))
         codes, _ = sample_codes(self.network, self.targets, self.weights, n_rows, rng)
-        return collapse(codes, self.network.cardinalities)
+        return _distinct(codes, self.network.cardinalities)
 
     def log_probability_of(self, rows: Configurations) -> Floats:
         found = assign(self.network, self.targets, self.weights, rows.codes)
@@ -365,7 +367,26 @@ class _Simulated:
         counts = np.concatenate([one.counts, other.counts])
         if isinstance(self.network, MechanismNetwork):
             return Configurations(codes, counts, np.empty(0, dtype=np.int64))
-        return collapse(codes, self.network.cardinalities, counts)
+        return _distinct(codes, self.network.cardinalities, counts)
+
+
+def _distinct(
+    codes: Ints, cardinalities: NDArray[np.int64], counts: Floats | None = None
+) -> Configurations:
+    """Collapse simulated rows, in which nothing is missing; nobody asks where each one went."""
+    size = float(np.prod(cardinalities.astype(np.float64)))
+    if size > _CELLS_OF_A_ROW * max(len(codes), 1):
+        return collapse(codes, cardinalities, counts)
+    cells = np.zeros(len(codes), dtype=np.int64)
+    for column, n_states in zip(codes.T, cardinalities.tolist(), strict=True):
+        cells *= n_states
+        cells += column
+    table = np.bincount(cells, counts, int(size)).astype(np.float64)
+    occurs = table.nonzero()[0]
+    distinct = np.empty((occurs.size, len(cardinalities)), dtype=codes.dtype, order="F")
+    for j, column in enumerate(np.unravel_index(occurs, tuple(cardinalities.tolist()))):
+        distinct[:, j] = column
+    return Configurations(distinct, table[occurs], np.empty(0, dtype=np.int64))
 
 
 @dataclass(frozen=True)

@@ -104,17 +104,18 @@ def sample_codes(
     block = max(1, _BLOCK_SIZE // (n + 1))
     for start in range(0, n_rows, block):
         part = slice(start, min(start + block, n_rows))
-        uniforms = rng.random((part.stop - part.start, n + 1))
-        component[part] = np.searchsorted(shares, uniforms[:, 0], side="right")
+        # One variable after the other in memory, as they are used.
+        uniforms = np.ascontiguousarray(rng.random((part.stop - part.start, n + 1)).T)
+        component[part] = np.searchsorted(shares, uniforms[0], side="right")
         codes = columns[:, part].T
         for i in network.order:
-            codes[:, i] = _draw(tables[i], network.parent_rows(i, codes), uniforms[:, i + 1])
+            codes[:, i] = _draw(tables[i], network.parent_rows(i, codes), uniforms[i + 1])
             if others and elsewhere.any():
                 own = np.flatnonzero(elsewhere[component[part]])
                 first = np.zeros(own.size, dtype=np.int64)
-                codes[own, i] = _draw(others[i], first, uniforms[own, i + 1])
+                codes[own, i] = _draw(others[i], first, uniforms[i + 1, own])
             if np.any(targets[:, i] >= 0):
-                forced = targets[component[part], i]
+                forced = np.take(targets[:, i], component[part])
                 np.copyto(codes[:, i], forced, where=forced >= 0, casting="unsafe")
     return columns.T, component
 
@@ -124,8 +125,8 @@ def _draw(
 ) -> NDArray[np.int32]:
     """Draw a state from row ``rows[r]`` of a cumulative table for each ``uniforms[r]``."""
     codes = np.zeros(rows.shape[0], dtype=np.int32)
-    for edge in range(cumulative.shape[1] - 1):
-        codes += uniforms >= cumulative[rows, edge]
+    for edges in np.ascontiguousarray(cumulative.T[:-1]):
+        codes += uniforms >= np.take(edges, rows)
     return codes
 
 
