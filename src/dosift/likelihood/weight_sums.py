@@ -9,12 +9,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from dosift.likelihood.columns import RowLikelihoods
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
 
+#: Entries of columns that are compared at a time.
+_ENTRIES = 2**22
 #: Others whose columns are held at a time.
 _AT_A_TIME = 128
 
@@ -169,13 +172,15 @@ class Compare:
             information[b] = weighted[at].T @ relative[at]
         if rows.block.batch is None:
             # Most targets can produce few of the rows.
-            by_row, counts = np.ascontiguousarray(weighted), rows.block.counts
-            for k, target in enumerate(np.asarray(self.others, dtype=np.int16)):
-                some, values = rows.column(target)
-                added = values * ratio[some]
-                gradient[0, k] = counts[some] @ added
-                curvature[0, k] = counts[some] @ np.square(added)
-                cross[0, k] = added @ by_row[some]
+            beside = np.ascontiguousarray(weighted)
+            step = max(_ENTRIES // max(len(rows.block), 1), 1)
+            for start in range(0, len(self.others), step):
+                part = slice(start, start + step)
+                some = _by_target(rows, self.others[part], ratio)
+                gradient[0, part] = some @ rows.block.counts
+                cross[0, part] = some @ beside
+                some.data **= 2
+                curvature[0, part] = some @ rows.block.counts
             return own, information, gradient, curvature, cross
         for start in range(0, len(self.others), _AT_A_TIME):
             part = slice(start, start + _AT_A_TIME)
@@ -185,3 +190,15 @@ class Compare:
                 curvature[b, part] = rows.block.counts[at] @ np.square(added[at])
                 cross[b, part] = added[at].T @ weighted[at]
         return own, information, gradient, curvature, cross
+
+
+def _by_target(rows: RowLikelihoods, targets: Ints, ratio: Floats) -> csr_array:
+    """Likelihoods of targets over those of the mixture, one line for each target."""
+    n_rows = len(rows.block)
+    found = [rows.column(target) for target in np.asarray(targets, dtype=np.int16)]
+    places = [np.arange(n_rows) if isinstance(at, slice) else at for at, _ in found]
+    ends = np.cumsum([0, *(at.size for at in places)])
+    at = np.concatenate(places)
+    values = np.concatenate([values for _, values in found])
+    values *= ratio[at]
+    return csr_array((values, at, ends), shape=(len(found), n_rows))
