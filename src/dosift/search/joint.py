@@ -53,6 +53,8 @@ _FAR_SHORT = 20.0
 #: Passes over the rows for the weights in one step of EM: where columns are remembered these cost
 #: little.
 _HELD_PASSES, _PASSES = 50, 2
+#: The same where steps are to be cheap.
+_FEW_PASSES = 4
 
 
 @dataclass(frozen=True)
@@ -160,10 +162,13 @@ class JointFitter:
             last = now.value - before
         return self._fit_of(now, targets)
 
-    def steps(self, network: Network, targets: Ints, weights: Floats) -> Iterator[JointFit]:
+    def steps(
+        self, network: Network, targets: Ints, weights: Floats, rise: float
+    ) -> Iterator[JointFit]:
         """Raise the joint objective from a start, step by step and without an end.
 
-        Weights take one step of their own in each, so that no step is worth much, but cheap.
+        Weights take few steps of their own in each, so that steps are cheap; the gap of the sums
+        says how far they are from the best at these tables.
 
         Parameters
         ----------
@@ -171,15 +176,18 @@ class JointFitter:
             Tables to start from.
         targets : ndarray of int, shape (n_targets, n_variables)
         weights : ndarray, shape (n_batches, n_targets) or (n_targets,)
+        rise : float
+            Rise (nats, all rows) that is not worth another step of the weights.
 
         Yields
         ------
         JointFit
         """
-        now = self._at(network, targets, np.atleast_2d(weights), passes=_PASSES)
+        now = self._at(network, targets, np.atleast_2d(weights), rise=rise, passes=_FEW_PASSES)
         while True:
             yield self._fit_of(now, targets)
-            now = self._at(self._taught(now, targets), targets, now.weights, passes=_PASSES)
+            taught = self._taught(now, targets)
+            now = self._at(taught, targets, now.weights, rise=rise, passes=_FEW_PASSES)
 
     def _fit_of(self, now: _State, targets: Ints) -> JointFit:
         kept = self._kept(now, targets)
@@ -200,6 +208,7 @@ class JointFitter:
         start: Floats,
         is_trial: bool = False,
         least: float = -np.inf,
+        rise: float = EM_RISE,
         passes: int | None = None,
     ) -> _State:
         """Best weights at given tables, the joint objective there, and expected families.
@@ -208,7 +217,7 @@ class JointFitter:
         """
         reference, log_prior = self._evidence.reference(network), network.log_prior()
         fixed = self._constraints.fixed(targets)
-        accuracy = EM_RISE / 10 / self._evidence.total
+        accuracy = rise / 10 / self._evidence.total
         is_quick = self._evidence.held is not None or isinstance(network, MechanismNetwork)
         most = _HELD_PASSES if is_quick else _PASSES
         found = solve(

@@ -21,7 +21,7 @@ from dosift.data.configurations import Configurations, collapse, systematic_samp
 from dosift.likelihood.evidence import Evidence
 from dosift.model.network import ControlCounts, Network
 from dosift.search.constraints import Constraints
-from dosift.search.joint import DROP_SLACK, EM_RISE, JointFit, JointFitter, to_come
+from dosift.search.joint import DROP_SLACK, JointFit, JointFitter, to_come
 from dosift.search.result import SearchResult, ranked
 
 Floats = NDArray[np.float64]
@@ -36,8 +36,8 @@ _KNOWN = 1e5
 #: and the components that must set a variable for its table to be looked at.
 _LEVEL, _LEAST_SETTING = 0.01, 2
 #: Rise (nats) in a step of EM at which a first, rough fit with a freed table ends, and how many
-#: times that more steps may bring.
-_ROUGHLY, _MORE_STEPS = 0.5, 25
+#: times that more steps may bring; and how many times the last step all others bring at least.
+_ROUGHLY, _MORE_STEPS, _FEW_STEPS = 0.5, 25, 6
 #: Steps of EM that mix a table with do's.
 _EM_STEPS = 200
 #: Distinct rows from which a quick look takes a sample of as many rows.
@@ -333,13 +333,11 @@ def _freed(part: _Part, i: int, needed: float) -> tuple[SearchResult, float] | N
     if _is_out_of_reach(part, fitter, free, start, i, before + needed):
         return None
     joint = fitter.fit(free, *start, rise=_ROUGHLY)
-    for rise in (_ROUGHLY, EM_RISE):
-        if rise == EM_RISE:
-            joint = fitter.fit(joint.network, joint.targets, joint.weights)
-        most = _objective(part.network, _as_it_is(part, fitter, joint), (i,))
-        most += _most_saved(fitter, joint, i)
-        if most + _MORE_STEPS * rise - before < needed:
-            return None
+    most = _objective(part.network, _as_it_is(part, fitter, joint), (i,))
+    most += _most_saved(fitter, joint, i)
+    if most + _MORE_STEPS * _ROUGHLY - before < needed:
+        return None
+    joint = fitter.fit(joint.network, joint.targets, joint.weights)
     joint = fitter.simplify(joint)
     trial = ranked(rows, joint.network, joint.targets, joint.weights[0])
     return trial, _objective(part.network, trial, (i,)) - before
@@ -365,42 +363,49 @@ def _is_out_of_reach(
 ) -> bool:
     """Whether a few cheap steps of EM show that a freed table cannot bring the objective there.
 
-    All that dropping components may save is added, and generously what steps to come may bring.
+    All that dropping components may save is added, what other weights may bring at most, and
+    generously what steps to come may.
     """
-    own = {target.tobytes() for target in part.targets}
     last, gained = -np.inf, np.inf
-    for joint in islice(fitter.steps(free, *start), _EM_STEPS):
+    for joint in islice(fitter.steps(free, *start, rise=_ROUGHLY), _EM_STEPS):
         value = _objective(part.network, _as_it_is(part, fitter, joint), (i,))
         if not np.isfinite(value):
             return False
         rise, last = value - last, value
-        if np.isfinite(gained):
-            is_added = np.array([target.tobytes() not in own for target in joint.targets])
-            most = value + _most_saved(fitter, joint, i, is_added) + to_come(rise, gained)
+        if np.isfinite(rise):
+            most = value + _saved_at_most(part, fitter, joint)
+            most += float(joint.sums.gap[0]) * part.evidence.total
+            # The first steps bring the weights there, after which tables may still crawl.
+            most += max(to_come(rise, gained), _FEW_STEPS * rise)
             if most + _MORE_STEPS * _ROUGHLY < least:
                 return True
             if rise < _ROUGHLY:
                 return False
-        gained = rise
+            gained = rise
     return False
 
 
-def _most_saved(
-    fitter: JointFitter, joint: JointFit, i: int, added: NDArray[np.bool_] | None = None
-) -> float:
+def _most_saved(fitter: JointFitter, joint: JointFit, i: int) -> float:
     """Bound what dropping components may save, in nats.
 
-    Each one what the quadratic model says, but those that set the freed variable, which may
-    stand in for its table, all of their cost, unless they lose so much that no drop is tried; and
-    those that were added, where the fit has not come far enough to tell.
+    Each one what the quadratic model says, but those that set the freed variable, which may all
+    stand in for its table, all of their cost.
     """
     margins = fitter.margins(joint)
-    saved = np.where(np.isfinite(margins), np.maximum(-margins, 0.0), 0.0)
-    wholly = (joint.targets[:, i] >= 0) & (margins <= DROP_SLACK)
-    if added is not None:
-        wholly |= added
-        saved[added] = 0.0
-    return float(saved.sum() + fitter.costs(joint)[wholly].sum())
+    saved = np.maximum(-margins[np.isfinite(margins)], 0.0).sum()
+    of_variable = fitter.costs(joint)[joint.targets[:, i] >= 0].sum()
+    return float(saved + of_variable)
+
+
+def _saved_at_most(part: _Part, fitter: JointFitter, joint: JointFit) -> float:
+    """Bound it by what is tried: those that were added and those that lose little, all they cost.
+
+    No drop of the others is tried, whatever variable they set.
+    """
+    own = {target.tobytes() for target in part.targets}
+    may_go = fitter.margins(joint) <= DROP_SLACK
+    may_go |= np.array([target.tobytes() not in own for target in joint.targets])
+    return float(fitter.costs(joint)[may_go].sum())
 
 
 def _with_and_without(targets: Ints, weights: Floats, i: int) -> tuple[Ints, Floats]:
