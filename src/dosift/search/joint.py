@@ -54,7 +54,7 @@ _FAR_SHORT = 20.0
 #: little.
 _HELD_PASSES, _PASSES = 50, 2
 #: The same where steps are to be cheap.
-_FEW_PASSES = 4
+_FEW_PASSES = 3
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ _KNOWN = 1e5
 _LEVEL, _LEAST_SETTING = 0.01, 2
 #: Rise (nats) in a step of EM at which a first, rough fit with a freed table ends, and how many
 #: times that more steps may bring; and how many times the last step all others bring at least.
-_ROUGHLY, _MORE_STEPS, _FEW_STEPS = 0.5, 25, 6
+_ROUGHLY, _MORE_STEPS, _FEW_STEPS = 0.5, 25, 4
 #: Steps of EM that mix a table with do's.
 _EM_STEPS = 200
 #: Distinct rows from which a quick look takes a sample of as many rows.
