@@ -74,7 +74,7 @@ def check_table(model: Any, given: list[Edge] | None, fixed: bool = False) -> No
 
 
 @pytest.mark.parametrize(
-    "seed", [0, 2, 3, 5, *(pytest.param(k, marks=pytest.mark.slow) for k in (1, 4))]
+    "seed", [0, 3, 5, *(pytest.param(k, marks=pytest.mark.slow) for k in (1, 2, 4))]
 )
 def test_the_graph_is_found(seed: int) -> None:
     made = problem(seed)
@@ -316,7 +316,7 @@ def tiny() -> Problem:
     return problem(2, n=3, n_rows=1_500, n_edges=2, n_targets=3)
 
 
-@pytest.mark.parametrize("start", ["none", "dropped"])
+@pytest.mark.parametrize("start", [pytest.param("none", marks=pytest.mark.slow), "dropped"])
 def test_required_and_forbidden_edges_hold(start: str) -> None:
     made = tiny()
     (a, b), (c, d) = made.edges[:2]
@@ -529,6 +529,7 @@ def test_few_rows_leave_edges_uncertain() -> None:
     assert sum(share for _, share in members) <= 1.0 + 1e-9
 
 
+@pytest.mark.slow
 def test_probabilities_are_averaged_over_the_graphs_that_remain() -> None:
     """Each graph's own fit, weighed by the graph's probability, gives what is said of targets."""
     made = problem(1, n=3, n_rows=1_500, n_edges=2, n_targets=3).few(300)
@@ -585,6 +586,7 @@ def test_no_edges_where_nothing_depends() -> None:
 # What is done with it.
 
 
+@pytest.mark.slow
 def test_the_same_rows_give_the_same_graph() -> None:
     """In whatever order."""
     made = tiny()

@@ -139,6 +139,7 @@ def test_a_mechanism_that_drifted_between_batches_is_named() -> None:
     assert any(one.get("mechanism") == "d" for one in model.verdict_.repairs[:2])
 
 
+@pytest.mark.slow
 def test_counts_with_bursts_are_named_and_intervals_hold_the_truth() -> None:
     rng = np.random.default_rng(3)
     control, rows = counts(rng, 0.0, 0.1), counts(rng, 0.3, 0.1)
