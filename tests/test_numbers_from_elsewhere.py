@@ -205,6 +205,7 @@ def test_a_row_with_a_label_does_not_come_from_elsewhere() -> None:
     assert set(touched(model)) == {*TRUTH, "other"}
 
 
+@pytest.mark.slow
 def test_missing_values_are_summed_out() -> None:
     rng = np.random.default_rng(13)
     control = drawn(rng, N_CONTROL, False)

@@ -179,7 +179,8 @@ def test_the_rows_table_shows_labels_by_the_components_texts(tmp_path: Path) -> 
     assert (told["probability"] == 1.0).all()
 
 
-@pytest.mark.parametrize("edges", ["repair", pytest.param("learn", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("edges", ["repair", "learn"])
 def test_labels_go_with_graphs_that_rows_may_change(edges: str) -> None:
     control, rows = problem(11, moved=4.0, share=0.2)
     model = dosift.InterventionMixture(edges=edges, random_state=0)

@@ -82,6 +82,15 @@ def test_candidates_say_which_variables_are_changed_but_not_by_what(share: float
 
 @pytest.mark.filterwarnings("ignore::dosift.errors.GraphWarning")
 def test_forbidden_and_excluded_changes_do_not_occur() -> None:
+    said = PriorKnowledge(forbidden=["free(a)"], excluded=["free(a, b)"])
+    found = touched(fitted(said))
+    assert frozenset({"a"}) not in found
+    assert not any({"a", "b"} <= target for target in found)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::dosift.errors.GraphWarning")
+def test_each_way_to_forbid_changes_holds_alone() -> None:
     assert frozenset({"a"}) not in touched(fitted(PriorKnowledge(forbidden=["free(a)"])))
     apart = touched(fitted(PriorKnowledge(excluded=["free(a, b)"])))
     assert not any({"a", "b"} <= target for target in apart)
