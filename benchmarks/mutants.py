@@ -4,8 +4,8 @@
 minus, another constant, a dropped statement, swapped arguments, least for greatest, rows for
 columns), chosen by a seed and spread over the folders that compute. Each is put into a copy of the
 tree, where the tests that matter run: its doctests and the tests that import its file first, then
-those of its own folder, then, if these pass, those from end to end and the contract. Tests that fail
-without any mutant are left out.
+those of its own folder, then, if these pass, those from end to end and the contract. Tests that
+fail without any mutant are left out.
 
 What is done is kept in a journal, and a run that was stopped goes on from there. Messages,
 docstrings, type hints and constants of pure speed are not changed. Some survivors change nothing
