@@ -191,12 +191,17 @@ class _Kernel(Protocol):
         Of k(i, j) for independent rows.
     """
 
-    known: NDArray[np.bool_]
-    itself: float
-    variance: float
-
     @property
     def own(self) -> Floats: ...
+
+    @property
+    def known(self) -> NDArray[np.bool_]: ...
+
+    @property
+    def itself(self) -> float: ...
+
+    @property
+    def variance(self) -> float: ...
 
     def total(self, distance: int) -> float:
         """Sum k over rows that are so far apart."""

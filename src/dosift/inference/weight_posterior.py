@@ -419,7 +419,8 @@ def _by_newton(
     parts: Sequence[Spread], share: Sequence[Floats], probability: float, start: Floats
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """Find quantiles from starts nearby, and say of which no step is worth taking any more."""
-    out, span = start.copy(), sum((np.ptp(part.points, axis=1) + part.sd for part in parts), 0.0)
+    widths = [np.ptp(part.points, axis=1) + part.sd for part in parts]
+    out, span = start.copy(), np.sum(widths, axis=0)
     open_: NDArray[np.int64] = np.arange(out.size)
     for _ in range(_NEWTON_STEPS):
         below, density = np.zeros(open_.size), np.zeros(open_.size)

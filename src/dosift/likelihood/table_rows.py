@@ -113,13 +113,12 @@ class TableRows:
         if not is_set:
             return slice(None)
         last = is_set[-1]
-        if len(is_set) == 1:
-            return (self.states(last) == target[last]).nonzero()[0]
         before = target.copy()
         before[last] = -1
         # Many targets have all but the last variable in common.
         rows = remembered(self._matching, before.tobytes(), self._most, self._matches, before)
-        return rows[self.states(last)[rows] == target[last]]
+        fitting: NDArray[np.int64] = (self.states(last)[rows] == target[last]).nonzero()[0]
+        return fitting if isinstance(rows, slice) else rows[fitting]
 
     def states(self, i: int) -> Ints:
         """Return the state of a variable in each row, or in all rows of each unit.

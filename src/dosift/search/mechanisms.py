@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +19,9 @@ from scipy.special import gammaincc, gammainccinv
 from dosift.data.configurations import Configurations, collapse, systematic_sample
 from dosift.likelihood.evidence import Evidence
 from dosift.model.network import ControlCounts, Network
+from dosift.search.cheap_steps import MORE_STEPS, ROUGHLY, is_out_of_reach
 from dosift.search.constraints import Constraints
-from dosift.search.joint import DROP_SLACK, JointFit, JointFitter, to_come
+from dosift.search.joint import JointFit, JointFitter
 from dosift.search.result import SearchResult, ranked
 
 Floats = NDArray[np.float64]
@@ -35,9 +35,6 @@ _KNOWN = 1e5
 #: P-value, corrected, below which a freed table speaks against a fit with do-interventions only,
 #: and the components that must set a variable for its table to be looked at.
 _LEVEL, _LEAST_SETTING = 0.01, 2
-#: Rise (nats) in a step of EM at which a first, rough fit with a freed table ends, and how many
-#: times that more steps may bring; and how many times the last step all others bring at least.
-_ROUGHLY, _MORE_STEPS, _FEW_STEPS = 0.5, 25, 4
 #: Steps of EM that mix a table with do's.
 _EM_STEPS = 200
 #: Distinct rows from which a quick look takes a sample of as many rows.
@@ -330,12 +327,15 @@ def _freed(part: _Part, i: int, needed: float) -> tuple[SearchResult, float] | N
     free = with_free_tables(part.network, rows, (i,))
     fitter = JointFitter(free, rows, learners=None if is_learned else (i,))
     start = _with_and_without(part.targets, part.weights, i)
-    if _is_out_of_reach(part, fitter, free, start, i, before + needed):
+
+    def value(joint: JointFit) -> float:
+        return _objective(part.network, _as_it_is(part, fitter, joint), (i,))
+
+    if is_out_of_reach(fitter, free, start, part.targets, before + needed, value):
         return None
-    joint = fitter.fit(free, *start, rise=_ROUGHLY)
-    most = _objective(part.network, _as_it_is(part, fitter, joint), (i,))
-    most += _most_saved(fitter, joint, i)
-    if most + _MORE_STEPS * _ROUGHLY - before < needed:
+    joint = fitter.fit(free, *start, rise=ROUGHLY)
+    most = value(joint) + _most_saved(fitter, joint, i)
+    if most + MORE_STEPS * ROUGHLY - before < needed:
         return None
     joint = fitter.fit(joint.network, joint.targets, joint.weights)
     joint = fitter.simplify(joint)
@@ -353,38 +353,6 @@ def _as_it_is(part: _Part, fitter: JointFitter, joint: JointFit) -> SearchResult
     return SearchResult(network, targets, weights, log_likelihood, score, 0.0, False)
 
 
-def _is_out_of_reach(
-    part: _Part,
-    fitter: JointFitter,
-    free: Network,
-    start: tuple[Ints, Floats],
-    i: int,
-    least: float,
-) -> bool:
-    """Whether a few cheap steps of EM show that a freed table cannot bring the objective there.
-
-    All that dropping components may save is added, what other weights may bring at most, and
-    generously what steps to come may.
-    """
-    last, gained = -np.inf, np.inf
-    for joint in islice(fitter.steps(free, *start, rise=_ROUGHLY), _EM_STEPS):
-        value = _objective(part.network, _as_it_is(part, fitter, joint), (i,))
-        if not np.isfinite(value):
-            return False
-        rise, last = value - last, value
-        if np.isfinite(rise):
-            most = value + _saved_at_most(part, fitter, joint)
-            most += float(joint.sums.gap[0]) * part.evidence.total
-            # The first steps bring the weights there, after which tables may still crawl.
-            most += max(to_come(rise, gained), _FEW_STEPS * rise)
-            if most + _MORE_STEPS * _ROUGHLY < least:
-                return True
-            if rise < _ROUGHLY:
-                return False
-            gained = rise
-    return False
-
-
 def _most_saved(fitter: JointFitter, joint: JointFit, i: int) -> float:
     """Bound what dropping components may save, in nats.
 
@@ -395,17 +363,6 @@ def _most_saved(fitter: JointFitter, joint: JointFit, i: int) -> float:
     saved = np.maximum(-margins[np.isfinite(margins)], 0.0).sum()
     of_variable = fitter.costs(joint)[joint.targets[:, i] >= 0].sum()
     return float(saved + of_variable)
-
-
-def _saved_at_most(part: _Part, fitter: JointFitter, joint: JointFit) -> float:
-    """Bound it by what is tried: those that were added and those that lose little, all they cost.
-
-    No drop of the others is tried, whatever variable they set.
-    """
-    own = {target.tobytes() for target in part.targets}
-    may_go = fitter.margins(joint) <= DROP_SLACK
-    may_go |= np.array([target.tobytes() not in own for target in joint.targets])
-    return float(fitter.costs(joint)[may_go].sum())
 
 
 def _with_and_without(targets: Ints, weights: Floats, i: int) -> tuple[Ints, Floats]:
