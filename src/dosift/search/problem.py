@@ -284,9 +284,13 @@ class SearchProblem:
 
     def columns(self, targets: Ints) -> Floats:
         """Likelihood columns of several targets, column-major."""
-        out = np.empty((self.factors.n_configurations, len(targets)), order="F")
-        for k, target in enumerate(targets):
-            out[:, k] = self.column(target)
+        out = np.zeros((self.factors.n_configurations, len(targets)), order="F")
+        for column, target in zip(out.T, targets, strict=True):
+            if self.has_known:
+                column[:] = self.column(target)
+            else:
+                rows, values = self.sparse_column(target)
+                column[rows] = values
         return out
 
     def price(self, targets: Ints, mixture: Floats) -> tuple[Floats, Floats]:
