@@ -62,7 +62,7 @@ class _Free:
     index: NDArray[np.int64]
     known: Floats
     #: Whether all weights are free, so that the map is the identity.
-    is_whole: bool
+    is_whole: bool = False
 
     def weights(self, point: Floats) -> Floats:
         """Return the weights of all targets at a point."""
