@@ -12,8 +12,7 @@ from scipy.special import ndtri
 from dosift.chain.fit import LARGEST_RATE, LEAST_RATE, ChainFit
 from dosift.chain.rows import ChainRows
 from dosift.chain.smooth import ChainSums, sum_chain
-
-Floats = NDArray[np.float64]
+from dosift.model.arrays import Floats
 
 #: Step of the differences, in logarithms of weights and rate.
 _STEP = 1e-4

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 
 from dosift.chain.rows import ChainRows
 from dosift.chain.smooth import ChainSums, sum_chain
-
-Floats = NDArray[np.float64]
+from dosift.model.arrays import Floats
 
 #: Rates of switching that are told apart from "never" and "always", in a typical step.
 LEAST_RATE, LARGEST_RATE = 1e-9, 15.0

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.chain.rows import ChainRows
-
-Floats = NDArray[np.float64]
+from dosift.model.arrays import Floats
 
 #: Stands for the logarithm of zero, so that differences stay numbers.
 _NEVER = -1e6

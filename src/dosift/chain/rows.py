@@ -8,8 +8,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
+from dosift.model.arrays import Floats, Ints
+
 Kind = TypeVar("Kind", bound=np.generic)
 
 #: Up to so many targets, parts of a chain are worked on side by side; that takes as many times the

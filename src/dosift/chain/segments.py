@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.chain.smooth import Smoothed
+from dosift.model.arrays import Floats
 
-Floats = NDArray[np.float64]
 Positions = NDArray[np.int64]
 
 #: Logarithm below which the probability of holding counts as this, so that sums stay finite.

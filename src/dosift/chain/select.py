@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from dosift.chain.fit import ChainFit, fit_chain
 from dosift.chain.rows import ChainRows
 from dosift.chain.smooth import sum_chain
-
-Floats = NDArray[np.float64]
+from dosift.model.arrays import Floats
 
 #: Cycles of a fit that only shows whether others can stand in for a target.
 _ROUGH = 5

@@ -15,11 +15,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.chain.rows import ChainRows
-
-Floats = NDArray[np.float64]
+from dosift.model.arrays import Floats
 
 
 @dataclass(frozen=True)

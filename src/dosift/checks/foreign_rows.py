@@ -12,20 +12,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.checks.beside_other import needed_beside_other
 from dosift.likelihood.columns import RowLikelihoods
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.factors import log_other_of
 from dosift.likelihood.weights import solve_weights
+from dosift.model.arrays import Floats, Ints
 from dosift.model.network import Network
 from dosift.model.other import other_target
 from dosift.search.constraints import Constraints
 from dosift.search.result import SearchResult
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Nats by which a fit must gain for rows to be said to come from elsewhere, and the share of the
 #: rows, at the maximum, from which it is looked at.

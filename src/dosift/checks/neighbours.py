@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.data.side_columns import SideColumn
-
-Floats = NDArray[np.float64]
+from dosift.model.arrays import Floats
 
 #: Rows that are looked at, from the beginning: as many as hold so many values, within bounds.
 _MOST_VALUES, _FEWEST_ROWS, _MOST_ROWS = 500_000, 10_000, 50_000

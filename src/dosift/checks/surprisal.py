@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from dosift.model.arrays import Floats
 
 #: Expected share of false ones among the rows that are called unexplained.
 FALSE_SHARE = 0.05

@@ -15,12 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from dosift.model.arrays import Bools, Floats, Ints
 from dosift.model.mechanism import System
 from dosift.search.result import SearchResult
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
-Bools = NDArray[np.bool_]
 
 #: A weight may move by so many standard errors, by such a share of it, or by so much.
 _ERRORS, _RELATIVE, _ABSOLUTE = 3.0, 0.6, 0.01

@@ -16,6 +16,7 @@ from scipy.special import gammaincc
 from dosift.graphs.family import nearest
 from dosift.learning.mechanisms import relearned_mechanism
 from dosift.learning.regressions import has_plain_noise
+from dosift.model.arrays import Floats
 from dosift.model.features import Feature, Plain, design
 from dosift.model.known_rows import ControlRows
 from dosift.model.linear import LinearMechanism
@@ -23,7 +24,6 @@ from dosift.model.mechanism import Mechanism
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.noise import LEAST_SD, Noise
 
-Floats = NDArray[np.float64]
 Key = tuple[int, tuple[int, ...]]
 
 #: Share of the largest sum of squares that is added to all, so that the inverse is one.

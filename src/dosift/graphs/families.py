@@ -17,15 +17,13 @@ from dosift.data.configurations import Configurations
 from dosift.graphs.dag import Parents
 from dosift.graphs.family import Families, Family, nearest
 from dosift.learning.tables import learn_from_counts
+from dosift.model.arrays import Floats, Ints
 from dosift.model.mechanism import Change, Library, System
 from dosift.model.network import ControlCounts, ControlRows, Network
 from dosift.search.constraints import Constraints
 from dosift.search.engine import find_targets
 from dosift.search.patterns import Patterns
 from dosift.search.result import SearchResult
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Families whose cells are remembered, in bytes; beyond that they are counted again.
 _MOST_BYTES = 2**28

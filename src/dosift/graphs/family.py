@@ -19,13 +19,11 @@ from numpy.typing import NDArray
 
 from dosift.data.configurations import Configurations
 from dosift.graphs.dag import Parents
+from dosift.model.arrays import Floats, Ints
 from dosift.model.mechanism import Change, Library, System
 from dosift.search.constraints import Constraints
 from dosift.search.patterns import Patterns
 from dosift.search.result import SearchResult
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.graphs.climb import GraphScore
 from dosift.graphs.dag import Parents, edges_of
+from dosift.model.arrays import Floats, Ints
 from dosift.search.result import SearchResult
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Scores this far (nats) below the best play no part.
 _WINDOW = 20.0

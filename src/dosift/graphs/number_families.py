@@ -40,6 +40,7 @@ from dosift.graphs.families import TableFamilies
 from dosift.graphs.family import Families, Family
 from dosift.graphs.orders import Claim, claims, differ_in_bins, left_alone, order_by_claims
 from dosift.learning.scales import is_constant
+from dosift.model.arrays import Floats, Ints
 from dosift.model.categorical import CategoricalMechanism
 from dosift.model.features import Feature, Plain
 from dosift.model.known_rows import ControlRows
@@ -57,9 +58,6 @@ from dosift.search.library import find_changes, grows
 from dosift.search.patterns import Patterns
 from dosift.search.regrouping import regrouped
 from dosift.search.result import SearchResult
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Rows by which changes are looked for.
 _ROWS = 2500

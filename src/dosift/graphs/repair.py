@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 
 from dosift.data.configurations import Configurations, systematic_sample
@@ -35,9 +33,7 @@ from dosift.model.mechanism_network import MechanismNetwork, compared_targets
 from dosift.search.constraints import Constraints
 from dosift.search.patterns import Patterns
 from dosift.search.result import SearchResult
-
-Floats = NDArray[np.float64]
-Progress = Callable[[str, int, "int | None"], None]
+from dosift.utils.progress import Progress
 
 #: Values of mixture rows that the search over graphs looks at, and least and most rows; rows of
 #: numbers, which are all distinct.

@@ -14,14 +14,8 @@ from numpy.typing import NDArray
 
 from dosift.identifiability.excluded import set_states
 from dosift.identifiability.support import possible_states
-from dosift.identifiability.system import (
-    Codes,
-    Floats,
-    Scope,
-    mixture_cells,
-    on_scope,
-    target_entries,
-)
+from dosift.identifiability.system import Codes, Scope, mixture_cells, on_scope, target_entries
+from dosift.model.arrays import Floats
 from dosift.model.network import Network
 
 #: Most entries that are enumerated for one target.

@@ -25,7 +25,6 @@ from dosift.identifiability.programs import (
 from dosift.identifiability.system import (
     MAX_PROGRAM,
     Codes,
-    Floats,
     Scope,
     TargetSystem,
     build_system,
@@ -36,6 +35,7 @@ from dosift.identifiability.system import (
 )
 from dosift.identifiability.zeros import check_network
 from dosift.model import Mixture
+from dosift.model.arrays import Floats
 from dosift.model.network import Network
 
 #: How far the probabilities of a table may be from summing to one.

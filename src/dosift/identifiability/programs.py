@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.errors import DosiftError
-from dosift.identifiability.system import Codes, Floats, TargetSystem
+from dosift.identifiability.system import Codes, TargetSystem
+from dosift.model.arrays import Floats
 
 #: Feasibility tolerances asked of HiGHS, on systems scaled to entries in [0, 1]: the next one is
 #: taken where rounding makes a program look infeasible under the one before.

@@ -22,12 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.identifiability.support import MAX_ENTRIES, ancestors, possible_states
+from dosift.model.arrays import Floats
 from dosift.model.network import Network
 
 if TYPE_CHECKING:
     from scipy.sparse import csc_array
 
-Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
 #: Most entries of a system that is built.

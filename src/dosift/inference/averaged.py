@@ -15,10 +15,7 @@ from numpy.typing import NDArray
 
 from dosift.inference.posterior import Posterior
 from dosift.inference.weight_posterior import Spread, Summary, WeightPosterior, summarised
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
-Bools = NDArray[np.bool_]
+from dosift.model.arrays import Bools, Floats, Ints
 
 
 @dataclass(frozen=True)

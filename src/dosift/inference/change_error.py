@@ -26,15 +26,13 @@ from dosift.inference.mechanism_error import (
 from dosift.likelihood.columns import RowLikelihoods
 from dosift.likelihood.evidence import Evidence
 from dosift.model.altered import NUMBERS, Altered
+from dosift.model.arrays import Floats, Ints
 from dosift.model.described import in_units, scale_of
 from dosift.model.mechanism import Change
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.model.other import OTHER
 from dosift.model.scale import Scale
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Parameters of changes, in the order of their scores.
 _PARAMETERS: Final = {

@@ -7,10 +7,9 @@ given; what choosing the targets and learning the network add is not in them.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtri
 
-Floats = NDArray[np.float64]
+from dosift.model.arrays import Floats
 
 
 def weight_covariance(columns: Floats, mixture: Floats, counts: Floats) -> Floats:

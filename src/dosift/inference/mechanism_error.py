@@ -15,13 +15,11 @@ from numpy.typing import NDArray
 
 from dosift.inference.network_error import _remaining
 from dosift.likelihood.columns import RowLikelihoods
+from dosift.model.arrays import Floats, Ints, Values
 from dosift.model.known_rows import LabelledRows
-from dosift.model.mechanism import Library, Mechanism, Values
+from dosift.model.mechanism import Library, Mechanism
 from dosift.model.mechanism_network import MechanismNetwork, used_changes
 from dosift.model.other import OTHER
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Rows whose scores are held at a time.
 _AT_A_TIME = 2**14

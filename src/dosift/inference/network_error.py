@@ -16,10 +16,8 @@ from numpy.typing import NDArray
 from dosift.likelihood.cells import family_cells
 from dosift.likelihood.columns import RowLikelihoods
 from dosift.likelihood.weight_sums import mixture_of
+from dosift.model.arrays import Floats, Ints
 from dosift.model.network import Network
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Least share of the information that is left in any direction.
 _LEAST_LEFT = 1e-3

@@ -24,12 +24,10 @@ from dosift.inference.weight_posterior import (
 from dosift.likelihood.columns import RowLikelihoods
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.weight_sums import SumWeights
+from dosift.model.arrays import Floats, Ints
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.search.undecided import Undecided
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Share of false components that is tolerated among those reported as found.
 FALSE_SHARE = 0.05

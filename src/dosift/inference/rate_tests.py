@@ -20,10 +20,9 @@ from scipy.special import ndtr
 from dosift.data.blocks import Block
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.rates import variable_rate
+from dosift.model.arrays import Floats, Ints
 from dosift.model.network import Network
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 #: Variable and state of each of two do's.
 Pair = tuple[tuple[int, int], tuple[int, int]]
 

@@ -26,9 +26,8 @@ from numpy.typing import NDArray
 from scipy.special import expit, ndtr
 
 from dosift.inference.presence_sampler import PresenceSampler
+from dosift.model.arrays import Floats
 from dosift.search.undecided import log_evidence
-
-Floats = NDArray[np.float64]
 
 #: A component this many standard errors from zero, with all others free, is beyond doubt.
 _SURE_Z = 6.0

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.errors import InputError
+from dosift.model.arrays import Floats, Values
 from dosift.model.count_features import LogRate, is_complete, standardised
 from dosift.model.counts import NegativeBinomialMechanism
 from dosift.model.features import Feature, Indicator, Plain
-from dosift.model.mechanism import Floats, Values, missing
+from dosift.model.mechanism import missing
 
 #: Rise of log-likelihood and prior (nats, all rows) in one step that ends a fit, and most steps.
 _RISE, _STEPS = 1e-7, 200

@@ -29,6 +29,7 @@ from dosift.learning.scales import (
 )
 from dosift.learning.tables import checked_weights
 from dosift.learning.uniform import is_clearly_uniform, learn_uniform
+from dosift.model.arrays import Floats
 from dosift.model.categorical import CategoricalMechanism, States
 from dosift.model.counts import CountChanges
 from dosift.model.covariate import CovariateMechanism
@@ -36,7 +37,7 @@ from dosift.model.features import Feature, InUnits, LogCount, Plain, features_of
 from dosift.model.known_rows import ControlRows
 from dosift.model.linear import LinearMechanism
 from dosift.model.logistic import LogisticMechanism
-from dosift.model.mechanism import Changes, Floats, Library, Mechanism, topological_order
+from dosift.model.mechanism import Changes, Library, Mechanism, topological_order
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Variable
 from dosift.model.scale import Scale

@@ -9,9 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dosift.data import sample as sampling
 from dosift.data.anndata import holds_only
 from dosift.data.blocks import MemoryBlocks, RowBlocks
@@ -33,8 +30,6 @@ from dosift.learning.states import new_states_in_words
 from dosift.model.features import Feature, Function
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network, Variable
-
-Floats = NDArray[np.float64]
 
 #: Sentences that a notice has.
 _LISTED = 10

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dosift.learning.noise import LEAST_AXIS, log_likelihood_of_residuals, slope_of_width
+from dosift.model.arrays import Floats
 from dosift.model.features import Feature, design
 from dosift.model.linear import MOST_AXIS
-from dosift.model.mechanism import Floats
 from dosift.model.scale import LEAST_SHARE, Scale
 
 #: Spread up to which a column is constant, relative to its size.

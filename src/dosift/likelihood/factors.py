@@ -25,11 +25,9 @@ from dosift.likelihood.change_ratios import (
     dense_ratios,
     of_units,
 )
-from dosift.model.mechanism import Library, Mechanism, System, Values
+from dosift.model.arrays import Floats, Ints, Values
+from dosift.model.mechanism import Library, Mechanism, System
 from dosift.model.other import is_other, log_other
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Largest logarithm of a likelihood ratio in a column; rows that can exceed it are scaled down.
 _LARGEST_LOG = 600.0

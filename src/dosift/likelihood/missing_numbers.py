@@ -20,13 +20,12 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from dosift.errors import InputError
+from dosift.model.arrays import Bools, Floats
 from dosift.model.counts import NegativeBinomialMechanism
 from dosift.model.linear import LinearMechanism
 from dosift.model.linear_changes import PointMechanism
 from dosift.model.mechanism import Mechanism, System
 
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 Rows = NDArray[np.int64]
 
 #: Points around the mode without changes, around that under each change, and of the broad one.

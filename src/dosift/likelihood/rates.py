@@ -18,9 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.model.arrays import Floats
 from dosift.model.network import Network
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from dosift.likelihood.columns import RowLikelihoods
 from dosift.likelihood.rates import family_counts
 from dosift.likelihood.weight_sums import mixture_of
+from dosift.model.arrays import Floats, Ints
 from dosift.model.known_rows import refitted
 from dosift.model.mechanism_network import (
     MechanismNetwork,
@@ -25,8 +26,6 @@ from dosift.model.mechanism_network import (
 from dosift.model.network import Network
 from dosift.model.other import is_other
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 #: Takes the likelihoods of some rows, and returns sums over them.
 Work = Callable[[RowLikelihoods], tuple[Floats, ...]]
 

@@ -11,9 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.likelihood.columns import RowLikelihoods
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
+from dosift.model.arrays import Floats, Ints
 
 #: Others whose columns are held at a time.
 _AT_A_TIME = 128

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.lapack import dposv
 
-Floats = NDArray[np.float64]
+from dosift.model.arrays import Floats
 
 #: Default optimality gap, in nats a row.
 DEFAULT_GAP = 1e-8

@@ -15,11 +15,9 @@ from dosift.errors import InputError
 from dosift.likelihood.columns import RowLikelihoods
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.factors import MechanismFactors
+from dosift.model.arrays import Floats, Ints
 from dosift.model.network import Network
 from dosift.search.constraints import Constraints
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Memory that the matrix of an enumeration may take, in bytes.
 MOST_BYTES = 2**30

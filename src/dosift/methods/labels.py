@@ -25,11 +25,9 @@ from dosift.likelihood.rates import family_counts
 from dosift.methods.labels_numbers import read_label
 from dosift.methods.prior_knowledge import PriorKnowledge, read_target
 from dosift.model import Mixture, Target
+from dosift.model.arrays import Floats, Ints
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import ControlRows, Network
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from dosift.data.sample import hash_rows
 from dosift.likelihood.columns import RowLikelihoods
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.solve import solve
-from dosift.methods.options import Options, Progress
+from dosift.methods.options import Options
 from dosift.methods.proposals import Proposals, Proposer
+from dosift.model.arrays import Floats, Ints
 from dosift.model.network import Network
 from dosift.model.other import interventions, other_target
 from dosift.search.constraints import NOTHING_LEFT, Constraints
@@ -26,9 +27,7 @@ from dosift.search.neighbourhood import survey
 from dosift.search.result import SearchResult, ranked
 from dosift.search.screening import SCREEN_FROM, screen_families
 from dosift.search.selection import Mixture, Selection
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
+from dosift.utils.progress import Progress
 
 #: Rows of a sample by which targets that may replace a component are looked for.
 _FEW_ROWS = 2**13

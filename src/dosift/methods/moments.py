@@ -9,10 +9,8 @@ from dosift.data.configurations import Configurations
 from dosift.errors import InputError
 from dosift.learning.tables import tables_of
 from dosift.methods.prefixes import entry_name, extensions, solve_stage, solve_system, stage_of
+from dosift.model.arrays import Floats, Ints
 from dosift.model.network import Network
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 
 def moment_estimate(

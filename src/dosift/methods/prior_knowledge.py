@@ -10,17 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.errors import InputError, nearest
 from dosift.model import Mixture, Target, parse_target
+from dosift.model.arrays import Ints
 from dosift.model.network import Network
 from dosift.model.other import OTHER_TEXT
 
 if TYPE_CHECKING:
     from dosift.search.constraints import Constraints
-
-Ints = NDArray[np.integer]
 
 _OPENING = re.compile(r"\s*(do|set|shift|gain|fold|free)\s*\(")
 #: How far beyond one the known weights may sum, for rounding.

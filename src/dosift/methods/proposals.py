@@ -9,14 +9,14 @@ for in the pool and in each batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.data.blocks import Block
 from dosift.data.configurations import Configurations
+from dosift.model.arrays import Ints
 from dosift.model.mechanism import has_missing, missing
 from dosift.model.network import Network
 from dosift.search.constraints import Constraints
@@ -26,9 +26,7 @@ from dosift.search.library import find_changes, grows, of
 from dosift.search.moves import merges
 from dosift.search.patterns import Patterns
 from dosift.search.result import SearchResult
-
-Ints = NDArray[np.integer]
-Progress = Callable[[str, int, "int | None"], None]
+from dosift.utils.progress import Progress
 
 #: Rounds of filling in and searching; where changes are looked for, too.
 _ROUNDS, _ROUNDS_OF_CHANGES = 3, 2

@@ -9,10 +9,11 @@ from dosift.likelihood.evidence import Evidence
 from dosift.methods.enumerated import brute_force_estimate, em_estimate
 from dosift.methods.likelihood import estimate_likelihood
 from dosift.methods.moments import moment_estimate, smoothed
-from dosift.methods.options import Options, Progress, silent
+from dosift.methods.options import Options
 from dosift.methods.unit_moments import unit_moment_estimate
 from dosift.model.network import Network
 from dosift.search.result import SearchResult, ranked
+from dosift.utils.progress import Progress, silent
 
 
 def _moments(

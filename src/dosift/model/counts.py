@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.model import negative_binomial as nb
+from dosift.model.arrays import Floats, Values
 from dosift.model.count_features import is_complete
 from dosift.model.features import Feature, design
-from dosift.model.mechanism import Change, Changes, Floats, Mechanism, Values, missing
+from dosift.model.mechanism import Change, Changes, Mechanism, missing
 from dosift.model.newton import ascent
 
 #: The weak prior: half a count; slopes of one standard deviation of a feature normal around 0;

@@ -15,7 +15,8 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.model.mechanism import Changes, Floats, Ints, Library, Mechanism, Values
+from dosift.model.arrays import Floats, Ints, Values
+from dosift.model.mechanism import Changes, Library, Mechanism
 from dosift.model.other import OTHER
 
 #: Entries of labels and of other patterns: left alone, and changed in any way; others are positions

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.model.arrays import Bools, Floats, Values
 from dosift.model.features import Feature, design
-from dosift.model.mechanism import Bools, Floats, Values
 from dosift.model.noise import LEAST_SD, Noise
 
 __all__ = ["COEFFICIENT_SD", "LEAST_SD", "MOST_AXIS", "LinearMechanism", "Noise"]

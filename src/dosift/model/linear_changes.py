@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.model.arrays import Floats, Values
 from dosift.model.features import design
 from dosift.model.linear import LinearMechanism
-from dosift.model.mechanism import Floats, Mechanism, Values
+from dosift.model.mechanism import Mechanism
 from dosift.model.noise import LEAST_SD, Noise
 from dosift.model.uniform import UniformMechanism
 

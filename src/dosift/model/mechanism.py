@@ -20,12 +20,7 @@ from typing import Any, Protocol, Self, overload, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
-Bools = NDArray[np.bool_]
-#: Rows of values, shape (n_rows, n_variables): state codes (-1 for a missing one), or numbers
-#: (NaN for a missing one).
-Values = NDArray[Any]
+from dosift.model.arrays import Bools, Floats, Ints, Values
 
 
 def missing(values: Values) -> Bools:

@@ -15,10 +15,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.model.arrays import Floats, Ints
 from dosift.model.other_numbers import OtherNumbers
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Position, in every library of states, of "drawn from the shares of rows from elsewhere". The
 #: search never proposes it.

@@ -12,12 +12,13 @@ from scipy.optimize import fsolve
 
 from dosift.errors import InputError
 from dosift.model.altered import Altered, checked_number
+from dosift.model.arrays import Ints
 from dosift.model.categorical import States
 from dosift.model.counts import Fold, NegativeBinomialMechanism, SetCount
 from dosift.model.covariate import CovariateMechanism
 from dosift.model.described import position_of, scale_of, state_position
 from dosift.model.linear_changes import Gain, SetNormal, SetPoint, Shift
-from dosift.model.mechanism import Change, Changes, Ints, Library
+from dosift.model.mechanism import Change, Changes, Library
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.scale import Scale
 from dosift.model.target import Target, state_text

@@ -10,14 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.checks.foreign_rows import with_other_column
 from dosift.checks.model_check import ModelCheck, check_model
 from dosift.checks.verdict import FAR_BEHIND, Answer
 from dosift.graphs.findings import GraphFindings
 from dosift.likelihood.evidence import Evidence
-from dosift.methods import Options, Progress
+from dosift.methods import Options
 from dosift.model.mechanism_network import compared_targets
 from dosift.model.network import Network
 from dosift.model.other import is_other
@@ -31,8 +30,7 @@ from dosift.pipeline.repairs import repaired_answers
 from dosift.search.filling import filled_in
 from dosift.search.mechanisms import ChangedMechanism
 from dosift.search.result import SearchResult
-
-Floats = NDArray[np.float64]
+from dosift.utils.progress import Progress
 
 
 @dataclass(frozen=True)

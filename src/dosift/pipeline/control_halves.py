@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +14,10 @@ from dosift.data.load import Loaded
 from dosift.graphs.number_families import families_of_control
 from dosift.likelihood.evidence import Evidence
 from dosift.model import known_rows as numbers
+from dosift.model.arrays import Floats, Values
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import ControlRows, Network
 from dosift.pipeline.series import Series
-
-Floats = NDArray[np.float64]
-Values = NDArray[Any]
 
 #: Halves are drawn with this seed: what is found depends on nothing but the rows.
 _SEED = 1919

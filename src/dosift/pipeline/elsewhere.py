@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.checks.foreign_numbers import kind_of, tell_apart
 from dosift.checks.foreign_rows import find_foreign_rows, with_other_column
@@ -19,8 +18,9 @@ from dosift.checks.verdict import Answer, Repair
 from dosift.data.blocks import Beside, Block, MemoryBlocks
 from dosift.likelihood.assignment import judge
 from dosift.likelihood.evidence import Evidence
-from dosift.methods import Options, Progress
+from dosift.methods import Options
 from dosift.methods.likelihood import weighed_with_other
+from dosift.model.arrays import Floats, Ints
 from dosift.model.mechanism_network import MechanismNetwork, as_network, compared_targets
 from dosift.model.network import Network
 from dosift.model.other import is_other
@@ -31,9 +31,7 @@ from dosift.pipeline.recipe import Recipe
 from dosift.search.joint import JointFitter
 from dosift.search.library import of
 from dosift.search.result import SearchResult, ranked
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
+from dosift.utils.progress import Progress
 
 #: Passes over rows that are told from those that come from elsewhere.
 _PASSES = 2

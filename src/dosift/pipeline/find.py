@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dosift.methods import Options, Progress, estimate
+from dosift.methods import Options, estimate
 from dosift.methods.soft import soften
 from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Network
@@ -13,6 +13,7 @@ from dosift.pipeline.recipe import Recipe, features_of
 from dosift.refusals import refuse
 from dosift.search.mechanisms import ChangedMechanism
 from dosift.search.result import SearchResult
+from dosift.utils.progress import Progress
 
 
 def find(

@@ -15,8 +15,8 @@ from dosift.chain.fit import LEAST_WEIGHT, START_RATE, fit_chain, on_simplex
 from dosift.chain.path import most_probable_path
 from dosift.chain.select import earning
 from dosift.chain.smooth import sum_chain
-from dosift.methods import Options, Progress
-from dosift.methods.options import silent
+from dosift.methods import Options
+from dosift.model.arrays import Floats
 from dosift.model.network import Network
 from dosift.pipeline.find import find
 from dosift.pipeline.gather import Gathered, counting_for
@@ -25,8 +25,7 @@ from dosift.pipeline.recipe import Recipe
 from dosift.pipeline.series import MOST_WINDOWS, WINDOW, Series, stretches
 from dosift.search.constraints import NOTHING_LEFT
 from dosift.search.result import SearchResult, reordered, without_targets
-
-Floats = NDArray[np.float64]
+from dosift.utils.progress import Progress, silent
 
 #: Stretches that are searched at most, evenly over the rows.
 _MOST_STRETCHES = 100_000

@@ -26,8 +26,8 @@ from dosift.inference.rate_tests import (
     rates_of_families,
 )
 from dosift.likelihood.evidence import Evidence
-from dosift.methods import OPTIMISING, Options, Progress
-from dosift.methods.options import silent
+from dosift.methods import OPTIMISING, Options
+from dosift.model.arrays import Floats, Ints
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.model.other import interventions
@@ -47,9 +47,7 @@ from dosift.pipeline.verdict import verdict_of
 from dosift.search.mechanisms import ChangedMechanism
 from dosift.search.result import SearchResult
 from dosift.search.score import Score
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
+from dosift.utils.progress import Progress, silent
 
 
 def fit(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.data import sample as sampling
 from dosift.data.blocks import Block, MemoryBlocks, RowBlocks
@@ -15,19 +14,18 @@ from dosift.data.some_blocks import LabelledBlocks, UnlabelledBlocks
 from dosift.errors import InputError
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.first_pass import CountFamilies, FirstPass, sampler_after
-from dosift.methods import Options, Progress
+from dosift.methods import Options
 from dosift.methods.labels import Labels, read_labels, taught, with_labels
 from dosift.methods.labels_numbers import taught_by_labels
-from dosift.methods.options import silent
 from dosift.methods.prior_numbers import patterns_of
+from dosift.model.arrays import Ints
 from dosift.model.counts import CountChanges
 from dosift.model.mechanism import Changes
 from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Network, without_negligible
 from dosift.pipeline.recipe import Recipe, features_of
 from dosift.refusals import NUMBERS, TIME, refuse
-
-Ints = NDArray[np.integer]
+from dosift.utils.progress import Progress, silent
 
 
 @dataclass(frozen=True)

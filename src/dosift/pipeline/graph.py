@@ -22,8 +22,7 @@ from dosift.inference.averaged import averaged
 from dosift.inference.posterior import posterior_of_fit
 from dosift.learning.edge_knowledge import EdgeKnowledge
 from dosift.likelihood.evidence import Evidence
-from dosift.methods import Options, Progress
-from dosift.methods.options import silent
+from dosift.methods import Options
 from dosift.model.mechanism import System
 from dosift.model.mechanism_network import MechanismNetwork, as_network, compared_targets
 from dosift.model.network import Network
@@ -33,6 +32,7 @@ from dosift.pipeline.gather import Gathered
 from dosift.pipeline.recipe import Recipe
 from dosift.search.constraints import Constraints, is_among, keys_of
 from dosift.search.result import SearchResult
+from dosift.utils.progress import Progress, silent
 
 #: Control rows from which a graph can be guessed at all.
 LEAST_CONTROL_ROWS = 10

@@ -14,15 +14,12 @@ from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.checks.verdict import Answer, Repair
 from dosift.graphs.findings import GraphFindings
+from dosift.model.arrays import Floats, Ints
 from dosift.model.mechanism import Changes
 from dosift.model.mechanism_network import MechanismNetwork, merged_targets
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Share of a weight by which it may be another one in the answer with edges.
 _ALIKE = 0.5

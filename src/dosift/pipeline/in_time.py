@@ -21,10 +21,10 @@ from dosift.data.order import RowOrder
 from dosift.inference import Posterior
 from dosift.inference.weight_posterior import WeightPosterior
 from dosift.likelihood.assignment import Assignment
+from dosift.model.arrays import Floats
 from dosift.pipeline.series import Series
 from dosift.search.result import SearchResult
 
-Floats = NDArray[np.float64]
 Positions = NDArray[np.int64]
 
 #: Stretches that are searched at most, evenly over the rows.

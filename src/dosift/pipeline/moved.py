@@ -14,7 +14,7 @@ import numpy as np
 
 from dosift.checks.verdict import FAR_BEHIND, Answer
 from dosift.graphs.findings import GraphFindings
-from dosift.methods import Options, Progress
+from dosift.methods import Options
 from dosift.model.mechanism_network import MechanismNetwork, as_network, compared_targets
 from dosift.model.network import Network
 from dosift.pipeline.find import find
@@ -24,6 +24,7 @@ from dosift.search.library import of, score_of
 from dosift.search.mechanisms import ChangedMechanism, changed_mechanism
 from dosift.search.moved_numbers import told_by_control, with_freed
 from dosift.search.result import SearchResult
+from dosift.utils.progress import Progress
 
 #: Nats that a freed mechanism must gain for a search of its own.
 _CLEARLY = 4.0

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.data.load import Loaded
-from dosift.methods import Options, Progress
-from dosift.methods.options import silent
+from dosift.methods import Options
+from dosift.model.arrays import Floats, Ints
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.pipeline.control_halves import Half, can_be_split, control_halves, halves_in_units
@@ -29,9 +29,7 @@ from dosift.pipeline.recipe import Recipe
 from dosift.search.constraints import Constraints
 from dosift.search.patterns import Patterns
 from dosift.search.result import SearchResult
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
+from dosift.utils.progress import Progress, silent
 
 #: Control rows from which halves of them say anything.
 LEAST_CONTROL_ROWS = 100

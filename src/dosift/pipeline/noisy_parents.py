@@ -13,18 +13,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.checks.verdict import Answer, Repair
 from dosift.data.blocks import Block
 from dosift.likelihood.assignment import assign
+from dosift.model.arrays import Floats, Ints
 from dosift.model.burst_counts import BurstMechanism
 from dosift.model.counts import Fold, NegativeBinomialMechanism
 from dosift.model.mechanism_network import MechanismNetwork, as_network, merged_targets
 from dosift.pipeline.hidden_cause import ancestors
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: How many times what control rows hide a change may be, and still be that.
 _MOST_TIMES = 2.0

@@ -10,7 +10,6 @@ from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 
 from dosift.checks.verdict import Answer, Repair, RepairedModel
@@ -18,6 +17,7 @@ from dosift.data.blocks import Block
 from dosift.data.configurations import Configurations, systematic_sample
 from dosift.likelihood.evidence import Evidence
 from dosift.methods import Options
+from dosift.model.arrays import Floats, Ints
 from dosift.model.burst_counts import BurstMechanism, with_bursts
 from dosift.model.counts import NegativeBinomialMechanism
 from dosift.model.known_rows import ControlRows
@@ -31,9 +31,6 @@ from dosift.search.joint import JointFit, JointFitter
 from dosift.search.library import of
 from dosift.search.moved_numbers import moved_mechanism
 from dosift.search.result import SearchResult
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Rows that are looked at; of more, a systematic sample.
 _ROWS = 5000

@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.checks.model_check import ModelCheck
 from dosift.checks.verdict import FAR_BEHIND, Answer, Repair, RepairedModel
 from dosift.data.blocks import MemoryBlocks
 from dosift.graphs.findings import GraphFindings
 from dosift.likelihood.evidence import Evidence
-from dosift.methods import Options, Progress, estimate
-from dosift.methods.options import silent
+from dosift.methods import Options, estimate
 from dosift.model.mechanism_network import compared_targets
 from dosift.model.network import Network
 from dosift.pipeline.find import find
@@ -30,8 +28,7 @@ from dosift.search.mechanisms import (
     with_freed_table,
 )
 from dosift.search.result import SearchResult, ranked
-
-Floats = NDArray[np.float64]
+from dosift.utils.progress import Progress, silent
 
 #: Batches up to which each is looked at alone.
 _MOST_BATCHES = 8

@@ -14,20 +14,17 @@ from dataclasses import replace
 from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.checks.verdict import Answer
 from dosift.data.blocks import Block
 from dosift.likelihood.assignment import judge
 from dosift.likelihood.columns import RowLikelihoods, is_plain
+from dosift.model.arrays import Floats, Ints
 from dosift.model.mechanism_network import compared_targets
 from dosift.model.network import Network
 from dosift.model.other import is_other
 from dosift.pipeline.gather import Gathered
 from dosift.search.result import SearchResult
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Rows of a component, at least, by which its posteriors are judged.
 _LEAST_ROWS = 5.0

@@ -16,11 +16,11 @@ from dosift.data.order import RowOrder
 from dosift.likelihood.columns import RowLikelihoods, is_plain
 from dosift.likelihood.evidence import Evidence
 from dosift.methods.labels import Labels
+from dosift.model.arrays import Floats
 from dosift.model.known_rows import matches
 from dosift.model.network import Network
 from dosift.pipeline.gather import Gathered
 
-Floats = NDArray[np.float64]
 Positions = NDArray[np.int64]
 
 #: Rows of a window, and windows that are searched at most, evenly over the rows.

@@ -18,14 +18,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.model.mechanism import Change, Changes, Values
+from dosift.model.arrays import Floats, Ints, Values
+from dosift.model.mechanism import Change, Changes
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.search.pricing import z_scores
 from dosift.search.shared_noise import log_copula, shared_noise
 
-Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
-Ints = NDArray[np.integer]
 
 #: Shares of the rows at which gains are looked at.
 _SHARES = (0.005, 0.02, 0.1)

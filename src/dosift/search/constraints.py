@@ -17,11 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.data.configurations import MISSING as FREE
+from dosift.model.arrays import Bools, Floats, Ints
 from dosift.search.score import Score
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
-Bools = NDArray[np.bool_]
 
 #: Weight that known weights must leave for anything to be left to estimate.
 NOTHING_LEFT = 1e-9

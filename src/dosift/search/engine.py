@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from dosift.data.configurations import MISSING as FREE
@@ -15,6 +13,7 @@ from dosift.errors import InputError
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.factors import MechanismFactors
 from dosift.likelihood.weights import DEFAULT_GAP
+from dosift.model.arrays import Floats, Ints
 from dosift.model.network import Network
 from dosift.search.certificate import price_others, scope_of
 from dosift.search.constraints import NOTHING_LEFT, Constraints
@@ -29,11 +28,7 @@ from dosift.search.problem import Fit
 from dosift.search.result import SearchResult, ranked
 from dosift.search.screening import screen_variables, wanted_variables
 from dosift.search.splitting import split
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
-
-Progress = Callable[[str, int, "int | None"], None]
+from dosift.utils.progress import Progress, silent
 
 #: Bound on how often variables are screened again.
 _MAX_SCREENS = 10
@@ -303,7 +298,7 @@ def find_targets(
     -------
     SearchResult
     """
-    tell = progress or _silent
+    tell = progress or silent
     known = constraints or Constraints.none(network.n_changes)
     evidence = Evidence.of_configurations(network, configurations)
     if known.rest <= NOTHING_LEFT:
@@ -462,7 +457,3 @@ def _sample(
     if configurations.counts.size <= _THIN_FROM or not constraints.is_free:
         return None
     return Evidence.of_configurations(network, systematic_sample(configurations, _THIN_ROWS))
-
-
-def _silent(stage: str, done: int, total: int | None) -> None:
-    return

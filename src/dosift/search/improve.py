@@ -12,9 +12,6 @@ from dosift.search.problem import Fit, SearchProblem
 from dosift.search.prune import drop_losses, prune
 from dosift.search.supported import SupportedPricer
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
-
 #: Moves tried exactly in each round, and promised rise (nats) below which a move is not tried:
 #: first only what the model recommends, in the end whatever it does not rule out.
 _EAGER = (3, -0.5)

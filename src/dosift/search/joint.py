@@ -17,19 +17,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.solve import solve
 from dosift.likelihood.weight_sums import WeightSums
+from dosift.model.arrays import Bools, Floats, Ints
 from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Network
 from dosift.search.constraints import Constraints
 from dosift.search.elimination import drop_losses, eliminate
 from dosift.search.moves import merges
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Rise of the joint objective (nats, all rows) in one step of EM at which the tables are left.
 EM_RISE = 0.02
@@ -160,7 +157,7 @@ class JointFitter:
         sums = now.sums.some(np.flatnonzero(kept))
         return JointFit(now.network, targets[kept], now.weights[:, kept], score, sums)
 
-    def _kept(self, now: _State, targets: Ints) -> NDArray[np.bool_]:
+    def _kept(self, now: _State, targets: Ints) -> Bools:
         return (now.weights > 0).any(axis=0) | self._constraints.protects(targets)
 
     def _cost(self, now: _State, targets: Ints) -> float:
@@ -301,12 +298,12 @@ class JointFitter:
             net[:] = np.inf  # what known weights leave must go somewhere
         return np.asarray(net)
 
-    def _free(self, fit: JointFit) -> NDArray[np.bool_]:
+    def _free(self, fit: JointFit) -> Bools:
         """Whether the weight of each target is estimated."""
         return np.isnan(self._constraints.fixed(fit.targets))
 
 
-def _parts(fit: JointFit) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+def _parts(fit: JointFit) -> Iterator[tuple[int, Bools]]:
     """Variables, and targets that change more than them in the same way.
 
     States are set in one target at a time, and only where it sets parents of the variable, too:
@@ -329,7 +326,7 @@ def _parts(fit: JointFit) -> Iterator[tuple[int, NDArray[np.bool_]]]:
                     yield j, np.arange(len(held)) == t
 
 
-def _without_change(fit: JointFit, j: int, held: NDArray[np.bool_]) -> tuple[Ints, Floats]:
+def _without_change(fit: JointFit, j: int, held: Bools) -> tuple[Ints, Floats]:
     """Leave variable j alone in some targets; those that this makes the same are taken together."""
     targets = fit.targets.copy()
     targets[held, j] = -1
@@ -368,19 +365,17 @@ class _Droppable:
         net[[target.tobytes() in self.missed for target in self.fit.targets]] = np.inf
         return net[None]
 
-    def without(self, tried: NDArray[np.int64]) -> _Droppable:
+    def without(self, tried: Ints) -> _Droppable:
         component = int(tried[0])
         trial = self.fitter.without(self.fit, component)
         if trial.score < self.fit.score - _FAR_SHORT:
             self.also_missed.add(self.fit.targets[component].tobytes())
         return _Droppable(self.fitter, trial, self.missed | self.also_missed)
 
-    def gains(self, trial: _Droppable, tried: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def gains(self, trial: _Droppable, tried: Ints) -> Bools:
         return np.array([trial.fit.score > self.fit.score + _LEAST_RISE])
 
-    def taking(
-        self, trial: _Droppable, tried: NDArray[np.int64], better: NDArray[np.bool_]
-    ) -> _Droppable:
+    def taking(self, trial: _Droppable, tried: Ints, better: Bools) -> _Droppable:
         return trial
 
 

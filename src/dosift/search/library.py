@@ -18,6 +18,7 @@ from dosift.data.configurations import Configurations, systematic_sample
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.solve import solve
 from dosift.likelihood.weights import DEFAULT_GAP
+from dosift.model.arrays import Floats
 from dosift.model.mechanism import Change, Changes, Library
 from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Network
@@ -32,9 +33,8 @@ from dosift.search.promising import promising
 from dosift.search.regrouping import divided, regrouped
 from dosift.search.result import SearchResult, ranked
 from dosift.search.shared_noise import earning, never_both, pairs_that_share, with_parts
+from dosift.utils.progress import Progress
 
-Floats = NDArray[np.float64]
-Progress = Callable[[str, int, "int | None"], None]
 #: What is known about targets under the libraries of a network.
 KnownOf = Callable[[MechanismNetwork, "SearchResult | None"], Constraints]
 

@@ -18,13 +18,12 @@ from scipy.special import gammaincc, gammainccinv
 
 from dosift.data.configurations import Configurations, collapse, systematic_sample
 from dosift.likelihood.evidence import Evidence
+from dosift.model.arrays import Floats, Ints
 from dosift.model.network import ControlCounts, Network
 from dosift.search.constraints import Constraints
 from dosift.search.joint import JointFit, JointFitter
 from dosift.search.result import SearchResult, ranked
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 Search = Callable[[Network, bool], SearchResult]
 
 #: Pseudo-count of a freed table's entries in a network that was not learned.

@@ -15,11 +15,9 @@ from scipy.special import ndtri
 from dosift.data.configurations import Configurations
 from dosift.likelihood.change_ratios import ChangeRatios
 from dosift.likelihood.factors import MechanismFactors
+from dosift.model.arrays import Floats
 from dosift.model.network import Network
 from dosift.search.pricing import z_scores
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Entries of the matrix of do's (single precision); with more, only the likeliest do's are paired.
 _MOST_ENTRIES = 20_000_000

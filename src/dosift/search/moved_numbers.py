@@ -15,16 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.likelihood.evidence import Evidence
+from dosift.model.arrays import Floats, Ints, Values
 from dosift.model.known_rows import refitted
-from dosift.model.mechanism import Change, Changes, Library, Mechanism, Values
+from dosift.model.mechanism import Change, Changes, Library, Mechanism
 from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Network
 from dosift.search.constraints import Constraints
 from dosift.search.joint import JointFit, JointFitter
 from dosift.search.library import of
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Steps by which a mechanism is fitted to rows.
 _STEPS = 8

@@ -12,12 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.model.arrays import Ints
 from dosift.search.pricing import Priced
 from dosift.search.problem import Fit, SearchProblem
 from dosift.search.quadratic import QuadraticModel, drop_greedily
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Candidates that are judged a second time.
 _SECOND_LOOKS = 48

@@ -5,18 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.solve import solve
 from dosift.likelihood.weight_sums import Comparison
+from dosift.model.arrays import Floats, Ints
 from dosift.model.network import Network
 from dosift.model.other import is_other
 from dosift.search.constraints import Constraints
 from dosift.search.elimination import inverse_of
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Log-likelihood (nats) that replacing a component by a near-equivalent target may lose at most.
 LARGEST_LOSS = 10.0

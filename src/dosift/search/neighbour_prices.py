@@ -18,14 +18,12 @@ from numpy.typing import NDArray
 from dosift.likelihood.columns import RowLikelihoods
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.weight_sums import mixture_of
+from dosift.model.arrays import Floats, Ints
 from dosift.model.known_rows import matches
 from dosift.model.network import Network
 from dosift.model.other import is_other
 from dosift.search.constraints import Constraints, is_among, keys_of
 from dosift.search.pricing import Priced, merge_priced
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Targets whose columns are held at a time.
 _AT_A_TIME = 64

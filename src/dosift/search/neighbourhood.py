@@ -9,15 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.likelihood.evidence import Evidence
+from dosift.model.arrays import Floats, Ints
 from dosift.model.network import Network
 from dosift.search.certificate import Certificate, certify
 from dosift.search.constraints import Constraints
 from dosift.search.near_equivalent import NearEquivalent, find_near_equivalent
 from dosift.search.pricing import Priced
 from dosift.search.undecided import Undecided, find_undecided
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 
 @dataclass(frozen=True)

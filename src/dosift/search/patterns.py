@@ -15,14 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.errors import InputError
+from dosift.model.arrays import Bools, Floats, Ints
 from dosift.model.known_rows import ALONE, ANY, LabelledRows, matches
 from dosift.model.mechanism import Changes
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.search.constraints import NOTHING_LEFT, Constraints
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
-Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

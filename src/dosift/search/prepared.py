@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 from dosift.data.configurations import MISSING as FREE
 from dosift.data.configurations import Configurations
 from dosift.likelihood.factors import MechanismFactors
+from dosift.model.arrays import Floats, Ints
 from dosift.model.network import Network
 from dosift.search.constraints import Constraints
 from dosift.search.problem import SearchProblem
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.model.arrays import Floats, Ints
 from dosift.model.other import is_other
 from dosift.search.problem import Fit, SearchProblem
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Candidates, by gradient in standard errors, that are judged by the quadratic model.
 SHORTLIST = 100

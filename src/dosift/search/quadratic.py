@@ -16,10 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.model.arrays import Floats, Ints
 from dosift.search.problem import Fit, SearchProblem
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Components that one move may drop.
 _MOST_DROPS = 6

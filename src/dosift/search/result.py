@@ -9,15 +9,13 @@ from numpy.typing import NDArray
 
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.solve import solve
+from dosift.model.arrays import Floats, Ints
 from dosift.model.network import Network
 from dosift.search.certificate import Certificate
 from dosift.search.constraints import Constraints
 from dosift.search.near_equivalent import NearEquivalent
 from dosift.search.neighbourhood import Neighbourhood
 from dosift.search.undecided import Undecided
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
+from dosift.model.arrays import Floats
 from dosift.model.mechanism import Library
 from dosift.model.other import OTHER
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,9 @@ from scipy.special import ndtri
 from dosift.data.configurations import Configurations
 from dosift.likelihood.factors import MechanismFactors
 from dosift.likelihood.rates import family_counts, variable_rate
+from dosift.model.arrays import Floats
 from dosift.model.mechanism import System
 from dosift.model.network import Network
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Up to this many variables nothing is screened out.
 SCREEN_FROM = 24

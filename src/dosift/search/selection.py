@@ -22,6 +22,7 @@ from scipy.special import gammaln, ndtri
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.solve import Solution, solve
 from dosift.likelihood.weight_sums import WeightSums
+from dosift.model.arrays import Bools, Floats, Ints
 from dosift.model.network import Network
 from dosift.search.choice import choose
 from dosift.search.constraints import Constraints
@@ -30,10 +31,6 @@ from dosift.search.moves import Move, merges
 from dosift.search.neighbour_prices import price_neighbours, price_targets
 from dosift.search.pricing import Priced
 from dosift.search.undecided import likeliest
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
-Bools = NDArray[np.bool_]
 
 #: Rounds of pricing, and targets that are weighed with the components in each.
 _MAX_ROUNDS, _WEIGHED = 12, 24
@@ -438,24 +435,24 @@ class _Droppable:
     def margins(self) -> Floats:
         return self.selection.margins(self.now)
 
-    def _allowed(self, tried: NDArray[np.int64], some: Bools) -> Bools:
+    def _allowed(self, tried: Ints, some: Bools) -> Bools:
         allowed = self.now.allowed.copy()
         at = np.flatnonzero((tried >= 0) & some)
         allowed[at, tried[at]] = False
         return allowed
 
-    def without(self, tried: NDArray[np.int64]) -> _Droppable:
+    def without(self, tried: Ints) -> _Droppable:
         allowed = self._allowed(tried, np.ones(tried.size, dtype=bool))
         return _Droppable(self.selection, self.selection.trial(self.now, allowed))
 
-    def gains(self, trial: _Droppable, tried: NDArray[np.int64]) -> Bools:
+    def gains(self, trial: _Droppable, tried: Ints) -> Bools:
         now, then = self.now.sums, trial.now.sums
         costs = self.selection.costs(self.now)
         saved = np.where(tried >= 0, costs[np.arange(tried.size), tried], 0.0)
         impossible = then.n_impossible > now.n_impossible
         return np.asarray(~impossible & (now.log_density - then.log_density < saved))
 
-    def taking(self, trial: _Droppable, tried: NDArray[np.int64], better: Bools) -> _Droppable:
+    def taking(self, trial: _Droppable, tried: Ints, better: Bools) -> _Droppable:
         then = trial.now
         if not (better | (tried < 0)).all():
             then = self.selection.trial(self.now, self._allowed(tried, better))

@@ -13,11 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.model.arrays import Floats, Ints
 from dosift.search.pricing import Priced, z_scores
 from dosift.search.problem import Fit, SearchProblem
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Pairs of a configuration and a set of variables that may be listed.
 _MOST_ENTRIES = 2**22

@@ -15,13 +15,11 @@ from scipy.special import erfcx, log_ndtr
 
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.weight_sums import Comparison
+from dosift.model.arrays import Floats, Ints
 from dosift.model.network import Network
 from dosift.search.elimination import inverse_of
 from dosift.search.pricing import Priced
 from dosift.search.score import Score
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Logarithm of the posterior odds below which a target is not undecided.
 LEAST_LOG_ODDS = -5.0
