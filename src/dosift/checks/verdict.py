@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from dosift.model.arrays import Bools, Floats, Ints
+from dosift.model.arrays import Bools, Floats, Ints, distinct
 from dosift.model.mechanism import System
 from dosift.search.result import SearchResult
 
@@ -115,6 +115,26 @@ class Answer:
     presence: Floats | None = None
     network: System | None = None
     found: SearchResult | None = None
+
+    @classmethod
+    def merged(
+        cls, repairs: Sequence[Repair], gain: float, targets: Ints, weights: Floats
+    ) -> Answer:
+        """Take targets that are the same for one, and leave those of no weight out.
+
+        Parameters
+        ----------
+        repairs : sequence of Repair
+        gain : float
+        targets : ndarray of int, shape (n_targets, n_variables)
+        weights : ndarray, shape (n_targets,)
+
+        Returns
+        -------
+        Answer
+        """
+        every, summed = distinct(targets, weights)
+        return cls(tuple(repairs), gain, every[summed > 0], summed[summed > 0])
 
     @property
     def is_of_graph(self) -> bool:
@@ -355,8 +375,7 @@ def change(targets: Ints, weights: Floats, answer: Answer) -> float:
     """Total variation between an answer and that after a repair."""
     both = np.concatenate([_codes(targets), _codes(answer.targets)])
     signed = np.concatenate([weights, -answer.weights])
-    _, place = np.unique(both, axis=0, return_inverse=True)
-    differences = np.bincount(place.ravel(), signed)
+    _, differences = distinct(both, signed)
     # Rows that come from elsewhere are in neither target of the other answer.
     elsewhere = abs(float(weights.sum() - answer.weights.sum()))
     return 0.5 * (float(np.abs(differences).sum()) + elsewhere)

@@ -17,15 +17,12 @@ from dosift.chain.select import earning
 from dosift.chain.smooth import sum_chain
 from dosift.methods import Options
 from dosift.model.arrays import Floats
-from dosift.model.network import Network
 from dosift.pipeline.find import find
-from dosift.pipeline.gather import Gathered, counting_for
 from dosift.pipeline.in_time import InTime
-from dosift.pipeline.recipe import Recipe
 from dosift.pipeline.series import MOST_WINDOWS, WINDOW, Series, stretches
+from dosift.pipeline.setup import Setup
 from dosift.search.constraints import NOTHING_LEFT
 from dosift.search.result import SearchResult, reordered, without_targets
-from dosift.utils.progress import Progress, silent
 
 #: Stretches that are searched at most, evenly over the rows.
 _MOST_STRETCHES = 100_000
@@ -34,41 +31,34 @@ _MOST_SEARCHES, _ROUGH = 6, 8
 
 
 def find_in_time(
-    recipe: Recipe,
-    network: Network,
-    series: Series,
-    options: Options,
-    progress: Progress | None = None,
-    power: float = 1.0,
-) -> tuple[Gathered, SearchResult, InTime]:
+    setup: Setup, series: Series, power: float = 1.0
+) -> tuple[Setup, SearchResult, InTime]:
     """Find targets that hold and switch.
 
     Parameters
     ----------
-    recipe : Recipe
-    network : Network
+    setup : Setup
+        Its rows are those of the series, in whatever units.
     series : Series
-    options : Options
-    progress : callable, optional
     power : float, default=1
         What each row counts for.
 
     Returns
     -------
-    gathered : Gathered
+    setup : Setup
         The rows, those of a stretch taken for a unit; they count in full.
     result : SearchResult
         By descending weight in the chain; its own weights are those of stretches.
     in_time : InTime
     """
+    options = setup.options
     order, free = series.order, _weights_open(options)
     unit, before, rate = order.windows(WINDOW), None, START_RATE
-    tell = progress or silent
     for n_searches in range(1, _MOST_SEARCHES + 1):
         most = MOST_WINDOWS if n_searches == 1 else _MOST_STRETCHES
-        gathered = series.in_units(network, unit, most)
-        result, _ = find(recipe, *counting_for(network, gathered, power), free, progress)
-        tell("following targets in time", 0, None)
+        setup = replace(setup, gathered=series.in_units(setup.network, unit, most))
+        result, _ = find(replace(setup, options=free).counting_for(power))
+        setup.tell("following targets in time", 0, None)
         chain = series.chain(result.network, result.targets)
         weights, known = _beginning(options, series, result)
         fit = fit_chain(chain, weights, rate, n_cycles=_ROUGH, known=known)
@@ -87,8 +77,8 @@ def find_in_time(
         if is_same and kept.all() and n_searches > 1:
             break
         before, unit = now, own
-    weighed = gathered.weighed(power)
-    result = without_targets(weighed.evidence, result, kept, options.gap)
+    weighed = setup.gathered.weighed(power).evidence
+    result = without_targets(weighed, result, kept, options.gap)
     fit = fit_chain(chain, fit.weights, fit.rate, known=fit.known)
     rank = np.lexsort([*result.targets.T[::-1], -(series.shares @ fit.weights)])
     result = reordered(result, rank)
@@ -97,7 +87,7 @@ def find_in_time(
     chain = series.chain(result.network, result.targets)
     weights, known = fit.weights[:, rank], fit.known[:, rank]
     fit = replace(fit, weights=weights, known=known, sums=sum_chain(chain, weights, fit.rate))
-    return gathered, result, InTime.of(series, chain, fit, power)
+    return setup, result, InTime.of(series, chain, fit, power)
 
 
 def _weights_open(options: Options) -> Options:

@@ -95,9 +95,7 @@ def by_hidden_cause(
             repairs.append(Repair("cause", "hidden", (most, child), graph.gain))
     if not repairs:
         return None
-    every, place = np.unique(touched, axis=0, return_inverse=True)
-    summed = np.bincount(place.ravel(), weights, len(every)).astype(np.float64)
-    return Answer(tuple(repairs), graph.gain, every[summed > 0], summed[summed > 0])
+    return Answer.merged(repairs, graph.gain, touched, weights)
 
 
 def without_undone_edges(answer: Answer, targets: Ints, weights: Floats) -> Answer:

@@ -82,10 +82,7 @@ def by_noisy_parents(
                 repairs.append(Repair("noise", "parents", (by, child), gain))
     if not repairs:
         return None
-    every, place = np.unique(touched, axis=0, return_inverse=True)
-    summed = np.bincount(place.ravel(), weights, len(every)).astype(np.float64)
-    pairs = tuple(dict.fromkeys(repairs))
-    return Answer(pairs, gain, every[summed > 0], summed[summed > 0])
+    return Answer.merged(tuple(dict.fromkeys(repairs)), gain, touched, weights)
 
 
 def _hidden(

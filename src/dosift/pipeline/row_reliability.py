@@ -23,7 +23,7 @@ from dosift.model.arrays import Floats, Ints
 from dosift.model.mechanism_network import compared_targets
 from dosift.model.network import Network
 from dosift.model.other import is_other
-from dosift.pipeline.gather import Gathered
+from dosift.pipeline.setup import Gathered
 from dosift.search.result import SearchResult
 
 #: Rows of a component, at least, by which its posteriors are judged.
@@ -52,7 +52,7 @@ def row_reliability(
         the fit claims. None where no repaired model is at hand, or some rows are impossible.
     """
     model = next((one.model for one in answers if one.model is not None), None)
-    block = gathered.evidence.held if gathered.sample is None else gathered.sample
+    block = gathered.block
     if model is None or block is None or block.label is not None:
         return None
     targets = compared_targets(result.network, result.targets)

@@ -19,7 +19,7 @@ from dosift.methods.labels import Labels
 from dosift.model.arrays import Floats
 from dosift.model.known_rows import matches
 from dosift.model.network import Network
-from dosift.pipeline.gather import Gathered
+from dosift.pipeline.setup import Gathered
 
 Positions = NDArray[np.int64]
 
@@ -109,7 +109,7 @@ class Series:
         sizes = np.concatenate([network.cardinalities, beside.cardinalities])
         found = collapse_units(wide, number, sizes)
         rows = MemoryBlocks(found.codes, found.counts, beside=beside, first=found.first)
-        return Gathered(Evidence.held_rows(network, rows), None)
+        return Gathered(Evidence.held_rows(network, rows))
 
     def in_windows(self, network: Network) -> Gathered:
         """Take short windows of rows for units.

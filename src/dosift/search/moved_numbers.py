@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.likelihood.evidence import Evidence
-from dosift.model.arrays import Floats, Ints, Values
+from dosift.model.arrays import Floats, Ints, Values, distinct
 from dosift.model.known_rows import refitted
 from dosift.model.mechanism import Change, Changes, Library, Mechanism
 from dosift.model.mechanism_network import MechanismNetwork, as_network
@@ -169,8 +169,7 @@ def _with_each(
         more[:, i] = k
         parts.append(more)
         own.append(part * weights[alone])
-    every, place = np.unique(np.concatenate(parts), axis=0, return_inverse=True)
-    return every, np.bincount(place.ravel(), np.concatenate(own), len(every)).astype(np.float64)
+    return distinct(np.concatenate(parts), np.concatenate(own))
 
 
 def _even(n_changes: int) -> Floats:
