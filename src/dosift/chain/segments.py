@@ -130,21 +130,10 @@ def _surest(own: Floats, starts: Positions, ends: Positions) -> Positions:
 def _interval(
     held: Floats, target: Positions, surest: Positions, tail: float
 ) -> tuple[Positions, Positions, Floats]:
-    """Rows between which the stretches around some rows begin.
+    """Rows between which the stretches around some rows begin, and the probability between these.
 
-    Parameters
-    ----------
-    held : ndarray, shape (n_rows, n_targets)
-        Probability that the row before has the same target as this one.
-    target, surest : ndarray of int64, shape (n_segments,)
-    tail : float
-        Probability on either side.
-
-    Returns
-    -------
-    low, high : ndarray of int64, shape (n_segments,)
-    content : ndarray, shape (n_segments,)
-        Probability between these.
+    `held` is the probability that the row before has the same target as a row, shape (n_rows,
+    n_targets); `tail` that on either side.
     """
     low, high = surest.copy(), surest.copy()
     content = np.ones(surest.size)

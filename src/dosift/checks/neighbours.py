@@ -176,23 +176,15 @@ def _within(
 
 @dataclass(frozen=True)
 class _Kernel:
-    """What makes k of a variable.
+    """What makes k of a variable."""
 
-    Attributes
-    ----------
-    own : ndarray of float64, shape (n_rows, n_columns)
-        k(i, j) is the product of rows i and j; zero where a value is missing.
-    known : ndarray of bool, shape (n_rows,)
-        Rows with a value.
-    itself : float
-        Mean of k(i, i), the most that k of a pair can be in the mean.
-    variance : float
-        Of k(i, j) for independent rows.
-    """
-
+    #: k(i, j) is the product of rows i and j of it; zero where a value is missing.
     own: Floats
+    #: Rows with a value.
     known: NDArray[np.bool_]
+    #: Mean of k(i, i), the most that k of a pair can be in the mean.
     itself: float
+    #: Of k(i, j) for independent rows.
     variance: float
 
 

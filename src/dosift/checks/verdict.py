@@ -307,21 +307,10 @@ def judge_answer(
 
 
 def _left_by(answers: Sequence[Answer], missing: Sequence[Bools], n_components: int) -> Floats:
-    """Probability of components where repairs may be made.
+    """Probability of components where repairs may be made, by which components each lacks.
 
     Repairs of different kinds may both be right. But edges, and a hidden cause that makes the same
     variables depend on each other, explain the same rows twice: one of them is right, or none.
-
-    Parameters
-    ----------
-    answers : sequence of Answer
-    missing : sequence of ndarray of bool, shape (n_components,)
-        Components that each of them lacks.
-    n_components : int
-
-    Returns
-    -------
-    ndarray, shape (n_components,)
     """
     of_graph = [k for k, one in enumerate(answers) if one.is_of_graph]
     alternatives = [[k] for k in range(len(answers)) if k not in of_graph]

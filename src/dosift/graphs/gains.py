@@ -166,11 +166,7 @@ class QuickGains:
     def _ways(self, fit: GraphFit, changed: Sequence[int]) -> Ints:
         """Tell what each target does to the mechanisms of some variables.
 
-        Returns
-        -------
-        ndarray of int, shape (n_targets, n_changed)
-            That it leaves them alone, replaces them, or keeps their parameters: then which change
-            does.
+        It leaves them alone, replaces them, or keeps their parameters: then, which change does.
         """
         ways = np.where(fit.targets[:, list(changed)] >= 0, _REPLACED, _ALONE)
         for k, i in enumerate(changed):

@@ -20,19 +20,12 @@ from dosift.model.arrays import Bools, Floats, Ints
 
 @dataclass(frozen=True)
 class _Part:
-    """The posterior under one graph.
-
-    Attributes
-    ----------
-    weights : WeightPosterior
-    share : float
-        Probability of the graph.
-    own : ndarray of int64, shape (n_targets,)
-        Where each target of the average stands in it, -1 where it is not known there.
-    """
+    """The posterior under one graph."""
 
     weights: WeightPosterior
+    #: Probability of the graph.
     share: float
+    #: Where each target of the average stands in it, -1 where it is not known there.
     own: NDArray[np.int64]
 
     @property

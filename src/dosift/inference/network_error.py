@@ -119,19 +119,10 @@ def information_from_sums(
 
 
 def _table_part(table: Floats, own: Floats, cross: Floats) -> Floats:
-    """Eliminate one table, each of whose rows sums to one.
+    """Eliminate one table, each of whose rows sums to one; of shape (n_targets, n_targets).
 
-    Parameters
-    ----------
-    table : ndarray, shape (n_rows, n_states)
-    own : ndarray, same shape
-        Its information times the square of the entries.
-    cross : ndarray, shape (n_targets, n_rows, n_states)
-        Its information with the weights times the entries.
-
-    Returns
-    -------
-    ndarray, shape (n_targets, n_targets)
+    `own` is its information times the square of the entries; `cross`, of shape (n_targets, n_rows,
+    n_states), that with the weights times the entries.
     """
     # With D = diag(own / p^2) and changes that sum to zero, B (B' D B)^-1 B' is
     # D^-1 - D^-1 1 1' D^-1 / (1' D^-1 1), and "cross" still lacks its factor 1 / p.

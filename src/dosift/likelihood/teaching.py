@@ -118,26 +118,17 @@ class _Statistics:
     """Work that sums statistics of mechanisms, and of what changes make of them.
 
     Last come those of rows from elsewhere, where some are.
-
-    Attributes
-    ----------
-    targets : ndarray of int, shape (n_targets, n_variables)
-    weights : ndarray, shape (n_batches, n_targets)
-    is_whole : bool
-        As for :func:`completed_rows`.
-    alone : tuple of int
-        Variables whose mechanisms are asked for, by rows that leave them alone.
-    changed : tuple of (int, int)
-        Variables and positions of changes that are asked for, by rows under them.
-    acting : MechanismNetwork, optional
-        Whose mechanisms and changes these are; by default those by which rows are judged.
     """
 
     targets: Ints
     weights: Floats
+    #: As for :func:`completed_rows`.
     is_whole: bool
+    #: Variables whose mechanisms are asked for, by rows that leave them alone.
     alone: tuple[int, ...]
+    #: Variables and positions of changes that are asked for, by rows under them.
     changed: tuple[tuple[int, int], ...]
+    #: Whose mechanisms and changes these are; by default those by which rows are judged.
     acting: MechanismNetwork | None = None
 
     def __call__(self, rows: RowLikelihoods) -> tuple[Floats, ...]:

@@ -312,18 +312,9 @@ def _logs(mechanism: Mechanism, library: Library, values: Values) -> Floats:
 
 
 def _shared(logs: Floats, weights: Floats) -> tuple[Floats, float]:
-    """Find the shares of changes by EM, and the posterior of each row under them.
+    """Find the shares of changes by EM, from log-densities of shape (n_rows, n_changes).
 
-    Parameters
-    ----------
-    logs : ndarray, shape (n_rows, n_changes)
-        Log-densities.
-    weights : ndarray, shape (n_rows,)
-
-    Returns
-    -------
-    weights : ndarray, shape (n_rows, n_changes)
-    log_likelihood : float
+    Returns the weight of each row times its posterior under them, and the log-likelihood.
     """
     highest = np.maximum(logs.max(axis=1), _LEAST_LOG)
     densities = np.exp(logs - highest[:, None])

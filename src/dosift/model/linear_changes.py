@@ -42,22 +42,11 @@ def _bounded_sd(square_sum: float, number: float, least: float, expected: float)
 
 
 def _refitted_factor(factor: float, number: float, cross: float, square: float) -> float:
-    """Factor of the noise from residuals in units of the present one.
+    """Factor of the noise of a number of rows, from residuals in units of the present one.
 
-    Parameters
-    ----------
-    factor : float
-        The present one.
-    number : float
-        Rows.
-    cross, square : float
-        Sums, over rows and parts of the noise and relative to its variances, of residual times
-        mean, and of the squared residual.
-
-    Returns
-    -------
-    float
-        The maximum of the likelihood, drawn towards one as by a row's worth.
+    `cross` and `square` are sums, over rows and parts of the noise and relative to its variances,
+    of residual times mean, and of the squared residual. It is the maximum of the likelihood, drawn
+    towards one as by a row's worth.
     """
     # Of -n log g - square / (2 g^2) + cross / g, g the new factor over the present one.
     number, square = number + _PRIOR_ROWS, square + _PRIOR_ROWS / factor**2

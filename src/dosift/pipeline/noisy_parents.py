@@ -94,14 +94,7 @@ def _hidden(
 ) -> Floats:
     """Effect (logarithm of a mean) that noise hides of what some targets do to parents.
 
-    Parameters
-    ----------
-    of_rows : ndarray, shape (n_rows, n_targets)
-        Weight of each row under each of these targets.
-
-    Returns
-    -------
-    ndarray, shape (n_targets,)
+    By the weight of each row under each of these targets.
     """
     assert network.control is not None
     control, weights = network.control.values, network.control.weights

@@ -185,12 +185,8 @@ def _together(network: MechanismNetwork, one: _Item, two: _Item, values: Values)
     """Say how much likelier rows are by noise that two variables share in control rows.
 
     The density of a normal copula of the residuals, 1 at least: what is far off in both together is
-    no evidence of a pair of changes as far as noise makes it so.
-
-    Returns
-    -------
-    ndarray, shape (n_rows,), or None
-        None where control rows show no such noise.
+    no evidence of a pair of changes as far as noise makes it so. None where control rows show no
+    such noise.
     """
     i, j = one.variable, two.variable
     shared = shared_noise(network, i, j)

@@ -337,13 +337,7 @@ def _without_change(fit: JointFit, j: int, held: Bools) -> tuple[Ints, Floats]:
 
 
 def _to_come(rise: float, last: float) -> float:
-    """Estimate generously what all further steps of EM bring, as each brings a share of the last.
-
-    Parameters
-    ----------
-    rise, last : float
-        Of this step, and of the one before.
-    """
+    """Estimate generously what all further steps of EM bring, as each brings a share of the last."""
     if not np.isfinite(last) or last <= 0:
         return _MORE_STEPS * rise
     share = min(max(rise / last, 0.0), _MORE_STEPS / (_MORE_STEPS + 1.0))

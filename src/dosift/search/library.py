@@ -263,12 +263,7 @@ def _without_shared_noise(
 ) -> tuple[SearchResult, set[tuple[int, int]]]:
     """Drop targets that change two numbers where noise that both share explains it.
 
-    Returns
-    -------
-    result : SearchResult
-        The same if nothing is dropped.
-    pairs : set of (int, int)
-        Of which no target is left that changes both.
+    Also return the pairs of numbers of which no target is left that changes both.
     """
     network, targets, weights = of(result.network), result.targets, result.weights
     pairs = pairs_that_share(network, targets)

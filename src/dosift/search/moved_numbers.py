@@ -181,18 +181,11 @@ def _even(n_changes: int) -> Floats:
 
 @dataclass(frozen=True)
 class _Alone:
-    """A variable given its parents: a mixture of its mechanism and of changes.
-
-    Attributes
-    ----------
-    mechanism : Mechanism
-    changes : tuple of Change
-    share : ndarray, shape (1 + n_changes,)
-        Of the rows that are left alone, and under each change.
-    """
+    """A variable given its parents: a mixture of its mechanism and of changes."""
 
     mechanism: Mechanism
     changes: tuple[Change, ...]
+    #: Of the rows that are left alone, and under each change.
     share: Floats
 
     def _joint(self, values: Values) -> Floats:

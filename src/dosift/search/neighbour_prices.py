@@ -31,14 +31,7 @@ _AT_A_TIME = 64
 
 @dataclass(frozen=True)
 class _PriceTargets:
-    """Sums gradient and curvature of some targets, each by its column.
-
-    Attributes
-    ----------
-    components : ndarray of int, shape (n_components, n_variables)
-    weights : ndarray, shape (n_batches, n_components)
-    targets : ndarray of int, shape (n_targets, n_variables)
-    """
+    """Sums gradient and curvature of some targets, each by its column."""
 
     components: Ints
     weights: Floats
@@ -74,22 +67,13 @@ class _PriceExtensions:
     """Prices base targets and all their extensions by one variable; for complete rows.
 
     Labelled rows are left out.
-
-    Attributes
-    ----------
-    components : ndarray of int, shape (n_components, n_variables)
-    weights : ndarray, shape (n_batches, n_components)
-    bases : ndarray of int, shape (n_bases, n_variables)
-    variables : tuple of int
-        Variables to extend by.
-    cardinalities : tuple of int
-        Number of states of each of these.
     """
 
     components: Ints
     weights: Floats
     bases: Ints
     variables: tuple[int, ...]
+    #: Number of states of each of these.
     cardinalities: tuple[int, ...]
 
     def __call__(self, rows: RowLikelihoods) -> tuple[Floats, ...]:

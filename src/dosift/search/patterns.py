@@ -159,14 +159,8 @@ class Patterns:
         """Choose the targets that stand for what is required and of known weight.
 
         Where there is no change to make one, it is left out. Before a first mixture says by which
-        changes, nothing is known of a weight but that it is there.
-
-        Returns
-        -------
-        required : ndarray of int, shape (n_required, n_variables)
-        known : list of (ndarray of int, float)
-        forbidden : ndarray of int, shape (n_forbidden, n_variables)
-            Other targets that have the place of those of known weight.
+        changes, nothing is known of a weight but that it is there. Last come other targets that
+        have the place of those of known weight: these are forbidden.
         """
         required = [_target_for(pattern, network, targets, weights) for pattern in self.required]
         known: list[tuple[Ints, float]] = []

@@ -157,18 +157,11 @@ def wanted_variables(
 
 @dataclass(frozen=True)
 class _Component:
-    """Rows with the ratio of one target to the mixture.
+    """Rows with the ratio of one target to the mixture."""
 
-    Attributes
-    ----------
-    rows : ndarray of int
-        Those where it is not zero.
-    first, second : ndarray
-        Their counts times the ratio, and times its square.
-    weight : float
-    """
-
+    #: Those where it is not zero.
     rows: NDArray[np.int64]
+    #: Their counts times the ratio, and times its square.
     first: Floats
     second: Floats
     weight: float
