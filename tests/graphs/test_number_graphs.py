@@ -60,10 +60,8 @@ def score_of(fits: GraphFitter, fit: GraphFit) -> float:
     control = network.control.values
     value += sum(float(one.log_density(control).sum()) for one in network.mechanisms)
     free = sum(one.n_free for one in network.mechanisms)
-    score = Constraints.none(network.n_changes).score(
-        families.rows.total, network.n_changes, np.arange(N)
-    )
-    cost = score.of_changes(network.libraries).total(fit.targets)
+    score = Constraints.none(network.n_changes).score(families.rows.total, network.libraries)
+    cost = score.total(fit.targets)
     return value - cost - 0.5 * float(np.log(families.n_rows)) * free
 
 

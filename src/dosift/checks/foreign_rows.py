@@ -180,8 +180,7 @@ def _costs(
     network: Network, targets: Ints, n_rows: float, n_free: int, known: Constraints
 ) -> Floats:
     """Cost of each component, and last that of rows from elsewhere with their free shares."""
-    every = np.arange(network.n_variables)
-    score = known.score(n_rows, network.n_changes, every)
+    score = known.score(n_rows, network.libraries)
     of_other = 0.5 * (1 + n_free) * np.log(max(n_rows, 2.0)) + np.log(2.0)
     return np.append(score.costs(targets), of_other)
 

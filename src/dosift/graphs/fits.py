@@ -238,10 +238,7 @@ class GraphFitter:
             return Constraints.none(network.n_changes)
 
     def _cost_of(self, libraries: tuple[Library, ...]) -> Score:
-        n_changes = np.array([len(library) for library in libraries], dtype=np.int64)
-        every = np.arange(len(libraries))
-        score = self._known(libraries).score(self.families.rows.total, n_changes, every)
-        return score.of_changes(libraries)
+        return self._known(libraries).score(self.families.rows.total, libraries)
 
     def _value(self, learned: Sequence[Family], own: Sequence[Floats], density: Floats) -> float:
         logs = np.log(density)

@@ -45,6 +45,18 @@ class WeightSums:
         largest = self.gradient.max(axis=1) / np.maximum(self.n_possible, 1e-300)
         return np.asarray(np.maximum(largest - 1.0, 0.0))
 
+    def log_likelihood(self, reference: float) -> float:
+        """Log-likelihood of all rows (nats); minus infinity if the mixture cannot produce some.
+
+        Parameters
+        ----------
+        reference : float
+            That of the measure that densities are relative to.
+        """
+        if self.n_impossible.any():
+            return -np.inf
+        return float(self.log_density.sum()) + reference
+
     def some(self, targets: NDArray[np.int64]) -> WeightSums:
         """Return the sums of some targets."""
         information = self.information[:, targets][:, :, targets]

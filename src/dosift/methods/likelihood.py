@@ -19,7 +19,7 @@ from dosift.methods.proposals import Proposals, Proposer
 from dosift.model.arrays import Floats, Ints
 from dosift.model.network import Network
 from dosift.model.other import interventions, other_target
-from dosift.search.constraints import NOTHING_LEFT, Constraints
+from dosift.search.constraints import NOTHING_LEFT, Constraints, keys_of
 from dosift.search.engine import find_targets
 from dosift.search.joint import EM_RISE, JointFitter
 from dosift.search.library import find_changes, grows, of
@@ -123,7 +123,7 @@ def estimate_likelihood(
         variables = _variables(evidence, taught, pool)
         selection = Selection(evidence, taught, constraints, variables, options.max_size)
         chosen = selection.run(pool, start)
-        if teaches and _same(chosen.targets, targets):
+        if teaches and keys_of(chosen.targets) == keys_of(targets):
             break
         found = replace(found, network=taught)
         # What all rows chose teaches once more, and is judged again.
@@ -267,12 +267,6 @@ def _teaches(network: Network, evidence: Evidence, options: Options) -> bool:
     if not options.refine or not network.learns:
         return False
     return evidence.held is None or evidence.incomplete > 0
-
-
-def _same(one: Ints, other: Ints) -> bool:
-    return {t.tobytes() for t in np.asarray(one, np.int16)} == {
-        t.tobytes() for t in np.asarray(other, np.int16)
-    }
 
 
 def _variables(evidence: Evidence, network: Network, targets: Ints) -> tuple[int, ...]:

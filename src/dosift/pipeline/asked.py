@@ -223,9 +223,7 @@ def judged_in_full(result: SearchResult, evidence: Evidence, power: float) -> Se
         return result
     pooled = evidence.pooled
     sums = pooled.weigh(result.network, result.targets, result.weights)
-    log_likelihood = -np.inf
-    if not sums.n_impossible.any():
-        log_likelihood = float(sums.log_density[0]) + pooled.reference(result.network)
+    log_likelihood = sums.log_likelihood(pooled.reference(result.network))
     cost = result.log_likelihood - result.penalised_score
     return replace(
         result,

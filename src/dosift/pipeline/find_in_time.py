@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.chain.fit import LEAST_WEIGHT, START_RATE, fit_chain, on_simplex
 from dosift.chain.path import most_probable_path
@@ -21,7 +20,7 @@ from dosift.pipeline.find import find
 from dosift.pipeline.in_time import InTime
 from dosift.pipeline.series import MOST_WINDOWS, WINDOW, Series, stretches
 from dosift.pipeline.setup import Setup
-from dosift.search.constraints import NOTHING_LEFT
+from dosift.search.constraints import NOTHING_LEFT, keys_of
 from dosift.search.result import SearchResult, reordered, without_targets
 
 #: Stretches that are searched at most, evenly over the rows.
@@ -53,7 +52,8 @@ def find_in_time(
     """
     options = setup.options
     order, free = series.order, _weights_open(options)
-    unit, before, rate = order.windows(WINDOW), None, START_RATE
+    unit, rate = order.windows(WINDOW), START_RATE
+    before: frozenset[bytes] | None = None
     for n_searches in range(1, _MOST_SEARCHES + 1):
         most = MOST_WINDOWS if n_searches == 1 else _MOST_STRETCHES
         setup = replace(setup, gathered=series.in_units(setup.network, unit, most))
@@ -73,10 +73,12 @@ def find_in_time(
         now, rate = result.targets[kept], fit.rate
         path = most_probable_path(chain, fit.weights, fit.rate)
         own = series.pieces(result.network, now, stretches(path, order.begins))
-        is_same = np.array_equal(own, unit) or (before is not None and _same(before, now))
+        is_same = np.array_equal(own, unit) or (
+            before is not None and keys_of(before) == keys_of(now)
+        )
         if is_same and kept.all() and n_searches > 1:
             break
-        before, unit = now, own
+        before, unit = keys_of(now), own
     weighed = setup.gathered.weighed(power).evidence
     result = without_targets(weighed, result, kept, options.gap)
     fit = fit_chain(chain, fit.weights, fit.rate, known=fit.known)
@@ -135,12 +137,6 @@ def _beginning(options: Options, series: Series, result: SearchResult) -> tuple[
 
 def _costs(options: Options, result: SearchResult, n_units: float) -> Floats:
     """Say what each target must gain, by the score of the search with draws as units."""
-    network = result.network
-    known = options.constraints_on(network, result.targets, result.weights)
-    score = known.score(n_units, network.n_changes, np.arange(network.n_variables))
-    savings = score.of_changes(network.libraries).savings(result.targets)
+    known = options.constraints_on(result.network, result.targets, result.weights)
+    savings = known.score(n_units, result.network.libraries).savings(result.targets)
     return np.where(known.protects(result.targets), -np.inf, savings)
-
-
-def _same(one: NDArray[np.integer], other: NDArray[np.integer]) -> bool:
-    return {t.tobytes() for t in one} == {t.tobytes() for t in other}

@@ -16,7 +16,7 @@ from dosift.likelihood.weights import DEFAULT_GAP
 from dosift.model.arrays import Floats, Ints
 from dosift.model.network import Network
 from dosift.search.certificate import price_others, scope_of
-from dosift.search.constraints import NOTHING_LEFT, Constraints
+from dosift.search.constraints import NOTHING_LEFT, Constraints, keys_of
 from dosift.search.enumeration import ENUMERABLE
 from dosift.search.improve import Improver
 from dosift.search.joint import JointFit, JointFitter
@@ -419,7 +419,7 @@ def _refine(
     begun.tell("refining the network", 0, None)
     fitter = JointFitter(network, evidence, begun.constraints)
     joint = fitter.fit(network, targets, weights)
-    if not _are_the_same(joint.targets, tried):
+    if keys_of(joint.targets) != keys_of(tried):
         joint = fitter.simplify(joint)
     for _ in range(_MAX_REFINEMENTS):
         search = TargetSearch(
@@ -428,11 +428,11 @@ def _refine(
         prepared, fit = search.from_targets(joint.targets, joint.weights[0])
         whole, weights = prepared.problem.whole(fit)
         targets = prepared.to_network(whole, network.n_variables)
-        if _are_the_same(targets, joint.targets):
+        if keys_of(targets) == keys_of(joint.targets):
             break  # whatever could be spared was tried
         begun.tell("refining the network", 0, None)
         again = fitter.fit(joint.network, targets, weights)
-        is_same = {t.tobytes() for t in again.targets} == {t.tobytes() for t in joint.targets}
+        is_same = keys_of(again.targets) == keys_of(joint.targets)
         if is_same and again.score <= joint.score + _HARDLY:
             # Only mechanisms still crawl, and of the same targets none was to be dropped.
             return max(joint, again, key=lambda one: one.score)
@@ -441,13 +441,6 @@ def _refine(
             break
         joint = better
     return joint
-
-
-def _are_the_same(targets: Ints, others: Ints) -> bool:
-    """Whether two lists hold the same targets, in any order."""
-    return {t.tobytes() for t in np.asarray(targets, np.int16)} == {
-        t.tobytes() for t in np.asarray(others, np.int16)
-    }
 
 
 def _sample(

@@ -103,9 +103,7 @@ class JointFitter:
             raise ValueError("the network does not remember control counts")
         self._evidence = evidence
         self._learners = range(network.n_variables) if learners is None else learners
-        every = np.arange(network.n_variables)
-        score = self._constraints.score(evidence.total, network.n_changes, every)
-        self._score = score.of_changes(network.libraries)
+        self._score = self._constraints.score(evidence.total, network.libraries)
 
     def fit(
         self,
@@ -182,10 +180,7 @@ class JointFitter:
         sums, families = found.sums, None
         if isinstance(network, Network) and not (is_trial and sums.n_impossible.any()):
             families = self._evidence.teach(network, targets, found.weights, self._learners)
-        value = float(sums.log_density.sum()) + self._evidence.reference(network)
-        if sums.n_impossible.any():
-            value = -np.inf
-        value += network.log_prior()
+        value = sums.log_likelihood(self._evidence.reference(network)) + network.log_prior()
         return _State(network, found.weights, value, sums, families)
 
     def _taught(self, now: _State, targets: Ints) -> Network:
@@ -337,7 +332,7 @@ def _without_change(fit: JointFit, j: int, held: Bools) -> tuple[Ints, Floats]:
 
 
 def _to_come(rise: float, last: float) -> float:
-    """Estimate generously what all further steps of EM bring, as each brings a share of the last."""
+    """Estimate generously what further steps of EM bring, as each brings a share of the last."""
     if not np.isfinite(last) or last <= 0:
         return _MORE_STEPS * rise
     share = min(max(rise / last, 0.0), _MORE_STEPS / (_MORE_STEPS + 1.0))

@@ -276,8 +276,6 @@ def _without_shared_noise(
     may[:n_given] = True
     targets, weights = targets[may], weights[may]
     evidence = Evidence.of_configurations(result.network, configurations)
-    every = np.arange(network.n_variables)
-    score = known.score(evidence.total, network.n_changes, every)
     columns = evidence.under(result.network, targets).columns(targets)
     kept = earning(
         network,
@@ -287,7 +285,7 @@ def _without_shared_noise(
         columns,
         targets,
         weights,
-        score.of_changes(network.libraries),
+        known.score(evidence.total, network.libraries),
         n_given,
     )
     left = targets[kept]

@@ -308,11 +308,8 @@ def _mixed_with_dos(table: Floats, family: Floats) -> Floats:
 
 def _one_component(part: _Part) -> float:
     """Cost of the dearest component, in nats."""
-    network = part.network
-    constraints = Constraints.none(network.cardinalities)
-    score = constraints.score(
-        part.evidence.total, network.cardinalities, np.arange(network.n_variables)
-    )
+    known = Constraints.none(part.network.cardinalities)
+    score = known.score(part.evidence.total, part.network.libraries)
     return float(score.costs(part.targets).max())
 
 

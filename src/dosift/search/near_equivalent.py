@@ -12,7 +12,7 @@ from dosift.likelihood.weight_sums import Comparison
 from dosift.model.arrays import Floats, Ints
 from dosift.model.network import Network
 from dosift.model.other import is_other
-from dosift.search.constraints import Constraints
+from dosift.search.constraints import Constraints, is_among, keys_of
 from dosift.search.elimination import inverse_of
 
 #: Log-likelihood (nats) that replacing a component by a near-equivalent target may lose at most.
@@ -141,9 +141,8 @@ def _neighbours(
     listed = np.array(found, dtype=np.int16).reshape(-1, target.size)
     if max_size is not None:
         listed = listed[(listed >= 0).sum(axis=1) <= max_size]
-    keys = {t.tobytes() for t in np.asarray(present, dtype=np.int16)}
     listed = listed[constraints.permits(listed)]
-    return np.asarray(listed[np.array([t.tobytes() not in keys for t in listed], dtype=bool)])
+    return np.asarray(listed[~is_among(listed, keys_of(present))])
 
 
 def _losses(found: Comparison, n_rows: Floats, weights: Floats, k: int) -> Floats:

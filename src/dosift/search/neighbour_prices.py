@@ -247,7 +247,7 @@ def _labelled(evidence: Evidence, targets: Ints, others: Ints) -> NDArray[np.int
 def _priced(
     evidence: Evidence, targets: Ints, others: Ints, gradient: Floats, curvature: Floats
 ) -> list[Priced]:
-    own = frozenset(t.tobytes() for t in np.asarray(targets, dtype=np.int16))
+    own = keys_of(targets)
     out = []
     for b, n_rows in enumerate(evidence.n_rows):
         found = Priced(others, gradient[b] / max(n_rows, 1e-300), curvature[b])

@@ -97,9 +97,7 @@ def survey(
         return Neighbourhood(certificate)
     undecided = None
     if evidence.n_batches == 1:
-        every = np.arange(network.n_variables)
-        score = constraints.score(evidence.total, network.n_changes, every)
-        score = score.of_changes(network.libraries)
+        score = constraints.score(evidence.total, network.libraries)
         protected = constraints.protects(targets)
         undecided = find_undecided(
             evidence, network, targets, weights[0], priced[0], score, protected

@@ -89,8 +89,7 @@ def prepare(
     factors = MechanismFactors(
         network, codes, tuple(int(i) for i in searched), first=projected.first
     )
-    score = known.score(projected.total, network.n_changes, searched)
-    score = score.of_changes([network.libraries[i] for i in searched])
+    score = known.score(projected.total, network.libraries, searched)
     dense = None
     is_closed = searched.size == network.n_variables and factors.is_exclusive
     if is_closed and projected.first is None:

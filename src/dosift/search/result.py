@@ -104,13 +104,9 @@ def ranked(
     """
     known = constraints or Constraints.none(network.n_changes)
     sums = evidence.weigh(network, targets, weights)
-    log_likelihood = -np.inf
-    if not sums.n_impossible.any():
-        log_likelihood = float(sums.log_density[0]) + evidence.reference(network)
+    log_likelihood = sums.log_likelihood(evidence.reference(network))
     if cost is None:
-        every = np.arange(network.n_variables)
-        score = known.score(evidence.total, network.n_changes, every)
-        cost = score.of_changes(network.libraries).total(targets)
+        cost = known.score(evidence.total, network.libraries).total(targets)
     rank = np.lexsort([*targets.T[::-1], -weights])
     around = (neighbourhood or Neighbourhood()).reordered(rank)
     return SearchResult(
@@ -203,15 +199,12 @@ def without_targets(
         for one in result.near_equivalent
         if kept[one.component]
     )
-    log_likelihood = float(sums.log_density[0]) + pooled.reference(network)
-    if sums.n_impossible.any():
-        log_likelihood = -np.inf
     return replace(
         result,
         targets=targets,
         weights=weights,
         batch_weights=None if result.batch_weights is None else solution.weights,
-        log_likelihood=log_likelihood,
+        log_likelihood=sums.log_likelihood(pooled.reference(network)),
         gap=float(solution.gap.max()),
         converged=result.converged and bool(solution.converged.all()),
         certificate=certificate,

@@ -111,9 +111,7 @@ class Selection:
     ) -> None:
         self.evidence, self.network, self.constraints = evidence, network, constraints
         self.variables, self.max_size = variables, max_size
-        every = np.arange(network.n_variables)
-        score = constraints.score(evidence.total, network.n_changes, every)
-        self._score = score.of_changes(network.libraries)
+        self._score = constraints.score(evidence.total, network.libraries)
         self._per_weight = 0.5 * np.log(np.maximum(evidence.n_rows, 2.0))
 
     def run(self, pool: Ints, start: Floats | None = None) -> Mixture:
