@@ -73,9 +73,7 @@ def find_in_time(
         now, rate = result.targets[kept], fit.rate
         path = most_probable_path(chain, fit.weights, fit.rate)
         own = series.pieces(result.network, now, stretches(path, order.begins))
-        is_same = np.array_equal(own, unit) or (
-            before is not None and keys_of(before) == keys_of(now)
-        )
+        is_same = np.array_equal(own, unit) or before == keys_of(now)
         if is_same and kept.all() and n_searches > 1:
             break
         before, unit = keys_of(now), own
