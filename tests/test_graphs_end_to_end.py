@@ -16,7 +16,7 @@ import dosift
 from dosift.cli.app import app
 from dosift.errors import DosiftWarning, GraphWarning
 from dosift.graphs.dag import Parents, edges_of
-from dosift.graphs.repair import repair
+from dosift.graphs.repair import GraphSearch, repair
 from dosift.io.graph import Graph
 from known_graphs import NOTHING, Edge, Problem, problem
 
@@ -649,9 +649,9 @@ def test_what_is_known_of_targets_holds_in_the_search_over_graphs(
 ) -> None:
     seen = []
 
-    def noted(network: Any, rows: Any, constraints: Any, *others: Any, **beside: Any) -> Any:
-        seen.append(constraints)
-        return repair(network, rows, constraints, *others, **beside)
+    def noted(search: GraphSearch, *, given: bool) -> Any:
+        seen.append(search.targets)
+        return repair(search, given=given)
 
     monkeypatch.setattr("dosift.pipeline.graph.repair", noted)
     made = problem(0, n=3, n_rows=1_500, n_edges=2, n_targets=2).few(300)

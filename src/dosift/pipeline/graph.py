@@ -13,13 +13,14 @@ from dosift.errors import InputError
 from dosift.graphs.dag import EdgeConstraints, Parents
 from dosift.graphs.findings import GraphFindings, with_edits
 from dosift.graphs.number_families import families_of_control
-from dosift.graphs.repair import check, guessed, repair
+from dosift.graphs.repair import GraphSearch, check, guessed, repair
 from dosift.graphs.rows import rows_for_graphs
 from dosift.inference import Posterior
 from dosift.inference.across_graphs import renamed
 from dosift.inference.averaged import averaged
 from dosift.inference.posterior import posterior_of_fit
 from dosift.learning.edge_knowledge import EdgeKnowledge
+from dosift.methods.parameters import LEAST_CONTROL_ROWS
 from dosift.model.mechanism import System
 from dosift.model.mechanism_network import MechanismNetwork, as_network, compared_targets
 from dosift.model.network import Network
@@ -29,9 +30,6 @@ from dosift.pipeline.recipe import Recipe
 from dosift.pipeline.setup import Setup
 from dosift.search.constraints import Constraints, is_among, keys_of
 from dosift.search.result import SearchResult
-
-#: Control rows from which a graph can be guessed at all.
-LEAST_CONTROL_ROWS = 10
 
 
 def with_graph(setup: Setup) -> tuple[Setup, GraphFindings | None]:
@@ -54,27 +52,17 @@ def with_graph(setup: Setup) -> tuple[Setup, GraphFindings | None]:
     InputError
         If the control rows are not there, or too few.
     """
-    recipe, network, options = setup.recipe, setup.network, setup.options
+    recipe, network = setup.recipe, setup.network
     if recipe.edges == "fixed":
         return setup, None
     _check_control(network)
-    edges = _edge_constraints(recipe, network)
-    constraints = options.constraints or Constraints.none(network.n_changes)
     first = network
     if recipe.edges == "learn" and setup.gathered.evidence.incomplete:
         # Values are filled in as under the graph that control rows alone make plausible.
-        first = cast(Network, guessed(network, edges))
+        first = cast(Network, guessed(network, _edge_constraints(recipe, network)))
     rows = _rows(replace(setup, network=first))
-    found, findings = repair(
-        network,
-        rows,
-        constraints,
-        edges,
-        given=recipe.edges == "repair",
-        max_size=options.max_size,
-        tell=setup.tell,
-        patterns=options.patterns,
-    )
+    search = _search(setup, rows)
+    found, findings = repair(search, given=recipe.edges == "repair")
     return setup.under(cast(Network, found)), findings
 
 
@@ -93,7 +81,7 @@ def check_graph(setup: Setup, result: SearchResult) -> GraphFindings | None:
         None where no control rows are at hand, the rows may not teach the network, or some are
         impossible.
     """
-    recipe, network, options = setup.recipe, setup.network, setup.options
+    recipe, network = setup.recipe, setup.network
     if recipe.method != "likelihood" or not recipe.refine:
         return None
     if np.isneginf(result.log_likelihood):
@@ -102,15 +90,19 @@ def check_graph(setup: Setup, result: SearchResult) -> GraphFindings | None:
         return None
     if any(variable.kind == "factor" for variable in network.variables):
         return None  # hidden factors take the place of edges
-    return check(
+    return check(_search(setup, _rows(setup, result)), result)
+
+
+def _search(setup: Setup, rows: Configurations) -> GraphSearch:
+    network, options = setup.network, setup.options
+    return GraphSearch(
         network,
-        _rows(setup, result),
+        rows,
         options.constraints or Constraints.none(network.n_changes),
-        _edge_constraints(recipe, network),
-        result,
-        max_size=options.max_size,
-        tell=setup.tell,
-        patterns=options.patterns,
+        _edge_constraints(setup.recipe, network),
+        options.max_size,
+        options.patterns,
+        setup.tell,
     )
 
 
