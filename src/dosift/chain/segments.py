@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.chain.smooth import Smoothed
-from dosift.model.arrays import Floats
+from dosift.model.arrays import Bools, Floats
 
 Positions = NDArray[np.int64]
 
@@ -49,9 +49,7 @@ class Segments:
         return int(self.target.size)
 
 
-def segments_of(
-    path: Positions, begins: NDArray[np.bool_], smoothed: Smoothed, level: float
-) -> Segments:
+def segments_of(path: Positions, begins: Bools, smoothed: Smoothed, level: float) -> Segments:
     """Cut a path into segments, with intervals of their onset and end.
 
     Parameters

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.data.side_columns import SideColumn
-from dosift.model.arrays import Floats
+from dosift.model.arrays import Bools, Floats
 
 #: Rows that are looked at, from the beginning: as many as hold so many values, within bounds.
 _MOST_VALUES, _FEWEST_ROWS, _MOST_ROWS = 500_000, 10_000, 50_000
@@ -181,7 +181,7 @@ class _Kernel:
     #: k(i, j) is the product of rows i and j of it; zero where a value is missing.
     own: Floats
     #: Rows with a value.
-    known: NDArray[np.bool_]
+    known: Bools
     #: Mean of k(i, i), the most that k of a pair can be in the mean.
     itself: float
     #: Of k(i, j) for independent rows.
@@ -197,7 +197,7 @@ def _kernels(values: NDArray[np.number], cardinalities: Sequence[int]) -> Iterat
         yield (_of_states if n_states else _of_numbers)(column, known)
 
 
-def _of_states(column: NDArray[np.number], known: NDArray[np.bool_]) -> _Kernel:
+def _of_states(column: NDArray[np.number], known: Bools) -> _Kernel:
     counts = np.bincount(column[known].astype(np.int64))
     states = np.flatnonzero(counts)
     share = counts[states] / counts.sum()
@@ -206,7 +206,7 @@ def _of_states(column: NDArray[np.number], known: NDArray[np.bool_]) -> _Kernel:
     return _Kernel(own, known, 1.0 - (share**2).sum(), share @ centred**2 @ share)
 
 
-def _of_numbers(column: NDArray[np.number], known: NDArray[np.bool_]) -> _Kernel:
+def _of_numbers(column: NDArray[np.number], known: Bools) -> _Kernel:
     # Ranks, for one far value would be all of a sum of products.
     rank = _ranks(column[known])
     own = np.zeros((len(column), 1))

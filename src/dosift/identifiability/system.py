@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.identifiability.support import MAX_ENTRIES, ancestors, possible_states
-from dosift.model.arrays import Floats
+from dosift.model.arrays import Bools, Floats
 from dosift.model.network import Network
 
 if TYPE_CHECKING:
@@ -332,7 +332,7 @@ def build_system(network: Network, scope: Scope, cells: Floats) -> TargetSystem:
     )
 
 
-def occurring_cells(network: Network, scope: Scope) -> tuple[NDArray[np.bool_] | None, bool]:
+def occurring_cells(network: Network, scope: Scope) -> tuple[Bools | None, bool]:
     """Cells that occur under some intervention on the settable variables.
 
     Returns

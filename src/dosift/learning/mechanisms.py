@@ -51,7 +51,7 @@ _ROWS_EACH = 10
 
 def learn_mechanisms(
     variables: Sequence[Variable],
-    values: NDArray[np.float64],
+    values: Floats,
     parents: Sequence[Sequence[int]],
     *,
     weights: ArrayLike | None = None,
@@ -235,7 +235,7 @@ def _library(variable: Variable, column: Floats) -> Library:
 
 def _checked(
     variables: Sequence[Variable],
-    values: NDArray[np.float64],
+    values: Floats,
     weights: ArrayLike | None,
     prior: float,
 ) -> Floats:

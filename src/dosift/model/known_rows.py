@@ -13,9 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dosift.model.arrays import Floats, Ints, Values
+from dosift.model.arrays import Bools, Floats, Ints, Values
 from dosift.model.mechanism import Changes, Library, Mechanism
 from dosift.model.other import OTHER
 
@@ -30,7 +29,7 @@ _AT_ONCE = 2**16
 _LEAST_LOG = -1e6
 
 
-def matches(patterns: Ints, targets: Ints) -> NDArray[np.bool_]:
+def matches(patterns: Ints, targets: Ints) -> Bools:
     """Tell which patterns match which targets.
 
     Parameters

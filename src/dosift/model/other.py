@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.model.arrays import Floats, Ints
+from dosift.model.arrays import Bools, Floats, Ints
 from dosift.model.other_numbers import OtherNumbers
 
 #: Position, in every library of states, of "drawn from the shares of rows from elsewhere". The
@@ -39,7 +39,7 @@ def other_target(n_variables: int) -> NDArray[np.int16]:
     return np.full(n_variables, OTHER, dtype=np.int16)
 
 
-def is_other(targets: Ints) -> NDArray[np.bool_]:
+def is_other(targets: Ints) -> Bools:
     """Tell which targets are that of rows from elsewhere.
 
     Parameters

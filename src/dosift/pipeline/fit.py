@@ -27,7 +27,7 @@ from dosift.inference.rate_tests import (
 )
 from dosift.likelihood.evidence import Evidence
 from dosift.methods import OPTIMISING
-from dosift.model.arrays import Floats, Ints
+from dosift.model.arrays import Bools, Floats, Ints
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.model.other import interventions
@@ -169,7 +169,7 @@ def _refined(recipe: Recipe) -> bool:
 
 
 def _posterior(
-    recipe: Recipe, evidence: Evidence, result: SearchResult, is_known: NDArray[np.bool_]
+    recipe: Recipe, evidence: Evidence, result: SearchResult, is_known: Bools
 ) -> Posterior | None:
     """Say what rows tell of the weights, where the method maximises the likelihood."""
     if recipe.method not in OPTIMISING or is_known.all():
@@ -280,7 +280,7 @@ def _batch_posteriors(
     )
 
 
-def _log_prior_odds(network: Network, targets: Ints, present: NDArray[np.bool_]) -> Floats:
+def _log_prior_odds(network: Network, targets: Ints, present: Bools) -> Floats:
     """Odds of each target being in each batch, judged by the other batches.
 
     For a target that no other batch has, those of a target picked among all. Axes are those of

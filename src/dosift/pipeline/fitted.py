@@ -23,7 +23,7 @@ from dosift.likelihood.assignment import Assignment, judge_block
 from dosift.methods import Options
 from dosift.methods.labels import Labels
 from dosift.methods.prior_numbers import target_of
-from dosift.model.arrays import Floats
+from dosift.model.arrays import Bools, Floats
 from dosift.model.network import Network
 from dosift.model.target import Target
 from dosift.pipeline.in_time import InTime
@@ -112,7 +112,7 @@ class Fitted:
     batch_rows: Floats
     labels: Labels | None
     changed: tuple[ChangedMechanism, ...]
-    is_known: NDArray[np.bool_]
+    is_known: Bools
     posterior: Posterior | None
     batch_posteriors: tuple[tuple[NDArray[np.int64], Posterior | None], ...]
     rates: list[RateWithTest]

@@ -14,10 +14,9 @@ from functools import partial
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.data.load import Loaded
-from dosift.model.arrays import Floats, Ints, distinct
+from dosift.model.arrays import Bools, Floats, Ints, distinct
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.pipeline.control_halves import Half, can_be_split, control_halves, halves_in_units
@@ -203,7 +202,7 @@ def invented(found: list[SearchResult]) -> float:
     return float(np.mean([1.0 - one.weights[_nothing(one)].sum() for one in found]))
 
 
-def _nothing(result: SearchResult) -> NDArray[np.bool_]:
+def _nothing(result: SearchResult) -> Bools:
     return np.asarray((result.targets < 0).all(axis=1))
 
 

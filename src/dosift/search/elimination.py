@@ -130,7 +130,7 @@ def drop_losses(information: Floats, weights: Floats) -> Floats:
 
 
 def survivors(
-    weights: Floats, inverse: Floats, costs: Floats, protected: NDArray[np.bool_]
+    weights: Floats, inverse: Floats, costs: Floats, protected: Bools
 ) -> NDArray[np.int64]:
     """Components left when all that seem not to earn their cost are dropped in turn.
 

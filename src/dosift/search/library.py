@@ -12,13 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.data.configurations import Configurations, systematic_sample
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.solve import solve
 from dosift.likelihood.weights import DEFAULT_GAP
-from dosift.model.arrays import Floats
+from dosift.model.arrays import Bools, Floats, Ints
 from dosift.model.mechanism import Change, Changes, Library
 from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Network
@@ -331,9 +330,7 @@ def tidied(result: SearchResult) -> SearchResult:
     return replace(result, network=as_network(network), targets=targets)
 
 
-def tidied_changes(
-    libraries: Sequence[Library], targets: NDArray[np.integer]
-) -> tuple[tuple[Library, ...], NDArray[np.integer]]:
+def tidied_changes(libraries: Sequence[Library], targets: Ints) -> tuple[tuple[Library, ...], Ints]:
     """Keep those changes of numbers that targets make, and no others.
 
     Parameters
@@ -403,9 +400,9 @@ def _promising(
     result: SearchResult | None,
     i: int,
     log_choices: float,
-) -> NDArray[np.bool_]:
+) -> Bools:
     """Tell which components of a result to look into for changes of a variable."""
-    every: NDArray[np.bool_] = np.ones(len(posterior), dtype=np.bool_)
+    every: Bools = np.ones(len(posterior), dtype=np.bool_)
     library = network.libraries[i]
     if result is None or not isinstance(library, Changes):
         return every

@@ -13,12 +13,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import gammaincc, gammainccinv
 
 from dosift.data.configurations import Configurations, collapse, systematic_sample
 from dosift.likelihood.evidence import Evidence
-from dosift.model.arrays import Floats, Ints
+from dosift.model.arrays import Bools, Floats, Ints
 from dosift.model.network import ControlCounts, Network
 from dosift.search.constraints import Constraints
 from dosift.search.joint import JointFit, JointFitter
@@ -361,7 +360,7 @@ def _suspects(
     network: Network,
     evidence: Evidence,
     freed: tuple[int, ...],
-    among: NDArray[np.bool_] | None = None,
+    among: Bools | None = None,
 ) -> list[int]:
     """Variables whose pooled conditional distribution departs most from their table."""
     gains = []

@@ -15,7 +15,7 @@ from scipy.special import ndtri
 from dosift.data.configurations import Configurations
 from dosift.likelihood.change_ratios import ChangeRatios
 from dosift.likelihood.factors import MechanismFactors
-from dosift.model.arrays import Floats
+from dosift.model.arrays import Bools, Floats
 from dosift.model.network import Network
 from dosift.search.pricing import z_scores
 
@@ -106,7 +106,7 @@ def _items(
     z: list[Floats] = []
     variables: list[NDArray[np.int64]] = []
     changes: list[NDArray[np.int64]] = []
-    ratios: list[tuple[ChangeRatios, NDArray[np.bool_]]] = []
+    ratios: list[tuple[ChangeRatios, Bools]] = []
     for i in range(network.n_variables):
         factors = MechanismFactors(network, configurations.codes, (i,), first=configurations.first)
         # A row that is impossible undisturbed has no ratio.

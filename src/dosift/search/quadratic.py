@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.model.arrays import Floats, Ints
+from dosift.model.arrays import Bools, Floats, Ints
 from dosift.search.problem import Fit, SearchProblem
 
 #: Components that one move may drop.
@@ -58,7 +58,7 @@ class Augmented:
     weights: Floats
     inverse: Floats
     gain: Floats
-    needed: NDArray[np.bool_]
+    needed: Bools
 
 
 class QuadraticModel:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.solve import solve
-from dosift.model.arrays import Floats, Ints
+from dosift.model.arrays import Bools, Floats, Ints
 from dosift.model.network import Network
 from dosift.search.certificate import Certificate
 from dosift.search.constraints import Constraints
@@ -150,7 +150,7 @@ def reordered(result: SearchResult, rank: NDArray[np.int64]) -> SearchResult:
 
 
 def without_targets(
-    evidence: Evidence, result: SearchResult, kept: NDArray[np.bool_], gap: float
+    evidence: Evidence, result: SearchResult, kept: Bools, gap: float
 ) -> SearchResult:
     """Leave out targets of a mixture, which are undecided from then on.
 

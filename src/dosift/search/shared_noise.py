@@ -17,7 +17,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.model.arrays import Floats, Ints, Values
+from dosift.model.arrays import Bools, Floats, Ints, Values
 from dosift.model.linear import LinearMechanism
 from dosift.model.mechanism import Mechanism
 from dosift.model.mechanism_network import MechanismNetwork
@@ -189,7 +189,7 @@ def earning(
     def value(kept: NDArray[np.int64]) -> float:
         return _best(own[:, kept], counts, weights[kept]) - score.total(targets[kept])
 
-    def fewer(kept: NDArray[np.int64], spare: NDArray[np.bool_]) -> tuple[Ints, float]:
+    def fewer(kept: NDArray[np.int64], spare: Bools) -> tuple[Ints, float]:
         """Drop what does not earn its cost, the lightest first."""
         now = value(kept)
         for t in sorted(kept[spare[kept]].tolist(), key=lambda t: weights[t]):
