@@ -111,11 +111,7 @@ def information_from_sums(
     for i, (table, part) in enumerate(zip(network.tables, sums, strict=True)):
         own = part[-1].reshape(table.shape) + network.control.counts[i] + network.control.prior
         lost += _table_part(table, own, part[:-1].reshape(-1, *table.shape))
-    if refined:
-        return _remaining(known, lost)
-    # Tables from control rows alone: their error adds to the weights' own.
-    inverse = np.linalg.pinv(known, hermitian=True)
-    return np.asarray(np.linalg.pinv(inverse + inverse @ lost @ inverse, hermitian=True))
+    return information_left(known, lost, refined)
 
 
 def _table_part(table: Floats, own: Floats, cross: Floats) -> Floats:
@@ -135,8 +131,16 @@ def _table_part(table: Floats, own: Floats, cross: Floats) -> Floats:
     return np.asarray(whole - (sums / total) @ sums.T)
 
 
-def _remaining(known: Floats, lost: Floats) -> Floats:
-    """Subtract, but leave a little in every direction."""
+def information_left(known: Floats, lost: Floats, refined: bool) -> Floats:
+    """Take from the information on weights what mechanisms' parameters do.
+
+    It is subtracted where these were found from the same rows, but a little is left in every
+    direction.
+    """
+    if not refined:
+        # From control rows alone: their error adds to the weights' own.
+        inverse = np.linalg.pinv(known, hermitian=True)
+        return np.asarray(np.linalg.pinv(inverse + inverse @ lost @ inverse, hermitian=True))
     scale = 1.0 / np.sqrt(np.maximum(np.diag(known), 1e-300))
     relative = known * scale * scale[:, None]
     values, vectors = np.linalg.eigh(relative)

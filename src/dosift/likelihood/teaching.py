@@ -43,12 +43,18 @@ def shares_of_rows(rows: RowLikelihoods, targets: Ints, weights: Floats) -> Floa
     -------
     ndarray, shape (n_rows, n_components)
     """
-    columns = rows.columns(targets)
-    mixture = mixture_of(rows, columns, weights)
     own = weights[0] if rows.block.batch is None else weights[rows.block.batch]
-    counts = rows.block.counts
-    share = np.divide(counts, mixture, out=np.zeros_like(mixture), where=mixture > 0)
-    return np.asarray(columns * own * share[:, None])
+    share = _over_density(rows, targets, weights)
+    return np.asarray(rows.columns(targets) * own * share[:, None])
+
+
+def _over_density(
+    rows: RowLikelihoods, targets: Ints, weights: Floats, labelled: bool = True
+) -> Floats:
+    """Weight of each row over its density; with or without labelled ones, which have taught."""
+    mixture = mixture_of(rows, rows.columns(targets), weights)
+    out = np.divide(rows.block.counts, mixture, out=np.zeros_like(mixture), where=mixture > 0)
+    return out if labelled or rows.block.label is None else np.where(rows.block.label < 0, out, 0.0)
 
 
 def completed_rows(
@@ -74,10 +80,7 @@ def completed_rows(
     if is_whole:
         return rows.block.values, shares_of_rows(rows, targets, weights)
     found, block = rows.expanded(targets), rows.block
-    mixture = mixture_of(rows, rows.columns(targets), weights)
-    share = np.divide(block.counts, mixture, out=np.zeros_like(mixture), where=mixture > 0)
-    if block.label is not None:  # labelled rows have taught already
-        share = np.where(block.label < 0, share, 0.0)
+    share = _over_density(rows, targets, weights, labelled=False)
     own = weights if block.batch is None else found.of_rows(weights[block.batch])
     return found.codes, np.asarray(found.columns * own * found.of_rows(share)[:, None])
 
@@ -92,10 +95,7 @@ class TeachFamilies:
 
     def __call__(self, rows: RowLikelihoods) -> tuple[Floats, ...]:
         """Count over some rows: an array for each learner, of the shape of its table."""
-        every = mixture_of(rows, rows.columns(self.targets), self.weights)
-        share = np.divide(rows.block.counts, every, out=np.zeros_like(every), where=every > 0)
-        if rows.block.label is not None:  # labelled rows have taught already
-            share = np.where(rows.block.label < 0, share, 0.0)
+        share = _over_density(rows, self.targets, self.weights, labelled=False)
         found = rows.expanded(self.targets)
         # A row counts as much as the posterior of the targets that leave the variable alone.
         left = (self.targets[:, self.learners] < 0).astype(np.float64)

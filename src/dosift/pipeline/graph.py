@@ -9,7 +9,6 @@ from typing import cast
 import numpy as np
 
 from dosift.data.configurations import Configurations
-from dosift.errors import InputError
 from dosift.graphs.dag import EdgeConstraints, Parents
 from dosift.graphs.findings import GraphFindings, with_edits
 from dosift.graphs.number_families import families_of_control
@@ -20,7 +19,7 @@ from dosift.inference.across_graphs import renamed
 from dosift.inference.averaged import averaged
 from dosift.inference.posterior import posterior_of_fit
 from dosift.learning.edge_knowledge import EdgeKnowledge
-from dosift.methods.parameters import LEAST_CONTROL_ROWS
+from dosift.methods.parameters import LEAST_CONTROL_ROWS, check_control_rows
 from dosift.model.mechanism import System
 from dosift.model.mechanism_network import MechanismNetwork, as_network, compared_targets
 from dosift.model.network import Network
@@ -55,7 +54,7 @@ def with_graph(setup: Setup) -> tuple[Setup, GraphFindings | None]:
     recipe, network = setup.recipe, setup.network
     if recipe.edges == "fixed":
         return setup, None
-    _check_control(network)
+    check_control_rows(network, recipe.edges)
     first = network
     if recipe.edges == "learn" and setup.gathered.evidence.incomplete:
         # Values are filled in as under the graph that control rows alone make plausible.
@@ -229,17 +228,3 @@ def n_control_rows(network: System) -> float | None:
     if network.control is None or network.control.rows is None:
         return None
     return float(network.control.n_rows)
-
-
-def _check_control(network: System) -> None:
-    n_rows = n_control_rows(network)
-    if n_rows is None:
-        raise InputError(
-            "the graph can only be repaired with control rows at hand: give control=, or a network "
-            "from learn_network (whose control rows are kept if they are not too many)"
-        )
-    if n_rows < LEAST_CONTROL_ROWS:
-        raise InputError(
-            f"there are {n_rows:g} control row(s), too few to say anything of a graph; "
-            f"give at least {LEAST_CONTROL_ROWS}, or a graph with edges='fixed'"
-        )

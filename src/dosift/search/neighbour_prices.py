@@ -173,8 +173,15 @@ def price_targets(
     """
     others = np.asarray(others, dtype=np.int16)
     work = _PriceTargets(np.asarray(targets), np.atleast_2d(weights), others)
-    together = np.concatenate([np.asarray(targets, dtype=np.int16), others])
-    return _priced(evidence, targets, others, *evidence.sum(network, together, work))
+    return _priced(evidence, targets, others, *_summed(evidence, network, work, others))
+
+
+def _summed(
+    evidence: Evidence, network: Network, work: _PriceTargets | _PriceExtensions, beside: Ints
+) -> tuple[Floats, ...]:
+    """Sum over rows what needs columns of the components and of others beside them."""
+    together = np.concatenate([np.asarray(work.components, dtype=np.int16), beside])
+    return evidence.sum(network, together, work)
 
 
 def price_neighbours(
@@ -225,14 +232,13 @@ def price_neighbours(
     if evidence.incomplete:
         return price_targets(evidence, network, targets, weights, every)
     work = _PriceExtensions(np.asarray(targets), weights, bases, variables, sizes)
-    together = np.concatenate([np.asarray(targets, dtype=np.int16), bases])
     at = (slice(None), *places.T)
-    gradient, curvature = (summed[at] for summed in evidence.sum(network, together, work))
+    gradient, curvature = (part[at] for part in _summed(evidence, network, work, bases))
     labelled = _labelled(evidence, targets, every)
     if labelled.size:
         own = _PriceTargets(np.asarray(targets), weights, every[labelled])
-        together = np.concatenate([np.asarray(targets, dtype=np.int16), every[labelled]])
-        gradient[:, labelled], curvature[:, labelled] = evidence.sum(network, together, own)
+        found = _summed(evidence, network, own, every[labelled])
+        gradient[:, labelled], curvature[:, labelled] = found
     return _priced(evidence, targets, every, gradient, curvature)
 
 
