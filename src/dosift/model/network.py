@@ -374,37 +374,6 @@ class Network:
         """
         return 0.0 if self.control is None else log_prior_of_tables(self.tables, self.control)
 
-    def taught(
-        self,
-        values: Ints,
-        targets: Ints,
-        posterior: Floats,
-        learners: Iterable[int],
-    ) -> Network:
-        """Take one step of EM for the tables of a learned network.
-
-        Parameters
-        ----------
-        values : ndarray of int, shape (n_rows, n_variables)
-            State codes without missing values.
-        targets : ndarray of int, shape (n_targets, n_variables)
-        posterior : ndarray, shape (n_rows, n_targets)
-            Weight of each row times the posterior of its targets.
-        learners : iterable of int
-            Variables whose tables are taught, by control rows and by rows that leave them alone.
-
-        Returns
-        -------
-        Network
-        """
-        if self.control is None:
-            raise ValueError("the network does not remember control counts")
-        tables = list(self.tables)
-        for i in learners:
-            alone = self.mechanisms[i].statistics(values, posterior @ (targets[:, i] < 0))
-            tables[i] = self.mechanisms[i].fitted(self.control.counts[i] + alone).table
-        return self.with_own_tables(tables)
-
     def with_tables(self, tables: Sequence[ArrayLike]) -> Network:
         """Return the same variables and graph (and control counts) with other tables."""
         return Network(self.variables, self.parents, tables, self.control).with_other(self.other)
