@@ -23,7 +23,7 @@ from dosift.graphs.dag import Parents
 from dosift.graphs.family import Families, Family
 from dosift.graphs.gains import QuickGains
 from dosift.graphs.graph_fit import TINY, GraphFit, used
-from dosift.model.arrays import Floats, Ints
+from dosift.model.arrays import Floats, Ints, distinct
 from dosift.model.mechanism import Changes, Library, System
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
@@ -326,6 +326,4 @@ class GraphFitter:
             self.families.inside(i, fit.families[i], library, targets[:, i], posterior)
             for i, library in enumerate(libraries)
         )
-        targets, of = np.unique(targets, axis=0, return_inverse=True)
-        weights = np.bincount(of.ravel(), fit.weights).astype(np.float64)
-        return more, targets, weights
+        return more, *distinct(targets, fit.weights)

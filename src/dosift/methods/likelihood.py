@@ -96,15 +96,7 @@ def estimate_likelihood(
     assert held is not None
     if held.label is not None:
         held = held.part(held.label < 0)
-    proposer = Proposer(
-        network,
-        constraints,
-        options.max_size,
-        options.refine,
-        tell,
-        options.patterns,
-        is_sample=sample is not None,
-    )
+    proposer = Proposer(network, constraints, options, tell, sample is not None)
     found = _explaining_all(proposer, evidence, held)
     if grows(network):
         network = found.network  # whose libraries have grown

@@ -42,18 +42,14 @@ def _unit_moments(network: Network, evidence: Evidence, options: Options) -> Sea
 def _em(
     network: Network, evidence: Evidence, sample: Block | None, options: Options, tell: Progress
 ) -> SearchResult:
-    targets, weights, converged = em_estimate(
-        network, evidence, options.max_size, options.epsilon, tell, options.constraints
-    )
+    targets, weights, converged = em_estimate(network, evidence, options, tell)
     return ranked(evidence, network, targets, weights, converged=converged)
 
 
 def _brute_force(
     network: Network, evidence: Evidence, sample: Block | None, options: Options, tell: Progress
 ) -> SearchResult:
-    targets, weights = brute_force_estimate(
-        network, evidence, options.max_size, options.epsilon, tell, options.constraints
-    )
+    targets, weights = brute_force_estimate(network, evidence, options, tell)
     return ranked(evidence, network, targets, weights)
 
 

@@ -71,11 +71,7 @@ class SetNormal:
     least: float = LEAST_SPREAD
     kind: ClassVar[str] = "set"
     keeps_mechanism: ClassVar[bool] = False
-
-    @property
-    def n_free(self) -> int:
-        """Mean and standard deviation."""
-        return 2
+    n_free: ClassVar[int] = 2
 
     def applied(self, mechanism: Mechanism) -> LinearMechanism:
         """Return a regression on nothing."""
@@ -210,11 +206,7 @@ class Gain:
     factor: float = 1.0
     kind: ClassVar[str] = "gain"
     keeps_mechanism: ClassVar[bool] = False
-
-    @property
-    def n_free(self) -> int:
-        """Gain, offset and factor."""
-        return 3
+    n_free: ClassVar[int] = 3
 
     def applied(self, mechanism: Mechanism) -> LinearMechanism:
         """Return the regression with its mean multiplied."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -79,6 +81,12 @@ class TargetSearch:
         self.configurations = configurations
         self.max_size = max_size
         self.tell = tell
+
+    def under(self, network: Network) -> TargetSearch:
+        """Return the same search under another network."""
+        return TargetSearch(
+            network, self.configurations, self.max_size, self.tell, self.constraints
+        )
 
     def from_scratch(self) -> tuple[PreparedSearch, Fit]:
         """Screen, split, improve; with a list of candidates, weigh and drop."""
@@ -316,16 +324,23 @@ def find_targets(
             prepared, fit = search.from_targets(start.targets, start.weights, quickly=True)
         if not known.is_free and np.isneginf(fit.log_likelihood):
             targets = prepared.to_network(*prepared.problem.whole(fit)[:1], network.n_variables)
-            return _of_possible_rows(
-                network, configurations, targets, max_size, refine, gap, progress, known
+            again = partial(
+                find_targets,
+                network,
+                max_size=max_size,
+                refine=refine,
+                gap=gap,
+                progress=progress,
+                constraints=known,
             )
+            return _of_possible_rows(network, configurations, targets, again)
         if refine and network.learns:
             whole, weights = prepared.problem.whole(fit)
             targets = prepared.to_network(whole, network.n_variables)
             tried = start.targets if start is not None and is_settled else targets[:0]
-            joint = _refine(network, evidence, configurations, targets, weights, search, tried)
+            joint = _refine(evidence, targets, weights, search, tried)
             network = joint.network
-            search = TargetSearch(network, configurations, max_size, tell, known)
+            search = search.under(network)
             prepared = search.around(joint.targets)
             free = np.isnan(known.fixed(joint.targets))
             fit = prepared.problem.fit(
@@ -376,11 +391,7 @@ def _of_possible_rows(
     network: Network,
     configurations: Configurations,
     targets: Ints,
-    max_size: int | None,
-    refine: bool,
-    gap: float,
-    progress: Progress | None,
-    constraints: Constraints,
+    again: Callable[[Configurations], SearchResult],
 ) -> SearchResult:
     """Find targets for the rows that permitted ones can produce; the others speak for none."""
     factors = MechanismFactors(network, configurations.codes, first=configurations.first)
@@ -390,41 +401,25 @@ def _of_possible_rows(
         raise InputError(
             "no row can come from the targets that are permitted; allow more, such as do()"
         )
-    rest = configurations.some(np.flatnonzero(possible))
-    found = find_targets(
-        network,
-        rest,
-        max_size=max_size,
-        refine=refine,
-        gap=gap,
-        progress=progress,
-        constraints=constraints,
-    )
+    found = again(configurations.some(np.flatnonzero(possible)))
     return replace(found, log_likelihood=-np.inf, penalised_score=-np.inf)
 
 
 def _refine(
-    network: Network,
-    evidence: Evidence,
-    configurations: Configurations,
-    targets: Ints,
-    weights: Floats,
-    begun: TargetSearch,
-    tried: Ints,
+    evidence: Evidence, targets: Ints, weights: Floats, begun: TargetSearch, tried: Ints
 ) -> JointFit:
     """Fit tables and mixture by turns until the joint score rises no more.
 
     Of the targets `tried` it is known that none can be spared.
     """
+    network = begun.network
     begun.tell("refining the network", 0, None)
     fitter = JointFitter(network, evidence, begun.constraints)
     joint = fitter.fit(network, targets, weights)
     if keys_of(joint.targets) != keys_of(tried):
         joint = fitter.simplify(joint)
     for _ in range(_MAX_REFINEMENTS):
-        search = TargetSearch(
-            joint.network, configurations, begun.max_size, begun.tell, begun.constraints
-        )
+        search = begun.under(joint.network)
         prepared, fit = search.from_targets(joint.targets, joint.weights[0])
         whole, weights = prepared.problem.whole(fit)
         targets = prepared.to_network(whole, network.n_variables)

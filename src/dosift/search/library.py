@@ -17,7 +17,7 @@ from dosift.data.configurations import Configurations, systematic_sample
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.solve import solve
 from dosift.likelihood.weights import DEFAULT_GAP
-from dosift.model.arrays import Bools, Floats, Ints
+from dosift.model.arrays import Bools, Floats, Ints, distinct
 from dosift.model.mechanism import Change, Changes, Library
 from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Network
@@ -298,9 +298,8 @@ def _regrouped(result: SearchResult, few: Configurations, posterior: Floats) -> 
     found = regrouped(of(result.network), few.codes, result.targets, posterior)
     if found is None:
         return result
-    network, targets = found
-    targets, inverse = np.unique(targets, axis=0, return_inverse=True)
-    weights = np.bincount(inverse, result.weights).astype(np.float64)
+    network = found[0]
+    targets, weights = distinct(found[1], result.weights)
     return replace(result, network=as_network(network), targets=targets, weights=weights)
 
 

@@ -17,7 +17,7 @@ from scipy.special import gammaincc, gammainccinv
 
 from dosift.data.configurations import Configurations, collapse, systematic_sample
 from dosift.likelihood.evidence import Evidence
-from dosift.model.arrays import Bools, Floats, Ints
+from dosift.model.arrays import Bools, Floats, Ints, distinct
 from dosift.model.network import ControlCounts, Network
 from dosift.search.constraints import Constraints
 from dosift.search.joint import JointFit, JointFitter
@@ -350,10 +350,9 @@ def _with_and_without(targets: Ints, weights: Floats, i: int) -> tuple[Ints, Flo
     setting = targets[:, i] >= 0
     without = targets[setting].copy()
     without[:, i] = -1
-    both, place = np.unique(np.concatenate([targets, without]), axis=0, return_inverse=True)
     halved = np.where(setting, weights / 2, weights)
-    shares = np.bincount(place.ravel(), np.concatenate([halved, halved[setting]]))
-    return both, shares.astype(np.float64)
+    together = np.concatenate([targets, without]), np.concatenate([halved, halved[setting]])
+    return distinct(*together)
 
 
 def _suspects(

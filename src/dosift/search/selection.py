@@ -161,19 +161,17 @@ class Selection:
         """
         may = np.ones(start.shape, dtype=bool) if allowed is None else allowed
         may = may | self.constraints.protects(targets)
-        fixed = self.constraints.fixed(targets)
+        return self._kept(targets, self._weighed(targets, start, may, gap))
+
+    def _weighed(
+        self, targets: Ints, start: Floats, allowed: Bools, gap: float | None = None
+    ) -> Solution:
+        """Solve weights, loosely enough for comparisons by default."""
         wanted = _ACCURACY / self.evidence.total if gap is None else gap
-        found = solve(self.evidence, self.network, targets, start, wanted, allowed=may, fixed=fixed)
-        kept = (found.weights > 0).any(axis=0) | self.constraints.protects(targets)
-        if not kept.all():
-            index = np.flatnonzero(kept)
-            found = Solution(
-                found.weights[:, index], found.sums.some(index), found.gap, found.converged
-            )
-            targets, may = targets[index], may[:, index]
-        # A weight that ended at zero costs nothing, and comes back only where it is tried.
-        may = (found.weights > 0) | self.constraints.protects(targets)
-        return Mixture(targets, found, may, self._value(targets, found))
+        fixed = self.constraints.fixed(targets)
+        return solve(
+            self.evidence, self.network, targets, start, wanted, allowed=allowed, fixed=fixed
+        )
 
     def _value(self, targets: Ints, found: Solution) -> float:
         present = found.weights > 0
@@ -235,29 +233,22 @@ class Selection:
 
     def trial(self, now: Mixture, allowed: Bools) -> Mixture:
         """Solve with fewer weights allowed; targets stay in their places."""
-        accuracy = _ACCURACY / self.evidence.total
-        fixed = self.constraints.fixed(now.targets)
-        found = solve(
-            self.evidence,
-            self.network,
-            now.targets,
-            now.weights,
-            accuracy,
-            allowed=allowed,
-            fixed=fixed,
-        )
+        found = self._weighed(now.targets, now.weights, allowed)
         return Mixture(now.targets, found, allowed, self._value(now.targets, found))
 
     def kept(self, now: Mixture) -> Mixture:
         """Leave out targets that no batch has any more."""
-        protects = self.constraints.protects(now.targets)
-        kept = np.flatnonzero((now.weights > 0).any(axis=0) | protects)
-        found = now.solution
-        if kept.size < len(now.targets):
+        return self._kept(now.targets, now.solution)
+
+    def _kept(self, targets: Ints, found: Solution) -> Mixture:
+        protects = self.constraints.protects(targets)
+        kept = np.flatnonzero((found.weights > 0).any(axis=0) | protects)
+        if kept.size < len(targets):
             found = Solution(
                 found.weights[:, kept], found.sums.some(kept), found.gap, found.converged
             )
-        targets = now.targets[kept]
+        targets = targets[kept]
+        # A weight that ended at zero costs nothing, and comes back only where it is tried.
         allowed = (found.weights > 0) | protects[kept]
         return Mixture(targets, found, allowed, self._value(targets, found))
 
