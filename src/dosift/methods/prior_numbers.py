@@ -45,12 +45,7 @@ def patterns_of(
         only the rows can tell.
     """
     weights = dict(known.known_weights)
-    for target in (*known.required, *weights):
-        if max_size is not None and target.size > max_size:
-            raise InputError(
-                f"{target} is required or of known weight, but touches {target.size} variables; "
-                f"max_size is {max_size}"
-            )
+    known.check_sizes(max_size, "touches")
     changeable = np.ones(network.n_variables, dtype=bool)
     for name in known.non_manipulable:
         changeable[_position(name, network)] = False

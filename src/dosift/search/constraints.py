@@ -290,6 +290,17 @@ class Constraints:
         return listed[self.permits(listed)]
 
 
+def left_to_exclude(allowed: Bools, excluded: Ints, n_changes: Ints) -> Ints:
+    """Forbid changes that are excluded by themselves, in place, and return what else is."""
+    single = (excluded >= 0).sum(axis=1) == 1
+    for part in excluded[single]:
+        j = int(np.argmax(part >= 0))
+        allowed[j, part[j]] = False
+        if not allowed[j, : n_changes[j]].any():
+            allowed[j] = False
+    return np.asarray(excluded[~single])
+
+
 def keys_of(targets: Ints) -> frozenset[bytes]:
     """Return hashable forms of targets, whatever their integer type."""
     return frozenset(t.tobytes() for t in _rows(targets))

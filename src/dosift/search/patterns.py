@@ -19,7 +19,7 @@ from dosift.model.arrays import Bools, Floats, Ints
 from dosift.model.known_rows import ALONE, ANY, LabelledRows, matches
 from dosift.model.mechanism import Changes
 from dosift.model.mechanism_network import MechanismNetwork
-from dosift.search.constraints import NOTHING_LEFT, Constraints
+from dosift.search.constraints import NOTHING_LEFT, Constraints, left_to_exclude
 
 
 @dataclass(frozen=True)
@@ -114,11 +114,7 @@ class Patterns:
         # Changes that are not there would be asked for their likelihood.
         allowed &= np.arange(allowed.shape[1]) < sizes[:, None]
         allowed[~self.changeable] = False
-        excluded = self._matching(self.excluded, sizes)
-        single = (excluded >= 0).sum(axis=1) == 1
-        for part in excluded[single]:
-            j = int(np.argmax(part >= 0))
-            allowed[j, part[j]] = False
+        excluded = left_to_exclude(allowed, self._matching(self.excluded, sizes), sizes)
         required, known, forbidden = self._special(network, targets, weights)
         candidates = None
         if self.candidates is not None:
@@ -131,7 +127,7 @@ class Patterns:
                 )
         return Constraints(
             allowed=allowed,
-            excluded=excluded[~single],
+            excluded=excluded,
             forbidden=np.concatenate([self._matching(self.forbidden, sizes), forbidden]),
             required=required,
             known=self._listed(target for target, _ in known),
