@@ -285,18 +285,8 @@ def _surveyed(
     """Look around the final mixture."""
     constraints, evidence = selection.constraints, selection.evidence
     scope = "neighbours" if constraints.candidates is None else "candidates"
-    found = survey(
-        evidence,
-        selection.network,
-        final.targets,
-        final.weights,
-        selection.priced(final),
-        scope,
-        selection.variables,
-        constraints,
-        options.max_size,
-        few,
-    )
+    around = selection.priced(final)
+    found = survey(selection, final.targets, final.weights, around, scope, few)
     pooled, batch_weights, gap = final.weights[0], None, float(final.solution.gap.max())
     converged = bool(final.solution.converged.all())
     if evidence.n_batches > 1 or evidence.rows.beside.batches:

@@ -29,6 +29,7 @@ from dosift.search.pricing import Priced
 from dosift.search.problem import Fit
 from dosift.search.result import SearchResult, ranked
 from dosift.search.screening import screen_variables, wanted_variables
+from dosift.search.selection import Selection
 from dosift.search.splitting import split
 from dosift.utils.progress import Progress, silent
 
@@ -362,18 +363,11 @@ def _finished(
         search.tell("looking around", 0, None)
         priced = price_others(prepared.problem, fit, search.max_size)
         placed = Priced(prepared.to_network(priced.targets, n), priced.gradient, priced.curvature)
-        found = survey(
-            evidence,
-            network,
-            targets,
-            weights,
-            [placed],
-            scope_of(prepared.problem, n),
-            tuple(sorted(int(i) for i in prepared.variables)),
-            known,
-            search.max_size,
-            _sample(network, search.configurations, known),
-        )
+        variables = tuple(sorted(int(i) for i in prepared.variables))
+        selection = Selection(evidence, network, known, variables, search.max_size)
+        scope = scope_of(prepared.problem, n)
+        sample = _sample(network, search.configurations, known)
+        found = survey(selection, targets, weights, [placed], scope, sample)
     return ranked(
         evidence,
         network,

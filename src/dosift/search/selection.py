@@ -111,7 +111,7 @@ class Selection:
     ) -> None:
         self.evidence, self.network, self.constraints = evidence, network, constraints
         self.variables, self.max_size = variables, max_size
-        self._score = constraints.score(evidence.total, network.libraries)
+        self.score = constraints.score(evidence.total, network.libraries)
         self._per_weight = 0.5 * np.log(np.maximum(evidence.n_rows, 2.0))
 
     def run(self, pool: Ints, start: Floats | None = None) -> Mixture:
@@ -186,7 +186,7 @@ class Selection:
     def _names(self, targets: Ints) -> Floats:
         """Cost of each target's name alone: weights are paid for in each batch."""
         total = 0.5 * np.log(max(self.evidence.total, 2.0))
-        return np.asarray(self._score.costs(targets) - total)
+        return np.asarray(self.score.costs(targets) - total)
 
     def _pattern(self, n_present: NDArray[np.int64]) -> Floats:
         """Cost of naming the batches that a target occurs in."""
@@ -200,7 +200,7 @@ class Selection:
         """Say what each weight of each batch must earn, shape (n_batches, n_targets)."""
         n = self.evidence.n_batches
         if n == 1:
-            return self._score.costs(now.targets)[None]
+            return self.score.costs(now.targets)[None]
         n_present = np.maximum((now.weights > 0).sum(axis=0), 1)
         pattern = _PATTERN * np.maximum(np.log((n - n_present + 1) / n_present), 0.0)
         return np.asarray(self._per_weight[:, None] + pattern)
@@ -316,7 +316,7 @@ class Selection:
             wanted = []
             for b, priced in enumerate(self.priced(now)):
                 n_rows = float(self.evidence.n_rows[b])
-                some = likeliest(now.targets, priced, self._score, n_rows, _WEIGHED_BY_BATCH)
+                some = likeliest(now.targets, priced, self.score, n_rows, _WEIGHED_BY_BATCH)
                 wanted.append(priced.targets[some[priced.gradient[some] > 1.0]])
             others = np.unique(np.concatenate(wanted), axis=0)
             if not len(others):
@@ -364,7 +364,7 @@ class Selection:
 
     def _with_some_of(self, now: Mixture, priced: Priced) -> Mixture:
         """Weigh the likeliest others with the components, and keep those that pay."""
-        kept = likeliest(now.targets, priced, self._score, self.evidence.total, _WEIGHED)
+        kept = likeliest(now.targets, priced, self.score, self.evidence.total, _WEIGHED)
         if not kept.size:
             return now
         others = priced.targets[kept]
@@ -373,7 +373,7 @@ class Selection:
         chosen, start = choose(
             sums,
             now.weights[0],
-            self._score.costs(together),
+            self.score.costs(together),
             self.constraints.protects(together),
             self.constraints.fixed(together),
         )
