@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.data.side_columns import SideColumn
-
-Floats = NDArray[np.float64]
+from dosift.model.arrays import Bools, Floats
 
 #: Rows that are looked at, from the beginning: as many as hold so many values, within bounds.
 _MOST_VALUES, _FEWEST_ROWS, _MOST_ROWS = 500_000, 10_000, 50_000
@@ -177,23 +176,15 @@ def _within(
 
 @dataclass(frozen=True)
 class _Kernel:
-    """What makes k of a variable.
+    """What makes k of a variable."""
 
-    Attributes
-    ----------
-    own : ndarray of float64, shape (n_rows, n_columns)
-        k(i, j) is the product of rows i and j; zero where a value is missing.
-    known : ndarray of bool, shape (n_rows,)
-        Rows with a value.
-    itself : float
-        Mean of k(i, i), the most that k of a pair can be in the mean.
-    variance : float
-        Of k(i, j) for independent rows.
-    """
-
+    #: k(i, j) is the product of rows i and j of it; zero where a value is missing.
     own: Floats
-    known: NDArray[np.bool_]
+    #: Rows with a value.
+    known: Bools
+    #: Mean of k(i, i), the most that k of a pair can be in the mean.
     itself: float
+    #: Of k(i, j) for independent rows.
     variance: float
 
 
@@ -206,7 +197,7 @@ def _kernels(values: NDArray[np.number], cardinalities: Sequence[int]) -> Iterat
         yield (_of_states if n_states else _of_numbers)(column, known)
 
 
-def _of_states(column: NDArray[np.number], known: NDArray[np.bool_]) -> _Kernel:
+def _of_states(column: NDArray[np.number], known: Bools) -> _Kernel:
     counts = np.bincount(column[known].astype(np.int64))
     states = np.flatnonzero(counts)
     share = counts[states] / counts.sum()
@@ -215,7 +206,7 @@ def _of_states(column: NDArray[np.number], known: NDArray[np.bool_]) -> _Kernel:
     return _Kernel(own, known, 1.0 - (share**2).sum(), share @ centred**2 @ share)
 
 
-def _of_numbers(column: NDArray[np.number], known: NDArray[np.bool_]) -> _Kernel:
+def _of_numbers(column: NDArray[np.number], known: Bools) -> _Kernel:
     # Ranks, for one far value would be all of a sum of products.
     rank = _ranks(column[known])
     own = np.zeros((len(column), 1))

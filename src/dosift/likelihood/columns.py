@@ -19,12 +19,10 @@ from dosift.data.units import design_effect, summed
 from dosift.likelihood.completions import Completions, complete
 from dosift.likelihood.factors import MechanismFactors, log_other_of
 from dosift.likelihood.table_rows import Rows, TableRows, remembered
+from dosift.model.arrays import Floats, Ints
 from dosift.model.known_rows import matches
 from dosift.model.network import Network
 from dosift.model.other import is_other
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Largest logarithm of a likelihood ratio up to which rows need no scale of their own.
 _LARGEST_LOG = 600.0

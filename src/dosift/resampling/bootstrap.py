@@ -17,7 +17,7 @@ from dosift.likelihood.evidence import Evidence
 from dosift.model.mechanism import Changes, Library
 from dosift.model.mechanism_network import MechanismNetwork, as_network, merged_targets
 from dosift.model.network import Network
-from dosift.pipeline import Fitted, Gathered, counting_for, found_again, rows_again
+from dosift.pipeline import Fitted, Gathered, Setup, found_again, rows_again
 from dosift.resampling.problem import Kind, Problem
 from dosift.resampling.redrawn import drawn_rows, redrawn_network
 from dosift.results.merged import Merged
@@ -249,9 +249,9 @@ def _resample(problem: Problem, b: int) -> Record:
         listed = listed[np.isnan(known.fixed(listed))]
         known = replace(known, required=listed, candidates=listed)
         options = replace(options, constraints=known, patterns=None)
-    gathered = Gathered(Evidence.held_rows(network, drawn, problem.labels), None)
-    network, gathered = counting_for(network, gathered, problem.power)
-    found = found_again(problem.recipe, network, gathered, options, problem.tells_apart)
+    gathered = Gathered(Evidence.held_rows(network, drawn, problem.labels))
+    setup = Setup(problem.recipe, network, gathered, options).counting_for(problem.power)
+    found = found_again(setup, problem.tells_apart)
     record = {"resample": b, "targets": found.targets.tolist(), "weights": found.weights.tolist()}
     if isinstance(found.network, MechanismNetwork):
         merged = merged_targets(found.network, found.targets)

@@ -13,18 +13,16 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import gammaincc, gammainccinv
 
 from dosift.data.configurations import Configurations, collapse, systematic_sample
 from dosift.likelihood.evidence import Evidence
+from dosift.model.arrays import Bools, Floats, Ints, distinct
 from dosift.model.network import ControlCounts, Network
 from dosift.search.constraints import Constraints
 from dosift.search.joint import JointFit, JointFitter
 from dosift.search.result import SearchResult, ranked
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 Search = Callable[[Network, bool], SearchResult]
 
 #: Pseudo-count of a freed table's entries in a network that was not learned.
@@ -309,11 +307,8 @@ def _mixed_with_dos(table: Floats, family: Floats) -> Floats:
 
 def _one_component(part: _Part) -> float:
     """Cost of the dearest component, in nats."""
-    network = part.network
-    constraints = Constraints.none(network.cardinalities)
-    score = constraints.score(
-        part.evidence.total, network.cardinalities, np.arange(network.n_variables)
-    )
+    known = Constraints.none(part.network.cardinalities)
+    score = known.score(part.evidence.total, part.network.libraries)
     return float(score.costs(part.targets).max())
 
 
@@ -355,17 +350,16 @@ def _with_and_without(targets: Ints, weights: Floats, i: int) -> tuple[Ints, Flo
     setting = targets[:, i] >= 0
     without = targets[setting].copy()
     without[:, i] = -1
-    both, place = np.unique(np.concatenate([targets, without]), axis=0, return_inverse=True)
     halved = np.where(setting, weights / 2, weights)
-    shares = np.bincount(place.ravel(), np.concatenate([halved, halved[setting]]))
-    return both, shares.astype(np.float64)
+    together = np.concatenate([targets, without]), np.concatenate([halved, halved[setting]])
+    return distinct(*together)
 
 
 def _suspects(
     network: Network,
     evidence: Evidence,
     freed: tuple[int, ...],
-    among: NDArray[np.bool_] | None = None,
+    among: Bools | None = None,
 ) -> list[int]:
     """Variables whose pooled conditional distribution departs most from their table."""
     gains = []
