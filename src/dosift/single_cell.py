@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+import polars as pl
+
 from dosift.data.anndata import MATRIX_TOTAL, Cells, cells_of, name_levels, name_states
 from dosift.data.control_cells import (
     Mask,
@@ -25,7 +27,6 @@ from dosift.model.network import Network
 from dosift.results.cells import store_in_cells
 
 if TYPE_CHECKING:
-    import polars as pl
     from anndata import AnnData
 
 States = Mapping[str, Sequence[Any]]
@@ -402,8 +403,6 @@ def _states(
 
 def _cut(cells: Cells, discretizer: Discretizer) -> pl.DataFrame:
     """Cut the matrix columns; columns of obs stay as they are."""
-    import polars as pl
-
     if not cells.numbers:
         return pl.DataFrame(cells.labels).select(cells.names)
     cut: pl.DataFrame = discretizer.transform(cells.numbers)

@@ -7,16 +7,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from dosift.errors import InputError, MissingDependencyError
 from dosift.model.network import Network, Variable
-
-if TYPE_CHECKING:
-    import polars as pl
 
 Floats = NDArray[np.float64]
 
@@ -64,8 +62,6 @@ class Cells:
 
     def frame(self) -> pl.DataFrame:
         """Return all columns as they are, as a table."""
-        import polars as pl
-
         return pl.DataFrame(
             {
                 name: self.labels[name] if name in self.labels else pl.Series(self.numbers[name])
@@ -255,8 +251,6 @@ def _totals(matrix: Any, n_cells: int) -> Floats:
 
 def _labels(column: Any) -> Any:
     """Make a column of obs a polars Series."""
-    import polars as pl
-
     if str(column.dtype) == "category":
         codes = column.cat.codes.to_numpy()
         texts = [*(str(c) for c in column.cat.categories), None]
@@ -293,8 +287,6 @@ def name_states(cells: Cells, network: Network) -> pl.DataFrame:
     InputError
         If a number is not a state.
     """
-    import polars as pl
-
     columns = {}
     for variable in network.variables:
         name = variable.name
@@ -330,8 +322,6 @@ def name_levels(cells: Cells) -> pl.DataFrame:
     InputError
         If a value is not whole, or a column has more than `MOST_LEVELS` of them.
     """
-    import polars as pl
-
     columns = {}
     for name in cells.names:
         if name in cells.labels:

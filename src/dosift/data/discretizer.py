@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from dosift.data.measurements import Measurements, as_measurements
@@ -17,9 +18,6 @@ from dosift.errors import (
     InputError,
 )
 from dosift.utils.sklearn_api import Conventions, not_fitted
-
-if TYPE_CHECKING:
-    import polars as pl
 
 Floats = NDArray[np.float64]
 
@@ -292,8 +290,6 @@ class Discretizer(Conventions):
             One line for each state: ``variable``, ``state``, ``from`` (inclusive; minus infinity
             for the lowest), ``to`` (exclusive), and ``rows``, how many rows fitted it holds.
         """
-        import polars as pl
-
         if not hasattr(self, "thresholds_"):
             raise not_fitted(self, "fit(control)")
         lines = [
@@ -418,8 +414,6 @@ class Discretizer(Conventions):
                 for name, c in zip(table.names, codes, strict=True)
             }
             return pd.DataFrame(columns, index=table.index)
-        import polars as pl
-
         frame = pl.DataFrame(
             [
                 # Position -1, a missing value, picks the null at the end.

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from functools import partial, reduce
 from typing import Any, TypeVar
 
+import narwhals as nw
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from dosift.data.blocks import (
@@ -62,8 +64,6 @@ def engine_of(rows: Any) -> str | None:
     >>> engine_of(pl.LazyFrame({"a": [1]})), engine_of(pl.DataFrame({"a": [1]}))
     ('polars', None)
     """
-    import narwhals as nw
-
     if is_dask(rows):
         return "dask"
     frame = nw.from_native(rows, pass_through=True)
@@ -110,8 +110,6 @@ class Named:
 
         Numbers are brought to the working scales of their network.
         """
-        import narwhals as nw
-
         frame = nw.from_native(table, eager_only=True)
         own = frame.select(*_columns_of(self.network)).to_native()
         codes: Any
@@ -212,8 +210,6 @@ def engine_blocks(rows: Any, named: Named) -> RowBlocks:
 
 def _opened(rows: Any) -> tuple[str, Any, list[str]]:
     """Return the engine of a table, the table as it is worked on, and its columns."""
-    import narwhals as nw
-
     engine = engine_of(rows)
     if engine is None:
         raise InputError(f"{type(rows).__name__} is no table that an engine holds")
@@ -436,8 +432,6 @@ def _apply_stored(
 
 def _duckdb_blocks(frame: Any, named: Named) -> RowBlocks:
     """Let DuckDB count the distinct rows, which may be more than memory holds, and store these."""
-    import narwhals as nw
-
     if isinstance(named.network, MechanismNetwork):
         # Numbers hardly repeat.
         relation = frame.to_native()
@@ -456,8 +450,6 @@ def _polars_blocks(frame: Any, named: Named) -> RowBlocks:
 
 
 def _stored(batches: Any, named: Named, place: str) -> StoredBlocks:
-    import polars as pl
-
     network = named.network
     n_beside = len(named.columns)
     threads = available_threads()

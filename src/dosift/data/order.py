@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from dosift.data.side_columns import SideColumn
@@ -120,8 +121,6 @@ class RowOrder:
         >>> RowOrder.even(3).exposure.tolist()
         [inf, 1.0, 1.0]
         """
-        import polars as pl
-
         place = np.arange(n_rows)
         times = Times(place.astype(np.float64), pl.Series(place), False, "row")
         return cls(place, place == 0, np.where(place == 0, np.inf, 1.0), 1.0, times)

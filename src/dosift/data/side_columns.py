@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import narwhals as nw
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from dosift.data.factorise import (
@@ -156,9 +158,6 @@ class TextCodes:
 
 
 def _texts_of(values: object, name: str, path: str | Path | None) -> SideColumn:
-    import narwhals as nw
-    import polars as pl
-
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise InputError(f"{name} is {values!r}; give one value for each row", path=path)
     series: Any = values

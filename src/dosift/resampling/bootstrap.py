@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from dosift.errors import InputError
@@ -27,8 +28,6 @@ from dosift.utils.journal import Record, open_journal
 from dosift.utils.processes import in_processes
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from dosift.estimator import InterventionMixture
 
 Floats = NDArray[np.float64]
@@ -79,8 +78,6 @@ class Bootstrap:
             Columns ``target``, ``weight``, ``std_error``, ``ci_low``, ``ci_high`` and
             ``share_found``, the share of the resamples that found the target.
         """
-        import polars as pl
-
         found = (self.weights > 0).mean(axis=0)
         kept = np.flatnonzero((self.estimate > 0) | (found >= _LEAST_SHARE))
         tail = (1.0 - level) / 2

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 
 from dosift._version import __version__
 from dosift.checks.verdict import FALLS
@@ -26,7 +27,6 @@ from dosift.results.rows import presence
 
 if TYPE_CHECKING:
     import pandas as pd
-    import polars as pl
     from anndata import AnnData
 
 
@@ -134,7 +134,6 @@ def _plain(value: object) -> object:
 def _pandas(table: pl.DataFrame) -> pd.DataFrame:
     """Make a table of numbers without nulls and texts without nulls, which h5ad can hold."""
     import pandas as pd
-    import polars as pl
 
     columns: dict[str, Any] = {}
     for column in table:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from dosift.checks.densities import Density
@@ -23,9 +24,6 @@ from dosift.model.other import OTHER, OTHER_TEXT, interventions
 from dosift.model.target import Entry, state_text
 from dosift.pipeline import Fitted
 from dosift.results.tables import totals
-
-if TYPE_CHECKING:
-    import polars as pl
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -70,8 +68,6 @@ def change_table(
         ``kind`` is that of the change; ``what`` names its first number (mean, by, factor), and
         ``estimate``, with error and interval, is that number in the units of the column.
     """
-    import polars as pl
-
     undecided = targets[:0] if posterior is None else posterior.undecided
     every = interventions(np.concatenate([targets, undecided]))
     known = {(one.variable, one.position): one for one in errors}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from dosift.checks.assignment_confidence import Certainty
@@ -15,9 +16,6 @@ from dosift.model import Mixture, Target
 from dosift.model.network import Network
 from dosift.pipeline import Fitted
 from dosift.utils.record import Record
-
-if TYPE_CHECKING:
-    import polars as pl
 
 
 class FittedModel(Protocol):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from dosift.errors import DosiftWarning, InputError
@@ -21,12 +22,11 @@ from dosift.model import Mixture, Network
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.mixture import with_other_of
 from dosift.results.content import distrust, finite, graph_content, result_content, versions
+from dosift.results.report import render_report
 from dosift.results.rows import RowParts
 from dosift.utils.atomic_write import check_absent, whole_folder
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from dosift.results.fitted_model import FittedModel
 
 __all__ = [
@@ -159,8 +159,6 @@ def write_result(
     DosiftWarning
         If what is replaced is no result folder: it is kept under another name.
     """
-    from dosift.results.report import render_report
-
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
     page = render_report(dict(content))
     folder = Path(folder)
@@ -233,8 +231,6 @@ def escape_formulas(table: pl.DataFrame) -> pl.DataFrame:
     >>> escape_formulas(table)["value"].to_list()
     ["'=cmd()", '-1', "'-1+cmd()", 'a=b']
     """
-    import polars as pl
-
     text = pl.col(pl.String)
     is_number = text.str.contains(r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
     is_formula = text.str.contains(r"^[=+\-@\t\r\n]") & ~is_number

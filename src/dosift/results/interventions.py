@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from dosift.checks.verdict import Answer
@@ -17,9 +18,6 @@ from dosift.model.other import OTHER_TEXT, is_other
 from dosift.results.tables import name_of
 from dosift.search.mechanisms import ChangedMechanism
 from dosift.search.stochastic import stochastic_interventions
-
-if TYPE_CHECKING:
-    import polars as pl
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -52,8 +50,6 @@ def intervention_table(
         ``weight``, ``std_error``, ``ci_low``, ``ci_high``, and ``values``: a list of ``target``
         and ``share`` of the intervention's weight.
     """
-    import polars as pl
-
     groups = stochastic_interventions(targets, weights)
     n_others = 0 if posterior is None else len(posterior.undecided)
     members = np.zeros((len(groups), len(targets) + n_others), dtype=bool)
@@ -131,8 +127,6 @@ def mechanism_table(
         which another mechanism must have been at work (an estimate without error). Null where a
         mechanism is no table.
     """
-    import polars as pl
-
     types = {
         "variable": pl.String,
         **dict.fromkeys(("gain", "distance", "least_share"), pl.Float64),

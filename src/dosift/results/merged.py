@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from dosift.inference import Posterior
@@ -18,9 +18,6 @@ from dosift.inference.posterior import false_shares
 from dosift.model import Network, Target
 from dosift.model.mechanism_network import MechanismNetwork, merged_targets
 from dosift.results.tables import component_table, status_of
-
-if TYPE_CHECKING:
-    import polars as pl
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -159,8 +156,6 @@ def merged_table(
         that the heaviest one stands for. The error of a sum of weights is that of their joint
         posterior; the p-value is of "none of them is there" (Bonferroni).
     """
-    import polars as pl
-
     fine = component_table(targets, weights, n_rows, posterior, level, is_known)
     lines = fine.to_dicts()
     heads = [dict(lines[own[0]], also=None) for own in merged.groups]

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dosift.checks.assignment_confidence import SURE
+from dosift.data import collapse, load_rows
 from dosift.errors import InputError, MissingDependencyError, NotFittedError
+from dosift.inference.intervals import normal_interval
+from dosift.likelihood.rates import intervention_rates
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -136,10 +139,6 @@ def screen(
     MissingDependencyError
         Without matplotlib.
     """
-    from dosift.data import collapse, load_rows
-    from dosift.inference.intervals import normal_interval
-    from dosift.likelihood.rates import intervention_rates
-
     if not 0 < level < 1:
         raise InputError(f"level is {level!r}; give a number in (0, 1)")
     counted = collapse(load_rows(rows, network).codes, network.cardinalities)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -103,8 +104,6 @@ def _bounds(lines: list[dict[str, Any]], name: str) -> tuple[Floats, Floats]:
 
 def _with_dates(ax: Axes) -> None:
     """Write seconds since 1970 as dates."""
-    from datetime import UTC, datetime
-
     low, high = ax.get_xlim()
     at = np.linspace(low, high, 4)
     form = "%Y-%m-%d" if high - low > 4 * 86400 else "%m-%d %H:%M"

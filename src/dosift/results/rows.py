@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
@@ -31,8 +32,6 @@ from dosift.results.merged import Merged
 from dosift.utils.threads import available_threads, in_threads
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from dosift.pipeline import Fitted
 
 Floats = NDArray[np.float64]
@@ -225,8 +224,6 @@ class RowJudge:
             for each target; with labels ``labelled``, and a labelled row has its label for target,
             with probability one.
         """
-        import polars as pl
-
         found = self.assignment(block)
         best, posterior = found.best, found.posterior
         if self.together is not None:
@@ -260,8 +257,6 @@ class RowJudge:
         return table if block.label is None else self._labelled(table, block.label)
 
     def _labelled(self, table: pl.DataFrame, label: Ints) -> pl.DataFrame:
-        import polars as pl
-
         own = pl.Series("_label", [*self.labels, None], dtype=pl.String).gather(
             np.where(label < 0, len(self.labels), label)
         )

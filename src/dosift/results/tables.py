@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from dosift.inference import FALSE_SHARE, LEAST_PROBABILITY, Posterior
@@ -18,9 +19,6 @@ from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.model.other import interventions
 from dosift.search.near_equivalent import NearEquivalent
-
-if TYPE_CHECKING:
-    import polars as pl
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -58,8 +56,6 @@ def component_table(
         most 5 %, else "undecided". ``p_value`` belongs to a target named before the rows were
         seen.
     """
-    import polars as pl
-
     n = len(targets)
     unknown = np.full(n, np.nan)
     std_error = low = high = p_value = probability = q_value = unknown
@@ -135,8 +131,6 @@ def variable_table(
         for each of its values. ``p_value`` is that of the one-pass rate, which involves no
         search: "no component sets this".
     """
-    import polars as pl
-
     lines: list[tuple[str, str, float, float, float]] = []
     undecided = targets[:0] if posterior is None else posterior.undecided
     every = interventions(np.concatenate([targets, undecided]))
@@ -193,8 +187,6 @@ def pair_table(
         ``probability``, and ``p_value``, from one pass that involves no search: "no component
         sets both". At most 200 pairs, those of largest rate.
     """
-    import polars as pl
-
     some = np.full((max(len(pairs), 1), targets.shape[1]), -1, dtype=np.int16)
     for k, pair in enumerate(pairs):
         for i, state in pair:
@@ -227,8 +219,6 @@ def undecided_table(
         Columns ``target``, ``probability`` (of being in the mixture; at least 0.1), and the
         weight's interval if it is: ``ci_low``, ``ci_high``.
     """
-    import polars as pl
-
     columns: dict[str, Any] = {"target": [], "probability": [], "ci_low": [], "ci_high": []}
     if posterior is not None and posterior.selected and len(posterior.undecided):
         m = posterior.n_components
@@ -266,8 +256,6 @@ def family_table(
         Columns ``target`` (what the members share), ``weight`` (of all members together),
         ``ci_low``, ``ci_high``, ``components`` (a list of texts).
     """
-    import polars as pl
-
     groups = component_groups(targets, weights)
     n_others = 0 if posterior is None else len(posterior.undecided)
     members = np.zeros((len(groups), len(targets) + n_others), dtype=bool)
@@ -314,8 +302,6 @@ def near_equivalent_table(
         Columns ``component``, ``target`` (what could stand in its place), ``loss`` (log-likelihood
         lost, in nats).
     """
-    import polars as pl
-
     frame = {
         "component": [
             texts[one.component] if texts else name_of(network, targets[one.component])

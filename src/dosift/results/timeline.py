@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from dosift.chain.errors import Interval
 from dosift.data.order import RowOrder
 from dosift.pipeline.in_time import InTime
 from dosift.results.rows import RowJudge
-
-if TYPE_CHECKING:
-    import polars as pl
 
 #: Share of rows at the time of others from which they may be of several series.
 _MANY_AT_ONCE = 0.1
@@ -48,8 +47,6 @@ def timeline_table(
         ``start_probability`` and ``end_probability`` (that they do: about `level`, and more where
         one row alone holds more), ``rows``; and ``batch``, where there are any.
     """
-    import polars as pl
-
     found, order = in_time.segments(level), in_time.order
     times = order.times.shown.gather(order.place)
     units: Any = pl.repeat(None, len(found), dtype=pl.String, eager=True)
@@ -99,8 +96,6 @@ def rows_in_time(
         The same, with ``target``, ``probability`` and the columns of probabilities given all rows
         of the series; and ``unit`` in front, where units were given.
     """
-    import polars as pl
-
     posterior = np.nan_to_num(posterior)
     best = posterior.argmax(axis=1)
     if judge.together is not None:
@@ -301,8 +296,6 @@ def _overlap(
 
 
 def _number(value: Any) -> float:
-    from datetime import UTC, datetime
-
     if isinstance(value, int | float):
         return float(value)
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from dosift.checks.assignment_confidence import SURE
@@ -15,9 +16,6 @@ from dosift.likelihood.disagreement import evidence_against
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.results.rows import RowJudge, RowParts, row_table
-
-if TYPE_CHECKING:
-    import polars as pl
 
 Floats = NDArray[np.float64]
 
@@ -64,8 +62,6 @@ def rows_in_units(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
         ``probability`` are those of the unit, ``surprise`` and what follows those of the row; and
         ``disagrees``, whether the row speaks against having the target of its unit's other rows.
     """
-    import polars as pl
-
     assert loaded.unit is not None
     found = _judged(judge, loaded)
     index = np.where(loaded.unit.index < 0, len(loaded.unit.texts), loaded.unit.index)
@@ -94,8 +90,6 @@ def unit_table(judge: RowJudge, loaded: Loaded, rows: pl.DataFrame) -> pl.DataFr
         ``second_probability`` (both null in a labelled unit), and ``disagreeing``, the number of
         rows that disagree with the others.
     """
-    import polars as pl
-
     assert loaded.unit is not None
     assert loaded.inverse is not None
     unit = units_of(loaded.unit)
@@ -188,8 +182,6 @@ def _judged(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
 
     With a column ``disagrees``, by the evidence of each row against its unit's target.
     """
-    import polars as pl
-
     assert isinstance(loaded.rows, MemoryBlocks)
     assert loaded.place is not None
     judge = judge.bounded(loaded.rows)
@@ -207,8 +199,6 @@ def _judged(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
 
 
 def _of_block(judge: RowJudge, block: Block) -> pl.DataFrame:
-    import polars as pl
-
     rows, unit = judge.table(block.apart), block.unit
     if block.first is None:
         return rows.with_columns(pl.lit(1.0).alias("evidence"))
@@ -225,8 +215,6 @@ _OF_ROWS = ("surprise", "surprise_p_value", "unexplained")
 
 def _seconds(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
     """Second most probable target of each distinct unit, and a last line that says nothing."""
-    import polars as pl
-
     assert isinstance(loaded.rows, MemoryBlocks)
     best, probability = [], []
     for block in loaded.rows:
