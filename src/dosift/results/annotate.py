@@ -17,7 +17,7 @@ from dosift.pipeline import fitted_batches
 from dosift.results.rows import RowJudge
 
 if TYPE_CHECKING:
-    from dosift.results.fitted_model import FittedModel
+    from dosift.results.predictions import Predictions
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def _schema() -> dict[str, Any]:
     return {name: kinds[kind] for name, kind in _PANDAS.items()}
 
 
-def annotate(model: FittedModel, frame: Any, *, batch: str | None = None) -> Any:
+def annotate(model: Predictions, frame: Any, *, batch: str | None = None) -> Any:
     """Add each row's intervention to a table that an engine holds.
 
     Partitions are worked on where they are, in parallel, when the result is computed or written; no

@@ -18,10 +18,10 @@ from dosift.model import Network
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.mixture import without_other
 from dosift.results.changes import numbers_content
-from dosift.results.fitted_model import FittedModel
 from dosift.results.graph_layout import parents_shown
 from dosift.results.graphs import graph_findings_content
 from dosift.results.merged import Merged
+from dosift.results.predictions import Predictions
 from dosift.results.rows import presence
 from dosift.results.timeline import timeline_content
 from dosift.results.verdict_words import verdict_content
@@ -34,7 +34,7 @@ _PAIRS = (
 
 
 def result_content(
-    model: FittedModel,
+    model: Predictions,
     *,
     settings: Mapping[str, Any],
     inputs: Sequence[Path],
@@ -95,7 +95,7 @@ def result_content(
     }
 
 
-def _identifiability(model: FittedModel) -> dict[str, Any]:
+def _identifiability(model: Predictions) -> dict[str, Any]:
     """Return the verdict on the mixture; rows that lend each other evidence tell more than one."""
     mixture = without_other(model.mixture_)
     found = verdict(model.network_, mixture)
@@ -108,7 +108,7 @@ def _identifiability(model: FittedModel) -> dict[str, Any]:
     return {**found, "status": "unique", "meaning": _PAIRS, "reasons": []}
 
 
-def _in_time(model: FittedModel) -> dict[str, Any]:
+def _in_time(model: Predictions) -> dict[str, Any]:
     """Return what is known of targets in time; nothing where rows came in no order."""
     in_time, table = model.fitted_.in_time, model.timeline_
     if in_time is None or table is None:
@@ -116,7 +116,7 @@ def _in_time(model: FittedModel) -> dict[str, Any]:
     return timeline_content(in_time, table, model.level)
 
 
-def components_content(model: FittedModel) -> list[dict[str, Any]]:
+def components_content(model: Predictions) -> list[dict[str, Any]]:
     """Return the lines of the table of components, each with what could stand in its place.
 
     Returns
@@ -139,7 +139,7 @@ def components_content(model: FittedModel) -> list[dict[str, Any]]:
     return lines
 
 
-def missing_content(model: FittedModel) -> dict[str, Any]:
+def missing_content(model: Predictions) -> dict[str, Any]:
     """Return which values were missing, by name; nothing if none were.
 
     Returns
@@ -190,7 +190,7 @@ def graph_content(network: Network) -> dict[str, list[str]]:
     }
 
 
-def certainty_content(model: FittedModel) -> dict[str, Any]:
+def certainty_content(model: Predictions) -> dict[str, Any]:
     """Return how sure the rows are, with the names of targets.
 
     Returns
@@ -215,7 +215,7 @@ def certainty_content(model: FittedModel) -> dict[str, Any]:
     }
 
 
-def distrust(model: FittedModel) -> list[str]:
+def distrust(model: Predictions) -> list[str]:
     """Say why a fit does not stand, or in part only.
 
     Returns

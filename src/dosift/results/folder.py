@@ -27,7 +27,7 @@ from dosift.results.rows import RowParts
 from dosift.utils.atomic_write import check_absent, whole_folder
 
 if TYPE_CHECKING:
-    from dosift.results.fitted_model import FittedModel
+    from dosift.results.predictions import Predictions
 
 __all__ = [
     "Result",
@@ -122,7 +122,7 @@ class Result:
 
 def write_result(
     folder: str | Path,
-    model: FittedModel,
+    model: Predictions,
     rows: pl.DataFrame | RowParts,
     content: Mapping[str, Any],
     *,

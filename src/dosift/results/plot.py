@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from dosift.model.network import Network
-    from dosift.results.fitted_model import FittedModel
+    from dosift.results.predictions import Predictions
 
 #: Colours that differ in lightness too, after Okabe and Ito.
 _BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#8a8a8a"
@@ -30,7 +30,7 @@ _HATCH = "////"
 _LINE, WIDTH = 0.28, 6.4
 
 
-def components(model: FittedModel, *, top: int = 30, ax: Axes | None = None) -> Axes:
+def components(model: Predictions, *, top: int = 30, ax: Axes | None = None) -> Axes:
     """Draw the weights of the components with their intervals.
 
     Components that do not stand are grey and hatched.
@@ -66,7 +66,7 @@ def components(model: FittedModel, *, top: int = 30, ax: Axes | None = None) -> 
     return ax
 
 
-def rates(model: FittedModel, *, top: int = 30, ax: Axes | None = None) -> Axes:
+def rates(model: Predictions, *, top: int = 30, ax: Axes | None = None) -> Axes:
     """Draw how often each variable is set to each value.
 
     Bars are the totals over the components found, rings the one-pass estimates that need no
@@ -156,7 +156,7 @@ def screen(
     return ax
 
 
-def certainty(model: FittedModel, *, ax: Axes | None = None) -> Axes:
+def certainty(model: Predictions, *, ax: Axes | None = None) -> Axes:
     """Draw how sure the rows are of their most probable target.
 
     Parameters
@@ -190,7 +190,7 @@ def certainty(model: FittedModel, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def fit_check(model: FittedModel, *, ax: Axes | None = None) -> Axes:
+def fit_check(model: Predictions, *, ax: Axes | None = None) -> Axes:
     """Draw which pairs of variables the mixture does not describe.
 
     Parameters
@@ -242,7 +242,7 @@ def _deviating(names: list[str]) -> str:
     return f"{names[-1]} given parents" if len(names) > 2 else ", ".join(dict.fromkeys(names))
 
 
-def checked_fitted(model: FittedModel) -> FittedModel:
+def checked_fitted(model: Predictions) -> Predictions:
     """Return the model, or raise if it is not fitted.
 
     Parameters

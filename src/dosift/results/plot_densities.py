@@ -16,7 +16,7 @@ from dosift.results.plot import axes_of, checked_fitted, literal, without_frame
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from dosift.results.fitted_model import FittedModel
+    from dosift.results.predictions import Predictions
 
 #: Colours that differ in lightness too, after Okabe and Ito, with styles of lines.
 _CURVES = (
@@ -27,7 +27,7 @@ _CURVES = (
 _HEIGHT = 2.6
 
 
-def densities(model: FittedModel, variable: str, *, ax: Axes | None = None) -> Axes:
+def densities(model: Predictions, variable: str, *, ax: Axes | None = None) -> Axes:
     """Draw what a number looks like, and what was done to it.
 
     Parameters

@@ -16,7 +16,7 @@ from dosift.results.timeline import drawn_stretches
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from dosift.results.fitted_model import FittedModel
+    from dosift.results.predictions import Predictions
 
 Floats = NDArray[np.float64]
 
@@ -27,7 +27,7 @@ _COLOURS = (
 )  # fmt: skip
 
 
-def timeline(model: FittedModel, *, units: int = 30, ax: Axes | None = None) -> Axes:
+def timeline(model: Predictions, *, units: int = 30, ax: Axes | None = None) -> Axes:
     """Draw when which intervention held.
 
     Parameters

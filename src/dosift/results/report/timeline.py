@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dosift.results.report.content import Content, Line
-from dosift.results.report.marks import cell, folded, row, table, two
+from dosift.results.report.marks import Column, folded, table_of, two
 from dosift.results.report.words import clipped, percent, shown
 from dosift.results.timeline import drawn_stretches, series_name, timeline_in_words
 
@@ -37,7 +37,7 @@ def timeline_section(content: Content) -> str:
         "those of a stretch's first and last row. All of it is in <code>timeline.csv</code>.</p>"
     )
     made += _picture(stretches, colours) + _legend(colours)
-    lines = [_row(line) for line in stretches[:_MOST_LINES]]
+    lines = stretches[:_MOST_LINES]
     made += _table(lines[:_SHOWN_LINES])
     if len(lines) > _SHOWN_LINES:
         left = len(stretches) - _SHOWN_LINES
@@ -103,34 +103,24 @@ def _legend(colours: dict[str, str]) -> str:
     return f"<p class='soft'>{' &ensp; '.join(marks)} &ensp; blank: no intervention</p>"
 
 
-def _table(rows: list[str]) -> str:
-    headings = [
-        ("name", "series"),
-        ("name", "intervention"),
-        ("number", "from"),
-        ("number", "to"),
-        ("number", "probability"),
-    ]
-    return table("When which intervention held", headings, rows, "stretches")
-
-
-def _row(line: Line) -> str:
-    def moment(name: str) -> str:
-        at, low, high = (line[f"{name}{end}"] for end in ("", "_low", "_high"))
-        own = _moment(at)
-        if low == high == at:
-            return own
-        return two(own, f"({_moment(low, at)} to {_moment(high, at)})")
-
-    return row(
-        [
-            cell(shown(series_name(line)), "name"),
-            cell(shown(line["target"]), "name"),
-            cell(moment("start"), "number"),
-            cell(moment("end"), "number"),
-            cell(percent(line["probability"]), "number"),
-        ]
+def _table(lines: Sequence[Line]) -> str:
+    columns: tuple[Column, ...] = (
+        ("name", "series", lambda line: shown(series_name(line))),
+        ("name", "intervention", lambda line: shown(line["target"])),
+        ("number", "from", lambda line: _moments(line, "start")),
+        ("number", "to", lambda line: _moments(line, "end")),
+        ("number", "probability", lambda line: percent(line["probability"])),
     )
+    return table_of("When which intervention held", columns, lines, "stretches")
+
+
+def _moments(line: Line, name: str) -> str:
+    """Write onset or end with its interval."""
+    at, low, high = (line[f"{name}{end}"] for end in ("", "_low", "_high"))
+    own = _moment(at)
+    if low == high == at:
+        return own
+    return two(own, f"({_moment(low, at)} to {_moment(high, at)})")
 
 
 def _moment(at: object, other: object = None) -> str:
