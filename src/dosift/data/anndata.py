@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from dosift.data.factorise import texts_at
 from dosift.errors import InputError, MissingDependencyError
 from dosift.model.network import Network, Variable
 
@@ -252,10 +253,7 @@ def _totals(matrix: Any, n_cells: int) -> Floats:
 def _labels(column: Any) -> Any:
     """Make a column of obs a polars Series."""
     if str(column.dtype) == "category":
-        codes = column.cat.codes.to_numpy()
-        texts = [*(str(c) for c in column.cat.categories), None]
-        # Code -1, a missing value, picks the null at the end.
-        return pl.Series(texts, dtype=pl.String).gather(np.where(codes < 0, len(texts) - 1, codes))
+        return texts_at(list(map(str, column.cat.categories)), column.cat.codes.to_numpy())
     values = column.to_numpy(dtype=None)
     if values.dtype.kind in "biuf":
         return pl.Series(values)
@@ -300,8 +298,7 @@ def name_states(cells: Cells, network: Network) -> pl.DataFrame:
         wrong = (known[at] != values) & ~missing
         if wrong.any():
             raise _no_state(variable, values, wrong, known, cells)
-        names = pl.Series([*_states_by_number(variable), None], dtype=pl.String)
-        columns[name] = names.gather(np.where(missing, known.size, at))
+        columns[name] = texts_at(_states_by_number(variable), np.where(missing, -1, at))
     return pl.DataFrame(columns)
 
 
@@ -335,9 +332,8 @@ def name_levels(cells: Cells) -> pl.DataFrame:
                 f"{levels[levels.size // 2]:g}; it holds measurements, not states: {_ADVICE}",
                 path=cells.path,
             )
-        texts = pl.Series([*(str(int(level)) for level in levels), None], dtype=pl.String)
-        at = np.searchsorted(levels, values)
-        columns[name] = texts.gather(np.where(np.isnan(values), levels.size, at))
+        at = np.where(np.isnan(values), -1, np.searchsorted(levels, values))
+        columns[name] = texts_at([str(int(level)) for level in levels], at)
     return pl.DataFrame(columns)
 
 

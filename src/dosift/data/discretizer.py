@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from dosift.data.factorise import texts_at
 from dosift.data.measurements import Measurements, as_measurements
 from dosift.data.thresholds import codes_of, place
 from dosift.errors import (
@@ -414,15 +415,8 @@ class Discretizer(Conventions):
                 for name, c in zip(table.names, codes, strict=True)
             }
             return pd.DataFrame(columns, index=table.index)
-        frame = pl.DataFrame(
-            [
-                # Position -1, a missing value, picks the null at the end.
-                pl.Series(name, [*self.states_[name], None], dtype=pl.String).gather(
-                    np.where(c < 0, len(self.states_[name]), c)
-                )
-                for name, c in zip(table.names, codes, strict=True)
-            ]
-        )
+        named = zip(table.names, codes, strict=True)
+        frame = pl.DataFrame([texts_at(self.states_[name], c).alias(name) for name, c in named])
         return frame.to_arrow() if table.library == "pyarrow" else frame
 
 

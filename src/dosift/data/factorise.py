@@ -107,3 +107,26 @@ def text_series(values: Iterable[Any]) -> pl.Series:
         [t if t is None else t.encode(errors="backslashreplace").decode() for t in texts],
         dtype=pl.String,
     )
+
+
+def texts_at(texts: Sequence[str], index: NDArray[np.integer]) -> pl.Series:
+    """Return the text at each position.
+
+    Parameters
+    ----------
+    texts : sequence of str
+    index : ndarray of int, shape (n,)
+        Positions among the texts; a negative one has none.
+
+    Returns
+    -------
+    polars.Series
+        Null where there is no text.
+
+    Examples
+    --------
+    >>> texts_at(["low", "high"], np.array([1, -1, 0])).to_list()
+    ['high', None, 'low']
+    """
+    known = pl.Series([*texts, None], dtype=pl.String)
+    return known.gather(np.where(index < 0, len(texts), index))

@@ -35,14 +35,14 @@ class SideColumn:
         Position of each row's text; -1 where it is missing or empty.
     name : str
         What the column is called in messages.
-    path : str or None
+    path : str, Path or None
         The file that it came from.
     """
 
     texts: tuple[str, ...]
     index: NDArray[np.int64]
     name: str
-    path: str | None = None
+    path: str | Path | None = None
 
     def positions(self, known: Sequence[str]) -> NDArray[np.int64]:
         """Find each row's text among known ones.
@@ -180,7 +180,7 @@ def _texts_of(values: object, name: str, path: str | Path | None) -> SideColumn:
     rank = {text: k for k, text in enumerate(ordered)}
     # The last entry is what index -1, a missing value, picks.
     table = np.array([-1 if t is None else rank[t] for t in texts] + [-1], dtype=np.int64)
-    return SideColumn(tuple(ordered), table[index], name, None if path is None else str(path))
+    return SideColumn(tuple(ordered), table[index], name, path)
 
 
 def _plain(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -36,7 +37,7 @@ class Times:
         Whether the numbers are seconds.
     name : str
         What the column is called in messages.
-    path : str or None
+    path : str, Path or None
         The file that it came from.
     """
 
@@ -44,7 +45,7 @@ class Times:
     shown: pl.Series
     in_seconds: bool
     name: str
-    path: str | None = None
+    path: str | Path | None = None
 
     def __len__(self) -> int:
         return int(self.values.size)

@@ -19,6 +19,7 @@ from dosift.checks.model_check import (
 )
 from dosift.checks.surprisal import SurprisalScale, largest_unexplained
 from dosift.data.blocks import Block, MemoryBlocks, RowBlocks
+from dosift.data.factorise import texts_at
 from dosift.data.load import Loaded
 from dosift.data.some_blocks import RowsApart
 from dosift.data.stored import StoredBlocks
@@ -238,10 +239,8 @@ class RowJudge:
         bound = self.bound
         if bound is None:
             bound = largest_unexplained(by_interventions, block.counts)
-        # Position -1, a row that no target can produce, picks the null at the end.
-        texts = pl.Series([*self.texts, None], dtype=pl.String)
         columns: dict[str, Any] = {
-            "target": texts.gather(np.where(best < 0, len(self.texts), best)),
+            "target": texts_at(self.texts, best),  # none where no target can produce the row
             "probability": probability,
             "surprise": -found.log_probability,
             "surprise_p_value": p_values,
@@ -257,9 +256,7 @@ class RowJudge:
         return table if block.label is None else self._labelled(table, block.label)
 
     def _labelled(self, table: pl.DataFrame, label: Ints) -> pl.DataFrame:
-        own = pl.Series("_label", [*self.labels, None], dtype=pl.String).gather(
-            np.where(label < 0, len(self.labels), label)
-        )
+        own = texts_at(self.labels, label).alias("_label")
         given = pl.col("_label").is_not_null()
 
         def certain(name: str) -> pl.Expr:

@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from dosift.chain.errors import Interval
+from dosift.data.factorise import texts_at
 from dosift.data.order import RowOrder
 from dosift.pipeline.in_time import InTime
 from dosift.results.rows import RowJudge
@@ -105,9 +106,8 @@ def rows_in_time(
     impossible = probability <= 0
     if judge.there:
         probability = probability * np.array(judge.there)[best]
-    texts = pl.Series([*judge.texts, None], dtype=pl.String)
     own = [
-        texts.gather(np.where(impossible, len(judge.texts), best)).alias("target"),
+        texts_at(judge.texts, np.where(impossible, -1, best)).alias("target"),
         pl.Series("probability", np.where(impossible, np.nan, probability)).fill_nan(None),
     ]
     if judge.all_probabilities:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dosift.checks.assignment_confidence import SURE
 from dosift.data.blocks import Block, MemoryBlocks
+from dosift.data.factorise import texts_at
 from dosift.data.load import Loaded
 from dosift.data.unit_columns import units_of
 from dosift.likelihood.disagreement import evidence_against
@@ -64,10 +65,8 @@ def rows_in_units(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
     """
     assert loaded.unit is not None
     found = _judged(judge, loaded)
-    index = np.where(loaded.unit.index < 0, len(loaded.unit.texts), loaded.unit.index)
-    texts = pl.Series([*loaded.unit.texts, None], dtype=pl.String)
     rest = [name for name in found.columns if name != "disagrees"]
-    table = found.with_columns(texts.gather(index).alias("unit"))
+    table = found.with_columns(texts_at(loaded.unit.texts, loaded.unit.index).alias("unit"))
     return table.select("unit", *rest, "disagrees")
 
 
@@ -100,11 +99,11 @@ def unit_table(judge: RowJudge, loaded: Loaded, rows: pl.DataFrame) -> pl.DataFr
     disagreeing = np.bincount(unit, rows["disagrees"].to_numpy())
     seconds = _seconds(judge, loaded)
     place = loaded.inverse[first[order]]
+    place = np.where(place < 0, len(seconds) - 1, place)
     own = rows.select("unit", "target", "probability")[first[order]]
     return own.with_columns(
         pl.Series("n_rows", n_rows[order]),
-        seconds["second"].gather(np.where(place < 0, len(seconds) - 1, place)),
-        seconds["second_probability"].gather(np.where(place < 0, len(seconds) - 1, place)),
+        *(column.gather(place) for column in seconds),
         pl.Series("disagreeing", disagreeing[order].astype(np.int64)),
     ).select(
         "unit", "n_rows", "target", "probability", "second", "second_probability", "disagreeing"
@@ -229,13 +228,10 @@ def _seconds(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
         at = posterior[np.arange(second.size), second]
         if block.label is not None:
             at = np.where(block.label < 0, at, 0.0)
-        best.append(np.where(at > 0, second, len(judge.texts)))
+        best.append(np.where(at > 0, second, -1))
         probability.append(np.where(at > 0, at, np.nan))
-    texts = pl.Series([*judge.texts, None], dtype=pl.String)
-    index = np.append(np.concatenate(best), len(judge.texts))
-    return pl.DataFrame(
-        {
-            "second": texts.gather(index),
-            "second_probability": np.append(np.concatenate(probability), np.nan),
-        }
-    ).fill_nan(None)
+    columns = {
+        "second": texts_at(judge.texts, np.append(np.concatenate(best), -1)),
+        "second_probability": np.append(np.concatenate(probability), np.nan),
+    }
+    return pl.DataFrame(columns).fill_nan(None)
