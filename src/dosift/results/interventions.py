@@ -15,7 +15,7 @@ from dosift.model.described import described
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.model.other import OTHER_TEXT, is_other
-from dosift.results.tables import name_of
+from dosift.results.tables import members_of, name_of, with_undecided
 from dosift.search.mechanisms import ChangedMechanism
 from dosift.search.stochastic import stochastic_interventions
 
@@ -51,10 +51,9 @@ def intervention_table(
         and ``share`` of the intervention's weight.
     """
     groups = stochastic_interventions(targets, weights)
-    n_others = 0 if posterior is None else len(posterior.undecided)
-    members = np.zeros((len(groups), len(targets) + n_others), dtype=bool)
-    for k, group in enumerate(groups):
-        members[k, list(group.members)] = True
+    members = members_of(
+        [group.members for group in groups], len(with_undecided(targets, posterior))
+    )
     found = None if posterior is None else posterior.of_weights.sums(members, level)
     lines: list[dict[str, Any]] = []
     for k, group in enumerate(groups):
@@ -63,11 +62,8 @@ def intervention_table(
         kind = _kind(network, targets[index])
         errors = dict.fromkeys(("std_error", "ci_low", "ci_high"))
         if found is not None:
-            errors = {
-                "std_error": float(found.std_error[k]),
-                "ci_low": float(found.low[k]),
-                "ci_high": float(found.high[k]),
-            }
+            numbers = (found.std_error, found.low, found.high)
+            errors = {name: float(own[k]) for name, own in zip(errors, numbers, strict=True)}
         # A label's target may have no weight that could be shared.
         values = [
             {
@@ -84,10 +80,7 @@ def intervention_table(
         {
             "variables": pl.List(pl.String()),
             "kind": pl.String(),
-            "weight": number,
-            "std_error": number,
-            "ci_low": number,
-            "ci_high": number,
+            **dict.fromkeys(("weight", "std_error", "ci_low", "ci_high"), number),
             "values": pl.List(pl.Struct({"target": pl.String(), "share": number})),
         }
     )

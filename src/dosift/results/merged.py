@@ -17,7 +17,7 @@ from dosift.inference import Posterior
 from dosift.inference.posterior import false_shares
 from dosift.model import Network, Target
 from dosift.model.mechanism_network import MechanismNetwork, merged_targets
-from dosift.results.tables import component_table, status_of
+from dosift.results.tables import component_table, members_of, status_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -80,10 +80,7 @@ class Merged:
         -------
         ndarray of bool, shape (n_groups, n_targets)
         """
-        out = np.zeros((len(self.groups), n_targets), dtype=bool)
-        for k, own in enumerate(self.groups):
-            out[k, list(own)] = True
-        return out
+        return members_of(self.groups, n_targets)
 
     def summed(self, posterior: Floats) -> Floats:
         """Add up what components have.
