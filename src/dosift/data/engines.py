@@ -204,7 +204,7 @@ def engine_blocks(rows: Any, named: Named) -> RowBlocks:
     _check_variables(have, named.network, f"the {engine} table")
     check_named(have, named.columns, f"the {engine} table")
     if engine == "dask":
-        return DaskBlocks(rows[named.names], named)
+        return _DaskBlocks(rows[named.names], named)
     return _OPENERS[engine](frame.select(*named.names), named)
 
 
@@ -245,17 +245,8 @@ class _Codes:
     beside: Beside
 
 
-def encode_partition(table: Any, named: Named, place: str) -> _Codes | _Wrong:
-    """Encode a partition's table.
-
-    Parameters
-    ----------
-    table : dataframe
-        In memory.
-    named : Named
-    place : str
-        What the partition is called in messages.
-    """
+def _encode_partition(table: Any, named: Named, place: str) -> _Codes | _Wrong:
+    """Encode a partition, a table in memory."""
     if len(table) == 0:
         return _Codes((), named.beside)
     try:
@@ -305,15 +296,8 @@ def _plus(one: float, other: float) -> float:
 # -- Dask -----------------------------------------------------------------------------------------
 
 
-class DaskBlocks(RowBlocks):
-    """Rows on the workers of a Dask cluster, or of Dask's local schedulers.
-
-    Parameters
-    ----------
-    frame : dask.dataframe.DataFrame
-        With the columns that are read alone.
-    named : Named
-    """
+class _DaskBlocks(RowBlocks):
+    """Rows on the workers of a Dask cluster, or of Dask's local schedulers."""
 
     library = "pandas"
 
@@ -321,7 +305,7 @@ class DaskBlocks(RowBlocks):
         import dask
 
         self.n_variables, self.beside = named.network.n_variables, named.beside
-        encoded = dask.delayed(encode_partition, pure=True)
+        encoded = dask.delayed(_encode_partition, pure=True)
         parts = frame.to_delayed()
         self._codes = dask.persist(
             *(encoded(part, named, f"partition {k}") for k, part in enumerate(parts))
@@ -353,15 +337,8 @@ def _join(results: list[Any], merge: Callable[[Part, Part], Part]) -> Any:
 # -- Spark ----------------------------------------------------------------------------------------
 
 
-class SparkBlocks(RowBlocks):
-    """Rows in Spark.
-
-    Parameters
-    ----------
-    frame : narwhals.LazyFrame
-        Over a Spark dataframe, with the columns that are read alone.
-    named : Named
-    """
+class _SparkBlocks(RowBlocks):
+    """Rows in Spark."""
 
     library = "pandas"
 
@@ -403,7 +380,7 @@ def _encode_arrow(named: Named, batches: Iterator[Any]) -> Iterator[Any]:
     context = TaskContext.get()
     place = f"partition {context.partitionId() if context else 0}"
     for batch in batches:
-        found = encode_partition(pa.Table.from_batches([batch]), named, place)
+        found = _encode_partition(pa.Table.from_batches([batch]), named, place)
         wrong = found.message if isinstance(found, _Wrong) else None
         blocks = () if isinstance(found, _Wrong) else found.blocks
         data = [b""] if wrong else [np.ascontiguousarray(block.T).tobytes() for block in blocks]
@@ -472,7 +449,7 @@ def _stored(batches: Any, named: Named, place: str) -> StoredBlocks:
 _COUNT = "number of rows (dosift)"
 
 _OPENERS: dict[str, Callable[[Any, Named], RowBlocks]] = {
-    "pyspark": SparkBlocks,
+    "pyspark": _SparkBlocks,
     "duckdb": _duckdb_blocks,
     "polars": _polars_blocks,
 }

@@ -125,30 +125,16 @@ def numbers_content(fitted: Fitted, level: float = 0.95) -> dict[str, Any]:
     if not isinstance(network, MechanismNetwork):
         return {}
     return {
-        "columns": columns_content(network),
-        "changes": changes_content(network, fitted.change_errors, level),
-        "densities": densities_content(network, fitted.densities),
+        "columns": _columns_content(network),
+        "changes": _changes_content(network, fitted.change_errors, level),
+        "densities": _densities_content(network, fitted.densities),
     }
 
 
-def changes_content(
+def _changes_content(
     network: MechanismNetwork, errors: Sequence[ChangeError], level: float = 0.95
 ) -> list[dict[str, Any]]:
-    """Return all numbers of the changes, with their errors.
-
-    Parameters
-    ----------
-    network : MechanismNetwork
-    errors : sequence of ChangeError
-    level : float, default=0.95
-        Of the intervals.
-
-    Returns
-    -------
-    list of dict
-        ``variable``, ``change`` (its text), and ``numbers``: a list of ``what``, ``estimate``,
-        ``std_error``, ``ci_low``, ``ci_high`` (None where rows say nothing).
-    """
+    """Return all numbers of the changes with their errors, null where rows say nothing."""
     lines = []
     for one in errors:
         name = network.names[one.variable]
@@ -168,19 +154,8 @@ def _known(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def columns_content(network: MechanismNetwork) -> list[dict[str, Any]]:
-    """Say of each variable what kind it is, and on what scale it was modelled.
-
-    Parameters
-    ----------
-    network : MechanismNetwork
-        With variables.
-
-    Returns
-    -------
-    list of dict
-        ``name``, ``kind`` and ``scale`` ("states", "raw", "log", "logit" or "count").
-    """
+def _columns_content(network: MechanismNetwork) -> list[dict[str, Any]]:
+    """Say of each variable what kind it is, and on what scale it was modelled."""
     return [
         {
             "name": variable.name,
@@ -192,20 +167,8 @@ def columns_content(network: MechanismNetwork) -> list[dict[str, Any]]:
     ]
 
 
-def densities_content(network: MechanismNetwork, found: Sequence[Density]) -> list[dict[str, Any]]:
-    """Return histograms of the numbers that components touch.
-
-    Parameters
-    ----------
-    network : MechanismNetwork
-    found : sequence of Density
-
-    Returns
-    -------
-    list of dict
-        ``variable``, ``scale``, ``edges`` of the bins in the units of the column, and ``curves``: a
-        list of ``of`` ("control", "pool", or the text of a change) and ``shares`` of the bins.
-    """
+def _densities_content(network: MechanismNetwork, found: Sequence[Density]) -> list[dict[str, Any]]:
+    """Return histograms of the numbers that components touch, in the units of their columns."""
     lines = []
     for one in found:
         name = network.names[one.variable]

@@ -66,7 +66,7 @@ def result_content(
         "reasons": reasons,
         "verdict": verdict_now,
         "level": model.level,
-        "components": components_content(model),
+        "components": _components_content(model),
         "variables": [finite(row) for row in model.variables_.to_dicts()],
         "pairs": model.pairs_.to_dicts(),
         "families": model.families_.to_dicts(),
@@ -78,11 +78,11 @@ def result_content(
             if model.batches_ is None
             else {"batches": [finite(row) for row in model.batches_.to_dicts()]}
         ),
-        **missing_content(model),
+        **_missing_content(model),
         **_in_time(model),
         "graph": graph_content(model.network_),
         **graph_findings_content(model.fitted_),
-        "certainty": finite(certainty_content(model)),
+        "certainty": finite(_certainty_content(model)),
         "diagnostics": finite(model.diagnostics()),
         **numbers_content(model.fitted_, model.level),
         # Of tables alone it is known which other mixtures have the same distribution.
@@ -116,15 +116,11 @@ def _in_time(model: Predictions) -> dict[str, Any]:
     return timeline_content(in_time, table, model.level)
 
 
-def components_content(model: Predictions) -> list[dict[str, Any]]:
+def _components_content(model: Predictions) -> list[dict[str, Any]]:
     """Return the lines of the table of components, each with what could stand in its place.
 
-    Returns
-    -------
-    list of dict
-        The columns of ``components.csv``, and `confusable`: a list of ``target`` and ``loss``; with
-        `of_rows` where posteriors of rows are worth less than they say: by what they are
-        multiplied.
+    They have `of_rows` where posteriors of rows are worth less than they say, by what these are
+    multiplied.
     """
     lines = [finite(row) for row in model.components_.to_dicts()]
     fitted = model.fitted_
@@ -139,15 +135,11 @@ def components_content(model: Predictions) -> list[dict[str, Any]]:
     return lines
 
 
-def missing_content(model: Predictions) -> dict[str, Any]:
+def _missing_content(model: Predictions) -> dict[str, Any]:
     """Return which values were missing, by name; nothing if none were.
 
-    Returns
-    -------
-    dict
-        `missing_values`: the rows that lack any value, and for each variable that does the share
-        of the rows, the variable on which it depends most clearly whether it is missing (or
-        None), and the p-value of that.
+    Of each variable that lacks some, `depends_on` is that on which it depends most clearly whether
+    it is missing, with the p-value of that.
     """
     found = model.missing_values_
     if not found.n_rows:
@@ -190,15 +182,8 @@ def graph_content(network: Network) -> dict[str, list[str]]:
     }
 
 
-def certainty_content(model: Predictions) -> dict[str, Any]:
-    """Return how sure the rows are, with the names of targets.
-
-    Returns
-    -------
-    dict
-        The attributes of :class:`~dosift.checks.assignment_confidence.Certainty`; `targets` holds
-        for each target the rows of which it is the most probable and their mean probability of it.
-    """
+def _certainty_content(model: Predictions) -> dict[str, Any]:
+    """Return how sure the rows are, with the names of targets."""
     found = model.certainty_
     return {
         "edges": found.edges.tolist(),

@@ -151,20 +151,10 @@ class RowJudge:
         judge = replace(judge, there=there, elsewhere=own_rows and OTHER_TEXT in texts)
         if not named or labels is None:
             return judge
-        return replace(judge, labels=judge.named_as_shown(named, labels.by_text))
+        return replace(judge, labels=judge._named_as_shown(named, labels.by_text))
 
-    def named_as_shown(self, named: tuple[str, ...], patterns: Ints) -> tuple[str, ...]:
-        """Name what labels say by the texts of the components, where these say more of it.
-
-        Parameters
-        ----------
-        named : tuple of str
-        patterns : ndarray of int, shape (n_texts, n_variables)
-
-        Returns
-        -------
-        tuple of str
-        """
+    def _named_as_shown(self, named: tuple[str, ...], patterns: Ints) -> tuple[str, ...]:
+        """Name what labels say by the texts of the components, where these say more of it."""
         if self.together is None:
             return named
         found = matches(patterns, self.targets)

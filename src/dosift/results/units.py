@@ -37,32 +37,23 @@ def tables_of(
     Returns
     -------
     rows : polars.DataFrame or RowParts
-        From :func:`rows_in_units`, or without units :func:`~dosift.results.rows.row_table`.
+        As of :func:`~dosift.results.rows.row_table`; with units ``unit`` comes first, ``target``
+        and ``probability`` are those of the unit, and ``disagrees`` says whether the row speaks
+        against having the target of its unit's other rows.
     units : polars.DataFrame or None
-        From :func:`unit_table`.
+        A line for each unit, in the order in which they appear: ``unit`` (null for a row without
+        one), ``n_rows``, ``target`` (null where none can produce its rows), ``probability``,
+        ``second`` (the second most probable target), ``second_probability`` (both null in a
+        labelled unit), and ``disagreeing``, the number of rows that disagree with the others.
     """
     if loaded.unit is None:
         return row_table(judge, loaded), None
-    rows = rows_in_units(judge, loaded)
-    return rows, unit_table(judge, loaded, rows)
+    rows = _rows_in_units(judge, loaded)
+    return rows, _unit_table(judge, loaded, rows)
 
 
-def rows_in_units(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
-    """Table of rows in their order, each with what its unit says.
-
-    Parameters
-    ----------
-    judge : RowJudge
-    loaded : Loaded
-        Rows with units, held.
-
-    Returns
-    -------
-    polars.DataFrame
-        ``unit``, then the columns of :meth:`~dosift.results.rows.RowJudge.table`: ``target`` and
-        ``probability`` are those of the unit, ``surprise`` and what follows those of the row; and
-        ``disagrees``, whether the row speaks against having the target of its unit's other rows.
-    """
+def _rows_in_units(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
+    """Table of rows in their order, each with what its unit says."""
     assert loaded.unit is not None
     found = _judged(judge, loaded)
     rest = [name for name in found.columns if name != "disagrees"]
@@ -70,25 +61,8 @@ def rows_in_units(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
     return table.select("unit", *rest, "disagrees")
 
 
-def unit_table(judge: RowJudge, loaded: Loaded, rows: pl.DataFrame) -> pl.DataFrame:
-    """Table with one line for each unit, in the order in which units appear.
-
-    Parameters
-    ----------
-    judge : RowJudge
-    loaded : Loaded
-        Rows with units, held.
-    rows : polars.DataFrame
-        From :func:`rows_in_units`.
-
-    Returns
-    -------
-    polars.DataFrame
-        ``unit`` (null for a row without one), ``n_rows``, ``target`` (null where none can produce
-        its rows), ``probability``, ``second`` (the second most probable target),
-        ``second_probability`` (both null in a labelled unit), and ``disagreeing``, the number of
-        rows that disagree with the others.
-    """
+def _unit_table(judge: RowJudge, loaded: Loaded, rows: pl.DataFrame) -> pl.DataFrame:
+    """Table with one line for each unit, in the order in which units appear."""
     assert loaded.unit is not None
     assert loaded.inverse is not None
     unit = units_of(loaded.unit)
@@ -118,7 +92,7 @@ def units_content(
     Parameters
     ----------
     units : polars.DataFrame or None
-        From :func:`unit_table`.
+        From :func:`tables_of`.
     network : Network or MechanismNetwork
         Remembers what units of control rows have in common.
 
