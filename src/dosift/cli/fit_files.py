@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from dosift.learning.edge_knowledge import EdgeKnowledge
     from dosift.learning.mixed import ControlTable
 
+#: Parameters of the estimator that settings hold under the same names.
+_PARAMETERS = (
+    *("method", "max_size", "refine", "epsilon", "delta", "interventions", "level", "edges"),
+    *("changes", "knockouts", "negative_control"),
+)
+
 
 def fit_files(
     inputs: list[Path],
@@ -59,14 +65,12 @@ def fit_files(
     with ProgressReporter(quiet) as reporter, warnings.catch_warnings():
         if not quiet and sys.stdout.isatty() and sys.stderr.isatty():
             # The summary says the same on the same screen.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            warnings.simplefilter("ignore", MisfitWarning)
-            warnings.simplefilter("ignore", GraphWarning)
+            for category in (ConvergenceWarning, MisfitWarning, GraphWarning):
+                warnings.simplefilter("ignore", category)
         kind = settings.get("bootstrap") or "nonparametric"
         tell = Forecast(reporter, processes=settings.get("processes", 1), kind=kind)
         begin = time.perf_counter()
         tell("reading", 0, None)
-        edges = settings.get("edges", "fixed")
         of_edges = EdgeKnowledge.of(
             required, forbidden, settings.get("tiers"), settings.get("max_parents") or MOST_PARENTS
         )
@@ -77,28 +81,14 @@ def fit_files(
         begin = time.perf_counter()
         model = InterventionMixture(
             network,
-            method=settings["method"],
-            max_size=settings["max_size"],
-            refine=settings["refine"],
-            epsilon=settings.get("epsilon", 1e-3),
-            delta=settings.get("delta"),
             prior_knowledge=None if prior is None else PriorKnowledge.from_dict(prior),
-            interventions=settings.get("interventions", "hard"),
-            level=settings.get("level", 0.95),
             random_state=settings["seed"],
-            edges=edges,
             required_edges=of_edges.required,
             forbidden_edges=of_edges.forbidden,
             tiers=of_edges.tiers,
             max_parents=of_edges.max_parents,
-            changes=settings.get("changes"),
-            knockouts=settings.get("knockouts", False),
-            negative_control=settings.get("negative_control", True),
-        ).fit(
-            loaded,
-            random_labels=settings.get("random_labels", False),
-            progress=tell,
-        )
+            **{name: settings[name] for name in _PARAMETERS if name in settings},
+        ).fit(loaded, random_labels=settings.get("random_labels", False), progress=tell)
         timings["fit"] = time.perf_counter() - begin
         begin = time.perf_counter()
         extra, journal = resample(model, loaded, settings, output, tell)
@@ -276,22 +266,18 @@ def _control(
         raise InputError(f"--layer {layer} chooses a layer of a .h5ad file, and none is given")
     if control is None:
         return None
+    beside = {role: settings.get(role) for role in ("batch", "labels", "unit", "time")}
     return ControlTable(
         control,
         graph,
         states,
-        settings.get("kinds"),
-        settings.get("features"),
-        tuple(settings[r] for r in ("batch", "labels", "unit", "time") if settings.get(r)),
-        layer if _is_h5ad(control) else None,
-        settings.get("size"),
-        settings.get("knockouts", False),
-        settings.get("factors", 0),
-        settings.get("unit"),
-        settings.get("time"),
-        settings.get("batch"),
-        settings.get("labels"),
-        settings.get("unit") is not None or settings.get("time") is not None,
+        **{name: settings.get(name) for name in ("kinds", "features", "size")},
+        beside=tuple(name for name in beside.values() if name),
+        layer=layer if _is_h5ad(control) else None,
+        whole_are_counts=settings.get("knockouts", False),
+        factors=settings.get("factors", 0),
+        holds=beside["unit"] is not None or beside["time"] is not None,
+        **beside,
     )
 
 

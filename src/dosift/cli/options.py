@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -116,3 +117,54 @@ def write_table(table: Any, path: Path, force: bool) -> Any:
         else:
             table.write_parquet(draft)
     return None
+
+
+def names_of(option: str, text: str, separators: str, form: str, quoted: str) -> list[list[str]]:
+    """Read names with commas between them, in groups with slashes between them.
+
+    Parameters
+    ----------
+    option, text : str
+        The option, and what was given.
+    separators : str
+        A comma, and a slash where there may be groups.
+    form, quoted : str
+        How it is written, and which names need quotes, for messages.
+
+    Returns
+    -------
+    list of list of str
+        The groups.
+
+    Raises
+    ------
+    InputError
+        If a name is empty, or a quote stands in the wrong place.
+
+    Examples
+    --------
+    >>> names_of("--tiers", 'a, b/"c,d"', ",/", "A,B/C,D", "a comma or a slash")
+    [['a', 'b'], ['c,d']]
+    """
+    pattern = re.compile(rf'\s*(?:"((?:[^"]|"")*)"|([^{separators}"]*))\s*([{separators}]|$)')
+    groups: list[list[str]] = [[]]
+    at = 0
+    while True:
+        match = pattern.match(text, at)
+        if match is None:
+            raise InputError(
+                f"{option} {text!r} has a quote in the wrong place (character {at + 1}); write "
+                f"{form}, and names with {quoted} in double quotes"
+            )
+        inside, plain, end = match.groups()
+        name = plain.strip() if inside is None else inside.replace('""', '"')
+        if not name:
+            raise InputError(
+                f"{option} {text!r} has an empty name (character {at + 1}); write {form}"
+            )
+        groups[-1].append(name)
+        if not end:
+            return groups
+        if end == "/":
+            groups.append([])
+        at = match.end()

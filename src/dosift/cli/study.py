@@ -186,15 +186,13 @@ def _parts_of(kind: str, preset: str, given: dict[str, Any]) -> _Parts:
 
     if kind == "continuous":
         from dosift.cli.study_continuous import fit_problem
-        from dosift.study.continuous import ContinuousSettings, solve_continuous
-        from dosift.study.continuous_summary import CONTINUOUS
+        from dosift.study.continuous import CONTINUOUS, ContinuousSettings, solve_continuous
 
         measured = ContinuousSettings(**given)
         work = partial(solve_continuous, fit_problem, measured.seed)
         return _Parts(measured, partial(run_tasks, measured, work), CONTINUOUS)
     if kind == "units":
-        from dosift.study.unit_summary import UNITS
-        from dosift.study.units import UnitSettings, solve_units
+        from dosift.study.units import UNITS, UnitSettings, solve_units
 
         of_units = UnitSettings(**given)
         solve = partial(solve_units, of_units.seed, of_units.max_size)

@@ -166,17 +166,10 @@ def write_result(
     with whole_folder(folder, replace=force, aside=aside) as draft:
         model.mixture_.write(draft / _MIXTURE)
         _write_network(model.network_, draft)
-        escape_formulas(model.components_).write_csv(draft / "components.csv")
-        escape_formulas(model.variables_).write_csv(draft / "variables.csv")
-        escape_formulas(model.pairs_).write_csv(draft / "pairs.csv")
-        if model.graph_ is not None:
-            escape_formulas(model.graph_).write_csv(draft / "graph.csv")
-        if model.batches_ is not None:
-            escape_formulas(model.batches_).write_csv(draft / "batches.csv")
-        if model.timeline_ is not None:
-            escape_formulas(model.timeline_).write_csv(draft / "timeline.csv")
+        for name in ("components", "variables", "pairs", "graph", "batches", "timeline"):
+            _write_table(getattr(model, f"{name}_"), draft / f"{name}.csv")
         for name, table in (extra or {}).items():
-            escape_formulas(table).write_csv(draft / f"{name}.csv")
+            _write_table(table, draft / f"{name}.csv")
         if isinstance(rows, RowParts):
             rows.write(draft / "rows.parquet")
         else:
@@ -191,6 +184,11 @@ def write_result(
             DosiftWarning,
             stacklevel=2,
         )
+
+
+def _write_table(table: pl.DataFrame | None, path: Path) -> None:
+    if table is not None:
+        escape_formulas(table).write_csv(path)
 
 
 def _write_network(network: Network | MechanismNetwork, draft: Path) -> None:
