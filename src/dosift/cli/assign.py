@@ -23,6 +23,7 @@ from dosift.cli.options import (
     set_up,
     write_table,
 )
+from dosift.utils.progress import ProgressReporter
 
 if TYPE_CHECKING:
     import polars as pl
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from dosift.model.network import Network
     from dosift.results.folder import Result
     from dosift.results.rows import RowJudge
-    from dosift.utils.progress import ProgressReporter
 
 
 def assign(
@@ -120,7 +120,6 @@ def _assign(
     from dosift.results.folder import read_result
     from dosift.results.rows import RowJudge, RowParts
     from dosift.results.units import tables_of
-    from dosift.utils.progress import ProgressReporter
 
     fitted = read_result(result)
     network = fitted.network

@@ -10,6 +10,7 @@ import typer
 from dosift.cli.inputs import Format, Inputs
 from dosift.cli.options import Json, Quiet, Seed, Threads, print_json, set_up
 from dosift.errors import InputError
+from dosift.utils.progress import ProgressReporter
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -130,7 +131,6 @@ class _Findings:
         from dosift.cli.check_rows import CheckedRows
         from dosift.identifiability import identified, positivity
         from dosift.io import read_network
-        from dosift.utils.progress import ProgressReporter
 
         with ProgressReporter(quiet) as tell:
             tell("reading", 0, None)

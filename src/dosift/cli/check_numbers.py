@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from rich.console import Console
 
 from dosift.errors import InputError
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from dosift.identifiability.numbers import NumberIdentification
-    from dosift.model import Mixture
-    from dosift.model.mechanism_network import MechanismNetwork
+from dosift.identifiability.numbers import NumberIdentification, numbers_identified
+from dosift.io import read_network
+from dosift.model import Mixture
+from dosift.model.mechanism_network import MechanismNetwork
+from dosift.model.mixture import without_other
 
 #: How many names, changes or pairs the screen lists; --json has more.
 _LISTED = 6
@@ -60,12 +60,6 @@ class NumberFindings:
         InputError
             If a file cannot be read, or the mixture is of another network.
         """
-        from dosift.identifiability.numbers import numbers_identified
-        from dosift.io import read_network
-        from dosift.model import Mixture
-        from dosift.model.mechanism_network import MechanismNetwork
-        from dosift.model.mixture import without_other
-
         network = read_network(path)
         assert isinstance(network, MechanismNetwork)
         # Of rows from elsewhere nothing is to be identified.
@@ -89,8 +83,6 @@ class NumberFindings:
 
     def show(self) -> None:
         """Print it."""
-        from rich.console import Console
-
         console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
         n, found = self.network.n_variables, self.found
         console.print(f"Network     {self.path}: {n} variables, {len(self.network.edges)} edges")

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from rich.console import Console
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from dosift.identifiability.units import UnitIdentification
+from dosift.identifiability.units import UnitIdentification
 
 #: Indent of lines that go on.
 _ON = " " * 12

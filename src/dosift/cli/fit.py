@@ -17,7 +17,6 @@ from dosift.cli.edges import (
     edges_of,
     tiers_of,
 )
-from dosift.cli.fit_files import fit_files
 from dosift.cli.inputs import Format, Inputs
 from dosift.cli.kinds import (
     Changes,
@@ -58,6 +57,7 @@ from dosift.cli.prior import (
 )
 from dosift.cli.summary import print_summary
 from dosift.errors import InputError
+from dosift.utils.atomic_write import check_absent
 
 EXIT_UNTRUSTED = 3
 #: Names of the methods, written out so that completion in a shell need not load them.
@@ -221,8 +221,6 @@ def fit(
 
     Rows may come through a pipe: give - in their place.
     """
-    from dosift.utils.atomic_write import check_absent
-
     set_up(quiet, threads)
     known = prior_knowledge(
         knowledge, candidate, forbid, exclude, non_manipulable, require, known_weight
@@ -276,6 +274,8 @@ def fit(
         "size": size_of(size, no_size, has_control=control is not None),
     }
     check_absent(output, force)
+    from dosift.cli.fit_files import fit_files  # loads polars, whose threads are set by now
+
     with Inputs(format) as pipes:
         inputs = [
             *(pipes.network(path) for path in inputs[:-1]),

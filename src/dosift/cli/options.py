@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from dosift.errors import InputError
+from dosift.utils.atomic_write import check_absent, whole_file
 
 
 def one_of(*values: str) -> Callable[[str], list[str]]:
@@ -44,8 +47,6 @@ Output = Annotated[Path, typer.Option("--output", "-o", help="Where to write.")]
 def set_up(quiet: bool, threads: int | None = None) -> None:
     """Apply the options that concern the whole process."""
     if quiet:
-        import warnings
-
         warnings.showwarning = _ignore
     if threads is not None and "polars" not in sys.modules:
         os.environ.setdefault("POLARS_MAX_THREADS", str(threads))
@@ -62,8 +63,6 @@ def printable(text: str) -> str:
 
 def print_json(content: Any) -> None:
     """Print JSON, and nothing else, on stdout."""
-    import json
-
     typer.echo(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False))
 
 
@@ -75,8 +74,6 @@ def check_table_name(path: Path, force: bool) -> None:
     InputError
         If the kind is unknown, or the file exists.
     """
-    from dosift.utils.atomic_write import check_absent
-
     if path.suffix not in {".csv", ".parquet"}:
         raise InputError(
             "unknown kind of file; give a name that ends in .csv or .parquet", path=path
@@ -105,7 +102,6 @@ def write_table(table: Any, path: Path, force: bool) -> Any:
         If the kind is unknown, the file exists, or it cannot be written.
     """
     from dosift.results.rows import RowParts
-    from dosift.utils.atomic_write import whole_file
 
     check_table_name(path, force)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from dosift.cli.estimates import Forecast, duration
 from dosift.cli.options import Json, Quiet, Seed, one_of, print_json, set_up
 from dosift.errors import InputError, MissingDependencyError
+from dosift.utils.atomic_write import write_bytes
+from dosift.utils.progress import ProgressReporter
 
 if TYPE_CHECKING:
     from dosift.study import StudySettings
@@ -260,7 +263,6 @@ def _write(
     """Write tables and, if matplotlib is there, the paper's figures."""
     from dosift.study.figures import draw_figures
     from dosift.study.summary import csv_text
-    from dosift.utils.atomic_write import write_bytes
 
     write_bytes(folder / "results.csv", csv_text(lines).encode())
     write_bytes(folder / "seconds.csv", csv_text(seconds).encode())
@@ -298,9 +300,6 @@ class _Progress:
     """
 
     def __init__(self, quiet: bool, round_size: int = 1) -> None:
-        from dosift.cli.estimates import Forecast
-        from dosift.utils.progress import ProgressReporter
-
         self._bar = ProgressReporter(quiet)
         self._forecast = Forecast(self._bar, round_size=round_size)
         self._lines = not quiet and not sys.stderr.isatty()
@@ -328,8 +327,6 @@ class _Progress:
         now = time.monotonic()
         left = self._forecast.left(stage, done, self.total)
         if self._lines and now - self._last >= _LINE_EVERY and left is not None:
-            from dosift.cli.estimates import duration
-
             text = f"{done} of {total} problems, about {duration(left)} left"
             print(text, file=sys.stderr, flush=True)
             self._last = now

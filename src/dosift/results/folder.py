@@ -145,7 +145,7 @@ def write_result(
     extra : mapping of str to polars.DataFrame, optional
         Further tables by name, each a CSV file of that name.
     units : polars.DataFrame, optional
-        The table of units, from :func:`~dosift.results.units.unit_table`.
+        The table of units, from :func:`~dosift.results.units.tables_of`.
     force : bool, default=False
         Whether to replace an existing folder, which stays until the new one is complete.
 
