@@ -19,6 +19,7 @@ from dosift.cli.options import (
     Quiet,
     Threads,
     check_table_name,
+    column_option,
     print_json,
     set_up,
     write_table,
@@ -44,23 +45,20 @@ def assign(
     ] = False,
     batch: Annotated[
         str | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="Column that holds each row's batch: judge it by the weights of that batch.",
+        column_option(
+            help="Column that holds each row's batch: judge it by the weights of that batch."
         ),
     ] = None,
     unit: Annotated[
         str | None,
-        typer.Option(
-            metavar="COLUMN",
+        column_option(
             help="Column that holds each row's unit: the rows of a unit share one intervention; "
             "with --time, they are a series.",
         ),
     ] = None,
     time: Annotated[
         str | None,
-        typer.Option(
-            metavar="COLUMN",
+        column_option(
             help="Column that says when each row was seen: neighbours in time are judged together, "
             "by the rate of switching of a fit with --time.",
         ),

@@ -41,6 +41,7 @@ from dosift.cli.options import (
     Quiet,
     Seed,
     Threads,
+    column_option,
     one_of,
     print_json,
     set_up,
@@ -136,17 +137,13 @@ def fit(
     known_weight: KnownWeight = None,
     batch: Annotated[
         str | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="Column of the rows that holds the batch of each; batches share targets.",
+        column_option(
+            help="Column of the rows that holds the batch of each; batches share targets."
         ),
     ] = None,
     labels: Annotated[
         str | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="Column of known interventions such as 'do(A=1)', empty where unknown.",
-        ),
+        column_option(help="Column of known interventions such as 'do(A=1)', empty where unknown."),
     ] = None,
     random_labels: Annotated[
         bool,
@@ -154,17 +151,15 @@ def fit(
     ] = False,
     unit: Annotated[
         str | None,
-        typer.Option(
-            metavar="COLUMN",
+        column_option(
             help="Column of the rows that holds the unit of each; the rows of a unit share one "
             "intervention.",
         ),
     ] = None,
     time_column: Annotated[
         str | None,
-        typer.Option(
+        column_option(
             "--time",
-            metavar="COLUMN",
             help="Column of the rows that says when each was seen: interventions hold and switch.",
         ),
     ] = None,

@@ -8,6 +8,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,6 +42,7 @@ Threads = Annotated[int, typer.Option(help="Threads for reading files.", min=1)]
 Layer = Annotated[
     str | None, typer.Option(help="Layer of .h5ad files that holds states; X by default.")
 ]
+column_option = partial(typer.Option, metavar="COLUMN")
 Output = Annotated[Path, typer.Option("--output", "-o", help="Where to write.")]
 
 

@@ -421,7 +421,7 @@ class ChangedBlocks(RowBlocks):
         self._rows, self._change = rows, change
         self.library, self.beside = rows.library, rows.beside
         self.n_variables, self.has_units = rows.n_variables, rows.has_units
-        self.n_rows = float(self.sum(_total)[0]) if n_rows is None else n_rows
+        self.n_rows = float(self.sum(total)[0]) if n_rows is None else n_rows
 
     def reduce(self, task: Task[Part], merge: Callable[[Part, Part], Part]) -> Part:
         """Apply a task to each block, and merge what comes of them."""
@@ -443,7 +443,8 @@ def _weighed(block: Block, power: float) -> Block:
     return replace(block, counts=block.counts * power)
 
 
-def _total(block: Block) -> tuple[Floats, ...]:
+def total(block: Block) -> tuple[Floats, ...]:
+    """Return the number of rows, or their total count; a task for :meth:`RowBlocks.sum`."""
     return (np.asarray(block.counts.sum()),)
 
 

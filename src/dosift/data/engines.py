@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from dosift.data.blocks import (
     NOTHING,
     Beside,
-    Block,
     RowBlocks,
     Task,
     block_rows,
+    total,
 )
 from dosift.data.encode import codes_dtype, encode
 from dosift.data.lazy import BATCH_ROWS, duckdb_tables, is_dask
@@ -285,14 +285,6 @@ def _unwrapped(result: Any) -> Any:
     return result
 
 
-def _count(block: Block) -> float:
-    return float(len(block))
-
-
-def _plus(one: float, other: float) -> float:
-    return one + other
-
-
 # -- Dask -----------------------------------------------------------------------------------------
 
 
@@ -310,7 +302,7 @@ class _DaskBlocks(RowBlocks):
         self._codes = dask.persist(
             *(encoded(part, named, f"partition {k}") for k, part in enumerate(parts))
         )
-        self.n_rows = self.reduce(_count, _plus)
+        self.n_rows = float(self.sum(total)[0])
 
     def reduce(self, task: Task[Part], merge: Callable[[Part, Part], Part]) -> Part:
         """Apply a task to each partition, and merge what comes of them in a tree."""
@@ -353,7 +345,7 @@ class _SparkBlocks(RowBlocks):
         # Kept in memory as far as there is room, and then on Spark's own disks.
         self._codes = encoded.persist(StorageLevel.MEMORY_AND_DISK)
         try:
-            self.n_rows = self.reduce(_count, _plus)
+            self.n_rows = float(self.sum(total)[0])
         except BaseException:
             self.close()
             raise

@@ -44,6 +44,16 @@ class SideColumn:
     name: str
     path: str | Path | None = None
 
+    def check_complete(self, what: str) -> None:
+        """Refuse rows whose text is missing; `what` says what it is."""
+        missing = self.index < 0
+        if missing.any():
+            raise InputError(
+                f"{self.name} is empty in data row {int(missing.argmax()) + 1} "
+                f"({int(missing.sum())} such row(s)); every row needs its {what}",
+                path=self.path,
+            )
+
     def positions(self, known: Sequence[str]) -> NDArray[np.int64]:
         """Find each row's text among known ones.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +19,11 @@ from dosift.results.rows import RowJudge
 
 #: Share of rows at the time of others from which they may be of several series.
 _MANY_AT_ONCE = 0.1
+#: Colours that differ in lightness, too, and that of targets beyond them.
+COLOURS = (
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a3fb0", "#8c6d31",
+)  # fmt: skip
+GREY = "#8a8a8a"
 #: Seconds of longer times, the longest first.
 _LONGER = (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0), ("seconds", 1.0))
 
@@ -261,6 +266,12 @@ def drawn_stretches(
                 start, end):  # fmt: skip
         units = [series_name(line) for line in stretches]
     return units, start, end
+
+
+def colours_of(components: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Choose a colour for each component that changes something, in their order."""
+    hits = [str(line["target"]) for line in components if line["size"] > 0]
+    return {target: COLOURS[k] if k < len(COLOURS) else GREY for k, target in enumerate(hits)}
 
 
 def series_name(line: Mapping[str, Any]) -> str:

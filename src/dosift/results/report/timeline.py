@@ -8,17 +8,19 @@ from typing import Any
 from dosift.results.report.content import Content, Line
 from dosift.results.report.marks import Column, folded, table_of, two
 from dosift.results.report.words import clipped, percent, shown
-from dosift.results.timeline import drawn_stretches, series_name, timeline_in_words
+from dosift.results.timeline import (
+    COLOURS,
+    GREY,
+    colours_of,
+    drawn_stretches,
+    series_name,
+    timeline_in_words,
+)
 
 #: Stretches and units that are shown at once, and at all.
 _SHOWN_LINES, _MOST_LINES, _MOST_UNITS, _MOST_DRAWN = 20, 500, 30, 2000
 #: Height of a unit's line, and widths of the picture and of its names.
 _LINE, _WIDTH, _NAMES = 22, 760, 110
-#: Colours that differ in lightness, too; "no intervention" is left blank.
-_COLOURS = (
-    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a3fb0", "#8c6d31",
-)  # fmt: skip
-_REST = "#8a8a8a"
 _LETTERS = 'font-size="11" fill="currentColor"'
 #: Characters of a date before its time.
 _DATE = len("2026-03-01T")
@@ -30,7 +32,7 @@ def timeline_section(content: Content) -> str:
     if not found:
         return ""
     stretches = list(found["stretches"])
-    colours = _colours(content)
+    colours = colours_of(content.components)
     words = " ".join(shown(line) for line in timeline_in_words(found))
     made = (
         f"<p>{words}</p><p class='soft'>Intervals are {content.level}. Times of onset and end are "
@@ -44,12 +46,6 @@ def timeline_section(content: Content) -> str:
         made += folded(f"{min(left, _MOST_LINES - _SHOWN_LINES):,} of {left:,} more stretches",
                        _table(lines[_SHOWN_LINES:]))  # fmt: skip
     return made
-
-
-def _colours(content: Content) -> dict[str, str]:
-    """Colour of each intervention that changes something, the largest first."""
-    targets = [str(c["target"]) for c in content.components if c["size"] > 0]
-    return {target: _COLOURS[k] if k < len(_COLOURS) else _REST for k, target in enumerate(targets)}
 
 
 def _picture(stretches: list[Mapping[str, Any]], colours: dict[str, str]) -> str:
@@ -81,7 +77,7 @@ def _picture(stretches: list[Mapping[str, Any]], colours: dict[str, str]) -> str
         parts.append(f'<text x="0" y="{y + 4}" {_LETTERS}>{shown(clipped(name, 16))}</text>')
         parts.append(
             f'<rect x="{_NAMES}" y="{k * _LINE + 4}" width="{_WIDTH - _NAMES}" '
-            f'height="{_LINE - 8}" fill="none" stroke="{_REST}" stroke-opacity="0.4"/>'
+            f'height="{_LINE - 8}" fill="none" stroke="{GREY}" stroke-opacity="0.4"/>'
         )
     height = len(names) * _LINE + 18
     ends = (stretches[int(start.argmin())]["start"], stretches[int(end.argmax())]["end"])
@@ -98,7 +94,7 @@ def _legend(colours: dict[str, str]) -> str:
     marks = [
         f'<span><svg width="12" height="12" aria-hidden="true"><rect width="12" height="12" '
         f'fill="{colour}"/></svg> {shown(target)}</span>'
-        for target, colour in list(colours.items())[: len(_COLOURS)]
+        for target, colour in list(colours.items())[: len(COLOURS)]
     ]
     return f"<p class='soft'>{' &ensp; '.join(marks)} &ensp; blank: no intervention</p>"
 
