@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -39,9 +39,6 @@ from dosift.pipeline import Recipe, fit
 from dosift.results.predictions import Predictions
 from dosift.results.warned import warn_of_fit
 from dosift.utils.sklearn_api import Conventions
-
-if TYPE_CHECKING:
-    pass
 
 Floats = NDArray[np.float64]
 Progress = Callable[[str, int, "int | None"], None]

@@ -5,16 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
+from dosift.data.discretizer import Discretizer
 from dosift.data.measurements import as_measurements
 from dosift.errors import DiscretizationWarning, InputError
-
-if TYPE_CHECKING:
-    from dosift.data.discretizer import Discretizer
 
 #: Whole numbers with at most this many distinct values are states already.
 MAX_DISCRETE = 20

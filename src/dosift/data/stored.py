@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dosift.data.blocks import Beside, Block, Floats, Ints, Part, RowBlocks, Task, block_rows
+from dosift.data.side_columns import SideColumn
 from dosift.errors import InputError
 from dosift.utils.threads import reduce_in_threads
-
-if TYPE_CHECKING:
-    from dosift.data.side_columns import SideColumn
 
 
 class StoredBlocks(RowBlocks):

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from dosift.errors import InputError
+from dosift.estimator import InterventionMixture
 from dosift.likelihood.evidence import Evidence
 from dosift.model.mechanism import Changes, Library
 from dosift.model.mechanism_network import MechanismNetwork, as_network, merged_targets
@@ -26,9 +27,6 @@ from dosift.results.tables import name_of
 from dosift.search.library import of
 from dosift.utils.journal import Record, open_journal
 from dosift.utils.processes import in_processes
-
-if TYPE_CHECKING:
-    from dosift.estimator import InterventionMixture
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]

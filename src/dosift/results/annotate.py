@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,10 +14,8 @@ from dosift.data.blocks import Beside
 from dosift.data.engines import Named, engine_blocks, engine_of
 from dosift.errors import InputError
 from dosift.pipeline import fitted_batches
+from dosift.results.predictions import Predictions
 from dosift.results.rows import RowJudge
-
-if TYPE_CHECKING:
-    from dosift.results.predictions import Predictions
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -22,12 +22,10 @@ from dosift.model import Mixture, Network
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.mixture import with_other_of
 from dosift.results.content import distrust, finite, graph_content, result_content, versions
+from dosift.results.predictions import Predictions
 from dosift.results.report import render_report
 from dosift.results.rows import RowParts
 from dosift.utils.atomic_write import check_absent, whole_folder
-
-if TYPE_CHECKING:
-    from dosift.results.predictions import Predictions
 
 __all__ = [
     "Result",

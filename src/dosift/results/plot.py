@@ -15,12 +15,11 @@ from dosift.data import collapse, load_rows
 from dosift.errors import InputError, MissingDependencyError, NotFittedError
 from dosift.inference.intervals import normal_interval
 from dosift.likelihood.rates import intervention_rates
+from dosift.model.network import Network
+from dosift.results.predictions import Predictions
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from dosift.model.network import Network
-    from dosift.results.predictions import Predictions
 
 #: Colours that differ in lightness too, after Okabe and Ito.
 _BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#8a8a8a"

@@ -10,6 +10,7 @@ from dosift.errors import InputError
 from dosift.model import Altered, Target
 from dosift.model.target import Entry, state_text
 from dosift.results.graph_layout import (
+    GraphLayout,
     induced,
     layered_layout,
     parents_shown,
@@ -18,12 +19,10 @@ from dosift.results.graph_layout import (
 )
 from dosift.results.graph_words import SURE_EDGE
 from dosift.results.plot import GREY, ORANGE, WIDTH, axes_of, checked_fitted, literal
+from dosift.results.predictions import Predictions
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from dosift.results.graph_layout import GraphLayout
-    from dosift.results.predictions import Predictions
 
 _GREEN, _PURPLE = "#1a7f37", "#7a3fb0"
 #: Colour, width, style and name in the legend of edges that are not as they were given.

@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from dosift.errors import InputError
 from dosift.results.plot import axes_of, checked_fitted, literal, without_frame
+from dosift.results.predictions import Predictions
 from dosift.results.timeline import colours_of, drawn_stretches
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from dosift.results.predictions import Predictions
 
 Floats = NDArray[np.float64]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -29,11 +29,9 @@ from dosift.model.known_rows import matches
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.model.other import OTHER_TEXT
+from dosift.pipeline import Fitted
 from dosift.results.merged import Merged
 from dosift.utils.threads import available_threads, in_threads
-
-if TYPE_CHECKING:
-    from dosift.pipeline import Fitted
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
