@@ -118,31 +118,9 @@ def write_table(table: Any, path: Path, force: bool) -> Any:
 
 
 def names_of(option: str, text: str, separators: str, form: str, quoted: str) -> list[list[str]]:
-    """Read names with commas between them, in groups with slashes between them.
+    """Read names with commas between them, in groups with slashes between where these separate.
 
-    Parameters
-    ----------
-    option, text : str
-        The option, and what was given.
-    separators : str
-        A comma, and a slash where there may be groups.
-    form, quoted : str
-        How it is written, and which names need quotes, for messages.
-
-    Returns
-    -------
-    list of list of str
-        The groups.
-
-    Raises
-    ------
-    InputError
-        If a name is empty, or a quote stands in the wrong place.
-
-    Examples
-    --------
-    >>> names_of("--tiers", 'a, b/"c,d"', ",/", "A,B/C,D", "a comma or a slash")
-    [['a', 'b'], ['c,d']]
+    In messages, `form` says how it is written, and `quoted` which names need quotes.
     """
     pattern = re.compile(rf'\s*(?:"((?:[^"]|"")*)"|([^{separators}"]*))\s*([{separators}]|$)')
     groups: list[list[str]] = [[]]

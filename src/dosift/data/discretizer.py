@@ -196,8 +196,7 @@ class Discretizer(Conventions):
         ExtraColumnsWarning
             If the table has columns that were not fitted; they are left out.
         """
-        if not hasattr(self, "thresholds_"):
-            raise not_fitted(self, "fit(control)")
+        self._check_fitted()
         table = self._checked_columns(as_measurements(rows))
         codes = [
             codes_of(values, cuts)
@@ -240,8 +239,7 @@ class Discretizer(Conventions):
         InputError
             If a column was not fitted.
         """
-        if not hasattr(self, "thresholds_"):
-            raise not_fitted(self, "fit(control)")
+        self._check_fitted()
         names = list(names)
         absent = [name for name in names if name not in self.thresholds_]
         if absent:
@@ -269,8 +267,7 @@ class Discretizer(Conventions):
         -------
         ndarray of str
         """
-        if not hasattr(self, "thresholds_"):
-            raise not_fitted(self, "fit(control)")
+        self._check_fitted()
         names = list(self.thresholds_) if input_features is None else list(input_features)
         known = getattr(self, "feature_names_in_", None)
         if len(names) != self.n_features_in_:
@@ -291,8 +288,7 @@ class Discretizer(Conventions):
             One line for each state: ``variable``, ``state``, ``from`` (inclusive; minus infinity
             for the lowest), ``to`` (exclusive), and ``rows``, how many rows fitted it holds.
         """
-        if not hasattr(self, "thresholds_"):
-            raise not_fitted(self, "fit(control)")
+        self._check_fitted()
         lines = [
             (name, state, low, high, int(count))
             for name, cuts in self.thresholds_.items()
@@ -308,6 +304,10 @@ class Discretizer(Conventions):
         return pl.DataFrame(lines, schema=columns, orient="row")
 
     # How it is done.
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "thresholds_"):
+            raise not_fitted(self, "fit(control)")
 
     def _check_parameters(self) -> None:
         k = self.n_states

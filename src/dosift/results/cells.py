@@ -98,12 +98,11 @@ def store_in_cells(
         "verdict": json.dumps(verdict),
         "reasons": np.array(reasons, dtype=object),
     }
-    if model.batches_ is not None:
-        content["batches"] = _pandas(model.batches_)
-    if model.timeline_ is not None:
-        content["timeline"] = _pandas(model.timeline_)
-    if model.graph_ is not None:
-        content["graph"] = _pandas(model.graph_)
+    for name in ("batches", "timeline", "graph"):
+        table = getattr(model, f"{name}_")
+        if table is not None:
+            content[name] = _pandas(table)
+    if "graph" in content:
         found = graph_findings_content(model.fitted_)["graph_found"]
         content["notices"] = np.array(found["notices"], dtype=object)
     if discretizer is not None:

@@ -26,6 +26,8 @@ from dosift.results.rows import presence
 from dosift.results.timeline import timeline_content
 from dosift.results.verdict_words import verdict_content
 
+#: Tables of a fit whose lines are held as they are, as far as there are any.
+_TABLES = ("variables", "pairs", "families", "interventions", "mechanisms", "undecided", "batches")
 #: What two rows of the same intervention tell.
 _PAIRS = (
     "Rows that follow each other mostly have the same intervention, and two such rows tell every "
@@ -61,23 +63,14 @@ def result_content(
     verdict_now = finite(verdict_content(model.fitted_))
     reasons = distrust(model)
     is_of_numbers = isinstance(model.network_, MechanismNetwork)
+    tables = {name: getattr(model, f"{name}_") for name in _TABLES}
     return {
         "trusted": verdict_now["value"] != FALLS,
         "reasons": reasons,
         "verdict": verdict_now,
         "level": model.level,
         "components": _components_content(model),
-        "variables": [finite(row) for row in model.variables_.to_dicts()],
-        "pairs": model.pairs_.to_dicts(),
-        "families": model.families_.to_dicts(),
-        "interventions": finite(model.interventions_.to_dicts()),
-        "mechanisms": finite(model.mechanisms_.to_dicts()),
-        "undecided": model.undecided_.to_dicts(),
-        **(
-            {}
-            if model.batches_ is None
-            else {"batches": [finite(row) for row in model.batches_.to_dicts()]}
-        ),
+        **{name: finite(table.to_dicts()) for name, table in tables.items() if table is not None},
         **_missing_content(model),
         **_in_time(model),
         "graph": graph_content(model.network_),

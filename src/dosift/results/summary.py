@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import polars as pl
@@ -194,10 +194,4 @@ def _certificate(fitted: Fitted) -> dict[str, Any] | None:
     if found is None:
         return None
     target = None if found.target is None else name_of(fitted.network, found.target)
-    return {
-        "scope": found.scope,
-        "n_variables": found.n_variables,
-        "n_targets": found.n_targets,
-        "largest_gradient": found.largest_gradient,
-        "target": target,
-    }
+    return {**asdict(found), "target": target}

@@ -86,12 +86,7 @@ class ContinuousSettings(Settings["ContinuousTask"]):
         self.check({"rows": 10 * (max(self.variables) + 1)})
 
     def tasks(self) -> Iterator[ContinuousTask]:
-        """List what is to be solved.
-
-        Yields
-        ------
-        ContinuousTask
-        """
+        """List what is to be solved."""
         for problem, n, nodes, change, n_rows, graph in product(
             *(range(self.problems), self.variables, self.nodes, self.changes, self.rows),
             self.graphs,

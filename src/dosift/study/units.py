@@ -103,12 +103,7 @@ class UnitSettings(Settings["UnitTask"]):
         self.check({"variables": 1, "units": 1, "rows": 1, "problems": 1, "max_size": 1})
 
     def tasks(self) -> Iterator[UnitTask]:
-        """List what is to be solved.
-
-        Yields
-        ------
-        UnitTask
-        """
+        """List what is to be solved."""
         for problem, graph, n, violation, tables, n_units, n_rows in product(
             *(range(self.problems), self.graphs, self.variables, self.violations, self.tables),
             *(self.units, self.rows),
