@@ -8,13 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import polars as pl
 
 from dosift.data.anndata import MATRIX_TOTAL, Cells, cells_of, name_levels, name_states
-from dosift.data.control_cells import (
-    Mask,
-    batches_of,
-    control_mask,
-    times_of_cells,
-    units_of_cells,
-)
+from dosift.data.control_cells import Mask, column_of_cells, control_mask
 from dosift.data.discretizer import Discretizer
 from dosift.errors import InputError, MissingDependencyError
 from dosift.estimator import InterventionMixture
@@ -229,15 +223,14 @@ def fit_anndata(
             "control=('condition', 'ctrl')"
         )
     fitted_cells = _chosen(cells, ~mask)
+    roles = {"batch": batch, "unit": unit, "time": time}
     beside: dict[str, Any] = {
-        "batch": None if batch is None else batches_of(adata, batch, ~mask),
-        "unit": None if unit is None else units_of_cells(adata, unit, ~mask),
-        "time": None if time is None else times_of_cells(adata, time, ~mask),
+        role: None if name is None else column_of_cells(adata, name, role, ~mask)
+        for role, name in roles.items()
     }
     used = {"layer": layer, "control": _described(control), "prior": prior, "edges": edges}
     used |= parameters
-    roles = (("batch", batch), ("unit", unit), ("time", time))
-    used |= {role: name for role, name in roles if name is not None}
+    used |= {role: name for role, name in roles.items() if name is not None}
     if is_raw:
         if prior != DEFAULT_PRIOR:
             raise InputError("prior is for tables of states, and counts have none; leave it out")

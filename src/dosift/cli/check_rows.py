@@ -89,13 +89,7 @@ class CheckedRows:
         }
 
     def show(self, console: Console, found: Evidence) -> None:
-        """Print rates of interventions, and the units.
-
-        Parameters
-        ----------
-        console : Console
-        found : Evidence
-        """
+        """Print rates of interventions, and the units."""
         if self.unit is not None:
             console.print()
             share = self.n_several / max(self.n_units, 1.0)
