@@ -117,9 +117,9 @@ def test_posteriors_follow_bayes_rule(
 
 @pytest.mark.filterwarnings("ignore::dosift.errors.UnitsWarning")
 def test_sample_weight_is_repetition(network: dosift.Network, rows: pl.DataFrame) -> None:
-    few = rows.head(500)
-    weights = np.random.default_rng(0).integers(0, 4, size=500)
-    repeated = few[np.repeat(np.arange(500), weights)]
+    few = rows.head(200)
+    weights = np.random.default_rng(0).integers(0, 4, size=200)
+    repeated = few[np.repeat(np.arange(200), weights)]
     with warnings.catch_warnings():
         # Repeated rows are no independent ones, which the fit check may well notice.
         warnings.simplefilter("ignore", MisfitWarning)
@@ -130,7 +130,7 @@ def test_sample_weight_is_repetition(network: dosift.Network, rows: pl.DataFrame
     with pytest.raises(InputError, match="sample_weight"):
         dosift.InterventionMixture(network).fit(few, sample_weight=weights[:3])
     with pytest.raises(InputError, match="negative"):
-        dosift.InterventionMixture(network).fit(few, sample_weight=-np.ones(500))
+        dosift.InterventionMixture(network).fit(few, sample_weight=-np.ones(200))
 
 
 def test_the_summary_comes_in_the_callers_library(
@@ -316,7 +316,7 @@ def test_a_row_that_cannot_occur_has_no_posterior() -> None:
 
 def test_recovery_of_random_problems_through_names() -> None:
     scores = []
-    for seed in range(15):
+    for seed in range(8):
         rng = np.random.default_rng(seed)
         network = dosift.random_network(4 + seed % 3, random_state=rng)
         truth = dosift.random_mixture(network, 4, random_state=rng)

@@ -86,8 +86,15 @@ def test_the_log_likelihood_is_that_of_its_rows_judged_again() -> None:
     assert np.isfinite(np.asarray(model.surprise(rows[:50]))).all()
 
 
-@pytest.mark.parametrize("kind", ["nonparametric", "parametric"])
-@pytest.mark.parametrize("search", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "search"),
+    [
+        ("nonparametric", True),
+        ("parametric", False),
+        pytest.param("nonparametric", False, marks=pytest.mark.slow),
+        pytest.param("parametric", True, marks=pytest.mark.slow),
+    ],
+)
 def test_rows_that_lack_values_can_be_bootstrapped(kind: Any, search: bool) -> None:
     model, (rows, _) = fitted(0), problem(0, 0.2)
     again = dosift.bootstrap(model, rows, kind=kind, n_resamples=3, search=search)

@@ -181,6 +181,7 @@ def test_resamples_have_them_too(
     assert 0 < line["std_error"] < 0.05
 
 
+@pytest.mark.slow
 def test_all_rows_of_a_unit_come_from_elsewhere_or_none() -> None:
     rng = np.random.default_rng(14)
     control = drawn(rng, N_CONTROL, False)
@@ -192,6 +193,7 @@ def test_all_rows_of_a_unit_come_from_elsewhere_or_none() -> None:
     assert touched(model)["other"] == pytest.approx(foreign.mean(), abs=0.015)
 
 
+@pytest.mark.slow
 def test_a_row_with_a_label_does_not_come_from_elsewhere() -> None:
     rng = np.random.default_rng(16)
     control = drawn(rng, N_CONTROL, False)
@@ -203,6 +205,7 @@ def test_a_row_with_a_label_does_not_come_from_elsewhere() -> None:
     assert set(touched(model)) == {*TRUTH, "other"}
 
 
+@pytest.mark.slow
 def test_missing_values_are_summed_out() -> None:
     rng = np.random.default_rng(13)
     control = drawn(rng, N_CONTROL, False)

@@ -125,7 +125,14 @@ def test_each_row_is_refused_by_what_a_user_calls(
 
 @pytest.mark.filterwarnings("ignore::dosift.errors.DosiftWarning")
 @pytest.mark.parametrize("method", ["moments", "em", "brute-force"])
-@pytest.mark.parametrize("other", ["batches", "labels", "missing values", "rows in blocks"])
+@pytest.mark.parametrize(
+    "other",
+    # Rows in blocks are fitted by each method for the page "what goes with what".
+    [
+        *("batches", "labels", "missing values"),
+        pytest.param("rows in blocks", marks=pytest.mark.slow),
+    ],
+)
 def test_what_is_not_in_the_table_is_fitted(
     method: str, other: str, rows: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,7 +238,7 @@ def test_a_fit_judges_rows_by_their_batch_or_by_the_pool() -> None:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DosiftWarning)
-        model = dosift.InterventionMixture(rows.network).fit(blocks)
+        model = dosift.InterventionMixture(rows.network, max_size=1).fit(blocks)
     result = model.fitted_.result
     assert result.batch_weights is not None
     own = model.fitted_.judge(Block(rows.codes, rows.counts, rows.batch))

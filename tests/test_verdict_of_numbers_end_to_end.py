@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -71,10 +72,17 @@ def test_a_clean_fit_of_numbers_asks_for_nothing() -> None:
     assert model.verdict_.repairs == []
 
 
-def test_a_mechanism_that_moved_is_learned_from_the_pool_and_the_answer_is_right() -> None:
+@cache
+def moved() -> tuple[pl.DataFrame, pl.DataFrame, dosift.InterventionMixture]:
+    """Rows, control rows and a fit where d is not what it was."""
     rng = np.random.default_rng(1)
     control = numbers(rng, 0.0)
-    model = fit(numbers(rng, 0.3, slope=0.4, sd=0.8), control)
+    rows = numbers(rng, 0.3, slope=0.4, sd=0.8)
+    return rows, control, fit(rows, control)
+
+
+def test_a_mechanism_that_moved_is_learned_from_the_pool_and_the_answer_is_right() -> None:
+    _, _, model = moved()
     assert model.verdict_.value == "stands"
     assert model.verdict_.repairs[0]["mechanism"] == "d"
     assert model.verdict_.repairs[0]["gain"] > 20.0
@@ -96,10 +104,7 @@ def test_a_mechanism_that_moved_is_learned_from_the_pool_and_the_answer_is_right
 
 
 def test_resamples_of_a_moved_mechanism_are_fitted_with_it() -> None:
-    rng = np.random.default_rng(1)
-    control = numbers(rng, 0.0)
-    rows = numbers(rng, 0.3, slope=0.4, sd=0.8)
-    model = fit(rows, control)
+    rows, _, model = moved()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DosiftWarning)
         found = dosift.bootstrap(model, rows, n_resamples=3, random_state=0)
@@ -109,9 +114,7 @@ def test_resamples_of_a_moved_mechanism_are_fitted_with_it() -> None:
 
 
 def test_a_mechanism_that_moved_is_only_named_where_nothing_is_to_be_repaired() -> None:
-    rng = np.random.default_rng(1)
-    control = numbers(rng, 0.0)
-    pool = numbers(rng, 0.3, slope=0.4, sd=0.8)
+    pool, control, _ = moved()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DosiftWarning)
         known = dosift.PriorKnowledge(forbidden=["other"])
@@ -139,6 +142,7 @@ def test_a_mechanism_that_drifted_between_batches_is_named() -> None:
     assert any(one.get("mechanism") == "d" for one in model.verdict_.repairs[:2])
 
 
+@pytest.mark.slow
 def test_counts_with_bursts_are_named_and_intervals_hold_the_truth() -> None:
     rng = np.random.default_rng(3)
     control, rows = counts(rng, 0.0, 0.1), counts(rng, 0.3, 0.1)

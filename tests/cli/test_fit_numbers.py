@@ -126,20 +126,19 @@ def test_the_mixture_is_evaluated_and_reported(result: Path, folder: Path, capsy
 
 
 @pytest.mark.parametrize("rows", ["rows.parquet", "-"])
-def test_other_ways_in(rows: str, folder: Path, result: Path, monkeypatch: Any) -> None:
+def test_other_ways_in(
+    rows: str, folder: Path, result: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    """Of which ``--json`` prints all that is printed."""
     if rows == "-":
         raw = io.BytesIO((folder / "rows.csv").read_bytes())
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(raw))
     out = folder / f"out of {rows}"
-    assert run("fit", *inputs(folder, rows), "-o", out) == 0
-    same = [pl.read_csv(one / "components.csv")["weight"] for one in (out, result)]
-    np.testing.assert_allclose(*same, atol=1e-6)
-
-
-def test_json_is_all_that_is_printed(folder: Path, capsys: Any) -> None:
-    assert run("fit", *inputs(folder), "-o", folder / "out of json", "--json") == 0
+    assert run("fit", *inputs(folder, rows), "-o", out, "--json") == 0
     told = json.loads(capsys.readouterr().out)
     assert {one["size"] for one in told["components"]} == {0, 1, 2}
+    same = [pl.read_csv(one / "components.csv")["weight"] for one in (out, result)]
+    np.testing.assert_allclose(*same, atol=1e-6)
 
 
 def test_kinds_of_change_are_chosen(folder: Path) -> None:

@@ -159,8 +159,17 @@ def test_an_early_interrupt_brings_no_traceback_of_a_worker(tmp_path: Path) -> N
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-@pytest.mark.parametrize("processes", ["1", "2"])
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "status", "processes"),
+    [
+        (signal.SIGINT, 130, "2"),
+        (signal.SIGTERM, 143, "1"),
+        *(
+            pytest.param(*one, marks=pytest.mark.slow)
+            for one in ((signal.SIGINT, 130, "1"), (signal.SIGTERM, 143, "2"))
+        ),
+    ],
+)
 def test_an_interrupt_keeps_what_is_solved(
     number: signal.Signals, status: int, processes: str, tmp_path: Path
 ) -> None:

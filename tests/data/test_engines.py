@@ -180,7 +180,11 @@ def test_the_answer_is_that_from_memory(
     same(here, there)
 
 
-@pytest.mark.parametrize("few", [False, True], ids=["all distinct rows", "a sample"])
+@pytest.mark.parametrize(
+    "few",
+    [pytest.param(False, marks=pytest.mark.slow), True],
+    ids=["all distinct rows", "a sample"],
+)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_batches_and_labels_are_columns_of_the_table(
     engine: str,

@@ -78,7 +78,7 @@ def drafts(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if path.name.startswith(".")]
 
 
-@pytest.mark.parametrize("n_kills", [4, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_kills", [3, pytest.param(200, marks=pytest.mark.slow)])
 def test_killed_at_random_moments_the_result_is_whole_or_absent(
     n_kills: int, inputs: list[str], tmp_path: Path
 ) -> None:
@@ -189,12 +189,12 @@ INTERRUPTED = {130, -signal.SIGINT}
 def test_interrupted_at_random_moments_it_is_130_or_done(inputs: list[str], tmp_path: Path) -> None:
     rng = random.Random(1)
     statuses = []
-    for attempt in range(4):
+    for attempt in range(3):
         out = tmp_path / f"out{attempt}"
         process = start("fit", *inputs, "-o", out)
         assert process.stderr is not None
         process.stderr.readline()  # from here on it is at work
-        time.sleep(0.4 * rng.random() * attempt / 3)
+        time.sleep(0.4 * rng.random() * attempt / 2)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
         statuses.append(process.returncode)

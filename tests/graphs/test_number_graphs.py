@@ -121,6 +121,7 @@ def test_a_rough_fit_of_the_true_graph_is_as_good_as_a_full_one(seed: int) -> No
     assert sets == {(), *made.sets}
 
 
+@pytest.mark.slow
 def test_a_climb_ends_no_lower_than_the_true_graph() -> None:
     made, fits = fitted(0)
     climber = GraphClimber(fits, FREE, lambda stage, done, total: None)

@@ -76,9 +76,10 @@ def test_row_order_and_repetition_of_the_fit_leave_no_trace() -> None:
         assert getattr(first, name).equals(getattr(again, name)), name
 
 
-def test_the_loss_of_a_rival_is_what_replacing_the_component_loses() -> None:
+@pytest.mark.parametrize(("seeds", "least"), [(3, 3), pytest.param(6, 5, marks=pytest.mark.slow)])
+def test_the_loss_of_a_rival_is_what_replacing_the_component_loses(seeds: int, least: int) -> None:
     seen = 0
-    for seed in range(6):
+    for seed in range(seeds):
         network, _, _, codes = problem(4, 400, seed)
         model = dosift.InterventionMixture(network).fit(codes)
         for line in model.confusable_.to_dicts()[:2]:
@@ -92,7 +93,7 @@ def test_the_loss_of_a_rival_is_what_replacing_the_component_loses() -> None:
             assert line["loss"] == pytest.approx(loss, abs=0.01)
             assert line["loss"] < 10
             seen += 1
-    assert seen >= 5
+    assert seen >= least
 
 
 @pytest.mark.parametrize("method", ["moments", "brute-force", "em"])

@@ -51,7 +51,15 @@ def test_munin_is_fast(bnlearn_files: list[Path]) -> None:
     assert time.perf_counter() - start < 2
 
 
-@pytest.mark.parametrize("name", ["asia", "child", "alarm", "water", "hailfinder"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "asia",
+        "child",
+        "alarm",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("water", "hailfinder")),
+    ],
+)
 def test_tables_agree_with_pgmpy(bnlearn_files: list[Path], name: str) -> None:
     readwrite = pytest.importorskip("pgmpy.readwrite")
     path = next(p for p in bnlearn_files if p.name == f"{name}.bif.gz")

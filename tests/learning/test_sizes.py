@@ -176,6 +176,7 @@ def test_the_unit_of_the_size_does_not_matter(data: Cells, deep: Any) -> None:
     assert [set(t) for t in other.targets_] == [set(t) for t in deep.targets_]
 
 
+@pytest.mark.slow
 def test_without_a_size_depth_reads_as_more() -> None:
     few = cells(n_genes=6, n_cells=300)
     bare, sized = fit(few, False), fit(few, True)

@@ -48,7 +48,9 @@ def nearest_true(network: MechanismNetwork, targets: Ints) -> Ints:
     return out
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize(
+    "seed", [0, 3, 6, *(pytest.param(k, marks=pytest.mark.slow) for k in (1, 2, 4, 5, 7))]
+)
 def test_targets_and_folds_are_found(seed: int) -> None:
     _, given, targets, weights, rows = problem(seed)
     result = find_targets(given, rows, max_size=2)

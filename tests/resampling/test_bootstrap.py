@@ -42,29 +42,29 @@ def test_processes_and_kills_do_not_change_it(
     fitted: tuple[dosift.InterventionMixture, object], tmp_path: Path
 ) -> None:
     model, rows = fitted
-    whole = dosift.bootstrap(model, rows, n_resamples=8, processes=2)
+    whole = dosift.bootstrap(model, rows, n_resamples=4, processes=2)
     journal = tmp_path / "resamples.jsonl"
-    dosift.bootstrap(model, rows, n_resamples=5, journal=journal)
+    dosift.bootstrap(model, rows, n_resamples=2, journal=journal)
     text = journal.read_text(encoding="utf-8")
-    journal.write_text(text + '{"resample": 5, "targ', encoding="utf-8")  # a kill in mid-line
-    again = dosift.bootstrap(model, rows, n_resamples=8, journal=journal)
+    journal.write_text(text + '{"resample": 2, "targ', encoding="utf-8")  # a kill in mid-line
+    again = dosift.bootstrap(model, rows, n_resamples=4, journal=journal)
     assert np.array_equal(whole.weights, again.weights)
     assert np.array_equal(whole.targets, again.targets)
     kept = journal.read_text(encoding="utf-8").splitlines()
-    assert kept[:6] == text.splitlines()
-    assert [json.loads(line)["resample"] for line in kept[1:]] == list(range(8))
+    assert kept[:3] == text.splitlines()
+    assert [json.loads(line)["resample"] for line in kept[1:]] == list(range(4))
     with pytest.raises(InputError, match="other rows or settings"):
-        dosift.bootstrap(model, rows, n_resamples=8, journal=journal, random_state=1)
+        dosift.bootstrap(model, rows, n_resamples=4, journal=journal, random_state=1)
 
 
 def test_each_row_may_come_several_times_or_not_at_all(
     fitted: tuple[dosift.InterventionMixture, object],
 ) -> None:
     model, rows = fitted
-    found = dosift.bootstrap(model, rows, n_resamples=20)
-    assert found.weights.shape[0] == 20
+    found = dosift.bootstrap(model, rows, n_resamples=10)
+    assert found.weights.shape[0] == 10
     assert np.allclose(found.weights.sum(axis=1), 1.0)
-    assert len(np.unique(found.weights, axis=0)) == 20
+    assert len(np.unique(found.weights, axis=0)) == 10
     table = found.summary(0.5)
     wide = found.summary(0.99)
     assert (wide["ci_high"] >= table["ci_high"]).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,18 @@ def fitted(rows: Any, control: Any) -> dosift.InterventionMixture:
     return model.fit(rows, control=control, graph=EDGES)
 
 
+@cache
+def of_the_table() -> dosift.InterventionMixture:
+    return fitted(ROWS, CONTROL)
+
+
+@cache
+def of_a_known_network(most: int) -> dosift.InterventionMixture:
+    """Whatever is held: the limit is in force while this is called."""
+    network = of_the_table().network_
+    return dosift.InterventionMixture(network, negative_control=False).fit(ROWS)
+
+
 def lazy(frame: pl.DataFrame) -> Any:
     return frame.lazy()
 
@@ -51,7 +64,7 @@ def partitions(frame: pl.DataFrame) -> Any:
 
 @pytest.mark.parametrize("held", [lazy, relation, dataset, partitions])
 def test_the_answer_is_that_of_the_table(held: Any) -> None:
-    plain = fitted(ROWS, CONTROL)
+    plain = of_the_table()
     assert [set(target) for target in plain.targets_] == [set(), {"b"}]
     there = fitted(held(ROWS), held(CONTROL))
     assert [str(target) for target in there.targets_] == [str(target) for target in plain.targets_]
@@ -66,11 +79,8 @@ def test_a_known_network_is_fitted_where_rows_are(
 ) -> None:
     """Also where rows are too many to be held: a sample is searched, the same everywhere."""
     monkeypatch.setattr("dosift.data.sample.MOST_CONFIGURATIONS", most)
-    network = fitted(ROWS, CONTROL).network_
-    plain, there = (
-        dosift.InterventionMixture(network, negative_control=False).fit(rows)
-        for rows in (ROWS, held(ROWS))
-    )
+    plain, network = of_a_known_network(most), of_the_table().network_
+    there = dosift.InterventionMixture(network, negative_control=False).fit(held(ROWS))
     assert [str(target) for target in there.targets_] == [str(target) for target in plain.targets_]
     np.testing.assert_allclose(there.weights_, plain.weights_, atol=1e-9)
     assert there.log_likelihood_ == pytest.approx(plain.log_likelihood_, abs=1e-6)
@@ -80,7 +90,7 @@ def test_a_known_network_is_fitted_where_rows_are(
 
 @pytest.mark.parametrize("held", [lazy, partitions])
 def test_annotate_judges_rows_where_they_are(held: Any) -> None:
-    model = fitted(ROWS, CONTROL)
+    model = of_the_table()
     found: Any = dosift.annotate(model, held(ROWS))
     found = pl.from_pandas(found.compute()) if held is partitions else found.collect()
     assert (found["target"].to_numpy() == model.predict(ROWS)).all()
