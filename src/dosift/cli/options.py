@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +16,9 @@ import typer
 
 from dosift.errors import InputError
 from dosift.utils.atomic_write import check_absent, whole_file
+
+#: How many names, changes or pairs the screen lists; --json has more.
+LISTED = 6
 
 
 def one_of(*values: str) -> Callable[[str], list[str]]:
@@ -61,6 +64,12 @@ def _ignore(*_: Any, **__: Any) -> None:
 def printable(text: str) -> str:
     """Show control characters, which names in a stranger's file may hold, as their escapes."""
     return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+
+
+def some(names: Sequence[str]) -> str:
+    """List names for the screen, a few of them if they are many."""
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(names[:LISTED]) + more
 
 
 def print_json(content: Any) -> None:
