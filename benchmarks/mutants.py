@@ -4,8 +4,8 @@
 minus, another constant, a dropped statement, swapped arguments, least for greatest, rows for
 columns), chosen by a seed and spread over the folders that compute. Each is put into a copy of the
 tree, where the tests that matter run: its doctests and the tests that import its file first, then
-those of its own folder, then, if these pass, the contract over all kinds of rows. Tests that fail
-without any mutant are left out.
+those of its own folder, then, if these pass, those from end to end and the contract. Tests that
+fail without any mutant are left out.
 
 What is done is kept in a journal, and a run that was stopped goes on from there. Messages,
 docstrings, type hints and constants of pure speed are not changed. Some survivors change nothing
@@ -39,7 +39,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = Path("src/dosift")
 
-#: Where mutants are made, and the tests that run first; the contract runs after them.
+#: Where mutants are made, and the tests that run first. After them run the tests from end to end,
+#: which are in no folder, and the contract.
 TESTS = {
     "search": ("tests/search", "tests/methods"),
     "likelihood": ("tests/likelihood", "tests/search"),
@@ -51,12 +52,7 @@ TESTS = {
     "model": ("tests/model", "tests/learning"),
     "learning": ("tests/learning", "tests/data"),
     "chain": ("tests/chain", "tests/test_in_time_end_to_end.py"),
-    "pipeline": (
-        "tests/test_pipeline_table.py",
-        "tests/test_graphs_end_to_end.py",
-        "tests/methods",
-        "tests/test_estimator.py",
-    ),
+    "pipeline": ("tests/test_pipeline_table.py", "tests/test_estimator.py", "tests/methods"),
 }
 CONTRACT = "tests/contract"
 #: Left out: its tests need clusters, and are no quick ones.
@@ -439,7 +435,8 @@ def stages(mutant: Mutant, contract_only: bool) -> list[list[str]]:
     if contract_only:
         return [[CONTRACT]]
     own = [p for p in TESTS[mutant.folder] if (ROOT / p).exists()]
-    return [[mutant.file, *importing(mutant, own)], own, [CONTRACT]]
+    whole = [str(f.relative_to(ROOT)) for f in sorted((ROOT / "tests").glob("test_*.py"))]
+    return [[mutant.file, *importing(mutant, own)], own, whole, [CONTRACT]]
 
 
 def importing(mutant: Mutant, paths: list[str]) -> list[str]:
@@ -558,7 +555,7 @@ def main() -> None:
 
         tests = {m: stages(m, options.contract) for m in missing}
         known = {line["baseline"]: line for line in journal.of("baseline")}
-        paths = {p for m in missing for stage in tests[m][-2:] for p in stage} - known.keys()
+        paths = {p for m in missing for stage in tests[m][1:] for p in stage} - known.keys()
         with ThreadPoolExecutor(options.processes) as pool:
             works = [partial(baseline, path=p, timeout=options.timeout) for p in sorted(paths)]
             for line in pool.map(in_tree, works):
