@@ -13,6 +13,7 @@ all targets that change these, and teaches what the change does
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,7 +122,7 @@ def _check_rows(
     network: Network | MechanismNetwork,
     labels: Labels,
     name: str,
-    path: str | None,
+    path: str | Path | None,
 ) -> None:
     """Refuse labels that their rows contradict, and rows of which none lacks a label."""
     task = _Contradictions(network, labels.by_text)

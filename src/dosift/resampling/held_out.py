@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dosift.data.blocks import Block, MemoryBlocks
 from dosift.errors import InputError
+from dosift.estimator import InterventionMixture
 from dosift.likelihood.assignment import judge
 from dosift.likelihood.columns import RowLikelihoods, is_plain
 from dosift.likelihood.evidence import Evidence
 from dosift.model.network import Network
 from dosift.pipeline import Gathered, Setup, found_again, rows_again
-
-if TYPE_CHECKING:
-    from dosift.estimator import InterventionMixture
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
