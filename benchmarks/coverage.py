@@ -30,12 +30,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from intervals_given_targets import logit_interval, weight_covariance
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 import dosift
 from dosift.data import collapse
-from dosift.inference.intervals import logit_interval, weight_covariance
 from dosift.inference.p_values import likelihood_ratio_p_values
 from dosift.inference.rate_tests import rates_of_families
 from dosift.learning.learn import DEFAULT_PRIOR

@@ -16,6 +16,7 @@ import dosift
 from dosift.cli.app import app
 from dosift.errors import DosiftWarning, GraphWarning
 from dosift.graphs.dag import Parents, edges_of
+from dosift.graphs.repair import GraphSearch
 from dosift.io.graph import Graph
 from known_graphs import NOTHING, Edge, Problem, problem
 
@@ -679,8 +680,8 @@ def test_what_is_known_of_targets_holds_in_the_search_over_graphs(
     class Noted(Exception):  # noqa: N818
         """What is searched for with these constraints is nothing to this test."""
 
-    def noted(network: Any, rows: Any, constraints: Any, *others: Any, **beside: Any) -> Any:
-        seen.append(constraints)
+    def noted(search: GraphSearch, *, given: bool) -> Any:
+        seen.append(search.targets)
         raise Noted
 
     monkeypatch.setattr("dosift.pipeline.graph.repair", noted)

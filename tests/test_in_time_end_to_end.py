@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typer.testing import CliRunner
 
 import dosift
 from dosift.cli.app import app
-from dosift.errors import InputError, NotFittedError
+from dosift.errors import DosiftWarning, InputError, NotFittedError
 from dosift.results.report import render_report
 
 TRUTH = dosift.Mixture(
@@ -90,6 +91,29 @@ def test_targets_are_found_that_violate_exclusion(model: dosift.InterventionMixt
     assert lines["do()"]["rows"] == pytest.approx(0.4 * 4000, rel=0.35)
     assert sum(line["rows"] for line in lines.values()) == pytest.approx(4000)
     assert all(line["status"] == "found" for line in lines.values())
+
+
+def test_what_the_series_loses_without_a_target_tells_whether_it_occurs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Were nothing lost without any, only what is known beforehand would speak for them."""
+    monkeypatch.setattr(
+        "dosift.pipeline.in_time.losses", lambda rows, fit: np.zeros(fit.weights.shape[-1])
+    )
+    own = series(1, 800, 40.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DosiftWarning)
+        model = dosift.InterventionMixture(NETWORK, negative_control=False).fit(
+            own.rows, time="tick"
+        )
+    in_time, undecided = model.fitted_.in_time, model.fitted_.result.undecided
+    assert in_time is not None
+    assert undecided is not None
+    before = undecided.component_log_prior_odds
+    absent = 1.0 / (1.0 + np.exp(before) / np.sqrt(in_time.power * in_time.fit.n_drawn))
+    told = dict(zip(model.components_["target"], model.components_["probability"], strict=True))
+    found = [told[str(target)] for target in model.targets_]
+    np.testing.assert_allclose(found, 1.0 - absent, atol=1e-9)
 
 
 def test_switching_and_duration(model: dosift.InterventionMixture) -> None:

@@ -15,8 +15,8 @@ from dosift.checks.verdict import Answer, RepairedModel
 from dosift.data import collapse
 from dosift.errors import DosiftWarning
 from dosift.likelihood.evidence import Evidence
-from dosift.pipeline.gather import Gathered
 from dosift.pipeline.row_reliability import row_reliability
+from dosift.pipeline.setup import Gathered
 from dosift.results.folder import read_result, result_content, write_result
 from dosift.results.merged import Merged
 from dosift.results.rows import RowJudge, presence

@@ -11,16 +11,14 @@ from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dosift.data.lazy import as_lazy
 from dosift.data.load import load
-from dosift.errors import (
-    InputError,
-)
+from dosift.errors import InputError
 from dosift.learning.edge_knowledge import MOST_PARENTS, EdgeKnowledge, Limit
 from dosift.learning.mixed import ControlTable, control_as_rows, learn_from_control
 from dosift.learning.states import with_new_states
@@ -39,9 +37,6 @@ from dosift.pipeline import Recipe, fit
 from dosift.results.predictions import Predictions
 from dosift.results.warned import warn_of_fit
 from dosift.utils.sklearn_api import Conventions
-
-if TYPE_CHECKING:
-    pass
 
 Floats = NDArray[np.float64]
 Progress = Callable[[str, int, "int | None"], None]
@@ -413,7 +408,8 @@ class InterventionMixture(Predictions, Conventions):
             knockouts=bool(self.knockouts),
             negative_control=bool(self.negative_control),
         )
-        beside = tuple(name for name in (batch, labels, unit, time) if isinstance(name, str))
+        given = {"batch": batch, "labels": labels, "unit": unit, "time": time}
+        named = {role: value for role, value in given.items() if isinstance(value, str)}
         rows = as_lazy(rows)
         table = ControlTable(
             as_lazy(control),
@@ -421,22 +417,18 @@ class InterventionMixture(Predictions, Conventions):
             states,
             kinds,
             features,
-            beside,
+            tuple(named.values()),
             size=size,
             factors=factors,
             whole_are_counts=bool(self.knockouts),
-            unit=unit if isinstance(unit, str) else None,
-            time=time if isinstance(time, str) else None,
-            batch=batch if isinstance(batch, str) else None,
-            labels=labels if isinstance(labels, str) else None,
             holds=sample_weight is not None
             or unit is not None
             or time is not None
             or not all(one is None or isinstance(one, str) for one in (batch, labels)),
+            **named,
         )
         network, rows = self._network(table, rows)
         network = starting_network(network, edges, known, self.control_rows)
-        given = {"batch": batch, "labels": labels, "unit": unit, "time": time}
         encode = partial(load, rows, **given, sample_weight=sample_weight)
         network, loaded = with_new_states(network, rows, encode)
         if control is not None and (loaded.order is not None or loaded.unit is not None):

@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+import polars as pl
+
 from dosift.data.anndata import MATRIX_TOTAL, Cells, cells_of, name_levels, name_states
-from dosift.data.control_cells import (
-    Mask,
-    batches_of,
-    control_mask,
-    times_of_cells,
-    units_of_cells,
-)
+from dosift.data.control_cells import Mask, column_of_cells, control_mask
 from dosift.data.discretizer import Discretizer
 from dosift.errors import InputError, MissingDependencyError
 from dosift.estimator import InterventionMixture
@@ -25,7 +21,6 @@ from dosift.model.network import Network
 from dosift.results.cells import store_in_cells
 
 if TYPE_CHECKING:
-    import polars as pl
     from anndata import AnnData
 
 States = Mapping[str, Sequence[Any]]
@@ -228,15 +223,14 @@ def fit_anndata(
             "control=('condition', 'ctrl')"
         )
     fitted_cells = _chosen(cells, ~mask)
+    roles = {"batch": batch, "unit": unit, "time": time}
     beside: dict[str, Any] = {
-        "batch": None if batch is None else batches_of(adata, batch, ~mask),
-        "unit": None if unit is None else units_of_cells(adata, unit, ~mask),
-        "time": None if time is None else times_of_cells(adata, time, ~mask),
+        role: None if name is None else column_of_cells(adata, name, role, ~mask)
+        for role, name in roles.items()
     }
     used = {"layer": layer, "control": _described(control), "prior": prior, "edges": edges}
     used |= parameters
-    roles = (("batch", batch), ("unit", unit), ("time", time))
-    used |= {role: name for role, name in roles if name is not None}
+    used |= {role: name for role, name in roles.items() if name is not None}
     if is_raw:
         if prior != DEFAULT_PRIOR:
             raise InputError("prior is for tables of states, and counts have none; leave it out")
@@ -402,8 +396,6 @@ def _states(
 
 def _cut(cells: Cells, discretizer: Discretizer) -> pl.DataFrame:
     """Cut the matrix columns; columns of obs stay as they are."""
-    import polars as pl
-
     if not cells.numbers:
         return pl.DataFrame(cells.labels).select(cells.names)
     cut: pl.DataFrame = discretizer.transform(cells.numbers)

@@ -11,10 +11,12 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
+import narwhals as nw
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
-from dosift.data import load_rows, to_native
+from dosift.data import load_rows, read_rows, to_native
 from dosift.errors import (
     GuessedGraphWarning,
     InputError,
@@ -27,6 +29,7 @@ from dosift.learning.graph_learners import Codes, Edge, GraphLearner
 from dosift.learning.learn import DEFAULT_PRIOR, learn_network
 from dosift.learning.states import with_new_states
 from dosift.learning.tables import learn_from_codes
+from dosift.model import Target
 from dosift.model.network import Network
 from dosift.model.simulate import RandomState, as_generator
 
@@ -154,8 +157,6 @@ def edge_table(graphs: Sequence[Graph]) -> Any:
     polars.DataFrame
         ``parent``, ``child``, ``found`` (share of the graphs), most frequent first.
     """
-    import polars as pl
-
     edges = [edge for graph in graphs for edge in graph.edges]
     table = pl.DataFrame(edges, schema={"parent": pl.String, "child": pl.String}, orient="row")
     counted = table.group_by("parent", "child").agg(found=pl.len() / max(len(graphs), 1))
@@ -252,10 +253,6 @@ def stability(
 
 def _shared(models: Sequence[InterventionMixture]) -> Any:
     """Table of targets and of single assignments over answers."""
-    import polars as pl
-
-    from dosift.model import Target
-
     weights: dict[tuple[str, str], NDArray[np.float64]] = {}
     for at, model in enumerate(models):
         for target, weight in model.mixture_.items():
@@ -283,11 +280,6 @@ def _shared(models: Sequence[InterventionMixture]) -> Any:
 
 def _control(control: Any) -> tuple[Codes, Network]:
     """Control rows as codes, and a network without edges that knows their states."""
-    import narwhals as nw
-    import polars as pl
-
-    from dosift.data import read_rows
-
     if isinstance(control, str) or hasattr(control, "__fspath__"):
         control = read_rows(control)
     elif isinstance(control, dict):

@@ -82,8 +82,8 @@ def score_of(made: Problem, fitter: GraphFitter, fit: GraphFit) -> float:
         value += own.prior * float(np.log(family.table * k).sum())
         n_free += family.table.shape[0] * (k - 1)
     # The description length of targets: see the search's own tests.
-    n, n_rows = len(states), len(rows)
-    cost = Constraints.none(network.cardinalities).score(n_rows, network.n_changes, np.arange(n))
+    n_rows = len(rows)
+    cost = Constraints.none(network.cardinalities).score(n_rows, network.libraries)
     return float(value - cost.total(fit.targets) - 0.5 * np.log(len(control) + n_rows) * n_free)
 
 

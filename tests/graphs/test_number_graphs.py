@@ -16,7 +16,7 @@ from dosift.graphs.dag import EdgeConstraints, Parents, edges_of, edits, graph_o
 from dosift.graphs.fits import GraphFitter
 from dosift.graphs.graph_fit import GraphFit
 from dosift.graphs.number_families import MechanismFamilies
-from dosift.graphs.repair import check, guessed, repair
+from dosift.graphs.repair import GraphSearch, check, guessed, repair
 from dosift.identifiability.essential import same_essential
 from dosift.io.graph import Graph
 from dosift.search.constraints import Constraints
@@ -60,10 +60,8 @@ def score_of(fits: GraphFitter, fit: GraphFit) -> float:
     control = network.control.values
     value += sum(float(one.log_density(control).sum()) for one in network.mechanisms)
     free = sum(one.n_free for one in network.mechanisms)
-    score = Constraints.none(network.n_changes).score(
-        families.rows.total, network.n_changes, np.arange(N)
-    )
-    cost = score.of_changes(network.libraries).total(fit.targets)
+    score = Constraints.none(network.n_changes).score(families.rows.total, network.libraries)
+    cost = score.total(fit.targets)
     return value - cost - 0.5 * float(np.log(families.n_rows)) * free
 
 
@@ -168,9 +166,7 @@ def test_the_graph_is_found(seed: int, given: bool) -> None:
     network = made.network(wrong(made.graph, seed) if given else None)
     rows = made.rows(network)
     nothing = Constraints.none(network.n_changes)
-    found, findings = repair(
-        network, rows, nothing, FREE, given=given, tell=lambda stage, done, total: None
-    )
+    found, findings = repair(GraphSearch(network, rows, nothing, FREE), given=given)
     assert same_essential(findings.graph, made.graph, made.sets)
     assert graph_of(found.parents) == findings.graph
     assert all(0 <= edge.probability <= 1 for edge in findings.edges)
@@ -184,10 +180,8 @@ def test_the_graph_is_found_over_seeds(given: bool) -> None:
         made = number_problem(seed)
         network = made.network(wrong(made.graph, seed) if given else None)
         nothing = Constraints.none(network.n_changes)
-        _, findings = repair(
-            network, made.rows(network), nothing, FREE, given=given,
-            tell=lambda stage, done, total: None,
-        )  # fmt: skip
+        search = GraphSearch(network, made.rows(network), nothing, FREE)
+        _, findings = repair(search, given=given)
         if not same_essential(findings.graph, made.graph, made.sets):
             lost.append(seed)
     assert len(lost) <= 3, lost
@@ -199,10 +193,8 @@ def test_a_fixed_graph_is_checked() -> None:
         network = made.network(graph)
         rows = made.rows(network)
         result = find_changes(network, rows, look_around=False)
-        found = check(
-            network, rows, Constraints.none(network.n_changes), FREE, result,
-            tell=lambda stage, done, total: None,
-        )  # fmt: skip
+        nothing = Constraints.none(network.n_changes)
+        found = check(GraphSearch(network, rows, nothing, FREE), result)
         assert found.graph == graph
         assert (found.asked == ()) == is_right
 

@@ -11,7 +11,6 @@ import pytest
 
 from dosift.errors import InputError
 from dosift.io import from_pgmpy, from_pyagrum, read_network, to_pgmpy
-from dosift.io.bif import read_bif
 from dosift.io.graph import read_edges, read_graph
 from dosift.model import Network
 
@@ -233,7 +232,7 @@ def test_pyagrum_joint(bnlearn_files: list[Path], tmp_path: Path) -> None:
     gum = pytest.importorskip("pyagrum")
     from dosift.io import write_network
 
-    network = read_bif(next(p for p in bnlearn_files if p.name == "asia.bif.gz"))
+    network = read_network(next(p for p in bnlearn_files if p.name == "asia.bif.gz"))
     write_network(network, tmp_path / "asia.bif")
     bn = gum.loadBN(str(tmp_path / "asia.bif"))
     ours = from_pyagrum(bn)

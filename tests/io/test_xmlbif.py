@@ -7,7 +7,6 @@ import pytest
 
 from dosift.errors import InputError
 from dosift.io import read_network, write_network
-from dosift.io.bif import read_bif
 from dosift.io.xmlbif import format_xmlbif, parse_xmlbif
 from dosift.model import Network
 
@@ -28,7 +27,7 @@ TEXT = """<?xml version="1.0"?>
 def test_bnlearn_networks_survive(bnlearn_files: list[Path], tmp_path: Path) -> None:
     for name in ("asia", "child", "water", "munin"):
         path = next(p for p in bnlearn_files if p.name == f"{name}.bif.gz")
-        network = read_bif(path)
+        network = read_network(path)
         copy = tmp_path / f"{name}.xml.gz"
         write_network(network, copy)
         again = read_network(copy)

@@ -14,7 +14,7 @@ from dosift.likelihood.solve import solve
 from dosift.likelihood.weight_sums import WeightSums
 from dosift.likelihood.weights import solve_weights
 from dosift.methods.likelihood import estimate_likelihood
-from dosift.methods.options import Options, silent
+from dosift.methods.options import Options
 from dosift.model.simulate import sample_codes
 from dosift.pipeline import gather
 from dosift.search.choice import choose
@@ -24,6 +24,7 @@ from dosift.search.neighbour_prices import price_neighbours
 from dosift.search.prepared import prepare
 from dosift.search.pricing import NeighbourPricer
 from dosift.search.result import SearchResult
+from dosift.utils.progress import silent
 
 Problem = tuple[dosift.Network, np.ndarray, np.ndarray, np.ndarray]
 

@@ -13,6 +13,8 @@ import pytest
 import command
 from dosift.errors import InputError
 from dosift.study.continuous import (
+    CONTINUOUS,
+    NOTE,
     ContinuousAnswer,
     ContinuousProblem,
     ContinuousSettings,
@@ -21,7 +23,6 @@ from dosift.study.continuous import (
     scores_of,
     solve_continuous,
 )
-from dosift.study.continuous_summary import CONTINUOUS, NOTE
 from dosift.study.published import SUCCESSOR
 
 TASK = ContinuousTask(4, 2000, "all", "do", "given", 0)

@@ -16,8 +16,7 @@ from dosift.cli import main
 from dosift.errors import InputError
 from dosift.identifiability import exclusion
 from dosift.study.runner import run_tasks
-from dosift.study.unit_summary import NOTE, UNITS
-from dosift.study.units import UnitSettings, UnitTask, draw_units, solve_units
+from dosift.study.units import NOTE, UNITS, UnitSettings, UnitTask, draw_units, solve_units
 
 
 def command(arguments: list[str]) -> int:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import ndtri
 
 from dosift.chain.fit import LARGEST_RATE, LEAST_RATE, ChainFit
 from dosift.chain.rows import ChainRows
 from dosift.chain.smooth import ChainSums, sum_chain
-
-Floats = NDArray[np.float64]
+from dosift.model.arrays import Bools, Floats
 
 #: Step of the differences, in logarithms of weights and rate.
 _STEP = 1e-4
@@ -85,7 +83,7 @@ class ChainErrors:
         out = given + small + drawn * rest / np.where(total > 0, total, 1.0)
         return np.asarray(out / out.sum(axis=1, keepdims=True))
 
-    def _inside(self, b: int) -> NDArray[np.bool_]:
+    def _inside(self, b: int) -> Bools:
         """Targets whose weights are free and above zero."""
         return np.asarray(np.isnan(self.known[b]) & (self.fall[b] == 0))
 
@@ -203,7 +201,7 @@ def _falls(weights: Floats, entries: Floats, known: Floats) -> Floats:
     return np.where(is_few, fall, 0.0)
 
 
-def _score(weights: Floats, sums: ChainSums, inside: NDArray[np.bool_]) -> Floats:
+def _score(weights: Floats, sums: ChainSums, inside: Bools) -> Floats:
     """Differentiate the log-likelihood by logarithms of ratios of weights."""
     drawn = np.where(inside, weights * np.atleast_2d(sums.entries), 0.0)
     own = np.where(inside, weights, 0.0)

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 
 from dosift.chain.rows import ChainRows
 from dosift.chain.smooth import ChainSums, sum_chain
-
-Floats = NDArray[np.float64]
+from dosift.model.arrays import Bools, Floats
 
 #: Rates of switching that are told apart from "never" and "always", in a typical step.
 LEAST_RATE, LARGEST_RATE = 1e-9, 15.0
@@ -86,7 +85,7 @@ class ChainFit:
         sums = sum_chain(rows, weights, self.rate)
         return ChainFit(weights, self.rate, sums, self.converged, known)
 
-    def only(self, targets: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    def only(self, targets: Bools) -> tuple[Floats, Floats]:
         """Return weights with which a fit to some of the targets begins, and the known ones.
 
         Parameters
@@ -187,7 +186,7 @@ class _Space:
     known: Floats
 
     @property
-    def free(self) -> NDArray[np.bool_]:
+    def free(self) -> Bools:
         return np.asarray(np.isnan(self.known))
 
     def packed(self, weights: Floats, rate: float) -> Floats:
@@ -240,7 +239,7 @@ class _Exposures:
 
     times: Floats
     place: NDArray[np.int64]
-    inside: NDArray[np.bool_]
+    inside: Bools
     numbers: Floats
 
     @classmethod

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.chain.rows import ChainRows
-
-Floats = NDArray[np.float64]
+from dosift.model.arrays import Bools, Floats
 
 #: Stands for the logarithm of zero, so that differences stay numbers.
 _NEVER = -1e6
@@ -77,7 +76,7 @@ def _beginnings(columns: Floats, stay: Floats, drawn: Floats) -> Floats:
     return first
 
 
-def _traced(changed: NDArray[np.bool_], best: NDArray[np.int64], last: int) -> NDArray[np.int64]:
+def _traced(changed: Bools, best: NDArray[np.int64], last: int) -> NDArray[np.int64]:
     """Follow a path back from its last target, one stretch after the other."""
     path = np.empty(len(best), dtype=np.int64)
     switches = [np.flatnonzero(column) for column in changed.T]

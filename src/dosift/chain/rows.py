@@ -8,8 +8,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
+from dosift.model.arrays import Bools, Floats, Ints
+
 Kind = TypeVar("Kind", bound=np.generic)
 
 #: Up to so many targets, parts of a chain are worked on side by side; that takes as many times the
@@ -44,7 +44,7 @@ class ChainRows:
     columns: Floats
     exposure: Floats
     log_scale: Floats
-    impossible: NDArray[np.bool_]
+    impossible: Bools
     place: NDArray[np.int64]
     batch: NDArray[np.int64]
 
@@ -179,7 +179,7 @@ class ChainRows:
         gain = self.log_scale - other.log_scale
         return np.where(other.impossible, np.inf, gain)
 
-    def only(self, targets: NDArray[np.bool_]) -> ChainRows:
+    def only(self, targets: Bools) -> ChainRows:
         """Return the same rows with some of the targets.
 
         Parameters

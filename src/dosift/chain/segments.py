@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.chain.smooth import Smoothed
+from dosift.model.arrays import Bools, Floats
 
-Floats = NDArray[np.float64]
 Positions = NDArray[np.int64]
 
 #: Logarithm below which the probability of holding counts as this, so that sums stay finite.
@@ -49,9 +49,7 @@ class Segments:
         return int(self.target.size)
 
 
-def segments_of(
-    path: Positions, begins: NDArray[np.bool_], smoothed: Smoothed, level: float
-) -> Segments:
+def segments_of(path: Positions, begins: Bools, smoothed: Smoothed, level: float) -> Segments:
     """Cut a path into segments, with intervals of their onset and end.
 
     Parameters
@@ -130,21 +128,10 @@ def _surest(own: Floats, starts: Positions, ends: Positions) -> Positions:
 def _interval(
     held: Floats, target: Positions, surest: Positions, tail: float
 ) -> tuple[Positions, Positions, Floats]:
-    """Rows between which the stretches around some rows begin.
+    """Rows between which the stretches around some rows begin, and the probability between these.
 
-    Parameters
-    ----------
-    held : ndarray, shape (n_rows, n_targets)
-        Probability that the row before has the same target as this one.
-    target, surest : ndarray of int64, shape (n_segments,)
-    tail : float
-        Probability on either side.
-
-    Returns
-    -------
-    low, high : ndarray of int64, shape (n_segments,)
-    content : ndarray, shape (n_segments,)
-        Probability between these.
+    `held` is the probability that the row before has the same target as a row, shape (n_rows,
+    n_targets); `tail` that on either side.
     """
     low, high = surest.copy(), surest.copy()
     content = np.ones(surest.size)

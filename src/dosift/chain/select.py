@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.chain.fit import ChainFit, fit_chain
 from dosift.chain.rows import ChainRows
 from dosift.chain.smooth import sum_chain
-
-Floats = NDArray[np.float64]
+from dosift.model.arrays import Bools, Floats
 
 #: Cycles of a fit that only shows whether others can stand in for a target.
 _ROUGH = 5
@@ -21,7 +19,7 @@ _WHOLE = 1e-9
 _LARGE = 200.0
 
 
-def earning(rows: ChainRows, fit: ChainFit, costs: Floats) -> NDArray[np.bool_]:
+def earning(rows: ChainRows, fit: ChainFit, costs: Floats) -> Bools:
     """Find the targets without which the penalised log-likelihood would be lower.
 
     Parameters
@@ -63,7 +61,7 @@ def earning(rows: ChainRows, fit: ChainFit, costs: Floats) -> NDArray[np.bool_]:
     return kept
 
 
-def _without(rows: ChainRows, fit: ChainFit, rest: NDArray[np.bool_]) -> ChainFit:
+def _without(rows: ChainRows, fit: ChainFit, rest: Bools) -> ChainFit:
     weights, known = fit.only(rest)
     return fit_chain(rows.only(rest), weights, fit.rate, n_cycles=_ROUGH, known=known)
 
@@ -93,7 +91,7 @@ def losses(rows: ChainRows, fit: ChainFit) -> Floats:
     return out
 
 
-def _loss(rows: ChainRows, fit: ChainFit, kept: NDArray[np.bool_], target: int) -> float:
+def _loss(rows: ChainRows, fit: ChainFit, kept: Bools, target: int) -> float:
     """Log-likelihood that is lost without a target, the others staying as they are."""
     rest = kept.copy()
     rest[target] = False

@@ -15,11 +15,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.chain.rows import ChainRows
-
-Floats = NDArray[np.float64]
+from dosift.model.arrays import Floats
 
 
 @dataclass(frozen=True)
@@ -133,12 +131,9 @@ def _passes(
 ) -> tuple[ChainSums, Floats, Floats, Floats]:
     """Walk forward and backward.
 
-    Returns
-    -------
-    sums : ChainSums
-    forward, backward, into : ndarray, shape (length, n_targets, n_parts)
-        Probability of each target up to a row; likelihood of what follows the row relative to what
-        is expected; the same with the row itself. Empty unless `keep`.
+    Beside the sums: the probability of each target up to a row; the likelihood of what follows the
+    row relative to what is expected; the same with the row itself. Of shape (length, n_targets,
+    n_parts), or empty unless `keep`.
     """
     switch = rows.switching(rate)
     first, last = _ends(rows, weights, switch)
@@ -180,13 +175,10 @@ def _passes(
 
 
 def _ends(rows: ChainRows, weights: Floats, switch: Floats) -> tuple[Floats, Floats]:
-    """Find what the rows before each part, and those after it, say.
+    """Find what the rows before each part, and those after it, say: of shape (n_targets, n_parts).
 
-    Returns
-    -------
-    first, last : ndarray, shape (n_targets, n_parts)
-        Probability of each target before the first row of a part, given what was before; likelihood
-        of what follows its last row, up to a factor.
+    The probability of each target before the first row of a part, given what was before; the
+    likelihood of what follows its last row, up to a factor.
     """
     length, m, n_parts = rows.columns.shape
     first, last = np.empty((m, n_parts)), np.ones((m, n_parts))

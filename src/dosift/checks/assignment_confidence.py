@@ -9,11 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.likelihood.assignment import Assignment
-
-Floats = NDArray[np.float64]
+from dosift.model.arrays import Floats
 
 #: A row counts as sure when its most probable target has more than this probability.
 SURE = 0.9

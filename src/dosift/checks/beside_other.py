@@ -11,14 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.likelihood.weights import WeightSolution, solve_weights
+from dosift.model.arrays import Bools, Floats, Ints
 from dosift.search.elimination import drop_losses, eliminate
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.model.mechanism import System, Values
+from dosift.model.arrays import Floats, Ints, Values
+from dosift.model.mechanism import System
 from dosift.model.network import Network
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Bins of a number.
 _BINS = 6

@@ -7,20 +7,17 @@ from functools import partial
 from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.data.blocks import Block
 from dosift.likelihood.columns import RowLikelihoods
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.teaching import shares_of_rows
+from dosift.model.arrays import Floats, Ints
 from dosift.model.categorical import States
 from dosift.model.described import scale_of
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.model.other import interventions
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Bins of a histogram, at most, and the share of rows beyond each of its ends.
 _BINS, _BEYOND = 40, 0.002

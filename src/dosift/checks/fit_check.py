@@ -21,10 +21,8 @@ from numpy.typing import NDArray
 from scipy.special import gammaincc
 
 from dosift.data.configurations import Configurations
+from dosift.model.arrays import Floats, Ints
 from dosift.search.mechanisms import ChangedMechanism
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Cells with smaller expected counts are pooled.
 _LEAST_EXPECTED = 5.0

@@ -16,24 +16,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.checks.beside_other import needed_beside_other
 from dosift.data.blocks import Block, MemoryBlocks
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.factors import log_other_of
 from dosift.likelihood.weights import solve_weights
-from dosift.model.mechanism import Values
+from dosift.model.arrays import Bools, Floats, Values
 from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Network
 from dosift.model.other_numbers import OtherNumbers, Part, suited
 from dosift.search.constraints import Constraints
 from dosift.search.joint import JointFit, JointFitter
 from dosift.search.library import of
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
-Bools = NDArray[np.bool_]
 
 #: Share that is begun with, that from which rows are looked at, and that above which it is the
 #: network that is wrong.

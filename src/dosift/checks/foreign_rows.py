@@ -12,20 +12,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.checks.beside_other import needed_beside_other
 from dosift.likelihood.columns import RowLikelihoods
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.factors import log_other_of
 from dosift.likelihood.weights import solve_weights
+from dosift.model.arrays import Floats, Ints
 from dosift.model.network import Network
 from dosift.model.other import other_target
 from dosift.search.constraints import Constraints
 from dosift.search.result import SearchResult
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Nats by which a fit must gain for rows to be said to come from elsewhere, and the share of the
 #: rows, at the maximum, from which it is looked at.
@@ -183,8 +180,7 @@ def _costs(
     network: Network, targets: Ints, n_rows: float, n_free: int, known: Constraints
 ) -> Floats:
     """Cost of each component, and last that of rows from elsewhere with their free shares."""
-    every = np.arange(network.n_variables)
-    score = known.score(n_rows, network.n_changes, every)
+    score = known.score(n_rows, network.libraries)
     of_other = 0.5 * (1 + n_free) * np.log(max(n_rows, 2.0)) + np.log(2.0)
     return np.append(score.costs(targets), of_other)
 

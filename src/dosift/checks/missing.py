@@ -11,6 +11,7 @@ from dosift.checks.bins import Bins
 from dosift.checks.fit_check import homogeneity_p_value
 from dosift.data.blocks import Block
 from dosift.likelihood.evidence import Evidence
+from dosift.model.arrays import Floats
 from dosift.model.mechanism import missing
 from dosift.model.network import Network
 
@@ -35,7 +36,7 @@ class MissingValues:
         and the p-value, corrected for the number of pairs; the clearest first.
     """
 
-    share: NDArray[np.float64]
+    share: Floats
     n_rows: float
     dependent: tuple[tuple[int, int, float], ...]
 
@@ -52,7 +53,7 @@ class _CountMissing:
     lacking: NDArray[np.int64]
     bins: Bins
 
-    def __call__(self, block: Block) -> tuple[NDArray[np.float64], ...]:
+    def __call__(self, block: Block) -> tuple[Floats, ...]:
         """Sum over a block.
 
         Returns

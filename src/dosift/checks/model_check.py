@@ -9,7 +9,6 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.checks.assignment_confidence import Certainty, certainty_of_sums, certainty_sums
 from dosift.checks.bins import Bins
@@ -20,15 +19,13 @@ from dosift.data.configurations import Configurations, collapse
 from dosift.likelihood.assignment import Assignment, assign, judge
 from dosift.likelihood.columns import RowLikelihoods
 from dosift.likelihood.evidence import Evidence
+from dosift.model.arrays import Floats, Ints
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.model.other import is_other
 from dosift.model.simulate import RandomState, as_generator, sample_codes
 from dosift.search.mechanisms import suspect_mechanism
 from dosift.search.result import SearchResult
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Simulated rows: at least the first, the second times as many as rows, at most the third.
 _LEAST, _FACTOR, _MOST = 100_000, 5, 300_000
@@ -370,9 +367,7 @@ class _Simulated:
         return _distinct(codes, self.network.cardinalities, counts)
 
 
-def _distinct(
-    codes: Ints, cardinalities: NDArray[np.int64], counts: Floats | None = None
-) -> Configurations:
+def _distinct(codes: Ints, cardinalities: Ints, counts: Floats | None = None) -> Configurations:
     """Collapse simulated rows, in which nothing is missing; nobody asks where each one went."""
     size = float(np.prod(cardinalities.astype(np.float64)))
     if size > _CELLS_OF_A_ROW * max(len(codes), 1):

@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.data.side_columns import SideColumn
-
-Floats = NDArray[np.float64]
+from dosift.model.arrays import Bools, Floats
 
 #: Rows that are looked at, from the beginning: as many as hold so many values, within bounds.
 _MOST_VALUES, _FEWEST_ROWS, _MOST_ROWS = 500_000, 10_000, 50_000
@@ -177,31 +176,23 @@ def _within(
 
 
 class _Kernel(Protocol):
-    """What makes k of a variable.
-
-    Attributes
-    ----------
-    own : ndarray of float64, shape (n_rows, n_columns)
-        k(i, j) is the product of rows i and j; zero where a value is missing.
-    known : ndarray of bool, shape (n_rows,)
-        Rows with a value.
-    itself : float
-        Mean of k(i, i), the most that k of a pair can be in the mean.
-    variance : float
-        Of k(i, j) for independent rows.
-    """
+    """What makes k of a variable."""
 
     @property
-    def own(self) -> Floats: ...
+    def own(self) -> Floats:
+        """k(i, j) is the product of rows i and j of it; zero where a value is missing."""
 
     @property
-    def known(self) -> NDArray[np.bool_]: ...
+    def known(self) -> Bools:
+        """Rows with a value."""
 
     @property
-    def itself(self) -> float: ...
+    def itself(self) -> float:
+        """Mean of k(i, i), the most that k of a pair can be in the mean."""
 
     @property
-    def variance(self) -> float: ...
+    def variance(self) -> float:
+        """Of k(i, j) for independent rows."""
 
     def total(self, distance: int) -> float:
         """Sum k over rows that are so far apart."""
@@ -210,7 +201,7 @@ class _Kernel(Protocol):
 @dataclass(frozen=True)
 class _OfNumbers:
     own: Floats
-    known: NDArray[np.bool_]
+    known: Bools
     itself: float
     variance: float
 
@@ -225,7 +216,7 @@ class _OfStates:
     #: Position of each row's state, that of a missing value last.
     place: NDArray[np.int64]
     share: Floats
-    known: NDArray[np.bool_]
+    known: Bools
     itself: float
     variance: float
 
@@ -254,7 +245,7 @@ def _kernels(values: NDArray[np.number], cardinalities: Sequence[int]) -> Iterat
         yield (_of_states if n_states else _of_numbers)(column, known)
 
 
-def _of_states(column: NDArray[np.number], known: NDArray[np.bool_]) -> _Kernel:
+def _of_states(column: NDArray[np.number], known: Bools) -> _Kernel:
     codes = np.where(known, column, 0).astype(np.int64)
     counts = np.bincount(codes, known)
     states = np.flatnonzero(counts)
@@ -266,7 +257,7 @@ def _of_states(column: NDArray[np.number], known: NDArray[np.bool_]) -> _Kernel:
     return _OfStates(own, share, known, 1.0 - (share**2).sum(), share @ centred**2 @ share)
 
 
-def _of_numbers(column: NDArray[np.number], known: NDArray[np.bool_]) -> _Kernel:
+def _of_numbers(column: NDArray[np.number], known: Bools) -> _Kernel:
     # Ranks, for one far value would be all of a sum of products.
     rank = _ranks(column[known])
     own = np.zeros((len(column), 1))

@@ -9,8 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
+from dosift.model.arrays import Floats, Ints
 
 #: States that a group of variables may have together.
 _MOST_GROUP_STATES = 96

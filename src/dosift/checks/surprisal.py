@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from dosift.model.arrays import Bools, Floats
 
 #: Expected share of false ones among the rows that are called unexplained.
 FALSE_SHARE = 0.05
@@ -98,9 +98,7 @@ class SurprisalScale:
         return out
 
 
-def unexplained(
-    p_values: Floats, counts: Floats, false_share: float = FALSE_SHARE
-) -> NDArray[np.bool_]:
+def unexplained(p_values: Floats, counts: Floats, false_share: float = FALSE_SHARE) -> Bools:
     """Tell rows that the mixture does not explain, with control of the share of false ones.
 
     Parameters

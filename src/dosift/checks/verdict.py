@@ -15,12 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from dosift.model.arrays import Bools, Floats, Ints, distinct
 from dosift.model.mechanism import System
 from dosift.search.result import SearchResult
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
-Bools = NDArray[np.bool_]
 
 #: A weight may move by so many standard errors, by such a share of it, or by so much.
 _ERRORS, _RELATIVE, _ABSOLUTE = 3.0, 0.6, 0.01
@@ -118,6 +115,26 @@ class Answer:
     presence: Floats | None = None
     network: System | None = None
     found: SearchResult | None = None
+
+    @classmethod
+    def merged(
+        cls, repairs: Sequence[Repair], gain: float, targets: Ints, weights: Floats
+    ) -> Answer:
+        """Take targets that are the same for one, and leave those of no weight out.
+
+        Parameters
+        ----------
+        repairs : sequence of Repair
+        gain : float
+        targets : ndarray of int, shape (n_targets, n_variables)
+        weights : ndarray, shape (n_targets,)
+
+        Returns
+        -------
+        Answer
+        """
+        every, summed = distinct(targets, weights)
+        return cls(tuple(repairs), gain, every[summed > 0], summed[summed > 0])
 
     @property
     def is_of_graph(self) -> bool:
@@ -290,21 +307,10 @@ def judge_answer(
 
 
 def _left_by(answers: Sequence[Answer], missing: Sequence[Bools], n_components: int) -> Floats:
-    """Probability of components where repairs may be made.
+    """Probability of components where repairs may be made, by which components each lacks.
 
     Repairs of different kinds may both be right. But edges, and a hidden cause that makes the same
     variables depend on each other, explain the same rows twice: one of them is right, or none.
-
-    Parameters
-    ----------
-    answers : sequence of Answer
-    missing : sequence of ndarray of bool, shape (n_components,)
-        Components that each of them lacks.
-    n_components : int
-
-    Returns
-    -------
-    ndarray, shape (n_components,)
     """
     of_graph = [k for k, one in enumerate(answers) if one.is_of_graph]
     alternatives = [[k] for k in range(len(answers)) if k not in of_graph]
@@ -358,8 +364,7 @@ def change(targets: Ints, weights: Floats, answer: Answer) -> float:
     """Total variation between an answer and that after a repair."""
     both = np.concatenate([_codes(targets), _codes(answer.targets)])
     signed = np.concatenate([weights, -answer.weights])
-    _, place = np.unique(both, axis=0, return_inverse=True)
-    differences = np.bincount(place.ravel(), signed)
+    _, differences = distinct(both, signed)
     # Rows that come from elsewhere are in neither target of the other answer.
     elsewhere = abs(float(weights.sum() - answer.weights.sum()))
     return 0.5 * (float(np.abs(differences).sum()) + elsewhere)

@@ -19,10 +19,12 @@ from dosift.cli.options import (
     Quiet,
     Threads,
     check_table_name,
+    column_option,
     print_json,
     set_up,
     write_table,
 )
+from dosift.utils.progress import ProgressReporter
 
 if TYPE_CHECKING:
     import polars as pl
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from dosift.model.network import Network
     from dosift.results.folder import Result
     from dosift.results.rows import RowJudge
-    from dosift.utils.progress import ProgressReporter
 
 
 def assign(
@@ -44,23 +45,20 @@ def assign(
     ] = False,
     batch: Annotated[
         str | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="Column that holds each row's batch: judge it by the weights of that batch.",
+        column_option(
+            help="Column that holds each row's batch: judge it by the weights of that batch."
         ),
     ] = None,
     unit: Annotated[
         str | None,
-        typer.Option(
-            metavar="COLUMN",
+        column_option(
             help="Column that holds each row's unit: the rows of a unit share one intervention; "
             "with --time, they are a series.",
         ),
     ] = None,
     time: Annotated[
         str | None,
-        typer.Option(
-            metavar="COLUMN",
+        column_option(
             help="Column that says when each row was seen: neighbours in time are judged together, "
             "by the rate of switching of a fit with --time.",
         ),
@@ -120,7 +118,6 @@ def _assign(
     from dosift.results.folder import read_result
     from dosift.results.rows import RowJudge, RowParts
     from dosift.results.units import tables_of
-    from dosift.utils.progress import ProgressReporter
 
     fitted = read_result(result)
     network = fitted.network

@@ -8,21 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dosift.cli.inputs import Format, Inputs
-from dosift.cli.options import Json, Quiet, Seed, Threads, print_json, set_up
+from dosift.cli.options import LISTED, Json, Quiet, Seed, Threads, print_json, set_up, some
 from dosift.errors import InputError
+from dosift.utils.progress import ProgressReporter
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from dosift.cli.check_numbers import NumberFindings
     from dosift.cli.check_rows import CheckedRows
     from dosift.identifiability.evidence import Evidence
     from dosift.identifiability.identification import Identification, Interval
     from dosift.identifiability.units import UnitIdentification
     from dosift.identifiability.zeros import Positivity
     from dosift.model import Mixture, Network, Target
-
-#: How many names or components the screen lists; --json has more.
-_LISTED = 6
 
 
 def check(
@@ -78,10 +77,11 @@ def check(
                 "--units goes with networks of states: of numbers, one row a unit identifies as "
                 "much as several; leave it out"
             )
-        return _check_numbers(network, rows, mixture, max_size, json)
-    with Inputs(format) as pipes:
-        source = None if rows is None else pipes.rows(rows)
-        found = _Findings(network, mixture, source, max_size, units, unit, quiet or json)
+        found: NumberFindings | _Findings = _of_numbers(network, rows, mixture, max_size)
+    else:
+        with Inputs(format) as pipes:
+            source = None if rows is None else pipes.rows(rows)
+            found = _Findings(network, mixture, source, max_size, units, unit, quiet or json)
     if json:
         print_json(found.to_dict())
     else:
@@ -93,9 +93,9 @@ def _is_of_numbers(path: Path) -> bool:
     return path.name.lower().endswith((".json", ".json.gz"))
 
 
-def _check_numbers(
-    path: Path, rows: Path | None, mixture: Path | None, max_size: int | None, json: bool
-) -> int:
+def _of_numbers(
+    path: Path, rows: Path | None, mixture: Path | None, max_size: int | None
+) -> NumberFindings:
     """Check a network of numbers, to which rates and largest sizes say nothing."""
     from dosift.cli.check_numbers import NumberFindings
 
@@ -106,12 +106,7 @@ def _check_numbers(
         )
     if max_size is not None:
         raise InputError("--max-size goes with networks of states: no size is left open here")
-    found = NumberFindings.of(path, mixture)
-    if json:
-        print_json(found.to_dict())
-    else:
-        found.show()
-    return 0
+    return NumberFindings.of(path, mixture)
 
 
 class _Findings:
@@ -130,7 +125,6 @@ class _Findings:
         from dosift.cli.check_rows import CheckedRows
         from dosift.identifiability import identified, positivity
         from dosift.io import read_network
-        from dosift.utils.progress import ProgressReporter
 
         with ProgressReporter(quiet) as tell:
             tell("reading", 0, None)
@@ -214,11 +208,6 @@ def _read_mixture(network: Network, path: Path | None) -> Mixture | None:
     return mixture
 
 
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(names[:_LISTED]) + more
-
-
 def _show_positivity(console: Console, found: Positivity) -> None:
     if found.holds:
         console.print(f"Positivity  holds; the smallest entry of a table is {found.smallest:.3g}")
@@ -226,7 +215,7 @@ def _show_positivity(console: Console, found: Positivity) -> None:
     names = [v.variable for v in found.variables]
     console.print(
         f"Positivity  does not hold: {found.n_zeros:,} of {found.n_entries:,} table entries are "
-        f"zero, in {len(names)} variable(s): {_some(names)}"
+        f"zero, in {len(names)} variable(s): {some(names)}"
     )
     deterministic = sum(v.n_deterministic for v in found.variables)
     if deterministic:
@@ -247,7 +236,7 @@ def _show_promise(console: Console, found: Positivity) -> None:
     unsafe = [v.variable for v in found.variables if not v.always_possible]
     if unsafe:
         console.print(
-            f"            {len(unsafe)} variable(s) have no such state ({_some(unsafe)}): if "
+            f"            {len(unsafe)} variable(s) have no such state ({some(unsafe)}): if "
             "interventions set them, it depends on the mixture"
         )
     console.print("            give --mixture FILE to check a certain one")
@@ -263,7 +252,7 @@ def _show_identification(console: Console, found: Identification) -> None:
     else:
         console.print(
             f"Exclusion   violated: set to every one of their states: "
-            f"{_some(list(exclusion.violated))}"
+            f"{some(list(exclusion.violated))}"
         )
     by = f" (by {found.by})" if found.by else ""
     console.print(f"Identified  {_ANSWER[found.status]}{by}. {found.meaning}")
@@ -347,12 +336,12 @@ def _show_mixture(
     changed = {t: w for t, w in mixture.items() if abs(w - given.get(t, 0.0)) > 5e-5}
     console.print()
     console.print(title)
-    for target, weight in list(changed.items())[:_LISTED]:
+    for target, weight in list(changed.items())[:LISTED]:
         console.print(f"  {weight:.4f}  {target}")
-    if len(changed) > _LISTED:
-        console.print(f"  ... and {len(changed) - _LISTED} more")
+    if len(changed) > LISTED:
+        console.print(f"  ... and {len(changed) - LISTED} more")
     gone = [t for t in given if t not in mixture]
     if gone and len(gone) < len(given):
-        console.print(f"  instead of {_some([str(t) for t in gone])}")
+        console.print(f"  instead of {some([str(t) for t in gone])}")
     if len(changed) < len(mixture):
         console.print(f"  with {len(mixture) - len(changed)} component(s) as they are")

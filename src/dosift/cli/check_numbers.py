@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rich.console import Console
+
+from dosift.cli.options import LISTED, some
 from dosift.errors import InputError
+from dosift.identifiability.numbers import NumberIdentification, numbers_identified
+from dosift.io import read_network
+from dosift.model import Mixture
+from dosift.model.mechanism_network import MechanismNetwork
+from dosift.model.mixture import without_other
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from dosift.identifiability.numbers import NumberIdentification
-    from dosift.model import Mixture
-    from dosift.model.mechanism_network import MechanismNetwork
-
-#: How many names, changes or pairs the screen lists; --json has more.
-_LISTED = 6
 #: Nats a row below which kinds of change are called hard to tell apart.
 _HARD_NATS = 0.05
 _ANSWER = {"identified": "yes", "not identified": "no", "not covered": "not known"}
@@ -60,12 +59,6 @@ class NumberFindings:
         InputError
             If a file cannot be read, or the mixture is of another network.
         """
-        from dosift.identifiability.numbers import numbers_identified
-        from dosift.io import read_network
-        from dosift.model import Mixture
-        from dosift.model.mechanism_network import MechanismNetwork
-        from dosift.model.mixture import without_other
-
         network = read_network(path)
         assert isinstance(network, MechanismNetwork)
         # Of rows from elsewhere nothing is to be identified.
@@ -89,13 +82,11 @@ class NumberFindings:
 
     def show(self) -> None:
         """Print it."""
-        from rich.console import Console
-
         console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
         n, found = self.network.n_variables, self.found
         console.print(f"Network     {self.path}: {n} variables, {len(self.network.edges)} edges")
         console.print(f"Identified  {_ANSWER[found.status]}. {found.meaning}")
-        for reason in found.reasons[:_LISTED]:
+        for reason in found.reasons[:LISTED]:
             console.print(f"{_ON}{reason}")
         _more(console, len(found.reasons))
         self._show_variables(console)
@@ -121,26 +112,26 @@ class NumberFindings:
         label = "Alike       "
         for names, words in lines:
             if names:
-                console.print(f"{label}{words}: {_some(names)}")
+                console.print(f"{label}{words}: {some(names)}")
                 label = _ON
         if exact:
             console.print(
                 "Exact       follow from their parents or never varied, so that any other value "
-                f"is a change of them: {_some(exact)}"
+                f"is a change of them: {some(exact)}"
             )
 
     def _show_changes(self, console: Console) -> None:
         unknown = [one for one in self.found.changes if one.rows is None]
         slow = [one for one in self.found.changes if one.rows is not None]
         label = "Kinds       "
-        for one in unknown[:_LISTED]:
+        for one in unknown[:LISTED]:
             console.print(
                 f"{label}{one.target}: whether {one.variable!r} was set or moved cannot be told, "
                 "as its parents do not vary there"
             )
             label = _ON
         _more(console, len(unknown))
-        for one in sorted(slow, key=lambda change: -(change.rows or 0))[:_LISTED]:
+        for one in sorted(slow, key=lambda change: -(change.rows or 0))[:LISTED]:
             console.print(
                 f"{label}{one.target}: whether {one.variable!r} was set or moved takes about "
                 f"{one.rows:,} rows ({one.nats:.2g} nats a row of the component)"
@@ -150,7 +141,7 @@ class NumberFindings:
 
     def _show_pairs(self, console: Console) -> None:
         label = "Overlap     "
-        for one in self.found.pairs[:_LISTED]:
+        for one in self.found.pairs[:LISTED]:
             if one.are_same:
                 words = "have the same distribution: only the sum of their weights is known"
             else:
@@ -164,7 +155,7 @@ class NumberFindings:
 
     def _show_beyond(self, console: Console) -> None:
         label = "Range       "
-        for one in self.found.beyond[:_LISTED]:
+        for one in self.found.beyond[:LISTED]:
             known = "it is taken to go on"
             if one.widened is not None:
                 known = f"control rows leave its deviation {one.widened:.2g} times as wide there"
@@ -185,11 +176,6 @@ class NumberFindings:
             label = _ON
 
 
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(names[:_LISTED]) + more
-
-
 def _more(console: Console, number: int) -> None:
-    if number > _LISTED:
-        console.print(f"{_ON}and {number - _LISTED} more (--json has all)")
+    if number > LISTED:
+        console.print(f"{_ON}and {number - LISTED} more (--json has all)")

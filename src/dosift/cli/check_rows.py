@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from rich.console import Console
+import numpy as np
+from rich.console import Console
+from rich.table import Table
 
-    from dosift.data.configurations import Configurations
-    from dosift.identifiability.evidence import Evidence
-    from dosift.model import Network
+from dosift.data import collapse, load_rows
+from dosift.data.blocks import MemoryBlocks
+from dosift.data.configurations import Configurations, sizes_of
+from dosift.data.load import load
+from dosift.identifiability.evidence import Evidence
+from dosift.model import Network
 
 #: How many places and variables the screen lists; --json has more.
 _LISTED, _VARIABLES = 6, 12
@@ -56,13 +60,6 @@ class CheckedRows:
         InputError
             If they cannot be read, or have no such column.
         """
-        import numpy as np
-
-        from dosift.data import collapse, load_rows
-        from dosift.data.blocks import MemoryBlocks
-        from dosift.data.configurations import sizes_of
-        from dosift.data.load import load
-
         sizes = network.cardinalities
         if unit is None:
             return cls(collapse(load_rows(path, network).codes, sizes))
@@ -92,13 +89,7 @@ class CheckedRows:
         }
 
     def show(self, console: Console, found: Evidence) -> None:
-        """Print rates of interventions, and the units.
-
-        Parameters
-        ----------
-        console : Console
-        found : Evidence
-        """
+        """Print rates of interventions, and the units."""
         if self.unit is not None:
             console.print()
             share = self.n_several / max(self.n_units, 1.0)
@@ -112,8 +103,6 @@ class CheckedRows:
 
 
 def _show_evidence(console: Console, found: Evidence) -> None:
-    from rich.table import Table
-
     console.print()
     console.print(
         f"Rows        {found.n_rows:,.0f} ({found.n_configurations:,} distinct); "

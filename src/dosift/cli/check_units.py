@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from rich.console import Console
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from dosift.identifiability.units import UnitIdentification
+from dosift.identifiability.units import UnitIdentification
 
 #: Indent of lines that go on.
 _ON = " " * 12
@@ -22,13 +19,7 @@ _SEVERAL = {"unique": "yes", "not identified": "no", "not known": "not known"}
 
 
 def show_units(console: Console, found: UnitIdentification) -> None:
-    """Print it.
-
-    Parameters
-    ----------
-    console : Console
-    found : UnitIdentification
-    """
+    """Print it."""
     which = "this mixture" if found.one_row else "every mixture"
     console.print(f"One row     a unit identifies {_ONE_ROW[found.one_row]}")
     console.print(f"Two rows    a unit identify {which}: {_SEVERAL[found.status]}. {found.meaning}")

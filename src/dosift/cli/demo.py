@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from dosift.cli.fit import EXIT_UNTRUSTED
-from dosift.cli.fit_files import fit_files
 from dosift.cli.options import Json, Quiet, Seed, print_json, set_up
 from dosift.cli.summary import print_summary
+from dosift.errors import InputError
 
 
 class Story(StrEnum):
@@ -36,8 +36,8 @@ def demo(
 
     Example:  dosift demo incident
     """
+    from dosift.cli.fit_files import fit_files
     from dosift.datasets import load_incident, load_screen
-    from dosift.errors import InputError
     from dosift.model import evaluation
 
     set_up(quiet)

@@ -22,6 +22,7 @@ from dosift.cli.options import (
     write_table,
 )
 from dosift.errors import InputError
+from dosift.utils.atomic_write import check_absent
 
 if TYPE_CHECKING:
     import polars as pl
@@ -91,7 +92,6 @@ def discretize(
     from dosift.data.columns_to_cut import cut_columns
     from dosift.data.cuts_file import read_cuts, write_cuts
     from dosift.data.read import read_rows
-    from dosift.utils.atomic_write import check_absent
 
     set_up(quiet, threads)
     new = {

@@ -2,66 +2,54 @@
 
 from __future__ import annotations
 
-import re
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dosift.cli.options import one_of
+from dosift.cli.options import names_of, one_of
 from dosift.errors import InputError
 
 #: What rows may do to a graph that is given; without one it is learned.
 EDGE_NAMES = ("fixed", "repair")
-_PANEL = "The graph"
-_TIER = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^,/"]*))\s*([,/]|$)')
+_option = partial(typer.Option, rich_help_panel="The graph")
 
 Edges = Annotated[
     str | None,
-    typer.Option(
+    _option(
         help="What rows may do to the graph: fixed (nothing, the default where there is a graph) "
         "or repair (add, remove and reverse edges). With --control and no --graph it is learned.",
         autocompletion=one_of(*EDGE_NAMES),
-        rich_help_panel=_PANEL,
     ),
 ]
-Required = Annotated[
-    Path | None,
-    typer.Option(help="Edges that the graph has, as for --graph.", rich_help_panel=_PANEL),
-]
+Required = Annotated[Path | None, _option(help="Edges that the graph has, as for --graph.")]
 Forbidden = Annotated[
-    Path | None,
-    typer.Option(
-        help="Edges that the graph has not, as for --graph; cycles are no matter.",
-        rich_help_panel=_PANEL,
-    ),
+    Path | None, _option(help="Edges that the graph has not, as for --graph; cycles are no matter.")
 ]
 Tiers = Annotated[
     str | None,
-    typer.Option(
+    _option(
         metavar="A,B/C,D",
         help="Groups of variables, causes first: no edge leads from a later group to an earlier "
         "one. Names with a comma or a slash need double quotes.",
-        rich_help_panel=_PANEL,
     ),
 ]
 MaxParents = Annotated[
     int | None,
-    typer.Option(
+    _option(
         help="Parents up to which a variable may get more; without it 4 of a variable with "
         "states, and any number of others.",
         min=1,
-        rich_help_panel=_PANEL,
     ),
 ]
 ControlRows = Annotated[
     int | None,
-    typer.Option(
+    _option(
         metavar="ROWS",
         help="Known network: how many control rows its tables are worth; rows may then teach "
         "them, and the graph can be repaired.",
         min=1,
-        rich_help_panel=_PANEL,
     ),
 ]
 
@@ -90,27 +78,7 @@ def tiers_of(text: str | None) -> list[list[str]] | None:
     """
     if text is None:
         return None
-    tiers: list[list[str]] = [[]]
-    at = 0
-    while True:
-        match = _TIER.match(text, at)
-        if match is None:
-            raise InputError(
-                f"--tiers {text!r} has a quote in the wrong place (character {at + 1}); write "
-                "A,B/C,D, and names with a comma or a slash in double quotes"
-            )
-        quoted, plain, end = match.groups()
-        name = plain.strip() if quoted is None else quoted.replace('""', '"')
-        if not name:
-            raise InputError(
-                f"--tiers {text!r} has an empty name (character {at + 1}); write A,B/C,D"
-            )
-        tiers[-1].append(name)
-        if not end:
-            return tiers
-        if end == "/":
-            tiers.append([])
-        at = match.end()
+    return names_of("--tiers", text, ",/", "A,B/C,D", "a comma or a slash")
 
 
 def edges_of(

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from dosift.utils.progress import ProgressReporter
+from dosift.utils.progress import ProgressReporter
 
 #: Seconds that work must be expected to take for an estimate to be said.
 NOTICE_FROM = 20.0

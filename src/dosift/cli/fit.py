@@ -17,7 +17,6 @@ from dosift.cli.edges import (
     edges_of,
     tiers_of,
 )
-from dosift.cli.fit_files import fit_files
 from dosift.cli.inputs import Format, Inputs
 from dosift.cli.kinds import (
     Changes,
@@ -42,6 +41,7 @@ from dosift.cli.options import (
     Quiet,
     Seed,
     Threads,
+    column_option,
     one_of,
     print_json,
     set_up,
@@ -58,6 +58,7 @@ from dosift.cli.prior import (
 )
 from dosift.cli.summary import print_summary
 from dosift.errors import InputError
+from dosift.utils.atomic_write import check_absent
 
 EXIT_UNTRUSTED = 3
 #: Names of the methods, written out so that completion in a shell need not load them.
@@ -136,17 +137,13 @@ def fit(
     known_weight: KnownWeight = None,
     batch: Annotated[
         str | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="Column of the rows that holds the batch of each; batches share targets.",
+        column_option(
+            help="Column of the rows that holds the batch of each; batches share targets."
         ),
     ] = None,
     labels: Annotated[
         str | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="Column of known interventions such as 'do(A=1)', empty where unknown.",
-        ),
+        column_option(help="Column of known interventions such as 'do(A=1)', empty where unknown."),
     ] = None,
     random_labels: Annotated[
         bool,
@@ -154,17 +151,15 @@ def fit(
     ] = False,
     unit: Annotated[
         str | None,
-        typer.Option(
-            metavar="COLUMN",
+        column_option(
             help="Column of the rows that holds the unit of each; the rows of a unit share one "
             "intervention.",
         ),
     ] = None,
     time_column: Annotated[
         str | None,
-        typer.Option(
+        column_option(
             "--time",
-            metavar="COLUMN",
             help="Column of the rows that says when each was seen: interventions hold and switch.",
         ),
     ] = None,
@@ -221,8 +216,6 @@ def fit(
 
     Rows may come through a pipe: give - in their place.
     """
-    from dosift.utils.atomic_write import check_absent
-
     set_up(quiet, threads)
     known = prior_knowledge(
         knowledge, candidate, forbid, exclude, non_manipulable, require, known_weight
@@ -276,6 +269,8 @@ def fit(
         "size": size_of(size, no_size, has_control=control is not None),
     }
     check_absent(output, force)
+    from dosift.cli.fit_files import fit_files  # loads polars, whose threads are set by now
+
     with Inputs(format) as pipes:
         inputs = [
             *(pipes.network(path) for path in inputs[:-1]),

@@ -7,20 +7,40 @@ import sys
 import time
 import warnings
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from dosift.cli import estimates
+from dosift.data.load import Loaded, load, together
+from dosift.data.numbers import Numbers
+from dosift.data.read import RowFiles
+from dosift.data.stored_numbers import StoredNumbers
+from dosift.data.stream import needs, store_rows
 from dosift.errors import ConvergenceWarning, GraphWarning, InputError, MisfitWarning
+from dosift.estimator import InterventionMixture
+from dosift.io import read_network
+from dosift.learning.edge_knowledge import MOST_PARENTS, EdgeKnowledge
+from dosift.learning.mixed import ControlTable, control_as_rows, learn_from_control
+from dosift.learning.states import with_new_states
+from dosift.methods.parameters import starting_network
+from dosift.methods.prior_knowledge import PriorKnowledge
+from dosift.model.network import Network
+from dosift.refusals import TIME, refuse
+from dosift.resampling.bootstrap import KINDS, bootstrap
+from dosift.resampling.held_out import held_out
+from dosift.results.content import finite, result_content
+from dosift.results.folder import check_absent, write_result
+from dosift.results.rows import RowJudge, RowParts
+from dosift.results.timeline import rows_in_time
+from dosift.results.units import tables_of, units_content
+from dosift.utils.progress import ProgressReporter
 
-if TYPE_CHECKING:
-    from dosift.cli.estimates import Forecast
-    from dosift.data.load import Loaded
-    from dosift.data.numbers import Numbers
-    from dosift.data.stored_numbers import StoredNumbers
-    from dosift.estimator import InterventionMixture
-    from dosift.learning.edge_knowledge import EdgeKnowledge
-    from dosift.learning.mixed import ControlTable
+#: Parameters of the estimator that settings hold under the same names.
+_PARAMETERS = (
+    *("method", "max_size", "refine", "epsilon", "delta", "interventions", "level", "edges"),
+    *("changes", "knockouts", "negative_control"),
+)
 
 
 def fit_files(
@@ -40,15 +60,6 @@ def fit_files(
     shown: Mapping[Path, str] | None = None,
 ) -> tuple[dict[str, Any], InterventionMixture]:
     """Read, fit, and write the result folder."""
-    from dosift.cli.estimates import Forecast
-    from dosift.estimator import InterventionMixture
-    from dosift.learning.edge_knowledge import MOST_PARENTS, EdgeKnowledge
-    from dosift.methods.prior_knowledge import PriorKnowledge
-    from dosift.results.content import result_content
-    from dosift.results.folder import check_absent, write_result
-    from dosift.results.units import units_content
-    from dosift.utils.progress import ProgressReporter
-
     check_absent(output, force)
     check_resampling(settings)
     for path in inputs:
@@ -59,14 +70,12 @@ def fit_files(
     with ProgressReporter(quiet) as reporter, warnings.catch_warnings():
         if not quiet and sys.stdout.isatty() and sys.stderr.isatty():
             # The summary says the same on the same screen.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            warnings.simplefilter("ignore", MisfitWarning)
-            warnings.simplefilter("ignore", GraphWarning)
+            for category in (ConvergenceWarning, MisfitWarning, GraphWarning):
+                warnings.simplefilter("ignore", category)
         kind = settings.get("bootstrap") or "nonparametric"
-        tell = Forecast(reporter, processes=settings.get("processes", 1), kind=kind)
+        tell = estimates.Forecast(reporter, processes=settings.get("processes", 1), kind=kind)
         begin = time.perf_counter()
         tell("reading", 0, None)
-        edges = settings.get("edges", "fixed")
         of_edges = EdgeKnowledge.of(
             required, forbidden, settings.get("tiers"), settings.get("max_parents") or MOST_PARENTS
         )
@@ -77,28 +86,14 @@ def fit_files(
         begin = time.perf_counter()
         model = InterventionMixture(
             network,
-            method=settings["method"],
-            max_size=settings["max_size"],
-            refine=settings["refine"],
-            epsilon=settings.get("epsilon", 1e-3),
-            delta=settings.get("delta"),
             prior_knowledge=None if prior is None else PriorKnowledge.from_dict(prior),
-            interventions=settings.get("interventions", "hard"),
-            level=settings.get("level", 0.95),
             random_state=settings["seed"],
-            edges=edges,
             required_edges=of_edges.required,
             forbidden_edges=of_edges.forbidden,
             tiers=of_edges.tiers,
             max_parents=of_edges.max_parents,
-            changes=settings.get("changes"),
-            knockouts=settings.get("knockouts", False),
-            negative_control=settings.get("negative_control", True),
-        ).fit(
-            loaded,
-            random_labels=settings.get("random_labels", False),
-            progress=tell,
-        )
+            **{name: settings[name] for name in _PARAMETERS if name in settings},
+        ).fit(loaded, random_labels=settings.get("random_labels", False), progress=tell)
         timings["fit"] = time.perf_counter() - begin
         begin = time.perf_counter()
         extra, journal = resample(model, loaded, settings, output, tell)
@@ -126,10 +121,6 @@ def _read(
     tell: Any,
 ) -> tuple[Any, Loaded]:
     """Read or learn the network, and read the rows."""
-    from dosift.learning.mixed import control_as_rows
-    from dosift.learning.states import with_new_states
-    from dosift.methods.parameters import starting_network
-
     network, rows = _network(inputs, control, settings)
     # Said before many rows are read.
     edges = settings.get("edges", "fixed")
@@ -147,13 +138,6 @@ def _rows(
     rows: Path | Numbers | StoredNumbers, network: Any, settings: dict[str, Any], tell: Any
 ) -> Loaded:
     """Read the rows, and what stands beside them; in parts where they are many."""
-    from dosift.data.load import Loaded, load, together
-    from dosift.data.numbers import Numbers
-    from dosift.data.read import RowFiles
-    from dosift.data.stored_numbers import StoredNumbers
-    from dosift.data.stream import needs, store_rows
-    from dosift.model.network import Network
-
     named: dict[str, Any] = {role: settings.get(role) for role in ("batch", "labels", "unit")}
     moments = settings.get("time")
     if isinstance(rows, Numbers | StoredNumbers):
@@ -178,10 +162,6 @@ def _row_tables(
     model: InterventionMixture, loaded: Loaded, all_probabilities: bool
 ) -> tuple[Any, Any]:
     """Table of the rows, or what will write it part by part; and that of units, if there are."""
-    from dosift.results.rows import RowJudge, RowParts
-    from dosift.results.timeline import rows_in_time
-    from dosift.results.units import tables_of
-
     judge = RowJudge.of_fit(
         model.fitted_,
         tuple(str(target) for target in model.targets_),
@@ -199,9 +179,6 @@ def _row_tables(
 
 def check_resampling(settings: dict[str, Any]) -> None:
     """Refuse a bootstrap that cannot be done, before any work."""
-    from dosift.refusals import TIME, refuse
-    from dosift.resampling.bootstrap import KINDS
-
     kind = settings.get("bootstrap")
     if kind is not None and kind not in KINDS:
         raise InputError(f"--bootstrap is {kind!r}; choose one of {', '.join(KINDS)}")
@@ -215,11 +192,9 @@ def resample(
     rows: Any,
     settings: dict[str, Any],
     output: Path,
-    tell: Forecast,
+    tell: estimates.Forecast,
 ) -> tuple[dict[str, Any], Path | None]:
     """Bootstrap if wanted; the resamples are kept beside the output until it is there."""
-    from dosift.resampling.bootstrap import bootstrap
-
     if settings.get("bootstrap") is None:
         return {}, None
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -245,11 +220,6 @@ def evaluate_held_out(
     model: InterventionMixture, rows: Any, settings: dict[str, Any], tell: Any
 ) -> dict[str, Any]:
     """Return what ``result.json`` says of held-out rows, if that is wanted."""
-    from dataclasses import asdict
-
-    from dosift.resampling.held_out import held_out
-    from dosift.results.content import finite
-
     folds = settings.get("held_out")
     if folds is None:
         return {}
@@ -269,29 +239,23 @@ def _control(
     settings: dict[str, Any],
 ) -> ControlTable | None:
     """Gather what is said of control rows, if there are any."""
-    from dosift.learning.mixed import ControlTable
-
     layer = settings.get("layer")
     if layer is not None and not any(map(_is_h5ad, [*inputs, control])):
         raise InputError(f"--layer {layer} chooses a layer of a .h5ad file, and none is given")
     if control is None:
         return None
+    beside = {role: settings.get(role) for role in ("batch", "labels", "unit", "time")}
     return ControlTable(
         control,
         graph,
         states,
-        settings.get("kinds"),
-        settings.get("features"),
-        tuple(settings[r] for r in ("batch", "labels", "unit", "time") if settings.get(r)),
-        layer if _is_h5ad(control) else None,
-        settings.get("size"),
-        settings.get("knockouts", False),
-        settings.get("factors", 0),
-        settings.get("unit"),
-        settings.get("time"),
-        settings.get("batch"),
-        settings.get("labels"),
-        settings.get("unit") is not None or settings.get("time") is not None,
+        **{name: settings.get(name) for name in ("kinds", "features", "size")},
+        beside=tuple(name for name in beside.values() if name),
+        layer=layer if _is_h5ad(control) else None,
+        whole_are_counts=settings.get("knockouts", False),
+        factors=settings.get("factors", 0),
+        holds=beside["unit"] is not None or beside["time"] is not None,
+        **beside,
     )
 
 
@@ -299,9 +263,6 @@ def _network(
     inputs: list[Path], control: ControlTable | None, settings: dict[str, Any]
 ) -> tuple[Any, Any]:
     """Read or learn the network; the rows as their file, or read already."""
-    from dosift.io import read_network
-    from dosift.learning.mixed import learn_from_control
-
     if control is None:
         return read_network(inputs[0]), inputs[1]
     layer = settings.get("layer")

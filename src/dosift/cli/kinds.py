@@ -2,88 +2,72 @@
 
 from __future__ import annotations
 
-import re
+from functools import partial
 from typing import Annotated
 
 import typer
 
-from dosift.cli.options import one_of
+from dosift.cli.options import names_of, one_of
 from dosift.errors import InputError
 
 #: Kinds of change, written out so that completion in a shell need not load them.
 CHANGE_NAMES = ("do", "set", "shift", "gain", "fold", "free")
-_PANEL = "Measurements and counts"
+_option = partial(typer.Option, rich_help_panel="Measurements and counts")
 _NAMES = "A,B"
-_NAME = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^,"]*))\s*(,|$)')
 
 Continuous = Annotated[
     str | None,
-    typer.Option(
+    _option(
         metavar=_NAMES,
         help="Columns that hold measurements, where that is not what it looks like. Texts, and "
         "whole numbers of at most 20 distinct values, are taken for states; other numbers for "
         "measurements.",
-        rich_help_panel=_PANEL,
     ),
 ]
-Counts = Annotated[
-    str | None,
-    typer.Option(metavar=_NAMES, help="Columns that hold counts.", rich_help_panel=_PANEL),
-]
-Discrete = Annotated[
-    str | None,
-    typer.Option(metavar=_NAMES, help="Columns that hold states.", rich_help_panel=_PANEL),
-]
+Counts = Annotated[str | None, _option(metavar=_NAMES, help="Columns that hold counts.")]
+Discrete = Annotated[str | None, _option(metavar=_NAMES, help="Columns that hold states.")]
 Changes = Annotated[
     str | None,
-    typer.Option(
+    _option(
         metavar="KINDS",
         help="What may have happened to measurements and counts: some of do, set, shift, gain, "
         "fold, free, with commas; by default what suits each column.",
         autocompletion=one_of(*CHANGE_NAMES),
-        rich_help_panel=_PANEL,
     ),
 ]
 Features = Annotated[
     list[str] | None,
-    typer.Option(
+    _option(
         metavar="CHILD:EXPRESSION",
         help="A function of its parents that the mean of a column is linear in, such as 'light: "
         "cos(angle_1-angle_2)**2'; repeat for each.",
-        rich_help_panel=_PANEL,
     ),
 ]
 Knockouts = Annotated[
     bool,
-    typer.Option(
+    _option(
         "--knockouts",
         help="Changes of counts only lower them; columns of whole numbers are then counts, where "
         "nothing else is said.",
-        rich_help_panel=_PANEL,
     ),
 ]
 Size = Annotated[
     str | None,
-    typer.Option(
+    _option(
         metavar="COLUMN",
         help="Column of what counts are relative to, such as the depth of a cell; by default the "
         "total of the counts, where at least ten columns hold counts.",
-        rich_help_panel=_PANEL,
     ),
 ]
 Factors = Annotated[
     int,
-    typer.Option(
+    _option(
         help="Hidden factors that each count depends on beside its parents, such as states that "
         "cells go through; without --graph there are no edges then.",
         min=0,
-        rich_help_panel=_PANEL,
     ),
 ]
-NoSize = Annotated[
-    bool,
-    typer.Option("--no-size", help="Take counts as they are.", rich_help_panel=_PANEL),
-]
+NoSize = Annotated[bool, _option("--no-size", help="Take counts as they are.")]
 
 
 def kinds_of(
@@ -116,7 +100,8 @@ def kinds_of(
     kinds: dict[str, str] = {}
     given = {"continuous": continuous, "counts": counts, "discrete": discrete}
     for kind, text in given.items():
-        for name in _names(text, f"--{kind}"):
+        groups = [] if text is None else names_of(f"--{kind}", text, ",", "A,B", "a comma")
+        for name in (name for group in groups for name in group):
             if kinds.setdefault(name, kind) != kind:
                 raise InputError(
                     f"{name!r} stands in --{kinds[name]} and in --{kind}; leave it out of one"
@@ -193,25 +178,3 @@ def changes_of(text: str | None) -> list[str] | None:
                 f"--changes {text!r} holds {name!r}; choose some of {', '.join(CHANGE_NAMES)}"
             )
     return found
-
-
-def _names(text: str | None, option: str) -> list[str]:
-    """Read names with commas between them."""
-    names: list[str] = []
-    at = 0
-    while text is not None:
-        match = _NAME.match(text, at)
-        if match is None:
-            raise InputError(
-                f"{option} {text!r} has a quote in the wrong place (character {at + 1}); write "
-                "A,B, and names with a comma in double quotes"
-            )
-        quoted, plain, end = match.groups()
-        name = plain.strip() if quoted is None else quoted.replace('""', '"')
-        if not name:
-            raise InputError(f"{option} {text!r} has an empty name (character {at + 1}); write A,B")
-        names.append(name)
-        if not end:
-            break
-        at = match.end()
-    return names

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from dosift.errors import InputError
+from dosift.utils.atomic_write import check_absent, whole_file
+
+#: How many names, changes or pairs the screen lists; --json has more.
+LISTED = 6
 
 
 def one_of(*values: str) -> Callable[[str], list[str]]:
@@ -37,14 +45,13 @@ Threads = Annotated[int, typer.Option(help="Threads for reading files.", min=1)]
 Layer = Annotated[
     str | None, typer.Option(help="Layer of .h5ad files that holds states; X by default.")
 ]
+column_option = partial(typer.Option, metavar="COLUMN")
 Output = Annotated[Path, typer.Option("--output", "-o", help="Where to write.")]
 
 
 def set_up(quiet: bool, threads: int | None = None) -> None:
     """Apply the options that concern the whole process."""
     if quiet:
-        import warnings
-
         warnings.showwarning = _ignore
     if threads is not None and "polars" not in sys.modules:
         os.environ.setdefault("POLARS_MAX_THREADS", str(threads))
@@ -59,10 +66,14 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
 
 
+def some(names: Sequence[str]) -> str:
+    """List names for the screen, a few of them if they are many."""
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(names[:LISTED]) + more
+
+
 def print_json(content: Any) -> None:
     """Print JSON, and nothing else, on stdout."""
-    import json
-
     typer.echo(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False))
 
 
@@ -74,8 +85,6 @@ def check_table_name(path: Path, force: bool) -> None:
     InputError
         If the kind is unknown, or the file exists.
     """
-    from dosift.utils.atomic_write import check_absent
-
     if path.suffix not in {".csv", ".parquet"}:
         raise InputError(
             "unknown kind of file; give a name that ends in .csv or .parquet", path=path
@@ -104,7 +113,6 @@ def write_table(table: Any, path: Path, force: bool) -> Any:
         If the kind is unknown, the file exists, or it cannot be written.
     """
     from dosift.results.rows import RowParts
-    from dosift.utils.atomic_write import whole_file
 
     check_table_name(path, force)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -116,3 +124,32 @@ def write_table(table: Any, path: Path, force: bool) -> Any:
         else:
             table.write_parquet(draft)
     return None
+
+
+def names_of(option: str, text: str, separators: str, form: str, quoted: str) -> list[list[str]]:
+    """Read names with commas between them, in groups with slashes between where these separate.
+
+    In messages, `form` says how it is written, and `quoted` which names need quotes.
+    """
+    pattern = re.compile(rf'\s*(?:"((?:[^"]|"")*)"|([^{separators}"]*))\s*([{separators}]|$)')
+    groups: list[list[str]] = [[]]
+    at = 0
+    while True:
+        match = pattern.match(text, at)
+        if match is None:
+            raise InputError(
+                f"{option} {text!r} has a quote in the wrong place (character {at + 1}); write "
+                f"{form}, and names with {quoted} in double quotes"
+            )
+        inside, plain, end = match.groups()
+        name = plain.strip() if inside is None else inside.replace('""', '"')
+        if not name:
+            raise InputError(
+                f"{option} {text!r} has an empty name (character {at + 1}); write {form}"
+            )
+        groups[-1].append(name)
+        if not end:
+            return groups
+        if end == "/":
+            groups.append([])
+        at = match.end()

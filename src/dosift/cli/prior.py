@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,53 +13,43 @@ from dosift.errors import InputError
 if TYPE_CHECKING:
     from dosift.methods.prior_knowledge import PriorKnowledge
 
-_PANEL = "What is known beforehand"
+_option = partial(typer.Option, rich_help_panel="What is known beforehand")
 
 KnowledgeFile = Annotated[
     Path | None,
-    typer.Option(
+    _option(
         "--prior-knowledge",
         help="JSON file with candidates, forbidden, excluded, non_manipulable, required and "
         "known_weights; the options below add to it.",
-        rich_help_panel=_PANEL,
     ),
 ]
 Candidate = Annotated[
     list[str] | None,
-    typer.Option(
+    _option(
         metavar="TARGET",
         help="Only candidates may occur: no search. Such as 'do(A=1)'; repeat for each.",
-        rich_help_panel=_PANEL,
     ),
 ]
 Forbid = Annotated[
-    list[str] | None,
-    typer.Option(metavar="TARGET", help="This very target does not occur.", rich_help_panel=_PANEL),
+    list[str] | None, _option(metavar="TARGET", help="This very target does not occur.")
 ]
 Exclude = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="TARGET",
-        help="No target contains this; 'A=1' for a value that cannot be set.",
-        rich_help_panel=_PANEL,
+    _option(
+        metavar="TARGET", help="No target contains this; 'A=1' for a value that cannot be set."
     ),
 ]
 NonManipulable = Annotated[
-    list[str] | None,
-    typer.Option(metavar="VARIABLE", help="No target sets this variable.", rich_help_panel=_PANEL),
+    list[str] | None, _option(metavar="VARIABLE", help="No target sets this variable.")
 ]
 Require = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="TARGET", help="This target occurs: never dropped.", rich_help_panel=_PANEL
-    ),
+    list[str] | None, _option(metavar="TARGET", help="This target occurs: never dropped.")
 ]
 KnownWeight = Annotated[
     list[str] | None,
-    typer.Option(
+    _option(
         metavar="TARGET=WEIGHT",
         help="The weight of a target, such as 'do()=0.9'; the others are estimated.",
-        rich_help_panel=_PANEL,
     ),
 ]
 

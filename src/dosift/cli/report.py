@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dosift.cli.options import Force, Quiet
+from dosift.utils.atomic_write import write_bytes
 
 
 def report(
@@ -24,7 +25,6 @@ def report(
     """
     from dosift.results.folder import read_result
     from dosift.results.report import render_report
-    from dosift.utils.atomic_write import write_bytes
 
     content = read_result(result).content
     path = result / "report.html" if output is None else output

@@ -9,6 +9,7 @@ import typer
 
 from dosift.cli.options import Force, Json, Output, Quiet, Seed, print_json, set_up, write_table
 from dosift.errors import InputError
+from dosift.utils.atomic_write import check_absent, whole_file
 
 if TYPE_CHECKING:
     from dosift.model import Mixture, Network
@@ -51,7 +52,6 @@ def simulate(
     from dosift.model import simulate as simulation
     from dosift.model.random_problems import random_mixture
     from dosift.results.folder import read_result
-    from dosift.utils.atomic_write import check_absent, whole_file
 
     set_up(quiet)
     is_result = network.is_dir()

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from dosift.cli.estimates import Forecast, duration
 from dosift.cli.options import Json, Quiet, Seed, one_of, print_json, set_up
 from dosift.errors import InputError, MissingDependencyError
+from dosift.utils.atomic_write import write_bytes
+from dosift.utils.progress import ProgressReporter
 
 if TYPE_CHECKING:
     from dosift.study import StudySettings
@@ -186,15 +189,13 @@ def _parts_of(kind: str, preset: str, given: dict[str, Any]) -> _Parts:
 
     if kind == "continuous":
         from dosift.cli.study_continuous import fit_problem
-        from dosift.study.continuous import ContinuousSettings, solve_continuous
-        from dosift.study.continuous_summary import CONTINUOUS
+        from dosift.study.continuous import CONTINUOUS, ContinuousSettings, solve_continuous
 
         measured = ContinuousSettings(**given)
         work = partial(solve_continuous, fit_problem, measured.seed)
         return _Parts(measured, partial(run_tasks, measured, work), CONTINUOUS)
     if kind == "units":
-        from dosift.study.unit_summary import UNITS
-        from dosift.study.units import UnitSettings, solve_units
+        from dosift.study.units import UNITS, UnitSettings, solve_units
 
         of_units = UnitSettings(**given)
         solve = partial(solve_units, of_units.seed, of_units.max_size)
@@ -262,7 +263,6 @@ def _write(
     """Write tables and, if matplotlib is there, the paper's figures."""
     from dosift.study.figures import draw_figures
     from dosift.study.summary import csv_text
-    from dosift.utils.atomic_write import write_bytes
 
     write_bytes(folder / "results.csv", csv_text(lines).encode())
     write_bytes(folder / "seconds.csv", csv_text(seconds).encode())
@@ -300,9 +300,6 @@ class _Progress:
     """
 
     def __init__(self, quiet: bool, round_size: int = 1) -> None:
-        from dosift.cli.estimates import Forecast
-        from dosift.utils.progress import ProgressReporter
-
         self._bar = ProgressReporter(quiet)
         self._forecast = Forecast(self._bar, round_size=round_size)
         self._lines = not quiet and not sys.stderr.isatty()
@@ -330,8 +327,6 @@ class _Progress:
         now = time.monotonic()
         left = self._forecast.left(stage, done, self.total)
         if self._lines and now - self._last >= _LINE_EVERY and left is not None:
-            from dosift.cli.estimates import duration
-
             text = f"{done} of {total} problems, about {duration(left)} left"
             print(text, file=sys.stderr, flush=True)
             self._last = now

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from dosift.estimator import InterventionMixture
-    from dosift.model.network import Network
-    from dosift.study.continuous import ContinuousAnswer, ContinuousProblem
+from dosift.estimator import InterventionMixture
+from dosift.io.graph import Graph
+from dosift.model.known_mechanisms import gaussian_of, is_linear_gaussian
+from dosift.model.linear import LinearMechanism
+from dosift.model.linear_changes import PointMechanism
+from dosift.model.mechanism_network import MechanismNetwork
+from dosift.model.network import Network
+from dosift.model.noise import Noise
+from dosift.study.continuous import ContinuousAnswer, ContinuousProblem
 
 Floats = NDArray[np.float64]
 #: Deviation that stands for an exact value, on the working scale.
@@ -33,10 +37,6 @@ def fit_problem(
     -------
     ContinuousAnswer
     """
-    from dosift.estimator import InterventionMixture
-    from dosift.io.graph import Graph
-    from dosift.study.continuous import ContinuousAnswer
-
     names = problem.network.names
     control, rows = (
         dict(zip(names, values.T, strict=True)) for values in (problem.control, problem.rows)
@@ -54,12 +54,6 @@ def fit_problem(
 
 def _moments(model: InterventionMixture) -> tuple[Floats, Floats] | None:
     """Means and covariances of the components, where all mechanisms are linear-Gaussian."""
-    from dosift.model.known_mechanisms import gaussian_of, is_linear_gaussian
-    from dosift.model.linear import LinearMechanism
-    from dosift.model.linear_changes import PointMechanism
-    from dosift.model.mechanism_network import MechanismNetwork
-    from dosift.model.noise import Noise
-
     network: Network | MechanismNetwork = model.network_
     if not isinstance(network, MechanismNetwork) or not is_linear_gaussian(network):
         return None

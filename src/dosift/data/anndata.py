@@ -7,16 +7,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
+from dosift.data.factorise import texts_at
 from dosift.errors import InputError, MissingDependencyError
 from dosift.model.network import Network, Variable
-
-if TYPE_CHECKING:
-    import polars as pl
 
 Floats = NDArray[np.float64]
 
@@ -64,8 +63,6 @@ class Cells:
 
     def frame(self) -> pl.DataFrame:
         """Return all columns as they are, as a table."""
-        import polars as pl
-
         return pl.DataFrame(
             {
                 name: self.labels[name] if name in self.labels else pl.Series(self.numbers[name])
@@ -255,13 +252,8 @@ def _totals(matrix: Any, n_cells: int) -> Floats:
 
 def _labels(column: Any) -> Any:
     """Make a column of obs a polars Series."""
-    import polars as pl
-
     if str(column.dtype) == "category":
-        codes = column.cat.codes.to_numpy()
-        texts = [*(str(c) for c in column.cat.categories), None]
-        # Code -1, a missing value, picks the null at the end.
-        return pl.Series(texts, dtype=pl.String).gather(np.where(codes < 0, len(texts) - 1, codes))
+        return texts_at(list(map(str, column.cat.categories)), column.cat.codes.to_numpy())
     values = column.to_numpy(dtype=None)
     if values.dtype.kind in "biuf":
         return pl.Series(values)
@@ -293,8 +285,6 @@ def name_states(cells: Cells, network: Network) -> pl.DataFrame:
     InputError
         If a number is not a state.
     """
-    import polars as pl
-
     columns = {}
     for variable in network.variables:
         name = variable.name
@@ -308,8 +298,7 @@ def name_states(cells: Cells, network: Network) -> pl.DataFrame:
         wrong = (known[at] != values) & ~missing
         if wrong.any():
             raise _no_state(variable, values, wrong, known, cells)
-        names = pl.Series([*_states_by_number(variable), None], dtype=pl.String)
-        columns[name] = names.gather(np.where(missing, known.size, at))
+        columns[name] = texts_at(_states_by_number(variable), np.where(missing, -1, at))
     return pl.DataFrame(columns)
 
 
@@ -330,8 +319,6 @@ def name_levels(cells: Cells) -> pl.DataFrame:
     InputError
         If a value is not whole, or a column has more than `MOST_LEVELS` of them.
     """
-    import polars as pl
-
     columns = {}
     for name in cells.names:
         if name in cells.labels:
@@ -345,9 +332,8 @@ def name_levels(cells: Cells) -> pl.DataFrame:
                 f"{levels[levels.size // 2]:g}; it holds measurements, not states: {_ADVICE}",
                 path=cells.path,
             )
-        texts = pl.Series([*(str(int(level)) for level in levels), None], dtype=pl.String)
-        at = np.searchsorted(levels, values)
-        columns[name] = texts.gather(np.where(np.isnan(values), levels.size, at))
+        at = np.where(np.isnan(values), -1, np.searchsorted(levels, values))
+        columns[name] = texts_at([str(int(level)) for level in levels], at)
     return pl.DataFrame(columns)
 
 

@@ -12,8 +12,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any, TypeVar
+from functools import cached_property, partial
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -287,7 +287,9 @@ class RowBlocks(ABC):
         ----------
         power : float
         """
-        return WeighedBlocks(self, power)
+        found = ChangedBlocks(self, partial(_weighed, power=power), self.n_rows * power)
+        found.is_here = self.is_here
+        return found
 
     def sum(self, task: Task[tuple[Floats, ...]]) -> tuple[Floats, ...]:
         """Add up the arrays that a task returns for each block.
@@ -401,38 +403,49 @@ class MemoryBlocks(RowBlocks):
         return reduce_in_threads(iter(self), task, merge, self._threads)
 
 
-@dataclass(frozen=True)
-class _Weighed:
-    """Applies a task to a block whose rows count for less."""
-
-    task: Task[Any]
-    power: float
-
-    def __call__(self, block: Block) -> Any:
-        return self.task(replace(block, counts=block.counts * self.power))
-
-
-class WeighedBlocks(RowBlocks):
-    """Rows of others, each counting for a part of what it counts there.
+class ChangedBlocks(RowBlocks):
+    """Rows of others, whose blocks are changed before a task sees them.
 
     Parameters
     ----------
     rows : RowBlocks
-    power : float
+    change : callable
+        Takes a :class:`Block` and returns another; picklable, and without effects.
+    n_rows : float, optional
+        Number of rows then; counted by a pass if it is not given.
     """
 
-    def __init__(self, rows: RowBlocks, power: float) -> None:
-        self._rows, self._power = rows, power
-        self.library = rows.library
-        self.n_variables = rows.n_variables
-        self.beside = rows.beside
-        self.has_units, self.is_here = rows.has_units, rows.is_here
-        self.n_rows = rows.n_rows * power
+    def __init__(
+        self, rows: RowBlocks, change: Callable[[Block], Block], n_rows: float | None = None
+    ) -> None:
+        self._rows, self._change = rows, change
+        self.library, self.beside = rows.library, rows.beside
+        self.n_variables, self.has_units = rows.n_variables, rows.has_units
+        self.n_rows = float(self.sum(total)[0]) if n_rows is None else n_rows
 
     def reduce(self, task: Task[Part], merge: Callable[[Part, Part], Part]) -> Part:
         """Apply a task to each block, and merge what comes of them."""
-        found: Part = self._rows.reduce(_Weighed(task, self._power), merge)
-        return found
+        return self._rows.reduce(_AfterChange(self._change, task), merge)
+
+
+@dataclass(frozen=True)
+class _AfterChange(Generic[Part]):
+    """Applies a task to what a block is changed to."""
+
+    change: Callable[[Block], Block]
+    task: Task[Part]
+
+    def __call__(self, block: Block) -> Part:
+        return self.task(self.change(block))
+
+
+def _weighed(block: Block, power: float) -> Block:
+    return replace(block, counts=block.counts * power)
+
+
+def total(block: Block) -> tuple[Floats, ...]:
+    """Return the number of rows, or their total count; a task for :meth:`RowBlocks.sum`."""
+    return (np.asarray(block.counts.sum()),)
 
 
 def _add(one: tuple[Floats, ...], other: tuple[Floats, ...]) -> tuple[Floats, ...]:

@@ -5,17 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 
+from dosift.data.discretizer import Discretizer
 from dosift.data.measurements import as_measurements
 from dosift.errors import DiscretizationWarning, InputError
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from dosift.data.discretizer import Discretizer
 
 #: Whole numbers with at most this many distinct values are states already.
 MAX_DISCRETE = 20
@@ -102,8 +98,6 @@ def numbers_of(frame: pl.DataFrame, names: Sequence[str], path: str | Path | Non
     InputError
         If a column is missing or holds something else than finite numbers.
     """
-    import polars as pl
-
     for name in names:
         if name not in frame.columns:
             raise InputError(f"column {name!r}, which is to be cut, is missing", path=path)
@@ -164,8 +158,6 @@ def _check_named(tables: Tables, named: Sequence[str]) -> None:
 
 def _is_measured(parts: Sequence[pl.Series]) -> bool:
     """Whether a column, seen in some tables, holds numbers that are no states."""
-    import polars as pl
-
     values = []
     for part in parts:
         if part.dtype == pl.String:

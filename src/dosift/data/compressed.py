@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
+import polars as pl
+
 from dosift.errors import InputError
 
 #: Endings of compressed files, and the first bytes of what they hold.
@@ -82,8 +84,6 @@ class _ZstdLines(io.RawIOBase):
 
 
 def _decompressed(path: Path) -> Iterator[bytes]:
-    import polars as pl
-
     if not hasattr(pl, "scan_lines"):
         raise InputError(
             "zstd files need a newer polars: python -m pip install -U polars; or decompress the "

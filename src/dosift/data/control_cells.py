@@ -94,87 +94,39 @@ def _obs_column(adata: AnnData, name: str, role: str = "control") -> Any:
     return adata.obs[name]
 
 
-def _complete(adata: AnnData, name: str, role: str, chosen: Mask) -> Any:
-    """Return a column of the chosen cells, each of which must have a value."""
+def column_of_cells(adata: AnnData, name: str, role: str, chosen: Mask) -> SideColumn:
+    """Return the batch, unit or time of each chosen cell.
+
+    Parameters
+    ----------
+    adata : AnnData
+    name : str
+        Column of ``obs``.
+    role : {"batch", "unit", "time"}
+        What it holds. Every cell needs its batch and its time; it may have no unit.
+    chosen : ndarray of bool, shape (n_cells,)
+
+    Returns
+    -------
+    SideColumn
+
+    Raises
+    ------
+    InputError
+        If there is no such column, or a chosen cell lacks what it needs.
+    """
     column = _named(adata, name, role)
     missing = np.asarray(column.isna(), dtype=bool) & chosen
-    if missing.any():
+    if role != "unit" and missing.any():
         raise InputError(
             f"obs[{name!r}] is missing for the cell {adata.obs_names[int(missing.argmax())]!r} "
             f"({int(missing.sum())} such cell(s)); every cell needs its {role}"
         )
-    return column[chosen]
-
-
-def batches_of(adata: AnnData, name: str, chosen: Mask) -> SideColumn:
-    """Return the batch of each chosen cell.
-
-    Parameters
-    ----------
-    adata : AnnData
-    name : str
-        Column of ``obs``.
-    chosen : ndarray of bool, shape (n_cells,)
-
-    Returns
-    -------
-    SideColumn
-
-    Raises
-    ------
-    InputError
-        If there is no such column, or a chosen cell has no batch.
-    """
-    values = _complete(adata, name, "batch", chosen).astype(str).to_numpy(dtype=object)
-    return side_column(values, int(chosen.sum()), f"obs[{name!r}]")
-
-
-def units_of_cells(adata: AnnData, name: str, chosen: Mask) -> SideColumn:
-    """Return the unit of each chosen cell.
-
-    Parameters
-    ----------
-    adata : AnnData
-    name : str
-        Column of ``obs``.
-    chosen : ndarray of bool, shape (n_cells,)
-
-    Returns
-    -------
-    SideColumn
-        A cell for which the column is missing has none.
-
-    Raises
-    ------
-    InputError
-        If there is no such column.
-    """
-    column = _named(adata, name, "unit")[chosen]
-    values = column.astype(object).where(column.notna(), None)
-    texts = [None if value is None else str(value) for value in values]
-    return side_column(np.array(texts, dtype=object), len(texts), f"obs[{name!r}]")
-
-
-def times_of_cells(adata: AnnData, name: str, chosen: Mask) -> SideColumn:
-    """Return when each chosen cell was seen.
-
-    Parameters
-    ----------
-    adata : AnnData
-    name : str
-        Column of ``obs``.
-    chosen : ndarray of bool, shape (n_cells,)
-
-    Returns
-    -------
-    SideColumn
-
-    Raises
-    ------
-    InputError
-        If there is no such column, or a chosen cell has no time.
-    """
-    texts = [str(value) for value in _complete(adata, name, "time", chosen)]
+    own = column[chosen]
+    # Batches are named as pandas writes them.
+    values = own.astype(str) if role == "batch" else own.astype(object)
+    gone = missing[chosen]
+    texts = [None if g else str(value) for value, g in zip(values, gone, strict=True)]
     return side_column(np.array(texts, dtype=object), len(texts), f"obs[{name!r}]")
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from dosift.data.discretizer import Discretizer
 from dosift.errors import InputError
+from dosift.utils.atomic_write import write_bytes
 
 #: What the file says that it is.
 _FORMAT = "dosift cuts"
@@ -44,8 +45,6 @@ def write_cuts(discretizer: Discretizer, path: str | Path, *, replace: bool = Tr
     >>> read_cuts(path).transform({"a": [1.2, 1.7]})["a"].to_list()
     ['low', 'high']
     """
-    from dosift.utils.atomic_write import write_bytes
-
     discretizer.get_feature_names_out()  # raises if it is not fitted
     content = {
         "format": _FORMAT,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
+from dosift.data.factorise import texts_at
 from dosift.data.measurements import Measurements, as_measurements
 from dosift.data.thresholds import codes_of, place
 from dosift.errors import (
@@ -17,9 +19,6 @@ from dosift.errors import (
     InputError,
 )
 from dosift.utils.sklearn_api import Conventions, not_fitted
-
-if TYPE_CHECKING:
-    import polars as pl
 
 Floats = NDArray[np.float64]
 
@@ -197,8 +196,7 @@ class Discretizer(Conventions):
         ExtraColumnsWarning
             If the table has columns that were not fitted; they are left out.
         """
-        if not hasattr(self, "thresholds_"):
-            raise not_fitted(self, "fit(control)")
+        self._check_fitted()
         table = self._checked_columns(as_measurements(rows))
         codes = [
             codes_of(values, cuts)
@@ -241,8 +239,7 @@ class Discretizer(Conventions):
         InputError
             If a column was not fitted.
         """
-        if not hasattr(self, "thresholds_"):
-            raise not_fitted(self, "fit(control)")
+        self._check_fitted()
         names = list(names)
         absent = [name for name in names if name not in self.thresholds_]
         if absent:
@@ -270,8 +267,7 @@ class Discretizer(Conventions):
         -------
         ndarray of str
         """
-        if not hasattr(self, "thresholds_"):
-            raise not_fitted(self, "fit(control)")
+        self._check_fitted()
         names = list(self.thresholds_) if input_features is None else list(input_features)
         known = getattr(self, "feature_names_in_", None)
         if len(names) != self.n_features_in_:
@@ -292,10 +288,7 @@ class Discretizer(Conventions):
             One line for each state: ``variable``, ``state``, ``from`` (inclusive; minus infinity
             for the lowest), ``to`` (exclusive), and ``rows``, how many rows fitted it holds.
         """
-        import polars as pl
-
-        if not hasattr(self, "thresholds_"):
-            raise not_fitted(self, "fit(control)")
+        self._check_fitted()
         lines = [
             (name, state, low, high, int(count))
             for name, cuts in self.thresholds_.items()
@@ -311,6 +304,10 @@ class Discretizer(Conventions):
         return pl.DataFrame(lines, schema=columns, orient="row")
 
     # How it is done.
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "thresholds_"):
+            raise not_fitted(self, "fit(control)")
 
     def _check_parameters(self) -> None:
         k = self.n_states
@@ -418,17 +415,8 @@ class Discretizer(Conventions):
                 for name, c in zip(table.names, codes, strict=True)
             }
             return pd.DataFrame(columns, index=table.index)
-        import polars as pl
-
-        frame = pl.DataFrame(
-            [
-                # Position -1, a missing value, picks the null at the end.
-                pl.Series(name, [*self.states_[name], None], dtype=pl.String).gather(
-                    np.where(c < 0, len(self.states_[name]), c)
-                )
-                for name, c in zip(table.names, codes, strict=True)
-            ]
-        )
+        named = zip(table.names, codes, strict=True)
+        frame = pl.DataFrame([texts_at(self.states_[name], c).alias(name) for name, c in named])
         return frame.to_arrow() if table.library == "pyarrow" else frame
 
 

@@ -7,9 +7,11 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import narwhals as nw
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from dosift.data.configurations import MISSING
@@ -25,9 +27,6 @@ from dosift.data.messages import check_columns, hint, listed, notice_of_extra, s
 from dosift.data.side_columns import SideColumn
 from dosift.errors import ExtraColumnsWarning, InputError
 from dosift.model.network import Network, Variable
-
-if TYPE_CHECKING:
-    import polars as pl
 
 #: Stands for a value that is no state while a column is encoded.
 UNKNOWN = -2
@@ -164,8 +163,6 @@ def codes_dtype(network: Network) -> np.dtype[np.signedinteger[Any]]:
 
 def as_frame(data: Any, path: str | Path | None) -> tuple[Any, str]:
     """Return an eager narwhals dataframe and the name of the library it came in."""
-    import narwhals as nw
-
     if isinstance(data, Mapping):
         data = _frame_of_columns(data, path)
     try:
@@ -189,8 +186,6 @@ def as_frame(data: Any, path: str | Path | None) -> tuple[Any, str]:
 
 
 def _frame_of_columns(data: Mapping[Any, Any], path: str | Path | None) -> pl.DataFrame:
-    import polars as pl
-
     columns: dict[str, pl.Series] = {}
     for key, values in data.items():
         name = str(key)

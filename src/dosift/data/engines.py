@@ -14,16 +14,18 @@ from dataclasses import dataclass
 from functools import partial, reduce
 from typing import Any, TypeVar
 
+import narwhals as nw
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from dosift.data.blocks import (
     NOTHING,
     Beside,
-    Block,
     RowBlocks,
     Task,
     block_rows,
+    total,
 )
 from dosift.data.encode import codes_dtype, encode
 from dosift.data.lazy import BATCH_ROWS, duckdb_tables, is_dask
@@ -62,8 +64,6 @@ def engine_of(rows: Any) -> str | None:
     >>> engine_of(pl.LazyFrame({"a": [1]})), engine_of(pl.DataFrame({"a": [1]}))
     ('polars', None)
     """
-    import narwhals as nw
-
     if is_dask(rows):
         return "dask"
     frame = nw.from_native(rows, pass_through=True)
@@ -110,8 +110,6 @@ class Named:
 
         Numbers are brought to the working scales of their network.
         """
-        import narwhals as nw
-
         frame = nw.from_native(table, eager_only=True)
         own = frame.select(*_columns_of(self.network)).to_native()
         codes: Any
@@ -206,14 +204,12 @@ def engine_blocks(rows: Any, named: Named) -> RowBlocks:
     _check_variables(have, named.network, f"the {engine} table")
     check_named(have, named.columns, f"the {engine} table")
     if engine == "dask":
-        return DaskBlocks(rows[named.names], named)
+        return _DaskBlocks(rows[named.names], named)
     return _OPENERS[engine](frame.select(*named.names), named)
 
 
 def _opened(rows: Any) -> tuple[str, Any, list[str]]:
     """Return the engine of a table, the table as it is worked on, and its columns."""
-    import narwhals as nw
-
     engine = engine_of(rows)
     if engine is None:
         raise InputError(f"{type(rows).__name__} is no table that an engine holds")
@@ -249,17 +245,8 @@ class _Codes:
     beside: Beside
 
 
-def encode_partition(table: Any, named: Named, place: str) -> _Codes | _Wrong:
-    """Encode a partition's table.
-
-    Parameters
-    ----------
-    table : dataframe
-        In memory.
-    named : Named
-    place : str
-        What the partition is called in messages.
-    """
+def _encode_partition(table: Any, named: Named, place: str) -> _Codes | _Wrong:
+    """Encode a partition, a table in memory."""
     if len(table) == 0:
         return _Codes((), named.beside)
     try:
@@ -298,26 +285,11 @@ def _unwrapped(result: Any) -> Any:
     return result
 
 
-def _count(block: Block) -> float:
-    return float(len(block))
-
-
-def _plus(one: float, other: float) -> float:
-    return one + other
-
-
 # -- Dask -----------------------------------------------------------------------------------------
 
 
-class DaskBlocks(RowBlocks):
-    """Rows on the workers of a Dask cluster, or of Dask's local schedulers.
-
-    Parameters
-    ----------
-    frame : dask.dataframe.DataFrame
-        With the columns that are read alone.
-    named : Named
-    """
+class _DaskBlocks(RowBlocks):
+    """Rows on the workers of a Dask cluster, or of Dask's local schedulers."""
 
     library = "pandas"
 
@@ -325,12 +297,12 @@ class DaskBlocks(RowBlocks):
         import dask
 
         self.n_variables, self.beside = named.network.n_variables, named.beside
-        encoded = dask.delayed(encode_partition, pure=True)
+        encoded = dask.delayed(_encode_partition, pure=True)
         parts = frame.to_delayed()
         self._codes = dask.persist(
             *(encoded(part, named, f"partition {k}") for k, part in enumerate(parts))
         )
-        self.n_rows = self.reduce(_count, _plus)
+        self.n_rows = float(self.sum(total)[0])
 
     def reduce(self, task: Task[Part], merge: Callable[[Part, Part], Part]) -> Part:
         """Apply a task to each partition, and merge what comes of them in a tree."""
@@ -357,15 +329,8 @@ def _join(results: list[Any], merge: Callable[[Part, Part], Part]) -> Any:
 # -- Spark ----------------------------------------------------------------------------------------
 
 
-class SparkBlocks(RowBlocks):
-    """Rows in Spark.
-
-    Parameters
-    ----------
-    frame : narwhals.LazyFrame
-        Over a Spark dataframe, with the columns that are read alone.
-    named : Named
-    """
+class _SparkBlocks(RowBlocks):
+    """Rows in Spark."""
 
     library = "pandas"
 
@@ -380,7 +345,7 @@ class SparkBlocks(RowBlocks):
         # Kept in memory as far as there is room, and then on Spark's own disks.
         self._codes = encoded.persist(StorageLevel.MEMORY_AND_DISK)
         try:
-            self.n_rows = self.reduce(_count, _plus)
+            self.n_rows = float(self.sum(total)[0])
         except BaseException:
             self.close()
             raise
@@ -407,7 +372,7 @@ def _encode_arrow(named: Named, batches: Iterator[Any]) -> Iterator[Any]:
     context = TaskContext.get()
     place = f"partition {context.partitionId() if context else 0}"
     for batch in batches:
-        found = encode_partition(pa.Table.from_batches([batch]), named, place)
+        found = _encode_partition(pa.Table.from_batches([batch]), named, place)
         wrong = found.message if isinstance(found, _Wrong) else None
         blocks = () if isinstance(found, _Wrong) else found.blocks
         data = [b""] if wrong else [np.ascontiguousarray(block.T).tobytes() for block in blocks]
@@ -436,8 +401,6 @@ def _apply_stored(
 
 def _duckdb_blocks(frame: Any, named: Named) -> RowBlocks:
     """Let DuckDB count the distinct rows, which may be more than memory holds, and store these."""
-    import narwhals as nw
-
     if isinstance(named.network, MechanismNetwork):
         # Numbers hardly repeat.
         relation = frame.to_native()
@@ -456,8 +419,6 @@ def _polars_blocks(frame: Any, named: Named) -> RowBlocks:
 
 
 def _stored(batches: Any, named: Named, place: str) -> StoredBlocks:
-    import polars as pl
-
     network = named.network
     n_beside = len(named.columns)
     threads = available_threads()
@@ -480,7 +441,7 @@ def _stored(batches: Any, named: Named, place: str) -> StoredBlocks:
 _COUNT = "number of rows (dosift)"
 
 _OPENERS: dict[str, Callable[[Any, Named], RowBlocks]] = {
-    "pyspark": SparkBlocks,
+    "pyspark": _SparkBlocks,
     "duckdb": _duckdb_blocks,
     "polars": _polars_blocks,
 }

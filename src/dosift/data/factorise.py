@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    import polars as pl
 
 
 class UnusableColumnError(Exception):
@@ -42,8 +40,6 @@ def factorise(column: Any) -> tuple[NDArray[np.int64], Sequence[Any]]:
     >>> index.tolist(), values
     ([0, 1, 0], ['b', 'a'])
     """
-    import polars as pl
-
     native = column.to_native()
     if isinstance(native, pl.Series):
         return _factorise_polars(native)
@@ -56,8 +52,6 @@ def factorise(column: Any) -> tuple[NDArray[np.int64], Sequence[Any]]:
 
 
 def _factorise_polars(series: pl.Series) -> tuple[NDArray[np.int64], Sequence[Any]]:
-    import polars as pl
-
     if series.dtype in {pl.Categorical, pl.Enum}:
         series = series.cast(pl.String)
     elif series.dtype == pl.Object:
@@ -79,8 +73,6 @@ def _factorise_pandas(series: Any) -> tuple[NDArray[np.int64], Sequence[Any]]:
         kind = pd.api.types.infer_dtype(series, skipna=True)
         if kind == "string":
             # pandas takes texts for the same that differ after a zero character only.
-            import polars as pl
-
             texts = series.where(series.notna(), None).tolist()
             return _factorise_polars(pl.Series(texts, dtype=pl.String))
         if kind not in {"integer", "floating", "mixed-integer-float", "boolean"}:
@@ -109,11 +101,32 @@ def text_of(value: Any) -> str:
 
 def text_series(values: Iterable[Any]) -> pl.Series:
     """Return the text of each value, with null for a missing one."""
-    import polars as pl
-
     texts = [None if is_missing(value) else text_of(value) for value in values]
     # Half of a surrogate pair, which no file can hold, becomes its escape.
     return pl.Series(
         [t if t is None else t.encode(errors="backslashreplace").decode() for t in texts],
         dtype=pl.String,
     )
+
+
+def texts_at(texts: Sequence[str], index: NDArray[np.integer]) -> pl.Series:
+    """Return the text at each position.
+
+    Parameters
+    ----------
+    texts : sequence of str
+    index : ndarray of int, shape (n,)
+        Positions among the texts; a negative one has none.
+
+    Returns
+    -------
+    polars.Series
+        Null where there is no text.
+
+    Examples
+    --------
+    >>> texts_at(["low", "high"], np.array([1, -1, 0])).to_list()
+    ['high', None, 'low']
+    """
+    known = pl.Series([*texts, None], dtype=pl.String)
+    return known.gather(np.where(index < 0, len(texts), index))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import narwhals as nw
 import numpy as np
 
 from dosift.data.side_columns import SideColumn, side_column
@@ -49,8 +50,6 @@ def further_columns(columns: Mapping[str, Any]) -> tuple[SideColumn, ...]:
 
 def _names_things(column: Any) -> bool:
     """Whether values are texts or whole numbers."""
-    import narwhals as nw
-
     kind = column.dtype
     if kind in {nw.String, nw.Categorical, nw.Enum, nw.Object}:
         return True

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from contextlib import closing
 from typing import Any
+
+import narwhals as nw
+import polars as pl
 
 from dosift.errors import InputError
 
@@ -37,8 +41,6 @@ def as_lazy(rows: Any) -> Any:
     is_pyarrow = type(rows).__module__.partition(".")[0] == "pyarrow"
     if not (is_pyarrow and hasattr(rows, "scanner")):
         return rows
-    import polars as pl
-
     return pl.scan_pyarrow_dataset(rows)
 
 
@@ -55,8 +57,6 @@ def is_lazy(rows: Any) -> bool:
     >>> is_lazy(pl.LazyFrame({"a": [1]})), is_lazy(pl.DataFrame({"a": [1]}))
     (True, False)
     """
-    import narwhals as nw
-
     return is_dask(rows) or isinstance(nw.from_native(rows, pass_through=True), nw.LazyFrame)
 
 
@@ -105,8 +105,6 @@ def tables_of(rows: Any) -> Iterator[Any]:
 
 
 def _parts_of(rows: Any) -> Iterator[Any] | None:
-    import narwhals as nw
-
     if is_dask(rows):
         return (part.compute() for part in rows.partitions)
     frame = nw.from_native(rows, pass_through=True)
@@ -133,8 +131,6 @@ def duckdb_tables(relation: Any) -> Generator[Any]:
     ------
     pyarrow.Table
     """
-    from contextlib import closing
-
     import pyarrow as pa
 
     # The first is the newer name of the second.

@@ -251,7 +251,7 @@ def _collapsed(
     names: tuple[str, ...] = ()
     place = None
     if columns.batch is not None:
-        _check_complete(columns.batch)
+        columns.batch.check_complete("batch")
         names = columns.batch.texts if batches is None else batches
         place = columns.batch.positions(names)
     own = Beside(names, () if columns.labels is None else columns.labels.texts)
@@ -400,17 +400,6 @@ def _encoded(
         return by_name[value] if isinstance(value, str) else side_column(value, n_rows, name)
 
     return encoded, _Columns(**{role: column(role, value) for role, value in columns.items()})
-
-
-def _check_complete(column: SideColumn) -> None:
-    """Refuse rows that belong to no batch."""
-    missing = column.index < 0
-    if missing.any():
-        raise InputError(
-            f"{column.name} is empty in data row {int(missing.argmax()) + 1} "
-            f"({int(missing.sum())} such row(s)); every row needs its batch",
-            path=column.path,
-        )
 
 
 def checked_weight(sample_weight: ArrayLike | None, n_rows: int) -> Floats | None:

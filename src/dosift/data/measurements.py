@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import narwhals as nw
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
+from dosift.data.read import read_rows
 from dosift.errors import InputError
 
 Floats = NDArray[np.float64]
@@ -59,8 +62,6 @@ def as_measurements(data: Any) -> Measurements:
     >>> as_measurements({"a": ["1.5", ""]}).columns
     [array([1.5, nan])]
     """
-    import narwhals as nw
-
     if hasattr(data, "toarray"):
         raise InputError(
             "sparse input is not supported; give the columns that the network needs as a dense "
@@ -68,8 +69,6 @@ def as_measurements(data: Any) -> Measurements:
         )
     path = data if isinstance(data, str | Path) else None
     if path is not None:
-        from dosift.data import read_rows
-
         data = read_rows(path)
     elif isinstance(data, Mapping):
         data = _frame_of(data)
@@ -97,8 +96,6 @@ def as_measurements(data: Any) -> Measurements:
 
 
 def _frame_of(columns: Mapping[Any, Any]) -> Any:
-    import polars as pl
-
     try:
         return pl.DataFrame({str(name): pl.Series(values) for name, values in columns.items()})
     except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
@@ -107,8 +104,6 @@ def _frame_of(columns: Mapping[Any, Any]) -> Any:
 
 
 def _numbers(column: Any, name: str, path: str | Path | None) -> Floats:
-    import narwhals as nw
-
     if not (column.dtype.is_numeric() or column.dtype in {nw.String, nw.Object}):
         raise InputError(
             f"column {name!r} holds values of type {column.dtype}, not numbers; leave it out",

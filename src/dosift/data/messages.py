@@ -5,13 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dosift.errors import InputError
-
-if TYPE_CHECKING:
-    from dosift.model.mechanism_network import MechanismNetwork
-    from dosift.model.network import Network
+from dosift.model.mechanism_network import MechanismNetwork
+from dosift.model.network import Network
 
 #: Characters that separate columns in files of other programs.
 _OTHER_SEPARATORS = ";\t|,"

@@ -6,13 +6,12 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import polars as pl
 
 from dosift.data.compressed import open_bytes
 from dosift.errors import InputError
-
-if TYPE_CHECKING:
-    import polars as pl
 
 #: Bytes that are read at a time, and the most that one line may take.
 BLOCK_BYTES, _LONGEST_LINE = 2**23, 2**28
@@ -37,8 +36,6 @@ def read_ndjson(path: Path) -> Iterator[pl.DataFrame]:
     InputError
         If the file cannot be read, or a line is no JSON object; with the line.
     """
-    import polars as pl
-
     columns: list[str] | None = None
     line = 1
     for block in _blocks(path):
@@ -79,8 +76,6 @@ def _blocks(path: Path) -> Iterator[bytes]:
 
 
 def _parsed(block: bytes, path: Path, line: int) -> pl.DataFrame:
-    import polars as pl
-
     try:
         return pl.read_ndjson(io.BytesIO(block), infer_schema_length=None)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:

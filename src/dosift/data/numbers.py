@@ -283,8 +283,7 @@ def _side(
     ordered = sorted(texts)
     rank = {text: k for k, text in enumerate(ordered)}
     place = np.array([*(rank[text] for text in texts), -1], dtype=np.int64)
-    where = None if path is None else str(path)
-    return SideColumn(tuple(ordered), place[np.concatenate(codes)], f"column {name!r}", where)
+    return SideColumn(tuple(ordered), place[np.concatenate(codes)], f"column {name!r}", path)
 
 
 def _table(source: Any, variables: Sequence[Variable]) -> Any:

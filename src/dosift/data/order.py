@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from dosift.data.side_columns import SideColumn
@@ -83,14 +84,9 @@ class RowOrder:
         >>> order.place.tolist(), order.exposure.tolist(), order.step
         ([1, 2, 0, 3], [inf, 1.0, 1.0, 2.0], 2.0)
         """
+        if unit is not None:
+            unit.check_complete("unit")
         own = np.zeros(len(times), dtype=np.int64) if unit is None else unit.index
-        if (own < 0).any():
-            assert unit is not None
-            raise InputError(
-                f"{unit.name} is empty in data row {int((own < 0).argmax()) + 1} "
-                f"({int((own < 0).sum())} such row(s)); every row needs its unit",
-                path=unit.path,
-            )
         group = np.zeros(len(times), dtype=np.int64) if batch is None else np.asarray(batch)
         place = np.lexsort((times.values, own, group)).astype(np.int64)
         begins = np.append(True, (np.diff(own[place]) != 0) | (np.diff(group[place]) != 0))
@@ -120,8 +116,6 @@ class RowOrder:
         >>> RowOrder.even(3).exposure.tolist()
         [inf, 1.0, 1.0]
         """
-        import polars as pl
-
         place = np.arange(n_rows)
         times = Times(place.astype(np.float64), pl.Series(place), False, "row")
         return cls(place, place == 0, np.where(place == 0, np.inf, 1.0), 1.0, times)

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import narwhals as nw
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
+from dosift.data.anndata import read_cells
 from dosift.data.encode import as_frame
 from dosift.data.factorise import text_series
 from dosift.data.lazy import tables_of
 from dosift.data.read import RowFiles
 from dosift.errors import InputError
-
-if TYPE_CHECKING:
-    import polars as pl
 
 Floats = NDArray[np.float64]
 
@@ -105,8 +105,6 @@ class Parts:
     def _files(self, path: str | Path) -> Iterator[Part]:
         files = RowFiles.at(path)
         if files.kind == "h5ad":
-            from dosift.data.anndata import read_cells
-
             cells = read_cells(path, self.names, self.layer)
             yield self._part(*as_frame(cells.frame(), path), path, 1)
             return
@@ -143,8 +141,6 @@ class Parts:
 
 def _narrowed(source: Any, names: Sequence[str] | None) -> tuple[Any, tuple[str, ...]]:
     """Leave out columns of a lazy table that need not be collected; and name them."""
-    import narwhals as nw
-
     frame = nw.from_native(source, pass_through=True)
     if names is None or not isinstance(frame, nw.LazyFrame):
         return source, ()
@@ -201,8 +197,6 @@ def parse(column: Any) -> Parsed:
     >>> found.values.tolist(), found.others.tolist()
     ([1.5, nan, nan], [2])
     """
-    import narwhals as nw
-
     if column.dtype.is_numeric() and not str(column.dtype).startswith("Complex"):
         values = column.cast(nw.Float64).to_numpy()
         return Parsed(np.asarray(values, dtype=np.float64), _NONE)
@@ -219,16 +213,11 @@ def parse(column: Any) -> Parsed:
 
 
 def _float64() -> Any:
-    import polars as pl
-
     return pl.Float64
 
 
 def _texts(column: Any) -> pl.Series:
     """Return the values of a column as texts."""
-    import narwhals as nw
-    import polars as pl
-
     native = column.to_native()
     if isinstance(native, pl.Series):
         if native.dtype == pl.String:

@@ -6,8 +6,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import polars as pl
+
+from dosift.data.anndata import name_states, read_cells
 from dosift.data.compressed import MAGIC
 from dosift.data.encode import Encoded, encode
 from dosift.data.further import FIRST_ROWS
@@ -16,9 +19,6 @@ from dosift.data.spool import is_stream, readable
 from dosift.data.text import first_line, read_text
 from dosift.errors import InputError
 from dosift.model.network import Network
-
-if TYPE_CHECKING:
-    import polars as pl
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
 _NDJSON = (".ndjson", ".jsonl")
@@ -98,8 +98,6 @@ class RowFiles:
 
     def n_rows(self) -> int | None:
         """Count the rows where the files tell without being read, else None."""
-        import polars as pl
-
         if self.kind not in {"parquet", "arrow"} or not all(map(self._can_scan, self.files)):
             return None
         total = 0
@@ -175,8 +173,6 @@ class RowFiles:
             return opened.read(6) == b"ARROW1"
 
     def _scan(self, file: Path) -> pl.LazyFrame:
-        import polars as pl
-
         if self.kind == "parquet":
             return pl.scan_parquet(file, hive_partitioning=False, glob=False)
         return pl.scan_ipc(file)
@@ -222,15 +218,11 @@ def read_rows(
     >>> read_rows(path).rows()
     [('yes', 'no')]
     """
-    import polars as pl
-
     if format is not None or is_stream(path):
         with readable(path, format) as file:
             return read_rows(file, columns=columns, layer=layer)
     files = RowFiles.at(path)
     if files.kind == "h5ad":
-        from dosift.data.anndata import read_cells
-
         frame = read_cells(files.path, columns, layer).frame()
     elif files.kind == "parquet" and len(files.files) == 1:
         with _errors_of(files.path, files.kind):
@@ -243,8 +235,6 @@ def read_rows(
 
 
 def _concat(files: RowFiles) -> pl.DataFrame:
-    import polars as pl
-
     parts: list[pl.DataFrame] = []
     for frame, file in files.frames():
         if parts and frame.columns != parts[0].columns:
@@ -328,8 +318,6 @@ def load_rows(
     if layer is not None and not is_h5ad:
         raise InputError(f"a layer, {layer!r}, can be chosen for .h5ad files only")
     if is_h5ad:
-        from dosift.data.anndata import name_states, read_cells
-
         frame = name_states(read_cells(source, network.names, layer), network)
         return encode(frame, network, allow_missing=allow_missing, path=source)
     if isinstance(source, str | Path):
@@ -340,8 +328,6 @@ def load_rows(
 
 def _read_stream(path: Path) -> pl.DataFrame:
     """Read a file in Arrow's streaming format, which has no index of its parts."""
-    import polars as pl
-
     with _errors_of(path, "arrow"):
         return pl.read_ipc_stream(path.read_bytes())
 
@@ -349,8 +335,6 @@ def _read_stream(path: Path) -> pl.DataFrame:
 @contextmanager
 def _errors_of(path: Path, kind: str) -> Iterator[None]:
     """Turn what polars raises on a broken file into a message."""
-    import polars as pl
-
     try:
         yield
     except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError) as error:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import narwhals as nw
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from dosift.data.factorise import (
@@ -33,14 +35,24 @@ class SideColumn:
         Position of each row's text; -1 where it is missing or empty.
     name : str
         What the column is called in messages.
-    path : str or None
+    path : str, Path or None
         The file that it came from.
     """
 
     texts: tuple[str, ...]
     index: NDArray[np.int64]
     name: str
-    path: str | None = None
+    path: str | Path | None = None
+
+    def check_complete(self, what: str) -> None:
+        """Refuse rows whose text is missing; `what` says what it is."""
+        missing = self.index < 0
+        if missing.any():
+            raise InputError(
+                f"{self.name} is empty in data row {int(missing.argmax()) + 1} "
+                f"({int(missing.sum())} such row(s)); every row needs its {what}",
+                path=self.path,
+            )
 
     def positions(self, known: Sequence[str]) -> NDArray[np.int64]:
         """Find each row's text among known ones.
@@ -156,9 +168,6 @@ class TextCodes:
 
 
 def _texts_of(values: object, name: str, path: str | Path | None) -> SideColumn:
-    import narwhals as nw
-    import polars as pl
-
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise InputError(f"{name} is {values!r}; give one value for each row", path=path)
     series: Any = values
@@ -181,7 +190,7 @@ def _texts_of(values: object, name: str, path: str | Path | None) -> SideColumn:
     rank = {text: k for k, text in enumerate(ordered)}
     # The last entry is what index -1, a missing value, picks.
     table = np.array([-1 if t is None else rank[t] for t in texts] + [-1], dtype=np.int64)
-    return SideColumn(tuple(ordered), table[index], name, None if path is None else str(path))
+    return SideColumn(tuple(ordered), table[index], name, path)
 
 
 def _plain(value: Any) -> Any:

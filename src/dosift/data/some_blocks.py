@@ -2,40 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from operator import attrgetter
 
-import numpy as np
-
-from dosift.data.blocks import Beside, Block, Floats, Part, RowBlocks, Task
+from dosift.data.blocks import Beside, Block, ChangedBlocks, RowBlocks
 
 
-@dataclass(frozen=True)
-class _OfUnlabelled:
-    """Applies a task to the rows of a block that have no label."""
-
-    task: Task[Any]
-
-    def __call__(self, block: Block) -> Any:
-        if block.label is None:
-            return self.task(block)
-        rest = block.part(block.label < 0)
-        return self.task(replace(rest, label=None))
-
-
-@dataclass(frozen=True)
-class _OfLabelled:
-    """Applies a task to the rows of a block that have a label."""
-
-    task: Task[Any]
-
-    def __call__(self, block: Block) -> Any:
-        assert block.label is not None
-        return self.task(block.part(block.label >= 0))
-
-
-class LabelledBlocks(RowBlocks):
+class LabelledBlocks(ChangedBlocks):
     """The rows with a label of others.
 
     Parameters
@@ -45,19 +18,10 @@ class LabelledBlocks(RowBlocks):
     """
 
     def __init__(self, rows: RowBlocks) -> None:
-        self._rows = rows
-        self.library, self.beside = rows.library, rows.beside
-        self.n_variables = rows.n_variables
-        self.has_units = rows.has_units
-        self.n_rows = float(self.sum(_total)[0])
-
-    def reduce(self, task: Task[Part], merge: Callable[[Part, Part], Part]) -> Part:
-        """Apply a task to each block, and merge what comes of them."""
-        found: Part = self._rows.reduce(_OfLabelled(task), merge)
-        return found
+        super().__init__(rows, _labelled)
 
 
-class UnlabelledBlocks(RowBlocks):
+class UnlabelledBlocks(ChangedBlocks):
     """The rows without a label of others.
 
     Parameters
@@ -66,35 +30,11 @@ class UnlabelledBlocks(RowBlocks):
     """
 
     def __init__(self, rows: RowBlocks) -> None:
-        self._rows = rows
-        self.library = rows.library
-        self.n_variables = rows.n_variables
-        self.has_units = rows.has_units
+        super().__init__(rows, _unlabelled)
         self.beside = Beside(rows.beside.batches)
-        self.n_rows = float(self.sum(_total)[0])
-
-    def reduce(self, task: Task[Part], merge: Callable[[Part, Part], Part]) -> Part:
-        """Apply a task to each block, and merge what comes of them."""
-        found: Part = self._rows.reduce(_OfUnlabelled(task), merge)
-        return found
 
 
-def _total(block: Block) -> tuple[Floats, ...]:
-    return (np.asarray(block.counts.sum()),)
-
-
-@dataclass(frozen=True)
-class _OfRows:
-    """Applies a task to rows without their units."""
-
-    task: Task[Any]
-    share: bool
-
-    def __call__(self, block: Block) -> Any:
-        return self.task(block.shared if self.share else block.apart)
-
-
-class RowsApart(RowBlocks):
+class RowsApart(ChangedBlocks):
     """The rows of units, each a unit of its own.
 
     Parameters
@@ -105,12 +45,14 @@ class RowsApart(RowBlocks):
     """
 
     def __init__(self, rows: RowBlocks, share: bool) -> None:
-        self._rows, self._share = rows, share
-        self.library, self.beside = rows.library, rows.beside
-        self.n_variables = rows.n_variables
-        self.n_rows = float(self.sum(_total)[0])
+        super().__init__(rows, attrgetter("shared" if share else "apart"))
+        self.has_units = False
 
-    def reduce(self, task: Task[Part], merge: Callable[[Part, Part], Part]) -> Part:
-        """Apply a task to each block, and merge what comes of them."""
-        found: Part = self._rows.reduce(_OfRows(task, self._share), merge)
-        return found
+
+def _labelled(block: Block) -> Block:
+    assert block.label is not None
+    return block.part(block.label >= 0)
+
+
+def _unlabelled(block: Block) -> Block:
+    return block if block.label is None else replace(block.part(block.label < 0), label=None)

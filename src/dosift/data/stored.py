@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dosift.data.blocks import Beside, Block, Floats, Ints, Part, RowBlocks, Task, block_rows
+from dosift.data.side_columns import SideColumn
 from dosift.errors import InputError
 from dosift.utils.threads import reduce_in_threads
-
-if TYPE_CHECKING:
-    from dosift.data.side_columns import SideColumn
 
 
 class StoredBlocks(RowBlocks):
@@ -142,14 +140,17 @@ class StoredBlocks(RowBlocks):
         together = np.concatenate(self._pending) if len(self._pending) > 1 else self._pending[0]
         block, rest = together[:n_rows], together[n_rows:]
         self._pending, self._n_pending = ([rest] if len(rest) else []), len(rest)
+        self._put(block)
+        self._lengths.append(n_rows)
+        self.n_rows += n_rows
+
+    def _put(self, values: Ints) -> None:
+        """Write one column after the other, as they are worked on."""
         try:
-            # One column after the other, as they are worked on.
-            self._file.write(np.ascontiguousarray(block.T, dtype=self._dtype).data)
+            self._file.write(np.ascontiguousarray(values.T, dtype=self._dtype).data)
             self._file.flush()
         except OSError as error:
             raise _no_room(error.strerror or str(error), None) from None
-        self._lengths.append(n_rows)
-        self.n_rows += n_rows
 
     def rewrite(self, changed: Callable[[Any, int], Any]) -> None:
         """Change the values of variables in the file.
@@ -164,11 +165,7 @@ class StoredBlocks(RowBlocks):
         for codes, _ in self._stored():
             values = changed(codes[:, : self.n_variables], first)
             self._file.seek(offset)
-            try:
-                self._file.write(np.ascontiguousarray(values.T, dtype=self._dtype).data)
-                self._file.flush()
-            except OSError as error:
-                raise _no_room(error.strerror or str(error), None) from None
+            self._put(values)
             offset += codes.size * self._dtype.itemsize
             first += len(codes)
 

@@ -60,8 +60,8 @@ class StoredNumbers:
         ):
             if name is not None:
                 index = [_index(getattr(block, kind), len(block)) for block in blocks]
-                where = None if self.path is None else str(self.path)
-                beside[name] = SideColumn(texts, np.concatenate(index), f"column {name!r}", where)
+                column = np.concatenate(index)
+                beside[name] = SideColumn(texts, column, f"column {name!r}", self.path)
         self.rows.close()
         return Numbers(
             self.variables,

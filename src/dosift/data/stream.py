@@ -6,9 +6,11 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import narwhals as nw
 import numpy as np
+import polars as pl
 
 from dosift.data.encode import codes_dtype, encode
 from dosift.data.further import FIRST_ROWS, further_columns
@@ -22,9 +24,6 @@ from dosift.errors import ExtraColumnsWarning, InputError
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.utils.threads import available_threads, in_threads
-
-if TYPE_CHECKING:
-    import polars as pl
 
 Progress = Callable[[str, int, "int | None"], None]
 
@@ -98,8 +97,6 @@ def store_rows(
         return found.to_working(network)
     n_threads = threads or available_threads()
     n_rows = files.n_rows()
-    import narwhals as nw
-
     named = [name for name in (batch, labels) if name is not None]
     kind = codes_dtype(network)
     wanted = [*named, *([unit] if unit is not None else [])]

@@ -14,15 +14,12 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 
 from dosift.data.compressed import open_bytes
 from dosift.errors import InputError
-
-if TYPE_CHECKING:
-    import polars as pl
 
 #: Bytes of text that are read at a time, and the most that one record may take.
 BLOCK_BYTES, _LONGEST_RECORD = 2**23, 2**28
@@ -146,8 +143,6 @@ def _check_encoding(data: bytes, line: int, path: Path) -> None:
 
 def _parse_plain(data: bytes, separator: str, path: Path, before: int) -> pl.DataFrame:
     """Parse text without quotes, where every line end ends a row."""
-    import polars as pl
-
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     # polars makes rows of blank lines.
@@ -171,8 +166,6 @@ def _parse_plain(data: bytes, separator: str, path: Path, before: int) -> pl.Dat
 
 def _parse_quoted(data: bytes, separator: str, path: Path, before: int) -> pl.DataFrame:
     """Parse text with quoted fields, which may hold separators and line ends."""
-    import polars as pl
-
     records = _Records(data, separator, path, before)
     header = records.header
     if _is_cleanly_quoted(data, separator):
@@ -192,8 +185,6 @@ def _parse_quoted(data: bytes, separator: str, path: Path, before: int) -> pl.Da
 
 
 def _text_frame(header: Sequence[str], rows: Sequence[Sequence[str]]) -> pl.DataFrame:
-    import polars as pl
-
     columns: Iterable[Sequence[str]] = zip(*rows, strict=True) if rows else [()] * len(header)
     return pl.DataFrame(
         [pl.Series(name, c, dtype=pl.String) for name, c in zip(header, columns, strict=True)]

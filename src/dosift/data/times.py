@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from dosift.data.side_columns import SideColumn
 from dosift.errors import InputError
-
-if TYPE_CHECKING:
-    import polars as pl
 
 Floats = NDArray[np.float64]
 
@@ -39,7 +37,7 @@ class Times:
         Whether the numbers are seconds.
     name : str
         What the column is called in messages.
-    path : str or None
+    path : str, Path or None
         The file that it came from.
     """
 
@@ -47,7 +45,7 @@ class Times:
     shown: pl.Series
     in_seconds: bool
     name: str
-    path: str | None = None
+    path: str | Path | None = None
 
     def __len__(self) -> int:
         return int(self.values.size)
@@ -79,8 +77,6 @@ def times_of(column: SideColumn) -> Times:
     >>> times_of(side_column([3, 1.5], 2, "time")).shown.to_list()
     [3.0, 1.5]
     """
-    import polars as pl
-
     if (column.index < 0).any():
         _refuse(column, column.index < 0, "is empty")
     texts = pl.Series(column.texts, dtype=pl.String).str.strip_chars()
@@ -102,8 +98,6 @@ def times_of(column: SideColumn) -> Times:
 
 def _timestamps(column: SideColumn, texts: pl.Series, numbers: pl.Series) -> pl.Series:
     """Read texts as dates and timestamps."""
-    import polars as pl
-
     is_date = texts.str.contains(r"^\d{4}-\d\d-\d\d$")
     own = texts.str.replace(" ", "T", literal=True).str.replace(r"[zZ]$", "+00:00")
     own = own.str.replace(r"(T.*[+-]\d\d):?(\d\d)$", "$1:$2")

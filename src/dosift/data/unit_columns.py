@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
+from dosift.data.factorise import texts_at
 from dosift.data.side_columns import SideColumn, side_column
 from dosift.errors import InputError
-
-if TYPE_CHECKING:
-    import polars as pl
 
 Floats = NDArray[np.float64]
 
@@ -153,15 +151,11 @@ def texts_of_units(values: pl.Series, name: str, path: str | Path | None) -> pl.
     polars.Series
         Of strings; null where it is missing or empty.
     """
-    import polars as pl
-
     if values.dtype.is_integer() or values.dtype == pl.String:
         texts = values.cast(pl.String)
         return texts.set(texts == "", None)
     column = side_column(values, len(values), name, path)
-    # Position -1, a missing value, picks the null at the end.
-    known = pl.Series([*column.texts, None], dtype=pl.String)
-    return known.gather(np.where(column.index < 0, len(column.texts), column.index))
+    return texts_at(column.texts, column.index)
 
 
 def column_of_units(parts: Sequence[pl.Series], name: str, path: str | Path | None) -> SideColumn:
@@ -186,11 +180,7 @@ def column_of_units(parts: Sequence[pl.Series], name: str, path: str | Path | No
     >>> found.texts, found.index.tolist()
     (('1', '10', '2'), [2, 0, -1, 1, 2, 0])
     """
-    import polars as pl
-
     whole = pl.concat(list(parts))
     known = whole.drop_nulls().unique().sort()
     position = whole.cast(pl.Enum(known)).to_physical().cast(pl.Int64).fill_null(-1)
-    return SideColumn(
-        tuple(known.to_list()), position.to_numpy(), name, None if path is None else str(path)
-    )
+    return SideColumn(tuple(known.to_list()), position.to_numpy(), name, path)

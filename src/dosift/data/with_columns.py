@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import narwhals as nw
 import numpy as np
 
+from dosift.data.anndata import name_states, read_cells
 from dosift.data.encode import Encoded, as_frame, encode
+from dosift.data.read import load_rows, read_rows
 from dosift.data.side_columns import SideColumn, check_named, side_column
 from dosift.errors import InputError
 from dosift.model.network import Network
@@ -47,16 +50,10 @@ def load_with_columns(
     InputError
         If a column does not exist, or as reading and encoding say.
     """
-    import narwhals as nw
-
-    from dosift.data.read import load_rows, read_rows
-
     path = source if isinstance(source, str | Path) else None
     if not names:
         return load_rows(source, network, allow_missing=allow_missing, layer=layer), []
     if path is not None and str(path).lower().endswith(".h5ad"):
-        from dosift.data.anndata import name_states, read_cells
-
         cells = read_cells(path, [*network.names, *names], layer)
         frame: Any = nw.from_native(name_states(cells, network))
         beside = [

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import polars as pl
 
 from dosift.data import read_rows
 from dosift.errors import InputError
 from dosift.io import read_network
 from dosift.model import Mixture, Network
-
-if TYPE_CHECKING:
-    import polars as pl
 
 _SCREEN = (
     "A knockout screen (invented). The guide was meant to silence KINB. Each of 5,000 cells was\n"
@@ -127,8 +126,6 @@ def demo_path(name: str) -> dict[str, Path]:
     >>> demo_path("incident")["network"].name
     'incident.bif'
     """
-    from importlib.resources import files
-
     if name not in _NAMES:
         raise InputError(f"there is no demo {name!r}; choose one of {', '.join(_NAMES)}")
     # dosift is installed as plain files (never run from an archive), so the resource is a path.

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import polars as pl
 
 from dosift.errors import DosiftError, InputError
-
-if TYPE_CHECKING:
-    import polars as pl
 
 _REPOSITORY = "https://raw.githubusercontent.com/cmu-phil/example-causal-datasets"
 _URL = _REPOSITORY + "/main/real/sachs/data/{name}"
@@ -111,10 +110,6 @@ def load_sachs(folder: str | Path | None = None, *, discrete: bool = True) -> pl
     Sachs, Perez, Pe'er, Lauffenburger, Nolan (2005). Causal protein-signaling networks derived
     from multiparameter single-cell data. Science 308, 523-529.
     """
-    import io
-
-    import polars as pl
-
     name = _DISCRETE if discrete else _CONTINUOUS
     data = _given(Path(folder), name) if folder is not None else _cached(name)
     table = pl.read_csv(io.BytesIO(data), separator="\t", infer_schema=not discrete)

@@ -12,17 +12,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.graphs.dag import EdgeConstraints, Edit, Parents, edits, equivalent, together
 from dosift.graphs.family import Families
 from dosift.graphs.fits import GraphFitter
 from dosift.graphs.gains import HOPELESS, QUICK_STEPS
 from dosift.graphs.graph_fit import GraphFit
+from dosift.model.arrays import Floats
 from dosift.search.result import SearchResult
+from dosift.utils.progress import Progress
 
-Floats = NDArray[np.float64]
-Progress = Callable[[str, int, "int | None"], None]
 #: Families that an edit changes: of which variable, with which parents before and after.
 _Families = tuple[tuple[int, tuple[int, ...], tuple[int, ...]], ...]
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import gammaincc
 
 from dosift.graphs.family import nearest
 from dosift.learning.mechanisms import relearned_mechanism
 from dosift.learning.regressions import has_plain_noise
+from dosift.model.arrays import Bools, Floats
 from dosift.model.features import Feature, Plain, design
 from dosift.model.known_rows import ControlRows
 from dosift.model.linear import LinearMechanism
@@ -23,7 +23,6 @@ from dosift.model.mechanism import Mechanism
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.noise import LEAST_SD, Noise
 
-Floats = NDArray[np.float64]
 Key = tuple[int, tuple[int, ...]]
 
 #: Share of the largest sum of squares that is added to all, so that the inverse is one.
@@ -121,7 +120,7 @@ class ControlFits:
         _, sd = line_of(self.control_products(mechanism, features), self.n_control)
         return sd**2, len(features)
 
-    def dependent_pairs(self, n_partners: int) -> NDArray[np.bool_]:
+    def dependent_pairs(self, n_partners: int) -> Bools:
         """Tell dependent pairs by the largest correlation, of states by that of an indicator."""
         columns, of = [], []
         for i, variable in enumerate(self.like.variables):

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Bools = NDArray[np.bool_]
+from dosift.model.arrays import Bools
+
 #: For each variable the ascending positions of its parents.
 Parents = tuple[tuple[int, ...], ...]
 

@@ -10,22 +10,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import gammaincc
 
 from dosift.data.configurations import Configurations
 from dosift.graphs.dag import Parents
 from dosift.graphs.family import Families, Family, nearest
 from dosift.learning.tables import learn_from_counts
+from dosift.model.arrays import Bools, Floats, Ints
 from dosift.model.mechanism import Change, Library, System
 from dosift.model.network import ControlCounts, ControlRows, Network
 from dosift.search.constraints import Constraints
 from dosift.search.engine import find_targets
 from dosift.search.patterns import Patterns
 from dosift.search.result import SearchResult
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Families whose cells are remembered, in bytes; beyond that they are counted again.
 _MOST_BYTES = 2**28
@@ -94,12 +91,12 @@ class TableFamilies:
         return self._like.libraries
 
     @property
-    def constant(self) -> NDArray[np.bool_]:
+    def constant(self) -> Bools:
         """Variables that have one state only."""
         return np.asarray(self._sizes < 2)
 
     @property
-    def conditioned(self) -> NDArray[np.bool_]:
+    def conditioned(self) -> Bools:
         """No edges: nothing is only conditioned on."""
         return np.zeros((self.n_variables, self.n_variables), dtype=bool)
 
@@ -256,7 +253,7 @@ class TableFamilies:
         out = learn_from_counts(self._like.variables, graph, remembered)
         return out if learned is None else out.with_tables(list(map(_table, learned)))
 
-    def dependent_pairs(self, n_partners: int) -> NDArray[np.bool_]:
+    def dependent_pairs(self, n_partners: int) -> Bools:
         """Tell dependent pairs by mutual information; see :meth:`Families.dependent_pairs`."""
         sizes = self._sizes.tolist()
         first = np.concatenate([[0], np.cumsum(sizes)])

@@ -15,17 +15,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.data.configurations import Configurations
 from dosift.graphs.dag import Parents
+from dosift.model.arrays import Bools, Floats, Ints
 from dosift.model.mechanism import Change, Library, System
 from dosift.search.constraints import Constraints
 from dosift.search.patterns import Patterns
 from dosift.search.result import SearchResult
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 
 @dataclass(frozen=True)
@@ -67,11 +64,11 @@ class Families(Protocol):
         """The changes of each variable that are known before any mixture row is seen."""
 
     @property
-    def constant(self) -> NDArray[np.bool_]:
+    def constant(self) -> Bools:
         """Variables that have one value only, shape (n_variables,)."""
 
     @property
-    def conditioned(self) -> NDArray[np.bool_]:
+    def conditioned(self) -> Bools:
         """Edges from what is only conditioned on: these must be there, and no others with it.
 
         By parent and child, shape (n_variables, n_variables).
@@ -240,7 +237,7 @@ class Families(Protocol):
             P-value.
         """
 
-    def dependent_pairs(self, n_partners: int) -> NDArray[np.bool_]:
+    def dependent_pairs(self, n_partners: int) -> Bools:
         """Tell which pairs of variables the control rows show to be most dependent.
 
         Parameters
@@ -272,7 +269,7 @@ class Families(Protocol):
         """
 
 
-def nearest(strength: Floats, n_partners: int) -> NDArray[np.bool_]:
+def nearest(strength: Floats, n_partners: int) -> Bools:
     """Tell the strongest partners of each variable.
 
     Parameters

@@ -6,14 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.graphs.climb import GraphScore
 from dosift.graphs.dag import Parents, edges_of
+from dosift.model.arrays import Floats, Ints, distinct
 from dosift.search.result import SearchResult
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Scores this far (nats) below the best play no part.
 _WINDOW = 20.0
@@ -125,8 +122,7 @@ class GraphFindings:
             return 0.0
         both = np.concatenate([targets, self.targets]).astype(np.int64)
         signed = np.concatenate([weights, -self.weights])
-        _, place = np.unique(both, axis=0, return_inverse=True)
-        return 0.5 * float(np.abs(np.bincount(place.ravel(), signed)).sum())
+        return 0.5 * float(np.abs(distinct(both, signed)[1]).sum())
 
 
 def with_edits(parents: Parents, edits: Sequence[AskedEdit]) -> Parents:

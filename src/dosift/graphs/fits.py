@@ -23,6 +23,7 @@ from dosift.graphs.dag import Parents
 from dosift.graphs.family import Families, Family
 from dosift.graphs.gains import QuickGains
 from dosift.graphs.graph_fit import TINY, GraphFit, used
+from dosift.model.arrays import Floats, Ints, distinct
 from dosift.model.mechanism import Changes, Library, System
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
@@ -33,9 +34,7 @@ from dosift.search.library import tidied_changes
 from dosift.search.patterns import Patterns
 from dosift.search.result import SearchResult
 from dosift.search.score import Score
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
+from dosift.utils.progress import silent
 
 #: Steps of EM, and the rise (nats) that is not worth another.
 _EM_STEPS, _EM_RISE = 40, 0.3
@@ -239,10 +238,7 @@ class GraphFitter:
             return Constraints.none(network.n_changes)
 
     def _cost_of(self, libraries: tuple[Library, ...]) -> Score:
-        n_changes = np.array([len(library) for library in libraries], dtype=np.int64)
-        every = np.arange(len(libraries))
-        score = self._known(libraries).score(self.families.rows.total, n_changes, every)
-        return score.of_changes(libraries)
+        return self._known(libraries).score(self.families.rows.total, libraries)
 
     def _value(self, learned: Sequence[Family], own: Sequence[Floats], density: Floats) -> float:
         logs = np.log(density)
@@ -270,7 +266,7 @@ class GraphFitter:
     ) -> TargetSearch:
         network = cast(Network, self.families.network(graph, learned, libraries))
         known = self._known(libraries)
-        return TargetSearch(network, self.families.rows, self.max_size, _silent, known)
+        return TargetSearch(network, self.families.rows, self.max_size, silent, known)
 
     def _pruned(self, fit: GraphFit) -> GraphFit:
         """Drop what the quadratic model does not miss, all at once and then one by one."""
@@ -330,10 +326,4 @@ class GraphFitter:
             self.families.inside(i, fit.families[i], library, targets[:, i], posterior)
             for i, library in enumerate(libraries)
         )
-        targets, of = np.unique(targets, axis=0, return_inverse=True)
-        weights = np.bincount(of.ravel(), fit.weights).astype(np.float64)
-        return more, targets, weights
-
-
-def _silent(stage: str, done: int, total: int | None) -> None:
-    return
+        return more, *distinct(targets, fit.weights)

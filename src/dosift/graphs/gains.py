@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.graphs.dag import Edit, Parents
 from dosift.graphs.family import Families, Family
 from dosift.graphs.graph_fit import TINY, GraphFit, used
+from dosift.model.arrays import Floats, Ints
 from dosift.model.mechanism import Changes
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Steps of EM by which an edit is ranked, and the rise (nats) that is not worth another.
 QUICK_STEPS, _QUICK_RISE = 15, 2e-3
@@ -169,11 +166,7 @@ class QuickGains:
     def _ways(self, fit: GraphFit, changed: Sequence[int]) -> Ints:
         """Tell what each target does to the mechanisms of some variables.
 
-        Returns
-        -------
-        ndarray of int, shape (n_targets, n_changed)
-            That it leaves them alone, replaces them, or keeps their parameters: then which change
-            does.
+        It leaves them alone, replaces them, or keeps their parameters: then, which change does.
         """
         ways = np.where(fit.targets[:, list(changed)] >= 0, _REPLACED, _ALONE)
         for k, i in enumerate(changed):

@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.graphs.dag import Parents
 from dosift.graphs.family import Family
+from dosift.model.arrays import Floats, Ints
 from dosift.model.mechanism import Library
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Least density of a row.
 TINY = 1e-300

@@ -21,7 +21,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.data.configurations import Configurations, systematic_sample
 from dosift.graphs.control_fits import (
@@ -40,6 +39,7 @@ from dosift.graphs.families import TableFamilies
 from dosift.graphs.family import Families, Family
 from dosift.graphs.orders import Claim, claims, differ_in_bins, left_alone, order_by_claims
 from dosift.learning.scales import is_constant
+from dosift.model.arrays import Bools, Floats, Ints
 from dosift.model.categorical import CategoricalMechanism
 from dosift.model.features import Feature, Plain
 from dosift.model.known_rows import ControlRows
@@ -57,9 +57,6 @@ from dosift.search.library import find_changes, grows
 from dosift.search.patterns import Patterns
 from dosift.search.regrouping import regrouped
 from dosift.search.result import SearchResult
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Rows by which changes are looked for.
 _ROWS = 2500
@@ -141,14 +138,14 @@ class MechanismFamilies(ControlFits):
         return self.like.libraries
 
     @property
-    def constant(self) -> NDArray[np.bool_]:
+    def constant(self) -> Bools:
         """Variables that have one value only, in all rows."""
         both = [self.control.values, self._values]
         columns = (np.concatenate([v[:, i] for v in both]) for i in range(self.n_variables))
         return np.array([is_constant(column) for column in columns])
 
     @property
-    def conditioned(self) -> NDArray[np.bool_]:
+    def conditioned(self) -> Bools:
         """Edges from sizes and hidden factors to counts, as they are in the network."""
         out = np.zeros((self.n_variables, self.n_variables), dtype=bool)
         for i, parents in enumerate(self.like.parents):

@@ -11,12 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.data.configurations import Configurations
-from dosift.model.mechanism import Change, Mechanism, Values
-
-Floats = NDArray[np.float64]
+from dosift.model.arrays import Floats, Values
+from dosift.model.mechanism import Change, Mechanism
 
 #: Standard errors from which a variable differs, and above which it makes no odds.
 _DIFFERS, _MOST = 4.0, 20.0

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 
 from dosift.data.configurations import Configurations, systematic_sample
@@ -35,9 +33,7 @@ from dosift.model.mechanism_network import MechanismNetwork, compared_targets
 from dosift.search.constraints import Constraints
 from dosift.search.patterns import Patterns
 from dosift.search.result import SearchResult
-
-Floats = NDArray[np.float64]
-Progress = Callable[[str, int, "int | None"], None]
+from dosift.utils.progress import Progress, silent
 
 #: Values of mixture rows that the search over graphs looks at, and least and most rows; rows of
 #: numbers, which are all distinct.
@@ -60,20 +56,11 @@ _THOROUGH_UP_TO = 10
 _CHECKED_STEPS = 5
 
 
-def repair(
-    network: System,
-    rows: Configurations,
-    targets: Constraints,
-    edges: EdgeConstraints,
-    *,
-    given: bool,
-    max_size: int | None = None,
-    tell: Progress,
-    patterns: Patterns | None = None,
-) -> tuple[System, GraphFindings]:
-    """Find the graph that control and mixture rows ask for.
+@dataclass(frozen=True)
+class GraphSearch:
+    """What a search over graphs is made with.
 
-    Parameters
+    Attributes
     ----------
     network : System
         Learned; it remembers its control rows.
@@ -83,14 +70,49 @@ def repair(
         What is known about targets.
     edges : EdgeConstraints
         What is known about edges.
-    given : bool
-        Whether its graph is a rough one to begin with; otherwise it is not looked at.
-    max_size : int, optional
+    max_size : int or None
         Largest number of variables that a target sets.
+    patterns : Patterns or None
+        What is known about targets where changes are found only as rows are looked at.
     tell : callable
         Called with a stage's name, the steps done and the steps in all.
-    patterns : Patterns, optional
-        What is known about targets where changes are found only as rows are looked at.
+    """
+
+    network: System
+    rows: Configurations
+    targets: Constraints
+    edges: EdgeConstraints
+    max_size: int | None = None
+    patterns: Patterns | None = None
+    tell: Progress = silent
+
+    def climber(self, graph: Parents, most: int | None = None) -> GraphClimber:
+        """Make ready to climb, from a graph that was given or from none.
+
+        Parameters
+        ----------
+        graph : Parents
+        most : int, optional
+            Rows of numbers that are looked at, at most.
+        """
+        network = self.network
+        few = int(np.clip(_MOST_VALUES // network.n_variables, *_MOST_ROWS))
+        if (network.cardinalities == 0).any():
+            few = min(few, _MOST_NUMBERS if most is None else most)
+        families = families_of(network, systematic_sample(self.rows, few))
+        edges = _narrowed(network, families, graph, self.edges)
+        fitter = GraphFitter(families, self.targets, self.max_size, self.patterns)
+        return GraphClimber(fitter, edges, self.tell)
+
+
+def repair(search: GraphSearch, *, given: bool) -> tuple[System, GraphFindings]:
+    """Find the graph that control and mixture rows ask for.
+
+    Parameters
+    ----------
+    search : GraphSearch
+    given : bool
+        Whether its graph is a rough one to begin with; otherwise it is not looked at.
 
     Returns
     -------
@@ -98,18 +120,16 @@ def repair(
         With the graph found, learned from control rows.
     findings : GraphFindings
     """
+    network, rows = search.network, search.rows
     before = graph_of(network.parents) if given else None
-    tell("repairing the graph" if given else "learning the graph", 0, None)
-
-    def with_rows(most: int | None) -> GraphClimber:
-        return _climber(network, rows, targets, edges, before or (), max_size, tell, patterns, most)
+    search.tell("repairing the graph" if given else "learning the graph", 0, None)
 
     few = None
     if (network.cardinalities == 0).any() and rows.total >= _THIN_FROM:
         # Rows of numbers are all distinct: the long way is gone with fewer of them.
-        few = with_rows(_THIN_ROWS)
+        few = search.climber(before or (), _THIN_ROWS)
         _climbed(few, before)
-    climber = with_rows(None)
+    climber = search.climber(before or ())
     fitter = climber.fitter
     if few is None:
         _climbed(climber, before)
@@ -164,50 +184,35 @@ def _by_order(climber: GraphClimber) -> list[Parents]:
     return [_permitted(graph, known)]
 
 
-def check(
-    network: System,
-    rows: Configurations,
-    targets: Constraints,
-    edges: EdgeConstraints,
-    result: SearchResult,
-    *,
-    max_size: int | None = None,
-    tell: Progress,
-    patterns: Patterns | None = None,
-) -> GraphFindings:
+def check(search: GraphSearch, result: SearchResult) -> GraphFindings:
     """Say what the rows would change in a graph that has to stay.
 
     Parameters
     ----------
-    network : System
-        Learned; it remembers its control rows.
-    rows : Configurations
-        Mixture rows, complete.
-    targets, edges
-        As for :func:`repair`.
+    search : GraphSearch
     result : SearchResult
         The mixture under this graph.
-    max_size, tell, patterns
-        As for :func:`repair`.
 
     Returns
     -------
     GraphFindings
     """
+    network = search.network
     graph = graph_of(network.parents)
     # A repair of numbers takes far longer than their fit; what is clear shows in fewer rows too.
     of_numbers = bool((network.cardinalities == 0).any())
     most = _CHECKED_ROWS if of_numbers else None
     is_slow = of_numbers and not all(isinstance(m, LinearMechanism) for m in network.mechanisms)
-    given = _with_few_control_rows(network) if is_slow else network
-    climber = _climber(given, rows, targets, edges, graph, max_size, tell, patterns, most)
+    if is_slow:
+        search = replace(search, network=_with_few_control_rows(network))
+    climber = search.climber(graph, most)
     if is_slow:
         fitter, known = climber.fitter, climber.constraints
-        climber = GraphClimber(fitter, known, tell, _CHECKED_STEPS, in_hurry=True)
+        climber = GraphClimber(fitter, known, search.tell, _CHECKED_STEPS, in_hurry=True)
     fitter = climber.fitter
     now = before = fitter.of_result(graph, result)
     climber.keep(now)
-    tell("checking the graph", 0, None)
+    search.tell("checking the graph", 0, None)
     ranked = climber.ranked(now)
     shares = _shares(climber, now)
     if _is_clear(climber, now, ranked):
@@ -314,25 +319,6 @@ def _differences(climber: GraphClimber, before: Parents, fit: GraphFit) -> list[
         key=lambda one: (-np.nan_to_num(one.gain, nan=-np.inf), one.parent, one.child),
     )
     return known
-
-
-def _climber(
-    network: System,
-    rows: Configurations,
-    targets: Constraints,
-    edges: EdgeConstraints,
-    graph: Parents,
-    max_size: int | None,
-    tell: Progress,
-    patterns: Patterns | None = None,
-    most: int | None = None,
-) -> GraphClimber:
-    few = int(np.clip(_MOST_VALUES // network.n_variables, *_MOST_ROWS))
-    if (network.cardinalities == 0).any():
-        few = min(few, _MOST_NUMBERS if most is None else most)
-    families = families_of(network, systematic_sample(rows, few))
-    edges = _narrowed(network, families, graph, edges)
-    return GraphClimber(GraphFitter(families, targets, max_size, patterns), edges, tell)
 
 
 def _narrowed(

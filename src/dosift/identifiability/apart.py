@@ -11,14 +11,11 @@ from functools import cached_property
 from math import comb, log
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.likelihood.weights import solve_weights
+from dosift.model.arrays import Floats, Ints
 from dosift.model.mechanism import Changes
 from dosift.model.mechanism_network import MechanismNetwork
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Rows drawn from each component.
 DRAWN = 4000

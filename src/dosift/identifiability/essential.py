@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dosift.model.arrays import Bools
 from dosift.model.orientation import shared_arrows
 
 #: Edges as pairs of positions.
@@ -104,7 +104,7 @@ def same_essential(
     )
 
 
-def _arrows(parents: Sequence[Sequence[int]]) -> NDArray[np.bool_]:
+def _arrows(parents: Sequence[Sequence[int]]) -> Bools:
     """Entry (i, j) says whether i is a parent of j."""
     arrow = np.zeros((len(parents), len(parents)), dtype=bool)
     for child, row in enumerate(parents):
@@ -112,7 +112,7 @@ def _arrows(parents: Sequence[Sequence[int]]) -> NDArray[np.bool_]:
     return arrow
 
 
-def _memberships(targets: Iterable[Iterable[int]], n: int) -> list[NDArray[np.bool_]]:
+def _memberships(targets: Iterable[Iterable[int]], n: int) -> list[Bools]:
     """Which variables each set holds; sets that come twice once."""
     return [np.isin(np.arange(n), sorted(t)) for t in {frozenset(t) for t in targets}]
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.data import Configurations
 from dosift.identifiability.excluded import mixture_codes
@@ -15,6 +14,7 @@ from dosift.identifiability.zeros import SHOWN, table_row
 from dosift.likelihood.assignment import assign
 from dosift.likelihood.rates import family_counts, variable_rate
 from dosift.model import Mixture
+from dosift.model.arrays import Floats
 from dosift.model.network import Network
 
 #: Intervention rate for whose detection the rows needed are told.
@@ -181,9 +181,7 @@ def row_evidence(
     )
 
 
-def _variable(
-    network: Network, i: int, family: NDArray[np.float64], n_impossible: float
-) -> VariableEvidence:
+def _variable(network: Network, i: int, family: Floats, n_impossible: float) -> VariableEvidence:
     table = network.tables[i]
     found = variable_rate(table, family)
     x = found.excluded
@@ -207,7 +205,7 @@ def _variable(
     )
 
 
-def _cells(network: Network, i: int, impossible: NDArray[np.float64]) -> list[ImpossibleCell]:
+def _cells(network: Network, i: int, impossible: Floats) -> list[ImpossibleCell]:
     """Name the most frequent impossible cells of a variable."""
     order = np.argsort(-impossible.ravel(), kind="stable")[:SHOWN]
     out = []

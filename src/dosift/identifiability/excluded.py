@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dosift.errors import InputError
 from dosift.model import Mixture
+from dosift.model.arrays import Bools, Floats, Ints
 from dosift.model.network import Network
 
 
@@ -86,7 +87,7 @@ class Exclusion:
         }
 
 
-def set_states(network: Network, codes: NDArray[np.integer]) -> dict[int, NDArray[np.bool_]]:
+def set_states(network: Network, codes: Ints) -> dict[int, Bools]:
     """States that targets set each variable to.
 
     Parameters
@@ -99,7 +100,7 @@ def set_states(network: Network, codes: NDArray[np.integer]) -> dict[int, NDArra
     dict of int to ndarray of bool, shape (n_states,)
         For the variables that are set at all, ascending.
     """
-    out: dict[int, NDArray[np.bool_]] = {}
+    out: dict[int, Bools] = {}
     for i in np.flatnonzero((codes >= 0).any(axis=0)):
         states = np.zeros(int(network.cardinalities[i]), dtype=bool)
         states[codes[codes[:, i] >= 0, i]] = True
@@ -153,9 +154,7 @@ def exclusion(network: Network, mixture: Mixture) -> Exclusion:
     return Exclusion(tuple(found), network.n_variables)
 
 
-def mixture_codes(
-    network: Network, mixture: Mixture
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def mixture_codes(network: Network, mixture: Mixture) -> tuple[NDArray[np.int64], Floats]:
     """Targets of positive weight as state positions, and their weights.
 
     Returns

@@ -33,7 +33,6 @@ from dosift.identifiability.system import (
     MAX_INTERVAL_PROGRAM,
     MAX_NONZEROS,
     Codes,
-    Floats,
     Scope,
     TargetSystem,
     build_system,
@@ -43,6 +42,7 @@ from dosift.identifiability.system import (
 )
 from dosift.identifiability.witnesses import Witness, check_sizes, witness
 from dosift.model import Mixture, Target
+from dosift.model.arrays import Floats
 from dosift.model.network import Network
 
 #: Least and largest weight; None for an end that is not known.

@@ -14,14 +14,8 @@ from numpy.typing import NDArray
 
 from dosift.identifiability.excluded import set_states
 from dosift.identifiability.support import possible_states
-from dosift.identifiability.system import (
-    Codes,
-    Floats,
-    Scope,
-    mixture_cells,
-    on_scope,
-    target_entries,
-)
+from dosift.identifiability.system import Codes, Scope, mixture_cells, on_scope, target_entries
+from dosift.model.arrays import Bools, Floats
 from dosift.model.network import Network
 
 #: Most entries that are enumerated for one target.
@@ -83,8 +77,8 @@ def _occurring(
     network: Network,
     scope: Scope,
     target: NDArray[np.int64],
-    left_over: dict[int, NDArray[np.bool_]],
-) -> NDArray[np.bool_] | None:
+    left_over: dict[int, Bools],
+) -> Bools | None:
     """Cells that a target can produce; None unless others can be left over in each of them."""
     fixed = {int(i): int(target[i]) for i in np.flatnonzero(target >= 0)}
     keep = [i for i in scope.cells if i not in fixed]
@@ -98,7 +92,7 @@ def _occurring(
     return out.ravel()
 
 
-def _counting(network: Network, codes: Codes, own: set[int]) -> tuple[NDArray[np.bool_], set[int]]:
+def _counting(network: Network, codes: Codes, own: set[int]) -> tuple[Bools, set[int]]:
     """Targets that cannot be made to vanish for nothing, and the variables to enumerate."""
     beyond = [{int(i) for i in np.flatnonzero(row >= 0)} - own for row in codes]
     enumerated: set[int] = set().union(*(network.parents[i] for i in own)) - own

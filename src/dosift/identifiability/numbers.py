@@ -11,9 +11,9 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.identifiability.apart import Components
+from dosift.model.arrays import Floats
 from dosift.model.features import Beyond, Plain, design
 from dosift.model.linear import LinearMechanism
 from dosift.model.linear_changes import Gain, SetNormal, Shift
@@ -22,8 +22,6 @@ from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.mixture import Mixture
 from dosift.model.noise import LEAST_SD
 from dosift.model.simulate import changed_by
-
-Floats = NDArray[np.float64]
 
 #: Nats a row below which hard and soft changes are not told apart, and nats that settle it.
 LEAST_NATS, SETTLED = 1e-6, 5.0

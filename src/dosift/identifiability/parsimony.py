@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from dosift.errors import InputError
 from dosift.identifiability.excluded import mixture_codes
@@ -25,7 +25,6 @@ from dosift.identifiability.programs import (
 from dosift.identifiability.system import (
     MAX_PROGRAM,
     Codes,
-    Floats,
     Scope,
     TargetSystem,
     build_system,
@@ -36,6 +35,7 @@ from dosift.identifiability.system import (
 )
 from dosift.identifiability.zeros import check_network
 from dosift.model import Mixture
+from dosift.model.arrays import Bools, Floats
 from dosift.model.network import Network
 
 #: How far the probabilities of a table may be from summing to one.
@@ -62,7 +62,7 @@ class Parsimony:
     system: TargetSystem
     weights: Floats
     size: float
-    face: NDArray[np.bool_]
+    face: Bools
     is_unique: bool
 
     def mixture(self, network: Network) -> Mixture:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.errors import DosiftError
-from dosift.identifiability.system import Codes, Floats, TargetSystem
+from dosift.identifiability.system import Codes, TargetSystem
+from dosift.model.arrays import Bools, Floats
 
 #: Feasibility tolerances asked of HiGHS, on systems scaled to entries in [0, 1]: the next one is
 #: taken where rounding makes a program look infeasible under the one before.
@@ -53,9 +53,7 @@ class Solution:
     dual: Floats
 
 
-def minimise(
-    system: TargetSystem, cost: Floats, columns: NDArray[np.bool_] | None = None
-) -> Solution:
+def minimise(system: TargetSystem, cost: Floats, columns: Bools | None = None) -> Solution:
     """Minimise a linear cost of the weights over all mixtures with the same distribution.
 
     Parameters
@@ -137,7 +135,7 @@ def polish(system: TargetSystem, weights: Floats) -> Floats:
     return out
 
 
-def least_face(system: TargetSystem, solution: Solution) -> NDArray[np.bool_]:
+def least_face(system: TargetSystem, solution: Solution) -> Bools:
     """Targets that may have weight in mixtures of least expected size.
 
     By complementary slackness these are the targets of reduced cost zero, and every mixture of
@@ -154,11 +152,11 @@ def least_face(system: TargetSystem, solution: Solution) -> NDArray[np.bool_]:
     ndarray of bool, shape (n_targets,)
     """
     reduced = system.sizes * system.bound - system.matrix.T @ solution.dual
-    face: NDArray[np.bool_] = (reduced <= TOLERANCE / 10) | (solution.weights > _NO_WEIGHT)
+    face: Bools = (reduced <= TOLERANCE / 10) | (solution.weights > _NO_WEIGHT)
     return face
 
 
-def is_only_solution(system: TargetSystem, weights: Floats, columns: NDArray[np.bool_]) -> bool:
+def is_only_solution(system: TargetSystem, weights: Floats, columns: Bools) -> bool:
     """Whether a vertex is the only solution with weight on some columns alone.
 
     The positive columns of a vertex are independent, so another solution puts weight elsewhere.
@@ -170,7 +168,7 @@ def is_only_solution(system: TargetSystem, weights: Floats, columns: NDArray[np.
 
 
 def weight_interval(
-    system: TargetSystem, column: int, columns: NDArray[np.bool_] | None = None
+    system: TargetSystem, column: int, columns: Bools | None = None
 ) -> tuple[float | None, float | None]:
     """Least and largest weight of a target over all mixtures with the same distribution.
 
@@ -195,7 +193,7 @@ def weight_interval(
 
 
 def extreme_weight(
-    system: TargetSystem, column: int, sign: float, columns: NDArray[np.bool_] | None = None
+    system: TargetSystem, column: int, sign: float, columns: Bools | None = None
 ) -> float | None:
     """Least (sign 1) or largest (sign -1) weight of a target; None if the program is given up.
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dosift.model.arrays import Bools
 from dosift.model.network import Network
 
-Bools = NDArray[np.bool_]
 #: A Boolean table and the variables of its axes, in ascending order.
 Relation = tuple[tuple[int, ...], Bools]
 

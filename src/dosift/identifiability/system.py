@@ -22,12 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.identifiability.support import MAX_ENTRIES, ancestors, possible_states
+from dosift.model.arrays import Bools, Floats
 from dosift.model.network import Network
 
 if TYPE_CHECKING:
     from scipy.sparse import csc_array
 
-Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
 #: Most entries of a system that is built.
@@ -332,7 +332,7 @@ def build_system(network: Network, scope: Scope, cells: Floats) -> TargetSystem:
     )
 
 
-def occurring_cells(network: Network, scope: Scope) -> tuple[NDArray[np.bool_] | None, bool]:
+def occurring_cells(network: Network, scope: Scope) -> tuple[Bools | None, bool]:
     """Cells that occur under some intervention on the settable variables.
 
     Returns

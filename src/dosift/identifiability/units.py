@@ -18,6 +18,7 @@ from dosift.identifiability.summary import verdict
 from dosift.identifiability.support import MAX_ENTRIES
 from dosift.identifiability.zeros import SHOWN, check_network, named_rows, occurring_rows
 from dosift.model import Mixture, Target
+from dosift.model.arrays import Floats
 from dosift.model.network import Network
 
 #: Targets up to which ranks are computed; 8 MB a matrix, a second or two.
@@ -271,7 +272,7 @@ def ranks(network: Network, n_rows: int = 2) -> Ranks | None:
     return Ranks(n_targets, _rank(inner), _rank(inner**n_rows))
 
 
-def _laws(network: Network, settable: list[int], shape: list[int]) -> NDArray[np.float64]:
+def _laws(network: Network, settable: list[int], shape: list[int]) -> Floats:
     """Probabilities of all configurations under all targets, shape (n_targets, n_cells)."""
     cells = np.zeros((int(np.prod(shape)), network.n_variables), dtype=np.int64)
     cells[:, settable] = np.indices(shape).reshape(len(shape), -1).T
@@ -284,6 +285,6 @@ def _laws(network: Network, settable: list[int], shape: list[int]) -> NDArray[np
     return laws
 
 
-def _rank(inner: NDArray[np.float64]) -> int:
+def _rank(inner: Floats) -> int:
     values = np.linalg.eigvalsh(inner)
     return int((values > _ZERO * len(inner)).sum())

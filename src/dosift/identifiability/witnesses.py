@@ -22,7 +22,6 @@ from dosift.identifiability.summary import is_unique
 from dosift.identifiability.system import (
     MAX_NONZEROS,
     Codes,
-    Floats,
     build_system,
     mixture_cells,
     occurring_cells,
@@ -30,6 +29,7 @@ from dosift.identifiability.system import (
     possible_scopes,
 )
 from dosift.model import Mixture, Target
+from dosift.model.arrays import Floats
 from dosift.model.network import Network
 
 #: Cost of a set variable beside that of weight on the old targets: of equally different

@@ -19,6 +19,7 @@ from dosift.errors import InputError
 from dosift.identifiability.excluded import set_states
 from dosift.identifiability.support import MAX_ENTRIES, possible_states
 from dosift.model import Mixture
+from dosift.model.arrays import Bools, Ints
 from dosift.model.network import Network
 
 #: How many places a report in words or JSON lists.
@@ -237,7 +238,7 @@ def table_row(network: Network, i: int, c: int) -> TableRow:
     )
 
 
-def parent_states(network: Network, i: int, rows: NDArray[np.integer]) -> NDArray[np.int64]:
+def parent_states(network: Network, i: int, rows: Ints) -> NDArray[np.int64]:
     """States of the parents that rows of a variable's table stand for.
 
     Returns
@@ -332,7 +333,7 @@ def occurring_rows(
     rows: NDArray[np.int64],
     codes: NDArray[np.int64],
     max_entries: int,
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+) -> tuple[Bools, Bools]:
     """Find which parent configurations some target makes occur.
 
     Parameters

@@ -10,13 +10,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dosift.model.arrays import Ints
 from dosift.model.linear_changes import Shift
 from dosift.model.mechanism import Change, Changes, Library
 from dosift.model.mechanism_network import MechanismNetwork, merged_targets
-
-Ints = NDArray[np.integer]
 
 
 def renamed(

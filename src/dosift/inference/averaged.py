@@ -15,27 +15,17 @@ from numpy.typing import NDArray
 
 from dosift.inference.posterior import Posterior
 from dosift.inference.weight_posterior import Spread, Summary, WeightPosterior, summarised
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
-Bools = NDArray[np.bool_]
+from dosift.model.arrays import Bools, Floats, Ints
 
 
 @dataclass(frozen=True)
 class _Part:
-    """The posterior under one graph.
-
-    Attributes
-    ----------
-    weights : WeightPosterior
-    share : float
-        Probability of the graph.
-    own : ndarray of int64, shape (n_targets,)
-        Where each target of the average stands in it, -1 where it is not known there.
-    """
+    """The posterior under one graph."""
 
     weights: WeightPosterior
+    #: Probability of the graph.
     share: float
+    #: Where each target of the average stands in it, -1 where it is not known there.
     own: NDArray[np.int64]
 
     @property

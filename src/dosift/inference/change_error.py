@@ -26,15 +26,12 @@ from dosift.inference.mechanism_error import (
 from dosift.likelihood.columns import RowLikelihoods
 from dosift.likelihood.evidence import Evidence
 from dosift.model.altered import NUMBERS, Altered
+from dosift.model.arrays import Floats, Ints
 from dosift.model.described import in_units, scale_of
 from dosift.model.mechanism import Change
-from dosift.model.mechanism_network import MechanismNetwork
+from dosift.model.mechanism_network import MechanismNetwork, used_changes
 from dosift.model.network import Network
-from dosift.model.other import OTHER
 from dosift.model.scale import Scale
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Parameters of changes, in the order of their scores.
 _PARAMETERS: Final = {
@@ -153,7 +150,7 @@ def _errors(
 def _touched(network: MechanismNetwork, targets: Ints) -> Iterator[tuple[int, list[int]]]:
     """Variables with changes that have free parameters, and the changes that components make."""
     for i in range(network.n_variables):
-        used = [p for p in map(int, np.unique(targets[:, i])) if 0 <= p < OTHER]
+        used = used_changes(targets[:, i])
         if any(network.libraries[i][p].n_free for p in used):
             yield i, used
 
@@ -198,17 +195,9 @@ def _information(network: MechanismNetwork, rows: ScoredRows, weights: Floats) -
     whole = rows.of_units
     blocks = [whole[:, _free(weights)] - whole[:, [int(np.argmax(weights))]]]
     for i, _ in _touched(network, rows.targets):
-        blocks.append(_mean(rows, i, *scores_of(network, i, rows, True)))
+        blocks.append(rows.mean_score(i, *scores_of(network, i, rows, True)))
     together = np.concatenate(blocks, axis=1)
     return np.asarray((together * rows.counts[:, None]).T @ together)
-
-
-def _mean(rows: ScoredRows, i: int, scores: dict[int, Floats], n_free: int) -> Floats:
-    """Mean of a row's scores over its posterior."""
-    mean = np.zeros((len(rows.values), n_free))
-    for position, own in scores.items():
-        mean += (rows.posterior @ (rows.targets[:, i] == position))[:, None] * own
-    return rows.summed(mean)
 
 
 def _inverse(information: Floats) -> Floats:

@@ -13,15 +13,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.inference.network_error import _remaining
+from dosift.inference.network_error import information_left
 from dosift.likelihood.columns import RowLikelihoods
+from dosift.model.arrays import Floats, Ints, Values
 from dosift.model.known_rows import LabelledRows
-from dosift.model.mechanism import Library, Mechanism, Values
+from dosift.model.mechanism import Library, Mechanism
 from dosift.model.mechanism_network import MechanismNetwork, used_changes
 from dosift.model.other import OTHER
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Rows whose scores are held at a time.
 _AT_A_TIME = 2**14
@@ -70,6 +68,13 @@ class ScoredRows:
             return of_completions
         first = np.flatnonzero(np.diff(self.row, prepend=-1))
         return np.asarray(np.add.reduceat(of_completions, first, axis=0))
+
+    def mean_score(self, i: int, scores: dict[int, Floats], n_free: int) -> Floats:
+        """Mean of each row's scores (:func:`scores_of`) over its posterior, (n_rows, n_free)."""
+        components, mean = self.targets[: self.weights.size], np.zeros((len(self.values), n_free))
+        for position, own in scores.items():
+            mean += (self.posterior @ (components[:, i] == position))[:, None] * own
+        return self.summed(mean)
 
     def of_rows(self, values: Floats) -> Floats:
         """Repeat values of rows for their completions."""
@@ -199,25 +204,16 @@ def information_of_scores(
         if refined:
             whole = whole + information
         lost += cross @ np.linalg.pinv(whole, hermitian=True) @ cross.T
-    if refined:
-        return _remaining(known, lost)
-    # From control rows alone: their error adds to the weights' own.
-    inverse = np.linalg.pinv(known, hermitian=True)
-    return np.asarray(np.linalg.pinv(inverse + inverse @ lost @ inverse, hermitian=True))
+    return information_left(known, lost, refined)
 
 
 def _crossed(
     network: MechanismNetwork, i: int, rows: ScoredRows, refined: bool
 ) -> tuple[Floats, Floats]:
     """Information between weights and a variable's parameters, and of these, from rows."""
-    m = rows.weights.size
     scores, n_free = scores_of(network, i, rows, refined)
-    mean = np.zeros((len(rows.values), n_free))
-    for position, own in scores.items():
-        share = rows.posterior @ (rows.targets[:m, i] == position)
-        mean += share[:, None] * own
+    mean = rows.mean_score(i, scores, n_free)
     weighted = rows.relative * rows.of_rows(rows.counts)[:, None]
-    mean = rows.summed(mean)
     cross = (rows.of_units * rows.counts[:, None]).T @ mean
     for position, own in scores.items():
         makes = rows.targets[:, i] == position

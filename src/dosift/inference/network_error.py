@@ -16,10 +16,8 @@ from numpy.typing import NDArray
 from dosift.likelihood.cells import family_cells
 from dosift.likelihood.columns import RowLikelihoods
 from dosift.likelihood.weight_sums import mixture_of
+from dosift.model.arrays import Floats, Ints
 from dosift.model.network import Network
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Least share of the information that is left in any direction.
 _LEAST_LEFT = 1e-3
@@ -113,27 +111,14 @@ def information_from_sums(
     for i, (table, part) in enumerate(zip(network.tables, sums, strict=True)):
         own = part[-1].reshape(table.shape) + network.control.counts[i] + network.control.prior
         lost += _table_part(table, own, part[:-1].reshape(-1, *table.shape))
-    if refined:
-        return _remaining(known, lost)
-    # Tables from control rows alone: their error adds to the weights' own.
-    inverse = np.linalg.pinv(known, hermitian=True)
-    return np.asarray(np.linalg.pinv(inverse + inverse @ lost @ inverse, hermitian=True))
+    return information_left(known, lost, refined)
 
 
 def _table_part(table: Floats, own: Floats, cross: Floats) -> Floats:
-    """Eliminate one table, each of whose rows sums to one.
+    """Eliminate one table, each of whose rows sums to one; of shape (n_targets, n_targets).
 
-    Parameters
-    ----------
-    table : ndarray, shape (n_rows, n_states)
-    own : ndarray, same shape
-        Its information times the square of the entries.
-    cross : ndarray, shape (n_targets, n_rows, n_states)
-        Its information with the weights times the entries.
-
-    Returns
-    -------
-    ndarray, shape (n_targets, n_targets)
+    `own` is its information times the square of the entries; `cross`, of shape (n_targets, n_rows,
+    n_states), that with the weights times the entries.
     """
     # With D = diag(own / p^2) and changes that sum to zero, B (B' D B)^-1 B' is
     # D^-1 - D^-1 1 1' D^-1 / (1' D^-1 1), and "cross" still lacks its factor 1 / p.
@@ -146,8 +131,16 @@ def _table_part(table: Floats, own: Floats, cross: Floats) -> Floats:
     return np.asarray(whole - (sums / total) @ sums.T)
 
 
-def _remaining(known: Floats, lost: Floats) -> Floats:
-    """Subtract, but leave a little in every direction."""
+def information_left(known: Floats, lost: Floats, refined: bool) -> Floats:
+    """Take from the information on weights what mechanisms' parameters do.
+
+    It is subtracted where these were found from the same rows, but a little is left in every
+    direction.
+    """
+    if not refined:
+        # From control rows alone: their error adds to the weights' own.
+        inverse = np.linalg.pinv(known, hermitian=True)
+        return np.asarray(np.linalg.pinv(inverse + inverse @ lost @ inverse, hermitian=True))
     scale = 1.0 / np.sqrt(np.maximum(np.diag(known), 1e-300))
     relative = known * scale * scale[:, None]
     values, vectors = np.linalg.eigh(relative)

@@ -8,12 +8,10 @@ probabilities of :mod:`dosift.inference.weight_posterior` are the calibrated sta
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import log_ndtr
 
 from dosift.likelihood.weights import solve_weights
-
-Floats = NDArray[np.float64]
+from dosift.model.arrays import Floats
 
 #: Signed roots beyond this are taken from the quadratic expansion (p < 1e-14 either way).
 _EXACT_UP_TO = 8.0

@@ -24,12 +24,10 @@ from dosift.inference.weight_posterior import (
 from dosift.likelihood.columns import RowLikelihoods
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.weight_sums import SumWeights
+from dosift.model.arrays import Bools, Floats, Ints
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.search.undecided import Undecided
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Share of false components that is tolerated among those reported as found.
 FALSE_SHARE = 0.05
@@ -118,7 +116,7 @@ def posterior_of_fit(
     undecided: Undecided | None,
     refined: bool,
     rng: np.random.Generator,
-    is_known: NDArray[np.bool_] | None = None,
+    is_known: Bools | None = None,
 ) -> Posterior | None:
     """Work out what the rows say about the weights of a mixture.
 
@@ -244,7 +242,7 @@ def _of_batch(
     undecided: Undecided | None,
     refined: bool,
     rng: np.random.Generator,
-    is_known: NDArray[np.bool_],
+    is_known: Bools,
 ) -> Posterior:
     gradient, information, numbers, *tables = sums
     known = information[b]
@@ -316,7 +314,7 @@ def posterior_from_sums(
     weights: Floats,
     undecided: Undecided | None,
     rng: np.random.Generator,
-    is_known: NDArray[np.bool_],
+    is_known: Bools,
     losses: Losses | None = None,
 ) -> Posterior:
     """Work out what the rows say about the weights, from sums over them.

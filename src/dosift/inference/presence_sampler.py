@@ -6,12 +6,10 @@ Pure array code for :mod:`dosift.inference.weight_posterior`, which says what is
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit, ndtr, ndtri
 
+from dosift.model.arrays import Floats
 from dosift.search.undecided import log_evidence
-
-Floats = NDArray[np.float64]
 
 #: Chains side by side, sweeps that are kept, and sweeps before those.
 _CHAINS, _SWEEPS, _BURN_IN = 256, 20, 10

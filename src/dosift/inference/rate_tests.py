@@ -14,16 +14,14 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from dosift.data.blocks import Block
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.rates import variable_rate
+from dosift.model.arrays import Bools, Floats, Ints
 from dosift.model.network import Network
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 #: Variable and state of each of two do's.
 Pair = tuple[tuple[int, int], tuple[int, int]]
 
@@ -204,14 +202,14 @@ class _SumPairs:
         each = {do: self._moments_of(do, block.values) for do in dos}
         return tuple(_product(block, each[one], each[other]) for one, other in self.pairs)
 
-    def _moments_of(self, do: tuple[int, int], codes: NDArray[np.integer]) -> Floats | None:
+    def _moments_of(self, do: tuple[int, int], codes: Ints) -> Floats | None:
         """``phi_{i,a}`` of each row, NaN where a value that it needs is missing."""
         i, a = do
         x = self.rates[i].excluded
         if a == x or np.isnan(self.rates[i].std_error):
             return None
         family = [i, *self.network.parents[i]]
-        seen: slice | NDArray[np.bool_] = slice(None)
+        seen: slice | Bools = slice(None)
         if codes.size and codes[:, family].min() < 0:
             seen = np.asarray((codes[:, family] >= 0).all(axis=1))
         some = codes[seen]

@@ -26,9 +26,8 @@ from numpy.typing import NDArray
 from scipy.special import expit, ndtr, ndtri
 
 from dosift.inference.presence_sampler import PresenceSampler
+from dosift.model.arrays import Bools, Floats
 from dosift.search.undecided import log_evidence
-
-Floats = NDArray[np.float64]
 
 #: A component this many standard errors from zero, with all others free, is beyond doubt.
 _SURE_Z = 6.0
@@ -122,7 +121,7 @@ class WeightPosterior:
         self._slopes = slopes
         self._covariance = covariance
 
-    def sums(self, members: NDArray[np.bool_], level: float = 0.95) -> Summary:
+    def sums(self, members: Bools, level: float = 0.95) -> Summary:
         """Summarise sums of weights, whatever targets are in the mixture.
 
         Parameters
@@ -139,7 +138,7 @@ class WeightPosterior:
         """
         return summarised([self.spread(members)], members @ self.estimate, level)
 
-    def spread(self, members: NDArray[np.bool_], share: float = 1.0) -> Spread:
+    def spread(self, members: Bools, share: float = 1.0) -> Spread:
         """Distribution of sums of weights, whatever targets are in the mixture.
 
         Parameters
@@ -179,7 +178,7 @@ class WeightPosterior:
         points = _points(np.sort(means, axis=1), size)
         return Spread(points, sd, np.ones(len(points)))
 
-    def any_present(self, members: NDArray[np.bool_]) -> Floats:
+    def any_present(self, members: Bools) -> Floats:
         """Probability that at least one target of each group is in the mixture.
 
         Parameters
@@ -195,7 +194,7 @@ class WeightPosterior:
         out: Floats = 1.0 - (in_draws == 0).mean(axis=0) * surely_absent.prod(axis=1, initial=1.0)
         return out
 
-    def _moments(self, members: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    def _moments(self, members: Bools) -> tuple[Floats, Floats]:
         """Means of sums in each draw, and their standard deviations beyond the draws."""
         indicator = members.astype(np.float64)
         at_estimate = indicator @ self.estimate
@@ -347,7 +346,7 @@ def weight_posterior(
 
 
 def posterior_given_targets(
-    information: Floats, weights: Floats, is_known: NDArray[np.bool_]
+    information: Floats, weights: Floats, is_known: Bools
 ) -> WeightPosterior:
     """Make the posterior of the weights of targets that are in the mixture for certain.
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.errors import InputError
+from dosift.errors import InputError, nearest
 from dosift.model.network import Network, Variable
 from dosift.model.tables import ROW_SUM_TOLERANCE, normalise_rows
 
@@ -150,6 +150,13 @@ def _rounding(printed: Sequence[str]) -> float:
         decimals = len(mantissa.partition(".")[2])
         unit = max(unit, 10.0 ** min(int(exponent or 0) - decimals, 0)) if decimals else unit
     return min(0.5 * unit * len(printed), MAX_ROUNDING)
+
+
+def unknown_variable(name: str, known: Iterable[str]) -> str:
+    """Say that a name is no variable of a file, and which one may be meant."""
+    near = nearest(name, known)
+    meant = f"; did you mean {shown(near)}?" if near is not None else ""
+    return f"{shown(name)} is not a variable of this file{meant}"
 
 
 def repeated_position(names: Sequence[str]) -> int:

@@ -26,31 +26,9 @@ from dosift.errors import InputError
 from dosift.io.assemble import shown
 from dosift.io.bif_parser import BifParser
 from dosift.model.network import Network
-from dosift.utils.storage import decode, read_bytes, write_text
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+<>=-]*")
-
-
-def read_bif(path: str | Path) -> Network:
-    """Read a network from a BIF file.
-
-    Parameters
-    ----------
-    path : str or Path
-        The file, plain or gzipped, in UTF-8.
-
-    Returns
-    -------
-    Network
-        Variables and states in the file's order.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read or is malformed in any way, with line and column.
-    """
-    return parse_bif(decode(read_bytes(path), path), path=path)
 
 
 def parse_bif(text: str, *, path: str | Path | None = None) -> Network:
@@ -85,25 +63,6 @@ def parse_bif(text: str, *, path: str | Path | None = None) -> Network:
            [0.1, 0.9]])
     """
     return BifParser(text, path).parse()
-
-
-def write_bif(network: Network, path: str | Path) -> None:
-    """Write a network as a BIF file that reads back exactly, to the last bit.
-
-    Parameters
-    ----------
-    network : Network
-        The network; control counts are not written.
-    path : str or Path
-        The file, replaced if it exists; gzipped if the name ends in ``.gz``.
-
-    Raises
-    ------
-    InputError
-        If a name cannot be expressed in the format (it is empty or no valid Unicode), or the file
-        cannot be written.
-    """
-    write_text(format_bif(network, path=path), path)
 
 
 def format_bif(network: Network, *, path: str | Path | None = None) -> str:

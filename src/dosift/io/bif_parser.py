@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.errors import InputError, nearest
+from dosift.errors import InputError
 from dosift.io.assemble import (
     Conditional,
     assemble,
@@ -18,6 +18,7 @@ from dosift.io.assemble import (
     repeated_position,
     shown,
     table_size,
+    unknown_variable,
 )
 from dosift.model.network import Network
 
@@ -254,9 +255,7 @@ class BifParser:
         """Return the declared variable that a token names."""
         name = self.name(place, "the name of a variable")
         if name not in self.states:
-            near = nearest(name, self.states)
-            meant = f"; did you mean {shown(near)}?" if near is not None else ""
-            raise self.error(f"{shown(name)} is not a variable of this file{meant}", place)
+            raise self.error(unknown_variable(name, self.states), place)
         return name
 
     def read_entries(

@@ -5,8 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from dosift.errors import InputError
+from dosift.io.bif import format_bif, parse_bif
+from dosift.io.gaussian_json import parse_gaussian_json, write_gaussian_json
+from dosift.io.mechanism_file import TITLE, parse_mechanism_network
+from dosift.io.xmlbif import format_xmlbif, parse_xmlbif
+from dosift.model.known_mechanisms import gaussian_of, known_mechanisms
 from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Network
+from dosift.utils.storage import decode, read_bytes, write_text
 
 _BIF = (".bif", ".bif.gz")
 _XMLBIF = (".xml", ".xmlbif", ".xml.gz", ".xmlbif.gz")
@@ -38,25 +44,15 @@ def read_network(path: str | Path) -> Network:
         line and column.
     """
     found = _format(path)
-    if found == "bif":
-        from dosift.io.bif import read_bif
-
-        return read_bif(path)
-    if found == "json":
-        return as_network(_read_json(path))
-    from dosift.io.xmlbif import read_xmlbif
-
-    return read_xmlbif(path)
+    data = read_bytes(path)
+    if found == "xmlbif":
+        return parse_xmlbif(data, path=path)  # its first line may name an encoding
+    text = decode(data, path)
+    return parse_bif(text, path=path) if found == "bif" else as_network(_of_json(text, path))
 
 
-def _read_json(path: str | Path) -> MechanismNetwork:
+def _of_json(text: str, path: str | Path) -> MechanismNetwork:
     """Read a network of numbers of either of the two kinds."""
-    from dosift.io.gaussian_json import parse_gaussian_json
-    from dosift.io.mechanism_file import TITLE, parse_mechanism_network
-    from dosift.model.known_mechanisms import known_mechanisms
-    from dosift.utils.storage import decode, read_bytes
-
-    text = decode(read_bytes(path), path)
     if TITLE in text[:_TITLE_WITHIN]:
         return parse_mechanism_network(text, path)
     try:
@@ -90,18 +86,10 @@ def write_network(network: Network | MechanismNetwork, path: str | Path) -> None
         ending = ".json" if is_of == "numbers" else ".bif, .xml or .xmlbif"
         raise InputError(f"a network of {is_of} is written to a file in {ending}", path=path)
     if isinstance(network, MechanismNetwork):
-        from dosift.io.gaussian_json import write_gaussian_json
-        from dosift.model.known_mechanisms import gaussian_of
-
         write_gaussian_json(gaussian_of(network), path)
-    elif found == "bif":
-        from dosift.io.bif import write_bif
-
-        write_bif(network, path)
     else:
-        from dosift.io.xmlbif import write_xmlbif
-
-        write_xmlbif(network, path)
+        form = format_bif if found == "bif" else format_xmlbif
+        write_text(form(network, path=path), path)
 
 
 def _format(path: str | Path) -> str:

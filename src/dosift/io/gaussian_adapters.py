@@ -1,4 +1,4 @@
-"""Linear-Gaussian networks of other libraries, to and from."""
+"""Linear-Gaussian networks of other libraries: from pgmpy and pyAgrum, and to pgmpy."""
 
 from __future__ import annotations
 
@@ -121,46 +121,6 @@ def gaussian_from_pyagrum(clg: Any) -> GaussianNetwork:
         {names[i]: _number(own[i].mu(), names[i], "mu") for i in ids},
         {names[i]: _number(own[i].sigma(), names[i], "sigma") for i in ids},
     )
-
-
-def gaussian_to_pyagrum(network: GaussianNetwork) -> Any:
-    """Convert to a pyAgrum ``CLG``.
-
-    Parameters
-    ----------
-    network : GaussianNetwork
-
-    Returns
-    -------
-    pyagrum.clg.CLG
-
-    Raises
-    ------
-    InputError
-        If a coefficient is 0, which pyAgrum does not allow.
-    MissingDependencyError
-        If pyAgrum is not installed.
-    """
-    try:
-        from pyagrum.clg import CLG, GaussianVariable
-    except ImportError as error:
-        # It imports a library that it does not require.
-        lacking = (error.name or "pyagrum").partition(".")[0]
-        raise MissingDependencyError(lacking, "pyagrum", "Converting to pyAgrum") from None
-    clg = CLG()
-    ids = [
-        clg.add(GaussianVariable(name, mu, sd))
-        for name, mu, sd in zip(network.names, network.intercepts, network.sds, strict=True)
-    ]
-    for i, row in enumerate(network.parents):
-        for p, coefficient in zip(row, network.coefficients[i], strict=True):
-            if coefficient == 0:
-                raise InputError(
-                    f"the edge {network.names[p]!r} -> {network.names[i]!r} has the coefficient "
-                    "0, which pyAgrum does not allow; remove the edge"
-                )
-            clg.addArc(ids[p], ids[i], coefficient)
-    return clg
 
 
 def _number(value: Any, name: str, what: str) -> float:

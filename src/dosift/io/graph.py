@@ -42,6 +42,15 @@ class Graph(NamedTuple):
     nodes: tuple[str, ...]
     edges: tuple[tuple[str, str], ...]
 
+    @property
+    def parents(self) -> list[list[int]]:
+        """Positions of the parents of each node, in the order of the edges."""
+        position = {name: i for i, name in enumerate(self.nodes)}
+        parents: list[list[int]] = [[] for _ in self.nodes]
+        for parent, child in self.edges:
+            parents[position[child]].append(position[parent])
+        return parents
+
 
 def read_graph(source: Any) -> Graph:
     """Read a causal graph.

@@ -16,32 +16,9 @@ from dosift.errors import InputError
 from dosift.io.assemble import shown
 from dosift.io.xmlbif_parser import XmlbifParser
 from dosift.model.network import Network
-from dosift.utils.storage import read_bytes, write_text
 
 # No document type declaration: pyAgrum cannot read files that have one.
 _DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
-
-
-def read_xmlbif(path: str | Path) -> Network:
-    """Read a network from an XMLBIF 0.3 file.
-
-    Parameters
-    ----------
-    path : str or Path
-        The file, plain or gzipped.
-
-    Returns
-    -------
-    Network
-        Variables and states in the file's order.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, is not XMLBIF, declares entities or refers to anything
-        outside, or is malformed in any other way; with line and column.
-    """
-    return parse_xmlbif(read_bytes(path), path=path)
 
 
 def parse_xmlbif(data: bytes | str, *, path: str | Path | None = None) -> Network:
@@ -73,25 +50,6 @@ def parse_xmlbif(data: bytes | str, *, path: str | Path | None = None) -> Networ
     array([[0.8, 0.2]])
     """
     return XmlbifParser(path).parse(data)
-
-
-def write_xmlbif(network: Network, path: str | Path) -> None:
-    """Write a network as an XMLBIF 0.3 file that reads back exactly, to the last bit.
-
-    Parameters
-    ----------
-    network : Network
-        The network; control counts are not written.
-    path : str or Path
-        The file, replaced if it exists; gzipped if the name ends in ``.gz``.
-
-    Raises
-    ------
-    InputError
-        If a name cannot be expressed in the format (it is empty, starts or ends with blanks, or
-        holds a character that XML forbids), or the file cannot be written.
-    """
-    write_text(format_xmlbif(network, path=path), path)
 
 
 def format_xmlbif(network: Network, *, path: str | Path | None = None) -> str:

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dosift.errors import InputError, nearest
+from dosift.errors import InputError
 from dosift.io.assemble import (
     Conditional,
     assemble,
@@ -16,6 +16,7 @@ from dosift.io.assemble import (
     repeated_position,
     shown,
     table_size,
+    unknown_variable,
 )
 from dosift.io.safe_xml import run_expat, safe_expat
 from dosift.model.network import Network
@@ -273,7 +274,5 @@ class XmlbifParser:
         """Return the declared variable that an element names."""
         name = self.name(text)
         if name not in self.states:
-            near = nearest(name, self.states)
-            meant = f"; did you mean {shown(near)}?" if near is not None else ""
-            raise self.error(f"{shown(name)} is not a variable of this file{meant}", text.place)
+            raise self.error(unknown_variable(name, self.states), text.place)
         return name

@@ -13,9 +13,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from dosift.model.arrays import Floats, Values
 from dosift.model.features import Beyond, Feature, Indicator, Product
 from dosift.model.linear import COEFFICIENT_SD, LinearMechanism
-from dosift.model.mechanism import Floats, Values
 
 #: Share of a slope by which it is expected to change beyond the range; a slope so weak that it is
 #: less than a part of the noise for each standard deviation of the parent may as well end there;

@@ -19,14 +19,13 @@ from dosift.data.configurations import systematic_sample
 from dosift.data.sample import Sampler, bucket_loads, hash_rows
 from dosift.data.stored_numbers import StoredNumbers
 from dosift.learning.mechanisms import learn_mechanisms
+from dosift.model.arrays import Floats
 from dosift.model.features import Feature
 from dosift.model.known_rows import BeyondSample, ControlRows
 from dosift.model.mechanism import Mechanism
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Variable
 from dosift.model.uniform import UniformMechanism
-
-Floats = NDArray[np.float64]
 
 #: Steps by which all rows teach the mechanisms that a sample began.
 _STEPS = 2

@@ -6,13 +6,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.errors import InputError
+from dosift.model.arrays import Floats, Ints, Values
 from dosift.model.count_features import LogRate, is_complete, standardised
 from dosift.model.counts import NegativeBinomialMechanism
 from dosift.model.features import Feature, Indicator, Plain
-from dosift.model.mechanism import Floats, Values, missing
+from dosift.model.mechanism import missing
 
 #: Rise of log-likelihood and prior (nats, all rows) in one step that ends a fit, and most steps.
 _RISE, _STEPS = 1e-7, 200
@@ -33,7 +33,7 @@ def learn_counts(
     parents: Sequence[int] = (),
     offset: int | None = None,
     *,
-    cardinalities: Sequence[int] | NDArray[np.integer] | None = None,
+    cardinalities: Sequence[int] | Ints | None = None,
     numbers: Collection[int] = (),
     features: Sequence[Feature] = (),
     name: str | None = None,

@@ -12,16 +12,14 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.data.blocks import Block, MemoryBlocks
 from dosift.data.load import load
 from dosift.errors import UnitsWarning
+from dosift.model.arrays import Floats
 from dosift.model.mechanism import missing
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
-
-Floats = NDArray[np.float64]
 
 #: Standard errors from which a correlation counts as one, and the least that is paid for.
 _LEAST_Z, _LEAST = 3.5, 0.005

@@ -6,9 +6,9 @@ from collections.abc import Collection
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.io.graph import Graph, read_graph
+from dosift.model.arrays import Bools
 from dosift.model.orientation import shared_arrows
 
 
@@ -94,7 +94,7 @@ def random_equivalent(
     return Graph(graph.nodes, edges)
 
 
-def _can_be_last(i: int, out: NDArray[np.bool_], undirected: NDArray[np.bool_]) -> bool:
+def _can_be_last(i: int, out: Bools, undirected: Bools) -> bool:
     """Whether a node has no edge out of it and making it a child creates no new collider."""
     if out[i].any():
         return False

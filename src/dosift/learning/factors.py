@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from dosift.data.number_columns import log_rates
 from dosift.data.numbers import Numbers
 from dosift.errors import InputError
+from dosift.model.arrays import Floats
 from dosift.model.network import Variable
-
-Floats = NDArray[np.float64]
 
 #: Groups that counts are dealt into.
 _GROUPS = 4

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dosift.errors import EmptyGraphWarning, ExtraColumnsWarning, InputError
-from dosift.io.graph import HEADERS, read_graph
+from dosift.io.graph import HEADERS, Graph, read_graph
 from dosift.io.states import read_states
 from dosift.learning.tables import learn_from_codes
 from dosift.model.network import Network, Variable
@@ -119,10 +119,7 @@ def learn_network(
     for j, name in enumerate(nodes):
         labels, codes[:, j] = _encoded(frame[name], name, given.get(name), path)
         variables.append(Variable(name, labels))
-    position = {name: i for i, name in enumerate(nodes)}
-    parents: list[list[int]] = [[] for _ in nodes]
-    for parent, child in edges:
-        parents[position[child]].append(position[parent])
+    parents = Graph(nodes, edges).parents
     return learn_from_codes(variables, parents, codes, float(prior), sample_weight, given)
 
 
@@ -155,14 +152,19 @@ def _all_columns(frame: Any, graph: Any, path: str | Path | None) -> tuple[str, 
     names = tuple(frame.columns)
     if not names:
         raise InputError("the graph has no variables, and the control rows no columns", path=path)
-    if isinstance(graph, (str, Path)):
+    warn_of_no_graph(graph, len(names), 4)
+    return names
+
+
+def warn_of_no_graph(graph: Any, n_columns: int, stacklevel: int) -> None:
+    """Say that a graph without any variable came from a file."""
+    if isinstance(graph, str | Path):
         warnings.warn(
             "the graph file names no variable: the network has no edges, and all "
-            f"{len(names)} columns of the control rows are its variables",
+            f"{n_columns} columns of the control rows are its variables",
             EmptyGraphWarning,
-            stacklevel=3,
+            stacklevel=stacklevel,
         )
-    return names
 
 
 def given_states(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,6 +30,7 @@ from dosift.learning.scales import (
 )
 from dosift.learning.tables import checked_weights
 from dosift.learning.uniform import is_clearly_uniform, learn_uniform
+from dosift.model.arrays import Floats
 from dosift.model.categorical import CategoricalMechanism, States
 from dosift.model.counts import CountChanges
 from dosift.model.covariate import CovariateMechanism
@@ -36,7 +38,7 @@ from dosift.model.features import Feature, InUnits, LogCount, Plain, features_of
 from dosift.model.known_rows import ControlRows
 from dosift.model.linear import LinearMechanism
 from dosift.model.logistic import LogisticMechanism
-from dosift.model.mechanism import Changes, Floats, Library, Mechanism, topological_order
+from dosift.model.mechanism import Changes, Library, Mechanism, topological_order
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Variable
 from dosift.model.scale import Scale
@@ -50,7 +52,7 @@ _ROWS_EACH = 10
 
 def learn_mechanisms(
     variables: Sequence[Variable],
-    values: NDArray[np.float64],
+    values: Floats,
     parents: Sequence[Sequence[int]],
     *,
     weights: ArrayLike | None = None,
@@ -126,20 +128,9 @@ def learn_mechanisms(
     ['raw', 'log']
     """
     rows = _checked(variables, values, weights, prior)
-    if offset is None:
-        offset = next((i for i, one in enumerate(variables) if one.kind == "size"), None)
-    learner = _Learner(
-        variables=tuple(variables),
-        values=np.asarray(values, dtype=np.float64),
-        weights=rows,
-        offset=offset,
-        covariates=covariates or {},
-        prior=prior,
-        sizes=np.array(
-            [len(one.states) for one in variables] + [0] * (values.shape[1] - len(variables)),
-            dtype=np.int64,
-        ),
-    )
+    values = np.asarray(values, dtype=np.float64)
+    learner = _Learner(tuple(variables), values, rows, covariates or {}, prior, offset)
+    offset = learner.offset
     lows = bounds(lowest, len(variables), np.inf)
     highs = bounds(highest, len(variables), -np.inf)
     working = np.array(values, dtype=np.float64, order="F")
@@ -196,16 +187,8 @@ def relearned_mechanism(network: MechanismNetwork, i: int, parents: Sequence[int
     assert control is not None
     old = network.mechanisms[i]
     prior = next((float(one.prior) for one in network.mechanisms if hasattr(one, "prior")), 0.5)
-    n_more = control.values.shape[1] - network.n_variables
-    learner = _Learner(
-        variables=network.variables,
-        values=control.values,
-        weights=control.weights,
-        offset=next((j for j, one in enumerate(network.variables) if one.kind == "size"), None),
-        covariates={i: [c for c in old.parents if network.variables[c].kind == "factor"]},
-        prior=prior,
-        sizes=np.array([len(one.states) for one in network.variables] + [0] * n_more),
-    )
+    covariates = {i: [c for c in old.parents if network.variables[c].kind == "factor"]}
+    learner = _Learner(network.variables, control.values, control.weights, covariates, prior)
     family = tuple(int(p) for p in parents if p not in network.covariates)
     named = tuple(
         one
@@ -234,7 +217,7 @@ def _library(variable: Variable, column: Floats) -> Library:
 
 def _checked(
     variables: Sequence[Variable],
-    values: NDArray[np.float64],
+    values: Floats,
     weights: ArrayLike | None,
     prior: float,
 ) -> Floats:
@@ -265,11 +248,23 @@ class _Learner:
     #: In the users' units.
     values: Floats
     weights: Floats
-    offset: int | None
     covariates: Mapping[int, Sequence[int]]
     prior: float
-    #: Number of states of each column, 0 of numbers and counts.
-    sizes: NDArray[np.int64]
+    #: Of another column than the variable whose kind is "size".
+    other_offset: int | None = None
+
+    @cached_property
+    def offset(self) -> int | None:
+        """The column that counts are relative to."""
+        if self.other_offset is not None:
+            return self.other_offset
+        return next((i for i, one in enumerate(self.variables) if one.kind == "size"), None)
+
+    @cached_property
+    def sizes(self) -> NDArray[np.int64]:
+        """Number of states of each column, 0 of numbers and counts."""
+        n_more = self.values.shape[1] - len(self.variables)
+        return np.array([len(one.states) for one in self.variables] + [0] * n_more, dtype=np.int64)
 
     def _kind(self, i: int) -> str:
         return self.variables[i].kind

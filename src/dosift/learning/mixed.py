@@ -9,9 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dosift.data import sample as sampling
 from dosift.data.anndata import holds_only
 from dosift.data.blocks import MemoryBlocks, RowBlocks
@@ -22,19 +19,17 @@ from dosift.data.load import Loaded, load
 from dosift.data.numbers import Numbers, read_numbers
 from dosift.data.parts import Parts
 from dosift.data.stored_numbers import StoredNumbers, is_many, store_numbers
-from dosift.errors import EmptyGraphWarning, InputError, KindsWarning, NewStatesWarning
+from dosift.errors import InputError, KindsWarning, NewStatesWarning
 from dosift.io.graph import Graph, read_graph
 from dosift.io.states import read_states
 from dosift.learning.dependence import with_dependence
 from dosift.learning.factors import Factors, check_factors, find_factors, with_factors
-from dosift.learning.learn import given_states, learn_network, sorted_states
+from dosift.learning.learn import given_states, learn_network, sorted_states, warn_of_no_graph
 from dosift.learning.sizes import check_size, size_in_words, size_variable, weighed
 from dosift.learning.states import new_states_in_words
 from dosift.model.features import Feature, Function
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network, Variable
-
-Floats = NDArray[np.float64]
 
 #: Sentences that a notice has.
 _LISTED = 10
@@ -274,7 +269,8 @@ def _learn_numbers(
     names = graph.nodes or tuple(kinds.of)
     if not names:
         raise InputError("there is no column in the control rows", path=control.path)
-    _warn_of_no_graph(control.graph, graph, len(names))
+    if not graph.nodes:
+        warn_of_no_graph(control.graph, len(names), 5)
     given = given_states(states, names)
     start = [Variable(name, given.get(name, ()), kinds.of.get(name, "discrete")) for name in names]
     in_matrix = _is_part_of_matrix(control, graph)
@@ -298,7 +294,7 @@ def _learn_numbers(
     ]
     _warn_of_states(seen.variables, variables)
     seen, found = seen.recoded(variables), found.recoded(variables)
-    parents = _parents(graph, names)
+    parents = Graph(names, graph.edges).parents
     parents += [[] for _ in variables[len(parents) :]]
     n_real = len(variables) - len(factors.variables)
     of_factors = {
@@ -378,14 +374,6 @@ def _in_order(variable: Variable, given: Mapping[str, Sequence[str]]) -> Variabl
     return replace(variable, states=sorted_states(variable.states))
 
 
-def _parents(graph: Graph, names: Sequence[str]) -> list[list[int]]:
-    position = {name: i for i, name in enumerate(names)}
-    parents: list[list[int]] = [[] for _ in names]
-    for parent, child in graph.edges:
-        parents[position[child]].append(position[parent])
-    return parents
-
-
 def _features(
     control: ControlTable, names: Sequence[str], variables: Sequence[Variable]
 ) -> dict[int, list[Feature]]:
@@ -426,13 +414,3 @@ def _warn_of_states(old: Iterable[Variable], new: Iterable[Variable]) -> None:
             added[before.name] = set(after.states) - set(before.states)
     if added:
         warnings.warn(new_states_in_words(known, added), NewStatesWarning, stacklevel=6)
-
-
-def _warn_of_no_graph(source: Any, graph: Graph, n_columns: int) -> None:
-    if isinstance(source, str | Path) and not graph.nodes:
-        warnings.warn(
-            "the graph file names no variable: the network has no edges, and all "
-            f"{n_columns} columns of the control rows are its variables",
-            EmptyGraphWarning,
-            stacklevel=5,
-        )

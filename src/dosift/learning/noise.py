@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from dosift.model.mechanism import Floats
+from dosift.model.arrays import Floats
 from dosift.model.noise import PRIOR_ROWS, Noise, parts_of_sums
 
 #: Residuals are summed up by so many points, of which so many at each end stand for one row each.

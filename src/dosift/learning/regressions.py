@@ -10,10 +10,11 @@ import numpy as np
 
 from dosift.learning.noise import LEAST_AXIS, choose_noise, slope_of_width
 from dosift.learning.widths import widths_of_states
+from dosift.model.arrays import Floats, Values
 from dosift.model.features import Feature, design
 from dosift.model.linear import MOST_AXIS, LinearMechanism
 from dosift.model.logistic import LogisticMechanism
-from dosift.model.mechanism import Floats, Mechanism, Values, log_prior
+from dosift.model.mechanism import Mechanism, log_prior
 from dosift.model.noise import LEAST_SD
 
 #: Rows on which noise is chosen and fits come to rest; with more, all rows then refine the fit.

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from dosift.learning.noise import LEAST_AXIS, log_likelihood_of_residuals, slope_of_width
+from dosift.model.arrays import Floats
 from dosift.model.features import Feature, design
 from dosift.model.linear import MOST_AXIS
-from dosift.model.mechanism import Floats
 from dosift.model.scale import LEAST_SHARE, Scale
 
 #: Spread up to which a column is constant, relative to its size.
@@ -47,7 +47,7 @@ def is_constant(column: Floats) -> bool:
     return high - low <= _LEAST_SPREAD * max(abs(low), abs(high))
 
 
-def standardised(column: Floats, weights: NDArray[np.float64], scale: Scale) -> Scale:
+def standardised(column: Floats, weights: Floats, scale: Scale) -> Scale:
     """Return a scale with the mean and standard deviation that a column has on it.
 
     Parameters

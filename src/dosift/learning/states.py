@@ -27,6 +27,7 @@ from dosift.data.number_columns import is_decimal
 from dosift.errors import InputError, NewStatesWarning
 from dosift.learning.learn import sorted_states, state_name
 from dosift.learning.tables import check_sizes, learn_from_counts
+from dosift.model.arrays import Floats
 from dosift.model.network import ControlRows, Network, Variable
 
 Found = dict[str, set[str]]
@@ -402,11 +403,11 @@ def _ordered(states: tuple[str, ...], new: set[str]) -> tuple[str, ...]:
 
 
 def _moved(
-    counts: NDArray[np.float64],
+    counts: Floats,
     family: Sequence[int],
     places: Sequence[NDArray[np.int64]],
     variables: Sequence[Variable],
-) -> NDArray[np.float64]:
+) -> Floats:
     """Put the counts of parents and variable where their states are now, and zeros elsewhere."""
     sizes = [len(variables[j].states) for j in family]
     out = np.zeros(sizes)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from dosift.data.configurations import collapse
 from dosift.errors import InputError
 from dosift.io.assemble import table_size
+from dosift.model.arrays import Floats, Ints
 from dosift.model.network import (
     MOST_CONTROL_VALUES,
     ControlCounts,
@@ -29,11 +30,11 @@ KNOWN_PRIOR = 0.5
 
 
 def counts_of(
-    cardinalities: Sequence[int] | NDArray[np.integer],
+    cardinalities: Sequence[int] | Ints,
     parents: Sequence[Sequence[int]],
-    codes: NDArray[np.integer],
-    weights: NDArray[np.float64] | None = None,
-) -> tuple[NDArray[np.float64], ...]:
+    codes: Ints,
+    weights: Floats | None = None,
+) -> tuple[Floats, ...]:
     """Count states given the configurations of the parents.
 
     Parameters
@@ -71,9 +72,7 @@ def counts_of(
     return tuple(counts)
 
 
-def tables_of(
-    counts: Sequence[NDArray[np.float64]], prior: float
-) -> tuple[NDArray[np.float64], ...]:
+def tables_of(counts: Sequence[Floats], prior: float) -> tuple[Floats, ...]:
     """Return the posterior mean of each table under a symmetric Dirichlet prior.
 
     Parameters
@@ -100,10 +99,10 @@ def tables_of(
 
 
 def remembered_rows(
-    codes: NDArray[np.integer],
-    cardinalities: Sequence[int] | NDArray[np.integer],
-    weights: NDArray[np.float64] | None = None,
-    targets: NDArray[np.integer] | None = None,
+    codes: Ints,
+    cardinalities: Sequence[int] | Ints,
+    weights: Floats | None = None,
+    targets: Ints | None = None,
 ) -> ControlRows | None:
     """Collapse control rows to the distinct ones, as far as there are not too many.
 
@@ -137,7 +136,7 @@ def remembered_rows(
     if found.counts.size * n > MOST_CONTROL_VALUES:
         return None
     narrow = np.int16 if sizes.max(initial=1) <= np.iinfo(np.int16).max else np.int32
-    values: NDArray[np.integer] = found.codes[:, :n].astype(narrow)
+    values: Ints = found.codes[:, :n].astype(narrow)
     done = None if targets is None else found.codes[:, n:].astype(np.int16)
     return ControlRows(values, found.counts, done)
 
@@ -145,7 +144,7 @@ def remembered_rows(
 def learn_from_codes(
     variables: Sequence[Variable],
     parents: Sequence[Sequence[int]],
-    codes: NDArray[np.integer],
+    codes: Ints,
     prior: float,
     sample_weight: ArrayLike | None = None,
     fixed_states: Iterable[str] = (),
@@ -272,7 +271,7 @@ def as_if_learned(network: Network, n_rows: float, random_state: RandomState = 0
     if not (math.isfinite(n_rows) and n_rows > 0):
         raise InputError(f"a network cannot be worth {n_rows} control rows; give a positive number")
     sizes = network.cardinalities
-    codes: NDArray[np.integer]
+    codes: Ints
     if math.prod(sizes.tolist()) <= MOST_CELLS:
         codes, share = _joint(network)
     else:
@@ -292,7 +291,7 @@ def as_if_learned(network: Network, n_rows: float, random_state: RandomState = 0
     return learn_from_counts(network.variables, network.parents, control)
 
 
-def _joint(network: Network) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _joint(network: Network) -> tuple[NDArray[np.int64], Floats]:
     """All configurations that can occur, and their probabilities."""
     shape = network.cardinalities.tolist()
     codes = np.stack(np.unravel_index(np.arange(math.prod(shape)), shape), axis=1)
@@ -302,7 +301,7 @@ def _joint(network: Network) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     return codes, probability
 
 
-def checked_weights(sample_weight: ArrayLike, n_rows: int) -> NDArray[np.float64]:
+def checked_weights(sample_weight: ArrayLike, n_rows: int) -> Floats:
     """Return weights of rows as numbers.
 
     Parameters

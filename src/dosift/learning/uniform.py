@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dosift.model.mechanism import Floats
+from dosift.model.arrays import Floats
 from dosift.model.uniform import UniformMechanism
 
 #: Nats by which a range has to be better than what it is held against: that of few rows always

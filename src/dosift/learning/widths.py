@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from dosift.learning.noise import LEAST_AXIS
+from dosift.model.arrays import Floats, Values
 from dosift.model.features import Feature, Indicator, Product, design
-from dosift.model.mechanism import Floats, Values
 
 #: Rows by which the width of each group is expected to be that of all.
 _PRIOR_ROWS = 5.0

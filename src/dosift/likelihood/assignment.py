@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 from dosift.data.blocks import Block
 from dosift.likelihood.columns import RowLikelihoods, is_plain
 from dosift.likelihood.weight_sums import mixture_of
+from dosift.model.arrays import Floats, Ints
 from dosift.model.network import Network
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Rows that are judged at a time.
 _AT_ONCE = 2**16

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dosift.model.arrays import Floats, Ints
 from dosift.model.categorical import CategoricalMechanism
 from dosift.model.network import Network
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 
 def family_cells(network: Network, i: int, codes: Ints) -> Ints:

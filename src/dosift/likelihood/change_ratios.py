@@ -13,11 +13,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.model.mechanism import Library, Mechanism, Values
+from dosift.model.arrays import Bools, Floats, Ints, Values
+from dosift.model.mechanism import Library, Mechanism
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
-Bools = NDArray[np.bool_]
 Rows = NDArray[np.int64]
 
 #: Nats by which a row may speak for the likeliest of a variable's mechanisms and against another.

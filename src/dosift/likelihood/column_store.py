@@ -14,12 +14,10 @@ from threading import Lock
 from typing import IO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.likelihood.columns import RowLikelihoods
+from dosift.model.arrays import Ints
 from dosift.model.network import Network
-
-Ints = NDArray[np.integer]
 
 #: Targets whose columns are remembered, at most.
 _MOST = 64

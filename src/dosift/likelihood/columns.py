@@ -20,12 +20,10 @@ from dosift.likelihood.completions import Completions, complete
 from dosift.likelihood.factors import MechanismFactors, log_other_of
 from dosift.likelihood.remembered import remembered
 from dosift.likelihood.table_rows import Rows, TableRows
+from dosift.model.arrays import Floats, Ints
 from dosift.model.known_rows import matches
 from dosift.model.network import Network
 from dosift.model.other import is_other
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Largest logarithm of a likelihood ratio up to which rows need no scale of their own.
 _LARGEST_LOG = 600.0

@@ -15,11 +15,9 @@ from numpy.typing import NDArray
 
 from dosift.errors import InputError
 from dosift.likelihood.missing_numbers import points_of
+from dosift.model.arrays import Bools, Floats, Values
 from dosift.model.covariate import CovariateMechanism
-from dosift.model.mechanism import System, Values, missing
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
+from dosift.model.mechanism import System, missing
 
 #: Codes (completions times variables) that completions may hold: half a gigabyte; numbers.
 _MOST_CODES, _MOST_NUMBERS = 2**28, 2**25

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from dosift.data.configurations import sizes_of
 from dosift.data.units import summed
 from dosift.likelihood.assignment import Assignment
-
-Floats = NDArray[np.float64]
+from dosift.model.arrays import Floats
 
 #: Largest logarithm of evidence; many times as much is still in range.
 _LARGEST_LOG = 600.0

@@ -30,11 +30,10 @@ from dosift.likelihood.teaching import (
     shares_of_rows,
 )
 from dosift.likelihood.weight_sums import Compare, Comparison, SumWeights, WeightSums
+from dosift.model.arrays import Floats, Ints
 from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Network
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 #: What is counted for each network: rows, rows with missing values, and families if mechanisms are
 #: tables.
 _TABULAR = 3

@@ -26,11 +26,9 @@ from dosift.likelihood.change_ratios import (
     of_units,
 )
 from dosift.likelihood.remembered import remembered
-from dosift.model.mechanism import Library, Mechanism, System, Values
+from dosift.model.arrays import Bools, Floats, Ints, Values
+from dosift.model.mechanism import Library, Mechanism, System
 from dosift.model.other import is_other, log_other
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Largest logarithm of a likelihood ratio in a column; rows that can exceed it are scaled down.
 _LARGEST_LOG = 600.0
@@ -153,9 +151,9 @@ class MechanismFactors:
         self._finish(zeros, dense)
 
     @property
-    def _fits_one(self) -> NDArray[np.bool_]:
+    def _fits_one(self) -> Bools:
         """Whether each row or unit fits a change of each variable."""
-        fits: NDArray[np.bool_] = self.codes != np.array(self._n_changes)
+        fits: Bools = self.codes != np.array(self._n_changes)
         return fits
 
     def _has(self, j: int, mechanism: Mechanism, library: Library) -> bool:
@@ -178,7 +176,7 @@ class MechanismFactors:
         out._finish(self.zeros[rows, :n_kept], dense)
         return out
 
-    def _finish(self, zeros: NDArray[np.bool_], dense: dict[int, DenseRatios]) -> None:
+    def _finish(self, zeros: Bools, dense: dict[int, DenseRatios]) -> None:
         self.zeros = zeros
         self.n_zeros = zeros.sum(axis=1)
         self._has_zeros = bool(zeros.any())

@@ -9,15 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.data.blocks import Block
 from dosift.data.sample import RowSample, Sampler, bucket_loads, hash_rows
 from dosift.likelihood.rates import family_counts
+from dosift.model.arrays import Floats
 from dosift.model.mechanism import missing
 from dosift.model.network import Network
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -20,13 +20,12 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from dosift.errors import InputError
+from dosift.model.arrays import Bools, Floats
 from dosift.model.counts import NegativeBinomialMechanism
 from dosift.model.linear import LinearMechanism
 from dosift.model.linear_changes import PointMechanism
 from dosift.model.mechanism import Mechanism, System
 
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 Rows = NDArray[np.int64]
 
 #: Points around the mode without changes, around that under each change, and of the broad one.
@@ -105,26 +104,17 @@ def points_of(network: System, values: Floats, fill: Bools) -> Points:
 
 @dataclass(frozen=True)
 class _Normal:
-    """Normal distributions by which points of some rows are laid.
-
-    Attributes
-    ----------
-    rows : ndarray of int64, shape (n_some,)
-    mean : ndarray, shape (n_some, d)
-    root : ndarray, shape (n_some, d, d)
-        Cholesky factor of the covariance.
-    n_points : int
-    pinned : ndarray of int64, shape (n_some,)
-        Which of the numbers has one exact value; -1 for none.
-    resolution : float
-        To which it is exact.
-    """
+    """Normal distributions by which points of some rows are laid."""
 
     rows: Rows
+    #: Shape (n_some, d).
     mean: Floats
+    #: Cholesky factors of the covariances, shape (n_some, d, d).
     root: Floats
     n_points: int
+    #: Which of the numbers of a row has one exact value; -1 for none.
     pinned: Rows
+    #: To which it is exact.
     resolution: float = 1.0
 
     def points(self) -> Floats:

@@ -16,11 +16,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dosift.model.arrays import Floats, Ints
 from dosift.model.network import Network
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class VariableRate:
     value_std_errors: Floats
 
 
-def family_counts(network: Network, i: int, codes: NDArray[np.integer], counts: Floats) -> Floats:
+def family_counts(network: Network, i: int, codes: Ints, counts: Floats) -> Floats:
     """Count a variable with its parents, in the rows that lack none of them.
 
     Returns
@@ -140,9 +138,7 @@ def variable_rate(table: Floats, family: Floats) -> VariableRate:
     return VariableRate(1.0 - float(means[x]), std_error, x, value_rates, value_std_errors)
 
 
-def intervention_rates(
-    network: Network, codes: NDArray[np.integer], counts: Floats
-) -> list[VariableRate]:
+def intervention_rates(network: Network, codes: Ints, counts: Floats) -> list[VariableRate]:
     """One-pass intervention rates of all variables.
 
     Parameters

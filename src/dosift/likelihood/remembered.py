@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
+from dosift.model.arrays import Ints
 
-Ints = NDArray[np.integer]
 Made = TypeVar("Made")
 
 

@@ -19,11 +19,8 @@ from numpy.typing import NDArray
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.weight_sums import WeightSums
 from dosift.likelihood.weights import nonnegative_quadratic
+from dosift.model.arrays import Bools, Floats, Ints
 from dosift.model.network import Network
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
-Bools = NDArray[np.bool_]
 
 #: Passes over the rows after which the solver gives up and says so, and halvings of a step.
 _MAX_PASSES, _MAX_HALVINGS = 200, 12

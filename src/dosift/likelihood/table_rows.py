@@ -10,10 +10,9 @@ from dosift.data.units import common_state, summed
 from dosift.likelihood.cells import family_cells, inverse_table
 from dosift.likelihood.factors import share_of_rows
 from dosift.likelihood.remembered import remembered
+from dosift.model.arrays import Bools, Floats, Ints
 from dosift.model.network import Network
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 #: Positions of some rows, or all of them.
 Rows = NDArray[np.int64] | slice
 
@@ -52,7 +51,7 @@ class TableRows:
         self._cells, self._matching = other._cells, other._matching
         self._states = other._states
 
-    def take_over_tables(self, other: TableRows) -> NDArray[np.bool_]:
+    def take_over_tables(self, other: TableRows) -> Bools:
         """Take over what is known of the tables that are the same.
 
         Parameters

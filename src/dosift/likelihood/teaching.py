@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from dosift.likelihood.columns import RowLikelihoods
 from dosift.likelihood.rates import family_counts
 from dosift.likelihood.weight_sums import mixture_of
+from dosift.model.arrays import Floats, Ints
 from dosift.model.known_rows import refitted
 from dosift.model.mechanism_network import (
     MechanismNetwork,
@@ -25,8 +26,6 @@ from dosift.model.mechanism_network import (
 from dosift.model.network import Network
 from dosift.model.other import is_other
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 #: Takes the likelihoods of some rows, and returns sums over them.
 Work = Callable[[RowLikelihoods], tuple[Floats, ...]]
 
@@ -44,12 +43,18 @@ def shares_of_rows(rows: RowLikelihoods, targets: Ints, weights: Floats) -> Floa
     -------
     ndarray, shape (n_rows, n_components)
     """
-    columns = rows.columns(targets)
-    mixture = mixture_of(rows, columns, weights)
     own = weights[0] if rows.block.batch is None else weights[rows.block.batch]
-    counts = rows.block.counts
-    share = np.divide(counts, mixture, out=np.zeros_like(mixture), where=mixture > 0)
-    return np.asarray(columns * own * share[:, None])
+    share = _over_density(rows, targets, weights)
+    return np.asarray(rows.columns(targets) * own * share[:, None])
+
+
+def _over_density(
+    rows: RowLikelihoods, targets: Ints, weights: Floats, labelled: bool = True
+) -> Floats:
+    """Weight of each row over its density; with or without labelled ones, which have taught."""
+    mixture = mixture_of(rows, rows.columns(targets), weights)
+    out = np.divide(rows.block.counts, mixture, out=np.zeros_like(mixture), where=mixture > 0)
+    return out if labelled or rows.block.label is None else np.where(rows.block.label < 0, out, 0.0)
 
 
 def completed_rows(
@@ -75,10 +80,7 @@ def completed_rows(
     if is_whole:
         return rows.block.values, shares_of_rows(rows, targets, weights)
     found, block = rows.expanded(targets), rows.block
-    mixture = mixture_of(rows, rows.columns(targets), weights)
-    share = np.divide(block.counts, mixture, out=np.zeros_like(mixture), where=mixture > 0)
-    if block.label is not None:  # labelled rows have taught already
-        share = np.where(block.label < 0, share, 0.0)
+    share = _over_density(rows, targets, weights, labelled=False)
     own = weights if block.batch is None else found.of_rows(weights[block.batch])
     return found.codes, np.asarray(found.columns * own * found.of_rows(share)[:, None])
 
@@ -93,10 +95,7 @@ class TeachFamilies:
 
     def __call__(self, rows: RowLikelihoods) -> tuple[Floats, ...]:
         """Count over some rows: an array for each learner, of the shape of its table."""
-        every = mixture_of(rows, rows.columns(self.targets), self.weights)
-        share = np.divide(rows.block.counts, every, out=np.zeros_like(every), where=every > 0)
-        if rows.block.label is not None:  # labelled rows have taught already
-            share = np.where(rows.block.label < 0, share, 0.0)
+        share = _over_density(rows, self.targets, self.weights, labelled=False)
         found = rows.expanded(self.targets)
         # A row counts as much as the posterior of the targets that leave the variable alone.
         left = (self.targets[:, self.learners] < 0).astype(np.float64)
@@ -119,26 +118,17 @@ class _Statistics:
     """Work that sums statistics of mechanisms, and of what changes make of them.
 
     Last come those of rows from elsewhere, where some are.
-
-    Attributes
-    ----------
-    targets : ndarray of int, shape (n_targets, n_variables)
-    weights : ndarray, shape (n_batches, n_targets)
-    is_whole : bool
-        As for :func:`completed_rows`.
-    alone : tuple of int
-        Variables whose mechanisms are asked for, by rows that leave them alone.
-    changed : tuple of (int, int)
-        Variables and positions of changes that are asked for, by rows under them.
-    acting : MechanismNetwork, optional
-        Whose mechanisms and changes these are; by default those by which rows are judged.
     """
 
     targets: Ints
     weights: Floats
+    #: As for :func:`completed_rows`.
     is_whole: bool
+    #: Variables whose mechanisms are asked for, by rows that leave them alone.
     alone: tuple[int, ...]
+    #: Variables and positions of changes that are asked for, by rows under them.
     changed: tuple[tuple[int, int], ...]
+    #: Whose mechanisms and changes these are; by default those by which rows are judged.
     acting: MechanismNetwork | None = None
 
     def __call__(self, rows: RowLikelihoods) -> tuple[Floats, ...]:

@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from dosift.likelihood.columns import RowLikelihoods
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
+from dosift.model.arrays import Floats, Ints
 
 #: Entries of columns that are compared at a time.
 _ENTRIES = 2**22
@@ -49,6 +47,18 @@ class WeightSums:
         """No other weights gain more than this, in nats a row; shape (n_batches,)."""
         largest = self.gradient.max(axis=1) / np.maximum(self.n_possible, 1e-300)
         return np.asarray(np.maximum(largest - 1.0, 0.0))
+
+    def log_likelihood(self, reference: float) -> float:
+        """Log-likelihood of all rows (nats); minus infinity if the mixture cannot produce some.
+
+        Parameters
+        ----------
+        reference : float
+            That of the measure that densities are relative to.
+        """
+        if self.n_impossible.any():
+            return -np.inf
+        return float(self.log_density.sum()) + reference
 
     def some(self, targets: NDArray[np.int64]) -> WeightSums:
         """Return the sums of some targets."""

@@ -19,10 +19,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg.lapack import dposv
 
-Floats = NDArray[np.float64]
+from dosift.model.arrays import Bools, Floats
 
 #: Default optimality gap, in nats a row.
 DEFAULT_GAP = 1e-8
@@ -261,7 +260,7 @@ def nonnegative_quadratic(hessian: Floats, linear: Floats, start: Floats) -> Flo
     return y
 
 
-def _descend_on_support(h: Floats, linear: Floats, y: Floats, passive: NDArray[np.bool_]) -> Floats:
+def _descend_on_support(h: Floats, linear: Floats, y: Floats, passive: Bools) -> Floats:
     """Go to the minimum on the support, leaving behind whatever reaches zero on the way."""
     y = np.where(passive, y, 0.0)
     while True:

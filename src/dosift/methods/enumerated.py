@@ -15,11 +15,11 @@ from dosift.errors import InputError
 from dosift.likelihood.columns import RowLikelihoods
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.factors import MechanismFactors
+from dosift.methods.options import Options
+from dosift.model.arrays import Floats, Ints
 from dosift.model.network import Network
 from dosift.search.constraints import Constraints
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
+from dosift.utils.progress import Progress
 
 #: Memory that the matrix of an enumeration may take, in bytes.
 MOST_BYTES = 2**30
@@ -93,12 +93,7 @@ def settable(network: Network) -> NDArray[np.int64]:
 
 
 def em_estimate(
-    network: Network,
-    evidence: Evidence,
-    max_size: int | None,
-    epsilon: float,
-    tell: Callable[[str, int, int | None], None],
-    constraints: Constraints | None = None,
+    network: Network, evidence: Evidence, options: Options, tell: Progress
 ) -> tuple[Ints, Floats, bool]:
     """Weights of all targets by expectation maximisation; small ones are dropped.
 
@@ -107,14 +102,12 @@ def em_estimate(
     network : Network
     evidence : Evidence
         In one batch. Where rows are not held, every step is a pass over them.
-    max_size : int, optional
-    epsilon : float
-        Weights below this are dropped, and the others fitted again until all are larger. Rows
-        that only dropped targets can produce are left without any; zero drops nothing.
+    options : Options
+        Weights below `epsilon` are dropped, and the others fitted again until all are larger. Rows
+        that only dropped targets can produce are left without any; zero drops nothing. Only targets
+        that `constraints` permit are considered.
     tell : callable
         Progress.
-    constraints : Constraints, optional
-        Only targets that it permits are considered.
 
     Returns
     -------
@@ -133,20 +126,20 @@ def em_estimate(
     Nothing here prefers the mixture that satisfies exclusion: where several mixtures have the
     same distribution, EM ends somewhere between them.
     """
-    choices = settable(network)
+    choices, max_size = settable(network), options.max_size
     n_targets = count_targets(choices, max_size)
     # The matrix (of a chunk, where rows are in blocks), and targets as a list and as one array.
     n_rows = _CHUNK_ROWS if evidence.held is None else len(evidence.held)
     n_bytes = n_targets * (8 * n_rows + 4 * network.n_variables)
     of = "rows of a block" if evidence.held is None else "distinct rows"
     check_memory("em", n_targets, n_bytes, f"{n_rows} {of}")
-    targets = _permitted(all_targets(choices, max_size), constraints)
+    targets = _permitted(all_targets(choices, max_size), options.constraints)
     converged = True
     weights = np.full(len(targets), 1 / len(targets))
     while True:
         weights, done = _em(_gradient_of(evidence, network, targets), weights, tell)
         converged &= done
-        stays = weights >= min(epsilon, weights.max())
+        stays = weights >= min(options.epsilon, weights.max())
         if stays.all():
             return targets, weights, converged
         targets, weights = targets[stays], weights[stays]
@@ -189,9 +182,7 @@ class _SumGradient:
 
 
 def _em(
-    gradient_at: Callable[[Floats], Floats],
-    start: Floats,
-    tell: Callable[[str, int, int | None], None],
+    gradient_at: Callable[[Floats], Floats], start: Floats, tell: Progress
 ) -> tuple[Floats, bool]:
     """EM steps until the gap is small."""
     weights = start / start.sum()
@@ -207,12 +198,7 @@ def _em(
 
 
 def brute_force_estimate(
-    network: Network,
-    evidence: Evidence,
-    max_size: int | None,
-    epsilon: float,
-    tell: Callable[[str, int, int | None], None],
-    constraints: Constraints | None = None,
+    network: Network, evidence: Evidence, options: Options, tell: Progress
 ) -> tuple[Ints, Floats]:
     """Constrained least squares over all targets, for every pattern of excluded values.
 
@@ -221,13 +207,10 @@ def brute_force_estimate(
     network : Network
     evidence : Evidence
         In one batch. Rows with missing values are shared out among cells by maximum likelihood.
-    max_size : int, optional
-    epsilon : float
-        Weights below this are dropped.
+    options : Options
+        Weights below `epsilon` are dropped. Only targets that `constraints` permit are considered.
     tell : callable
         Progress.
-    constraints : Constraints, optional
-        Only targets that it permits are considered.
 
     Returns
     -------
@@ -243,7 +226,7 @@ def brute_force_estimate(
 
     sizes = [int(k) for k in network.cardinalities]
     n_cells = math.prod(sizes)
-    choices = settable(network)
+    choices, max_size = settable(network), options.max_size
     n_targets = count_targets(choices, max_size)
     per_pattern = count_targets(network.cardinalities - 1, max_size)
     # The matrix, that of one pattern twice (the solver makes a copy), and targets as above.
@@ -257,7 +240,7 @@ def brute_force_estimate(
             f"{seconds / 3600:,.1f} hours; use fewer variables, a smaller max_size, or method "
             "'likelihood'"
         )
-    targets = _permitted(all_targets(choices, max_size), constraints)
+    targets = _permitted(all_targets(choices, max_size), options.constraints)
     n_targets = len(targets)
     cells = np.indices(sizes).reshape(len(sizes), -1).T
     factors = MechanismFactors(network, cells)
@@ -277,7 +260,7 @@ def brute_force_estimate(
         if residual < least - 1e-12:
             best, least = np.zeros(n_targets), residual
             best[allowed] = weights
-    kept = np.flatnonzero(best >= min(epsilon, best.max()))
+    kept = np.flatnonzero(best >= min(options.epsilon, best.max()))
     return targets[kept], best[kept] / best[kept].sum()
 
 

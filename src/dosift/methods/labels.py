@@ -13,6 +13,7 @@ all targets that change these, and teaches what the change does
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +26,9 @@ from dosift.likelihood.rates import family_counts
 from dosift.methods.labels_numbers import read_label
 from dosift.methods.prior_knowledge import PriorKnowledge, read_target
 from dosift.model import Mixture, Target
+from dosift.model.arrays import Bools, Floats, Ints
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import ControlRows, Network
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class Labels:
     place: NDArray[np.int64]
 
     @property
-    def labelled(self) -> NDArray[np.bool_]:
+    def labelled(self) -> Bools:
         """Whether each row has a label, shape (n_rows,)."""
         return np.asarray(self.index >= 0)
 
@@ -123,7 +122,7 @@ def _check_rows(
     network: Network | MechanismNetwork,
     labels: Labels,
     name: str,
-    path: str | None,
+    path: str | Path | None,
 ) -> None:
     """Refuse labels that their rows contradict, and rows of which none lacks a label."""
     task = _Contradictions(network, labels.by_text)
@@ -189,7 +188,7 @@ class _Contradictions:
                 wrong[k, i] = own.counts[self.of(own, i, k)].sum()
         return wrong, np.asarray(block.counts[block.label < 0].sum())
 
-    def of(self, block: Block, i: int, k: int) -> NDArray[np.bool_]:
+    def of(self, block: Block, i: int, k: int) -> Bools:
         """Whether each row contradicts label k in variable i."""
         states, wanted = block.values[:, i], self.by_text[k, i]
         if wanted >= 0:
@@ -199,7 +198,7 @@ class _Contradictions:
         return _impossible(self.network, i, block.values)
 
 
-def _impossible(network: Network, i: int, codes: Ints) -> NDArray[np.bool_]:
+def _impossible(network: Network, i: int, codes: Ints) -> Bools:
     """Whether each row's value has probability zero given its parents, as far as they are seen."""
     if network.tables[i].min() > 0:
         return np.zeros(len(codes), dtype=bool)

@@ -12,13 +12,12 @@ from dosift.errors import InputError
 from dosift.methods.prior_knowledge import read_or_named
 from dosift.methods.prior_numbers import ANY_CHANGE, as_patterns
 from dosift.model.altered import Altered
+from dosift.model.arrays import Ints
 from dosift.model.known_rows import ANY, ControlRows, LabelledRows
 from dosift.model.mechanism import Changes, missing
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.target import Entry, Target
 from dosift.search.regrouping import best_change
-
-Ints = NDArray[np.integer]
 
 
 def read_label(text: str, network: MechanismNetwork) -> tuple[Target, NDArray[np.int64]]:

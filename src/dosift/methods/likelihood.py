@@ -14,11 +14,12 @@ from dosift.data.sample import hash_rows
 from dosift.likelihood.columns import RowLikelihoods
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.solve import solve
-from dosift.methods.options import Options, Progress
+from dosift.methods.options import Options
 from dosift.methods.proposals import Proposals, Proposer
+from dosift.model.arrays import Floats, Ints
 from dosift.model.network import Network
 from dosift.model.other import interventions, other_target
-from dosift.search.constraints import NOTHING_LEFT, Constraints
+from dosift.search.constraints import NOTHING_LEFT, Constraints, keys_of
 from dosift.search.engine import find_targets
 from dosift.search.joint import EM_RISE, JointFitter
 from dosift.search.library import find_changes, grows, of
@@ -26,9 +27,7 @@ from dosift.search.neighbourhood import survey
 from dosift.search.result import SearchResult, ranked
 from dosift.search.screening import SCREEN_FROM, screen_families
 from dosift.search.selection import Mixture, Selection
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
+from dosift.utils.progress import Progress
 
 #: Rows of a sample by which targets that may replace a component are looked for.
 _FEW_ROWS = 2**13
@@ -97,15 +96,7 @@ def estimate_likelihood(
     assert held is not None
     if held.label is not None:
         held = held.part(held.label < 0)
-    proposer = Proposer(
-        network,
-        constraints,
-        options.max_size,
-        options.refine,
-        tell,
-        options.patterns,
-        is_sample=sample is not None,
-    )
+    proposer = Proposer(network, constraints, options, tell, sample is not None)
     found = _explaining_all(proposer, evidence, held)
     if grows(network):
         network = found.network  # whose libraries have grown
@@ -124,7 +115,7 @@ def estimate_likelihood(
         variables = _variables(evidence, taught, pool)
         selection = Selection(evidence, taught, constraints, variables, options.max_size)
         chosen = selection.run(pool, start)
-        if teaches and _same(chosen.targets, targets):
+        if teaches and keys_of(chosen.targets) == keys_of(targets):
             break
         found = replace(found, network=taught)
         # What all rows chose teaches once more, and is judged again.
@@ -270,12 +261,6 @@ def _teaches(network: Network, evidence: Evidence, options: Options) -> bool:
     return evidence.held is None or evidence.incomplete > 0
 
 
-def _same(one: Ints, other: Ints) -> bool:
-    return {t.tobytes() for t in np.asarray(one, np.int16)} == {
-        t.tobytes() for t in np.asarray(other, np.int16)
-    }
-
-
 def _variables(evidence: Evidence, network: Network, targets: Ints) -> tuple[int, ...]:
     """Variables that the targets set, and those that the counts of their families point to."""
     is_set = set(np.flatnonzero((targets >= 0).any(axis=0)).tolist())
@@ -300,18 +285,8 @@ def _surveyed(
     """Look around the final mixture."""
     constraints, evidence = selection.constraints, selection.evidence
     scope = "neighbours" if constraints.candidates is None else "candidates"
-    found = survey(
-        evidence,
-        selection.network,
-        final.targets,
-        final.weights,
-        selection.priced(final),
-        scope,
-        selection.variables,
-        constraints,
-        options.max_size,
-        few,
-    )
+    around = selection.priced(final)
+    found = survey(selection, final.targets, final.weights, around, scope, few)
     pooled, batch_weights, gap = final.weights[0], None, float(final.solution.gap.max())
     converged = bool(final.solution.converged.all())
     if evidence.n_batches > 1 or evidence.rows.beside.batches:

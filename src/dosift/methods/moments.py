@@ -9,10 +9,8 @@ from dosift.data.configurations import Configurations
 from dosift.errors import InputError
 from dosift.learning.tables import tables_of
 from dosift.methods.prefixes import entry_name, extensions, solve_stage, solve_system, stage_of
+from dosift.model.arrays import Bools, Floats, Ints
 from dosift.model.network import Network
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 
 def moment_estimate(
@@ -168,8 +166,8 @@ class PrefixFrequencies:
         return out
 
     def _step(
-        self, s: int, rank: NDArray[np.int64], found: NDArray[np.bool_], codes: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        self, s: int, rank: NDArray[np.int64], found: Bools, codes: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], Bools]:
         keys = self._keys[s]
         wanted = rank * self._sizes[s] + codes
         position = np.minimum(np.searchsorted(keys, wanted), keys.size - 1)

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dosift.likelihood.weights import DEFAULT_GAP
+from dosift.model.arrays import Floats, Ints
 from dosift.model.mechanism import System
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.search.constraints import Constraints
 from dosift.search.patterns import Patterns
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
-Progress = Callable[[str, int, "int | None"], None]
 
 #: Threshold of the paper's code on weights.
 DEFAULT_EPSILON = 1e-3
@@ -72,8 +65,3 @@ class Options:
         if isinstance(network, MechanismNetwork) and self.patterns is not None:
             return self.patterns.constraints(network, targets, weights)
         return self.constraints or Constraints.none(network.n_changes)
-
-
-def silent(stage: str, done: int, total: int | None) -> None:
-    """Tell nobody."""
-    return

@@ -19,11 +19,10 @@ from dosift.methods.prefixes import (
     stage_of,
 )
 from dosift.model import Mixture
+from dosift.model.arrays import Floats, Ints
 from dosift.model.network import Network
 from dosift.model.simulate import sample_codes
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 #: Probabilities of partial assignments: codes with -1 for what is summed out.
 Probabilities = Callable[[NDArray[np.int64]], ArrayLike]
 

@@ -12,7 +12,6 @@ from dosift.learning.edge_knowledge import EdgeKnowledge
 from dosift.learning.tables import as_if_learned
 from dosift.methods import METHODS
 from dosift.methods.prior_knowledge import PriorKnowledge
-from dosift.model.known_rows import ControlRows
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import MOST_CONTROL_VALUES, ControlCounts, Network
 from dosift.refusals import refuse
@@ -131,12 +130,13 @@ def starting_network(
     else:
         knowledge.check(network.parents, network.names)
     if edges != "fixed":
-        _check_control_rows(network.control, edges)
+        check_control_rows(network, edges)
     return network
 
 
-def _check_control_rows(control: ControlCounts | ControlRows | None, edges: str) -> None:
-    """Refuse to change a graph without enough control rows."""
+def check_control_rows(network: Network | MechanismNetwork, edges: str) -> None:
+    """Refuse to repair or learn a graph without enough control rows."""
+    control = network.control
     if control is None:
         raise InputError(
             f"edges={edges!r} holds the graph against control rows, and this network is known "

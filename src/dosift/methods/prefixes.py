@@ -16,10 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.model.arrays import Floats, Ints
 from dosift.model.network import Network
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Solves one system: right-hand side over the reach of the prefix, the variable's mechanism there,
 #: and the weight of the prefix; returns the weights of its extensions, shape (n_states,).

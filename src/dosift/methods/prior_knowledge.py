@@ -10,17 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.errors import InputError, nearest
 from dosift.model import Mixture, Target, parse_target
+from dosift.model.arrays import Ints
 from dosift.model.network import Network
 from dosift.model.other import OTHER_TEXT
 
 if TYPE_CHECKING:
     from dosift.search.constraints import Constraints
-
-Ints = NDArray[np.integer]
 
 _OPENING = re.compile(r"\s*(do|set|shift|gain|fold|free)\s*\(")
 #: How far beyond one the known weights may sum, for rounding.
@@ -282,6 +280,15 @@ class PriorKnowledge:
         except InputError as error:
             raise InputError(error.message, path=path) from None
 
+    def check_sizes(self, max_size: int | None, verb: str) -> None:
+        """Refuse targets that must occur and are larger than targets may be."""
+        for target in (*self.required, *dict(self.known_weights)):
+            if max_size is not None and target.size > max_size:
+                raise InputError(
+                    f"{target} is required or of known weight, but {verb} {target.size} variables; "
+                    f"max_size is {max_size}"
+                )
+
     def constraints(self, network: Network, max_size: int | None = None) -> Constraints:
         """Return the same as arrays of state codes.
 
@@ -302,15 +309,10 @@ class PriorKnowledge:
             If the network lacks a variable or state, a target that must occur is larger than
             `max_size`, or nothing is left that may occur.
         """
-        from dosift.search.constraints import Constraints
+        from dosift.search.constraints import Constraints, left_to_exclude
 
         known = dict(self.known_weights)
-        for target in (*self.required, *known):
-            if max_size is not None and target.size > max_size:
-                raise InputError(
-                    f"{target} is required or of known weight, but sets {target.size} variables; "
-                    f"max_size is {max_size}"
-                )
+        self.check_sizes(max_size, "sets")
         allowed = Constraints.none(network.cardinalities).allowed
         for name in self.non_manipulable:
             # A target with an unknown state would be refused; the name is all that matters here.
@@ -321,16 +323,10 @@ class PriorKnowledge:
                     f"variable{_hint(name, network.names)}"
                 )
             allowed[position] = False
-        excluded = _codes(network, self.excluded)
-        single = (excluded >= 0).sum(axis=1) == 1
-        for part in excluded[single]:
-            j = int(np.argmax(part >= 0))
-            allowed[j, part[j]] = False
-            if not allowed[j, : network.cardinalities[j]].any():
-                allowed[j] = False
+        excluded = left_to_exclude(allowed, _codes(network, self.excluded), network.cardinalities)
         return Constraints(
             allowed=allowed,
-            excluded=excluded[~single],
+            excluded=excluded,
             forbidden=_codes(network, self.forbidden_interventions),
             required=_codes(network, [t for t in self.required if t not in known]),
             known=_codes(network, list(known)),

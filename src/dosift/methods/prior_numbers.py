@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.errors import InputError, nearest
 from dosift.methods.prior_knowledge import PriorKnowledge
 from dosift.model.altered import Altered
+from dosift.model.arrays import Ints
 from dosift.model.known_rows import ALONE, ANY
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.mixture import Mixture
 from dosift.model.network import Variable
 from dosift.model.target import Entry, Target
 from dosift.search.patterns import Patterns
-
-Ints = NDArray[np.integer]
 
 #: What stands for any change of a number.
 ANY_CHANGE = Altered("free", (1.0,))
@@ -47,12 +45,7 @@ def patterns_of(
         only the rows can tell.
     """
     weights = dict(known.known_weights)
-    for target in (*known.required, *weights):
-        if max_size is not None and target.size > max_size:
-            raise InputError(
-                f"{target} is required or of known weight, but touches {target.size} variables; "
-                f"max_size is {max_size}"
-            )
+    known.check_sizes(max_size, "touches")
     changeable = np.ones(network.n_variables, dtype=bool)
     for name in known.non_manipulable:
         changeable[_position(name, network)] = False

@@ -9,14 +9,15 @@ for in the pool and in each batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.data.blocks import Block
 from dosift.data.configurations import Configurations
+from dosift.methods.options import Options
+from dosift.model.arrays import Ints
 from dosift.model.mechanism import has_missing, missing
 from dosift.model.network import Network
 from dosift.search.constraints import Constraints
@@ -24,11 +25,8 @@ from dosift.search.engine import find_targets
 from dosift.search.filling import filled_in
 from dosift.search.library import find_changes, grows, of
 from dosift.search.moves import merges
-from dosift.search.patterns import Patterns
 from dosift.search.result import SearchResult
-
-Ints = NDArray[np.integer]
-Progress = Callable[[str, int, "int | None"], None]
+from dosift.utils.progress import Progress
 
 #: Rounds of filling in and searching; where changes are looked for, too.
 _ROUNDS, _ROUNDS_OF_CHANGES = 3, 2
@@ -63,33 +61,24 @@ class Proposer:
     ----------
     network : Network
     constraints : Constraints
-    max_size : int or None
-        Largest number of variables that a target sets.
-    refine : bool
-        Whether the rows teach a network that was learned.
+    options : Options
     tell : callable
         Called with a stage's name, the steps done and the steps in all.
-    patterns : Patterns, optional
-        What is known about targets where libraries grow.
     is_sample : bool
         Whether the rows are a sample, and others judge what they propose.
     """
 
     network: Network
     constraints: Constraints
-    max_size: int | None
-    refine: bool
+    options: Options
     tell: Progress
-    patterns: Patterns | None = None
     is_sample: bool = False
 
     def _constraints(self, found: SearchResult) -> Constraints:
         """Return what is known about targets under the libraries of what was found."""
         if not grows(self.network):
             return self.constraints
-        if self.patterns is not None:
-            return self.patterns.constraints(of(found.network), found.targets, found.weights)
-        return Constraints.none(found.network.n_changes)
+        return self.options.constraints_on(found.network, found.targets, found.weights)
 
     def propose(self, block: Block) -> Proposals:
         """Search rows.
@@ -124,8 +113,8 @@ class Proposer:
         return find_targets(
             network,
             rows,
-            max_size=self.max_size,
-            refine=self.refine,
+            max_size=self.options.max_size,
+            refine=self.options.refine,
             progress=self.tell,
             constraints=self.constraints,
             look_around=False,
@@ -141,11 +130,11 @@ class Proposer:
         return find_changes(
             of(network),
             rows,
-            max_size=self.max_size,
-            refine=self.refine,
+            max_size=self.options.max_size,
+            refine=self.options.refine,
             progress=self.tell,
             look_around=False,
-            patterns=self.patterns,
+            patterns=self.options.patterns,
             on_all=not self.is_sample,
         )
 
@@ -190,7 +179,7 @@ class Proposer:
             listed = np.concatenate([listed, known.required])
         # What is required may be absent from a batch.
         inside = replace(known, required=nothing, candidates=listed)
-        alone = replace(self, constraints=inside, refine=False)
+        alone = replace(self, constraints=inside, options=replace(self.options, refine=False))
         assert block.batch is not None
         names = np.unique(block.batch)
         for number, b in enumerate(names):

@@ -9,10 +9,11 @@ from dosift.likelihood.evidence import Evidence
 from dosift.methods.enumerated import brute_force_estimate, em_estimate
 from dosift.methods.likelihood import estimate_likelihood
 from dosift.methods.moments import moment_estimate, smoothed
-from dosift.methods.options import Options, Progress, silent
+from dosift.methods.options import Options
 from dosift.methods.unit_moments import unit_moment_estimate
 from dosift.model.network import Network
 from dosift.search.result import SearchResult, ranked
+from dosift.utils.progress import Progress, silent
 
 
 def _moments(
@@ -41,18 +42,14 @@ def _unit_moments(network: Network, evidence: Evidence, options: Options) -> Sea
 def _em(
     network: Network, evidence: Evidence, sample: Block | None, options: Options, tell: Progress
 ) -> SearchResult:
-    targets, weights, converged = em_estimate(
-        network, evidence, options.max_size, options.epsilon, tell, options.constraints
-    )
+    targets, weights, converged = em_estimate(network, evidence, options, tell)
     return ranked(evidence, network, targets, weights, converged=converged)
 
 
 def _brute_force(
     network: Network, evidence: Evidence, sample: Block | None, options: Options, tell: Progress
 ) -> SearchResult:
-    targets, weights = brute_force_estimate(
-        network, evidence, options.max_size, options.epsilon, tell, options.constraints
-    )
+    targets, weights = brute_force_estimate(network, evidence, options, tell)
     return ranked(evidence, network, targets, weights)
 
 

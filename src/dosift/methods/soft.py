@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dosift.data.blocks import Block
 from dosift.likelihood.evidence import Evidence
-from dosift.methods.options import Options, Progress
+from dosift.methods.options import Options
 from dosift.methods.registry import estimate
+from dosift.model.arrays import Ints
 from dosift.model.network import Network
 from dosift.search.constraints import Constraints, keys_of
 from dosift.search.mechanisms import ChangedMechanism, find_changed_mechanisms
 from dosift.search.result import SearchResult
 from dosift.search.stochastic import complete_values
-
-Ints = NDArray[np.integer]
+from dosift.utils.progress import Progress
 
 #: What `interventions` may be, the default first.
 KINDS = ("hard", "stochastic", "any")

@@ -25,10 +25,8 @@ from scipy.special import ndtri
 
 from dosift.errors import InputError
 from dosift.methods.prefixes import entry_name
+from dosift.model.arrays import Floats, Ints
 from dosift.model.network import Network
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Chance that a prefix of weight zero is taken along for a while, and that some target of weight
 #: zero is among those found in the end.

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from dosift.model.arrays import Floats, Values
 from dosift.model.counts import NegativeBinomialMechanism
-from dosift.model.mechanism import Floats, Values
 
 #: Share and factor that a fit starts from, and their ranges.
 _START_SHARE, _START_FACTOR = 0.1, 3.0

@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Protocol, overload, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.model.mechanism import Floats, Ints, Mechanism, Values, has_missing, missing
+from dosift.model.arrays import Floats, Ints, Values
+from dosift.model.mechanism import Mechanism, has_missing, missing
 from dosift.model.target import do
 
 

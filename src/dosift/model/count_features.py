@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dosift.model.arrays import Bools, Floats, Values
 from dosift.model.features import Feature
-from dosift.model.mechanism import Bools, Floats, Values, missing
+from dosift.model.mechanism import missing
 
 #: Spread of a feature, relative to its centre, below which it counts as constant.
 _CONSTANT = 1e-9

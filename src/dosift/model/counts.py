@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.model import negative_binomial as nb
+from dosift.model.arrays import Bools, Floats, Values
 from dosift.model.count_features import is_complete
 from dosift.model.features import Feature, design
-from dosift.model.mechanism import Change, Changes, Floats, Mechanism, Values, missing
+from dosift.model.mechanism import Change, Changes, Mechanism, missing
 from dosift.model.newton import ascent
 
 #: The weak prior: half a count; slopes of one standard deviation of a feature normal around 0;
@@ -230,7 +231,7 @@ class NegativeBinomialMechanism:
             return np.ones(len(values))
         return np.asarray(np.exp(values[:, self.offset] - self.offset_centre))
 
-    def counts(self, values: Values) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    def counts(self, values: Values) -> tuple[Bools, NDArray[np.int64]]:
         """Tell which counts are there, and return all as integers, 0 for a missing one."""
         own = values[:, self.variable]
         lacks = missing(own)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.model.mechanism import Floats, Mechanism, Values, missing
+from dosift.model.arrays import Floats, Values
+from dosift.model.mechanism import Mechanism, missing
 
 #: Rows that are held where columns go together.
 _HELD = 2000

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from dosift.errors import InputError, nearest
 from dosift.model.altered import Altered
+from dosift.model.arrays import Ints
 from dosift.model.categorical import SetState, States
 from dosift.model.counts import Fold, SetCount
 from dosift.model.linear_changes import Gain, SetNormal, SetPoint, Shift
-from dosift.model.mechanism import Change, Ints
+from dosift.model.mechanism import Change
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.model.other import OTHER, is_other

@@ -6,10 +6,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from dosift.errors import InputError
 from dosift.model import Mixture, Target
+from dosift.model.arrays import Bools, Floats
 
 
 @dataclass(frozen=True)
@@ -253,13 +254,13 @@ def compare_codes(
     return _scores(true, found)
 
 
-def _scores(true: NDArray[np.float64], found: NDArray[np.float64]) -> Scores:
+def _scores(true: Floats, found: Floats) -> Scores:
     """Score two aligned weight vectors, shape (n_targets,), each with a positive entry."""
     in_true, in_found = true > 0, found > 0
     either, both = in_true | in_found, in_true & in_found
     squared = (true - found) ** 2
 
-    def root_mean(where: NDArray[np.bool_]) -> float | None:
+    def root_mean(where: Bools) -> float | None:
         return float(np.sqrt(squared[where].mean())) if where.any() else None
 
     return Scores(

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.model.mechanism import Floats, Values
+from dosift.model.arrays import Floats, Values
 from dosift.model.scale import Scale
 
 

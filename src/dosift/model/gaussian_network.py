@@ -12,12 +12,10 @@ from functools import cached_property
 from graphlib import CycleError
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.errors import InputError
+from dosift.model.arrays import Floats
 from dosift.model.mechanism import topological_order
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dosift.model.mechanism import Changes, Floats, Ints, Library, Mechanism, Values
+from dosift.model.arrays import Bools, Floats, Ints, Values
+from dosift.model.mechanism import Changes, Library, Mechanism
 from dosift.model.other import OTHER
 
 #: Entries of labels and of other patterns: left alone, and changed in any way; others are positions
@@ -29,7 +29,7 @@ _AT_ONCE = 2**16
 _LEAST_LOG = -1e6
 
 
-def matches(patterns: Ints, targets: Ints) -> NDArray[np.bool_]:
+def matches(patterns: Ints, targets: Ints) -> Bools:
     """Tell which patterns match which targets.
 
     Parameters
@@ -311,18 +311,9 @@ def _logs(mechanism: Mechanism, library: Library, values: Values) -> Floats:
 
 
 def _shared(logs: Floats, weights: Floats) -> tuple[Floats, float]:
-    """Find the shares of changes by EM, and the posterior of each row under them.
+    """Find the shares of changes by EM, from log-densities of shape (n_rows, n_changes).
 
-    Parameters
-    ----------
-    logs : ndarray, shape (n_rows, n_changes)
-        Log-densities.
-    weights : ndarray, shape (n_rows,)
-
-    Returns
-    -------
-    weights : ndarray, shape (n_rows, n_changes)
-    log_likelihood : float
+    Returns the weight of each row times its posterior under them, and the log-likelihood.
     """
     highest = np.maximum(logs.max(axis=1), _LEAST_LOG)
     densities = np.exp(logs - highest[:, None])

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.model.arrays import Bools, Floats, Values
 from dosift.model.features import Feature, design
-from dosift.model.mechanism import Bools, Floats, Values
 from dosift.model.noise import LEAST_SD, Noise
 
 __all__ = ["COEFFICIENT_SD", "LEAST_SD", "MOST_AXIS", "LinearMechanism", "Noise"]
@@ -43,22 +43,15 @@ _AT_ONCE = 2**17
 
 @dataclass(frozen=True, eq=False)
 class _Rows:
-    """Rows as a regression sees them.
+    """Rows as a regression sees them."""
 
-    Attributes
-    ----------
-    x : ndarray, shape (n_rows, 1 + n_features)
-    width : ndarray, shape (n_rows,)
-        By which the noise is multiplied.
-    wide : ndarray, shape (n_rows,)
-        Factor by which the coefficients' error widens the variance.
-    residual : ndarray, shape (n_rows,)
-        Less the mean, in units of the width.
-    """
-
+    #: Intercept and features, shape (n_rows, 1 + n_features).
     x: Floats
+    #: By which the noise of each row is multiplied.
     width: Floats
+    #: Factor by which the coefficients' error widens the variance of each row.
     wide: Floats
+    #: Of each row, less the mean, in units of the width.
     residual: Floats
 
 

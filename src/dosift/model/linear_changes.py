@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.model.arrays import Floats, Values
 from dosift.model.features import design
 from dosift.model.linear import LinearMechanism
-from dosift.model.mechanism import Floats, Mechanism, Values
+from dosift.model.mechanism import Mechanism
 from dosift.model.noise import LEAST_SD, Noise
 from dosift.model.uniform import UniformMechanism
 
@@ -41,22 +42,11 @@ def _bounded_sd(square_sum: float, number: float, least: float, expected: float)
 
 
 def _refitted_factor(factor: float, number: float, cross: float, square: float) -> float:
-    """Factor of the noise from residuals in units of the present one.
+    """Factor of the noise of a number of rows, from residuals in units of the present one.
 
-    Parameters
-    ----------
-    factor : float
-        The present one.
-    number : float
-        Rows.
-    cross, square : float
-        Sums, over rows and parts of the noise and relative to its variances, of residual times
-        mean, and of the squared residual.
-
-    Returns
-    -------
-    float
-        The maximum of the likelihood, drawn towards one as by a row's worth.
+    `cross` and `square` are sums, over rows and parts of the noise and relative to its variances,
+    of residual times mean, and of the squared residual. It is the maximum of the likelihood, drawn
+    towards one as by a row's worth.
     """
     # Of -n log g - square / (2 g^2) + cross / g, g the new factor over the present one.
     number, square = number + _PRIOR_ROWS, square + _PRIOR_ROWS / factor**2
@@ -81,11 +71,7 @@ class SetNormal:
     least: float = LEAST_SPREAD
     kind: ClassVar[str] = "set"
     keeps_mechanism: ClassVar[bool] = False
-
-    @property
-    def n_free(self) -> int:
-        """Mean and standard deviation."""
-        return 2
+    n_free: ClassVar[int] = 2
 
     def applied(self, mechanism: Mechanism) -> LinearMechanism:
         """Return a regression on nothing."""
@@ -220,11 +206,7 @@ class Gain:
     factor: float = 1.0
     kind: ClassVar[str] = "gain"
     keeps_mechanism: ClassVar[bool] = False
-
-    @property
-    def n_free(self) -> int:
-        """Gain, offset and factor."""
-        return 3
+    n_free: ClassVar[int] = 3
 
     def applied(self, mechanism: Mechanism) -> LinearMechanism:
         """Return the regression with its mean multiplied."""

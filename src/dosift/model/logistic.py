@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
+from dosift.model.arrays import Floats, Values
 from dosift.model.features import Feature, design
-from dosift.model.mechanism import Floats, Values
 
 #: Prior precision of coefficients: on the working scales, logarithms of odds that change by more
 #: than three or so with one standard deviation need rows that say so.

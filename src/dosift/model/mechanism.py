@@ -11,7 +11,7 @@ Nothing here knows a distribution. ``docs/adding/mechanism.md`` says how to add 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from heapq import heappop, heappush
@@ -20,12 +20,7 @@ from typing import Any, Protocol, Self, overload, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
-Bools = NDArray[np.bool_]
-#: Rows of values, shape (n_rows, n_variables): state codes (-1 for a missing one), or numbers
-#: (NaN for a missing one).
-Values = NDArray[Any]
+from dosift.model.arrays import Bools, Floats, Ints, Values
 
 
 def missing(values: Values) -> Bools:
@@ -363,21 +358,6 @@ class System(Protocol):
 
     def log_prior(self) -> float:
         """Log-likelihood of the control rows and the prior, up to a constant."""
-
-    def taught(
-        self, values: Values, targets: Ints, posterior: Floats, learners: Iterable[int]
-    ) -> Self:
-        """Take one step of EM for mechanisms and changes.
-
-        Parameters
-        ----------
-        values : ndarray, shape (n_rows, n_variables)
-        targets : ndarray of int, shape (n_targets, n_variables)
-        posterior : ndarray, shape (n_rows, n_targets)
-            Weight of each row times the posterior of its targets.
-        learners : iterable of int
-            Variables whose mechanisms are taught.
-        """
 
 
 def topological_order(parents: Sequence[Sequence[int]]) -> tuple[int, ...]:

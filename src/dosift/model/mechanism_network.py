@@ -10,20 +10,11 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.model.arrays import Floats, Ints, Values
 from dosift.model.categorical import HasStates
 from dosift.model.covariate import CovariateMechanism, joint_covariates
 from dosift.model.known_rows import ControlRows, LabelledRows, refitted
-from dosift.model.mechanism import (
-    Changes,
-    Floats,
-    Ints,
-    Library,
-    Mechanism,
-    System,
-    Values,
-    log_prior,
-    topological_order,
-)
+from dosift.model.mechanism import Changes, Library, Mechanism, System, log_prior, topological_order
 from dosift.model.network import Network, Variable
 from dosift.model.other import OTHER, is_other
 from dosift.model.other_numbers import OtherNumbers

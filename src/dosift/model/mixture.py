@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dosift.errors import InputError
 from dosift.model.altered import NUMBERS
+from dosift.model.arrays import Floats
 from dosift.model.described import codes_of, named_targets
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network, Variable
@@ -105,7 +106,7 @@ class Mixture(Mapping[Target, float]):
         return tuple(self._weights)
 
     @property
-    def weights(self) -> NDArray[np.float64]:
+    def weights(self) -> Floats:
         """The weights, in the mixture's order, shape (n_targets,)."""
         return np.array(list(self._weights.values()), dtype=np.float64)
 
@@ -200,9 +201,7 @@ class Mixture(Mapping[Target, float]):
         lines = (json.dumps(c, ensure_ascii=False) for c in self.to_dict()["components"])
         write_text(path, '{"components": [\n  ' + ",\n  ".join(lines) + "\n]}\n")
 
-    def to_codes(
-        self, network: Network | MechanismNetwork
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def to_codes(self, network: Network | MechanismNetwork) -> tuple[NDArray[np.int64], Floats]:
         """Return the targets as state positions of a network, and the weights.
 
         Parameters
@@ -318,7 +317,7 @@ def with_other_of(
     return network.with_other([_shares_of(found, variable) for variable in network.variables])
 
 
-def _shares_of(target: Target, variable: Variable) -> NDArray[np.float64]:
+def _shares_of(target: Target, variable: Variable) -> Floats:
     given = target.shares.get(variable.name, {})
     shares = np.array([given.get(state, 0.0) for state in variable.states], dtype=np.float64)
     if not np.isfinite(shares).all() or (shares < 0).any() or set(given) - set(variable.states):
@@ -389,9 +388,7 @@ def _with_distinct_texts(weights: dict[Target, float]) -> dict[Target, float]:
     return {t.exact() if number[str(t)] > 1 else t: weight for t, weight in weights.items()}
 
 
-def _added_up(
-    targets: Iterable[Target], weights: NDArray[np.float64]
-) -> Iterator[tuple[Target, float]]:
+def _added_up(targets: Iterable[Target], weights: Floats) -> Iterator[tuple[Target, float]]:
     """Add the weights of targets that are the same."""
     found: dict[Target, float] = {}
     for target, weight in zip(targets, weights, strict=True):

@@ -18,7 +18,8 @@ from numpy.polynomial.polynomial import polyval
 from numpy.typing import NDArray
 from scipy.special import digamma, gammaln, polygamma
 
-Floats = NDArray[np.float64]
+from dosift.model.arrays import Floats
+
 Counts = NDArray[np.int64]
 
 #: Counts from which on sums are not tabled but computed by special functions.

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dosift.errors import InputError, NegligibleProbabilityWarning
+from dosift.model.arrays import Floats, Ints
 from dosift.model.categorical import CategoricalMechanism, States
 from dosift.model.mechanism import topological_order
 from dosift.model.tables import ROW_SUM_TOLERANCE, normalise_rows
@@ -81,8 +82,8 @@ class ControlRows:
         was left alone. None where all variables of all rows were left alone.
     """
 
-    values: NDArray[np.integer]
-    counts: NDArray[np.float64]
+    values: Ints
+    counts: Floats
     targets: NDArray[np.int16] | None = None
 
 
@@ -109,12 +110,12 @@ class ControlCounts:
         Correlation of the variables' residuals in control rows of one unit; None for none.
     """
 
-    counts: tuple[NDArray[np.float64], ...]
+    counts: tuple[Floats, ...]
     prior: float
     n_rows: float
     fixed_states: frozenset[str] = frozenset()
     rows: ControlRows | None = None
-    dependence: NDArray[np.float64] | None = None
+    dependence: Floats | None = None
 
 
 class Network:
@@ -155,11 +156,11 @@ class Network:
 
     variables: tuple[Variable, ...]
     parents: tuple[tuple[int, ...], ...]
-    tables: tuple[NDArray[np.float64], ...]
+    tables: tuple[Floats, ...]
     control: ControlCounts | None
     #: For each variable, shares of its states in rows from elsewhere (``dosift.model.other``);
     #: None where none are known.
-    other: tuple[NDArray[np.float64], ...] | None = None
+    other: tuple[Floats, ...] | None = None
 
     def __init__(
         self,
@@ -246,7 +247,7 @@ class Network:
                 )
         _ = self.order
 
-    def _checked_table(self, i: int, table: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _checked_table(self, i: int, table: Floats) -> Floats:
         name = self.variables[i].name
         n_rows = math.prod(len(self.variables[p].states) for p in self.parents[i])
         shape = (n_rows, len(self.variables[i].states))
@@ -338,12 +339,12 @@ class Network:
         return all(bool((t > 0).all()) for t in self.tables)
 
     @cached_property
-    def largest_log_ratios(self) -> NDArray[np.float64]:
+    def largest_log_ratios(self) -> Floats:
         """Largest logarithm of the likelihood ratio of a do, for each variable."""
         with np.errstate(divide="ignore"):
             return np.asarray(-np.log([table.min() for table in self.tables]))
 
-    def parent_rows(self, i: int, codes: NDArray[np.integer]) -> NDArray[np.int64]:
+    def parent_rows(self, i: int, codes: Ints) -> NDArray[np.int64]:
         """Row of variable `i`'s table that each row of codes selects.
 
         Parameters
@@ -373,42 +374,11 @@ class Network:
         """
         return 0.0 if self.control is None else log_prior_of_tables(self.tables, self.control)
 
-    def taught(
-        self,
-        values: NDArray[np.integer],
-        targets: NDArray[np.integer],
-        posterior: NDArray[np.float64],
-        learners: Iterable[int],
-    ) -> Network:
-        """Take one step of EM for the tables of a learned network.
-
-        Parameters
-        ----------
-        values : ndarray of int, shape (n_rows, n_variables)
-            State codes without missing values.
-        targets : ndarray of int, shape (n_targets, n_variables)
-        posterior : ndarray, shape (n_rows, n_targets)
-            Weight of each row times the posterior of its targets.
-        learners : iterable of int
-            Variables whose tables are taught, by control rows and by rows that leave them alone.
-
-        Returns
-        -------
-        Network
-        """
-        if self.control is None:
-            raise ValueError("the network does not remember control counts")
-        tables = list(self.tables)
-        for i in learners:
-            alone = self.mechanisms[i].statistics(values, posterior @ (targets[:, i] < 0))
-            tables[i] = self.mechanisms[i].fitted(self.control.counts[i] + alone).table
-        return self.with_own_tables(tables)
-
     def with_tables(self, tables: Sequence[ArrayLike]) -> Network:
         """Return the same variables and graph (and control counts) with other tables."""
         return Network(self.variables, self.parents, tables, self.control).with_other(self.other)
 
-    def with_other(self, other: Sequence[NDArray[np.float64]] | None) -> Network:
+    def with_other(self, other: Sequence[Floats] | None) -> Network:
         """Return the same, which says what rows from elsewhere look like.
 
         Parameters
@@ -420,7 +390,7 @@ class Network:
         out.other = None if other is None else tuple(other)
         return out
 
-    def with_own_tables(self, tables: Iterable[NDArray[np.float64]]) -> Network:
+    def with_own_tables(self, tables: Iterable[Floats]) -> Network:
         """Return the same with other tables that its own mechanisms made: nothing is checked."""
         out = Network.__new__(Network)
         for name in ("variables", "parents", "control", "other", *_OF_THE_GRAPH):
@@ -434,7 +404,7 @@ class Network:
         return f"Network({self.n_variables} variables, {len(self.edges)} edges)"
 
 
-def log_prior_of_tables(tables: Sequence[NDArray[np.float64]], control: ControlCounts) -> float:
+def log_prior_of_tables(tables: Sequence[Floats], control: ControlCounts) -> float:
     """Log-likelihood of the control rows plus the logarithm of the prior, up to a constant.
 
     Parameters

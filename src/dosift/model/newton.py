@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dosift.model.mechanism import Floats
+from dosift.model.arrays import Floats
 
 #: Eigenvalue of the information, relative, below which a direction is left alone.
 _FLAT = 1e-10

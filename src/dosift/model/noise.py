@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dosift.model.mechanism import Floats
+from dosift.model.arrays import Floats
 
 #: Least standard deviation, in units of the working scale: what is exact to so much is a tie.
 LEAST_SD = 1e-3

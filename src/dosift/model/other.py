@@ -15,10 +15,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.model.arrays import Bools, Floats, Ints
 from dosift.model.other_numbers import OtherNumbers
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Position, in every library of states, of "drawn from the shares of rows from elsewhere". The
 #: search never proposes it.
@@ -41,7 +39,7 @@ def other_target(n_variables: int) -> NDArray[np.int16]:
     return np.full(n_variables, OTHER, dtype=np.int16)
 
 
-def is_other(targets: Ints) -> NDArray[np.bool_]:
+def is_other(targets: Ints) -> Bools:
     """Tell which targets are that of rows from elsewhere.
 
     Parameters

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import log_ndtr
 
-from dosift.model.mechanism import Floats, Values, missing
+from dosift.model.arrays import Floats, Values
+from dosift.model.mechanism import missing
 
 #: Least standard deviation on the scale of the values, and pseudo-count of each state.
 _LEAST_SD, _PRIOR = 1e-3, 0.5

@@ -6,10 +6,10 @@ from numbers import Integral
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.errors import InputError
 from dosift.model import Mixture
+from dosift.model.arrays import Ints
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network, Variable
 from dosift.model.random_changes import random_changes
@@ -150,7 +150,7 @@ def _scale_free(n: int, m: int, rng: np.random.Generator) -> list[list[int]]:
     return parents
 
 
-def _relabelled(parents: list[list[int]], place: NDArray[np.integer]) -> list[list[int]]:
+def _relabelled(parents: list[list[int]], place: Ints) -> list[list[int]]:
     """Move variable i to position ``place[i]``."""
     moved: list[list[int]] = [[] for _ in parents]
     for child, row in enumerate(parents):
@@ -241,9 +241,9 @@ def random_mixture(
 
 def _random_target(
     network: Network,
-    variables: NDArray[np.integer],
+    variables: Ints,
     max_size: int,
-    excluded: NDArray[np.integer] | None,
+    excluded: Ints | None,
     rng: np.random.Generator,
 ) -> tuple[int, ...]:
     chosen = rng.choice(variables, rng.integers(1, max_size + 1), replace=False)

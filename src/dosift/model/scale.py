@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dosift.model.mechanism import Floats
+from dosift.model.arrays import Floats
 
 #: The least and largest share whose log odds are taken, from 0 and 1.
 LEAST_SHARE = 1e-6

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dosift.errors import InputError
 from dosift.model import Mixture
+from dosift.model.arrays import Floats, Ints
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.mixture import with_other_of
 from dosift.model.network import Network, Variable
@@ -53,7 +54,7 @@ def as_generator(random_state: RandomState) -> np.random.Generator:
         ) from None
 
 
-def _cumulative(table: NDArray[np.float64]) -> NDArray[np.float64]:
+def _cumulative(table: Floats) -> Floats:
     """Cumulative probabilities along the last axis; exactly 1 once the rest is zero."""
     sums = np.cumsum(table, axis=-1)
     return np.asarray(sums / sums[..., -1:], dtype=np.float64)
@@ -61,8 +62,8 @@ def _cumulative(table: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def sample_codes(
     network: Network,
-    targets: NDArray[np.integer],
-    weights: NDArray[np.float64],
+    targets: Ints,
+    weights: Floats,
     n_rows: int,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
@@ -120,9 +121,7 @@ def sample_codes(
     return columns.T, component
 
 
-def _draw(
-    cumulative: NDArray[np.float64], rows: NDArray[np.int64], uniforms: NDArray[np.float64]
-) -> NDArray[np.int32]:
+def _draw(cumulative: Floats, rows: NDArray[np.int64], uniforms: Floats) -> NDArray[np.int32]:
     """Draw a state from row ``rows[r]`` of a cumulative table for each ``uniforms[r]``."""
     codes = np.zeros(rows.shape[0], dtype=np.int32)
     for edges in np.ascontiguousarray(cumulative.T[:-1]):

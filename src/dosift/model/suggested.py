@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dosift.model.arrays import Floats, Values
 from dosift.model.linear import LinearMechanism
 from dosift.model.linear_changes import (
     COARSE_SPREAD,
@@ -17,7 +18,7 @@ from dosift.model.linear_changes import (
     SetPoint,
     Shift,
 )
-from dosift.model.mechanism import Change, Changes, Floats, Mechanism, Values
+from dosift.model.mechanism import Change, Changes, Mechanism
 from dosift.model.uniform import UniformMechanism
 
 #: Means that are tried for a variable that is set, and their standard deviations.

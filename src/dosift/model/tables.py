@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from dosift.model.arrays import Floats
 
 #: How far the sum of a conditional probability row may be from one.
 ROW_SUM_TOLERANCE = 1e-6
@@ -12,7 +13,7 @@ ROW_SUM_TOLERANCE = 1e-6
 EXACT_SUM = 1e-12
 
 
-def normalise_rows(table: NDArray[np.float64]) -> NDArray[np.float64]:
+def normalise_rows(table: Floats) -> Floats:
     """Divide the rows whose sum is not one in double precision by their sum.
 
     Rows that do sum to one (within ``EXACT_SUM``) are kept bit for bit, so that tables survive

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.model.mechanism import Floats, Values
+from dosift.model.arrays import Floats, Values
 
 _LOG_2PI = float(np.log(2.0 * np.pi))
 

@@ -7,17 +7,17 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import fsolve
 
 from dosift.errors import InputError
 from dosift.model.altered import Altered, checked_number
+from dosift.model.arrays import Floats, Ints
 from dosift.model.categorical import States
 from dosift.model.counts import Fold, NegativeBinomialMechanism, SetCount
 from dosift.model.covariate import CovariateMechanism
 from dosift.model.described import position_of, scale_of, state_position
 from dosift.model.linear_changes import Gain, SetNormal, SetPoint, Shift
-from dosift.model.mechanism import Change, Changes, Ints, Library
+from dosift.model.mechanism import Change, Changes, Library
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.scale import Scale
 from dosift.model.target import Target, state_text
@@ -136,7 +136,7 @@ def _normal_of(scale: Scale, mean: float, sd: float) -> tuple[float, float]:
     start = float(scale.working(np.array(mean)))
     width = sd / (mean * (1.0 - mean)) / scale.spread
 
-    def away(at: NDArray[np.float64]) -> list[float]:
+    def away(at: Floats) -> list[float]:
         found = scale.moments(float(at[0]), float(np.exp(at[1])))
         return [(found[0] - mean) / sd, math.log(found[1] / sd)]
 

@@ -10,15 +10,16 @@ from dosift.pipeline.elsewhere import found_again
 from dosift.pipeline.find import find
 from dosift.pipeline.fit import fit
 from dosift.pipeline.fitted import Fitted
-from dosift.pipeline.gather import Gathered, counting_for, gather, prepare
+from dosift.pipeline.gather import gather, prepare
 from dosift.pipeline.recipe import Recipe, features_of
+from dosift.pipeline.setup import Gathered, Setup
 
 __all__ = [
     "Fitted",
     "Gathered",
     "Recipe",
     "RowsAgain",
-    "counting_for",
+    "Setup",
     "features_of",
     "find",
     "fit",

@@ -6,22 +6,18 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from dosift.data.blocks import MemoryBlocks
 from dosift.data.load import Loaded, load
 from dosift.errors import InputError
 from dosift.methods.labels import read_labels
+from dosift.model.arrays import Floats, Ints
 from dosift.pipeline.fitted import Fitted
 from dosift.pipeline.gather import gather, unlabelled
 from dosift.pipeline.recipe import features_of
 from dosift.pipeline.series import smoothed_rows
 from dosift.refusals import TIME, refuse
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 
 @dataclass(frozen=True)

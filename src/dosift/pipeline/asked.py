@@ -10,29 +10,25 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.checks.foreign_rows import with_other_column
 from dosift.checks.model_check import ModelCheck, check_model
 from dosift.checks.verdict import FAR_BEHIND, Answer
 from dosift.graphs.findings import GraphFindings
 from dosift.likelihood.evidence import Evidence
-from dosift.methods import Options, Progress
 from dosift.model.mechanism_network import compared_targets
 from dosift.model.network import Network
 from dosift.model.other import is_other
 from dosift.pipeline.elsewhere import told_apart, with_line_of_their_own, without_elsewhere
-from dosift.pipeline.gather import Gathered
 from dosift.pipeline.graph import check_graph, refitted
 from dosift.pipeline.impure_control import not_by_impure_control
 from dosift.pipeline.moved import Moved, with_moved_mechanism, without_questions
 from dosift.pipeline.recipe import Recipe
 from dosift.pipeline.repairs import repaired_answers
+from dosift.pipeline.setup import Gathered, Setup
 from dosift.search.filling import filled_in
 from dosift.search.mechanisms import ChangedMechanism
 from dosift.search.result import SearchResult
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -67,14 +63,10 @@ class Asking:
 
     Attributes
     ----------
-    recipe : Recipe
-    given : Network
-        As it was before any mixture row taught it.
-    gathered : Gathered
-        The rows, as they count in the fit.
+    setup : Setup
+        Of the fit, with rows as they count there.
     whole : Gathered
         The rows, which count in full.
-    options : Options
     power : float
         What each row counts for in the fit.
     changed : tuple of ChangedMechanism
@@ -85,20 +77,20 @@ class Asking:
         Variables that are not missing completely at random.
     again : callable, optional
         Where rows came in order of time, finds targets once more, under another network.
-    progress : callable, optional
     """
 
-    recipe: Recipe
-    given: Network
-    gathered: Gathered
+    setup: Setup
     whole: Gathered
-    options: Options
     power: float = 1.0
     changed: tuple[ChangedMechanism, ...] = ()
     graph: GraphFindings | None = None
     skipped: frozenset[int] = frozenset()
     again: Callable[[Network], SearchResult] | None = None
-    progress: Progress | None = None
+
+    @property
+    def in_full(self) -> Setup:
+        """The same with rows that count in full."""
+        return replace(self.setup, gathered=self.whole)
 
     def about(
         self, result: SearchResult, one_by_one: tuple[Gathered, SearchResult] | None = None
@@ -118,9 +110,10 @@ class Asking:
         """
         found = self._with_others_apart(result, one_by_one)
         is_final = self.changed or one_by_one is not None or found.elsewhere is not None
-        teaches = self.recipe.refine and self.given.learns and self.graph is None
+        recipe, given = self.setup.recipe, self.setup.network
+        teaches = recipe.refine and given.learns and self.graph is None
         moved = None
-        if teaches and not is_final and not _forbids_other(self.recipe):
+        if teaches and not is_final and not _forbids_other(recipe):
             moved = self._with_moved(found)
         found = moved or found
         # Fits that an answer came with were only there to be gone on with.
@@ -129,15 +122,15 @@ class Asking:
 
     def _with_moved(self, found: Asked) -> Asked | None:
         """Learn a mechanism from the pool alone, where that is what the rows ask for."""
-        own = (self.options, found.result, found.answers, self.progress)
-        moved = with_moved_mechanism(self.recipe, self.given, self.gathered, self.whole, *own)
+        in_full = self.setup.gathered is self.whole
+        moved = with_moved_mechanism(self.setup, in_full, found.result, found.answers)
         if moved is None:
             return None
-        again, graph = replace(self, given=moved.network), without_questions(found.graph)
+        again = replace(self, setup=replace(self.setup, network=moved.network))
+        graph = without_questions(found.graph)
         full = judged_in_full(moved.result, self.whole.evidence, self.power)
         check = again._checked(self.whole, moved.result, self.whole, moved.result)
-        about = (moved.network, self.whole, self.options, full, check, graph, self.progress)
-        answers = repaired_answers(self.recipe, *about)
+        answers = repaired_answers(again.in_full, full, check, graph)
         # One mechanism may move; where more seem to, it is something else that is wrong.
         if any(repair.what == "changed" for one in answers for repair in one.repairs):
             return None
@@ -147,23 +140,23 @@ class Asking:
         self, result: SearchResult, one_by_one: tuple[Gathered, SearchResult] | None
     ) -> Asked:
         """Ask, and give rows from elsewhere a line of their own."""
+        setup = self.in_full
         full = judged_in_full(result, self.whole.evidence, self.power)
         rows, shown = one_by_one or (self.whole, result)
         check = self._checked(rows, shown, rows, shown)
-        found = self._looked(result, check, self.whole, full)
-        if self.changed or one_by_one is not None or self.recipe.method != "likelihood":
+        found = self._looked(result, check, setup, full)
+        if self.changed or one_by_one is not None or setup.recipe.method != "likelihood":
             return found
         least = max((one.gain for one in found.answers), default=FAR_BEHIND) - FAR_BEHIND
-        about = (self.recipe, self.given, self.whole, self.options, result, self.progress)
-        apart = told_apart(*about, least)
+        apart = told_apart(setup, result, least)
         if apart is None:
             return found
         answer = apart.answer()
-        if _forbids_other(self.recipe) or any(one.gain > answer.gain for one in found.answers):
+        if _forbids_other(setup.recipe) or any(one.gain > answer.gain for one in found.answers):
             return replace(found, answers=(*found.answers, answer))
-        result = with_line_of_their_own(self.given, self.gathered, self.options, apart)
-        rest, others = without_elsewhere(self.given, self.whole, result)
-        check = self._checked(self.whole, result, rest, others)
+        result = with_line_of_their_own(self.setup, apart)
+        rest, others = without_elsewhere(setup, result)
+        check = self._checked(self.whole, result, rest.gathered, others)
         found = self._looked(result, check, rest, others)
         share = float(result.weights[is_other(result.targets)].sum())
         (repair,) = answer.repairs
@@ -180,8 +173,8 @@ class Asking:
         self, rows: Gathered, result: SearchResult, rest: Gathered, others: SearchResult
     ) -> ModelCheck:
         """Hold rows against a mixture; control rows teach no mechanism that is fixed."""
-        recipe, given = self.recipe, self.given
-        known = self.options.constraints_on(others.network, others.targets, others.weights)
+        recipe, given = self.setup.recipe, self.setup.network
+        known = self.setup.options.constraints_on(others.network, others.targets, others.weights)
         of_tables = isinstance(given, Network)
         # Where targets or labels bind the search, components cannot stand in for a change.
         bound = not known.is_free or self.changed or recipe.method != "likelihood" or not of_tables
@@ -193,18 +186,16 @@ class Asking:
         return check_model(plain, rows.evidence, result, seed, sample, skipped, others)
 
     def _looked(
-        self, result: SearchResult, check: ModelCheck, rest: Gathered, others: SearchResult
+        self, result: SearchResult, check: ModelCheck, rest: Setup, others: SearchResult
     ) -> Asked:
         """Ask what the rows that no other origin explains want repaired."""
-        recipe, given, options = self.recipe, self.given, self.options
-        graph = self.graph
+        graph, given = self.graph, rest.network
         if graph is None and not self.changed:
-            graph = check_graph(recipe, given, rest, options, others, self.progress)
-            graph = refitted(recipe, given, rest, options, graph, self.again)
+            graph = refitted(rest, check_graph(rest, others), self.again)
         if graph is not None and isinstance(given, Network):
             graph = not_by_impure_control(graph, given, others)
-        about = (recipe, given, rest, options, others, check, graph, self.progress)
-        return Asked(result, check, graph, () if self.changed else repaired_answers(*about))
+        answers = () if self.changed else repaired_answers(rest, others, check, graph)
+        return Asked(result, check, graph, answers)
 
 
 def _forbids_other(recipe: Recipe) -> bool:
@@ -232,9 +223,7 @@ def judged_in_full(result: SearchResult, evidence: Evidence, power: float) -> Se
         return result
     pooled = evidence.pooled
     sums = pooled.weigh(result.network, result.targets, result.weights)
-    log_likelihood = -np.inf
-    if not sums.n_impossible.any():
-        log_likelihood = float(sums.log_density[0]) + pooled.reference(result.network)
+    log_likelihood = sums.log_likelihood(pooled.reference(result.network))
     cost = result.log_likelihood - result.penalised_score
     return replace(
         result,
@@ -258,7 +247,7 @@ def _few(network: Network, gathered: Gathered, result: SearchResult) -> Evidence
     held = gathered.held
     if held is not None and not held.incomplete and not held.has_units:
         return held
-    block = gathered.evidence.held if gathered.sample is None else gathered.sample
+    block = gathered.block
     assert block is not None
     rows = block.shared.collapsed(network.cardinalities)
     if block.has_missing:

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.data.blocks import NOTHING, Block, MemoryBlocks
 from dosift.data.load import Loaded
 from dosift.graphs.number_families import families_of_control
 from dosift.likelihood.evidence import Evidence
 from dosift.model import known_rows as numbers
+from dosift.model.arrays import Bools, Floats, Values
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import ControlRows, Network
 from dosift.pipeline.series import Series
-
-Floats = NDArray[np.float64]
-Values = NDArray[Any]
 
 #: Halves are drawn with this seed: what is found depends on nothing but the rows.
 _SEED = 1919
@@ -150,7 +147,7 @@ def _taught_by_units(network: Network, units: Block, counts: Floats) -> Network:
     return taught_states(network, with_labelled(network, values, counts))
 
 
-def left_alone(rows: ControlRows) -> NDArray[np.bool_]:
+def left_alone(rows: ControlRows) -> Bools:
     """Whether nothing was done to control rows; labelled rows, of which more is known, only teach.
 
     Parameters

@@ -21,8 +21,6 @@ from dosift.pipeline.control_halves import (
 )
 from dosift.pipeline.series import Series
 
-Floats = NDArray[np.float64]
-
 #: Rows without times are brought into an order with this seed.
 _SEED = 1919
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.checks.foreign_numbers import kind_of, tell_apart
 from dosift.checks.foreign_rows import find_foreign_rows, with_other_column
@@ -19,21 +18,17 @@ from dosift.checks.verdict import Answer, Repair
 from dosift.data.blocks import Beside, Block, MemoryBlocks
 from dosift.likelihood.assignment import judge
 from dosift.likelihood.evidence import Evidence
-from dosift.methods import Options, Progress
 from dosift.methods.likelihood import weighed_with_other
+from dosift.model.arrays import Floats, Ints
 from dosift.model.mechanism_network import MechanismNetwork, as_network, compared_targets
 from dosift.model.network import Network
 from dosift.model.other import is_other
 from dosift.model.other_numbers import OtherNumbers
 from dosift.pipeline.find import find
-from dosift.pipeline.gather import Gathered
-from dosift.pipeline.recipe import Recipe
+from dosift.pipeline.setup import Gathered, Setup
 from dosift.search.joint import JointFitter
 from dosift.search.library import of
 from dosift.search.result import SearchResult, ranked
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Passes over rows that are told from those that come from elsewhere.
 _PASSES = 2
@@ -75,27 +70,14 @@ class Apart:
         return Answer((repair,), self.gain, targets, weights)
 
 
-def told_apart(
-    recipe: Recipe,
-    network: Network,
-    gathered: Gathered,
-    options: Options,
-    result: SearchResult,
-    progress: Progress | None = None,
-    least_gain: float = 0.0,
-) -> Apart | None:
+def told_apart(setup: Setup, result: SearchResult, least_gain: float = 0.0) -> Apart | None:
     """Look for rows that come from elsewhere, and search again in the others.
 
     Parameters
     ----------
-    recipe : Recipe
-    network : Network
-        As it was before any mixture row taught it.
-    gathered : Gathered
-    options : Options
+    setup : Setup
     result : SearchResult
         Of all rows.
-    progress : callable, optional
     least_gain : float
         Gain (nats) up to which nothing is searched again: what another repair gains far beyond that
         is the answer to be compared with.
@@ -107,24 +89,24 @@ def told_apart(
         the targets already, or some weight is known: of all rows, or of those that do not come from
         elsewhere, nobody said.
     """
-    known = options.constraints_on(result.network, result.targets, result.weights)
+    gathered = setup.gathered
+    known = setup.options.constraints_on(result.network, result.targets, result.weights)
     if len(known.known) or is_other(result.targets).any():
         return None
-    if isinstance(network, MechanismNetwork):
-        return _numbers_apart(recipe, network, gathered, options, result, progress, least_gain)
-    held = _held_block(gathered)
+    if isinstance(setup.network, MechanismNetwork):
+        return _numbers_apart(setup, result, least_gain)
+    held = gathered.block
     if held is None:
         return None
-    looked_at = _held(network, replace(held, batch=None), gathered)
+    looked_at = _held(setup.network, replace(held, batch=None), gathered)
     foreign = find_foreign_rows(looked_at, result, known)
     if foreign is None or foreign.gain <= least_gain:
         return None
-    plain, gain = replace(recipe, interventions="hard"), foreign.gain
-    rest, now = gathered, result
+    gain, rest, now = foreign.gain, gathered, result
     for _ in range(_PASSES):
         others = replace(held, counts=held.counts * (1.0 - foreign.posterior))
-        rest = Gathered(_held(network, others, gathered), None)
-        now, _ = find(plain, network, rest, options, progress)
+        rest = Gathered(_held(setup.network, others, gathered))
+        now = _found_in(setup, rest)
         again = find_foreign_rows(looked_at, now, known)
         if again is None:
             break
@@ -132,22 +114,15 @@ def told_apart(
     return Apart(foreign.share, gain, foreign.states, rest, now)
 
 
-def _numbers_apart(
-    recipe: Recipe,
-    network: Network,
-    gathered: Gathered,
-    options: Options,
-    result: SearchResult,
-    progress: Progress | None,
-    least_gain: float,
-) -> Apart | None:
+def _numbers_apart(setup: Setup, result: SearchResult, least_gain: float) -> Apart | None:
     """Do the same where variables are measurements or counts."""
-    held, taught = _held_block(gathered), of(result.network)
-    if not recipe.refine or held is None or taught.control is None:
+    network, gathered, taught = setup.network, setup.gathered, of(result.network)
+    held = gathered.block
+    if not setup.recipe.refine or held is None or taught.control is None:
         return None
     # What fits to other rows remembered is forgotten.
     now = as_network(replace(taught, control=replace(taught.control)))
-    known = options.constraints_on(now, result.targets, result.weights)
+    known = setup.options.constraints_on(now, result.targets, result.weights)
     step = -(-len(held) // _MOST_LOOKED_AT)
     some = _held(network, replace(held, batch=None).part(slice(None, None, step)), gathered)
     base = JointFitter(now, some, known).fit(now, result.targets, result.weights[None])
@@ -158,26 +133,26 @@ def _numbers_apart(
     own = of(foreign.fit.network).with_other(foreign.other)
     targets, weights = with_other_column(foreign.fit.targets, foreign.fit.weights[0], foreign.share)
     rest = _rest(network, as_network(own), gathered, targets, weights)
-    found, _ = find(replace(recipe, interventions="hard"), network, rest, options, progress)
-    return Apart(foreign.share, foreign.gain, foreign.other, rest, found)
+    return Apart(foreign.share, foreign.gain, foreign.other, rest, _found_in(setup, rest))
 
 
-def _held_block(gathered: Gathered) -> Block | None:
-    """Return the rows, or those of a sample, where they are held."""
-    return gathered.evidence.held if gathered.sample is None else gathered.sample
+def _found_in(setup: Setup, rest: Gathered) -> SearchResult:
+    """Search in the rows that do not come from elsewhere, for nothing but do's."""
+    recipe = replace(setup.recipe, interventions="hard")
+    return find(replace(setup, recipe=recipe, gathered=rest))[0]
 
 
 def _rest(
     given: Network, network: Network, gathered: Gathered, targets: Ints, weights: Floats
 ) -> Gathered:
     """Let each row count as far as it does not come from elsewhere under a mixture."""
-    held = _held_block(gathered)
+    held = gathered.block
     assert held is not None
     every = _held(given, replace(held, batch=None), gathered)
     posterior = judge(every.under(network, targets), targets, weights).posterior
     counts = held.counts * (1.0 - posterior[:, is_other(targets)].sum(axis=1))
     others = replace(held, counts=counts).part(counts > _NOTHING * held.counts)
-    return Gathered(_held(given, others, gathered), None)
+    return Gathered(_held(given, others, gathered))
 
 
 def _held(network: Network, block: Block, gathered: Gathered) -> Evidence:
@@ -189,18 +164,13 @@ def _held(network: Network, block: Block, gathered: Gathered) -> Evidence:
     return Evidence.held_rows(network, MemoryBlocks.of_block(block, beside), labels)
 
 
-def with_line_of_their_own(
-    network: Network, gathered: Gathered, options: Options, apart: Apart
-) -> SearchResult:
+def with_line_of_their_own(setup: Setup, apart: Apart) -> SearchResult:
     """Weigh what was found in the other rows on all rows, rows from elsewhere among the targets.
 
     Parameters
     ----------
-    network : Network
-        As it was before any mixture row taught it.
-    gathered : Gathered
-        All rows.
-    options : Options
+    setup : Setup
+        With all rows.
     apart : Apart
 
     Returns
@@ -208,6 +178,7 @@ def with_line_of_their_own(
     SearchResult
         Its network says what rows from elsewhere look like.
     """
+    network, gathered = setup.network, setup.gathered
     known, other = apart.result.network, apart.other
     if isinstance(other, OtherNumbers):
         known = as_network(of(known).with_other(other))
@@ -215,34 +186,30 @@ def with_line_of_their_own(
     else:
         known, network = known.with_other(other), network.with_other(other)
     own = replace(apart.result, network=known)
-    return weighed_with_other(
-        network, gathered.evidence, gathered.sample, options, own, apart.share
-    )
+    rows = (gathered.evidence, gathered.sample, setup.options)
+    return weighed_with_other(network, *rows, own, apart.share)
 
 
-def without_elsewhere(
-    network: Network, gathered: Gathered, result: SearchResult
-) -> tuple[Gathered, SearchResult]:
+def without_elsewhere(setup: Setup, result: SearchResult) -> tuple[Setup, SearchResult]:
     """Leave rows from elsewhere out of rows and mixture, as far as they are there.
 
     Parameters
     ----------
-    network : Network
-        As it was before any mixture row taught it.
-    gathered : Gathered
+    setup : Setup
     result : SearchResult
         Some of whose rows come from elsewhere.
 
     Returns
     -------
-    gathered : Gathered
+    setup : Setup
         Each row counts as far as it does not come from elsewhere; a sample, where all rows are not
         held.
     result : SearchResult
         The mixture of the others.
     """
     other = is_other(result.targets)
-    rest = _rest(network, result.network, gathered, result.targets, result.weights)
+    mixture = (result.targets, result.weights)
+    rest = _rest(setup.network, result.network, setup.gathered, *mixture)
     weights = result.weights[~other] / result.weights[~other].sum()
     batches = result.batch_weights
     if batches is not None:
@@ -251,20 +218,16 @@ def without_elsewhere(
     own = result.network.with_other(None)
     pooled = rest.evidence.pooled
     found = ranked(pooled, own, result.targets[~other], weights, batch_weights=batches)
-    return rest, replace(found, converged=result.converged)
+    return replace(setup, gathered=rest), replace(found, converged=result.converged)
 
 
-def found_again(
-    recipe: Recipe, network: Network, gathered: Gathered, options: Options, tells_apart: bool
-) -> SearchResult:
+def found_again(setup: Setup, tells_apart: bool) -> SearchResult:
     """Find targets and weights in other rows as in a fit.
 
     Parameters
     ----------
-    recipe : Recipe
-    network : Network
-    gathered : Gathered
-    options : Options
+    setup : Setup
+        With these rows.
     tells_apart : bool
         Whether the fit gave rows from elsewhere a line of their own.
 
@@ -272,6 +235,6 @@ def found_again(
     -------
     SearchResult
     """
-    found, _ = find(recipe, network, gathered, options)
-    apart = told_apart(recipe, network, gathered, options, found) if tells_apart else None
-    return found if apart is None else with_line_of_their_own(network, gathered, options, apart)
+    found, _ = find(setup)
+    apart = told_apart(setup, found) if tells_apart else None
+    return found if apart is None else with_line_of_their_own(setup, apart)

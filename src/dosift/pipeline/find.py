@@ -4,40 +4,30 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dosift.methods import Options, Progress, estimate
+from dosift.methods import estimate
 from dosift.methods.soft import soften
 from dosift.model.mechanism_network import MechanismNetwork, as_network
-from dosift.model.network import Network
-from dosift.pipeline.gather import Gathered
-from dosift.pipeline.recipe import Recipe, features_of
+from dosift.pipeline.recipe import features_of
+from dosift.pipeline.setup import Setup
 from dosift.refusals import refuse
 from dosift.search.mechanisms import ChangedMechanism
 from dosift.search.result import SearchResult
 
 
-def find(
-    recipe: Recipe,
-    network: Network,
-    gathered: Gathered,
-    options: Options,
-    progress: Progress | None = None,
-) -> tuple[SearchResult, tuple[ChangedMechanism, ...]]:
+def find(setup: Setup) -> tuple[SearchResult, tuple[ChangedMechanism, ...]]:
     """Find targets and weights, and mechanisms that changed if that is wanted.
 
     Parameters
     ----------
-    recipe : Recipe
-    network : Network
-    gathered : Gathered
-    options : Options
-    progress : callable, optional
+    setup : Setup
 
     Returns
     -------
     result : SearchResult
     changed : tuple of ChangedMechanism
     """
-    evidence, sample = gathered.evidence, gathered.sample
+    recipe, network, options, progress = setup.recipe, setup.network, setup.options, setup.progress
+    evidence, sample = setup.gathered.evidence, setup.gathered.sample
     named = features_of(recipe, evidence.rows)
     if evidence.incomplete:
         named.add("missing values")

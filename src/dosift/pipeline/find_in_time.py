@@ -9,24 +9,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.chain.fit import LEAST_WEIGHT, START_RATE, fit_chain, on_simplex
 from dosift.chain.path import most_probable_path
 from dosift.chain.select import earning
 from dosift.chain.smooth import sum_chain
-from dosift.methods import Options, Progress
-from dosift.methods.options import silent
-from dosift.model.network import Network
+from dosift.methods import Options
+from dosift.model.arrays import Floats
 from dosift.pipeline.find import find
-from dosift.pipeline.gather import Gathered, counting_for
 from dosift.pipeline.in_time import InTime
-from dosift.pipeline.recipe import Recipe
 from dosift.pipeline.series import MOST_WINDOWS, WINDOW, Series, stretches
-from dosift.search.constraints import NOTHING_LEFT
+from dosift.pipeline.setup import Setup
+from dosift.search.constraints import NOTHING_LEFT, keys_of
 from dosift.search.result import SearchResult, reordered, without_targets
-
-Floats = NDArray[np.float64]
 
 #: Stretches that are searched at most, evenly over the rows.
 _MOST_STRETCHES = 100_000
@@ -35,41 +30,35 @@ _MOST_SEARCHES, _ROUGH = 6, 8
 
 
 def find_in_time(
-    recipe: Recipe,
-    network: Network,
-    series: Series,
-    options: Options,
-    progress: Progress | None = None,
-    power: float = 1.0,
-) -> tuple[Gathered, SearchResult, InTime]:
+    setup: Setup, series: Series, power: float = 1.0
+) -> tuple[Setup, SearchResult, InTime]:
     """Find targets that hold and switch.
 
     Parameters
     ----------
-    recipe : Recipe
-    network : Network
+    setup : Setup
+        Its rows are those of the series, in whatever units.
     series : Series
-    options : Options
-    progress : callable, optional
     power : float, default=1
         What each row counts for.
 
     Returns
     -------
-    gathered : Gathered
+    setup : Setup
         The rows, those of a stretch taken for a unit; they count in full.
     result : SearchResult
         By descending weight in the chain; its own weights are those of stretches.
     in_time : InTime
     """
+    options = setup.options
     order, free = series.order, _weights_open(options)
-    unit, before, rate = order.windows(WINDOW), None, START_RATE
-    tell = progress or silent
+    unit, rate = order.windows(WINDOW), START_RATE
+    before: frozenset[bytes] | None = None
     for n_searches in range(1, _MOST_SEARCHES + 1):
         most = MOST_WINDOWS if n_searches == 1 else _MOST_STRETCHES
-        gathered = series.in_units(network, unit, most)
-        result, _ = find(recipe, *counting_for(network, gathered, power), free, progress)
-        tell("following targets in time", 0, None)
+        setup = replace(setup, gathered=series.in_units(setup.network, unit, most))
+        result, _ = find(replace(setup, options=free).counting_for(power))
+        setup.tell("following targets in time", 0, None)
         chain = series.chain(result.network, result.targets)
         weights, known = _beginning(options, series, result)
         fit = fit_chain(chain, weights, rate, n_cycles=_ROUGH, known=known)
@@ -84,12 +73,12 @@ def find_in_time(
         now, rate = result.targets[kept], fit.rate
         path = most_probable_path(chain, fit.weights, fit.rate)
         own = series.pieces(result.network, now, stretches(path, order.begins))
-        is_same = np.array_equal(own, unit) or (before is not None and _same(before, now))
+        is_same = np.array_equal(own, unit) or before == keys_of(now)
         if is_same and kept.all() and n_searches > 1:
             break
-        before, unit = now, own
-    weighed = gathered.weighed(power)
-    result = without_targets(weighed.evidence, result, kept, options.gap)
+        before, unit = keys_of(now), own
+    weighed = setup.gathered.weighed(power).evidence
+    result = without_targets(weighed, result, kept, options.gap)
     fit = fit_chain(chain, fit.weights, fit.rate, known=fit.known)
     rank = np.lexsort([*result.targets.T[::-1], -(series.shares @ fit.weights)])
     result = reordered(result, rank)
@@ -98,7 +87,7 @@ def find_in_time(
     chain = series.chain(result.network, result.targets)
     weights, known = fit.weights[:, rank], fit.known[:, rank]
     fit = replace(fit, weights=weights, known=known, sums=sum_chain(chain, weights, fit.rate))
-    return gathered, result, InTime.of(series, chain, fit, power)
+    return setup, result, InTime.of(series, chain, fit, power)
 
 
 def _weights_open(options: Options) -> Options:
@@ -146,12 +135,6 @@ def _beginning(options: Options, series: Series, result: SearchResult) -> tuple[
 
 def _costs(options: Options, result: SearchResult, n_units: float) -> Floats:
     """Say what each target must gain, by the score of the search with draws as units."""
-    network = result.network
-    known = options.constraints_on(network, result.targets, result.weights)
-    score = known.score(n_units, network.n_changes, np.arange(network.n_variables))
-    savings = score.of_changes(network.libraries).savings(result.targets)
+    known = options.constraints_on(result.network, result.targets, result.weights)
+    savings = known.score(n_units, result.network.libraries).savings(result.targets)
     return np.where(known.protects(result.targets), -np.inf, savings)
-
-
-def _same(one: NDArray[np.integer], other: NDArray[np.integer]) -> bool:
-    return {t.tobytes() for t in one} == {t.tobytes() for t in other}

@@ -26,8 +26,8 @@ from dosift.inference.rate_tests import (
     rates_of_families,
 )
 from dosift.likelihood.evidence import Evidence
-from dosift.methods import OPTIMISING, Options, Progress
-from dosift.methods.options import silent
+from dosift.methods import OPTIMISING
+from dosift.model.arrays import Bools, Floats, Ints
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.model.other import interventions
@@ -36,20 +36,19 @@ from dosift.pipeline.asked import Asking, judged_in_full
 from dosift.pipeline.find import find
 from dosift.pipeline.find_in_time import find_in_time
 from dosift.pipeline.fitted import Fitted
-from dosift.pipeline.gather import Gathered, counting_for, prepare, unlabelled
+from dosift.pipeline.gather import prepare, unlabelled
 from dosift.pipeline.graph import averaged_over_graphs, with_graph
 from dosift.pipeline.in_time import InTime
 from dosift.pipeline.negative_control import Played, negative_control
 from dosift.pipeline.recipe import Recipe
 from dosift.pipeline.row_reliability import row_reliability
 from dosift.pipeline.series import Series
+from dosift.pipeline.setup import Gathered, Setup
 from dosift.pipeline.verdict import verdict_of
 from dosift.search.mechanisms import ChangedMechanism
 from dosift.search.result import SearchResult
 from dosift.search.score import Score
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
+from dosift.utils.progress import Progress
 
 
 def fit(
@@ -83,55 +82,39 @@ def fit(
 
 
 def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | None) -> Fitted:
-    given, gathered, options, labels = prepare(recipe, network, loaded, progress)
+    setup, labels = prepare(recipe, network, loaded, progress)
     series = None if loaded.order is None else Series.of(loaded, labels)
     if series is not None:
-        gathered = series.in_windows(given)
-    given, gathered, graph = with_graph(recipe, given, gathered, options, progress)
-    n_rows = gathered.evidence.total if series is None else loaded.rows.n_rows
-    played = Played(loaded.control, series is not None)
-    control = negative_control(recipe, given, options, n_rows, progress, played)
+        setup = replace(setup, gathered=series.in_windows(setup.network))
+    setup, graph = with_graph(setup)
+    n_rows = setup.gathered.evidence.total if series is None else loaded.rows.n_rows
+    control = negative_control(setup, n_rows, Played(loaded.control, series is not None))
     power = 1.0 if control is None else control.power
-    whole, in_time = gathered, None
+    again = None if series is None else partial(_found_in_time, setup, series)
+    whole, in_time = setup.gathered, None
     changed: tuple[ChangedMechanism, ...] = ()
     if series is None:
-        given, gathered = counting_for(given, gathered, power)
-        result, changed = find(recipe, given, gathered, options, progress)
+        setup = setup.counting_for(power)
+        result, changed = find(setup)
     else:
-        whole, result, in_time = find_in_time(recipe, given, series, options, progress, power)
-        given, gathered = counting_for(given, whole, power)
-    in_full, evidence = whole.evidence, gathered.evidence
+        setup, result, in_time = find_in_time(setup, series, power)
+        whole, setup = setup.gathered, setup.counting_for(power)
+    given, in_full, evidence = setup.network, whole.evidence, setup.gathered.evidence
     missing = look_at_missing(given, in_full, whole.sample)
-    tell = progress or silent
-    tell("checking the fit", 0, None)
-    again = None if series is None else partial(_found_in_time, recipe, series, options)
-    asking = Asking(
-        recipe=recipe,
-        given=given,
-        gathered=gathered,
-        whole=whole,
-        options=options,
-        power=power,
-        changed=changed,
-        graph=graph,
-        skipped=missing.suspicious,
-        again=again,
-        progress=progress,
-    )
+    setup.tell("checking the fit", 0, None)
+    asking = Asking(setup, whole, power, changed, graph, missing.suspicious, again)
     if in_time is None:
         asked = asking.about(result)
     else:
         asked = asking.about(result, (_apart(given, loaded), in_time.with_shares(result)))
     result = asked.result
-    tell("working out errors", 0, None)
-    known = options.constraints_on(result.network, result.targets, result.weights)
+    setup.tell("working out errors", 0, None)
+    known = setup.options.constraints_on(result.network, result.targets, result.weights)
     is_known = ~np.isnan(known.fixed(result.targets))
     posterior = _posterior(recipe, evidence, result, is_known)
     of_graphs = in_time is None and asked.elsewhere is None
     if posterior is not None and graph is not None and of_graphs:
-        result, posterior = averaged_over_graphs(
-            recipe, given, gathered, options, graph, result, posterior
-        )
+        result, posterior = averaged_over_graphs(setup, graph, result, posterior)
     of_tables = isinstance(given, Network)
     # Tests that take rows for independent.
     shared = evidence.shared(given)
@@ -153,7 +136,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         given=given if moved is None else moved.network,
         network=_final(taught, given if changed else taught),
         result=result,
-        options=options,
+        options=setup.options,
         library=loaded.library,
         n_rows=apart.total,
         n_units=in_full.total if in_full.has_units else None,
@@ -176,7 +159,7 @@ def _fit(recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | 
         elsewhere=asked.elsewhere,
         moved=None if moved is None else moved.answer,
         **_look_for_units(given, loaded),
-        **_of_numbers(gathered, result),
+        **_of_numbers(setup.gathered, result),
     )
     return fitted if in_time is None else _with_time(fitted, in_time, loaded)
 
@@ -186,7 +169,7 @@ def _refined(recipe: Recipe) -> bool:
 
 
 def _posterior(
-    recipe: Recipe, evidence: Evidence, result: SearchResult, is_known: NDArray[np.bool_]
+    recipe: Recipe, evidence: Evidence, result: SearchResult, is_known: Bools
 ) -> Posterior | None:
     """Say what rows tell of the weights, where the method maximises the likelihood."""
     if recipe.method not in OPTIMISING or is_known.all():
@@ -203,18 +186,16 @@ def _posterior(
     )
 
 
-def _found_in_time(
-    recipe: Recipe, series: Series, options: Options, network: Network
-) -> SearchResult:
+def _found_in_time(setup: Setup, series: Series, network: Network) -> SearchResult:
     """Find targets in time once more, under another network."""
-    return find_in_time(recipe, network, series, options)[1]
+    return find_in_time(replace(setup, network=network, progress=None), series)[1]
 
 
 def _apart(network: Network, loaded: Loaded) -> Gathered:
     """Take rows in time one by one, without those that are labelled."""
     rows = unlabelled(loaded.rows) if loaded.rows.beside.labels else loaded.rows
     assert isinstance(rows, MemoryBlocks)
-    return Gathered(Evidence.held_rows(network, rows), None)
+    return Gathered(Evidence.held_rows(network, rows))
 
 
 def _final(taught: Network, learned: Network) -> Network:
@@ -299,19 +280,11 @@ def _batch_posteriors(
     )
 
 
-def _log_prior_odds(network: Network, targets: Ints, present: NDArray[np.bool_]) -> Floats:
+def _log_prior_odds(network: Network, targets: Ints, present: Bools) -> Floats:
     """Odds of each target being in each batch, judged by the other batches.
 
-    Parameters
-    ----------
-    network : Network
-    targets : ndarray of int, shape (n_targets, n_variables)
-    present : ndarray of bool, shape (n_batches, n_targets)
-
-    Returns
-    -------
-    ndarray, shape (n_batches, n_targets)
-        For a target that no other batch has, those of a target picked among all.
+    For a target that no other batch has, those of a target picked among all. Axes are those of
+    `present`: batches and targets.
     """
     others = present.sum(axis=0) - present
     odds = np.log(others + 0.5) - np.log(len(present) - 1 - others + 0.5)

@@ -23,6 +23,7 @@ from dosift.likelihood.assignment import Assignment, judge_block
 from dosift.methods import Options
 from dosift.methods.labels import Labels
 from dosift.methods.prior_numbers import target_of
+from dosift.model.arrays import Bools, Floats
 from dosift.model.network import Network
 from dosift.model.target import Target
 from dosift.pipeline.in_time import InTime
@@ -30,8 +31,6 @@ from dosift.pipeline.negative_control import NegativeControl
 from dosift.pipeline.recipe import Recipe
 from dosift.search.mechanisms import ChangedMechanism
 from dosift.search.result import SearchResult
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -113,7 +112,7 @@ class Fitted:
     batch_rows: Floats
     labels: Labels | None
     changed: tuple[ChangedMechanism, ...]
-    is_known: NDArray[np.bool_]
+    is_known: Bools
     posterior: Posterior | None
     batch_posteriors: tuple[tuple[NDArray[np.int64], Posterior | None], ...]
     rates: list[RateWithTest]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.data import sample as sampling
 from dosift.data.blocks import Block, MemoryBlocks, RowBlocks
@@ -15,49 +14,19 @@ from dosift.data.some_blocks import LabelledBlocks, UnlabelledBlocks
 from dosift.errors import InputError
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.first_pass import CountFamilies, FirstPass, sampler_after
-from dosift.methods import Options, Progress
 from dosift.methods.labels import Labels, read_labels, taught, with_labels
 from dosift.methods.labels_numbers import taught_by_labels
-from dosift.methods.options import silent
+from dosift.methods.prior_knowledge import PriorKnowledge
 from dosift.methods.prior_numbers import patterns_of
+from dosift.model.arrays import Ints
 from dosift.model.counts import CountChanges
 from dosift.model.mechanism import Changes
 from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Network, without_negligible
 from dosift.pipeline.recipe import Recipe, features_of
-from dosift.refusals import NUMBERS, TIME, refuse
-
-Ints = NDArray[np.integer]
-
-
-@dataclass(frozen=True)
-class Gathered:
-    """Rows made ready for estimation.
-
-    Attributes
-    ----------
-    evidence : Evidence
-        All rows that count.
-    sample : Block or None
-        Some of them, where they are not held.
-    """
-
-    evidence: Evidence
-    sample: Block | None
-
-    @property
-    def held(self) -> Evidence | None:
-        """The rows without batches, or a sample of them, held."""
-        return self.evidence.pooled if self.evidence.held is not None else None
-
-    def weighed(self, power: float) -> Gathered:
-        """Return the same rows, each counting for a part of what it counted."""
-        if power == 1.0:
-            return self
-        sample = self.sample
-        if sample is not None:
-            sample = replace(sample, counts=sample.counts * power)
-        return Gathered(self.evidence.weighed(power), sample)
+from dosift.pipeline.setup import Gathered, Setup
+from dosift.refusals import TIME, refuse
+from dosift.utils.progress import Progress, silent
 
 
 def gather(
@@ -82,7 +51,7 @@ def gather(
     """
     most = sampling.MOST_CONFIGURATIONS
     if isinstance(rows, MemoryBlocks) and len(rows.whole) <= most:
-        return Gathered(Evidence.held_rows(network, rows, labels), None)
+        return Gathered(Evidence.held_rows(network, rows, labels))
     if isinstance(rows, MemoryBlocks) and rows.has_units:
         # Every so many-th of the distinct units, which are in lexicographic order by size.
         return Gathered(Evidence.of_rows(network, rows, None, labels), _few(rows.whole, most))
@@ -93,35 +62,12 @@ def gather(
     if found.whole is not None:
         whole = sampler.configurations(found.whole, rows.n_rows)
         held = MemoryBlocks(whole.codes, whole.counts, beside=rows.beside)
-        return Gathered(Evidence.held_rows(network, held, labels), None)
+        return Gathered(Evidence.held_rows(network, held, labels))
     tell("drawing a sample", 0, None)
     informed = sampler_after(sampler, found)
     some = informed.configurations(rows.reduce(informed, informed.merge), rows.n_rows)
     evidence = Evidence.of_rows(network, rows, found.counted, labels)
     return Gathered(evidence, rows.beside.block(some.codes, some.counts))
-
-
-def counting_for(network: Network, gathered: Gathered, power: float) -> tuple[Network, Gathered]:
-    """Let rows count for less.
-
-    Parameters
-    ----------
-    network : Network
-    gathered : Gathered
-    power : float
-        In (0, 1].
-
-    Returns
-    -------
-    network : Network
-        The same; one of mechanisms forgets what rows that count otherwise taught.
-    gathered : Gathered
-    """
-    if power == 1.0:
-        return network, gathered
-    if isinstance(network, MechanismNetwork) and network.control is not None:
-        network = as_network(replace(network, control=network.control.anew()))
-    return network, gathered.weighed(power)
 
 
 def _few(block: Block, most: int) -> Block:
@@ -132,7 +78,7 @@ def _few(block: Block, most: int) -> Block:
 
 def prepare(
     recipe: Recipe, network: Network, loaded: Loaded, progress: Progress | None = None
-) -> tuple[Network, Gathered, Options, Labels | None]:
+) -> tuple[Setup, Labels | None]:
     """Read labels, let them teach, and gather the rows that count.
 
     Parameters
@@ -144,88 +90,67 @@ def prepare(
 
     Returns
     -------
-    network : Network
-        With what labelled rows taught.
-    gathered : Gathered
-    options : Options
+    setup : Setup
+        Its network has learned from labelled rows.
     labels : Labels or None
     """
-    rows, labels, known = loaded.rows, None, recipe.prior_knowledge
+    rows, known, in_order = loaded.rows, recipe.prior_knowledge, loaded.order is not None
     if recipe.random_labels and loaded.labels is None and not rows.beside.labels:
         raise InputError("random_labels says how rows were labelled, and no labels are given")
+    of_numbers = isinstance(network, MechanismNetwork)
+    refuse(_features(recipe, loaded, of_numbers))
     if isinstance(network, MechanismNetwork):
-        return _prepared_numbers(recipe, network, loaded, progress)
-    refuse(_features(recipe, loaded))
-    network = without_negligible(network)
-    if rows.beside.labels or loaded.labels is not None:
-        labels = _no_labels(loaded)
-        if rows.beside.labels:
-            labels = read_labels(loaded, network)
-            known = with_labels(known, labels, recipe.max_size)
-            network = taught(network, labels, loaded)
-            if not recipe.random_labels or loaded.order is not None:
-                rows = unlabelled(rows)
-    seed = recipe.random_state if isinstance(recipe.random_state, int) else 0
-    # In a series labelled rows stand where they stand, and are looked at there.
-    counts = recipe.random_labels and loaded.order is None
-    by_text = labels.by_text if labels is not None and counts else None
-    gathered = gather(network, rows, by_text, seed, progress or silent)
-    _check_batches(gathered.evidence, loaded)
-    return network, gathered, recipe.options(network, known), labels
-
-
-def _prepared_numbers(
-    recipe: Recipe, network: MechanismNetwork, loaded: Loaded, progress: Progress | None
-) -> tuple[Network, Gathered, Options, Labels | None]:
-    """Gather rows of numbers, and let libraries grow by the kinds of change asked for."""
-    named = _features(recipe, loaded) | {NUMBERS}
-    if recipe.prior_knowledge is not None:
-        named.add("prior knowledge")
-    refuse(named)
-    network = with_kinds(network, recipe.changes, recipe.knockouts)
-    rows, known = loaded.rows, recipe.prior_knowledge
-    seed = recipe.random_state if isinstance(recipe.random_state, int) else 0
-    labels = by_text = None
-    if rows.beside.labels or loaded.labels is not None:
-        labels = _no_labels(loaded)
-        if rows.beside.labels:
-            labels = read_labels(loaded, network)
-            known = with_labels(known, labels, recipe.max_size)
-            network = taught_by_labels(network, labels.by_text, labelled_block(rows, network))
-            counts = recipe.random_labels and loaded.order is None
-            by_text = labels.by_text if counts else None
-            rows = rows if counts else unlabelled(rows)
-    patterns = None
-    if known:
-        patterns = patterns_of(known, network, recipe.max_size)
-        network = patterns.restricted(network)
-    if isinstance(rows, MemoryBlocks) and loaded.order is not None:  # a series is held
-        gathered = Gathered(Evidence.held_rows(as_network(network), rows, by_text), None)
+        network = as_network(with_kinds(network, recipe.changes, recipe.knockouts))
     else:
-        gathered = gather(as_network(network), rows, by_text, seed, progress or silent)
-    seen = gathered.evidence.held if gathered.sample is None else gathered.sample
-    assert seen is not None
-    # Rows that are simulated to be compared with have the sizes of these.
-    network = network.with_covariates_of(seen.values, seen.row_counts)
-    system = as_network(network)
+        network = without_negligible(network)
+    labels = None if loaded.labels is None else _no_labels(loaded)
+    by_text = None
+    if rows.beside.labels:
+        labels = read_labels(loaded, network)
+        known = with_labels(known, labels, recipe.max_size)
+        network = _taught(network, labels, loaded)
+        # In a series labelled rows stand where they stand, and are looked at there.
+        if recipe.random_labels and not in_order:
+            by_text = labels.by_text
+        else:
+            rows = unlabelled(rows)
+    patterns = None
+    if isinstance(network, MechanismNetwork) and known:
+        patterns = patterns_of(known, network, recipe.max_size)
+        network = as_network(patterns.restricted(network))
+    if of_numbers and in_order and isinstance(rows, MemoryBlocks):  # a series is held
+        gathered = Gathered(Evidence.held_rows(network, rows, by_text))
+    else:
+        seed = recipe.random_state if isinstance(recipe.random_state, int) else 0
+        gathered = gather(network, rows, by_text, seed, progress or silent)
     _check_batches(gathered.evidence, loaded)
-    options = Options(
-        recipe.max_size,
-        recipe.refine,
-        recipe.gap,
-        recipe.epsilon,
-        recipe.delta,
-        patterns=patterns,
-    )
-    return system, gathered, options, labels
+    constraints = None
+    if isinstance(network, MechanismNetwork):
+        seen = gathered.block
+        assert seen is not None
+        # Rows that are simulated to be compared with have the sizes of these.
+        network = as_network(network.with_covariates_of(seen.values, seen.row_counts))
+    else:
+        constraints = (known or PriorKnowledge()).constraints(network, recipe.max_size)
+    options = recipe.options(constraints, patterns)
+    return Setup(recipe, network, gathered, options, progress), labels
 
 
-def _features(recipe: Recipe, loaded: Loaded) -> set[str]:
+def _features(recipe: Recipe, loaded: Loaded, of_numbers: bool) -> set[str]:
     """Name what a recipe and rows with their order ask for."""
-    named = features_of(recipe, loaded.rows)
+    named = features_of(recipe, loaded.rows, of_numbers)
     if loaded.order is not None:
         named.add(TIME)
+    if of_numbers and recipe.prior_knowledge is not None:
+        named.add("prior knowledge")
     return named
+
+
+def _taught(network: Network, labels: Labels, loaded: Loaded) -> Network:
+    if isinstance(network, MechanismNetwork):
+        block = labelled_block(loaded.rows, network)
+        return as_network(taught_by_labels(network, labels.by_text, block))
+    return taught(network, labels, loaded)
 
 
 def with_kinds(

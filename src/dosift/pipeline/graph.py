@@ -8,60 +8,41 @@ from typing import cast
 
 import numpy as np
 
-from dosift.data.blocks import MemoryBlocks
 from dosift.data.configurations import Configurations
-from dosift.errors import InputError
-from dosift.graphs.dag import EdgeConstraints
+from dosift.graphs.dag import EdgeConstraints, Parents
 from dosift.graphs.findings import GraphFindings, with_edits
 from dosift.graphs.number_families import families_of_control
-from dosift.graphs.repair import check, guessed, repair
+from dosift.graphs.repair import GraphSearch, check, guessed, repair
 from dosift.graphs.rows import rows_for_graphs
 from dosift.inference import Posterior
 from dosift.inference.across_graphs import renamed
 from dosift.inference.averaged import averaged
 from dosift.inference.posterior import posterior_of_fit
 from dosift.learning.edge_knowledge import EdgeKnowledge
-from dosift.likelihood.evidence import Evidence
-from dosift.methods import Options, Progress
-from dosift.methods.options import silent
+from dosift.methods.parameters import LEAST_CONTROL_ROWS, check_control_rows
 from dosift.model.mechanism import System
 from dosift.model.mechanism_network import MechanismNetwork, as_network, compared_targets
 from dosift.model.network import Network
 from dosift.model.simulate import as_generator
 from dosift.pipeline.find import find
-from dosift.pipeline.gather import Gathered
 from dosift.pipeline.recipe import Recipe
+from dosift.pipeline.setup import Setup
 from dosift.search.constraints import Constraints, is_among, keys_of
 from dosift.search.result import SearchResult
 
-#: Control rows from which a graph can be guessed at all.
-LEAST_CONTROL_ROWS = 10
 
-
-def with_graph(
-    recipe: Recipe,
-    network: Network,
-    gathered: Gathered,
-    options: Options,
-    progress: Progress | None,
-) -> tuple[Network, Gathered, GraphFindings | None]:
+def with_graph(setup: Setup) -> tuple[Setup, GraphFindings | None]:
     """Repair or learn the graph, if that is wanted.
 
     Parameters
     ----------
-    recipe : Recipe
-    network : Network
-        As it was given.
-    gathered : Gathered
-    options : Options
-    progress : callable, optional
+    setup : Setup
+        With the network as it was given.
 
     Returns
     -------
-    network : Network
-        With the graph found.
-    gathered : Gathered
-        The same rows, with the families of that graph.
+    setup : Setup
+        The same rows under the network with the graph found.
     findings : GraphFindings or None
         None where the graph is fixed.
 
@@ -70,49 +51,28 @@ def with_graph(
     InputError
         If the control rows are not there, or too few.
     """
+    recipe, network = setup.recipe, setup.network
     if recipe.edges == "fixed":
-        return network, gathered, None
-    _check_control(network)
-    edges = _edge_constraints(recipe, network)
-    constraints = options.constraints or Constraints.none(network.n_changes)
+        return setup, None
+    check_control_rows(network, recipe.edges)
     first = network
-    if recipe.edges == "learn" and gathered.evidence.incomplete:
+    if recipe.edges == "learn" and setup.gathered.evidence.incomplete:
         # Values are filled in as under the graph that control rows alone make plausible.
-        first = cast(Network, guessed(network, edges))
-    rows = _rows(recipe, first, gathered, options, progress)
-    found, findings = repair(
-        network,
-        rows,
-        constraints,
-        edges,
-        given=recipe.edges == "repair",
-        max_size=options.max_size,
-        tell=progress or silent,
-        patterns=options.patterns,
-    )
-    with_found = cast(Network, found)
-    return with_found, under_graph(with_found, gathered), findings
+        first = cast(Network, guessed(network, _edge_constraints(recipe, network)))
+    rows = _rows(replace(setup, network=first))
+    search = _search(setup, rows)
+    found, findings = repair(search, given=recipe.edges == "repair")
+    return setup.under(cast(Network, found)), findings
 
 
-def check_graph(
-    recipe: Recipe,
-    network: Network,
-    gathered: Gathered,
-    options: Options,
-    result: SearchResult,
-    progress: Progress | None,
-) -> GraphFindings | None:
+def check_graph(setup: Setup, result: SearchResult) -> GraphFindings | None:
     """Say what the rows would change in a graph that is fixed.
 
     Parameters
     ----------
-    recipe : Recipe
-    network : Network
-    gathered : Gathered
-    options : Options
+    setup : Setup
     result : SearchResult
         The mixture under it.
-    progress : callable, optional
 
     Returns
     -------
@@ -120,6 +80,7 @@ def check_graph(
         None where no control rows are at hand, the rows may not teach the network, or some are
         impossible.
     """
+    recipe, network = setup.recipe, setup.network
     if recipe.method != "likelihood" or not recipe.refine:
         return None
     if np.isneginf(result.log_likelihood):
@@ -128,36 +89,31 @@ def check_graph(
         return None
     if any(variable.kind == "factor" for variable in network.variables):
         return None  # hidden factors take the place of edges
-    return check(
+    return check(_search(setup, _rows(setup, result)), result)
+
+
+def _search(setup: Setup, rows: Configurations) -> GraphSearch:
+    network, options = setup.network, setup.options
+    return GraphSearch(
         network,
-        _rows(recipe, network, gathered, options, progress, result),
+        rows,
         options.constraints or Constraints.none(network.n_changes),
-        _edge_constraints(recipe, network),
-        result,
-        max_size=options.max_size,
-        tell=progress or silent,
-        patterns=options.patterns,
+        _edge_constraints(setup.recipe, network),
+        options.max_size,
+        options.patterns,
+        setup.tell,
     )
 
 
 def averaged_over_graphs(
-    recipe: Recipe,
-    network: Network,
-    gathered: Gathered,
-    options: Options,
-    findings: GraphFindings,
-    result: SearchResult,
-    posterior: Posterior,
+    setup: Setup, findings: GraphFindings, result: SearchResult, posterior: Posterior
 ) -> tuple[SearchResult, Posterior]:
     """Average the posterior of the weights over the graphs that the rows leave possible.
 
     Parameters
     ----------
-    recipe : Recipe
-    network : Network
-        With the graph chosen.
-    gathered : Gathered
-    options : Options
+    setup : Setup
+        Whose network has the graph chosen.
     findings : GraphFindings
     result : SearchResult
         Under that graph.
@@ -172,25 +128,24 @@ def averaged_over_graphs(
     posterior : Posterior
         The same where rows are not held, and where only one graph is possible.
     """
-    if gathered.evidence.held is None or len(findings.members) < 2:
+    if setup.gathered.held is None or len(findings.members) < 2:
         return result, posterior
     targets, posteriors = [result.targets], [posterior]
     shares = [findings.members[0][1]]
     own = result.network
     listed = [*result.targets, *posterior.undecided]
     for graph, share in findings.members[1:]:
-        other = cast(Network, families_of_control(network).network(graph))
-        under = under_graph(other, gathered)
-        found, _ = find(recipe, other, under, options)
-        known = options.constraints_on(found.network, found.targets, found.weights)
+        under = _with_edges(setup, graph)
+        found, _ = find(under)
+        known = setup.options.constraints_on(found.network, found.targets, found.weights)
         theirs = posterior_of_fit(
-            under.evidence.pooled,
+            under.gathered.evidence.pooled,
             found.network,
             found.targets,
             found.weights,
             found.undecided,
-            recipe.refine,
-            as_generator(recipe.random_state),
+            setup.recipe.refine,
+            as_generator(setup.recipe.random_state),
             ~np.isnan(known.fixed(found.targets)),
         )
         if theirs is None:
@@ -213,10 +168,7 @@ def averaged_over_graphs(
 
 
 def refitted(
-    recipe: Recipe,
-    network: Network,
-    gathered: Gathered,
-    options: Options,
+    setup: Setup,
     findings: GraphFindings | None,
     again: Callable[[Network], SearchResult] | None = None,
 ) -> GraphFindings | None:
@@ -226,10 +178,7 @@ def refitted(
 
     Parameters
     ----------
-    recipe : Recipe
-    network : Network
-    gathered : Gathered
-    options : Options
+    setup : Setup
     findings : GraphFindings or None
     again : callable, optional
         Fits under another network, where that takes more than the rows.
@@ -240,48 +189,28 @@ def refitted(
         With targets and weights of that fit; the same where nothing is asked for, or every row is
         a unit.
     """
-    is_alone = again is None and not gathered.evidence.has_units
+    is_alone = again is None and not setup.gathered.evidence.has_units
     if findings is None or not findings.asked or is_alone:
         return findings
-    parents = with_edits(findings.graph, findings.asked)
-    other = cast(Network, families_of_control(network).network(parents))
-    if again is None:
-        found, _ = find(recipe, other, under_graph(other, gathered), options)
-    else:
-        found = again(other)
+    other = _with_edges(setup, with_edits(findings.graph, findings.asked))
+    found = find(other)[0] if again is None else again(other.network)
     targets = compared_targets(found.network, found.targets)
     return replace(findings, targets=targets, weights=found.weights, repaired=found)
 
 
-def under_graph(network: Network, gathered: Gathered) -> Gathered:
-    """Return the same rows, with the families of another graph counted."""
-    evidence = gathered.evidence
-    if evidence.held is not None:
-        assert isinstance(evidence.rows, MemoryBlocks)
-        return replace(
-            gathered, evidence=Evidence.held_rows(network, evidence.rows, evidence.labels)
-        )
-    return replace(
-        gathered, evidence=Evidence.of_rows(network, evidence.rows, None, evidence.labels)
-    )
+def _with_edges(setup: Setup, graph: Parents) -> Setup:
+    """Return the same rows under another graph, of which nobody is told how far it is."""
+    network = cast(Network, families_of_control(setup.network).network(graph))
+    return replace(setup, progress=None).under(network)
 
 
-def _rows(
-    recipe: Recipe,
-    network: Network,
-    gathered: Gathered,
-    options: Options,
-    progress: Progress | None,
-    result: SearchResult | None = None,
-) -> Configurations:
-    evidence, sample = gathered.evidence, gathered.sample
+def _rows(setup: Setup, result: SearchResult | None = None) -> Configurations:
+    network, gathered = setup.network, setup.gathered
 
     def explained() -> SearchResult:
-        if result is not None:
-            return result
-        return find(recipe, network, under_graph(network, gathered), options, progress)[0]
+        return find(setup.under(network))[0] if result is None else result
 
-    return rows_for_graphs(network, evidence, sample, explained)
+    return rows_for_graphs(network, gathered.evidence, gathered.sample, explained)
 
 
 def _edge_constraints(recipe: Recipe, network: Network) -> EdgeConstraints:
@@ -299,17 +228,3 @@ def n_control_rows(network: System) -> float | None:
     if network.control is None or network.control.rows is None:
         return None
     return float(network.control.n_rows)
-
-
-def _check_control(network: System) -> None:
-    n_rows = n_control_rows(network)
-    if n_rows is None:
-        raise InputError(
-            "the graph can only be repaired with control rows at hand: give control=, or a network "
-            "from learn_network (whose control rows are kept if they are not too many)"
-        )
-    if n_rows < LEAST_CONTROL_ROWS:
-        raise InputError(
-            f"there are {n_rows:g} control row(s), too few to say anything of a graph; "
-            f"give at least {LEAST_CONTROL_ROWS}, or a graph with edges='fixed'"
-        )

@@ -14,15 +14,12 @@ from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.checks.verdict import Answer, Repair
 from dosift.graphs.findings import GraphFindings
+from dosift.model.arrays import Floats, Ints
 from dosift.model.mechanism import Changes
 from dosift.model.mechanism_network import MechanismNetwork, merged_targets
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Share of a weight by which it may be another one in the answer with edges.
 _ALIKE = 0.5
@@ -98,9 +95,7 @@ def by_hidden_cause(
             repairs.append(Repair("cause", "hidden", (most, child), graph.gain))
     if not repairs:
         return None
-    every, place = np.unique(touched, axis=0, return_inverse=True)
-    summed = np.bincount(place.ravel(), weights, len(every)).astype(np.float64)
-    return Answer(tuple(repairs), graph.gain, every[summed > 0], summed[summed > 0])
+    return Answer.merged(repairs, graph.gain, touched, weights)
 
 
 def without_undone_edges(answer: Answer, targets: Ints, weights: Floats) -> Answer:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.graphs.common_causes import common_causes
 from dosift.graphs.dag import EdgeConstraints, edges_of
@@ -14,13 +13,11 @@ from dosift.graphs.findings import GraphFindings
 from dosift.graphs.number_families import families_of_control
 from dosift.likelihood.assignment import assign
 from dosift.model import known_rows as numbers
+from dosift.model.arrays import Floats, Values
 from dosift.model.known_rows import refitted
-from dosift.model.mechanism import Values
 from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import ControlRows, Network
 from dosift.search.result import SearchResult
-
-Floats = NDArray[np.float64]
 
 #: Steps by which mechanisms of numbers are learned anew.
 _LEARNING = 3

@@ -21,10 +21,10 @@ from dosift.data.order import RowOrder
 from dosift.inference import Posterior
 from dosift.inference.weight_posterior import WeightPosterior
 from dosift.likelihood.assignment import Assignment
+from dosift.model.arrays import Bools, Floats
 from dosift.pipeline.series import Series
 from dosift.search.result import SearchResult
 
-Floats = NDArray[np.float64]
 Positions = NDArray[np.int64]
 
 #: Stretches that are searched at most, evenly over the rows.
@@ -67,7 +67,7 @@ class InTime:
     smoothed: Smoothed
     path: Positions
     shares: Floats
-    labelled: NDArray[np.bool_]
+    labelled: Bools
     power: float = 1.0
 
     @classmethod
@@ -102,7 +102,7 @@ class InTime:
         possible = ~self.chain.impossible[:, None]
         return self.order.in_input_order(self.smoothed.posterior * possible)
 
-    def posterior_rows(self, batch: int, some: NDArray[np.bool_] | None = None) -> Floats:
+    def posterior_rows(self, batch: int, some: Bools | None = None) -> Floats:
         """Return the expected number of rows of each target in a batch.
 
         Parameters
@@ -142,7 +142,7 @@ class InTime:
         return segments_of(self.path, self.breaks, self.smoothed, level)
 
     @property
-    def breaks(self) -> NDArray[np.bool_]:
+    def breaks(self) -> Bools:
         """Rows before which a stretch ends in any case.
 
         These are the first rows of units, and those after a gap over which the target has more

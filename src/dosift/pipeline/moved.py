@@ -10,16 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from dosift.checks.verdict import FAR_BEHIND, Answer
 from dosift.graphs.findings import GraphFindings
-from dosift.methods import Options, Progress
+from dosift.model.arrays import distinct
 from dosift.model.mechanism_network import MechanismNetwork, as_network, compared_targets
 from dosift.model.network import Network
 from dosift.pipeline.find import find
-from dosift.pipeline.gather import Gathered
-from dosift.pipeline.recipe import Recipe
+from dosift.pipeline.setup import Setup
 from dosift.search.library import of, score_of
 from dosift.search.mechanisms import ChangedMechanism, changed_mechanism
 from dosift.search.moved_numbers import told_by_control, with_freed
@@ -57,38 +54,27 @@ class Moved:
 
 
 def with_moved_mechanism(
-    recipe: Recipe,
-    given: Network,
-    gathered: Gathered,
-    whole: Gathered,
-    options: Options,
-    result: SearchResult,
-    answers: Sequence[Answer],
-    progress: Progress | None = None,
+    setup: Setup, in_full: bool, result: SearchResult, answers: Sequence[Answer]
 ) -> Moved | None:
     """Free a mechanism that clearly is another in the pool, and search again.
 
     Parameters
     ----------
-    recipe : Recipe
-    given : Network
-        As it was before any mixture row taught it.
-    gathered : Gathered
-        The rows, as they count in the fit.
-    whole : Gathered
-        The rows, which count in full.
-    options : Options
+    setup : Setup
+        With rows as they count in the fit.
+    in_full : bool
+        Whether they count in full there.
     result : SearchResult
-        Of the rows as they count in the fit.
+        Of these.
     answers : sequence of Answer
         That repairs of it would give.
-    progress : callable, optional
 
     Returns
     -------
     Moved or None
         None where no mechanism, or not a mechanism alone, explains the rows better.
     """
+    given, evidence = setup.network, setup.gathered.evidence
     answer = _only_a_mechanism(answers)
     if answer is None or answer.network is None:
         return None
@@ -96,14 +82,13 @@ def with_moved_mechanism(
     if not isinstance(given, MechanismNetwork):
         assert isinstance(answer.network, Network)
         found, freed = answer.found, answer.network
-        if found is None or gathered is not whole or recipe.interventions != "hard":
-            found, _ = find(recipe, freed, gathered, options, progress)
-        pooled = gathered.evidence.pooled
-        changed = (changed_mechanism(given, pooled, found, i, answer.gain),)
+        if found is None or not in_full or setup.recipe.interventions != "hard":
+            found, _ = find(replace(setup, network=freed))
+        changed = (changed_mechanism(given, evidence.pooled, found, i, answer.gain),)
         return _moved(freed, found, answer, changed)
     freed = _freed_number(given, of(answer.network), i)
-    found, _ = find(recipe, freed, gathered, options, progress)
-    gain = score_of(found) + told_by_control(given, i, gathered.evidence.total) - score_of(result)
+    found, _ = find(replace(setup, network=freed))
+    gain = score_of(found) + told_by_control(given, i, evidence.total) - score_of(result)
     if not gain > _CLEARLY:
         return None
     return _moved(freed, found, answer, ())
@@ -148,7 +133,6 @@ def _moved(
     changed: tuple[ChangedMechanism, ...],
 ) -> Moved:
     targets = compared_targets(found.network, found.targets)
-    every, place = np.unique(targets, axis=0, return_inverse=True)
-    weights = np.bincount(place.ravel(), found.weights, len(every)).astype(np.float64)
+    every, weights = distinct(targets, found.weights)
     made = replace(answer, targets=every, weights=weights, network=None, found=None)
     return Moved(network, found, made, changed)

@@ -10,28 +10,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.data.load import Loaded
-from dosift.methods import Options, Progress
-from dosift.methods.options import silent
+from dosift.model.arrays import Bools, Floats, Ints, distinct
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.pipeline.control_halves import Half, can_be_split, control_halves, halves_in_units
 from dosift.pipeline.control_series import halves_in_time
 from dosift.pipeline.find import find
 from dosift.pipeline.find_in_time import find_in_time
-from dosift.pipeline.gather import Gathered, counting_for
-from dosift.pipeline.recipe import Recipe
+from dosift.pipeline.setup import Gathered, Setup
 from dosift.search.constraints import Constraints
 from dosift.search.patterns import Patterns
 from dosift.search.result import SearchResult
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Control rows from which halves of them say anything.
 LEAST_CONTROL_ROWS = 100
@@ -124,27 +119,16 @@ class Played:
 _ROWS = Played()
 
 
-def negative_control(
-    recipe: Recipe,
-    network: Network,
-    options: Options,
-    n_rows: float,
-    progress: Progress | None = None,
-    played: Played = _ROWS,
-) -> NegativeControl | None:
+def negative_control(setup: Setup, n_rows: float, played: Played = _ROWS) -> NegativeControl | None:
     """Play control rows as a pool.
 
     Parameters
     ----------
-    recipe : Recipe
-        Of the fit.
-    network : Network
-        That the fit begins with, its graph chosen.
-    options : Options
-        Of the fit. What must be in the mixture of the pool need not be in control rows.
+    setup : Setup
+        Of the fit: its network has the graph chosen. What must be in the mixture of the pool need
+        not be in control rows.
     n_rows : float
         Rows of the pool.
-    progress : callable, optional
     played : Played, optional
         How control rows are played, where rows are in order of time or in units.
 
@@ -153,12 +137,12 @@ def negative_control(
     NegativeControl or None
         None where it is not wanted, the control rows are not at hand, or they are too few.
     """
+    recipe, network, options = setup.recipe, setup.network, setup.options
     if not recipe.negative_control or recipe.method != "likelihood":
         return None
     if not can_be_split(network):
         return None
-    tell = progress or silent
-    tell("playing control rows as a pool", 0, None)
+    setup.tell("playing control rows as a pool", 0, None)
     most = _MOST_NUMBERS if isinstance(network, MechanismNetwork) else _MOST_PLAYED
     n_played = min(most, max(n_rows, 1.0))
     halves = played.halves(network, n_played)
@@ -171,18 +155,14 @@ def negative_control(
         constraints=_not_required(options.constraints),
         patterns=_not_required(options.patterns),
     )
-
-    in_full = [_played(own, half, free, 1.0) for half in halves]
+    free_setup = replace(setup, recipe=own, options=free, progress=None)
+    in_full = [_played(free_setup, half, 1.0) for half in halves]
     power, at_power = 1.0, in_full
     if invented(in_full) > TOLERATED:
         # The power is found with the half in which more is invented, to save time.
         worse = int(np.argmax([invented([one]) for one in in_full]))
-
-        def found(power: float) -> SearchResult:
-            return _played(own, halves[worse], free, power)
-
-        power, at_worse = _largest(found)
-        other = _played(own, halves[1 - worse], free, power)
+        power, at_worse = _largest(partial(_played, free_setup, halves[worse]))
+        other = _played(free_setup, halves[1 - worse], power)
         at_power = [at_worse, other] if worse == 0 else [other, at_worse]
     targets, weights = _joined(network, in_full)
     return NegativeControl(
@@ -222,7 +202,7 @@ def invented(found: list[SearchResult]) -> float:
     return float(np.mean([1.0 - one.weights[_nothing(one)].sum() for one in found]))
 
 
-def _nothing(result: SearchResult) -> NDArray[np.bool_]:
+def _nothing(result: SearchResult) -> Bools:
     return np.asarray((result.targets < 0).all(axis=1))
 
 
@@ -251,12 +231,12 @@ def _touched(targets: Ints, weights: Floats) -> Floats:
     return np.asarray(weights @ (targets >= 0), dtype=np.float64)
 
 
-def _played(recipe: Recipe, half: Half, options: Options, power: float) -> SearchResult:
+def _played(setup: Setup, half: Half, power: float) -> SearchResult:
+    own = replace(setup, network=half.network, gathered=Gathered(half.evidence))
     if half.series is not None:
-        _, result, in_time = find_in_time(recipe, half.network, half.series, options, power=power)
+        _, result, in_time = find_in_time(own, half.series, power)
         return in_time.with_weights(result)
-    network, gathered = counting_for(half.network, Gathered(half.evidence, None), power)
-    return find(recipe, network, gathered, options)[0]
+    return find(own.counting_for(power))[0]
 
 
 Known = TypeVar("Known", Constraints, Patterns)
@@ -287,8 +267,7 @@ def _joined(network: Network, found: list[SearchResult]) -> tuple[Ints, Floats]:
         own = np.asarray(one.targets[some], dtype=np.int16)
         targets.append(np.minimum(own, 0) if isinstance(network, MechanismNetwork) else own)
         weights.append(one.weights[some] / len(found))
-    every, place = np.unique(np.concatenate(targets), axis=0, return_inverse=True)
-    return every, np.bincount(place.ravel(), np.concatenate(weights), len(every)).astype(float)
+    return distinct(np.concatenate(targets), np.concatenate(weights))
 
 
 def _totals(network: Network, targets: Ints, weights: Floats) -> Floats | None:

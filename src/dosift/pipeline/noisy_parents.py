@@ -13,18 +13,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.checks.verdict import Answer, Repair
 from dosift.data.blocks import Block
 from dosift.likelihood.assignment import assign
+from dosift.model.arrays import Floats, Ints
 from dosift.model.burst_counts import BurstMechanism
 from dosift.model.counts import Fold, NegativeBinomialMechanism
 from dosift.model.mechanism_network import MechanismNetwork, as_network, merged_targets
 from dosift.pipeline.hidden_cause import ancestors
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: How many times what control rows hide a change may be, and still be that.
 _MOST_TIMES = 2.0
@@ -85,10 +82,7 @@ def by_noisy_parents(
                 repairs.append(Repair("noise", "parents", (by, child), gain))
     if not repairs:
         return None
-    every, place = np.unique(touched, axis=0, return_inverse=True)
-    summed = np.bincount(place.ravel(), weights, len(every)).astype(np.float64)
-    pairs = tuple(dict.fromkeys(repairs))
-    return Answer(pairs, gain, every[summed > 0], summed[summed > 0])
+    return Answer.merged(tuple(dict.fromkeys(repairs)), gain, touched, weights)
 
 
 def _hidden(
@@ -100,14 +94,7 @@ def _hidden(
 ) -> Floats:
     """Effect (logarithm of a mean) that noise hides of what some targets do to parents.
 
-    Parameters
-    ----------
-    of_rows : ndarray, shape (n_rows, n_targets)
-        Weight of each row under each of these targets.
-
-    Returns
-    -------
-    ndarray, shape (n_targets,)
+    By the weight of each row under each of these targets.
     """
     assert network.control is not None
     control, weights = network.control.values, network.control.weights

@@ -10,30 +10,26 @@ from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 
 from dosift.checks.verdict import Answer, Repair, RepairedModel
 from dosift.data.blocks import Block
 from dosift.data.configurations import Configurations, systematic_sample
 from dosift.likelihood.evidence import Evidence
-from dosift.methods import Options
+from dosift.model.arrays import Floats, Ints
 from dosift.model.burst_counts import BurstMechanism, with_bursts
 from dosift.model.counts import NegativeBinomialMechanism
 from dosift.model.known_rows import ControlRows
 from dosift.model.mechanism_network import MechanismNetwork, as_network, merged_targets
-from dosift.pipeline.gather import Gathered
 from dosift.pipeline.impure_control import find_impure_control
 from dosift.pipeline.noisy_parents import by_noisy_parents
+from dosift.pipeline.setup import Setup
 from dosift.search.constraints import Constraints
 from dosift.search.filling import filled_in
 from dosift.search.joint import JointFit, JointFitter
 from dosift.search.library import of
 from dosift.search.moved_numbers import moved_mechanism
 from dosift.search.result import SearchResult
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Rows that are looked at; of more, a systematic sample.
 _ROWS = 5000
@@ -52,22 +48,22 @@ class NumberRepairs:
 
     Parameters
     ----------
-    gathered : Gathered
-        The rows, which count in full.
-    options : Options
+    setup : Setup
+        With rows that count in full, held or as a sample.
     result : SearchResult
         Of a network that remembers its control rows.
     """
 
-    def __init__(self, gathered: Gathered, options: Options, result: SearchResult) -> None:
-        self.result = result
+    def __init__(self, setup: Setup, result: SearchResult) -> None:
+        self.result, self.rows = result, setup.gathered.evidence
         self.network = as_network(_for_good(of(result.network)))
-        self.max_size = options.max_size
+        self.max_size = setup.options.max_size
         self.known = Constraints.none(result.network.n_changes)
-        if options.patterns is not None:
-            self.known = options.constraints_on(result.network, result.targets, result.weights)
-        self.gathered = gathered
-        held = gathered.evidence.held if gathered.sample is None else gathered.sample
+        if setup.options.patterns is not None:
+            self.known = setup.options.constraints_on(
+                result.network, result.targets, result.weights
+            )
+        held = setup.gathered.block
         assert held is not None
         self.evidence = self._looked_at(held)
         self.base = self._fitted(self.network, self.evidence, result.targets, result.weights)
@@ -100,12 +96,12 @@ class NumberRepairs:
 
     def drifted(self) -> Answer | None:
         """Free a mechanism that is another in one batch."""
-        held, weights = self.gathered.evidence.held, self.result.batch_weights
+        held, weights = self.rows.held, self.result.batch_weights
         if held is None or held.batch is None or weights is None:
             return None
         if not 1 < len(weights) <= _MOST_BATCHES:
             return None
-        share = self.gathered.evidence.n_rows / self.gathered.evidence.total
+        share = self.rows.n_rows / self.rows.total
         found = []
         for b, own in enumerate(weights):
             kept = own > 0
@@ -192,31 +188,26 @@ class NumberRepairs:
         return fitter.simplify(fitter.fit(as_network(of(network)), targets, weights[None]))
 
 
-def number_answers(
-    gathered: Gathered, options: Options, result: SearchResult, refine: bool
-) -> list[Answer]:
+def number_answers(setup: Setup, result: SearchResult) -> list[Answer]:
     """Make the repairs that rows of measurements or counts ask for.
 
     Parameters
     ----------
-    gathered : Gathered
-        The rows, which count in full.
-    options : Options
+    setup : Setup
+        With rows that count in full. Where they teach no mechanisms, nothing is repaired.
     result : SearchResult
-    refine : bool
-        Whether rows teach mechanisms; if not, nothing is repaired.
 
     Returns
     -------
     list of Answer
     """
-    network, evidence = result.network, gathered.evidence
-    if not isinstance(network, MechanismNetwork) or network.control is None or not refine:
+    network = result.network
+    if not isinstance(network, MechanismNetwork) or network.control is None:
         return []
-    held = evidence.held if gathered.sample is None else gathered.sample
+    held = setup.gathered.block if setup.recipe.refine else None
     if held is None or (held.label is not None and not (held.label < 0).any()):
         return []
-    return NumberRepairs(gathered, options, result).answers()
+    return NumberRepairs(setup, result).answers()
 
 
 def _for_good(network: MechanismNetwork) -> MechanismNetwork:
@@ -241,7 +232,4 @@ def _answer(repair: Repair, fit: JointFit) -> Answer:
 
 def _merged(repair: Repair, network: MechanismNetwork, targets: Ints, weights: Floats) -> Answer:
     """Return an answer by what its targets touch."""
-    every, place = np.unique(merged_targets(network, targets), axis=0, return_inverse=True)
-    summed = np.bincount(place.ravel(), weights, len(every)).astype(np.float64)
-    kept = summed > 0
-    return Answer((repair,), repair.gain, every[kept], summed[kept])
+    return Answer.merged((repair,), repair.gain, merged_targets(network, targets), weights)

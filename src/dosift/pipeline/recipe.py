@@ -9,9 +9,10 @@ from dosift.learning.edge_knowledge import EdgeKnowledge
 from dosift.likelihood.weights import DEFAULT_GAP
 from dosift.methods import DEFAULT_EPSILON, Options
 from dosift.methods.prior_knowledge import PriorKnowledge
-from dosift.model.network import Network
 from dosift.model.simulate import RandomState
 from dosift.refusals import NUMBERS, UNITS
+from dosift.search.constraints import Constraints
+from dosift.search.patterns import Patterns
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,10 @@ class Recipe:
     knockouts: bool = False
     negative_control: bool = True
 
-    def options(self, network: Network, known: PriorKnowledge | None) -> Options:
+    def options(self, constraints: Constraints | None, patterns: Patterns | None) -> Options:
         """Return what the method is told."""
-        constraints = (known or PriorKnowledge()).constraints(network, self.max_size)
-        return Options(self.max_size, self.refine, self.gap, self.epsilon, self.delta, constraints)
+        asked = (self.max_size, self.refine, self.gap, self.epsilon, self.delta)
+        return Options(*asked, constraints, patterns)
 
 
 _KINDS = {"stochastic": "stochastic interventions", "any": "changed mechanisms"}

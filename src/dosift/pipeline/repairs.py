@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.checks.model_check import ModelCheck
 from dosift.checks.verdict import FAR_BEHIND, Answer, Repair, RepairedModel
 from dosift.data.blocks import MemoryBlocks
 from dosift.graphs.findings import GraphFindings
 from dosift.likelihood.evidence import Evidence
-from dosift.methods import Options, Progress, estimate
-from dosift.methods.options import silent
+from dosift.methods import estimate
 from dosift.model.mechanism_network import compared_targets
 from dosift.model.network import Network
 from dosift.pipeline.find import find
-from dosift.pipeline.gather import Gathered
 from dosift.pipeline.hidden_cause import by_hidden_cause, without_undone_edges
 from dosift.pipeline.impure_control import find_impure_control
 from dosift.pipeline.number_repairs import number_answers
-from dosift.pipeline.recipe import Recipe
+from dosift.pipeline.setup import Gathered, Setup
 from dosift.search.joint import JointFitter
 from dosift.search.mechanisms import (
     ChangedMechanism,
@@ -30,8 +28,6 @@ from dosift.search.mechanisms import (
     with_freed_table,
 )
 from dosift.search.result import SearchResult, ranked
-
-Floats = NDArray[np.float64]
 
 #: Batches up to which each is looked at alone.
 _MOST_BATCHES = 8
@@ -42,53 +38,41 @@ _LARGER = 3.0
 
 
 def repaired_answers(
-    recipe: Recipe,
-    network: Network,
-    gathered: Gathered,
-    options: Options,
-    result: SearchResult,
-    check: ModelCheck,
-    graph: GraphFindings | None,
-    progress: Progress | None = None,
+    setup: Setup, result: SearchResult, check: ModelCheck, graph: GraphFindings | None
 ) -> tuple[Answer, ...]:
     """Make the repairs that rows ask for.
 
     Parameters
     ----------
-    recipe : Recipe
-    network : Network
-        As it was before any mixture row taught it.
-    gathered : Gathered
-        The rows, which count in full.
-    options : Options
+    setup : Setup
+        With rows that count in full.
     result : SearchResult
     check : ModelCheck
         Which may name a mechanism that changed.
     graph : GraphFindings or None
         What the rows would change in a graph that is fixed.
-    progress : callable, optional
 
     Returns
     -------
     tuple of Answer
     """
+    recipe = setup.recipe
     if recipe.method != "likelihood" or not np.isfinite(result.log_likelihood):
         return ()
-    tell = progress or silent
     changed = check.fit.changed
-    tell("looking for what the rows ask for", 0, None)
+    setup.tell("looking for what the rows ask for", 0, None)
     answers = [_by_graph(graph, result)]
-    if not isinstance(network, Network):
+    if not isinstance(setup.network, Network):
         answers.append(by_hidden_cause(graph, result.network, result.targets, result.weights))
-        answers += number_answers(gathered, options, result, recipe.refine)
+        answers += number_answers(setup, result)
         return tuple(one for one in answers if one is not None and one.gain > _LEAST_GAIN)
     best = max((one.gain for one in answers if one is not None), default=0.0)
     if changed is not None and changed.gain > best and recipe.interventions != "any":
-        answers.append(_by_mechanism(network, gathered, options, result, changed, progress))
-    if of_batches := _by_drift(network, gathered, options, result, progress):
+        answers.append(_by_mechanism(setup, result, changed))
+    if of_batches := _by_drift(setup, result):
         answers.append(of_batches)
     best = max((one.gain for one in answers if one is not None), default=0.0)
-    answers.append(_by_control(recipe, network, gathered, options, result, best, progress))
+    answers.append(_by_control(setup, result, best))
     return tuple(one for one in answers if one is not None and one.gain > _LEAST_GAIN)
 
 
@@ -106,40 +90,27 @@ def _by_graph(graph: GraphFindings | None, result: SearchResult) -> Answer | Non
     return replace(answer, model=RepairedModel(found.network, found.targets, found.weights))
 
 
-def _by_mechanism(
-    network: Network,
-    gathered: Gathered,
-    options: Options,
-    result: SearchResult,
-    changed: ChangedMechanism,
-    progress: Progress | None,
-) -> Answer | None:
+def _by_mechanism(setup: Setup, result: SearchResult, changed: ChangedMechanism) -> Answer | None:
     """Free the table that seems to have changed, and search again."""
-
-    def search(other: Network) -> SearchResult:
-        own = replace(options, refine=True)
-        return estimate("likelihood", other, gathered.evidence, own, progress, gathered.sample)
-
-    found, gain = with_freed_table(
-        network, gathered.evidence.pooled, result, changed.variable, search
-    )
+    pooled, i = setup.gathered.evidence.pooled, changed.variable
+    found, gain = with_freed_table(setup.network, pooled, result, i, partial(_searched, setup))
     # The check has judged it already, by its p-value: a large table pays for many entries here.
     gain = max(gain, changed.gain)
-    repair = Repair("mechanism", "changed", (changed.variable,), gain)
-    freed = with_free_tables(network, gathered.evidence.pooled, (changed.variable,))
+    repair = Repair("mechanism", "changed", (i,), gain)
+    freed = with_free_tables(setup.network, pooled, (i,))
     answer = Answer((repair,), gain, found.targets, found.weights)
     return replace(answer, network=freed, found=found)
 
 
-def _by_drift(
-    network: Network,
-    gathered: Gathered,
-    options: Options,
-    result: SearchResult,
-    progress: Progress | None,
-) -> Answer | None:
+def _searched(setup: Setup, network: Network) -> SearchResult:
+    """Search by do's, under another network that the rows teach."""
+    own, rows = replace(setup.options, refine=True), setup.gathered
+    return estimate("likelihood", network, rows.evidence, own, setup.progress, rows.sample)
+
+
+def _by_drift(setup: Setup, result: SearchResult) -> Answer | None:
     """Free a table in one batch, whose mechanisms are not those of the others."""
-    evidence, weights = gathered.evidence, result.batch_weights
+    network, evidence, weights = setup.network, setup.gathered.evidence, result.batch_weights
     held = evidence.held
     if held is None or held.batch is None or weights is None or evidence.incomplete:
         return None
@@ -159,54 +130,39 @@ def _by_drift(
     if not found:
         return None
     changed, b, alone, mixture = max(found, key=lambda one: one[0].gain)
-
-    def search(other: Network) -> SearchResult:
-        own_options = replace(options, refine=True)
-        return estimate("likelihood", other, alone, own_options, progress, None)
-
-    freed, gain = with_freed_table(network, alone, mixture, changed.variable, search)
+    in_batch = partial(_searched, replace(setup, gathered=Gathered(alone)))
+    freed, gain = with_freed_table(network, alone, mixture, changed.variable, in_batch)
     rest = np.where(np.arange(len(weights)) == b, 0.0, share) @ weights
     targets = np.concatenate([result.targets, freed.targets])
     both = np.concatenate([rest, share[b] * freed.weights])
-    every, place = np.unique(targets, axis=0, return_inverse=True)
-    summed = np.bincount(place.ravel(), both, len(every)).astype(np.float64)
-    kept = summed > 0
     gain = max(gain, changed.gain)
     repair = Repair("mechanism", "drift", (changed.variable,), gain)
-    return Answer((repair,), gain, every[kept], summed[kept])
+    return Answer.merged((repair,), gain, targets, both)
 
 
-def _by_control(
-    recipe: Recipe,
-    network: Network,
-    gathered: Gathered,
-    options: Options,
-    result: SearchResult,
-    best: float,
-    progress: Progress | None,
-) -> Answer | None:
+def _by_control(setup: Setup, result: SearchResult, best: float) -> Answer | None:
     """Let those control rows teach in which nothing seems to have been done.
 
     Nothing is searched where, with the targets as they are, this gains far less than the `best`
     repair: a wrong edge makes control rows look as if something had been done in them, too.
     """
-    impure = find_impure_control(network, result)
-    if impure is None or not recipe.refine:
+    impure = find_impure_control(setup.network, result)
+    if impure is None or not setup.recipe.refine:
         return None
-    other = impure.network
-    quick = impure.gain + _LARGER * _rise_with_targets(other, gathered, result)
+    other = replace(setup, network=impure.network)
+    quick = impure.gain + _LARGER * _rise_with_targets(other, result)
     if quick < best - 2.0 * FAR_BEHIND:
         return None
-    found, _ = find(recipe, other, gathered, options, progress)
+    found, _ = find(other)
     # What was done in control rows also makes mechanisms look changed: the pool gains with them.
     gain = impure.gain + max(found.penalised_score - result.penalised_score, 0.0)
     repair = Repair("rows", "control", (), gain, impure.share)
     return Answer((repair,), gain, found.targets, found.weights)
 
 
-def _rise_with_targets(network: Network, gathered: Gathered, result: SearchResult) -> float:
+def _rise_with_targets(setup: Setup, result: SearchResult) -> float:
     """Rise of the pool's score (nats) under another network with the same targets; at least 0."""
-    pooled = gathered.evidence.pooled
-    fit = JointFitter(network, pooled).fit(network, result.targets, result.weights)
+    pooled = setup.gathered.evidence.pooled
+    fit = JointFitter(setup.network, pooled).fit(setup.network, result.targets, result.weights)
     found = ranked(pooled, fit.network, fit.targets, fit.weights[0])
     return max(found.penalised_score - result.penalised_score, 0.0)

@@ -14,20 +14,17 @@ from dataclasses import replace
 from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.checks.verdict import Answer
 from dosift.data.blocks import Block
 from dosift.likelihood.assignment import judge
 from dosift.likelihood.columns import RowLikelihoods, is_plain
+from dosift.model.arrays import Floats, Ints
 from dosift.model.mechanism_network import compared_targets
 from dosift.model.network import Network
 from dosift.model.other import is_other
-from dosift.pipeline.gather import Gathered
+from dosift.pipeline.setup import Gathered
 from dosift.search.result import SearchResult
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Rows of a component, at least, by which its posteriors are judged.
 _LEAST_ROWS = 5.0
@@ -55,7 +52,7 @@ def row_reliability(
         the fit claims. None where no repaired model is at hand, or some rows are impossible.
     """
     model = next((one.model for one in answers if one.model is not None), None)
-    block = gathered.evidence.held if gathered.sample is None else gathered.sample
+    block = gathered.block
     if model is None or block is None or block.label is not None:
         return None
     targets = compared_targets(result.network, result.targets)

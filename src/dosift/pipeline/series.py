@@ -16,11 +16,11 @@ from dosift.data.order import RowOrder
 from dosift.likelihood.columns import RowLikelihoods, is_plain
 from dosift.likelihood.evidence import Evidence
 from dosift.methods.labels import Labels
+from dosift.model.arrays import Bools, Floats, Ints
 from dosift.model.known_rows import matches
 from dosift.model.network import Network
-from dosift.pipeline.gather import Gathered
+from dosift.pipeline.setup import Gathered
 
-Floats = NDArray[np.float64]
 Positions = NDArray[np.int64]
 
 #: Rows of a window, and windows that are searched at most, evenly over the rows.
@@ -49,7 +49,7 @@ class Series:
     index: Positions
     order: RowOrder
     beside: Beside = NOTHING
-    labels: NDArray[np.integer] | None = None
+    labels: Ints | None = None
 
     @classmethod
     def of(cls, loaded: Loaded, labels: Labels | None = None) -> Series:
@@ -109,7 +109,7 @@ class Series:
         sizes = np.concatenate([network.cardinalities, beside.cardinalities])
         found = collapse_units(wide, number, sizes)
         rows = MemoryBlocks(found.codes, found.counts, beside=beside, first=found.first)
-        return Gathered(Evidence.held_rows(network, rows), None)
+        return Gathered(Evidence.held_rows(network, rows))
 
     def in_windows(self, network: Network) -> Gathered:
         """Take short windows of rows for units.
@@ -149,9 +149,7 @@ class Series:
         index = np.random.default_rng(seed).permutation(index)
         return cls(block, index, RowOrder.even(index.size))
 
-    def pieces(
-        self, network: Network, targets: NDArray[np.integer], stretch: Positions
-    ) -> Positions:
+    def pieces(self, network: Network, targets: Ints, stretch: Positions) -> Positions:
         """Cut long stretches, whose likelihoods would be out of the range of numbers.
 
         Parameters
@@ -170,7 +168,7 @@ class Series:
         ratio = free.chain(network, targets).log_largest(free.chain(network, nothing))
         return _cut(stretch, np.clip(ratio, 0.0, _LARGEST_LOG))
 
-    def chain(self, network: Network, targets: NDArray[np.integer]) -> ChainRows:
+    def chain(self, network: Network, targets: Ints) -> ChainRows:
         """Lay out the likelihoods of some targets; a labelled row has its own target only.
 
         Parameters
@@ -187,7 +185,7 @@ class Series:
         columns, scale = rows.columns(targets), rows.log_scale
         return ChainRows.of(columns, self.index, self.order.exposure, scale, batch=self.order.batch)
 
-    def labelled(self, targets: NDArray[np.integer]) -> NDArray[np.bool_]:
+    def labelled(self, targets: Ints) -> Bools:
         """Whether a batch has rows that are labelled by each target.
 
         Parameters
@@ -210,7 +208,7 @@ class Series:
 
 def smoothed_rows(
     network: Network,
-    targets: NDArray[np.integer],
+    targets: Ints,
     weights: Floats,
     rate: float,
     loaded: Loaded,
@@ -242,7 +240,7 @@ def smoothed_rows(
     return series.order.in_input_order(posterior)
 
 
-def stretches(path: Positions, begins: NDArray[np.bool_]) -> Positions:
+def stretches(path: Positions, begins: Bools) -> Positions:
     """Give each stretch of a path a number.
 
     Parameters

@@ -6,21 +6,18 @@ import math
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.checks.fit_check import FitCheck
 from dosift.checks.model_check import ModelCheck
 from dosift.checks.verdict import Answer, Verdict, judge_answer
 from dosift.graphs.findings import GraphFindings
 from dosift.inference import Posterior
+from dosift.model.arrays import Floats
 from dosift.model.mechanism_network import compared_targets
 from dosift.model.other import interventions
 from dosift.pipeline.negative_control import TOLERATED, NegativeControl
 from dosift.pipeline.recipe import Recipe
 from dosift.search.result import SearchResult
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Total variation of a pair's or mechanism's distribution, beyond noise, from which a misfit that
 #: nothing repairs speaks against the components that touch it, and against all of them.

@@ -7,17 +7,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from dosift.errors import InputError
+from dosift.estimator import InterventionMixture
 from dosift.likelihood.evidence import Evidence
 from dosift.model.mechanism import Changes, Library
 from dosift.model.mechanism_network import MechanismNetwork, as_network, merged_targets
 from dosift.model.network import Network
-from dosift.pipeline import Fitted, Gathered, counting_for, found_again, rows_again
+from dosift.pipeline import Fitted, Gathered, Setup, found_again, rows_again
 from dosift.resampling.problem import Kind, Problem
 from dosift.resampling.redrawn import drawn_rows, redrawn_network
 from dosift.results.merged import Merged
@@ -25,11 +27,6 @@ from dosift.results.tables import name_of
 from dosift.search.library import of
 from dosift.utils.journal import Record, open_journal
 from dosift.utils.processes import in_processes
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from dosift.estimator import InterventionMixture
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -79,8 +76,6 @@ class Bootstrap:
             Columns ``target``, ``weight``, ``std_error``, ``ci_low``, ``ci_high`` and
             ``share_found``, the share of the resamples that found the target.
         """
-        import polars as pl
-
         found = (self.weights > 0).mean(axis=0)
         kept = np.flatnonzero((self.estimate > 0) | (found >= _LEAST_SHARE))
         tail = (1.0 - level) / 2
@@ -249,9 +244,9 @@ def _resample(problem: Problem, b: int) -> Record:
         listed = listed[np.isnan(known.fixed(listed))]
         known = replace(known, required=listed, candidates=listed)
         options = replace(options, constraints=known, patterns=None)
-    gathered = Gathered(Evidence.held_rows(network, drawn, problem.labels), None)
-    network, gathered = counting_for(network, gathered, problem.power)
-    found = found_again(problem.recipe, network, gathered, options, problem.tells_apart)
+    gathered = Gathered(Evidence.held_rows(network, drawn, problem.labels))
+    setup = Setup(problem.recipe, network, gathered, options).counting_for(problem.power)
+    found = found_again(setup, problem.tells_apart)
     record = {"resample": b, "targets": found.targets.tolist(), "weights": found.weights.tolist()}
     if isinstance(found.network, MechanismNetwork):
         merged = merged_targets(found.network, found.targets)

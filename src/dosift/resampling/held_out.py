@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dosift.data.blocks import Block, MemoryBlocks
 from dosift.errors import InputError
+from dosift.estimator import InterventionMixture
 from dosift.likelihood.assignment import judge
 from dosift.likelihood.columns import RowLikelihoods, is_plain
 from dosift.likelihood.evidence import Evidence
 from dosift.model.network import Network
-from dosift.pipeline import Gathered, counting_for, found_again, rows_again
-
-if TYPE_CHECKING:
-    from dosift.estimator import InterventionMixture
+from dosift.pipeline import Gathered, Setup, found_again, rows_again
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -132,10 +130,9 @@ def held_out(
         rest = whole.counts - part
         some = replace(whole.part(rest > 0), counts=rest[rest > 0])
         others = MemoryBlocks.of_block(some, held.rows.beside)
-        gathered = Gathered(Evidence.held_rows(given, others, held.labels), None)
-        network, gathered = counting_for(given, gathered, fitted.power)
-        tells_apart = fitted.elsewhere is not None
-        found = found_again(fitted.recipe, network, gathered, fitted.options, tells_apart)
+        gathered = Gathered(Evidence.held_rows(given, others, held.labels))
+        setup = Setup(fitted.recipe, given, gathered, fitted.options).counting_for(fitted.power)
+        found = found_again(setup, fitted.elsewhere is not None)
         weights = found.weights if found.batch_weights is None else found.batch_weights
         under[k] = _log_probability(found.network, found.targets, weights, whole, held.labels)
     nothing = np.full((1, given.n_variables), -1)

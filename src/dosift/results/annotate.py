@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import polars as pl
 
 from dosift.data.blocks import Beside
 from dosift.data.engines import Named, engine_blocks, engine_of
 from dosift.errors import InputError
 from dosift.pipeline import fitted_batches
+from dosift.results.predictions import Predictions
 from dosift.results.rows import RowJudge
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from dosift.results.fitted_model import FittedModel
 
 
 @dataclass(frozen=True)
@@ -42,8 +39,6 @@ class _Annotator:
 
     def polars(self, table: pl.DataFrame) -> pl.DataFrame:
         """Add them to a polars dataframe."""
-        import polars as pl
-
         if not table.height:
             return table.with_columns(
                 pl.lit(None, dtype=kind).alias(name) for name, kind in _schema().items()
@@ -52,8 +47,6 @@ class _Annotator:
 
     def arrow(self, batches: Iterator[Any]) -> Iterator[Any]:
         """Add them to record batches."""
-        import polars as pl
-
         for batch in batches:
             if batch.num_rows:
                 table: Any = pl.from_arrow(batch)
@@ -71,19 +64,15 @@ _PANDAS: dict[str, Any] = {
 
 def _plain() -> Any:
     """Arrow types that every engine knows."""
-    import polars as pl
-
     return pl.CompatLevel.oldest()
 
 
 def _schema() -> dict[str, Any]:
-    import polars as pl
-
     kinds = {object: pl.String, float: pl.Float64, bool: pl.Boolean}
     return {name: kinds[kind] for name, kind in _PANDAS.items()}
 
 
-def annotate(model: FittedModel, frame: Any, *, batch: str | None = None) -> Any:
+def annotate(model: Predictions, frame: Any, *, batch: str | None = None) -> Any:
     """Add each row's intervention to a table that an engine holds.
 
     Partitions are worked on where they are, in parallel, when the result is computed or written; no

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 
 from dosift._version import __version__
 from dosift.checks.verdict import FALLS
@@ -26,7 +27,6 @@ from dosift.results.rows import presence
 
 if TYPE_CHECKING:
     import pandas as pd
-    import polars as pl
     from anndata import AnnData
 
 
@@ -98,12 +98,11 @@ def store_in_cells(
         "verdict": json.dumps(verdict),
         "reasons": np.array(reasons, dtype=object),
     }
-    if model.batches_ is not None:
-        content["batches"] = _pandas(model.batches_)
-    if model.timeline_ is not None:
-        content["timeline"] = _pandas(model.timeline_)
-    if model.graph_ is not None:
-        content["graph"] = _pandas(model.graph_)
+    for name in ("batches", "timeline", "graph"):
+        table = getattr(model, f"{name}_")
+        if table is not None:
+            content[name] = _pandas(table)
+    if "graph" in content:
         found = graph_findings_content(model.fitted_)["graph_found"]
         content["notices"] = np.array(found["notices"], dtype=object)
     if discretizer is not None:
@@ -134,7 +133,6 @@ def _plain(value: object) -> object:
 def _pandas(table: pl.DataFrame) -> pd.DataFrame:
     """Make a table of numbers without nulls and texts without nulls, which h5ad can hold."""
     import pandas as pd
-    import polars as pl
 
     columns: dict[str, Any] = {}
     for column in table:

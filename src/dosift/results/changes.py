@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from dosift.checks.densities import Density
 from dosift.inference import Posterior
 from dosift.inference.change_error import ChangeError
-from dosift.inference.intervals import normal_interval
 from dosift.inference.rate_tests import RateWithTest
 from dosift.model import Target
 from dosift.model.altered import NUMBERS, Altered
@@ -22,18 +22,15 @@ from dosift.model.network import Network
 from dosift.model.other import OTHER, OTHER_TEXT, interventions
 from dosift.model.target import Entry, state_text
 from dosift.pipeline import Fitted
-from dosift.results.tables import totals
-
-if TYPE_CHECKING:
-    import polars as pl
+from dosift.results.tables import RateLine, one_pass, rate_table, with_undecided
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
 
 #: Columns of what a change does.
 _NUMBERS = ("estimate", "estimate_std_error", "estimate_ci_low", "estimate_ci_high")
-#: Columns of the one-pass rate.
-_SCREEN = ("p_value", "screen_rate", "screen_std_error")
+#: Columns of what it is.
+_TEXTS = ("kind", "what")
 
 
 def change_table(
@@ -70,64 +67,32 @@ def change_table(
         ``kind`` is that of the change; ``what`` names its first number (mean, by, factor), and
         ``estimate``, with error and interval, is that number in the units of the column.
     """
-    import polars as pl
-
-    undecided = targets[:0] if posterior is None else posterior.undecided
-    every = interventions(np.concatenate([targets, undecided]))
+    every = interventions(with_undecided(targets, posterior))
     known = {(one.variable, one.position): one for one in errors}
-    members, lines = [], []
+    lines: list[RateLine] = []
+    found: list[dict[str, Any]] = []
     for i, name in enumerate(network.names):
         if i in network.covariates:
             continue
-        members.append(every[:, i] >= 0)
-        lines.append(_line(name, "", None, rates[i] if rates else None))
+        rate = rates[i] if rates else None
+        lines.append(((name, ""), every[:, i] >= 0, one_pass(rate)))
+        found.append({})
         library = network.libraries[i]
         is_discrete = isinstance(library, States)
         used = [int(k) for k in np.unique(every[:, i]) if k >= 0]
         for k in range(len(library)) if is_discrete else used:
             entry = described(network, i, k)
-            value = _value(name, entry)
-            line = _line(name, value, entry, rates[i] if rates else None, k if is_discrete else -1)
-            members.append(every[:, i] == k)
-            lines.append(line | _numbers(entry, known.get((i, k)), level))
-    screen = {key: np.array([line.pop(key) for line in lines]) for key in _SCREEN}
-    low, high = normal_interval(screen["screen_rate"], screen["screen_std_error"], level)
-    of_weights = totals(np.array(members), weights, posterior, level)
-    frame: dict[str, Any] = {
-        "variable": [line["variable"] for line in lines],
-        "value": [line["value"] for line in lines],
-        **of_weights,
-        **screen,
-        "screen_ci_low": low,
-        "screen_ci_high": high,
-        "kind": pl.Series([line["kind"] for line in lines], dtype=pl.String),
-        "what": pl.Series([line.get("what") for line in lines], dtype=pl.String),
-        **{key: [line.get(key, np.nan) for line in lines] for key in _NUMBERS},
-    }
-    table = pl.DataFrame(frame).sort("rate", descending=True, maintain_order=True)
-    return table.with_columns(pl.col(pl.Float64).fill_nan(None))
+            screen = one_pass(rate if is_discrete else None, k)
+            lines.append(((name, _value(name, entry)), every[:, i] == k, screen))
+            kind = entry.kind if isinstance(entry, Altered) else "do"
+            found.append({"kind": kind, **_numbers(entry, known.get((i, k)), level)})
+    texts = {key: pl.Series([line.get(key) for line in found], dtype=pl.String) for key in _TEXTS}
+    numbers = {key: [line.get(key, np.nan) for line in found] for key in _NUMBERS}
+    return rate_table(lines, weights, posterior, level, {**texts, **numbers})
 
 
 def _value(name: str, entry: Entry) -> str:
     return str(Target({name: entry})) if isinstance(entry, Altered) else state_text(entry)
-
-
-def _line(
-    name: str, value: str, entry: Entry | None, rate: RateWithTest | None, state: int = -1
-) -> dict[str, Any]:
-    kind = None if entry is None else entry.kind if isinstance(entry, Altered) else "do"
-    screen = (np.nan, np.nan, np.nan)
-    if rate is not None and entry is None:
-        screen = (rate.p_value, rate.rate, rate.std_error)
-    if rate is not None and state >= 0:
-        own = (rate.value_p_values, rate.value_rates, rate.value_std_errors)
-        screen = (float(own[0][state]), float(own[1][state]), float(own[2][state]))
-    return {
-        "variable": name,
-        "value": value,
-        "kind": kind,
-        **dict(zip(_SCREEN, screen, strict=True)),
-    }
 
 
 def _numbers(entry: Entry, error: ChangeError | None, level: float) -> dict[str, Any]:
@@ -160,30 +125,16 @@ def numbers_content(fitted: Fitted, level: float = 0.95) -> dict[str, Any]:
     if not isinstance(network, MechanismNetwork):
         return {}
     return {
-        "columns": columns_content(network),
-        "changes": changes_content(network, fitted.change_errors, level),
-        "densities": densities_content(network, fitted.densities),
+        "columns": _columns_content(network),
+        "changes": _changes_content(network, fitted.change_errors, level),
+        "densities": _densities_content(network, fitted.densities),
     }
 
 
-def changes_content(
+def _changes_content(
     network: MechanismNetwork, errors: Sequence[ChangeError], level: float = 0.95
 ) -> list[dict[str, Any]]:
-    """Return all numbers of the changes, with their errors.
-
-    Parameters
-    ----------
-    network : MechanismNetwork
-    errors : sequence of ChangeError
-    level : float, default=0.95
-        Of the intervals.
-
-    Returns
-    -------
-    list of dict
-        ``variable``, ``change`` (its text), and ``numbers``: a list of ``what``, ``estimate``,
-        ``std_error``, ``ci_low``, ``ci_high`` (None where rows say nothing).
-    """
+    """Return all numbers of the changes with their errors, null where rows say nothing."""
     lines = []
     for one in errors:
         name = network.names[one.variable]
@@ -203,19 +154,8 @@ def _known(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def columns_content(network: MechanismNetwork) -> list[dict[str, Any]]:
-    """Say of each variable what kind it is, and on what scale it was modelled.
-
-    Parameters
-    ----------
-    network : MechanismNetwork
-        With variables.
-
-    Returns
-    -------
-    list of dict
-        ``name``, ``kind`` and ``scale`` ("states", "raw", "log", "logit" or "count").
-    """
+def _columns_content(network: MechanismNetwork) -> list[dict[str, Any]]:
+    """Say of each variable what kind it is, and on what scale it was modelled."""
     return [
         {
             "name": variable.name,
@@ -227,20 +167,8 @@ def columns_content(network: MechanismNetwork) -> list[dict[str, Any]]:
     ]
 
 
-def densities_content(network: MechanismNetwork, found: Sequence[Density]) -> list[dict[str, Any]]:
-    """Return histograms of the numbers that components touch.
-
-    Parameters
-    ----------
-    network : MechanismNetwork
-    found : sequence of Density
-
-    Returns
-    -------
-    list of dict
-        ``variable``, ``scale``, ``edges`` of the bins in the units of the column, and ``curves``: a
-        list of ``of`` ("control", "pool", or the text of a change) and ``shares`` of the bins.
-    """
+def _densities_content(network: MechanismNetwork, found: Sequence[Density]) -> list[dict[str, Any]]:
+    """Return histograms of the numbers that components touch, in the units of their columns."""
     lines = []
     for one in found:
         name = network.names[one.variable]

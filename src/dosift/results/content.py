@@ -18,14 +18,16 @@ from dosift.model import Network
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.mixture import without_other
 from dosift.results.changes import numbers_content
-from dosift.results.fitted_model import FittedModel
 from dosift.results.graph_layout import parents_shown
 from dosift.results.graphs import graph_findings_content
 from dosift.results.merged import Merged
+from dosift.results.predictions import Predictions
 from dosift.results.rows import presence
 from dosift.results.timeline import timeline_content
 from dosift.results.verdict_words import verdict_content
 
+#: Tables of a fit whose lines are held as they are, as far as there are any.
+_TABLES = ("variables", "pairs", "families", "interventions", "mechanisms", "undecided", "batches")
 #: What two rows of the same intervention tell.
 _PAIRS = (
     "Rows that follow each other mostly have the same intervention, and two such rows tell every "
@@ -34,7 +36,7 @@ _PAIRS = (
 
 
 def result_content(
-    model: FittedModel,
+    model: Predictions,
     *,
     settings: Mapping[str, Any],
     inputs: Sequence[Path],
@@ -61,28 +63,19 @@ def result_content(
     verdict_now = finite(verdict_content(model.fitted_))
     reasons = distrust(model)
     is_of_numbers = isinstance(model.network_, MechanismNetwork)
+    tables = {name: getattr(model, f"{name}_") for name in _TABLES}
     return {
         "trusted": verdict_now["value"] != FALLS,
         "reasons": reasons,
         "verdict": verdict_now,
         "level": model.level,
-        "components": components_content(model),
-        "variables": [finite(row) for row in model.variables_.to_dicts()],
-        "pairs": model.pairs_.to_dicts(),
-        "families": model.families_.to_dicts(),
-        "interventions": finite(model.interventions_.to_dicts()),
-        "mechanisms": finite(model.mechanisms_.to_dicts()),
-        "undecided": model.undecided_.to_dicts(),
-        **(
-            {}
-            if model.batches_ is None
-            else {"batches": [finite(row) for row in model.batches_.to_dicts()]}
-        ),
-        **missing_content(model),
+        "components": _components_content(model),
+        **{name: finite(table.to_dicts()) for name, table in tables.items() if table is not None},
+        **_missing_content(model),
         **_in_time(model),
         "graph": graph_content(model.network_),
         **graph_findings_content(model.fitted_),
-        "certainty": finite(certainty_content(model)),
+        "certainty": finite(_certainty_content(model)),
         "diagnostics": finite(model.diagnostics()),
         **numbers_content(model.fitted_, model.level),
         # Of tables alone it is known which other mixtures have the same distribution.
@@ -95,7 +88,7 @@ def result_content(
     }
 
 
-def _identifiability(model: FittedModel) -> dict[str, Any]:
+def _identifiability(model: Predictions) -> dict[str, Any]:
     """Return the verdict on the mixture; rows that lend each other evidence tell more than one."""
     mixture = without_other(model.mixture_)
     found = verdict(model.network_, mixture)
@@ -108,7 +101,7 @@ def _identifiability(model: FittedModel) -> dict[str, Any]:
     return {**found, "status": "unique", "meaning": _PAIRS, "reasons": []}
 
 
-def _in_time(model: FittedModel) -> dict[str, Any]:
+def _in_time(model: Predictions) -> dict[str, Any]:
     """Return what is known of targets in time; nothing where rows came in no order."""
     in_time, table = model.fitted_.in_time, model.timeline_
     if in_time is None or table is None:
@@ -116,15 +109,11 @@ def _in_time(model: FittedModel) -> dict[str, Any]:
     return timeline_content(in_time, table, model.level)
 
 
-def components_content(model: FittedModel) -> list[dict[str, Any]]:
+def _components_content(model: Predictions) -> list[dict[str, Any]]:
     """Return the lines of the table of components, each with what could stand in its place.
 
-    Returns
-    -------
-    list of dict
-        The columns of ``components.csv``, and `confusable`: a list of ``target`` and ``loss``; with
-        `of_rows` where posteriors of rows are worth less than they say: by what they are
-        multiplied.
+    They have `of_rows` where posteriors of rows are worth less than they say, by what these are
+    multiplied.
     """
     lines = [finite(row) for row in model.components_.to_dicts()]
     fitted = model.fitted_
@@ -139,15 +128,11 @@ def components_content(model: FittedModel) -> list[dict[str, Any]]:
     return lines
 
 
-def missing_content(model: FittedModel) -> dict[str, Any]:
+def _missing_content(model: Predictions) -> dict[str, Any]:
     """Return which values were missing, by name; nothing if none were.
 
-    Returns
-    -------
-    dict
-        `missing_values`: the rows that lack any value, and for each variable that does the share
-        of the rows, the variable on which it depends most clearly whether it is missing (or
-        None), and the p-value of that.
+    Of each variable that lacks some, `depends_on` is that on which it depends most clearly whether
+    it is missing, with the p-value of that.
     """
     found = model.missing_values_
     if not found.n_rows:
@@ -190,15 +175,8 @@ def graph_content(network: Network) -> dict[str, list[str]]:
     }
 
 
-def certainty_content(model: FittedModel) -> dict[str, Any]:
-    """Return how sure the rows are, with the names of targets.
-
-    Returns
-    -------
-    dict
-        The attributes of :class:`~dosift.checks.assignment_confidence.Certainty`; `targets` holds
-        for each target the rows of which it is the most probable and their mean probability of it.
-    """
+def _certainty_content(model: Predictions) -> dict[str, Any]:
+    """Return how sure the rows are, with the names of targets."""
     found = model.certainty_
     return {
         "edges": found.edges.tolist(),
@@ -215,7 +193,7 @@ def certainty_content(model: FittedModel) -> dict[str, Any]:
     }
 
 
-def distrust(model: FittedModel) -> list[str]:
+def distrust(model: Predictions) -> list[str]:
     """Say why a fit does not stand, or in part only.
 
     Returns

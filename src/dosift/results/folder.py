@@ -9,9 +9,10 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from dosift.errors import DosiftWarning, InputError
@@ -21,13 +22,10 @@ from dosift.model import Mixture, Network
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.mixture import with_other_of
 from dosift.results.content import distrust, finite, graph_content, result_content, versions
+from dosift.results.predictions import Predictions
+from dosift.results.report import render_report
 from dosift.results.rows import RowParts
 from dosift.utils.atomic_write import check_absent, whole_folder
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from dosift.results.fitted_model import FittedModel
 
 __all__ = [
     "Result",
@@ -122,7 +120,7 @@ class Result:
 
 def write_result(
     folder: str | Path,
-    model: FittedModel,
+    model: Predictions,
     rows: pl.DataFrame | RowParts,
     content: Mapping[str, Any],
     *,
@@ -145,7 +143,7 @@ def write_result(
     extra : mapping of str to polars.DataFrame, optional
         Further tables by name, each a CSV file of that name.
     units : polars.DataFrame, optional
-        The table of units, from :func:`~dosift.results.units.unit_table`.
+        The table of units, from :func:`~dosift.results.units.tables_of`.
     force : bool, default=False
         Whether to replace an existing folder, which stays until the new one is complete.
 
@@ -159,8 +157,6 @@ def write_result(
     DosiftWarning
         If what is replaced is no result folder: it is kept under another name.
     """
-    from dosift.results.report import render_report
-
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
     page = render_report(dict(content))
     folder = Path(folder)
@@ -168,17 +164,10 @@ def write_result(
     with whole_folder(folder, replace=force, aside=aside) as draft:
         model.mixture_.write(draft / _MIXTURE)
         _write_network(model.network_, draft)
-        escape_formulas(model.components_).write_csv(draft / "components.csv")
-        escape_formulas(model.variables_).write_csv(draft / "variables.csv")
-        escape_formulas(model.pairs_).write_csv(draft / "pairs.csv")
-        if model.graph_ is not None:
-            escape_formulas(model.graph_).write_csv(draft / "graph.csv")
-        if model.batches_ is not None:
-            escape_formulas(model.batches_).write_csv(draft / "batches.csv")
-        if model.timeline_ is not None:
-            escape_formulas(model.timeline_).write_csv(draft / "timeline.csv")
+        for name in ("components", "variables", "pairs", "graph", "batches", "timeline"):
+            _write_table(getattr(model, f"{name}_"), draft / f"{name}.csv")
         for name, table in (extra or {}).items():
-            escape_formulas(table).write_csv(draft / f"{name}.csv")
+            _write_table(table, draft / f"{name}.csv")
         if isinstance(rows, RowParts):
             rows.write(draft / "rows.parquet")
         else:
@@ -193,6 +182,11 @@ def write_result(
             DosiftWarning,
             stacklevel=2,
         )
+
+
+def _write_table(table: pl.DataFrame | None, path: Path) -> None:
+    if table is not None:
+        escape_formulas(table).write_csv(path)
 
 
 def _write_network(network: Network | MechanismNetwork, draft: Path) -> None:
@@ -233,8 +227,6 @@ def escape_formulas(table: pl.DataFrame) -> pl.DataFrame:
     >>> escape_formulas(table)["value"].to_list()
     ["'=cmd()", '-1', "'-1+cmd()", 'a=b']
     """
-    import polars as pl
-
     text = pl.col(pl.String)
     is_number = text.str.contains(r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
     is_formula = text.str.contains(r"^[=+\-@\t\r\n]") & ~is_number

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import polars as pl
 
 from dosift.graphs.findings import GraphFindings
 from dosift.model.mechanism_network import compared_targets
@@ -12,9 +13,6 @@ from dosift.model.network import Network
 from dosift.pipeline import Fitted
 from dosift.results.graph_layout import parents_shown
 from dosift.results.graph_words import asked_in_words
-
-if TYPE_CHECKING:
-    import polars as pl
 
 #: Share of the rows (total variation) that must be explained otherwise before a graph that the rows
 #: object to makes a fit unfit to be trusted.
@@ -49,8 +47,6 @@ def graph_table(network: Network, findings: GraphFindings | None) -> pl.DataFram
     >>> graph_table(network, GraphFindings(((), (0,)), None, False, edges, ())).rows()
     [('a', 'b', 0.98, 'added')]
     """
-    import polars as pl
-
     if findings is None:
         return None
     names, shown = network.names, parents_shown(network)

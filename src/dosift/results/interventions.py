@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from dosift.checks.verdict import Answer
@@ -14,12 +15,9 @@ from dosift.model.described import described
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.model.other import OTHER_TEXT, is_other
-from dosift.results.tables import name_of
+from dosift.results.tables import members_of, name_of, with_undecided
 from dosift.search.mechanisms import ChangedMechanism
 from dosift.search.stochastic import stochastic_interventions
-
-if TYPE_CHECKING:
-    import polars as pl
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -52,13 +50,10 @@ def intervention_table(
         ``weight``, ``std_error``, ``ci_low``, ``ci_high``, and ``values``: a list of ``target``
         and ``share`` of the intervention's weight.
     """
-    import polars as pl
-
     groups = stochastic_interventions(targets, weights)
-    n_others = 0 if posterior is None else len(posterior.undecided)
-    members = np.zeros((len(groups), len(targets) + n_others), dtype=bool)
-    for k, group in enumerate(groups):
-        members[k, list(group.members)] = True
+    members = members_of(
+        [group.members for group in groups], len(with_undecided(targets, posterior))
+    )
     found = None if posterior is None else posterior.of_weights.sums(members, level)
     lines: list[dict[str, Any]] = []
     for k, group in enumerate(groups):
@@ -67,11 +62,8 @@ def intervention_table(
         kind = _kind(network, targets[index])
         errors = dict.fromkeys(("std_error", "ci_low", "ci_high"))
         if found is not None:
-            errors = {
-                "std_error": float(found.std_error[k]),
-                "ci_low": float(found.low[k]),
-                "ci_high": float(found.high[k]),
-            }
+            numbers = (found.std_error, found.low, found.high)
+            errors = {name: float(own[k]) for name, own in zip(errors, numbers, strict=True)}
         # A label's target may have no weight that could be shared.
         values = [
             {
@@ -88,10 +80,7 @@ def intervention_table(
         {
             "variables": pl.List(pl.String()),
             "kind": pl.String(),
-            "weight": number,
-            "std_error": number,
-            "ci_low": number,
-            "ci_high": number,
+            **dict.fromkeys(("weight", "std_error", "ci_low", "ci_high"), number),
             "values": pl.List(pl.Struct({"target": pl.String(), "share": number})),
         }
     )
@@ -131,8 +120,6 @@ def mechanism_table(
         which another mechanism must have been at work (an estimate without error). Null where a
         mechanism is no table.
     """
-    import polars as pl
-
     types = {
         "variable": pl.String,
         **dict.fromkeys(("gain", "distance", "least_share"), pl.Float64),

@@ -8,19 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from dosift.inference import Posterior
 from dosift.inference.posterior import false_shares
 from dosift.model import Network, Target
 from dosift.model.mechanism_network import MechanismNetwork, merged_targets
-from dosift.results.tables import component_table, status_of
-
-if TYPE_CHECKING:
-    import polars as pl
+from dosift.results.tables import component_table, members_of, status_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -83,10 +80,7 @@ class Merged:
         -------
         ndarray of bool, shape (n_groups, n_targets)
         """
-        out = np.zeros((len(self.groups), n_targets), dtype=bool)
-        for k, own in enumerate(self.groups):
-            out[k, list(own)] = True
-        return out
+        return members_of(self.groups, n_targets)
 
     def summed(self, posterior: Floats) -> Floats:
         """Add up what components have.
@@ -159,8 +153,6 @@ def merged_table(
         that the heaviest one stands for. The error of a sum of weights is that of their joint
         posterior; the p-value is of "none of them is there" (Bonferroni).
     """
-    import polars as pl
-
     fine = component_table(targets, weights, n_rows, posterior, level, is_known)
     lines = fine.to_dicts()
     heads = [dict(lines[own[0]], also=None) for own in merged.groups]

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dosift.checks.assignment_confidence import SURE
+from dosift.data import collapse, load_rows
 from dosift.errors import InputError, MissingDependencyError, NotFittedError
+from dosift.inference.intervals import normal_interval
+from dosift.likelihood.rates import intervention_rates
+from dosift.model.network import Network
+from dosift.results.predictions import Predictions
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from dosift.model.network import Network
-    from dosift.results.fitted_model import FittedModel
 
 #: Colours that differ in lightness too, after Okabe and Ito.
 _BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#8a8a8a"
@@ -27,7 +29,7 @@ _HATCH = "////"
 _LINE, WIDTH = 0.28, 6.4
 
 
-def components(model: FittedModel, *, top: int = 30, ax: Axes | None = None) -> Axes:
+def components(model: Predictions, *, top: int = 30, ax: Axes | None = None) -> Axes:
     """Draw the weights of the components with their intervals.
 
     Components that do not stand are grey and hatched.
@@ -63,7 +65,7 @@ def components(model: FittedModel, *, top: int = 30, ax: Axes | None = None) -> 
     return ax
 
 
-def rates(model: FittedModel, *, top: int = 30, ax: Axes | None = None) -> Axes:
+def rates(model: Predictions, *, top: int = 30, ax: Axes | None = None) -> Axes:
     """Draw how often each variable is set to each value.
 
     Bars are the totals over the components found, rings the one-pass estimates that need no
@@ -136,10 +138,6 @@ def screen(
     MissingDependencyError
         Without matplotlib.
     """
-    from dosift.data import collapse, load_rows
-    from dosift.inference.intervals import normal_interval
-    from dosift.likelihood.rates import intervention_rates
-
     if not 0 < level < 1:
         raise InputError(f"level is {level!r}; give a number in (0, 1)")
     counted = collapse(load_rows(rows, network).codes, network.cardinalities)
@@ -157,7 +155,7 @@ def screen(
     return ax
 
 
-def certainty(model: FittedModel, *, ax: Axes | None = None) -> Axes:
+def certainty(model: Predictions, *, ax: Axes | None = None) -> Axes:
     """Draw how sure the rows are of their most probable target.
 
     Parameters
@@ -191,7 +189,7 @@ def certainty(model: FittedModel, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def fit_check(model: FittedModel, *, ax: Axes | None = None) -> Axes:
+def fit_check(model: Predictions, *, ax: Axes | None = None) -> Axes:
     """Draw which pairs of variables the mixture does not describe.
 
     Parameters
@@ -243,7 +241,7 @@ def _deviating(names: list[str]) -> str:
     return f"{names[-1]} given parents" if len(names) > 2 else ", ".join(dict.fromkeys(names))
 
 
-def checked_fitted(model: FittedModel) -> FittedModel:
+def checked_fitted(model: Predictions) -> Predictions:
     """Return the model, or raise if it is not fitted.
 
     Parameters

@@ -12,11 +12,10 @@ from dosift.model.described import scale_of
 from dosift.model.scale import Scale
 from dosift.results.changes import curve_text
 from dosift.results.plot import axes_of, checked_fitted, literal, without_frame
+from dosift.results.predictions import Predictions
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from dosift.results.fitted_model import FittedModel
 
 #: Colours that differ in lightness too, after Okabe and Ito, with styles of lines.
 _CURVES = (
@@ -27,7 +26,7 @@ _CURVES = (
 _HEIGHT = 2.6
 
 
-def densities(model: FittedModel, variable: str, *, ax: Axes | None = None) -> Axes:
+def densities(model: Predictions, variable: str, *, ax: Axes | None = None) -> Axes:
     """Draw what a number looks like, and what was done to it.
 
     Parameters

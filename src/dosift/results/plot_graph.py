@@ -10,6 +10,7 @@ from dosift.errors import InputError
 from dosift.model import Altered, Target
 from dosift.model.target import Entry, state_text
 from dosift.results.graph_layout import (
+    GraphLayout,
     induced,
     layered_layout,
     parents_shown,
@@ -18,12 +19,10 @@ from dosift.results.graph_layout import (
 )
 from dosift.results.graph_words import SURE_EDGE
 from dosift.results.plot import GREY, ORANGE, WIDTH, axes_of, checked_fitted, literal
+from dosift.results.predictions import Predictions
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from dosift.results.fitted_model import FittedModel
-    from dosift.results.graph_layout import GraphLayout
 
 _GREEN, _PURPLE = "#1a7f37", "#7a3fb0"
 #: Colour, width, style and name in the legend of edges that are not as they were given.
@@ -38,7 +37,7 @@ _COLUMN, _LETTERS = 0.95, 14
 
 
 def graph(
-    model: FittedModel, target: Target | None = None, *, most: int = 40,
+    model: Predictions, target: Target | None = None, *, most: int = 40,
     ax: Axes | None = None,
 ) -> Axes:  # fmt: skip
     """Draw the causal graph in layers, with how often each variable is set.
@@ -152,7 +151,7 @@ def _draw_edges(
         ax.legend(lines, list(keys), title="edges", title_fontsize=7, fontsize=7, frameon=False)
 
 
-def _edges_found(model: FittedModel, nodes: list[int]) -> dict[tuple[int, int], tuple[str, float]]:
+def _edges_found(model: Predictions, nodes: list[int]) -> dict[tuple[int, int], tuple[str, float]]:
     """Status and probability of the edges between some nodes, by their places in the list.
 
     Of a graph that was learned, all edges are new, so that nothing is said of them.

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import itertools
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dosift.errors import InputError
-from dosift.results.plot import GREY, axes_of, checked_fitted, literal, without_frame
-from dosift.results.timeline import drawn_stretches
+from dosift.results.plot import axes_of, checked_fitted, literal, without_frame
+from dosift.results.predictions import Predictions
+from dosift.results.timeline import colours_of, drawn_stretches
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from dosift.results.fitted_model import FittedModel
 
 Floats = NDArray[np.float64]
 
 #: Height of a unit's line, in inches.
 _LINE = 0.45
-_COLOURS = (
-    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a3fb0", "#8c6d31",
-)  # fmt: skip
 
 
-def timeline(model: FittedModel, *, units: int = 30, ax: Axes | None = None) -> Axes:
+def timeline(model: Predictions, *, units: int = 30, ax: Axes | None = None) -> Axes:
     """Draw when which intervention held.
 
     Parameters
@@ -61,8 +58,7 @@ def timeline(model: FittedModel, *, units: int = 30, ax: Axes | None = None) -> 
     names = list(dict.fromkeys(of_unit))
     place = {name: k for k, name in enumerate(names[:units])}
     ax = axes_of(ax, 1.2 + _LINE * len(place))
-    hits = [line["target"] for line in model.components_.to_dicts() if line["size"] > 0]
-    colours = {t: _COLOURS[k] if k < len(_COLOURS) else GREY for k, t in enumerate(hits)}
+    colours = colours_of(model.components_.to_dicts())
     low_high = [_bounds(lines, name) for name in ("start", "end")]
     goes_on = np.append([a == b for a, b in itertools.pairwise(of_unit)], False)
     until = np.where(goes_on, np.append(start[1:], 0.0), end)
@@ -103,8 +99,6 @@ def _bounds(lines: list[dict[str, Any]], name: str) -> tuple[Floats, Floats]:
 
 def _with_dates(ax: Axes) -> None:
     """Write seconds since 1970 as dates."""
-    from datetime import UTC, datetime
-
     low, high = ax.get_xlim()
     at = np.linspace(low, high, 4)
     form = "%Y-%m-%d" if high - low > 4 * 86400 else "%m-%d %H:%M"

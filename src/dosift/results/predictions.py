@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from dosift.checks.assignment_confidence import Certainty
@@ -31,9 +32,6 @@ from dosift.results.verdict_words import negative_control_content, verdict_conte
 from dosift.search.certificate import Certificate
 from dosift.utils.record import Record
 from dosift.utils.sklearn_api import not_fitted
-
-if TYPE_CHECKING:
-    import polars as pl
 
 Floats = NDArray[np.float64]
 

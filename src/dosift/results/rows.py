@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
@@ -18,6 +19,7 @@ from dosift.checks.model_check import (
 )
 from dosift.checks.surprisal import SurprisalScale, largest_unexplained
 from dosift.data.blocks import Block, MemoryBlocks, RowBlocks
+from dosift.data.factorise import texts_at
 from dosift.data.load import Loaded
 from dosift.data.some_blocks import RowsApart
 from dosift.data.stored import StoredBlocks
@@ -27,13 +29,9 @@ from dosift.model.known_rows import matches
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.model.other import OTHER_TEXT
+from dosift.pipeline import Fitted
 from dosift.results.merged import Merged
 from dosift.utils.threads import available_threads, in_threads
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from dosift.pipeline import Fitted
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -151,20 +149,10 @@ class RowJudge:
         judge = replace(judge, there=there, elsewhere=own_rows and OTHER_TEXT in texts)
         if not named or labels is None:
             return judge
-        return replace(judge, labels=judge.named_as_shown(named, labels.by_text))
+        return replace(judge, labels=judge._named_as_shown(named, labels.by_text))
 
-    def named_as_shown(self, named: tuple[str, ...], patterns: Ints) -> tuple[str, ...]:
-        """Name what labels say by the texts of the components, where these say more of it.
-
-        Parameters
-        ----------
-        named : tuple of str
-        patterns : ndarray of int, shape (n_texts, n_variables)
-
-        Returns
-        -------
-        tuple of str
-        """
+    def _named_as_shown(self, named: tuple[str, ...], patterns: Ints) -> tuple[str, ...]:
+        """Name what labels say by the texts of the components, where these say more of it."""
         if self.together is None:
             return named
         found = matches(patterns, self.targets)
@@ -225,8 +213,6 @@ class RowJudge:
             for each target; with labels ``labelled``, and a labelled row has its label for target,
             with probability one.
         """
-        import polars as pl
-
         found = self.assignment(block)
         best, posterior = found.best, found.posterior
         if self.together is not None:
@@ -241,10 +227,8 @@ class RowJudge:
         bound = self.bound
         if bound is None:
             bound = largest_unexplained(by_interventions, block.counts)
-        # Position -1, a row that no target can produce, picks the null at the end.
-        texts = pl.Series([*self.texts, None], dtype=pl.String)
         columns: dict[str, Any] = {
-            "target": texts.gather(np.where(best < 0, len(self.texts), best)),
+            "target": texts_at(self.texts, best),  # none where no target can produce the row
             "probability": probability,
             "surprise": -found.log_probability,
             "surprise_p_value": p_values,
@@ -260,11 +244,7 @@ class RowJudge:
         return table if block.label is None else self._labelled(table, block.label)
 
     def _labelled(self, table: pl.DataFrame, label: Ints) -> pl.DataFrame:
-        import polars as pl
-
-        own = pl.Series("_label", [*self.labels, None], dtype=pl.String).gather(
-            np.where(label < 0, len(self.labels), label)
-        )
+        own = texts_at(self.labels, label).alias("_label")
         given = pl.col("_label").is_not_null()
 
         def certain(name: str) -> pl.Expr:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from dosift.checks.verdict import FALLS, Answer, tolerance, weights_in
@@ -15,9 +15,6 @@ from dosift.model.network import Network
 from dosift.model.other import interventions
 from dosift.pipeline import Fitted
 from dosift.results.tables import status_of
-
-if TYPE_CHECKING:
-    import polars as pl
 
 Floats = NDArray[np.float64]
 
@@ -45,8 +42,6 @@ def with_standing(
         less than what counts with noise of another kind give them), and intervals hold the weights
         that repairs would give.
     """
-    import polars as pl
-
     verdict, weights = fitted.judged, fitted.result.weights
     share = [float(weights[list(own)][verdict.stands[list(own)]].sum()) for own in groups]
     whole = [float(weights[list(own)].sum()) for own in groups]
@@ -81,8 +76,6 @@ def _of_lines(fitted: Fitted, groups: Sequence[Sequence[int]], answer: Answer) -
 
 def _widened(table: pl.DataFrame, of: str, others: Sequence[Floats]) -> list[pl.Series]:
     """Stretch intervals, so that those around the values that repairs would give are in them."""
-    import polars as pl
-
     value, low, high = (table[name].to_numpy().copy() for name in (of, "ci_low", "ci_high"))
     below, above = value - low, high - value
     for other in others:
@@ -110,8 +103,6 @@ def totals_with_standing(table: pl.DataFrame, fitted: Fitted) -> pl.DataFrame:
         With columns `control_rate` (what control rows played as a pool yield; null where it is not
         known), `net_rate` (the rate less that) and `stands`.
     """
-    import polars as pl
-
     verdict, network = fitted.judged, fitted.network
     lines = list(zip(table["variable"].to_list(), table["value"].to_list(), strict=True))
     rate = table["rate"].to_numpy()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import polars as pl
 
 from dosift.model import Target
 from dosift.model.described import named_targets
@@ -25,9 +27,6 @@ from dosift.results.tables import (
 )
 from dosift.results.timeline import timeline_table
 from dosift.results.words import fit_check_content
-
-if TYPE_CHECKING:
-    import polars as pl
 
 
 @dataclass(frozen=True)
@@ -99,8 +98,6 @@ def _timeline(fitted: Fitted, targets: list[Target], level: float) -> pl.DataFra
 
 
 def _components(fitted: Fitted, targets: list[Target], level: float) -> pl.DataFrame:
-    import polars as pl
-
     result, posterior = fitted.result, fitted.posterior
     common = (targets, result.weights, fitted.n_rows, posterior, level, fitted.is_known)
     merged = Merged.of(fitted.network, result.targets, result.weights)
@@ -144,8 +141,6 @@ def _batch_table(fitted: Fitted, targets: list[Target], level: float) -> pl.Data
     are averaged over that, with the share of the other batches that hold a target for its
     probability beforehand.
     """
-    import polars as pl
-
     weights = fitted.result.batch_weights
     if not fitted.batches or weights is None:
         return None
@@ -199,10 +194,4 @@ def _certificate(fitted: Fitted) -> dict[str, Any] | None:
     if found is None:
         return None
     target = None if found.target is None else name_of(fitted.network, found.target)
-    return {
-        "scope": found.scope,
-        "n_variables": found.n_variables,
-        "n_targets": found.n_targets,
-        "largest_gradient": found.largest_gradient,
-        "target": target,
-    }
+    return {**asdict(found), "target": target}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from dosift.inference import FALSE_SHARE, LEAST_PROBABILITY, Posterior
@@ -19,11 +20,10 @@ from dosift.model.network import Network
 from dosift.model.other import interventions
 from dosift.search.near_equivalent import NearEquivalent
 
-if TYPE_CHECKING:
-    import polars as pl
-
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
+#: A line of :func:`rate_table`.
+RateLine = tuple[tuple[str, str], NDArray[np.bool_], tuple[float, float, float]]
 
 
 def component_table(
@@ -58,8 +58,6 @@ def component_table(
         most 5 %, else "undecided". ``p_value`` belongs to a target named before the rows were
         seen.
     """
-    import polars as pl
-
     n = len(targets)
     unknown = np.full(n, np.nan)
     std_error = low = high = p_value = probability = q_value = unknown
@@ -74,7 +72,7 @@ def component_table(
                 np.where(is_known, np.nan, column) for column in (std_error, low, high, p_value)
             )
     status = [None if np.isnan(q) else status_of(q) for q in q_value]
-    return pl.DataFrame(
+    frame = pl.DataFrame(
         {
             "target": [str(t) for t in targets],
             "size": np.array([t.size for t in targets], dtype=np.int64),
@@ -88,7 +86,13 @@ def component_table(
             "probability": probability,
             "status": pl.Series(status, dtype=pl.String),
         }
-    ).with_columns(pl.col(pl.Float64).fill_nan(None))
+    )
+    return without_nan(frame)
+
+
+def without_nan(table: pl.DataFrame) -> pl.DataFrame:
+    """Let numbers that are unknown be null."""
+    return table.with_columns(pl.col(pl.Float64).fill_nan(None))
 
 
 def status_of(q_value: float) -> str:
@@ -135,35 +139,62 @@ def variable_table(
         for each of its values. ``p_value`` is that of the one-pass rate, which involves no
         search: "no component sets this".
     """
-    import polars as pl
-
-    lines: list[tuple[str, str, float, float, float]] = []
-    undecided = targets[:0] if posterior is None else posterior.undecided
-    every = interventions(np.concatenate([targets, undecided]))
-    members = []
-    for i, variable in enumerate(network.variables):
-        own = rates[i]
-        members.append(every[:, i] >= 0)
-        lines.append((variable.name, "", own.rate, own.std_error, own.p_value))
+    every = interventions(with_undecided(targets, posterior))
+    lines: list[RateLine] = []
+    for i, (variable, rate) in enumerate(zip(network.variables, rates, strict=True)):
+        lines.append(((variable.name, ""), every[:, i] >= 0, one_pass(rate)))
         for a, state in enumerate(variable.states):
-            members.append(every[:, i] == a)
-            of_value = (own.value_rates[a], own.value_std_errors[a], own.value_p_values[a])
-            lines.append((variable.name, state, *of_value))
-    screen_rate = np.array([line[2] for line in lines])
-    screen_error = np.array([line[3] for line in lines])
-    screen_low, screen_high = normal_interval(screen_rate, screen_error, level)
+            lines.append(((variable.name, state), every[:, i] == a, one_pass(rate, a)))
+    return rate_table(lines, weights, posterior, level)
+
+
+def one_pass(rate: RateWithTest | None, state: int | None = None) -> tuple[float, float, float]:
+    """Return p-value, rate and its error of a variable or a state from one pass; NaN if unknown."""
+    if rate is None:
+        return np.nan, np.nan, np.nan
+    if state is None:
+        return rate.p_value, rate.rate, rate.std_error
+    found = (rate.value_p_values[state], rate.value_rates[state], rate.value_std_errors[state])
+    return float(found[0]), float(found[1]), float(found[2])
+
+
+def rate_table(
+    lines: Sequence[RateLine],
+    weights: Floats,
+    posterior: Posterior | None,
+    level: float,
+    further: Mapping[str, Any] | None = None,
+) -> pl.DataFrame:
+    """Table of totals of weight, by descending rate; other columns may follow.
+
+    Parameters
+    ----------
+    lines : sequence of RateLine
+        Variable and value, which components (and undecided targets behind them) have it, and
+        :func:`one_pass`.
+    weights, posterior, level
+        As for :func:`variable_table`.
+    further : mapping of str to sequence, optional
+
+    Returns
+    -------
+    polars.DataFrame
+    """
+    names, members, screens = zip(*lines, strict=True)
+    p_value, rate, error = np.array(screens).T
+    low, high = normal_interval(rate, error, level)
     frame: dict[str, Any] = {
-        "variable": [line[0] for line in lines],
-        "value": [line[1] for line in lines],
+        "variable": [variable for variable, _ in names],
+        "value": [value for _, value in names],
         **totals(np.array(members), weights, posterior, level),
-        "p_value": np.array([line[4] for line in lines]),
-        "screen_rate": screen_rate,
-        "screen_std_error": screen_error,
-        "screen_ci_low": screen_low,
-        "screen_ci_high": screen_high,
+        "p_value": p_value,
+        "screen_rate": rate,
+        "screen_std_error": error,
+        "screen_ci_low": low,
+        "screen_ci_high": high,
+        **(further or {}),
     }
-    table = pl.DataFrame(frame).sort("rate", descending=True, maintain_order=True)
-    return table.with_columns(pl.col(pl.Float64).fill_nan(None))
+    return without_nan(pl.DataFrame(frame).sort("rate", descending=True, maintain_order=True))
 
 
 def pair_table(
@@ -193,21 +224,18 @@ def pair_table(
         ``probability``, and ``p_value``, from one pass that involves no search: "no component
         sets both". At most 200 pairs, those of largest rate.
     """
-    import polars as pl
-
     some = np.full((max(len(pairs), 1), targets.shape[1]), -1, dtype=np.int16)
     for k, pair in enumerate(pairs):
         for i, state in pair:
             some[k, i] = state
-    undecided = targets[:0] if posterior is None else posterior.undecided
-    members = np.array([contain(np.concatenate([targets, undecided]), pair) for pair in some])
+    every = with_undecided(targets, posterior)
+    members = np.array([_contain(every, pair) for pair in some])
     frame: dict[str, Any] = {
         "target": names_of(network, some),
         **totals(members, weights, posterior, level),
     }
     values = pl.Series("p_value", list(p_values), dtype=pl.Float64)
-    table = pl.DataFrame(frame).head(len(pairs)).with_columns(values)
-    return table.with_columns(pl.col(pl.Float64).fill_nan(None))
+    return without_nan(pl.DataFrame(frame).head(len(pairs)).with_columns(values))
 
 
 def undecided_table(
@@ -227,8 +255,6 @@ def undecided_table(
         Columns ``target``, ``probability`` (of being in the mixture; at least 0.1), and the
         weight's interval if it is: ``ci_low``, ``ci_high``.
     """
-    import polars as pl
-
     columns: dict[str, Any] = {"target": [], "probability": [], "ci_low": [], "ci_high": []}
     if posterior is not None and posterior.selected and len(posterior.undecided):
         m = posterior.n_components
@@ -266,13 +292,9 @@ def family_table(
         Columns ``target`` (what the members share), ``weight`` (of all members together),
         ``ci_low``, ``ci_high``, ``components`` (a list of texts).
     """
-    import polars as pl
-
     groups = component_groups(targets, weights)
-    n_others = 0 if posterior is None else len(posterior.undecided)
-    members = np.zeros((len(groups), len(targets) + n_others), dtype=bool)
-    for k, group in enumerate(groups):
-        members[k, list(group.members)] = True
+    n_targets = len(with_undecided(targets, posterior))
+    members = members_of([group.members for group in groups], n_targets)
     found = totals(members, weights, posterior, level)
     texts = names_of(network, targets)
     frame = {
@@ -289,7 +311,7 @@ def family_table(
             "components": pl.List(pl.String()),
         }
     )
-    return pl.DataFrame(frame, schema=types).with_columns(pl.col(pl.Float64).fill_nan(None))
+    return without_nan(pl.DataFrame(frame, schema=types))
 
 
 def near_equivalent_table(
@@ -314,8 +336,6 @@ def near_equivalent_table(
         Columns ``component``, ``target`` (what could stand in its place), ``loss`` (log-likelihood
         lost, in nats).
     """
-    import polars as pl
-
     frame = {
         "component": [
             texts[one.component] if texts else name_of(network, targets[one.component])
@@ -366,20 +386,22 @@ def totals(
     }
 
 
-def contain(targets: Ints, part: Ints) -> NDArray[np.bool_]:
-    """Whether each target contains all the do's of another.
-
-    Parameters
-    ----------
-    targets : ndarray of int, shape (n_targets, n_variables)
-    part : ndarray of int, shape (n_variables,)
-
-    Returns
-    -------
-    ndarray of bool, shape (n_targets,)
-    """
+def _contain(targets: Ints, part: Ints) -> NDArray[np.bool_]:
+    """Whether each target contains all the do's of another."""
     is_set = part >= 0
-    out: NDArray[np.bool_] = (targets[:, is_set] == part[is_set]).all(axis=1)
+    return np.asarray((targets[:, is_set] == part[is_set]).all(axis=1))
+
+
+def with_undecided(targets: Ints, posterior: Posterior | None) -> Ints:
+    """Return the components, and behind them the targets that were left out and may be there."""
+    return targets if posterior is None else np.concatenate([targets, posterior.undecided])
+
+
+def members_of(groups: Sequence[Sequence[int]], n_targets: int) -> NDArray[np.bool_]:
+    """Which targets each group is made of, shape (n_groups, n_targets)."""
+    out = np.zeros((len(groups), n_targets), dtype=bool)
+    for k, own in enumerate(groups):
+        out[k, list(own)] = True
     return out
 
 

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from dosift.chain.errors import Interval
+from dosift.data.factorise import texts_at
 from dosift.data.order import RowOrder
 from dosift.pipeline.in_time import InTime
 from dosift.results.rows import RowJudge
 
-if TYPE_CHECKING:
-    import polars as pl
-
 #: Share of rows at the time of others from which they may be of several series.
 _MANY_AT_ONCE = 0.1
+#: Colours that differ in lightness, too, and that of targets beyond them.
+COLOURS = (
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a3fb0", "#8c6d31",
+)  # fmt: skip
+GREY = "#8a8a8a"
 #: Seconds of longer times, the longest first.
 _LONGER = (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0), ("seconds", 1.0))
 
@@ -48,8 +53,6 @@ def timeline_table(
         ``start_probability`` and ``end_probability`` (that they do: about `level`, and more where
         one row alone holds more), ``rows``; and ``batch``, where there are any.
     """
-    import polars as pl
-
     found, order = in_time.segments(level), in_time.order
     times = order.times.shown.gather(order.place)
     units: Any = pl.repeat(None, len(found), dtype=pl.String, eager=True)
@@ -99,8 +102,6 @@ def rows_in_time(
         The same, with ``target``, ``probability`` and the columns of probabilities given all rows
         of the series; and ``unit`` in front, where units were given.
     """
-    import polars as pl
-
     posterior = np.nan_to_num(posterior)
     best = posterior.argmax(axis=1)
     if judge.together is not None:
@@ -110,9 +111,8 @@ def rows_in_time(
     impossible = probability <= 0
     if judge.there:
         probability = probability * np.array(judge.there)[best]
-    texts = pl.Series([*judge.texts, None], dtype=pl.String)
     own = [
-        texts.gather(np.where(impossible, len(judge.texts), best)).alias("target"),
+        texts_at(judge.texts, np.where(impossible, -1, best)).alias("target"),
         pl.Series("probability", np.where(impossible, np.nan, probability)).fill_nan(None),
     ]
     if judge.all_probabilities:
@@ -268,6 +268,12 @@ def drawn_stretches(
     return units, start, end
 
 
+def colours_of(components: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Choose a colour for each component that changes something, in their order."""
+    hits = [str(line["target"]) for line in components if line["size"] > 0]
+    return {target: COLOURS[k] if k < len(COLOURS) else GREY for k, target in enumerate(hits)}
+
+
 def series_name(line: Mapping[str, Any]) -> str:
     """Name the series of a stretch: its batch and its unit, as far as there are any.
 
@@ -301,8 +307,6 @@ def _overlap(
 
 
 def _number(value: Any) -> float:
-    from datetime import UTC, datetime
-
     if isinstance(value, int | float):
         return float(value)
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value

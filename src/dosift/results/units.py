@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from dosift.checks.assignment_confidence import SURE
 from dosift.data.blocks import Block, MemoryBlocks
+from dosift.data.factorise import texts_at
 from dosift.data.load import Loaded
 from dosift.data.unit_columns import units_of
 from dosift.likelihood.disagreement import evidence_against
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.results.rows import RowJudge, RowParts, row_table
-
-if TYPE_CHECKING:
-    import polars as pl
 
 Floats = NDArray[np.float64]
 
@@ -38,64 +37,32 @@ def tables_of(
     Returns
     -------
     rows : polars.DataFrame or RowParts
-        From :func:`rows_in_units`, or without units :func:`~dosift.results.rows.row_table`.
+        As of :func:`~dosift.results.rows.row_table`; with units ``unit`` comes first, ``target``
+        and ``probability`` are those of the unit, and ``disagrees`` says whether the row speaks
+        against having the target of its unit's other rows.
     units : polars.DataFrame or None
-        From :func:`unit_table`.
+        A line for each unit, in the order in which they appear: ``unit`` (null for a row without
+        one), ``n_rows``, ``target`` (null where none can produce its rows), ``probability``,
+        ``second`` (the second most probable target), ``second_probability`` (both null in a
+        labelled unit), and ``disagreeing``, the number of rows that disagree with the others.
     """
     if loaded.unit is None:
         return row_table(judge, loaded), None
-    rows = rows_in_units(judge, loaded)
-    return rows, unit_table(judge, loaded, rows)
+    rows = _rows_in_units(judge, loaded)
+    return rows, _unit_table(judge, loaded, rows)
 
 
-def rows_in_units(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
-    """Table of rows in their order, each with what its unit says.
-
-    Parameters
-    ----------
-    judge : RowJudge
-    loaded : Loaded
-        Rows with units, held.
-
-    Returns
-    -------
-    polars.DataFrame
-        ``unit``, then the columns of :meth:`~dosift.results.rows.RowJudge.table`: ``target`` and
-        ``probability`` are those of the unit, ``surprise`` and what follows those of the row; and
-        ``disagrees``, whether the row speaks against having the target of its unit's other rows.
-    """
-    import polars as pl
-
+def _rows_in_units(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
+    """Table of rows in their order, each with what its unit says."""
     assert loaded.unit is not None
     found = _judged(judge, loaded)
-    index = np.where(loaded.unit.index < 0, len(loaded.unit.texts), loaded.unit.index)
-    texts = pl.Series([*loaded.unit.texts, None], dtype=pl.String)
     rest = [name for name in found.columns if name != "disagrees"]
-    table = found.with_columns(texts.gather(index).alias("unit"))
+    table = found.with_columns(texts_at(loaded.unit.texts, loaded.unit.index).alias("unit"))
     return table.select("unit", *rest, "disagrees")
 
 
-def unit_table(judge: RowJudge, loaded: Loaded, rows: pl.DataFrame) -> pl.DataFrame:
-    """Table with one line for each unit, in the order in which units appear.
-
-    Parameters
-    ----------
-    judge : RowJudge
-    loaded : Loaded
-        Rows with units, held.
-    rows : polars.DataFrame
-        From :func:`rows_in_units`.
-
-    Returns
-    -------
-    polars.DataFrame
-        ``unit`` (null for a row without one), ``n_rows``, ``target`` (null where none can produce
-        its rows), ``probability``, ``second`` (the second most probable target),
-        ``second_probability`` (both null in a labelled unit), and ``disagreeing``, the number of
-        rows that disagree with the others.
-    """
-    import polars as pl
-
+def _unit_table(judge: RowJudge, loaded: Loaded, rows: pl.DataFrame) -> pl.DataFrame:
+    """Table with one line for each unit, in the order in which units appear."""
     assert loaded.unit is not None
     assert loaded.inverse is not None
     unit = units_of(loaded.unit)
@@ -106,11 +73,11 @@ def unit_table(judge: RowJudge, loaded: Loaded, rows: pl.DataFrame) -> pl.DataFr
     disagreeing = np.bincount(unit, rows["disagrees"].to_numpy())
     seconds = _seconds(judge, loaded)
     place = loaded.inverse[first[order]]
+    place = np.where(place < 0, len(seconds) - 1, place)
     own = rows.select("unit", "target", "probability")[first[order]]
     return own.with_columns(
         pl.Series("n_rows", n_rows[order]),
-        seconds["second"].gather(np.where(place < 0, len(seconds) - 1, place)),
-        seconds["second_probability"].gather(np.where(place < 0, len(seconds) - 1, place)),
+        *(column.gather(place) for column in seconds),
         pl.Series("disagreeing", disagreeing[order].astype(np.int64)),
     ).select(
         "unit", "n_rows", "target", "probability", "second", "second_probability", "disagreeing"
@@ -125,7 +92,7 @@ def units_content(
     Parameters
     ----------
     units : polars.DataFrame or None
-        From :func:`unit_table`.
+        From :func:`tables_of`.
     network : Network or MechanismNetwork
         Remembers what units of control rows have in common.
 
@@ -188,8 +155,6 @@ def _judged(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
 
     With a column ``disagrees``, by the evidence of each row against its unit's target.
     """
-    import polars as pl
-
     assert isinstance(loaded.rows, MemoryBlocks)
     assert loaded.place is not None
     judge = judge.bounded(loaded.rows)
@@ -207,8 +172,6 @@ def _judged(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
 
 
 def _of_block(judge: RowJudge, block: Block) -> pl.DataFrame:
-    import polars as pl
-
     rows, unit = judge.table(block.apart), block.unit
     if block.first is None:
         return rows.with_columns(pl.lit(1.0).alias("evidence"))
@@ -225,8 +188,6 @@ _OF_ROWS = ("surprise", "surprise_p_value", "unexplained")
 
 def _seconds(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
     """Second most probable target of each distinct unit, and a last line that says nothing."""
-    import polars as pl
-
     assert isinstance(loaded.rows, MemoryBlocks)
     best, probability = [], []
     for block in loaded.rows:
@@ -241,13 +202,10 @@ def _seconds(judge: RowJudge, loaded: Loaded) -> pl.DataFrame:
         at = posterior[np.arange(second.size), second]
         if block.label is not None:
             at = np.where(block.label < 0, at, 0.0)
-        best.append(np.where(at > 0, second, len(judge.texts)))
+        best.append(np.where(at > 0, second, -1))
         probability.append(np.where(at > 0, at, np.nan))
-    texts = pl.Series([*judge.texts, None], dtype=pl.String)
-    index = np.append(np.concatenate(best), len(judge.texts))
-    return pl.DataFrame(
-        {
-            "second": texts.gather(index),
-            "second_probability": np.append(np.concatenate(probability), np.nan),
-        }
-    ).fill_nan(None)
+    columns = {
+        "second": texts_at(judge.texts, np.append(np.concatenate(best), -1)),
+        "second_probability": np.append(np.concatenate(probability), np.nan),
+    }
+    return pl.DataFrame(columns).fill_nan(None)

@@ -82,24 +82,15 @@ def verdict_content(fitted: Fitted) -> dict[str, Any]:
         "power": 1.0 if fitted.control is None else fitted.control.power,
         "negative_control": negative_control_content(fitted),
         "repairs": [*repairs[:1], *_common_causes(fitted), *repairs[1:]],
-        "rows": rows_content(fitted),
+        "rows": _rows_content(fitted),
     }
 
 
-def rows_content(fitted: Fitted) -> dict[str, Any]:
+def _rows_content(fitted: Fitted) -> dict[str, Any]:
     """Return how many rows of interventions are recognised, and whether single rows stand.
 
-    Totals may be exact where no row says which intervention it comes from.
-
-    Parameters
-    ----------
-    fitted : Fitted
-
-    Returns
-    -------
-    dict
-        ``recognised``: expected share, by the posteriors and what they are worth, of the rows of
-        interventions that are assigned to their own; None without interventions. ``stand``.
+    `recognised` is the share expected by the posteriors and what they are worth; None without
+    interventions. Totals may be exact where no row says which intervention it comes from.
     """
     verdict, result = fitted.judged, fitted.result
     done = (result.targets != -1).any(axis=1)
@@ -181,7 +172,7 @@ def reasons_of(fitted: Fitted) -> list[str]:
     if verdict.misfit or (verdict.value == FALLS and not check.fits):
         words = misfit_in_words(check, fitted.network, fitted.recipe.method)
         out.append(f"{words} Single components may be inventions.")
-    rows = rows_content(fitted)
+    rows = _rows_content(fitted)
     if verdict.trusted and not rows["stand"]:
         out.append(
             f"Of the rows of interventions only {100 * rows['recognised']:.0f} % are expected to "

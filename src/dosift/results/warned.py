@@ -14,14 +14,14 @@ from dosift.errors import (
     MissingValuesWarning,
     UnitsWarning,
 )
-from dosift.results.fitted_model import FittedModel
 from dosift.results.graphs import objection_in_words, objects_to_the_graph
+from dosift.results.predictions import Predictions
 from dosift.results.timeline import words_of_rows_at_once
 from dosift.results.verdict_words import headline
 from dosift.results.words import misfit_in_words
 
 
-def warn_of_fit(model: FittedModel) -> None:
+def warn_of_fit(model: Predictions) -> None:
     """Warn of what keeps a fit from being trusted.
 
     Parameters

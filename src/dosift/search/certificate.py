@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
+from dosift.model.arrays import Ints
 from dosift.search.enumeration import EnumeratedPricer
 from dosift.search.pricing import CandidatePricer, NeighbourPricer, Priced
 from dosift.search.problem import Fit, SearchProblem
-
-Ints = NDArray[np.integer]
 
 
 @dataclass(frozen=True)

@@ -18,14 +18,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.model.mechanism import Change, Changes, Values
+from dosift.model.arrays import Floats, Ints, Values
+from dosift.model.mechanism import Change, Changes
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.search.pricing import z_scores
 from dosift.search.shared_noise import log_copula, shared_noise
 
-Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
-Ints = NDArray[np.integer]
 
 #: Shares of the rows at which gains are looked at.
 _SHARES = (0.005, 0.02, 0.1)
@@ -186,12 +185,8 @@ def _together(network: MechanismNetwork, one: _Item, two: _Item, values: Values)
     """Say how much likelier rows are by noise that two variables share in control rows.
 
     The density of a normal copula of the residuals, 1 at least: what is far off in both together is
-    no evidence of a pair of changes as far as noise makes it so.
-
-    Returns
-    -------
-    ndarray, shape (n_rows,), or None
-        None where control rows show no such noise.
+    no evidence of a pair of changes as far as noise makes it so. None where control rows show no
+    such noise.
     """
     i, j = one.variable, two.variable
     shared = shared_noise(network, i, j)

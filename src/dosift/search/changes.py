@@ -12,11 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dosift.model.mechanism import Change, Changes, Mechanism, Values
-
-Floats = NDArray[np.float64]
+from dosift.model.arrays import Floats, Values
+from dosift.model.mechanism import Change, Changes, Mechanism
 
 #: Shares at which what a rough change gains is looked at.
 SHARES = (0.02, 0.1, 0.4)

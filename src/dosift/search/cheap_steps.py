@@ -6,13 +6,10 @@ from collections.abc import Callable
 from itertools import islice
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dosift.model.arrays import Floats, Ints
 from dosift.model.network import Network
 from dosift.search.joint import DROP_SLACK, JointFit, JointFitter, to_come
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Rise (nats) in a step of EM at which a rough fit ends, and how many times that more steps may
 #: bring.

@@ -7,9 +7,7 @@ from numpy.typing import NDArray
 
 from dosift.likelihood.weight_sums import WeightSums
 from dosift.likelihood.weights import nonnegative_quadratic
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
+from dosift.model.arrays import Bools, Floats
 
 
 def choose(

@@ -10,6 +10,7 @@ the simplex, and the density is ``sum_t u_t (F + S L_t)``, the same convex probl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,11 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.data.configurations import MISSING as FREE
+from dosift.model.arrays import Bools, Floats, Ints
+from dosift.model.mechanism import Library
 from dosift.search.score import Score
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
-Bools = NDArray[np.bool_]
 
 #: Weight that known weights must leave for anything to be left to estimate.
 NOTHING_LEFT = 1e-9
@@ -185,26 +184,32 @@ class Constraints:
         return keys_of(listed) | keys_of(self.required)
 
     def score(
-        self, n_rows: float, cardinalities: NDArray[np.int64], variables: NDArray[np.int64]
+        self,
+        n_rows: float,
+        libraries: Sequence[Library],
+        variables: NDArray[np.int64] | None = None,
     ) -> Score:
         """Return the score of targets over some variables: what is known makes names shorter.
 
         Parameters
         ----------
         n_rows : float
-        cardinalities : ndarray of int, shape (n_variables,)
+        libraries : sequence of Library
             Of all variables.
-        variables : ndarray of int
-            Positions of those that targets may set.
+        variables : ndarray of int, optional
+            Positions of those that targets may set; all by default.
         """
+        variables = np.arange(len(libraries)) if variables is None else variables
+        n_changes = np.array([len(library) for library in libraries], dtype=np.int64)
         listed = None if self.candidates is None else len(self._listed)
         choices = None
         if not self.allowed.all():
-            exists = np.arange(self.allowed.shape[1]) < cardinalities[:, None]
+            exists = np.arange(self.allowed.shape[1]) < n_changes[:, None]
             choices = (self.allowed & exists).sum(axis=1)[variables]
         # Required targets may set what others may not.
         n_settable = max(int(self.manipulable.sum()), len(self.variables()), 1)
-        return Score(n_rows, cardinalities[variables], n_settable, choices, listed)
+        score = Score(n_rows, n_changes[variables], n_settable, choices, listed)
+        return score.of_changes([libraries[i] for i in variables])
 
     def restricted(self, variables: NDArray[np.int64]) -> Constraints:
         """Return the constraints on the targets that set some variables only, in their order.
@@ -283,6 +288,17 @@ class Constraints:
         if max_size is not None:
             listed = listed[(listed >= 0).sum(axis=1) <= max_size]
         return listed[self.permits(listed)]
+
+
+def left_to_exclude(allowed: Bools, excluded: Ints, n_changes: Ints) -> Ints:
+    """Forbid changes that are excluded by themselves, in place, and return what else is."""
+    single = (excluded >= 0).sum(axis=1) == 1
+    for part in excluded[single]:
+        j = int(np.argmax(part >= 0))
+        allowed[j, part[j]] = False
+        if not allowed[j, : n_changes[j]].any():
+            allowed[j] = False
+    return np.asarray(excluded[~single])
 
 
 def keys_of(targets: Ints) -> frozenset[bytes]:

@@ -11,9 +11,7 @@ from typing import Protocol, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
+from dosift.model.arrays import Bools, Floats, Ints
 
 #: Relative ridge that keeps the curvature of coinciding columns invertible.
 _RIDGE = 1e-9
@@ -132,7 +130,7 @@ def drop_losses(information: Floats, weights: Floats) -> Floats:
 
 
 def survivors(
-    weights: Floats, inverse: Floats, costs: Floats, protected: NDArray[np.bool_]
+    weights: Floats, inverse: Floats, costs: Floats, protected: Bools
 ) -> NDArray[np.int64]:
     """Components left when all that seem not to earn their cost are dropped in turn.
 

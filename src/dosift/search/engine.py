@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from dosift.data.configurations import MISSING as FREE
@@ -15,9 +15,10 @@ from dosift.errors import InputError
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.factors import MechanismFactors
 from dosift.likelihood.weights import DEFAULT_GAP
+from dosift.model.arrays import Floats, Ints
 from dosift.model.network import Network
 from dosift.search.certificate import price_others, scope_of
-from dosift.search.constraints import NOTHING_LEFT, Constraints
+from dosift.search.constraints import NOTHING_LEFT, Constraints, keys_of
 from dosift.search.enumeration import ENUMERABLE
 from dosift.search.improve import Improver
 from dosift.search.joint import JointFit, JointFitter
@@ -28,12 +29,9 @@ from dosift.search.pricing import Priced
 from dosift.search.problem import Fit
 from dosift.search.result import SearchResult, ranked
 from dosift.search.screening import screen_variables, wanted_variables
+from dosift.search.selection import Selection
 from dosift.search.splitting import split
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
-
-Progress = Callable[[str, int, "int | None"], None]
+from dosift.utils.progress import Progress, silent
 
 #: Bound on how often variables are screened again.
 _MAX_SCREENS = 10
@@ -84,6 +82,12 @@ class TargetSearch:
         self.configurations = configurations
         self.max_size = max_size
         self.tell = tell
+
+    def under(self, network: Network) -> TargetSearch:
+        """Return the same search under another network."""
+        return TargetSearch(
+            network, self.configurations, self.max_size, self.tell, self.constraints
+        )
 
     def from_scratch(self) -> tuple[PreparedSearch, Fit]:
         """Screen, split, improve; with a list of candidates, weigh and drop."""
@@ -303,7 +307,7 @@ def find_targets(
     -------
     SearchResult
     """
-    tell = progress or _silent
+    tell = progress or silent
     known = constraints or Constraints.none(network.n_changes)
     evidence = Evidence.of_configurations(network, configurations)
     if known.rest <= NOTHING_LEFT:
@@ -321,16 +325,23 @@ def find_targets(
             prepared, fit = search.from_targets(start.targets, start.weights, quickly=True)
         if not known.is_free and np.isneginf(fit.log_likelihood):
             targets = prepared.to_network(*prepared.problem.whole(fit)[:1], network.n_variables)
-            return _of_possible_rows(
-                network, configurations, targets, max_size, refine, gap, progress, known
+            again = partial(
+                find_targets,
+                network,
+                max_size=max_size,
+                refine=refine,
+                gap=gap,
+                progress=progress,
+                constraints=known,
             )
+            return _of_possible_rows(network, configurations, targets, again)
         if refine and network.learns:
             whole, weights = prepared.problem.whole(fit)
             targets = prepared.to_network(whole, network.n_variables)
             tried = start.targets if start is not None and is_settled else targets[:0]
-            joint = _refine(network, evidence, configurations, targets, weights, search, tried)
+            joint = _refine(evidence, targets, weights, search, tried)
             network = joint.network
-            search = TargetSearch(network, configurations, max_size, tell, known)
+            search = search.under(network)
             prepared = search.around(joint.targets)
             free = np.isnan(known.fixed(joint.targets))
             fit = prepared.problem.fit(
@@ -352,18 +363,11 @@ def _finished(
         search.tell("looking around", 0, None)
         priced = price_others(prepared.problem, fit, search.max_size)
         placed = Priced(prepared.to_network(priced.targets, n), priced.gradient, priced.curvature)
-        found = survey(
-            evidence,
-            network,
-            targets,
-            weights,
-            [placed],
-            scope_of(prepared.problem, n),
-            tuple(sorted(int(i) for i in prepared.variables)),
-            known,
-            search.max_size,
-            _sample(network, search.configurations, known),
-        )
+        variables = tuple(sorted(int(i) for i in prepared.variables))
+        selection = Selection(evidence, network, known, variables, search.max_size)
+        scope = scope_of(prepared.problem, n)
+        sample = _sample(network, search.configurations, known)
+        found = survey(selection, targets, weights, [placed], scope, sample)
     return ranked(
         evidence,
         network,
@@ -381,11 +385,7 @@ def _of_possible_rows(
     network: Network,
     configurations: Configurations,
     targets: Ints,
-    max_size: int | None,
-    refine: bool,
-    gap: float,
-    progress: Progress | None,
-    constraints: Constraints,
+    again: Callable[[Configurations], SearchResult],
 ) -> SearchResult:
     """Find targets for the rows that permitted ones can produce; the others speak for none."""
     factors = MechanismFactors(network, configurations.codes, first=configurations.first)
@@ -395,49 +395,33 @@ def _of_possible_rows(
         raise InputError(
             "no row can come from the targets that are permitted; allow more, such as do()"
         )
-    rest = configurations.some(np.flatnonzero(possible))
-    found = find_targets(
-        network,
-        rest,
-        max_size=max_size,
-        refine=refine,
-        gap=gap,
-        progress=progress,
-        constraints=constraints,
-    )
+    found = again(configurations.some(np.flatnonzero(possible)))
     return replace(found, log_likelihood=-np.inf, penalised_score=-np.inf)
 
 
 def _refine(
-    network: Network,
-    evidence: Evidence,
-    configurations: Configurations,
-    targets: Ints,
-    weights: Floats,
-    begun: TargetSearch,
-    tried: Ints,
+    evidence: Evidence, targets: Ints, weights: Floats, begun: TargetSearch, tried: Ints
 ) -> JointFit:
     """Fit tables and mixture by turns until the joint score rises no more.
 
     Of the targets `tried` it is known that none can be spared.
     """
+    network = begun.network
     begun.tell("refining the network", 0, None)
     fitter = JointFitter(network, evidence, begun.constraints)
     joint = fitter.fit(network, targets, weights)
-    if not _are_the_same(joint.targets, tried):
+    if keys_of(joint.targets) != keys_of(tried):
         joint = fitter.simplify(joint)
     for _ in range(_MAX_REFINEMENTS):
-        search = TargetSearch(
-            joint.network, configurations, begun.max_size, begun.tell, begun.constraints
-        )
+        search = begun.under(joint.network)
         prepared, fit = search.from_targets(joint.targets, joint.weights[0])
         whole, weights = prepared.problem.whole(fit)
         targets = prepared.to_network(whole, network.n_variables)
-        if _are_the_same(targets, joint.targets):
+        if keys_of(targets) == keys_of(joint.targets):
             break  # whatever could be spared was tried
         begun.tell("refining the network", 0, None)
         again = fitter.fit(joint.network, targets, weights)
-        is_same = {t.tobytes() for t in again.targets} == {t.tobytes() for t in joint.targets}
+        is_same = keys_of(again.targets) == keys_of(joint.targets)
         if is_same and again.score <= joint.score + _HARDLY:
             # Only mechanisms still crawl, and of the same targets none was to be dropped.
             return max(joint, again, key=lambda one: one.score)
@@ -448,13 +432,6 @@ def _refine(
     return joint
 
 
-def _are_the_same(targets: Ints, others: Ints) -> bool:
-    """Whether two lists hold the same targets, in any order."""
-    return {t.tobytes() for t in np.asarray(targets, np.int16)} == {
-        t.tobytes() for t in np.asarray(others, np.int16)
-    }
-
-
 def _sample(
     network: Network, configurations: Configurations, constraints: Constraints
 ) -> Evidence | None:
@@ -462,7 +439,3 @@ def _sample(
     if configurations.counts.size <= _THIN_FROM or not constraints.is_free:
         return None
     return Evidence.of_configurations(network, systematic_sample(configurations, _THIN_ROWS))
-
-
-def _silent(stage: str, done: int, total: int | None) -> None:
-    return

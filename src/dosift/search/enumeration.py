@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.model.arrays import Floats, Ints
 from dosift.search.pricing import SHORTLIST, Priced, z_scores
 from dosift.search.problem import Fit, SearchProblem
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Number of targets up to which all of them are priced at once.
 ENUMERABLE = 2**18

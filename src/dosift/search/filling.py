@@ -12,12 +12,10 @@ from dosift.data.configurations import Configurations, collapse, systematic_samp
 from dosift.likelihood.assignment import assign
 from dosift.likelihood.columns import RowLikelihoods
 from dosift.likelihood.completions import complete
-from dosift.model.mechanism import Values, missing
+from dosift.model.arrays import Floats, Ints, Values
+from dosift.model.mechanism import missing
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Posterior probability below which a completion is not filled in.
 _LEAST_SHARE = 1e-3

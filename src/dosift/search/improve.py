@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,9 +13,6 @@ from dosift.search.pricing import CandidatePricer, NeighbourPricer, Priced, shor
 from dosift.search.problem import Fit, SearchProblem
 from dosift.search.prune import drop_losses, prune
 from dosift.search.supported import SupportedPricer
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Moves tried exactly in each round, and promised rise (nats) below which a move is not tried:
 #: first only what the model recommends, in the end whatever it does not rule out.
@@ -114,14 +113,9 @@ class Improver:
 
     def _merge(self, fit: Fit) -> Fit | None:
         """Replace components by what they have in common."""
-        for move in merges(fit.targets):
-            if not self.problem.constraints.permits(move.added).all():
-                continue
-            needed = fit.score + _LEAST_RISE
-            trial = self._apply(fit, move, needed)
-            if trial.score > needed:
-                return trial
-        return None
+        permits = self.problem.constraints.permits
+        moves = (move for move in merges(fit.targets) if permits(move.added).all())
+        return self._first(fit, fit, moves, -np.inf)
 
     def _repair(self, fit: Fit) -> Fit | None:
         """Drop one component first, then add what the likelihood wants in its place."""
@@ -158,27 +152,15 @@ class Improver:
 
     def _split(self, fit: Fit) -> Fit | None:
         """Replace a component by extensions that together explain its rows better."""
-        for move in splits(self.problem, fit, self.max_size)[:_SPLITS]:
-            if move.promise < _LEAST_SPLIT:
-                break
-            needed = fit.score + _LEAST_RISE
-            trial = self._apply(fit, move, needed)
-            if trial.score > needed:
-                return trial
-        return None
+        moves = splits(self.problem, fit, self.max_size)[:_SPLITS]
+        return self._first(fit, fit, moves, _LEAST_SPLIT)
 
     def _extend(self, fit: Fit) -> Fit | None:
         """Let a component set one variable more."""
         if self.problem.constraints.candidates is not None:
             return None
-        for move in extensions(self.problem, fit, self.max_size)[:_EXTENSIONS]:
-            if move.promise < _LEAST_EXTENSION:
-                break
-            needed = fit.score + _LEAST_RISE
-            trial = self._apply(fit, move, needed)
-            if trial.score > needed:
-                return trial
-        return None
+        moves = extensions(self.problem, fit, self.max_size)[:_EXTENSIONS]
+        return self._first(fit, fit, moves, _LEAST_EXTENSION)
 
     def _try(
         self, reference: Fit, start: Fit, candidates: Priced, effort: tuple[int, float]
@@ -186,10 +168,17 @@ class Improver:
         """Make the most promising moves exactly; return the first that beats the reference."""
         trials, least_promise = effort
         deficit = reference.score - start.score
-        for move in self._ranked(start, candidates)[:trials]:
-            if move.promise < deficit + least_promise:
+        moves = self._ranked(start, candidates)[:trials]
+        return self._first(reference, start, moves, deficit + least_promise)
+
+    def _first(
+        self, reference: Fit, start: Fit, moves: Iterable[Move], least_promise: float
+    ) -> Fit | None:
+        """Make moves exactly until one beats the reference, or promises too little."""
+        needed = reference.score + _LEAST_RISE
+        for move in moves:
+            if move.promise < least_promise:
                 return None
-            needed = reference.score + _LEAST_RISE
             trial = self._apply(start, move, needed)
             if trial.score > needed:
                 return trial

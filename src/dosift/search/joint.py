@@ -17,19 +17,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.solve import solve
 from dosift.likelihood.weight_sums import WeightSums
+from dosift.model.arrays import Bools, Floats, Ints
 from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Network
 from dosift.search.constraints import Constraints
 from dosift.search.elimination import drop_losses, eliminate
 from dosift.search.moves import merges
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Rise of the joint objective (nats, all rows) in one step of EM at which the tables are left.
 EM_RISE = 0.02
@@ -108,9 +105,7 @@ class JointFitter:
             raise ValueError("the network does not remember control counts")
         self._evidence = evidence
         self._learners = range(network.n_variables) if learners is None else learners
-        every = np.arange(network.n_variables)
-        score = self._constraints.score(evidence.total, network.n_changes, every)
-        self._score = score.of_changes(network.libraries)
+        self._score = self._constraints.score(evidence.total, network.libraries)
 
     def fit(
         self,
@@ -195,7 +190,7 @@ class JointFitter:
         sums = now.sums.some(np.flatnonzero(kept))
         return JointFit(now.network, targets[kept], now.weights[:, kept], score, sums)
 
-    def _kept(self, now: _State, targets: Ints) -> NDArray[np.bool_]:
+    def _kept(self, now: _State, targets: Ints) -> Bools:
         return (now.weights > 0).any(axis=0) | self._constraints.protects(targets)
 
     def _cost(self, now: _State, targets: Ints) -> float:
@@ -234,8 +229,7 @@ class JointFitter:
         sums, families = found.sums, None
         if isinstance(network, Network) and not (is_trial and sums.n_impossible.any()):
             families = self._evidence.teach(network, targets, found.weights, self._learners)
-        value = float(sums.log_density.sum()) + reference
-        value = -np.inf if sums.n_impossible.any() else value + log_prior
+        value = sums.log_likelihood(reference) + log_prior
         return _State(network, found.weights, value, sums, families)
 
     def _taught(self, now: _State, targets: Ints) -> Network:
@@ -350,12 +344,12 @@ class JointFitter:
             net[:] = np.inf  # what known weights leave must go somewhere
         return np.asarray(net)
 
-    def _free(self, fit: JointFit) -> NDArray[np.bool_]:
+    def _free(self, fit: JointFit) -> Bools:
         """Whether the weight of each target is estimated."""
         return np.isnan(self._constraints.fixed(fit.targets))
 
 
-def _parts(fit: JointFit) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+def _parts(fit: JointFit) -> Iterator[tuple[int, Bools]]:
     """Variables, and targets that change more than them in the same way.
 
     States are set in one target at a time, and only where it sets parents of the variable, too:
@@ -378,7 +372,7 @@ def _parts(fit: JointFit) -> Iterator[tuple[int, NDArray[np.bool_]]]:
                     yield j, np.arange(len(held)) == t
 
 
-def _without_change(fit: JointFit, j: int, held: NDArray[np.bool_]) -> tuple[Ints, Floats]:
+def _without_change(fit: JointFit, j: int, held: Bools) -> tuple[Ints, Floats]:
     """Leave variable j alone in some targets; those that this makes the same are taken together."""
     targets = fit.targets.copy()
     targets[held, j] = -1
@@ -389,13 +383,7 @@ def _without_change(fit: JointFit, j: int, held: NDArray[np.bool_]) -> tuple[Int
 
 
 def to_come(rise: float, last: float) -> float:
-    """Estimate generously what all further steps of EM bring, as each brings a share of the last.
-
-    Parameters
-    ----------
-    rise, last : float
-        Of this step, and of the one before.
-    """
+    """Estimate generously what further steps of EM bring, as each brings a share of the last."""
     if not np.isfinite(last) or last <= 0:
         return _MORE_STEPS * rise
     share = min(max(rise / last, 0.0), _MORE_STEPS / (_MORE_STEPS + 1.0))
@@ -417,19 +405,17 @@ class _Droppable:
         net[[target.tobytes() in self.missed for target in self.fit.targets]] = np.inf
         return net[None]
 
-    def without(self, tried: NDArray[np.int64]) -> _Droppable:
+    def without(self, tried: Ints) -> _Droppable:
         component = int(tried[0])
         trial = self.fitter.without(self.fit, component)
         if trial.score < self.fit.score - _FAR_SHORT:
             self.also_missed.add(self.fit.targets[component].tobytes())
         return _Droppable(self.fitter, trial, self.missed | self.also_missed)
 
-    def gains(self, trial: _Droppable, tried: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def gains(self, trial: _Droppable, tried: Ints) -> Bools:
         return np.array([trial.fit.score > self.fit.score + _LEAST_RISE])
 
-    def taking(
-        self, trial: _Droppable, tried: NDArray[np.int64], better: NDArray[np.bool_]
-    ) -> _Droppable:
+    def taking(self, trial: _Droppable, tried: Ints, better: Bools) -> _Droppable:
         return trial
 
 

@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.data.configurations import Configurations, systematic_sample
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.solve import solve
 from dosift.likelihood.weights import DEFAULT_GAP
+from dosift.model.arrays import Bools, Floats, Ints, distinct
 from dosift.model.mechanism import Change, Changes, Library
 from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Network
@@ -32,9 +32,8 @@ from dosift.search.promising import promising
 from dosift.search.regrouping import divided, regrouped
 from dosift.search.result import SearchResult, ranked
 from dosift.search.shared_noise import earning, never_both, pairs_that_share, with_parts
+from dosift.utils.progress import Progress
 
-Floats = NDArray[np.float64]
-Progress = Callable[[str, int, "int | None"], None]
 #: What is known about targets under the libraries of a network.
 KnownOf = Callable[[MechanismNetwork, "SearchResult | None"], Constraints]
 
@@ -263,12 +262,7 @@ def _without_shared_noise(
 ) -> tuple[SearchResult, set[tuple[int, int]]]:
     """Drop targets that change two numbers where noise that both share explains it.
 
-    Returns
-    -------
-    result : SearchResult
-        The same if nothing is dropped.
-    pairs : set of (int, int)
-        Of which no target is left that changes both.
+    Also return the pairs of numbers of which no target is left that changes both.
     """
     network, targets, weights = of(result.network), result.targets, result.weights
     pairs = pairs_that_share(network, targets)
@@ -281,8 +275,6 @@ def _without_shared_noise(
     may[:n_given] = True
     targets, weights = targets[may], weights[may]
     evidence = Evidence.of_configurations(result.network, configurations)
-    every = np.arange(network.n_variables)
-    score = known.score(evidence.total, network.n_changes, every)
     columns = evidence.under(result.network, targets).columns(targets)
     kept = earning(
         network,
@@ -292,7 +284,7 @@ def _without_shared_noise(
         columns,
         targets,
         weights,
-        score.of_changes(network.libraries),
+        known.score(evidence.total, network.libraries),
         n_given,
     )
     left = targets[kept]
@@ -306,9 +298,8 @@ def _regrouped(result: SearchResult, few: Configurations, posterior: Floats) -> 
     found = regrouped(of(result.network), few.codes, result.targets, posterior)
     if found is None:
         return result
-    network, targets = found
-    targets, inverse = np.unique(targets, axis=0, return_inverse=True)
-    weights = np.bincount(inverse, result.weights).astype(np.float64)
+    network = found[0]
+    targets, weights = distinct(found[1], result.weights)
     return replace(result, network=as_network(network), targets=targets, weights=weights)
 
 
@@ -338,9 +329,7 @@ def tidied(result: SearchResult) -> SearchResult:
     return replace(result, network=as_network(network), targets=targets)
 
 
-def tidied_changes(
-    libraries: Sequence[Library], targets: NDArray[np.integer]
-) -> tuple[tuple[Library, ...], NDArray[np.integer]]:
+def tidied_changes(libraries: Sequence[Library], targets: Ints) -> tuple[tuple[Library, ...], Ints]:
     """Keep those changes of numbers that targets make, and no others.
 
     Parameters
@@ -410,9 +399,9 @@ def _promising(
     result: SearchResult | None,
     i: int,
     log_choices: float,
-) -> NDArray[np.bool_]:
+) -> Bools:
     """Tell which components of a result to look into for changes of a variable."""
-    every: NDArray[np.bool_] = np.ones(len(posterior), dtype=np.bool_)
+    every: Bools = np.ones(len(posterior), dtype=np.bool_)
     library = network.libraries[i]
     if result is None or not isinstance(library, Changes):
         return every

@@ -13,19 +13,17 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import gammaincc, gammainccinv
 
 from dosift.data.configurations import Configurations, collapse, systematic_sample
 from dosift.likelihood.evidence import Evidence
+from dosift.model.arrays import Bools, Floats, Ints, distinct
 from dosift.model.network import ControlCounts, Network
 from dosift.search.cheap_steps import MORE_STEPS, ROUGHLY, is_out_of_reach
 from dosift.search.constraints import Constraints
 from dosift.search.joint import JointFit, JointFitter
 from dosift.search.result import SearchResult, ranked
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 Search = Callable[[Network, bool], SearchResult]
 
 #: Pseudo-count of a freed table's entries in a network that was not learned.
@@ -307,11 +305,8 @@ def _mixed_with_dos(table: Floats, family: Floats) -> Floats:
 
 def _one_component(part: _Part) -> float:
     """Cost of the dearest component, in nats."""
-    network = part.network
-    constraints = Constraints.none(network.cardinalities)
-    score = constraints.score(
-        part.evidence.total, network.cardinalities, np.arange(network.n_variables)
-    )
+    known = Constraints.none(part.network.cardinalities)
+    score = known.score(part.evidence.total, part.network.libraries)
     return float(score.costs(part.targets).max())
 
 
@@ -345,9 +340,7 @@ def _freed(part: _Part, i: int, needed: float) -> tuple[SearchResult, float] | N
 
 def _as_it_is(part: _Part, fitter: JointFitter, joint: JointFit) -> SearchResult:
     """Evaluate a joint fit by the sums that it came with."""
-    log_likelihood = float(joint.sums.log_density[0]) + part.evidence.reference(joint.network)
-    if joint.sums.n_impossible.any():
-        log_likelihood = -np.inf
+    log_likelihood = joint.sums.log_likelihood(part.evidence.reference(joint.network))
     score = log_likelihood - fitter.cost_of(joint.targets)
     network, targets, weights = joint.network, joint.targets, joint.weights[0]
     return SearchResult(network, targets, weights, log_likelihood, score, 0.0, False)
@@ -370,17 +363,16 @@ def _with_and_without(targets: Ints, weights: Floats, i: int) -> tuple[Ints, Flo
     setting = targets[:, i] >= 0
     without = targets[setting].copy()
     without[:, i] = -1
-    both, place = np.unique(np.concatenate([targets, without]), axis=0, return_inverse=True)
     halved = np.where(setting, weights / 2, weights)
-    shares = np.bincount(place.ravel(), np.concatenate([halved, halved[setting]]))
-    return both, shares.astype(np.float64)
+    together = np.concatenate([targets, without]), np.concatenate([halved, halved[setting]])
+    return distinct(*together)
 
 
 def _suspects(
     network: Network,
     evidence: Evidence,
     freed: tuple[int, ...],
-    among: NDArray[np.bool_] | None = None,
+    among: Bools | None = None,
 ) -> list[int]:
     """Variables whose pooled conditional distribution departs most from their table."""
     gains = []

@@ -15,11 +15,9 @@ from scipy.special import ndtri
 from dosift.data.configurations import Configurations
 from dosift.likelihood.change_ratios import ChangeRatios
 from dosift.likelihood.factors import MechanismFactors
+from dosift.model.arrays import Bools, Floats
 from dosift.model.network import Network
 from dosift.search.pricing import z_scores
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Entries of the matrix of do's (single precision); with more, only the likeliest do's are paired.
 _MOST_ENTRIES = 20_000_000
@@ -108,7 +106,7 @@ def _items(
     z: list[Floats] = []
     variables: list[NDArray[np.int64]] = []
     changes: list[NDArray[np.int64]] = []
-    ratios: list[tuple[ChangeRatios, NDArray[np.bool_]]] = []
+    ratios: list[tuple[ChangeRatios, Bools]] = []
     for i in range(network.n_variables):
         factors = MechanismFactors(network, configurations.codes, (i,), first=configurations.first)
         # A row that is impossible undisturbed has no ratio.

@@ -15,16 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.likelihood.evidence import Evidence
+from dosift.model.arrays import Floats, Ints, Values, distinct
 from dosift.model.known_rows import refitted
-from dosift.model.mechanism import Change, Changes, Library, Mechanism, Values
+from dosift.model.mechanism import Change, Changes, Library, Mechanism
 from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Network
 from dosift.search.constraints import Constraints
 from dosift.search.joint import JointFit, JointFitter
 from dosift.search.library import of
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Steps by which a mechanism is fitted to rows.
 _STEPS = 8
@@ -171,8 +169,7 @@ def _with_each(
         more[:, i] = k
         parts.append(more)
         own.append(part * weights[alone])
-    every, place = np.unique(np.concatenate(parts), axis=0, return_inverse=True)
-    return every, np.bincount(place.ravel(), np.concatenate(own), len(every)).astype(np.float64)
+    return distinct(np.concatenate(parts), np.concatenate(own))
 
 
 def _even(n_changes: int) -> Floats:
@@ -184,18 +181,11 @@ def _even(n_changes: int) -> Floats:
 
 @dataclass(frozen=True)
 class _Alone:
-    """A variable given its parents: a mixture of its mechanism and of changes.
-
-    Attributes
-    ----------
-    mechanism : Mechanism
-    changes : tuple of Change
-    share : ndarray, shape (1 + n_changes,)
-        Of the rows that are left alone, and under each change.
-    """
+    """A variable given its parents: a mixture of its mechanism and of changes."""
 
     mechanism: Mechanism
     changes: tuple[Change, ...]
+    #: Of the rows that are left alone, and under each change.
     share: Floats
 
     def _joint(self, values: Values) -> Floats:

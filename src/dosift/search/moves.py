@@ -7,17 +7,16 @@ one variable more is an *extension*.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.model.arrays import Ints
 from dosift.search.pricing import Priced
 from dosift.search.problem import Fit, SearchProblem
 from dosift.search.quadratic import QuadraticModel, drop_greedily
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Candidates that are judged a second time.
 _SECOND_LOOKS = 48
@@ -143,21 +142,12 @@ def splits(problem: SearchProblem, fit: Fit, max_size: int | None = None) -> lis
     list of Move
         By descending promise, which holds the weights of all other components fixed.
     """
-    moves = []
-    costs = problem.score.costs(fit.targets)
-    protected = problem.constraints.protects(fit.targets)
-    exclusive = np.array([one.is_exclusive for one in problem.factors.ratios])
-    for s, target in enumerate(fit.targets):
-        if protected[s]:
-            continue
-        if max_size is not None and (target >= 0).sum() >= max_size:
-            continue
-        for j in np.flatnonzero((target < 0) & (problem.cardinalities > 2) & exclusive):
-            for states, gain in _split_gains(problem, fit, s, int(j)):
-                added = np.repeat(target[None, :], states.size, axis=0)
-                added[:, j] = states
-                if not problem.constraints.permits(added).all():
-                    continue
+    moves, costs = [], problem.score.costs(fit.targets)
+    for s, j in _extensible(problem, fit, max_size, 3):
+        for states, gain in _split_gains(problem, fit, s, j):
+            added = np.repeat(fit.targets[s][None, :], states.size, axis=0)
+            added[:, j] = states
+            if problem.constraints.permits(added).all():
                 cost = float(problem.score.costs(added).sum() - costs[s])
                 moves.append(Move(added, (s,), gain - cost))
     return sorted(moves, key=lambda move: -move.promise)
@@ -182,22 +172,28 @@ def extensions(problem: SearchProblem, fit: Fit, max_size: int | None = None) ->
     list of Move
         By descending promise, which holds the weights of all other components fixed.
     """
-    moves = []
-    costs = problem.score.costs(fit.targets)
+    moves, costs = [], problem.score.costs(fit.targets)
+    for s, j in _extensible(problem, fit, max_size, 2):
+        state, gain = _extension_gain(problem, fit, s, j)
+        added = fit.targets[s][None, :].copy()
+        added[0, j] = state
+        if gain > 0 and problem.constraints.permits(added).all():
+            cost = float(problem.score.costs(added)[0] - costs[s])
+            moves.append(Move(added, (s,), gain - cost))
+    return sorted(moves, key=lambda move: -move.promise)
+
+
+def _extensible(
+    problem: SearchProblem, fit: Fit, max_size: int | None, least_states: int
+) -> Iterator[tuple[int, int]]:
+    """Components that may set more, and variables of so many states that each leaves alone."""
     protected = problem.constraints.protects(fit.targets)
     exclusive = np.array([one.is_exclusive for one in problem.factors.ratios])
     for s, target in enumerate(fit.targets):
         if protected[s] or (max_size is not None and (target >= 0).sum() >= max_size):
             continue
-        for j in np.flatnonzero((target < 0) & (problem.cardinalities > 1) & exclusive):
-            found = _extension_gain(problem, fit, s, int(j))
-            added = target[None, :].copy()
-            added[0, j] = found[0]
-            if found[1] <= 0 or not problem.constraints.permits(added).all():
-                continue
-            cost = float(problem.score.costs(added)[0] - costs[s])
-            moves.append(Move(added, (s,), found[1] - cost))
-    return sorted(moves, key=lambda move: -move.promise)
+        is_open = (target < 0) & (problem.cardinalities >= least_states) & exclusive
+        yield from ((s, int(j)) for j in np.flatnonzero(is_open))
 
 
 def _extension_gain(problem: SearchProblem, fit: Fit, s: int, j: int) -> tuple[int, float]:

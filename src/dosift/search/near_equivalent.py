@@ -5,18 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.solve import solve
 from dosift.likelihood.weight_sums import Comparison
-from dosift.model.network import Network
+from dosift.model.arrays import Floats, Ints
 from dosift.model.other import is_other
-from dosift.search.constraints import Constraints
+from dosift.search.constraints import is_among, keys_of
 from dosift.search.elimination import inverse_of
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
+from dosift.search.selection import Selection
 
 #: Log-likelihood (nats) that replacing a component by a near-equivalent target may lose at most.
 LARGEST_LOSS = 10.0
@@ -48,30 +45,17 @@ class NearEquivalent:
 
 
 def find_near_equivalent(
-    evidence: Evidence,
-    network: Network,
-    targets: Ints,
-    weights: Floats,
-    constraints: Constraints,
-    max_size: int | None,
-    variables: tuple[int, ...],
-    sample: Evidence | None = None,
+    selection: Selection, targets: Ints, weights: Floats, sample: Evidence | None = None
 ) -> list[NearEquivalent]:
     """Find the targets one step from each component that could replace it.
 
     Parameters
     ----------
-    evidence : Evidence
-        All rows.
-    network : Network
+    selection : Selection
+        On all rows.
     targets : ndarray of int, shape (n_components, n_variables)
         Of the final mixture.
     weights : ndarray, shape (n_batches, n_components)
-    constraints : Constraints
-    max_size : int, optional
-        Largest number of variables that a target sets.
-    variables : tuple of int
-        Variables that may be set.
     sample : Evidence, optional
         Fewer rows, held, by which the targets that are worth a look are chosen.
 
@@ -81,12 +65,10 @@ def find_near_equivalent(
         Of each component in turn, the closest first. Losses are exact where rows are held, and
         follow the quadratic expansion otherwise.
     """
-    weights = np.atleast_2d(weights)
+    evidence, network, weights = selection.evidence, selection.network, np.atleast_2d(weights)
     near = [
         # Nothing lies one step from rows that come from elsewhere.
-        targets[:0]
-        if is_other(t)
-        else _neighbours(t, network, variables, constraints, max_size, targets)
+        targets[:0] if is_other(t) else _neighbours(t, selection, targets)
         for t in targets
     ]
     every = np.unique(np.concatenate([targets[:0], *near]), axis=0)
@@ -117,7 +99,7 @@ def find_near_equivalent(
         every = every[some]
     for k, j in likely:
         if evidence.held is not None:
-            loss_ = _exact_loss(evidence, network, targets, weights, k, every[j], constraints)
+            loss_ = _exact_loss(selection, targets, weights, k, every[j])
         else:
             loss_ = float(_losses(found.some(np.array([j])), evidence.n_rows, weights, k)[0])
         if loss_ < LARGEST_LOSS:
@@ -125,28 +107,20 @@ def find_near_equivalent(
     return sorted(out, key=lambda one: (one.component, one.loss))
 
 
-def _neighbours(
-    target: Ints,
-    network: Network,
-    variables: tuple[int, ...],
-    constraints: Constraints,
-    max_size: int | None,
-    present: Ints,
-) -> Ints:
+def _neighbours(target: Ints, selection: Selection, present: Ints) -> Ints:
     """List the permitted targets that differ in one variable and are no components."""
     found = []
-    for i in variables:
-        for state in range(-1, int(network.n_changes[i])):
+    for i in selection.variables:
+        for state in range(-1, int(selection.network.n_changes[i])):
             if state != target[i]:
                 other = np.array(target, dtype=np.int16)
                 other[i] = state
                 found.append(other)
     listed = np.array(found, dtype=np.int16).reshape(-1, target.size)
-    if max_size is not None:
-        listed = listed[(listed >= 0).sum(axis=1) <= max_size]
-    keys = {t.tobytes() for t in np.asarray(present, dtype=np.int16)}
-    listed = listed[constraints.permits(listed)]
-    return np.asarray(listed[np.array([t.tobytes() not in keys for t in listed], dtype=bool)])
+    if selection.max_size is not None:
+        listed = listed[(listed >= 0).sum(axis=1) <= selection.max_size]
+    listed = listed[selection.constraints.permits(listed)]
+    return np.asarray(listed[~is_among(listed, keys_of(present))])
 
 
 def _losses(found: Comparison, n_rows: Floats, weights: Floats, k: int) -> Floats:
@@ -218,21 +192,16 @@ def replacement_losses(
 
 
 def _exact_loss(
-    evidence: Evidence,
-    network: Network,
-    targets: Ints,
-    weights: Floats,
-    k: int,
-    target: Ints,
-    constraints: Constraints,
+    selection: Selection, targets: Ints, weights: Floats, k: int, target: Ints
 ) -> float:
     """Solve the weights again with component k replaced."""
+    evidence, network = selection.evidence, selection.network
     replaced = np.array(targets, dtype=np.int16)
     replaced[k] = target
     accuracy = _ACCURACY / evidence.total
     now = evidence.weigh(network, targets, weights)
     allowed = weights > 0
-    fixed = constraints.fixed(replaced)
+    fixed = selection.constraints.fixed(replaced)
     then = solve(evidence, network, replaced, weights, accuracy, allowed=allowed, fixed=fixed)
     lost = now.log_density.sum() - then.sums.log_density.sum()
     return np.inf if then.sums.n_impossible.any() else float(lost)

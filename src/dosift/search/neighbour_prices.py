@@ -18,14 +18,12 @@ from numpy.typing import NDArray
 from dosift.likelihood.columns import RowLikelihoods
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.weight_sums import mixture_of
+from dosift.model.arrays import Floats, Ints
 from dosift.model.known_rows import matches
 from dosift.model.network import Network
 from dosift.model.other import is_other
 from dosift.search.constraints import Constraints, is_among, keys_of
 from dosift.search.pricing import Priced, merge_priced
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Targets whose columns are held at a time.
 _AT_A_TIME = 64
@@ -33,14 +31,7 @@ _AT_A_TIME = 64
 
 @dataclass(frozen=True)
 class _PriceTargets:
-    """Sums gradient and curvature of some targets, each by its column.
-
-    Attributes
-    ----------
-    components : ndarray of int, shape (n_components, n_variables)
-    weights : ndarray, shape (n_batches, n_components)
-    targets : ndarray of int, shape (n_targets, n_variables)
-    """
+    """Sums gradient and curvature of some targets, each by its column."""
 
     components: Ints
     weights: Floats
@@ -76,22 +67,13 @@ class _PriceExtensions:
     """Prices base targets and all their extensions by one variable; for complete rows.
 
     Labelled rows are left out.
-
-    Attributes
-    ----------
-    components : ndarray of int, shape (n_components, n_variables)
-    weights : ndarray, shape (n_batches, n_components)
-    bases : ndarray of int, shape (n_bases, n_variables)
-    variables : tuple of int
-        Variables to extend by.
-    cardinalities : tuple of int
-        Number of states of each of these.
     """
 
     components: Ints
     weights: Floats
     bases: Ints
     variables: tuple[int, ...]
+    #: Number of states of each of these.
     cardinalities: tuple[int, ...]
 
     def __call__(self, rows: RowLikelihoods) -> tuple[Floats, ...]:
@@ -191,8 +173,15 @@ def price_targets(
     """
     others = np.asarray(others, dtype=np.int16)
     work = _PriceTargets(np.asarray(targets), np.atleast_2d(weights), others)
-    together = np.concatenate([np.asarray(targets, dtype=np.int16), others])
-    return _priced(evidence, targets, others, *evidence.sum(network, together, work))
+    return _priced(evidence, targets, others, *_summed(evidence, network, work, others))
+
+
+def _summed(
+    evidence: Evidence, network: Network, work: _PriceTargets | _PriceExtensions, beside: Ints
+) -> tuple[Floats, ...]:
+    """Sum over rows what needs columns of the components and of others beside them."""
+    together = np.concatenate([np.asarray(work.components, dtype=np.int16), beside])
+    return evidence.sum(network, together, work)
 
 
 def price_neighbours(
@@ -243,14 +232,13 @@ def price_neighbours(
     if evidence.incomplete:
         return price_targets(evidence, network, targets, weights, every)
     work = _PriceExtensions(np.asarray(targets), weights, bases, variables, sizes)
-    together = np.concatenate([np.asarray(targets, dtype=np.int16), bases])
     at = (slice(None), *places.T)
-    gradient, curvature = (summed[at] for summed in evidence.sum(network, together, work))
+    gradient, curvature = (part[at] for part in _summed(evidence, network, work, bases))
     labelled = _labelled(evidence, targets, every)
     if labelled.size:
         own = _PriceTargets(np.asarray(targets), weights, every[labelled])
-        together = np.concatenate([np.asarray(targets, dtype=np.int16), every[labelled]])
-        gradient[:, labelled], curvature[:, labelled] = evidence.sum(network, together, own)
+        found = _summed(evidence, network, own, every[labelled])
+        gradient[:, labelled], curvature[:, labelled] = found
     return _priced(evidence, targets, every, gradient, curvature)
 
 
@@ -265,7 +253,7 @@ def _labelled(evidence: Evidence, targets: Ints, others: Ints) -> NDArray[np.int
 def _priced(
     evidence: Evidence, targets: Ints, others: Ints, gradient: Floats, curvature: Floats
 ) -> list[Priced]:
-    own = frozenset(t.tobytes() for t in np.asarray(targets, dtype=np.int16))
+    own = keys_of(targets)
     out = []
     for b, n_rows in enumerate(evidence.n_rows):
         found = Priced(others, gradient[b] / max(n_rows, 1e-300), curvature[b])

@@ -9,15 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.likelihood.evidence import Evidence
-from dosift.model.network import Network
+from dosift.model.arrays import Floats, Ints
 from dosift.search.certificate import Certificate, certify
-from dosift.search.constraints import Constraints
 from dosift.search.near_equivalent import NearEquivalent, find_near_equivalent
 from dosift.search.pricing import Priced
+from dosift.search.selection import Selection
 from dosift.search.undecided import Undecided, find_undecided
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 
 @dataclass(frozen=True)
@@ -55,23 +52,19 @@ class Neighbourhood:
 
 
 def survey(
-    evidence: Evidence,
-    network: Network,
+    selection: Selection,
     targets: Ints,
     weights: Floats,
     priced: Sequence[Priced],
     scope: str,
-    variables: tuple[int, ...],
-    constraints: Constraints,
-    max_size: int | None,
     sample: Evidence | None = None,
 ) -> Neighbourhood:
     """Look around a final mixture.
 
     Parameters
     ----------
-    evidence : Evidence
-    network : Network
+    selection : Selection
+        Of which the mixture comes, or might have come.
     targets : ndarray of int, shape (n_components, n_variables)
     weights : ndarray, shape (n_batches, n_components)
         Converged.
@@ -79,11 +72,6 @@ def survey(
         In each batch, the targets around the mixture, or all there are, or those of a list.
     scope : {"all", "neighbours", "candidates"}
         Which of these they are.
-    variables : tuple of int
-        Variables that they may set.
-    constraints : Constraints
-    max_size : int, optional
-        Largest number of variables that a target sets.
     sample : Evidence, optional
         Fewer rows, to begin with.
 
@@ -92,21 +80,17 @@ def survey(
     Neighbourhood
         Which targets are undecided is said of rows in one batch only.
     """
+    evidence, network, constraints = selection.evidence, selection.network, selection.constraints
     weights = np.atleast_2d(weights)
-    certificate = certify(priced, scope, len(variables))
+    certificate = certify(priced, scope, len(selection.variables))
     sums_possible = evidence.weigh(network, targets, weights)
     if constraints.known_weights.size or sums_possible.n_impossible.any():
         return Neighbourhood(certificate)
     undecided = None
     if evidence.n_batches == 1:
-        every = np.arange(network.n_variables)
-        score = constraints.score(evidence.total, network.n_changes, every)
-        score = score.of_changes(network.libraries)
         protected = constraints.protects(targets)
         undecided = find_undecided(
-            evidence, network, targets, weights[0], priced[0], score, protected
+            evidence, network, targets, weights[0], priced[0], selection.score, protected
         )
-    near = find_near_equivalent(
-        evidence, network, targets, weights, constraints, max_size, variables, sample
-    )
+    near = find_near_equivalent(selection, targets, weights, sample)
     return Neighbourhood(certificate, undecided, tuple(near))

@@ -15,14 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dosift.errors import InputError
+from dosift.model.arrays import Bools, Floats, Ints
 from dosift.model.known_rows import ALONE, ANY, LabelledRows, matches
 from dosift.model.mechanism import Changes
 from dosift.model.mechanism_network import MechanismNetwork
-from dosift.search.constraints import NOTHING_LEFT, Constraints
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
-Bools = NDArray[np.bool_]
+from dosift.search.constraints import NOTHING_LEFT, Constraints, left_to_exclude
 
 
 @dataclass(frozen=True)
@@ -117,11 +114,7 @@ class Patterns:
         # Changes that are not there would be asked for their likelihood.
         allowed &= np.arange(allowed.shape[1]) < sizes[:, None]
         allowed[~self.changeable] = False
-        excluded = self._matching(self.excluded, sizes)
-        single = (excluded >= 0).sum(axis=1) == 1
-        for part in excluded[single]:
-            j = int(np.argmax(part >= 0))
-            allowed[j, part[j]] = False
+        excluded = left_to_exclude(allowed, self._matching(self.excluded, sizes), sizes)
         required, known, forbidden = self._special(network, targets, weights)
         candidates = None
         if self.candidates is not None:
@@ -134,7 +127,7 @@ class Patterns:
                 )
         return Constraints(
             allowed=allowed,
-            excluded=excluded[~single],
+            excluded=excluded,
             forbidden=np.concatenate([self._matching(self.forbidden, sizes), forbidden]),
             required=required,
             known=self._listed(target for target, _ in known),
@@ -162,14 +155,8 @@ class Patterns:
         """Choose the targets that stand for what is required and of known weight.
 
         Where there is no change to make one, it is left out. Before a first mixture says by which
-        changes, nothing is known of a weight but that it is there.
-
-        Returns
-        -------
-        required : ndarray of int, shape (n_required, n_variables)
-        known : list of (ndarray of int, float)
-        forbidden : ndarray of int, shape (n_forbidden, n_variables)
-            Other targets that have the place of those of known weight.
+        changes, nothing is known of a weight but that it is there. Last come other targets that
+        have the place of those of known weight: these are forbidden.
         """
         required = [_target_for(pattern, network, targets, weights) for pattern in self.required]
         known: list[tuple[Ints, float]] = []

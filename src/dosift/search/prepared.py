@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 from dosift.data.configurations import MISSING as FREE
 from dosift.data.configurations import Configurations
 from dosift.likelihood.factors import MechanismFactors
+from dosift.model.arrays import Floats, Ints
 from dosift.model.network import Network
 from dosift.search.constraints import Constraints
 from dosift.search.problem import SearchProblem
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 
 @dataclass(frozen=True)
@@ -91,8 +89,7 @@ def prepare(
     factors = MechanismFactors(
         network, codes, tuple(int(i) for i in searched), first=projected.first
     )
-    score = known.score(projected.total, network.n_changes, searched)
-    score = score.of_changes([network.libraries[i] for i in searched])
+    score = known.score(projected.total, network.libraries, searched)
     dense = None
     is_closed = searched.size == network.n_variables and factors.is_exclusive
     if is_closed and projected.first is None:

@@ -13,11 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.model.arrays import Bools, Floats, Ints
 from dosift.model.other import is_other
 from dosift.search.problem import Fit, SearchProblem
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Candidates, by gradient in standard errors, that are judged by the quadratic model.
 SHORTLIST = 100
@@ -70,7 +68,7 @@ class Priced:
     gradient: Floats
     curvature: Floats
 
-    def __getitem__(self, index: NDArray[np.integer] | NDArray[np.bool_]) -> Priced:
+    def __getitem__(self, index: Ints | Bools) -> Priced:
         return Priced(self.targets[index], self.gradient[index], self.curvature[index])
 
     def without(self, keys: frozenset[bytes]) -> Priced:
@@ -294,7 +292,7 @@ class CandidatePricer:
         gradient, curvature = self.problem.price(self._listed, fit.mixture)
         return Priced(self._listed, gradient, curvature).without(fit.keys)
 
-    def _possible(self) -> NDArray[np.bool_]:
+    def _possible(self) -> Bools:
         """Whether any row at hand can come from each candidate; others say nothing."""
         matching = self.problem.factors.matching
         return np.array([matching(target).size > 0 for target in self._listed], dtype=bool)

@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from dosift.errors import InputError
 from dosift.likelihood.factors import MechanismFactors
 from dosift.likelihood.weights import solve_weights
+from dosift.model.arrays import Floats, Ints
 from dosift.search.constraints import Constraints
 from dosift.search.score import Score
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 Made = TypeVar("Made")
 
 #: Memory that remembered columns may take, in bytes.

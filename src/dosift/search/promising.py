@@ -11,13 +11,10 @@ nothing where this one does.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dosift.model.mechanism import Change, Changes, Mechanism, Values
+from dosift.model.arrays import Bools, Floats, Values
+from dosift.model.mechanism import Change, Changes, Mechanism
 from dosift.search.changes import LEAST_PROMISE, MOST_EVIDENCE, SHARES
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 
 #: An exact value that so many rows share may be a tie of a component's, which rows of all
 #: components together hide.

@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.model.arrays import Bools, Floats, Ints
 from dosift.search.elimination import eliminate, survivors
 from dosift.search.problem import Fit, SearchProblem
-
-Floats = NDArray[np.float64]
 
 #: How far above its cost the estimated loss of a component may be for the exact loss to be tried.
 _SLACK = 3.0
@@ -51,7 +50,7 @@ class _Priced:
             return self.fit.log_likelihood - self.problem.score.total(self.fit.targets)
         return self.fit.log_likelihood - float(self.costs.sum())
 
-    def keeping(self, kept: NDArray[np.int64] | NDArray[np.bool_]) -> _Priced:
+    def keeping(self, kept: NDArray[np.int64] | Bools) -> _Priced:
         return replace(self, fit=self.problem.fit(self.fit.targets[kept], self.fit.weights[kept]))
 
     def margins(self) -> Floats:
@@ -59,15 +58,13 @@ class _Priced:
         net[self.problem.constraints.protects(self.fit.targets)] = np.inf
         return net[None]
 
-    def without(self, tried: NDArray[np.int64]) -> _Priced:
+    def without(self, tried: Ints) -> _Priced:
         return self.keeping(np.arange(self.fit.weights.size) != tried[0])
 
-    def gains(self, trial: _Priced, tried: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def gains(self, trial: _Priced, tried: Ints) -> Bools:
         return np.array([trial.score > self.score])
 
-    def taking(
-        self, trial: _Priced, tried: NDArray[np.int64], better: NDArray[np.bool_]
-    ) -> _Priced:
+    def taking(self, trial: _Priced, tried: Ints, better: Bools) -> _Priced:
         return trial
 
 

@@ -16,10 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.model.arrays import Bools, Floats, Ints
 from dosift.search.problem import Fit, SearchProblem
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Components that one move may drop.
 _MOST_DROPS = 6
@@ -60,7 +58,7 @@ class Augmented:
     weights: Floats
     inverse: Floats
     gain: Floats
-    needed: NDArray[np.bool_]
+    needed: Bools
 
 
 class QuadraticModel:
@@ -251,11 +249,7 @@ def _line_search(
     """Maximise ``sum_r c_r log(1 + d y_rk) - cost_k d`` over d, for each column k of y.
 
     Newton's method, damped so that no row loses more than nine tenths of its density in a step.
-
-    Returns
-    -------
-    step, gain, curvature : ndarray, shape (n_columns,)
-        The curvature is that at the maximum.
+    Returns each step and its gain, and the curvature at the maximum.
     """
     step = np.zeros(change.shape[1])
     inside, ratio, room = np.ones_like(change), change.copy(order="K"), np.empty_like(change)

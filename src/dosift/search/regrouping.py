@@ -12,13 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dosift.model.arrays import Floats, Ints
 from dosift.model.mechanism import Change, Changes, Mechanism
 from dosift.model.mechanism_network import MechanismNetwork
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 #: Components that share a change.
 Group = tuple[int, ...]
 

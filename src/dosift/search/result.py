@@ -9,15 +9,13 @@ from numpy.typing import NDArray
 
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.solve import solve
+from dosift.model.arrays import Bools, Floats, Ints
 from dosift.model.network import Network
 from dosift.search.certificate import Certificate
 from dosift.search.constraints import Constraints
 from dosift.search.near_equivalent import NearEquivalent
 from dosift.search.neighbourhood import Neighbourhood
 from dosift.search.undecided import Undecided
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 
 @dataclass(frozen=True)
@@ -106,13 +104,9 @@ def ranked(
     """
     known = constraints or Constraints.none(network.n_changes)
     sums = evidence.weigh(network, targets, weights)
-    log_likelihood = -np.inf
-    if not sums.n_impossible.any():
-        log_likelihood = float(sums.log_density[0]) + evidence.reference(network)
+    log_likelihood = sums.log_likelihood(evidence.reference(network))
     if cost is None:
-        every = np.arange(network.n_variables)
-        score = known.score(evidence.total, network.n_changes, every)
-        cost = score.of_changes(network.libraries).total(targets)
+        cost = known.score(evidence.total, network.libraries).total(targets)
     rank = np.lexsort([*targets.T[::-1], -weights])
     around = (neighbourhood or Neighbourhood()).reordered(rank)
     return SearchResult(
@@ -156,7 +150,7 @@ def reordered(result: SearchResult, rank: NDArray[np.int64]) -> SearchResult:
 
 
 def without_targets(
-    evidence: Evidence, result: SearchResult, kept: NDArray[np.bool_], gap: float
+    evidence: Evidence, result: SearchResult, kept: Bools, gap: float
 ) -> SearchResult:
     """Leave out targets of a mixture, which are undecided from then on.
 
@@ -205,15 +199,12 @@ def without_targets(
         for one in result.near_equivalent
         if kept[one.component]
     )
-    log_likelihood = float(sums.log_density[0]) + pooled.reference(network)
-    if sums.n_impossible.any():
-        log_likelihood = -np.inf
     return replace(
         result,
         targets=targets,
         weights=weights,
         batch_weights=None if result.batch_weights is None else solution.weights,
-        log_likelihood=log_likelihood,
+        log_likelihood=sums.log_likelihood(pooled.reference(network)),
         gap=float(solution.gap.max()),
         converged=result.converged and bool(solution.converged.all()),
         certificate=certificate,

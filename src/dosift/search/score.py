@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
+from dosift.model.arrays import Floats, Ints
 from dosift.model.mechanism import Library
 from dosift.model.other import OTHER
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ class Score:
             values = np.minimum(values, self.choices)
         return np.asarray(np.log(np.maximum(values, 1.0)))
 
-    def names(self, targets: NDArray[np.integer]) -> Floats:
+    def names(self, targets: Ints) -> Floats:
         """Logarithm of the number of targets among which each one is told apart.
 
         Parameters
@@ -121,7 +120,7 @@ class Score:
         out: Floats = self.costs(targets) - weight + np.log(self.n_variables + 1.0)
         return out
 
-    def costs(self, targets: NDArray[np.integer]) -> Floats:
+    def costs(self, targets: Ints) -> Floats:
         """Cost of each target.
 
         Parameters
@@ -140,7 +139,7 @@ class Score:
         costs: Floats = self._size_cost[is_set.sum(axis=1)] + is_set @ self._log_states
         return costs
 
-    def total(self, targets: NDArray[np.integer]) -> float:
+    def total(self, targets: Ints) -> float:
         """Cost of a mixture's targets and of the changes that they make.
 
         A change with free parameters costs half the logarithm of the number of rows for each, once
@@ -162,7 +161,7 @@ class Score:
             total += self._parameter_cost * float(free[used].sum())
         return total
 
-    def savings(self, targets: NDArray[np.integer]) -> Floats:
+    def savings(self, targets: Ints) -> Floats:
         """Cost that each target of a mixture saves if it alone is dropped.
 
         Parameters
@@ -183,7 +182,7 @@ class Score:
             costs[changed] += own[column[changed]]
         return costs
 
-    def additions(self, targets: NDArray[np.integer], present: NDArray[np.integer]) -> Floats:
+    def additions(self, targets: Ints, present: Ints) -> Floats:
         """Cost of bringing each of some targets into a mixture.
 
         Parameters

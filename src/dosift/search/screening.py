@@ -18,11 +18,9 @@ from scipy.special import ndtri
 from dosift.data.configurations import Configurations
 from dosift.likelihood.factors import MechanismFactors
 from dosift.likelihood.rates import family_counts, variable_rate
+from dosift.model.arrays import Floats
 from dosift.model.mechanism import System
 from dosift.model.network import Network
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Up to this many variables nothing is screened out.
 SCREEN_FROM = 24
@@ -159,18 +157,11 @@ def wanted_variables(
 
 @dataclass(frozen=True)
 class _Component:
-    """Rows with the ratio of one target to the mixture.
+    """Rows with the ratio of one target to the mixture."""
 
-    Attributes
-    ----------
-    rows : ndarray of int
-        Those where it is not zero.
-    first, second : ndarray
-        Their counts times the ratio, and times its square.
-    weight : float
-    """
-
+    #: Those where it is not zero.
     rows: NDArray[np.int64]
+    #: Their counts times the ratio, and times its square.
     first: Floats
     second: Floats
     weight: float

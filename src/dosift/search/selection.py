@@ -22,6 +22,7 @@ from scipy.special import gammaln, ndtri
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.solve import Solution, solve
 from dosift.likelihood.weight_sums import WeightSums
+from dosift.model.arrays import Bools, Floats, Ints
 from dosift.model.network import Network
 from dosift.search.choice import choose
 from dosift.search.constraints import Constraints
@@ -30,10 +31,6 @@ from dosift.search.moves import Move, merges
 from dosift.search.neighbour_prices import price_neighbours, price_targets
 from dosift.search.pricing import Priced
 from dosift.search.undecided import likeliest
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
-Bools = NDArray[np.bool_]
 
 #: Rounds of pricing, and targets that are weighed with the components in each.
 _MAX_ROUNDS, _WEIGHED = 12, 24
@@ -114,9 +111,7 @@ class Selection:
     ) -> None:
         self.evidence, self.network, self.constraints = evidence, network, constraints
         self.variables, self.max_size = variables, max_size
-        every = np.arange(network.n_variables)
-        score = constraints.score(evidence.total, network.n_changes, every)
-        self._score = score.of_changes(network.libraries)
+        self.score = constraints.score(evidence.total, network.libraries)
         self._per_weight = 0.5 * np.log(np.maximum(evidence.n_rows, 2.0))
 
     def run(self, pool: Ints, start: Floats | None = None) -> Mixture:
@@ -166,19 +161,17 @@ class Selection:
         """
         may = np.ones(start.shape, dtype=bool) if allowed is None else allowed
         may = may | self.constraints.protects(targets)
-        fixed = self.constraints.fixed(targets)
+        return self._kept(targets, self._weighed(targets, start, may, gap))
+
+    def _weighed(
+        self, targets: Ints, start: Floats, allowed: Bools, gap: float | None = None
+    ) -> Solution:
+        """Solve weights, loosely enough for comparisons by default."""
         wanted = _ACCURACY / self.evidence.total if gap is None else gap
-        found = solve(self.evidence, self.network, targets, start, wanted, allowed=may, fixed=fixed)
-        kept = (found.weights > 0).any(axis=0) | self.constraints.protects(targets)
-        if not kept.all():
-            index = np.flatnonzero(kept)
-            found = Solution(
-                found.weights[:, index], found.sums.some(index), found.gap, found.converged
-            )
-            targets, may = targets[index], may[:, index]
-        # A weight that ended at zero costs nothing, and comes back only where it is tried.
-        may = (found.weights > 0) | self.constraints.protects(targets)
-        return Mixture(targets, found, may, self._value(targets, found))
+        fixed = self.constraints.fixed(targets)
+        return solve(
+            self.evidence, self.network, targets, start, wanted, allowed=allowed, fixed=fixed
+        )
 
     def _value(self, targets: Ints, found: Solution) -> float:
         present = found.weights > 0
@@ -193,7 +186,7 @@ class Selection:
     def _names(self, targets: Ints) -> Floats:
         """Cost of each target's name alone: weights are paid for in each batch."""
         total = 0.5 * np.log(max(self.evidence.total, 2.0))
-        return np.asarray(self._score.costs(targets) - total)
+        return np.asarray(self.score.costs(targets) - total)
 
     def _pattern(self, n_present: NDArray[np.int64]) -> Floats:
         """Cost of naming the batches that a target occurs in."""
@@ -207,7 +200,7 @@ class Selection:
         """Say what each weight of each batch must earn, shape (n_batches, n_targets)."""
         n = self.evidence.n_batches
         if n == 1:
-            return self._score.costs(now.targets)[None]
+            return self.score.costs(now.targets)[None]
         n_present = np.maximum((now.weights > 0).sum(axis=0), 1)
         pattern = _PATTERN * np.maximum(np.log((n - n_present + 1) / n_present), 0.0)
         return np.asarray(self._per_weight[:, None] + pattern)
@@ -240,29 +233,22 @@ class Selection:
 
     def trial(self, now: Mixture, allowed: Bools) -> Mixture:
         """Solve with fewer weights allowed; targets stay in their places."""
-        accuracy = _ACCURACY / self.evidence.total
-        fixed = self.constraints.fixed(now.targets)
-        found = solve(
-            self.evidence,
-            self.network,
-            now.targets,
-            now.weights,
-            accuracy,
-            allowed=allowed,
-            fixed=fixed,
-        )
+        found = self._weighed(now.targets, now.weights, allowed)
         return Mixture(now.targets, found, allowed, self._value(now.targets, found))
 
     def kept(self, now: Mixture) -> Mixture:
         """Leave out targets that no batch has any more."""
-        protects = self.constraints.protects(now.targets)
-        kept = np.flatnonzero((now.weights > 0).any(axis=0) | protects)
-        found = now.solution
-        if kept.size < len(now.targets):
+        return self._kept(now.targets, now.solution)
+
+    def _kept(self, targets: Ints, found: Solution) -> Mixture:
+        protects = self.constraints.protects(targets)
+        kept = np.flatnonzero((found.weights > 0).any(axis=0) | protects)
+        if kept.size < len(targets):
             found = Solution(
                 found.weights[:, kept], found.sums.some(kept), found.gap, found.converged
             )
-        targets = now.targets[kept]
+        targets = targets[kept]
+        # A weight that ended at zero costs nothing, and comes back only where it is tried.
         allowed = (found.weights > 0) | protects[kept]
         return Mixture(targets, found, allowed, self._value(targets, found))
 
@@ -330,7 +316,7 @@ class Selection:
             wanted = []
             for b, priced in enumerate(self.priced(now)):
                 n_rows = float(self.evidence.n_rows[b])
-                some = likeliest(now.targets, priced, self._score, n_rows, _WEIGHED_BY_BATCH)
+                some = likeliest(now.targets, priced, self.score, n_rows, _WEIGHED_BY_BATCH)
                 wanted.append(priced.targets[some[priced.gradient[some] > 1.0]])
             others = np.unique(np.concatenate(wanted), axis=0)
             if not len(others):
@@ -378,7 +364,7 @@ class Selection:
 
     def _with_some_of(self, now: Mixture, priced: Priced) -> Mixture:
         """Weigh the likeliest others with the components, and keep those that pay."""
-        kept = likeliest(now.targets, priced, self._score, self.evidence.total, _WEIGHED)
+        kept = likeliest(now.targets, priced, self.score, self.evidence.total, _WEIGHED)
         if not kept.size:
             return now
         others = priced.targets[kept]
@@ -387,7 +373,7 @@ class Selection:
         chosen, start = choose(
             sums,
             now.weights[0],
-            self._score.costs(together),
+            self.score.costs(together),
             self.constraints.protects(together),
             self.constraints.fixed(together),
         )
@@ -438,24 +424,24 @@ class _Droppable:
     def margins(self) -> Floats:
         return self.selection.margins(self.now)
 
-    def _allowed(self, tried: NDArray[np.int64], some: Bools) -> Bools:
+    def _allowed(self, tried: Ints, some: Bools) -> Bools:
         allowed = self.now.allowed.copy()
         at = np.flatnonzero((tried >= 0) & some)
         allowed[at, tried[at]] = False
         return allowed
 
-    def without(self, tried: NDArray[np.int64]) -> _Droppable:
+    def without(self, tried: Ints) -> _Droppable:
         allowed = self._allowed(tried, np.ones(tried.size, dtype=bool))
         return _Droppable(self.selection, self.selection.trial(self.now, allowed))
 
-    def gains(self, trial: _Droppable, tried: NDArray[np.int64]) -> Bools:
+    def gains(self, trial: _Droppable, tried: Ints) -> Bools:
         now, then = self.now.sums, trial.now.sums
         costs = self.selection.costs(self.now)
         saved = np.where(tried >= 0, costs[np.arange(tried.size), tried], 0.0)
         impossible = then.n_impossible > now.n_impossible
         return np.asarray(~impossible & (now.log_density - then.log_density < saved))
 
-    def taking(self, trial: _Droppable, tried: NDArray[np.int64], better: Bools) -> _Droppable:
+    def taking(self, trial: _Droppable, tried: Ints, better: Bools) -> _Droppable:
         then = trial.now
         if not (better | (tried < 0)).all():
             then = self.selection.trial(self.now, self._allowed(tried, better))

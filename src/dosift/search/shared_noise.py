@@ -17,14 +17,12 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.model.arrays import Bools, Floats, Ints, Values
 from dosift.model.linear import LinearMechanism
-from dosift.model.mechanism import Mechanism, Values
+from dosift.model.mechanism import Mechanism
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.search.constraints import Constraints
 from dosift.search.score import Score
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Control rows by which shared noise is judged at least, standard errors from which a correlation
 #: is clear, the largest that is believed, and standard deviations beyond which residuals are alike.
@@ -191,7 +189,7 @@ def earning(
     def value(kept: NDArray[np.int64]) -> float:
         return _best(own[:, kept], counts, weights[kept]) - score.total(targets[kept])
 
-    def fewer(kept: NDArray[np.int64], spare: NDArray[np.bool_]) -> tuple[Ints, float]:
+    def fewer(kept: NDArray[np.int64], spare: Bools) -> tuple[Ints, float]:
         """Drop what does not earn its cost, the lightest first."""
         now = value(kept)
         for t in sorted(kept[spare[kept]].tolist(), key=lambda t: weights[t]):

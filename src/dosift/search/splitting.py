@@ -13,12 +13,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.model.arrays import Floats, Ints
 from dosift.search.pricing import z_scores
 from dosift.search.problem import Fit, SearchProblem
 from dosift.search.prune import prune
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Nats that a split must earn to be carried along; low, since pruning comes later.
 _SPLIT_COST = 2.0

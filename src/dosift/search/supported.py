@@ -13,11 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dosift.model.arrays import Floats, Ints
 from dosift.search.pricing import Priced, z_scores
 from dosift.search.problem import Fit, SearchProblem
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Pairs of a configuration and a set of variables that may be listed.
 _MOST_ENTRIES = 2**22
@@ -33,25 +31,16 @@ _SHARES = (0.1, 0.3, 0.6, 0.9)
 
 @dataclass(frozen=True)
 class _Support:
-    """Targets with the configurations that can come from each, one target after the other.
+    """Targets with the configurations that can come from each, one target after the other."""
 
-    Attributes
-    ----------
-    keys : ndarray of int64, shape (n_targets,)
-        Ascending; digit j, of variable j, is 0 or one more than the state.
-    starts : ndarray of int64, shape (n_targets,)
-        Position of the first configuration of each target.
-    rows : ndarray of int, shape (n_entries,)
-    values : ndarray, shape (n_entries,)
-        Likelihood of the configuration relative to the undisturbed network.
-    costs : ndarray, shape (n_targets,)
-        In the score.
-    """
-
+    #: Of each target, ascending; digit j, of variable j, is 0 or one more than the state.
     keys: NDArray[np.int64]
+    #: Position of the first configuration of each target.
     starts: NDArray[np.int64]
     rows: NDArray[np.int32]
+    #: Likelihood of each configuration relative to the undisturbed network.
     values: Floats
+    #: Of each target in the score.
     costs: Floats
 
 

@@ -15,13 +15,11 @@ from scipy.special import erfcx, log_ndtr
 
 from dosift.likelihood.evidence import Evidence
 from dosift.likelihood.weight_sums import Comparison
+from dosift.model.arrays import Bools, Floats, Ints
 from dosift.model.network import Network
 from dosift.search.elimination import inverse_of
 from dosift.search.pricing import Priced
 from dosift.search.score import Score
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.integer]
 
 #: Logarithm of the posterior odds below which a target is not undecided.
 LEAST_LOG_ODDS = -5.0
@@ -65,7 +63,7 @@ def find_undecided(
     weights: Floats,
     priced: Priced,
     score: Score,
-    protected: NDArray[np.bool_],
+    protected: Bools,
 ) -> Undecided:
     """Choose the targets that may be in the mixture besides the components.
 
@@ -106,9 +104,7 @@ def find_undecided(
     return Undecided(others[order], prior[order], own)
 
 
-def _not_hopeless(
-    n_components: int, priced: Priced, score: Score, n_rows: float
-) -> NDArray[np.bool_]:
+def _not_hopeless(n_components: int, priced: Priced, score: Score, n_rows: float) -> Bools:
     """Leave out targets whose odds are negligible whatever their curvature.
 
     Where the slope is negative, the integral over the weight is less than one over its size.

@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from dosift.model.gaussian_network import GaussianNetwork, gaussian_network
+from dosift.study.published import published_successor
 from dosift.study.settings import Settings
+from dosift.study.summary import PROBLEMS, Summary, number, text, whole
 from dosift.study.tasks import AnyTask, Record, attempt
 
 Floats = NDArray[np.float64]
@@ -84,12 +86,7 @@ class ContinuousSettings(Settings["ContinuousTask"]):
         self.check({"rows": 10 * (max(self.variables) + 1)})
 
     def tasks(self) -> Iterator[ContinuousTask]:
-        """List what is to be solved.
-
-        Yields
-        ------
-        ContinuousTask
-        """
+        """List what is to be solved."""
         for problem, n, nodes, change, n_rows, graph in product(
             *(range(self.problems), self.variables, self.nodes, self.changes, self.rows),
             self.graphs,
@@ -351,3 +348,41 @@ def _moments_of(rows: Floats, posterior: Floats) -> tuple[Floats, Floats]:
     means = weights.T @ rows
     away = rows[None] - means[:, None]
     return means, np.einsum("kri,rk,krj->kij", away, weights, away)
+
+
+_PUBLISHED = ("jaccard", "shd", "parameter_error")
+#: What has to be said of the figures beside each other.
+NOTE = (
+    "published: Kumar, Shiragur and Uhler (2024), a Gaussian mixture and UT-IGSP, no graph given. "
+    "Lines with the graph given are told what that pipeline is not, so these figures are not like "
+    "for like; lines with a learned graph are. Problems are other draws."
+)
+
+
+def _published(line: Record) -> Record:
+    """Return published figures, and whether the published pipeline was told as much."""
+    key = (line["n_variables"], line["n_rows"], line["nodes"], line["change"])
+    found = {f"published_{name}": published_successor(name, *key) for name in _PUBLISHED}
+    return {**found, "like_for_like": line["graph"] == "learned"}
+
+
+#: From records of :func:`solve_continuous`.
+CONTINUOUS = Summary(
+    ("n_variables", "n_rows", "nodes", "change", "graph"),
+    (
+        *("jaccard", "parameter_error", "shd", "n_components", "recall", "precision"),
+        "jaccard_se",
+    ),
+    (
+        *(whole("variables", "n_variables"), whole("rows", "n_rows"), text("nodes")),
+        *(text("change"), text("graph"), PROBLEMS),
+        *(number("Jaccard", "jaccard", 3), number("published", "published_jaccard", 3)),
+        *(number("SHD", "shd", 1), number("published", "published_shd", 1)),
+        number("parameter error", "parameter_error", 1),
+        number("published", "published_parameter_error", 1),
+        *(number("components", "n_components", 1), number("recall", "recall", 3)),
+        *(number("precision", "precision", 3), number("s", "seconds_median", 2)),
+    ),
+    beside=_published,
+    note=NOTE,
+)

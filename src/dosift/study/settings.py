@@ -170,12 +170,7 @@ class StudySettings(Settings["Task"]):
         self.check(least, may_be_empty=("variables", "graphs", "networks"))
 
     def tasks(self) -> Iterator[Task]:
-        """List what is to be solved.
-
-        Yields
-        ------
-        Task
-        """
+        """List what is to be solved."""
         for problem, (source, n), tables, n_rows, method in product(
             range(self.problems), self.sources(), self.tables, self.rows, self.methods
         ):

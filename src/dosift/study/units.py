@@ -29,6 +29,7 @@ from dosift.model.simulate import sample_codes
 from dosift.search.result import SearchResult
 from dosift.study.problems import draw_mixture, draw_network, learn_tables, score_codes
 from dosift.study.settings import GRAPHS, TABLES, Settings
+from dosift.study.summary import NETWORK, PROBLEMS, Summary, number, text, whole
 from dosift.study.tasks import AnyTask, attempt
 
 Ints = NDArray[np.int64]
@@ -102,12 +103,7 @@ class UnitSettings(Settings["UnitTask"]):
         self.check({"variables": 1, "units": 1, "rows": 1, "problems": 1, "max_size": 1})
 
     def tasks(self) -> Iterator[UnitTask]:
-        """List what is to be solved.
-
-        Yields
-        ------
-        UnitTask
-        """
+        """List what is to be solved."""
         for problem, graph, n, violation, tables, n_units, n_rows in product(
             *(range(self.problems), self.graphs, self.variables, self.violations, self.tables),
             *(self.units, self.rows),
@@ -268,3 +264,28 @@ def solve_units(seed: int, max_size: int | None, task: UnitTask) -> dict[str, An
         return estimate(task.method, network, evidence, Options())
 
     return attempt(task, fit, partial(score_codes, problem.network, problem.mixture))
+
+
+#: What has to be said of the figures beside each other.
+NOTE = (
+    "violation some: a variable is set to all of its states; root: one without parents is, beside "
+    "being left alone, so that single rows cannot tell which. told units: the method knows which "
+    "rows belong together; told rows: it takes all rows for independent. moments told rows is the "
+    "paper's algorithm, which assumes exclusion."
+)
+#: From records of :func:`solve_units`.
+UNITS = Summary(
+    ("source", "n_variables", "violation", "tables", "n_units", "n_rows", "told", "method"),
+    (
+        *("recall", "precision", "tv", "rmse", "n_true", "n_found"),
+        *("recall_se", "precision_se", "tv_se"),
+    ),
+    (
+        *(NETWORK, text("violation"), text("tables"), whole("units", "n_units")),
+        *(whole("rows a unit", "n_rows"), text("told"), text("method"), PROBLEMS),
+        *(number("recall", "recall", 3), number("precision", "precision", 3)),
+        *(number("total variation", "tv", 3), number("targets", "n_true", 1)),
+        *(number("found", "n_found", 1), number("s", "seconds_median", 2)),
+    ),
+    note=NOTE,
+)

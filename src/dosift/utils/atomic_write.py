@@ -187,18 +187,8 @@ def reason_of(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-def leftovers(path: str | Path) -> list[Path]:
-    """Find what is being written, or was when a run was killed, under a final name.
-
-    Parameters
-    ----------
-    path : str or Path
-        The final name.
-
-    Returns
-    -------
-    list of Path
-    """
+def _leftovers(path: str | Path) -> list[Path]:
+    """Find what is being written, or was when a run was killed, under a final name."""
     final = Path(path)
     return sorted(final.parent.glob(f"{_prefix(final)}*.partial"))
 
@@ -230,7 +220,7 @@ def _errors_named(final: Path) -> Iterator[None]:
 @contextmanager
 def _draft(final: Path, create: Callable[[Path], None]) -> Iterator[Path]:
     """Make a locked draft beside the final name; remove it if it is still there at the end."""
-    for leftover in leftovers(final):
+    for leftover in _leftovers(final):
         _remove_if_abandoned(leftover)
     while True:
         draft = final.with_name(f"{_prefix(final)}{secrets.token_hex(6)}.partial")

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
+
+#: Told how far a job is: the stage's name, the steps done and the steps in all, None when unknown.
+Progress = Callable[[str, int, "int | None"], None]
+
+
+def silent(stage: str, done: int, total: int | None) -> None:
+    """Tell nobody."""
 
 
 def tell_user(text: str) -> None:

@@ -13,7 +13,7 @@ from dosift.results.graph_words import (
     is_unsure,
 )
 from dosift.results.report.content import Content, Line
-from dosift.results.report.marks import cell, folded, row, table
+from dosift.results.report.marks import Column, folded, table_of
 from dosift.results.report.words import SPACE, clipped, known, percent, shown
 
 Point = tuple[float, float]
@@ -201,17 +201,11 @@ def edges_table(content: Content) -> str:
     lines: Sequence[Line] = content.graph_found.get("edges") or ()
     if not lines:
         return ""
-    rows = [
-        row(
-            [
-                cell(shown(line["parent"]), "name"),
-                cell(shown(line["child"]), "name"),
-                cell(percent(line.get("probability")), "number"),
-                cell(shown(line.get("status") or "")),
-            ]
-        )
-        for line in lines
-    ]
-    headings = [("name", "parent"), ("name", "child"), ("number", "probability"), ("", "status")]
-    made = table("Edges of the causal graph", headings, rows, "narrow")
+    columns: tuple[Column, ...] = (
+        ("name", "parent", lambda line: shown(line["parent"])),
+        ("name", "child", lambda line: shown(line["child"])),
+        ("number", "probability", lambda line: percent(line.get("probability"))),
+        ("", "status", lambda line: shown(line.get("status") or "")),
+    )
+    made = table_of("Edges of the causal graph", columns, lines, "narrow")
     return folded("How sure each edge is", _MEANINGS + made)

@@ -53,10 +53,10 @@ def graph_section(content: Content) -> str:
         return "<p class='soft'>This result holds no graph.</p>"
     changed = _ends_of_changes(content)
     nodes, kind = vicinity(parents, [*content.set_variables, *changed], _DRAWN)
-    drawn = graph_svg(content, nodes, _WIDE, "graph") if nodes else ""
+    drawn = _graph_svg(content, nodes, _WIDE, "graph") if nodes else ""
     rest = ""
     if kind != "all":
-        everything = graph_svg(content, range(len(parents)), _WIDEST, "everything")
+        everything = _graph_svg(content, range(len(parents)), _WIDEST, "everything")
         rest = (
             "<details class='screen-only'><summary>Draw all "
             f"{counted(len(parents), 'variable', 'variables')}</summary>{everything}</details>"
@@ -100,24 +100,10 @@ def _choice(content: Content) -> str:
     )
 
 
-def graph_svg(content: Content, nodes: Sequence[int], widest: int, name: str) -> str:
-    """Draw some variables and the edges between them.
+def _graph_svg(content: Content, nodes: Sequence[int], widest: int, name: str) -> str:
+    """Draw some variables, at most `widest` in a layer, and the edges between them.
 
-    Parameters
-    ----------
-    content : Content
-        With a graph.
-    nodes : sequence of int
-        Positions of the variables drawn.
-    widest : int
-        Most variables in one layer.
-    name : str
-        Class of the drawing.
-
-    Returns
-    -------
-    str
-        An SVG element; elements carry positions of variables, never names, as identifiers.
+    Elements carry positions of variables, never names, as identifiers.
     """
     inside = induced(content.parents or [], nodes)
     place = {node: k for k, node in enumerate(nodes)}

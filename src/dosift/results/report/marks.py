@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from dosift.results.report.words import DASH, known, percent, shown
 
@@ -12,6 +13,9 @@ _AXES = (
     (0.01, 2), (0.02, 4), (0.03, 3), (0.04, 4), (0.05, 5), (0.1, 5), (0.15, 3), (0.2, 4),
     (0.25, 5), (0.3, 3), (0.4, 4), (0.5, 5), (0.6, 3), (0.8, 4), (1.0, 4),
 )  # fmt: skip
+
+#: A column of a table, see :func:`table_of`.
+Column = tuple[str, str, Callable[[Any], str]]
 
 
 @dataclass(frozen=True)
@@ -139,6 +143,29 @@ def table(
         f'<thead role="rowgroup"><tr role="row">{head}</tr></thead>\n'
         f'<tbody role="rowgroup">\n{body}\n</tbody></table>'
     )
+
+
+def table_of(caption: str, columns: Sequence[Column], lines: Iterable[Any], kind: str = "") -> str:
+    """Return a table that has a row for each line.
+
+    Parameters
+    ----------
+    caption : str
+        What the table holds, for screen readers.
+    columns : sequence of (str, str, callable)
+        Classes of the cells, the first of them that of the heading; heading; and what stands in the
+        cell of a line. The last two are HTML.
+    lines : iterable
+    kind : str
+        Classes of the table.
+
+    Returns
+    -------
+    str
+    """
+    headings = [(classes.partition(" ")[0], heading) for classes, heading, _ in columns]
+    rows = [row([cell(of(line), classes) for classes, _, of in columns]) for line in lines]
+    return table(caption, headings, rows, kind)
 
 
 def row(cells: Sequence[str], attributes: str = "") -> str:

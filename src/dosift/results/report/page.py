@@ -12,7 +12,7 @@ from dosift.results.report.batches import batches_section
 from dosift.results.report.content import Content
 from dosift.results.report.densities import densities_section
 from dosift.results.report.graph import graph_section
-from dosift.results.report.marks import cell, folded, row, table
+from dosift.results.report.marks import Column, folded, table_of
 from dosift.results.report.posterior import (
     bootstrap_section,
     families_section,
@@ -126,7 +126,9 @@ def _origin(content: Content) -> str:
         *((f"version of {k}", plain(v)) for k, v in (result.get("versions") or {}).items()),
         *((f"seconds to {k}", plain(v)) for k, v in (result.get("timings") or {}).items()),
     ]
-    rows = [row([cell(shown(k), "name"), cell(f"<code>{shown(v)}</code>")]) for k, v in facts]
-    headings = [("name", "what"), ("", "value")]
-    made = table("Settings, inputs and versions", headings, rows, "narrow")
+    columns: tuple[Column, ...] = (
+        ("name", "what", lambda fact: shown(fact[0])),
+        ("", "value", lambda fact: f"<code>{shown(fact[1])}</code>"),
+    )
+    made = table_of("Settings, inputs and versions", columns, facts, "narrow")
     return folded("Numbers of the fit, settings, inputs, versions", made, opened=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dosift.results.report.content import Content
-from dosift.results.report.marks import cell, row, table, two
+from dosift.results.report.content import Content, Line
+from dosift.results.report.marks import Column, cell, row, table, table_of, two
 from dosift.results.report.words import DASH, counted, interval, known, number, percent, shown
 
 #: What the verdict on identifiability means in a word.
@@ -121,24 +121,18 @@ def missing_section(content: Content) -> str:
     found = content.result.get("missing_values") or {}
     if not known(found.get("rows")):
         return ""
-    rows = [
-        row(
-            [
-                cell(shown(line.get("variable", DASH)), "name"),
-                cell(percent(line.get("share")), "number"),
-                cell(shown(line.get("depends_on") or ""), "name"),
-                cell(number(line["p_value"], ".1g") if line.get("depends_on") else "", "number"),
-            ]
-        )
-        for line in found.get("variables") or ()
-    ]
-    headings = [
-        ("name", "variable"),
-        ("number", "missing"),
-        ("name", "more or less often, by"),
-        ("number", "p, corrected"),
-    ]
-    depends = any(line.get("depends_on") for line in found.get("variables") or ())
+    lines = found.get("variables") or ()
+
+    def p_value(line: Line) -> str:
+        return number(line["p_value"], ".1g") if line.get("depends_on") else ""
+
+    columns = (
+        _named("variable"),
+        ("number", "missing", lambda line: percent(line.get("share"))),
+        ("name", "more or less often, by", lambda line: shown(line.get("depends_on") or "")),
+        ("number", "p, corrected", p_value),
+    )
+    depends = any(line.get("depends_on") for line in lines)
     verdict = (
         "Some are <b>not missing completely at random</b>. That does no harm if it depends on "
         "observed values alone; if it depends on the missing value itself, the shares are biased."
@@ -148,108 +142,80 @@ def missing_section(content: Content) -> str:
     return (
         f"<p>{counted(found['rows'], 'row lacks', 'rows lack')} a value; what they could be is "
         f"summed over, so that such rows count too. {verdict}</p>"
-        + table("Missing values of each variable", headings, rows, "narrow")
+        + table_of("Missing values of each variable", columns, lines, "narrow")
     )
 
 
 def bootstrap_section(content: Content) -> str:
     """Return what was found again in resampled rows; nothing if nothing was resampled."""
-    rows = [
-        row(
-            [
-                cell(shown(line.get("target", DASH)), "name"),
-                cell(percent(line.get("weight")), "number"),
-                cell(interval(line) or DASH, "number second"),
-                cell(percent(line.get("share_found")), "number"),
-            ]
-        )
-        for line in content.result.get("bootstrap") or ()
-    ]
-    if not rows:
+    lines = content.result.get("bootstrap")
+    if not lines:
         return ""
     settings = content.result.get("settings") or {}
     times = counted(known(settings.get("resamples")) or 0, "time", "times")
-    headings = [
-        ("name", "intervention"),
-        ("number", "share here"),
-        ("number", f"in resamples [{content.level}]"),
-        ("number", "found in"),
-    ]
+    columns = (
+        _named("intervention", "target"),
+        ("number", "share here", lambda line: percent(line.get("weight"))),
+        ("number second", f"in resamples [{content.level}]", lambda line: interval(line) or DASH),
+        ("number", "found in", lambda line: percent(line.get("share_found"))),
+    )
     return (
         f"<p class='soft'>Rows were drawn anew {times}, and the whole search done again. What is "
         "found in few of them is not to be relied on; a share of 0 here marks what only resamples "
-        "found.</p>" + table("Interventions in resampled rows", headings, rows, "narrow")
+        "found.</p>" + table_of("Interventions in resampled rows", columns, lines, "narrow")
     )
 
 
 def near_equivalent_section(content: Content) -> str:
     """Return which targets the rows hardly tell apart; nothing if the result does not say."""
-    rows = [
-        row(
-            [
-                cell(shown(component["target"]), "name"),
-                cell(shown(other.get("target", DASH)), "name"),
-                cell(number(other.get("loss"), ",.1f"), "number"),
-            ]
-        )
+    lines = [
+        {**other, "found": component["target"]}
         for component in content.components
         for other in component.get("confusable") or ()
     ]
-    if not rows:
+    if not lines:
         return ""
-    headings = [("name", "found"), ("name", "could as well be"), ("number", "loss (nats)")]
+    columns = (
+        _named("found"),
+        _named("could as well be", "target"),
+        ("number", "loss (nats)", lambda line: number(line.get("loss"), ",.1f")),
+    )
     return (
         "<p class='soft'>The loss is how much less probable the rows become, as a logarithm, with "
         "the other one in place of the one found: below about 2 the rows hardly tell them "
-        "apart.</p>" + table("Targets that are hard to tell apart", headings, rows, "narrow")
+        "apart.</p>" + table_of("Targets that are hard to tell apart", columns, lines, "narrow")
     )
 
 
 def undecided_section(content: Content) -> str:
     """Return the targets that were left out and may be there; nothing if the result has none."""
-    rows = [
-        row(
-            [
-                cell(shown(line.get("target", DASH)), "name"),
-                cell(percent(line.get("probability")), "number"),
-                cell(interval(line) or DASH, "number second"),
-            ]
-        )
-        for line in content.result.get("undecided") or ()
-    ]
-    if not rows:
+    lines = content.result.get("undecided")
+    if not lines:
         return ""
-    headings = [
-        ("name", "left out"),
-        ("number", "probability that it is there"),
-        ("number", f"its share, if so [{content.level}]"),
-    ]
+    share = f"its share, if so [{content.level}]"
+    columns = (
+        _named("left out", "target"),
+        ("number", "probability that it is there", lambda line: percent(line.get("probability"))),
+        ("number second", share, lambda line: interval(line) or DASH),
+    )
     return (
         "<p class='soft'>The rows are too few to decide on these. They are not among the "
         "interventions above; their rows are counted to others.</p>"
-        + table("Undecided targets that were left out", headings, rows, "narrow")
+        + table_of("Undecided targets that were left out", columns, lines, "narrow")
     )
 
 
 def families_section(content: Content) -> str:
     """Return groups of components that share what they set; nothing if the result has none."""
-    families = content.result.get("families") or ()
-    rows = [
-        row(
-            [
-                cell(shown(family.get("target", DASH)), "name"),
-                cell(two(percent(family.get("weight")), interval(family)), "number"),
-                cell("; ".join(shown(t) for t in family.get("components") or ()), "name"),
-            ]
-        )
-        for family in families
-    ]
-    headings = [
-        ("name", "in common"),
-        ("number", f"together [{content.level}]"),
-        ("name", "components"),
-    ]
-    return table("Components that share what they set", headings, rows, "narrow") if rows else ""
+    lines = content.result.get("families")
+    if not lines:
+        return ""
+    columns = (
+        _named("in common", "target"),
+        _share(f"together [{content.level}]"),
+        ("name", "components", lambda line: "; ".join(map(shown, line.get("components") or ()))),
+    )
+    return table_of("Components that share what they set", columns, lines, "narrow")
 
 
 def soft_section(content: Content) -> str:
@@ -259,50 +225,41 @@ def soft_section(content: Content) -> str:
 
 def _stochastic(content: Content) -> str:
     """List interventions that draw a value instead of fixing it, with its distribution."""
-    rows = []
-    for line in content.result.get("interventions") or ():
-        if line.get("kind") != "stochastic":
-            continue
-        values = "; ".join(
+    every = content.result.get("interventions") or ()
+    lines = [line for line in every if line.get("kind") == "stochastic"]
+    if not lines:
+        return ""
+
+    def values(line: Line) -> str:
+        return "; ".join(
             f"{shown(value.get('target', DASH))}: {percent(value.get('share'))}"
             for value in line.get("values") or ()
         )
-        variables = ", ".join(shown(name) for name in line.get("variables") or ())
-        share = two(percent(line.get("weight")), interval(line))
-        rows.append(row([cell(variables, "name"), cell(share, "number"), cell(values, "name")]))
-    headings = [
-        ("name", "set together"),
-        ("number", f"share of the {content.of} [{content.level}]"),
-        ("name", "values, and their shares of it"),
-    ]
-    return table("Stochastic interventions", headings, rows, "narrow") if rows else ""
+
+    columns = (
+        ("name", "set together", lambda line: ", ".join(map(shown, line.get("variables") or ()))),
+        _share(f"share of the {content.of} [{content.level}]"),
+        ("name", "values, and their shares of it", values),
+    )
+    return table_of("Stochastic interventions", columns, lines, "narrow")
 
 
 def _mechanisms(content: Content) -> str:
     """List mechanisms that changed without being set."""
-    rows = [
-        row(
-            [
-                cell(shown(line.get("variable", DASH)), "name"),
-                cell(number(line.get("distance"), ".2f"), "number"),
-                cell(percent(line.get("least_share")), "number"),
-                cell(number(line.get("gain"), ",.0f"), "number"),
-            ]
-        )
-        for line in content.result.get("mechanisms") or ()
-    ]
-    headings = [
-        ("name", "changed mechanism"),
-        ("number", "moved by (total variation)"),
-        ("number", "at least in this share of the rows"),
-        ("number", "gain (nats)"),
-    ]
-    if not rows:
+    lines = content.result.get("mechanisms")
+    if not lines:
         return ""
+    least = "at least in this share of the rows"
+    columns = (
+        _named("changed mechanism", "variable"),
+        ("number", "moved by (total variation)", lambda line: number(line.get("distance"), ".2f")),
+        ("number", least, lambda line: percent(line.get("least_share"))),
+        ("number", "gain (nats)", lambda line: number(line.get("gain"), ",.0f")),
+    )
     return (
         "<p>These variables still depend on their parents, but in another way than the network "
         "says. They are no components of the mixture: they were learned from the rows."
-        "</p>" + table("Mechanisms that changed", headings, rows, "narrow")
+        "</p>" + table_of("Mechanisms that changed", columns, lines, "narrow")
     )
 
 
@@ -319,3 +276,13 @@ def unique_section(content: Content) -> str:
         + "<p class='soft'>This takes the mixture found as the truth: with endless rows, could "
         "another explanation do as well?</p>"
     )
+
+
+def _named(heading: str, key: str | None = None) -> Column:
+    """Return a column of names; the field is called as the heading is if nothing else is said."""
+    return "name", heading, lambda line: shown(line.get(key or heading, DASH))
+
+
+def _share(heading: str) -> Column:
+    """Return a column of weights with their intervals."""
+    return "number", heading, lambda line: two(percent(line.get("weight")), interval(line))

@@ -9,7 +9,18 @@ from typing import Any
 from dosift.checks.verdict import FALLS, STANDS
 from dosift.model.other import OTHER_TEXT
 from dosift.results.report.content import Content, Line
-from dosift.results.report.marks import Axis, bar, bar_and_screen, cell, folded, row, table, two
+from dosift.results.report.marks import (
+    Axis,
+    Column,
+    bar,
+    bar_and_screen,
+    cell,
+    folded,
+    row,
+    table,
+    table_of,
+    two,
+)
 from dosift.results.report.words import (
     clipped,
     counted,
@@ -335,24 +346,14 @@ def certainty_section(content: Content) -> str:
     )
     parts.append(_histogram(sure))
     axis = Axis(1.0, 4)
-    rows_of = [
-        row(
-            [
-                cell(shown(t["target"]), "name"),
-                cell(number(t["rows"]), "number"),
-                cell(bar(axis, t["mean_probability"], None, None), "bars"),
-                cell(percent(t["mean_probability"]), "number second"),
-            ]
-        )
-        for t in sure.get("targets") or ()
-    ]
-    headings = [
-        ("name", "most probable"),
-        ("number", "rows"),
-        ("bars", axis.head()),
-        ("number", "mean probability"),
-    ]
-    by_target = table("Rows by most probable component", headings, rows_of, "shares")
+    columns: tuple[Column, ...] = (
+        ("name", "most probable", lambda line: shown(line["target"])),
+        ("number", "rows", lambda line: number(line["rows"])),
+        ("bars", axis.head(), lambda line: bar(axis, line["mean_probability"], None, None)),
+        ("number second", "mean probability", lambda line: percent(line["mean_probability"])),
+    )
+    lines = sure.get("targets") or ()
+    by_target = table_of("Rows by most probable component", columns, lines, "shares")
     return "".join(parts) + folded("By intervention", by_target)
 
 

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dosift.results.report.content import Content, Line
-from dosift.results.report.marks import cell, folded, row, table, two
+from dosift.results.report.marks import Column, folded, table_of, two
 from dosift.results.report.words import clipped, percent, shown
-from dosift.results.timeline import drawn_stretches, series_name, timeline_in_words
+from dosift.results.timeline import (
+    COLOURS,
+    GREY,
+    colours_of,
+    drawn_stretches,
+    series_name,
+    timeline_in_words,
+)
 
 #: Stretches and units that are shown at once, and at all.
 _SHOWN_LINES, _MOST_LINES, _MOST_UNITS, _MOST_DRAWN = 20, 500, 30, 2000
 #: Height of a unit's line, and widths of the picture and of its names.
 _LINE, _WIDTH, _NAMES = 22, 760, 110
-#: Colours that differ in lightness, too; "no intervention" is left blank.
-_COLOURS = (
-    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a3fb0", "#8c6d31",
-)  # fmt: skip
-_REST = "#8a8a8a"
 _LETTERS = 'font-size="11" fill="currentColor"'
 #: Characters of a date before its time.
 _DATE = len("2026-03-01T")
@@ -30,26 +32,20 @@ def timeline_section(content: Content) -> str:
     if not found:
         return ""
     stretches = list(found["stretches"])
-    colours = _colours(content)
+    colours = colours_of(content.components)
     words = " ".join(shown(line) for line in timeline_in_words(found))
     made = (
         f"<p>{words}</p><p class='soft'>Intervals are {content.level}. Times of onset and end are "
         "those of a stretch's first and last row. All of it is in <code>timeline.csv</code>.</p>"
     )
     made += _picture(stretches, colours) + _legend(colours)
-    lines = [_row(line) for line in stretches[:_MOST_LINES]]
+    lines = stretches[:_MOST_LINES]
     made += _table(lines[:_SHOWN_LINES])
     if len(lines) > _SHOWN_LINES:
         left = len(stretches) - _SHOWN_LINES
         made += folded(f"{min(left, _MOST_LINES - _SHOWN_LINES):,} of {left:,} more stretches",
                        _table(lines[_SHOWN_LINES:]))  # fmt: skip
     return made
-
-
-def _colours(content: Content) -> dict[str, str]:
-    """Colour of each intervention that changes something, the largest first."""
-    targets = [str(c["target"]) for c in content.components if c["size"] > 0]
-    return {target: _COLOURS[k] if k < len(_COLOURS) else _REST for k, target in enumerate(targets)}
 
 
 def _picture(stretches: list[Mapping[str, Any]], colours: dict[str, str]) -> str:
@@ -81,7 +77,7 @@ def _picture(stretches: list[Mapping[str, Any]], colours: dict[str, str]) -> str
         parts.append(f'<text x="0" y="{y + 4}" {_LETTERS}>{shown(clipped(name, 16))}</text>')
         parts.append(
             f'<rect x="{_NAMES}" y="{k * _LINE + 4}" width="{_WIDTH - _NAMES}" '
-            f'height="{_LINE - 8}" fill="none" stroke="{_REST}" stroke-opacity="0.4"/>'
+            f'height="{_LINE - 8}" fill="none" stroke="{GREY}" stroke-opacity="0.4"/>'
         )
     height = len(names) * _LINE + 18
     ends = (stretches[int(start.argmin())]["start"], stretches[int(end.argmax())]["end"])
@@ -98,39 +94,29 @@ def _legend(colours: dict[str, str]) -> str:
     marks = [
         f'<span><svg width="12" height="12" aria-hidden="true"><rect width="12" height="12" '
         f'fill="{colour}"/></svg> {shown(target)}</span>'
-        for target, colour in list(colours.items())[: len(_COLOURS)]
+        for target, colour in list(colours.items())[: len(COLOURS)]
     ]
     return f"<p class='soft'>{' &ensp; '.join(marks)} &ensp; blank: no intervention</p>"
 
 
-def _table(rows: list[str]) -> str:
-    headings = [
-        ("name", "series"),
-        ("name", "intervention"),
-        ("number", "from"),
-        ("number", "to"),
-        ("number", "probability"),
-    ]
-    return table("When which intervention held", headings, rows, "stretches")
-
-
-def _row(line: Line) -> str:
-    def moment(name: str) -> str:
-        at, low, high = (line[f"{name}{end}"] for end in ("", "_low", "_high"))
-        own = _moment(at)
-        if low == high == at:
-            return own
-        return two(own, f"({_moment(low, at)} to {_moment(high, at)})")
-
-    return row(
-        [
-            cell(shown(series_name(line)), "name"),
-            cell(shown(line["target"]), "name"),
-            cell(moment("start"), "number"),
-            cell(moment("end"), "number"),
-            cell(percent(line["probability"]), "number"),
-        ]
+def _table(lines: Sequence[Line]) -> str:
+    columns: tuple[Column, ...] = (
+        ("name", "series", lambda line: shown(series_name(line))),
+        ("name", "intervention", lambda line: shown(line["target"])),
+        ("number", "from", lambda line: _moments(line, "start")),
+        ("number", "to", lambda line: _moments(line, "end")),
+        ("number", "probability", lambda line: percent(line["probability"])),
     )
+    return table_of("When which intervention held", columns, lines, "stretches")
+
+
+def _moments(line: Line, name: str) -> str:
+    """Write onset or end with its interval."""
+    at, low, high = (line[f"{name}{end}"] for end in ("", "_low", "_high"))
+    own = _moment(at)
+    if low == high == at:
+        return own
+    return two(own, f"({_moment(low, at)} to {_moment(high, at)})")
 
 
 def _moment(at: object, other: object = None) -> str:

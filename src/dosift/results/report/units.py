@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dosift.results.report.content import Content
-from dosift.results.report.marks import cell, row, table
+from dosift.results.report.marks import Column, table_of
 from dosift.results.report.words import counted, number, percent, shown
 
 
@@ -32,19 +32,14 @@ def units_section(content: Content) -> str:
         )
     dependence = found.get("dependence") or {}
     if dependence:
-        lines = [
-            row([cell(shown(name), "name"), cell(number(value, ".2f"), "number")])
-            for name, value in dependence.items()
-        ]
         words.append(
             "<p>Control rows of one unit have more in common than chance, so that each row of a "
             "unit counts for less in what it says of these variables (the design effect).</p>"
         )
-        words.append(
-            table(
-                "Correlation within units of control rows",
-                [("name", "variable"), ("number", "correlation")],
-                lines,
-            )
+        columns: tuple[Column, ...] = (
+            ("name", "variable", lambda line: shown(line[0])),
+            ("number", "correlation", lambda line: number(line[1], ".2f")),
         )
+        caption = "Correlation within units of control rows"
+        words.append(table_of(caption, columns, dependence.items()))
     return "".join(words)
