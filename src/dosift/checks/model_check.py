@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dosift.checks.assignment_confidence import Certainty, certainty_of_sums, certainty_sums
 from dosift.checks.bins import Bins
@@ -367,7 +368,9 @@ class _Simulated:
         return _distinct(codes, self.network.cardinalities, counts)
 
 
-def _distinct(codes: Ints, cardinalities: Ints, counts: Floats | None = None) -> Configurations:
+def _distinct(
+    codes: Ints, cardinalities: NDArray[np.int64], counts: Floats | None = None
+) -> Configurations:
     """Collapse simulated rows, in which nothing is missing; nobody asks where each one went."""
     size = float(np.prod(cardinalities.astype(np.float64)))
     if size > _CELLS_OF_A_ROW * max(len(codes), 1):
