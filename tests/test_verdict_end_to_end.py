@@ -236,6 +236,7 @@ def test_the_verdict_survives_a_copy_of_the_fit(clean: dosift.InterventionMixtur
     assert replace(clean.fitted_).verdict is clean.fitted_.verdict
 
 
+@pytest.mark.long
 def test_rows_of_what_does_not_stand_are_not_sure_of_it(
     rows: pl.DataFrame, control: pl.DataFrame
 ) -> None:

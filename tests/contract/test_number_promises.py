@@ -605,6 +605,7 @@ def test_number_promise(index: int, name: str) -> None:
         PROMISES[name](fitted(index))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "index"), QUICK_REFITS)
 def test_number_promise_of_further_fits(index: int, name: str) -> None:
     with warnings.catch_warnings():
