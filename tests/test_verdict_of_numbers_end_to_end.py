@@ -114,12 +114,11 @@ def test_resamples_of_a_moved_mechanism_are_fitted_with_it() -> None:
 
 
 @pytest.mark.long
-def test_a_mechanism_that_moved_is_only_named_where_nothing_is_to_be_repaired() -> None:
+def test_a_mechanism_that_moved_is_only_named_where_it_is_not_to_be_learned() -> None:
     pool, control, _ = moved()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DosiftWarning)
-        known = dosift.PriorKnowledge(forbidden=["other"])
-        model = dosift.InterventionMixture(prior_knowledge=known).fit(
+        model = dosift.InterventionMixture(moved_mechanism=False).fit(
             pool, control=control, graph=EDGES
         )
     assert model.verdict_.value != "stands"

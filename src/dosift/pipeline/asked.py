@@ -113,7 +113,7 @@ class Asking:
         recipe, given = self.setup.recipe, self.setup.network
         teaches = recipe.refine and given.learns and self.graph is None
         moved = None
-        if teaches and not is_final and not _forbids_other(recipe):
+        if teaches and not is_final and recipe.moved_mechanism:
             moved = self._with_moved(found)
         found = moved or found
         # Fits that an answer came with were only there to be gone on with.
@@ -199,7 +199,7 @@ class Asking:
 
 
 def _forbids_other(recipe: Recipe) -> bool:
-    """Whether no repair is to be made by itself."""
+    """Whether rows from elsewhere are to have no line of their own."""
     known = recipe.prior_knowledge
     return known is not None and known.forbids_other
 
