@@ -100,6 +100,7 @@ def test_rows_that_stick_are_found_in_control_rows_that_stick() -> None:
     assert width > 0.5
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::dosift.errors.DosiftWarning")
 def test_the_graph_that_rows_ask_for_is_fitted_in_time() -> None:
     """Targets that only a series shows do not fall by an edge that changes nothing of them."""

@@ -60,6 +60,7 @@ def check(found: dict[str, float]) -> None:
         assert found[text] == pytest.approx((1 - FOREIGN) * weight, abs=0.04)
 
 
+@pytest.mark.long
 def test_all_rows_of_a_unit_come_from_elsewhere_or_none() -> None:
     rows, _, unit = drawn(3, 3)
     check(fit(rows, unit=unit))

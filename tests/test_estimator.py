@@ -314,6 +314,7 @@ def test_a_row_that_cannot_occur_has_no_posterior() -> None:
     assert np.isneginf(model.score(mixed))
 
 
+@pytest.mark.long
 def test_recovery_of_random_problems_through_names() -> None:
     scores = []
     for seed in range(8):

@@ -74,7 +74,7 @@ def check_table(model: Any, given: list[Edge] | None, fixed: bool = False) -> No
 
 
 @pytest.mark.parametrize(
-    "seed", [0, 3, 5, *(pytest.param(k, marks=pytest.mark.slow) for k in (1, 2, 4))]
+    "seed", [0, 3, 5, *(pytest.param(k, marks=pytest.mark.long) for k in (1, 2, 4))]
 )
 def test_the_graph_is_found(seed: int) -> None:
     made = problem(seed)
@@ -159,6 +159,7 @@ def test_a_right_graph_is_not_refused(seed: int) -> None:
     assert model.graph_["probability"].min() > 0.5
 
 
+@pytest.mark.long
 def test_an_edge_too_weak_to_pay_changes_nothing() -> None:
     """The score would do without it, and the mixture is the same: no reason to refuse the fit."""
     rng = np.random.default_rng([2, 5, 5])
@@ -247,6 +248,7 @@ def test_the_command_repairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     ]
 
 
+@pytest.mark.long
 def test_the_command_learns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     line = write(SMALL, tmp_path, SMALL.edges)
@@ -316,7 +318,7 @@ def tiny() -> Problem:
     return problem(2, n=3, n_rows=1_500, n_edges=2, n_targets=3)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("start", ["none", "dropped"])
 def test_required_and_forbidden_edges_hold(start: str) -> None:
     made = tiny()
@@ -357,7 +359,7 @@ def test_all_that_may_be_known_of_edges_holds_together() -> None:
         assert max(map(len, graph)) == 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_tiers_hold() -> None:
     made = tiny()
     names = list(made.network.names)
@@ -373,7 +375,7 @@ def test_a_wrong_required_edge_stays() -> None:
     assert (b, a) in model.network_.edges
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("most", [1, 2])
 def test_the_limit_on_parents_holds(most: int) -> None:
     made = problem(5, n=3, n_rows=1_500, n_edges=3, n_targets=3)
@@ -496,6 +498,7 @@ def check_answer(made: Problem, model: Any, kind: str) -> None:
 ELSEWHERE = ("batches", "random_labels", "weights", "required", "forbidden")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "kind",
     [pytest.param(k, marks=pytest.mark.slow if k in ELSEWHERE else ()) for k in KINDS],
@@ -519,6 +522,7 @@ def test_rows_of_every_kind_from_every_start(kind: str, start: str) -> None:
     assert found >= 2
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("edges", ["repair", pytest.param("learn", marks=pytest.mark.slow)])
 def test_rows_in_blocks(edges: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The search for the graph sees a sample: 15 rows here, and so control rows decide."""
@@ -534,6 +538,7 @@ def test_rows_in_blocks(edges: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert variation(model.mixture_, again.mixture_) < 1e-6
 
 
+@pytest.mark.long
 def test_a_fixed_graph_is_checked_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     made = SMALL
     monkeypatch.setattr("dosift.data.sample.MOST_CONFIGURATIONS", 15)
@@ -544,6 +549,7 @@ def test_a_fixed_graph_is_checked_in_blocks(monkeypatch: pytest.MonkeyPatch) -> 
     assert {frozenset(edge) for edge in gone} <= {frozenset((a, b)) for _, a, b in asked_of(model)}
 
 
+@pytest.mark.long
 def test_few_rows_leave_edges_uncertain() -> None:
     made = problem(1, n=3, n_rows=1_500, n_edges=2, n_targets=3).few(300)
     model = fit(made)
@@ -555,7 +561,7 @@ def test_few_rows_leave_edges_uncertain() -> None:
     assert sum(share for _, share in members) <= 1.0 + 1e-9
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_probabilities_are_averaged_over_the_graphs_that_remain() -> None:
     """Each graph's own fit, weighed by the graph's probability, gives what is said of targets."""
     made = problem(1, n=3, n_rows=1_500, n_edges=2, n_targets=3).few(300)
@@ -578,13 +584,15 @@ def test_probabilities_are_averaged_over_the_graphs_that_remain() -> None:
     assert model.posterior_.of_weights.shares == pytest.approx([s / total for _, s in members])
 
 
-@pytest.mark.parametrize("edges", ["repair", pytest.param("learn", marks=pytest.mark.slow)])
+@pytest.mark.long
+@pytest.mark.parametrize("edges", ["repair", pytest.param("learn", marks=pytest.mark.long)])
 def test_hardly_any_rows(edges: str) -> None:
     made = tiny().few(30)
     model = fit(made, **start_of(made, "added" if edges == "repair" else "none"))
     assert model.weights_.sum() == pytest.approx(1.0)
 
 
+@pytest.mark.long
 def test_a_constant_column_gets_no_edges() -> None:
     """With or without them a graph is worth the same; those that were given stay."""
     made = tiny()
@@ -600,6 +608,7 @@ def test_a_constant_column_gets_no_edges() -> None:
         assert of_same["probability"].to_list() == [pytest.approx(1.0)]
 
 
+@pytest.mark.long
 def test_no_edges_where_nothing_depends() -> None:
     made = problem(0, n=3, n_rows=1_000, n_edges=0, n_targets=2)
     model = fit(made)
@@ -612,7 +621,7 @@ def test_no_edges_where_nothing_depends() -> None:
 # What is done with it.
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_same_rows_give_the_same_graph() -> None:
     """In whatever order."""
     made = tiny()
@@ -622,6 +631,7 @@ def test_the_same_rows_give_the_same_graph() -> None:
     assert one.components_.equals(other.components_)
 
 
+@pytest.mark.long
 def test_a_known_network_is_repaired() -> None:
     """Its tables are worth rows, and one edge of it is turned round, to an equivalent graph."""
     made = tiny()
@@ -644,6 +654,7 @@ def test_a_network_that_is_certain_is_not_checked() -> None:
     assert model.fitted_.graph is None
 
 
+@pytest.mark.long
 def test_held_out_and_bootstrap_after_a_repair() -> None:
     made = tiny()
     model = fit(made, **start_of(made, "dropped"))
@@ -656,6 +667,7 @@ def test_held_out_and_bootstrap_after_a_repair() -> None:
     np.testing.assert_allclose(found.estimate[: len(model.weights_)], model.weights_)
 
 
+@pytest.mark.long
 def test_known_weights_have_no_error_under_any_graph() -> None:
     """Where several graphs are averaged over."""
     made = problem(0, n=3, n_rows=1_500, n_edges=2, n_targets=2).few(300)

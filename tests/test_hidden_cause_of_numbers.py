@@ -34,8 +34,9 @@ def fitted(seed: int, hidden: float, both: bool) -> dosift.InterventionMixture:
     return model.fit(rows, control=control, graph=graph)
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::dosift.errors.DosiftWarning")
-@pytest.mark.parametrize("seed", [0, *(pytest.param(k, marks=pytest.mark.slow) for k in (1, 2))])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(k, marks=pytest.mark.long) for k in (1, 2))])
 def test_what_seems_shifted_along_does_not_stand(seed: int) -> None:
     model = fitted(seed, hidden=1.0, both=False)
     lines = {

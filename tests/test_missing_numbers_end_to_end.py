@@ -86,13 +86,14 @@ def test_the_log_likelihood_is_that_of_its_rows_judged_again() -> None:
     assert np.isfinite(np.asarray(model.surprise(rows[:50]))).all()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("kind", "search"),
     [
         ("nonparametric", True),
         ("parametric", False),
-        pytest.param("nonparametric", False, marks=pytest.mark.slow),
-        pytest.param("parametric", True, marks=pytest.mark.slow),
+        pytest.param("nonparametric", False, marks=pytest.mark.long),
+        pytest.param("parametric", True, marks=pytest.mark.long),
     ],
 )
 def test_rows_that_lack_values_can_be_bootstrapped(kind: Any, search: bool) -> None:

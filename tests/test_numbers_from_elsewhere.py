@@ -124,6 +124,7 @@ def test_none_are_found_where_there_are_none() -> None:
     assert set(touched(fit(drawn(rng, N_ROWS, True), control))) == set(TRUTH)
 
 
+@pytest.mark.long
 def test_forbidden_they_have_no_line(
     tables: tuple[pl.DataFrame, Any, pl.DataFrame],
 ) -> None:
@@ -133,6 +134,7 @@ def test_forbidden_they_have_no_line(
     assert found.verdict_.repairs[0]["rows"] == "foreign"
 
 
+@pytest.mark.long
 def test_the_command_writes_and_reads_the_same(
     tmp_path: Path,
     model: dosift.InterventionMixture,
@@ -181,7 +183,7 @@ def test_resamples_have_them_too(
     assert 0 < line["std_error"] < 0.05
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_all_rows_of_a_unit_come_from_elsewhere_or_none() -> None:
     rng = np.random.default_rng(14)
     control = drawn(rng, N_CONTROL, False)
@@ -193,7 +195,7 @@ def test_all_rows_of_a_unit_come_from_elsewhere_or_none() -> None:
     assert touched(model)["other"] == pytest.approx(foreign.mean(), abs=0.015)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_row_with_a_label_does_not_come_from_elsewhere() -> None:
     rng = np.random.default_rng(16)
     control = drawn(rng, N_CONTROL, False)
@@ -205,7 +207,7 @@ def test_a_row_with_a_label_does_not_come_from_elsewhere() -> None:
     assert set(touched(model)) == {*TRUTH, "other"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_missing_values_are_summed_out() -> None:
     rng = np.random.default_rng(13)
     control = drawn(rng, N_CONTROL, False)

@@ -130,7 +130,7 @@ def test_each_row_is_refused_by_what_a_user_calls(
     # Rows in blocks are fitted by each method for the page "what goes with what".
     [
         *("batches", "labels", "missing values"),
-        pytest.param("rows in blocks", marks=pytest.mark.slow),
+        pytest.param("rows in blocks", marks=pytest.mark.long),
     ],
 )
 def test_what_is_not_in_the_table_is_fitted(

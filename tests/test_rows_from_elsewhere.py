@@ -143,6 +143,7 @@ def test_the_command_writes_and_reads_the_same(
     assert np.allclose(again["probability"], of_rows["probability"], atol=1e-6)
 
 
+@pytest.mark.long
 def test_resamples_and_held_out_rows_have_them_too(
     model: dosift.InterventionMixture, tables: tuple[pl.DataFrame, pl.DataFrame]
 ) -> None:

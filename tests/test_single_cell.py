@@ -679,6 +679,7 @@ def test_a_part_of_the_genes_has_the_depth_of_all(raw: Any, tmp_path: Path) -> N
     assert loaded.rows.whole.values[loaded.inverse, i] == pytest.approx(np.log(total[N_CELLS:]))
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_size_in_obs_and_batches(raw: Any) -> None:
     given, data = raw

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import warnings
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
 import dosift
+from dosift.cli.app import app
 from dosift.data import collapse
 from dosift.data.load import load
 from dosift.errors import DosiftWarning, MisfitWarning
@@ -127,13 +130,36 @@ def test_a_mechanism_that_moved_is_learned_from_the_pool_and_the_answer_is_right
     assert model.mechanisms_["variable"].to_list() == ["d"]
     assert model.mechanisms_["distance"][0] > 0.15
     assert any("learned from the pool alone" in one for one in model.verdict_.reasons)
-    # What is done where nothing is to be repaired is the same as before the search was made again.
-    other = fit(
-        moved(network, N_ROWS), control, prior_knowledge=dosift.PriorKnowledge(forbidden=["other"])
-    )
-    assert other.verdict_.value != "stands"
-    assert other.verdict_.repairs[0]["mechanism"] == "d"
-    assert other.mechanisms_.height == 0
+    # It is no row from elsewhere: to forbid those leaves it as it is.
+    known = dosift.PriorKnowledge(forbidden=["other"])
+    same = fit(moved(network, N_ROWS), control, prior_knowledge=known)
+    assert same.components_.equals(model.components_)
+    assert same.mechanisms_.equals(model.mechanisms_)
+
+
+def test_a_mechanism_that_moved_is_only_named_where_it_is_not_to_be_learned(
+    network: dosift.Network, control: pl.DataFrame, tmp_path: Path
+) -> None:
+    rows = moved(network, N_ROWS)
+    # What is done then is the same as before the search was made again.
+    model = fit(rows, control, moved_mechanism=False)
+    assert model.verdict_.value != "stands"
+    assert model.verdict_.repairs[0]["mechanism"] == "d"
+    assert model.mechanisms_.height == 0
+    rows.write_csv(tmp_path / "rows.csv")
+    control.write_csv(tmp_path / "control.csv")
+    lines = "".join(f"{parent},{child}\n" for parent, child in EDGES)
+    (tmp_path / "edges.csv").write_text(f"parent,child\n{lines}")
+    files = ["rows.csv", "--graph", "edges.csv", "--control", "control.csv", "-o", "out"]
+    paths = [one if one.startswith("-") else str(tmp_path / one) for one in files]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DosiftWarning)
+        run = CliRunner().invoke(app, ["fit", *paths, "--no-moved-mechanism", "--quiet"])
+    status = 3 if model.verdict_.value == "does not stand" else 0
+    assert run.exit_code == status, run.output
+    content = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert content["settings"]["moved_mechanism"] is False
+    assert [one["target"] for one in content["components"]] == list(model.components_["target"])
 
 
 def test_rows_from_elsewhere_are_named(rows: pl.DataFrame, control: pl.DataFrame) -> None:
@@ -236,6 +262,7 @@ def test_the_verdict_survives_a_copy_of_the_fit(clean: dosift.InterventionMixtur
     assert replace(clean.fitted_).verdict is clean.fitted_.verdict
 
 
+@pytest.mark.long
 def test_rows_of_what_does_not_stand_are_not_sure_of_it(
     rows: pl.DataFrame, control: pl.DataFrame
 ) -> None:

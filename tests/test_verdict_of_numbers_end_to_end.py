@@ -113,12 +113,12 @@ def test_resamples_of_a_moved_mechanism_are_fitted_with_it() -> None:
     assert (table["share_found"] == 1.0).all()
 
 
-def test_a_mechanism_that_moved_is_only_named_where_nothing_is_to_be_repaired() -> None:
+@pytest.mark.long
+def test_a_mechanism_that_moved_is_only_named_where_it_is_not_to_be_learned() -> None:
     pool, control, _ = moved()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DosiftWarning)
-        known = dosift.PriorKnowledge(forbidden=["other"])
-        model = dosift.InterventionMixture(prior_knowledge=known).fit(
+        model = dosift.InterventionMixture(moved_mechanism=False).fit(
             pool, control=control, graph=EDGES
         )
     assert model.verdict_.value != "stands"
@@ -133,6 +133,7 @@ def test_a_mechanism_that_moved_is_only_named_where_nothing_is_to_be_repaired() 
     assert "control rows from the same runs" in next_step(model.fitted_)
 
 
+@pytest.mark.long
 def test_a_mechanism_that_drifted_between_batches_is_named() -> None:
     rng = np.random.default_rng(2)
     control = numbers(rng, 0.0)
@@ -142,7 +143,7 @@ def test_a_mechanism_that_drifted_between_batches_is_named() -> None:
     assert any(one.get("mechanism") == "d" for one in model.verdict_.repairs[:2])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_counts_with_bursts_are_named_and_intervals_hold_the_truth() -> None:
     rng = np.random.default_rng(3)
     control, rows = counts(rng, 0.0, 0.1), counts(rng, 0.3, 0.1)
@@ -179,6 +180,7 @@ def test_control_rows_in_which_something_was_done_are_found() -> None:
     assert found[0]["share"] == pytest.approx(0.041, abs=0.015)
 
 
+@pytest.mark.long
 def test_rows_from_elsewhere_are_found() -> None:
     rng = np.random.default_rng(5)
     control = numbers(rng, 0.0)

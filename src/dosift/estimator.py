@@ -111,6 +111,10 @@ class InterventionMixture(Predictions, Conventions):
     negative_control : bool, default=True
         Whether control rows, where they are at hand, are played as a pool, to see what is invented
         there: see `negative_control_`. Where that is more than a little, rows count for less.
+    moved_mechanism : bool, default=True
+        Whether a mechanism that clearly is another in the pool than in control rows is learned from
+        the pool alone, and the search made again with it: see `mechanisms_`. If not, the verdict
+        names it.
 
     Attributes
     ----------
@@ -253,6 +257,7 @@ class InterventionMixture(Predictions, Conventions):
         changes: Sequence[str] | None = None,
         knockouts: bool = False,
         negative_control: bool = True,
+        moved_mechanism: bool = True,
     ) -> None:
         self.network = network
         self.method = method
@@ -274,6 +279,7 @@ class InterventionMixture(Predictions, Conventions):
         self.changes = changes
         self.knockouts = knockouts
         self.negative_control = negative_control
+        self.moved_mechanism = moved_mechanism
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "mixture_")
@@ -407,6 +413,7 @@ class InterventionMixture(Predictions, Conventions):
             changes=None if self.changes is None else tuple(self.changes),
             knockouts=bool(self.knockouts),
             negative_control=bool(self.negative_control),
+            moved_mechanism=bool(self.moved_mechanism),
         )
         given = {"batch": batch, "labels": labels, "unit": unit, "time": time}
         named = {role: value for role, value in given.items() if isinstance(value, str)}

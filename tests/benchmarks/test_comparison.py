@@ -25,6 +25,7 @@ def comparison() -> Any:
     return module
 
 
+@pytest.mark.long
 def test_every_tool_that_is_here_answers_what_it_can(comparison: Any) -> None:
     here = ("(the true mixture)", "dosift", "scikit-learn, Gaussian", "chi-square given parents")
     tools = {name: comparison.TOOLS[name][1] for name in here}

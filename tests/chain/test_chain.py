@@ -149,6 +149,7 @@ def made(
     return table.T[np.minimum(seen, n_symbols - 1)], target, exposure, weights
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("uneven", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_fit_is_a_maximum_and_finds_weights_and_rate(uneven: bool) -> None:
     """Within the errors it gives itself, which shrink as they should, over many chains."""

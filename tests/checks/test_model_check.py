@@ -44,6 +44,7 @@ def moved(network: Network, i: int, seed: int) -> Network:
     return network.with_tables(tables)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("seeds", "least"), [(4, 3), pytest.param(12, 9, marks=pytest.mark.slow)])
 def test_a_mechanism_that_moved_is_noticed_and_named(seeds: int, least: int) -> None:
     named = 0

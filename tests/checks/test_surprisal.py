@@ -59,6 +59,7 @@ def skewed(seed: int, n: int) -> Network:
     return network.with_tables([t / t.sum(axis=1, keepdims=True) for t in tables])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("seeds", "n", "n_rows"), [(1, 8, 3000), pytest.param(6, 12, 5000, marks=pytest.mark.slow)]
 )

@@ -244,6 +244,7 @@ WEAK: dict[str, tuple[Any, ...]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", WEAK)
 def test_weak_tables_have_a_stated_fallback(name: str, tmp_path: Path) -> None:
     control, rows, words = WEAK[name]

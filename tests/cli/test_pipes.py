@@ -165,6 +165,7 @@ def full(folder: Path) -> Any:
     return run_full
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -165,7 +165,7 @@ def test_an_early_interrupt_brings_no_traceback_of_a_worker(tmp_path: Path) -> N
         (signal.SIGINT, 130, "2"),
         (signal.SIGTERM, 143, "1"),
         *(
-            pytest.param(*one, marks=pytest.mark.slow)
+            pytest.param(*one, marks=pytest.mark.long)
             for one in ((signal.SIGINT, 130, "1"), (signal.SIGTERM, 143, "2"))
         ),
     ],

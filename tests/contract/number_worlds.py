@@ -13,7 +13,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,8 @@ SLOPES: Mapping[str, Mapping[str, float]] = {
     "V3": {"V2": 0.9},
 }
 EDGES = [(parent, child) for child, row in SLOPES.items() for parent in row]
+#: The same in a pool in which the mechanism of V3 is another.
+MOVED = {**SLOPES, "V3": {"V2": -0.3}}
 STATES = ("low", "mid", "high")
 #: Share of rows from elsewhere, where there are some, and what these have for a set of variables.
 FOREIGN, ELSEWHERE = 0.1, frozenset({"other"})
@@ -109,7 +111,8 @@ class NumberWorld:
 
     `sets` are the variables that each target touches; `weights` has one line for each batch;
     `label` is a position in `sets`, -1 for none; `unit` numbers the units, where rows come in units
-    of several; `called` gives variables other names; `most` is how many rows may be held.
+    of several; `called` gives variables other names; `most` is how many rows may be held; `slopes`
+    are those of the pool.
     """
 
     family: Family
@@ -129,6 +132,7 @@ class NumberWorld:
     settings: tuple[tuple[str, Any], ...] = ()
     features: tuple[str, ...] = ()
     most: int | None = None
+    slopes: Mapping[str, Mapping[str, float]] = field(default_factory=lambda: SLOPES)
 
     def __str__(self) -> str:
         return "+".join((self.family.name, *self.features))
@@ -218,14 +222,20 @@ def holding(most: int | None) -> Iterator[None]:
         sampling.MOST_CONFIGURATIONS = before
 
 
-def draw(family: Family, deeds: Deeds, n_rows: int, rng: np.random.Generator) -> pl.DataFrame:
+def draw(
+    family: Family,
+    deeds: Deeds,
+    n_rows: int,
+    rng: np.random.Generator,
+    slopes: Mapping[str, Mapping[str, float]] = SLOPES,
+) -> pl.DataFrame:
     """Draw rows under a target."""
     columns: dict[str, Any] = {}
     signals: dict[str, Floats] = {}
     for name, kind in zip(NAMES, family.kinds, strict=True):
-        sd = kind.sd if SLOPES[name] else max(kind.sd, 1.0)
+        sd = kind.sd if slopes[name] else max(kind.sd, 1.0)
         predictor = sum(
-            (slope * signals[parent] for parent, slope in SLOPES[name].items()),
+            (slope * signals[parent] for parent, slope in slopes[name].items()),
             start=np.zeros(n_rows),
         )
         predictor = predictor + sd * rng.normal(size=n_rows)
@@ -265,7 +275,7 @@ def with_rows(world: NumberWorld, rng: np.random.Generator) -> NumberWorld:
         component[at] = rng.choice(len(weights), size=int(at.sum()), p=weights)
     order = np.argsort(component, kind="stable")
     parts = [
-        draw(world.family, deeds, int((component == t).sum()), rng)
+        draw(world.family, deeds, int((component == t).sum()), rng, world.slopes)
         for t, deeds in enumerate(world.family.deeds)
     ]
     pool = pl.concat(parts)[np.argsort(order).tolist()]
@@ -289,6 +299,14 @@ def two_batches(world: NumberWorld, rng: np.random.Generator) -> NumberWorld:
     return replace(world, weights=np.stack([first, second / second.sum()]))
 
 
+def move_mechanism(world: NumberWorld, rng: np.random.Generator) -> NumberWorld:
+    """V3 depends on V2 otherwise in the pool than in control rows, and nothing is done to it."""
+    *deeds, _ = world.family.deeds
+    deeds.append({"V0": deeds[2]["V0"]})
+    family = replace(world.family, deeds=tuple(deeds))
+    return replace(world, family=family, sets=tuple(map(frozenset, deeds)), slopes=MOVED)
+
+
 def weigh(world: NumberWorld, rng: np.random.Generator) -> NumberWorld:
     """Half of the rows, of weight 1, 2 or 3; and rows of no weight, whatever they hold."""
     weight = rng.choice([0.0, 1.0, 2.0, 3.0], size=N_ROWS, p=[0.02, 0.38, 0.3, 0.3])
@@ -297,7 +315,8 @@ def weigh(world: NumberWorld, rng: np.random.Generator) -> NumberWorld:
 
 def label_some(world: NumberWorld, rng: np.random.Generator) -> NumberWorld:
     """Add rows of two targets, picked by hand and so no sample: 150 of each, all labelled."""
-    added = [draw(world.family, world.family.deeds[t], 150, rng) for t in (1, 2)]
+    deeds = world.family.deeds
+    added = [draw(world.family, deeds[t], 150, rng, world.slopes) for t in (1, 2)]
     picked = np.repeat([1, 2], 150)
     return replace(
         world,
@@ -380,16 +399,23 @@ FEATURES = (
     Feature("units", after=group_in_threes),
     Feature("blocks", after=too_many),
     Feature("rows from elsewhere", after=some_from_elsewhere),
+    Feature("moved mechanism", before=move_mechanism),
 )
 #: What goes with rows in blocks, in one family.
 _IN_BLOCKS = (
     *("batches", "labels", "random labels"),
-    *("missing values", "units", "rows from elsewhere"),
+    *("missing values", "units", "rows from elsewhere", "moved mechanism"),
+)
+#: What goes with a mechanism that moved, in one family.
+_BESIDE_MOVED = (
+    *("batches", "sample weights", "labels", "random labels"),
+    *("missing values", "units"),
 )
 
 
 def combinations() -> list[tuple[Family, tuple[Feature, ...]]]:
-    """Every family, alone and with every feature; and in one, features of rows in blocks."""
+    """Every family, alone and with every feature; and in one, some pairs of features."""
     of = {feature.name: feature for feature in FEATURES}
     pairs = [(FAMILIES[0], (of[name], of["blocks"])) for name in _IN_BLOCKS]
+    pairs += [(FAMILIES[0], (of[name], of["moved mechanism"])) for name in _BESIDE_MOVED]
     return [*itertools.product(FAMILIES, [(), *((f,) for f in FEATURES)]), *pairs]

@@ -7,6 +7,7 @@ likelihoods, gradients and posteriors can be worked out anew from that.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Iterator
@@ -19,10 +20,28 @@ from dosift.model.network import Network
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
 Key = tuple[int, ...]
+#: Position of what rows from elsewhere have for a state, in every variable.
+ELSEWHERE = 32767
+
+
+def is_elsewhere(target: Key) -> bool:
+    """Whether a target is that of rows from elsewhere."""
+    return ELSEWHERE in target
+
+
+def done(target: Key) -> Key:
+    """What was done to the variables: nothing, in rows from elsewhere."""
+    return (-1,) * len(target) if is_elsewhere(target) else target
 
 
 def density(network: Network, target: Key) -> Floats:
-    """Probability of every joint state under one target, one axis for each variable."""
+    """Probability of every joint state under one target, one axis for each variable.
+
+    In rows from elsewhere each variable has shares of its own, whatever its parents are.
+    """
+    if is_elsewhere(target):
+        assert network.other is not None
+        return np.asarray(functools.reduce(np.multiply.outer, network.other))
     sizes = [len(v.states) for v in network.variables]
     out = np.ones(sizes)
     for i, parents in enumerate(network.parents):
@@ -90,7 +109,9 @@ def all_targets(network: Network) -> list[Key]:
 
 
 def neighbours(network: Network, target: Key) -> Iterator[Key]:
-    """Targets that differ from one in a single variable."""
+    """Targets that differ from one in a single variable; of rows from elsewhere there are none."""
+    if is_elsewhere(target):
+        return
     for i, variable in enumerate(network.variables):
         for a in range(-1, len(variable.states)):
             if a != target[i]:
@@ -122,6 +143,9 @@ def description_length(network: Network, targets: list[Key], n_rows: float) -> f
     mean = sum(values) / n
     total = 0.0
     for target in targets:
+        if is_elsewhere(target):
+            total += 0.5 * math.log(n_rows)
+            continue
         size = sum(a >= 0 for a in target)
         sizes = [math.log(math.comb(n, s)) + s * mean for s in range(size + 1)]
         total += max(sizes) - size * mean + 0.5 * math.log(n_rows)

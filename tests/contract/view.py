@@ -174,6 +174,13 @@ class View:
             out[told] = self.columns[told, at] * np.array(self.model.weights_)[at]
         return out
 
+    @cached_property
+    def possible(self) -> NDArray[np.bool_]:
+        """Units that the mixture can make: a method that drops what is rare may lose some."""
+        if self.world.method == "likelihood":
+            return np.ones(len(self.units.codes), dtype=bool)
+        return self.mixture > 0
+
     @property
     def _told(self) -> tuple[Ints, Ints]:
         assert self.units.label is not None
@@ -206,10 +213,10 @@ class View:
     def gradients(self, keys: list[Key]) -> Floats:
         """Gradient of the log-likelihood at targets, 1 for components whose weights are free."""
         rows = self.units
-        kept = rows.counts > 0
+        kept = (rows.counts > 0) & self.possible
         columns = self._restricted(keys)
         relative = columns[kept] / self.mixture[kept, None]
-        plain = rows.counts[kept] @ relative / self.n_units
+        plain = rows.counts[kept] @ relative / rows.counts[kept].sum()
         if not self.world.known:
             return plain
         known = [(key, weight) for key, weight in self.world.known]

@@ -23,7 +23,7 @@ import numpy as np
 import polars as pl
 import pytest
 from numpy.typing import NDArray
-from oracle import Key, density, likelihoods
+from oracle import ELSEWHERE, Key, density, is_elsewhere, likelihoods
 
 import dosift
 from dosift.data.stored import StoredBlocks
@@ -44,6 +44,8 @@ FEW = 64
 BLOCK = 700
 #: Rows for which a target holds on average, where rows come in order of time.
 LASTS = 15
+#: Share of rows from elsewhere, where there are some.
+FOREIGN = 0.1
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,8 @@ class World:
         return str(self.target(target))
 
     def target(self, target: Key) -> dosift.Target:
+        if is_elsewhere(target):
+            return dosift.Target.other()
         variables = self.given.variables
         return dosift.Target(
             {v.name: v.states[a] for v, a in zip(variables, target, strict=True) if a >= 0}
@@ -159,6 +163,8 @@ class World:
 
     def key(self, text: str) -> Key:
         """Read the name of a target back."""
+        if text == "other":
+            return (ELSEWHERE,) * self.given.n_variables
         target = parse_target(text)
         return tuple(
             v.states.index(target[v.name]) if v.name in target else -1 for v in self.given.variables
@@ -340,6 +346,15 @@ def random_table(rng: np.random.Generator, n_parents: int) -> Floats:
     return 0.8 * rng.dirichlet(np.ones(N_STATES), size=N_STATES**n_parents) + 0.2 / N_STATES
 
 
+def telling_table(rng: np.random.Generator, n_parents: int) -> Floats:
+    """Draw a table in which each state of a parent favours another state."""
+    table, shift = random_table(rng, n_parents), rng.integers(N_STATES)
+    if not n_parents:
+        return table
+    places = np.array([sum(own) for own in itertools.product(range(N_STATES), repeat=n_parents)])
+    return 0.6 * np.eye(N_STATES)[(places + shift) % N_STATES] + 0.4 * table
+
+
 def draw(network: Network, target: Key, n_rows: int, rng: np.random.Generator) -> Ints:
     joint = density(network, target)
     cells = rng.choice(joint.size, size=n_rows, p=joint.ravel() / joint.sum())
@@ -401,7 +416,30 @@ def spread_values(world: World, rng: np.random.Generator) -> World:
     )
 
 
+def some_from_elsewhere(world: World, rng: np.random.Generator) -> World:
+    """A tenth of the rows whose variables are independent, and mechanisms that show it."""
+    network = world.given.with_tables([telling_table(rng, len(parents)) for parents in PARENTS])
+    even = [np.full(N_STATES, 1.0 / N_STATES)] * len(PARENTS)
+    return replace(
+        world,
+        given=network,
+        real=network.with_other(even),
+        targets=(*world.targets, (ELSEWHERE,) * len(PARENTS)),
+        weights=np.column_stack([(1 - FOREIGN) * world.weights, [FOREIGN] * len(world.weights)]),
+    )
+
+
 def change_mechanism(world: World, rng: np.random.Generator) -> World:
+    """Change a mechanism, and let tables be freed."""
+    return setting(interventions="any")(with_another_table(world), rng)
+
+
+def move_mechanism(world: World, rng: np.random.Generator) -> World:
+    """Change a mechanism, and learn the network from control rows, which have it as it was."""
+    return learn(with_another_table(world), rng)
+
+
+def with_another_table(world: World) -> World:
     """Another table for the last variable, in all rows: no do, and it depends on the parent.
 
     No target sets that variable: a do on it is a part of the changed table.
@@ -410,12 +448,7 @@ def change_mechanism(world: World, rng: np.random.Generator) -> World:
     tables[3] = np.roll(tables[3], 1, axis=1)
     targets = list(world.targets)
     targets[3] = (targets[2][0], targets[1][1], -1, -1)
-    return replace(
-        world,
-        targets=tuple(targets),
-        real=world.real.with_tables(tables),
-        settings=(*world.settings, ("interventions", "any")),
-    )
+    return replace(world, targets=tuple(targets), real=world.real.with_tables(tables))
 
 
 def learn(world: World, rng: np.random.Generator) -> World:
@@ -465,11 +498,16 @@ def reordered(world: World, learned: Network) -> World:
         world.real, new.variables, [[at[p] for p in old.parents[i]] for i in order], order, states
     )
     real = _with_parents_of(real, learned)
-    targets = tuple(
-        tuple(-1 if t[i] < 0 else s.index(t[i]) for i, s in zip(order, states, strict=True))
-        for t in world.targets
-    )
+    targets = tuple(permuted_target(t, order, states) for t in world.targets)
     return replace(world, given=learned, real=real, targets=targets)
+
+
+def permuted_target(target: Key, order: list[int], states: list[list[int]]) -> Key:
+    """Put a target's variables and states into another order, as `permuted` does."""
+    if is_elsewhere(target):
+        return target
+    kept = zip(order, states, strict=True)
+    return tuple(-1 if target[i] < 0 else own.index(target[i]) for i, own in kept)
 
 
 def permuted(
@@ -486,7 +524,9 @@ def permuted(
         axes = [*network.parents[i], i]
         table = network.tables[i].reshape([len(network.variables[a].states) for a in axes])
         tables.append(table[np.ix_(*(kept[a] for a in axes))].reshape(-1, len(kept[i])))
-    return Network(variables, parents, tables)
+    other = network.other
+    shares = None if other is None else [other[i][kept[i]] for i in order]
+    return Network(variables, parents, tables).with_other(shares)
 
 
 def _with_parents_of(network: Network, like: Network) -> Network:
@@ -497,7 +537,7 @@ def _with_parents_of(network: Network, like: Network) -> Network:
         table = network.tables[i].reshape([*sizes, -1])
         axes = [own.index(p) for p in wanted]
         tables.append(table.transpose([*axes, len(own)]).reshape(-1, table.shape[-1]))
-    return Network(network.variables, like.parents, tables)
+    return Network(network.variables, like.parents, tables).with_other(network.other)
 
 
 def blank(world: World, rng: np.random.Generator) -> World:
@@ -523,8 +563,9 @@ def label_some(world: World, rng: np.random.Generator) -> World:
 
 
 def label_at_random(world: World, rng: np.random.Generator) -> World:
-    """Tell the target of every fifth row."""
+    """Tell the target of every fifth row, but for rows from elsewhere, which have no label."""
     told = rng.random(len(world.codes)) < 0.2
+    told &= ~np.array([is_elsewhere(target) for target in world.targets])[world.component]
     return replace(world, label=np.where(told, world.component, -1), random_labels=True)
 
 
@@ -623,18 +664,28 @@ def know_a_weight(world: World, rng: np.random.Generator) -> World:
 def list_candidates(world: World, rng: np.random.Generator) -> World:
     """The true targets, and some others."""
     others = {tuple(t) for t in rng.integers(-1, N_STATES, size=(6, len(PARENTS))).tolist()}
-    return replace(world, candidates=(*world.targets, *(others - set(world.targets))))
+    true = tuple(target for target in world.targets if not is_elsewhere(target))
+    return replace(world, candidates=(*true, *(others - set(true))))
 
 
 @dataclass(frozen=True)
 class Feature:
-    """A kind of rows. Of one `group` a world has one feature at most."""
+    """A kind of rows. Of one `group` a world has one feature at most.
+
+    It is looked for by itself, but not `without` these others: so docs/how-to/believe.md has it.
+    """
 
     name: str
     group: str
     before: Change = nothing
     after: Change = nothing
     also: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+
+
+#: Kinds of fits in which nothing is looked for beside do's; and what is known, or binds the search.
+_NO_LOOK = ("any", "time", "moments", "em", "brute-force")
+_BINDS = ("labels", "random labels", "required", "known weights", "candidates")
 
 
 #: Add a line, and every promise is tested with it, alone and with every other feature.
@@ -642,7 +693,14 @@ FEATURES = (
     Feature("stochastic", "kind", before=spread_values, also=("stochastic interventions",)),
     Feature("any", "kind", before=change_mechanism, also=("changed mechanisms",)),
     Feature("batches", "batches", before=several_batches),
+    Feature(
+        "rows from elsewhere",
+        "elsewhere",
+        before=some_from_elsewhere,
+        without=(*_NO_LOOK, "moved mechanism", "known weights"),
+    ),
     Feature("learned network", "network", before=learn),
+    Feature("moved mechanism", "network", before=move_mechanism, without=(*_NO_LOOK, *_BINDS)),
     Feature("repaired graph", "network", before=lose_an_edge),
     Feature("learned graph", "network", before=lose_all_edges, also=("repaired graph",)),
     Feature("labels", "labels", after=label_some),
@@ -686,11 +744,13 @@ def combinations() -> list[tuple[Feature, ...]]:
 def can_be(one: Feature, other: Feature) -> bool:
     """Whether a world may have both features.
 
-    Of rows in blocks, the search for a graph sees a sample, of 64 rows here: control rows tell no
-    directions in this problem, and the sample tells too little.
+    Of rows in blocks, the search for a graph and that for rows from elsewhere see a sample, of 64
+    rows here: control rows tell no directions in this problem, and the sample tells too little.
     """
-    unsure = one.name == "learned graph" and other.group == "storage"
-    return one.group != other.group and not unsure
+    of_sample = one.name in ("learned graph", "rows from elsewhere")
+    unsure = of_sample and other.group == "storage"
+    unsought = other.name in one.without or one.name in other.without
+    return one.group != other.group and not unsure and not unsought
 
 
 def names_of(world: World, *more: str) -> set[str]:

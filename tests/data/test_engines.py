@@ -180,9 +180,10 @@ def test_the_answer_is_that_from_memory(
     same(here, there)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "few",
-    [pytest.param(False, marks=pytest.mark.slow), True],
+    [pytest.param(False, marks=pytest.mark.long), True],
     ids=["all distinct rows", "a sample"],
 )
 @pytest.mark.parametrize("engine", ENGINES)

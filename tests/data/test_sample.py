@@ -178,7 +178,7 @@ def sampled(codes: np.ndarray, most: int, seed: int) -> Configurations:
     return after.configurations(after(block(codes)), float(len(codes)))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_sums_are_unbiased_and_vary_as_the_number_of_rows_says() -> None:
     """Over fresh rows and seeds, means in the sample vary as those of so many rows would.
 

@@ -27,6 +27,7 @@ PAGES = [
 FOLDER = Path(__file__).parents[2] / "docs" / "how-to"
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::dosift.errors.KindsWarning")
 @pytest.mark.parametrize("page", PAGES)
 def test_code_runs(

@@ -78,6 +78,7 @@ def drafts(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if path.name.startswith(".")]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("n_kills", [3, pytest.param(200, marks=pytest.mark.slow)])
 def test_killed_at_random_moments_the_result_is_whole_or_absent(
     n_kills: int, inputs: list[str], tmp_path: Path
@@ -186,6 +187,7 @@ def test_interrupted_while_writing_nothing_is_left(
 INTERRUPTED = {130, -signal.SIGINT}
 
 
+@pytest.mark.long
 def test_interrupted_at_random_moments_it_is_130_or_done(inputs: list[str], tmp_path: Path) -> None:
     rng = random.Random(1)
     statuses = []
@@ -207,6 +209,7 @@ def test_interrupted_at_random_moments_it_is_130_or_done(inputs: list[str], tmp_
     assert INTERRUPTED & set(statuses)
 
 
+@pytest.mark.long
 def test_two_runs_at_once_do_not_spoil_each_other(inputs: list[str], tmp_path: Path) -> None:
     out = tmp_path / "out"
     races = [start("fit", *inputs, "-o", out, "-q", "--seed", seed) for seed in (1, 2)]

@@ -65,6 +65,7 @@ def test_the_true_graph_is_not_objected_to(kind: str) -> None:
     assert model.fitted_.graph.asked == ()
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::dosift.errors.DosiftWarning")
 def test_a_missing_edge_is_asked_for_wherever_the_fit_is_shown(tmp_path: Path) -> None:
     edges = [edge for edge in GRAPH if edge != ("b", "c")]

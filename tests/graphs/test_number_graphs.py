@@ -119,7 +119,7 @@ def test_a_rough_fit_of_the_true_graph_is_as_good_as_a_full_one(seed: int) -> No
     assert sets == {(), *made.sets}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_climb_ends_no_lower_than_the_true_graph() -> None:
     made, fits = fitted(0)
     climber = GraphClimber(fits, FREE, lambda stage, done, total: None)
@@ -187,6 +187,7 @@ def test_the_graph_is_found_over_seeds(given: bool) -> None:
     assert len(lost) <= 3, lost
 
 
+@pytest.mark.long
 def test_a_fixed_graph_is_checked() -> None:
     made = number_problem(3)
     for graph, is_right in ((made.graph, True), (wrong(made.graph, 3), False)):
@@ -205,6 +206,7 @@ def test_control_rows_guess_a_graph_of_the_class() -> None:
     assert same_essential(graph_of(network.parents), made.graph, [])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("edges", "n"),
     [("learn", 3), *(pytest.param(e, N, marks=pytest.mark.slow) for e in ("learn", "repair"))],

@@ -11,7 +11,12 @@ from dosift.inference.p_values import (
     likelihood_ratio_p_values,
     log_likelihood_losses,
 )
-from dosift.inference.weight_posterior import posterior_given_targets, weight_posterior
+from dosift.inference.weight_posterior import (
+    Spread,
+    posterior_given_targets,
+    summarised,
+    weight_posterior,
+)
 from dosift.search.undecided import log_evidence
 
 
@@ -167,3 +172,11 @@ def test_null_p_values_of_a_named_target_are_uniform_above_one_half_mass() -> No
     # Binomial with 400 draws: five standard errors.
     for level in (0.05, 0.2, 0.4):
         assert (values <= level).mean() == pytest.approx(level, abs=5 * np.sqrt(level / 400))
+
+
+def test_no_share_is_less_sure_than_if_nothing_were_known() -> None:
+    spread = Spread(np.full((2, 1), 0.4), np.array([0.1, 7.0]), np.ones(2))
+    found = summarised([spread], np.array([0.4, 0.4]), 0.95)
+    np.testing.assert_allclose(found.std_error, [0.1, 12**-0.5])
+    assert found.low[1] == pytest.approx(0.0, abs=1e-6)
+    assert found.high[1] == pytest.approx(1.0, abs=1e-6)

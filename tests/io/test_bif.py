@@ -35,6 +35,7 @@ def same(first: Network, second: Network) -> bool:
     )
 
 
+@pytest.mark.long
 def test_every_bnlearn_network_reads_and_survives_writing(bnlearn_files: list[Path]) -> None:
     assert len(bnlearn_files) >= 24
     for path in bnlearn_files:
@@ -57,7 +58,7 @@ def test_munin_is_fast(bnlearn_files: list[Path]) -> None:
         "asia",
         "child",
         "alarm",
-        *(pytest.param(n, marks=pytest.mark.slow) for n in ("water", "hailfinder")),
+        *(pytest.param(n, marks=pytest.mark.long) for n in ("water", "hailfinder")),
     ],
 )
 def test_tables_agree_with_pgmpy(bnlearn_files: list[Path], name: str) -> None:

@@ -170,13 +170,14 @@ def test_new_rows_bring_their_own_size(data: Cells, model: Any, deep: Any) -> No
             deep.predict(bad.assign(depth=[1.0, value, 1.0, 1.0, 1.0]))
 
 
+@pytest.mark.long
 def test_the_unit_of_the_size_does_not_matter(data: Cells, deep: Any) -> None:
     other = fit(with_depth(data, 7e5), "depth")
     assert other.weights_ == pytest.approx(deep.weights_, abs=1e-6)
     assert [set(t) for t in other.targets_] == [set(t) for t in deep.targets_]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_without_a_size_depth_reads_as_more() -> None:
     few = cells(n_genes=6, n_cells=300)
     bare, sized = fit(few, False), fit(few, True)

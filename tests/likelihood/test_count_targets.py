@@ -49,7 +49,7 @@ def nearest_true(network: MechanismNetwork, targets: Ints) -> Ints:
 
 
 @pytest.mark.parametrize(
-    "seed", [0, 3, 6, *(pytest.param(k, marks=pytest.mark.slow) for k in (1, 2, 4, 5, 7))]
+    "seed", [0, 3, 6, *(pytest.param(k, marks=pytest.mark.long) for k in (1, 2, 4, 5, 7))]
 )
 def test_targets_and_folds_are_found(seed: int) -> None:
     _, given, targets, weights, rows = problem(seed)

@@ -164,7 +164,7 @@ def by_brute_force(network: MechanismNetwork, targets: Any, row: Floats) -> Floa
 
 @pytest.mark.parametrize(
     "lacking",
-    [[1], [0, 1], *(pytest.param(o, marks=pytest.mark.slow) for o in ([2], [1, 2], [0, 1, 2]))],
+    [[1], [0, 1], *(pytest.param(o, marks=pytest.mark.long) for o in ([2], [1, 2], [0, 1, 2]))],
     ids=str,
 )
 def test_states_numbers_and_counts_are_summed_out_together(lacking: list[int]) -> None:

@@ -81,7 +81,7 @@ def test_many_rows_are_fitted_as_few_are(
     assert model.summary().columns == whole.summary().columns
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_learned_network_too(problem: Problem, many: None, monkeypatch: Any) -> None:
     network, rows = problem
     edges = network.edges
@@ -92,6 +92,7 @@ def test_a_learned_network_too(problem: Problem, many: None, monkeypatch: Any) -
     alike(model, dosift.InterventionMixture(learned).fit(rows), loose=2e-3)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("n_rows", [10_000, pytest.param(40_000, marks=pytest.mark.slow)])
 def test_neither_order_nor_threads_matter(problem: Problem, many: None, n_rows: int) -> None:
     network, rows = problem
@@ -137,6 +138,7 @@ def test_what_is_known_is_heeded_over_blocks(
         np.testing.assert_allclose(model.weights_, held.weights_, rtol=0, atol=1e-5)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("n", "n_targets", "n_rows", "most", "share"),
     [

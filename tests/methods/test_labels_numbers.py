@@ -90,7 +90,7 @@ def test_intervals_hold_the_truth_beside_labels() -> None:
 TEXTS = ["a", "free(a)", "shift(a+3)", "set(a~12+-1)", "do(a=12)", ' "a" ']
 
 
-@pytest.mark.parametrize("texts", [TEXTS[1:4:2], pytest.param(TEXTS, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("texts", [TEXTS[1:4:2], pytest.param(TEXTS, marks=pytest.mark.long)])
 def test_all_ways_to_write_a_label_say_the_same(texts: list[str]) -> None:
     control, rows = problem(3, moved=4.0, share=0.2)
     rows = rows.head(700).vstack(rows.tail(120))
@@ -179,7 +179,7 @@ def test_the_rows_table_shows_labels_by_the_components_texts(tmp_path: Path) -> 
     assert (told["probability"] == 1.0).all()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("edges", ["repair", "learn"])
 def test_labels_go_with_graphs_that_rows_may_change(edges: str) -> None:
     control, rows = problem(11, moved=4.0, share=0.2)

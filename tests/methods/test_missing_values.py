@@ -105,6 +105,21 @@ def test_filled_in_rows_keep_their_number_and_what_was_seen() -> None:
         assert (there >= weighted - 1.5).all()
 
 
+def test_rows_that_nothing_explains_are_filled_in_too() -> None:
+    """None of the targets can give b = 1 where a = 0; the search has to see such rows."""
+    network = Network.from_tables(
+        {name: ["0", "1"] for name in "abc"},
+        {"b": ["a"]},
+        {"a": [[0.5, 0.5]], "b": [[1.0, 0.0], [0.2, 0.8]], "c": [[0.3, 0.7]]},
+    )
+    codes = np.array([[0, 1, -1], [0, 1, -1], [1, 1, -1], [0, 0, 1]])
+    rows = collapse(codes, network.cardinalities)
+    filled = filled_in(network, np.full((1, 3), -1), np.ones(1), rows)
+    assert filled.total == pytest.approx(4.0)
+    is_odd = (filled.codes[:, 0] == 0) & (filled.codes[:, 1] == 1)
+    assert filled.counts[is_odd].sum() == pytest.approx(2.0)
+
+
 @pytest.mark.parametrize("seeds", [3, pytest.param(8, marks=pytest.mark.slow)])
 def test_ten_percent_missing_cost_little(seeds: int) -> None:
     with_holes, without, errors = [], [], []

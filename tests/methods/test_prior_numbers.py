@@ -68,7 +68,7 @@ def test_variables_that_cannot_be_changed_are_not(share: float) -> None:
     assert frozenset({"a"}) in found
 
 
-@pytest.mark.parametrize("share", [0.0, pytest.param(0.15, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("share", [0.0, pytest.param(0.15, marks=pytest.mark.long)])
 def test_candidates_say_which_variables_are_changed_but_not_by_what(share: float) -> None:
     rows = frame([0.4, 0.2, 0.2, 0.2], 1200, 0, share)
     listed = ["do()", "a", "a, b", "gene=on"]
@@ -80,6 +80,7 @@ def test_candidates_say_which_variables_are_changed_but_not_by_what(share: float
     assert touched(fewer) <= {frozenset[str](), frozenset({"a"})}
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::dosift.errors.GraphWarning")
 def test_forbidden_and_excluded_changes_do_not_occur() -> None:
     said = PriorKnowledge(forbidden=["free(a)"], excluded=["free(a, b)"])
@@ -88,7 +89,7 @@ def test_forbidden_and_excluded_changes_do_not_occur() -> None:
     assert not any({"a", "b"} <= target for target in found)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::dosift.errors.GraphWarning")
 def test_each_way_to_forbid_changes_holds_alone() -> None:
     assert frozenset({"a"}) not in touched(fitted(PriorKnowledge(forbidden=["free(a)"])))
@@ -116,7 +117,7 @@ def weights_of(model: Any) -> dict[frozenset[str], float]:
     return found
 
 
-@pytest.mark.parametrize("share", [0.0, pytest.param(0.15, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("share", [0.0, pytest.param(0.15, marks=pytest.mark.long)])
 def test_changes_that_are_required_are_kept(share: float) -> None:
     rows = frame([0.4, 0.2, 0.2, 0.2], 1200, 0, share)
     assert frozenset({"b"}) not in touched(fitted(PriorKnowledge(), rows))
@@ -128,7 +129,7 @@ def test_changes_that_are_required_are_kept(share: float) -> None:
     assert weights_of(fitted(listed, rows))[frozenset({"a", "b"})] == pytest.approx(0.2, abs=0.03)
 
 
-@pytest.mark.parametrize("share", [0.0, pytest.param(0.15, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("share", [0.0, pytest.param(0.15, marks=pytest.mark.long)])
 def test_weights_of_changes_may_be_known(share: float) -> None:
     rows = frame([0.4, 0.2, 0.2, 0.2], 1200, 0, share)
     known = PriorKnowledge(known_weights={"a": 0.15, "b": 0.0})

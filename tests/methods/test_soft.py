@@ -78,6 +78,7 @@ def test_a_stochastic_intervention_is_one_with_its_distribution() -> None:
     assert "Mechanisms that changed" not in html
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("learned", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_shifted_mechanism_is_named_and_no_do_is_invented_for_it(learned: bool) -> None:
     network, mixture, codes, name = shifted(3, 0.6)

@@ -100,6 +100,7 @@ def test_every_method_is_bootstrapped(
     assert np.unique(found.weights, axis=0).shape[0] == 8
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings(
     "ignore::dosift.errors.MisfitWarning", "ignore::dosift.errors.GraphWarning"
 )

@@ -16,6 +16,7 @@ from dosift.likelihood.assignment import assign
 from dosift.model.random_problems import random_mixture, random_network
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seeds", [4, pytest.param(16, marks=pytest.mark.slow)])
 def test_it_is_close_to_the_log_likelihood_of_fresh_rows(seeds: int) -> None:
     closeness, better = [], 0

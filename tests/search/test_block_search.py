@@ -170,6 +170,7 @@ def ends_alike(seeds: range) -> int:
     return alike
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [0, *(pytest.param(k, marks=pytest.mark.slow) for k in (1, 2))])
 def test_a_learned_network_is_refined_by_all_rows(seed: int) -> None:
     network, _, _, codes = problem(200 + seed, n_rows=30_000)
@@ -204,6 +205,7 @@ def test_a_component_that_the_sample_cannot_show_is_found() -> None:
     assert names(found.targets) == names(mixture)
 
 
+@pytest.mark.long
 def test_rows_that_the_sample_does_not_explain_join_it() -> None:
     network, _, _, _ = problem(6)
     network = with_zeros(network)

@@ -183,6 +183,7 @@ def test_a_value_that_many_rows_share_is_exact() -> None:
     assert [one.value for one in exact] == [0.7]
 
 
+@pytest.mark.long
 def test_many_rows_are_judged_after_a_sample_was_searched(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = number_problem(4, "shift", n_rows=6000)
     whole = found_in(problem)

@@ -100,6 +100,7 @@ def test_refining_brings_the_tables_nearer_to_the_truth() -> None:
     assert better >= 7
 
 
+@pytest.mark.long
 def test_refining_removes_inventions() -> None:
     plain, refined = [], []
     for seed in range(8):

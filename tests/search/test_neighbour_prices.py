@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dosift.search.constraints import Constraints
-from dosift.search.neighbour_prices import price_neighbours, price_targets
+from dosift.search.neighbour_prices import _extensions, price_neighbours, price_targets
 from dosift.search.pricing import Priced
 from plain_sums import OTHERS, TARGETS, PlainRows, toy_rows, toy_weights
 
@@ -188,3 +188,12 @@ def test_weights_that_are_best_leave_components_with_slope_one() -> None:
     assert all(len(part.targets) == len(TARGETS) for part in priced)
     again = price_targets(evidence, rows.network, TARGETS[:0], found.weights[:, :0], TARGETS)
     assert all(len(part.targets) == 0 for part in again)  # nothing stands below a density of zero
+
+
+def test_bases_are_extended_in_their_free_variables_alone() -> None:
+    """By every change of each, and none beyond the largest size."""
+    bases = np.array([[-1, 1, -1], [0, 1, -1]], dtype=np.int16)
+    listed, places = _extensions(bases, (0, 1), (2, 3), max_size=2)
+    assert listed.tolist() == [[-1, 1, -1], [0, 1, -1], [1, 1, -1], [0, 1, -1]]
+    # Sums of a base come first, and then those of the changes of each variable.
+    assert places.tolist() == [[0, 0], [0, 1], [0, 2], [1, 0]]

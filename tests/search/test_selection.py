@@ -156,7 +156,7 @@ def best_subset(rows: PlainRows, pool: np.ndarray) -> float:
     return best
 
 
-@pytest.mark.parametrize("missing", [0.0, pytest.param(0.15, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("missing", [0.0, pytest.param(0.15, marks=pytest.mark.long)])
 def test_no_subset_of_the_pool_scores_higher(missing: float) -> None:
     right = 0
     for seed in range(6):

@@ -77,6 +77,7 @@ def test_a_stopped_study_goes_on_where_it_was(
     assert not solved
 
 
+@pytest.mark.long
 def test_two_processes_give_the_same(whole: list[Record], tmp_path: Path) -> None:
     records = run_study(TINY, tmp_path / "two", processes=2)
     assert without_seconds(records) == without_seconds(whole)

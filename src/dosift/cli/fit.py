@@ -194,6 +194,13 @@ def fit(
         bool,
         typer.Option(help="Play control rows as a pool, to see what the method invents there."),
     ] = True,
+    moved_mechanism: Annotated[
+        bool,
+        typer.Option(
+            help="Learn a mechanism that clearly is another in the rows than in control rows from "
+            "the rows, and search again."
+        ),
+    ] = True,
     layer: Layer = None,
     seed: Seed = 0,
     threads: Threads = 2,
@@ -265,6 +272,7 @@ def fit(
         "features": features or None,
         "knockouts": knockouts,
         "negative_control": negative_control,
+        "moved_mechanism": moved_mechanism,
         "factors": factors,
         "size": size_of(size, no_size, has_control=control is not None),
     }

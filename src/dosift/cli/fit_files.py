@@ -39,7 +39,7 @@ from dosift.utils.progress import ProgressReporter
 #: Parameters of the estimator that settings hold under the same names.
 _PARAMETERS = (
     *("method", "max_size", "refine", "epsilon", "delta", "interventions", "level", "edges"),
-    *("changes", "knockouts", "negative_control"),
+    *("changes", "knockouts", "negative_control", "moved_mechanism"),
 )
 
 

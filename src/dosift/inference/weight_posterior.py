@@ -33,6 +33,8 @@ from dosift.search.undecided import log_evidence
 _SURE_Z = 6.0
 #: Relative ridge on information matrices.
 _RIDGE = 1e-9
+#: No normal distribution that is cut off at 0 and 1 spreads more: that of the uniform one.
+_MOST_SD = 12.0**-0.5
 #: Points that stand for the draws when quantiles are taken.
 _POINTS = 200
 #: Halvings of the interval in which a quantile lies, where Newton's method does not find it in so
@@ -208,7 +210,7 @@ class WeightPosterior:
 
 
 def summarised(parts: Sequence[Spread], estimate: Floats, level: float) -> Summary:
-    """Summarise mixtures of distributions.
+    """Summarise mixtures of distributions of shares.
 
     Parameters
     ----------
@@ -227,7 +229,8 @@ def summarised(parts: Sequence[Spread], estimate: Floats, level: float) -> Summa
     mean = sum((q * m for q, m in zip(share, means, strict=True)), np.zeros(estimate.size))
     variance = np.zeros(estimate.size)
     for q, m, part in zip(share, means, parts, strict=True):
-        variance += q * (part.points.var(axis=1) + part.sd**2 + (m - mean) ** 2)
+        own = np.minimum(part.sd, _MOST_SD)
+        variance += q * (part.points.var(axis=1) + own**2 + (m - mean) ** 2)
     std_error = np.sqrt(variance)
     tail = (1.0 - level) / 2
     low, high = (

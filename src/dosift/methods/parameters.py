@@ -189,6 +189,7 @@ _RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     ),
     "changes": (f"give a list of some of {', '.join(CHANGES)}, or None", _changes),
     "knockouts": ("give True or False", lambda v: isinstance(v, bool | np.bool_)),
+    "moved_mechanism": ("give True or False", lambda v: isinstance(v, bool | np.bool_)),
     "prior_knowledge": (
         "give a dosift.PriorKnowledge or None",
         lambda v: v is None or isinstance(v, PriorKnowledge),

@@ -42,8 +42,7 @@ class PriorKnowledge:
         are dropped.
     forbidden : iterable of target, optional
         Targets that do not occur. Others that contain them may. With ``"other"`` among them rows
-        from elsewhere get no line of their own, and a mechanism that is another in the pool is not
-        learned from the pool: only the verdict speaks of them.
+        from elsewhere get no line of their own: only the verdict speaks of them.
     excluded : iterable of target, optional
         Settings that no target contains: ``"smoke=yes"`` for a value that cannot be set,
         ``"do(smoke=yes, lung=no)"`` for values that cannot be set together.

@@ -14,6 +14,7 @@ import numpy as np
 from dosift.checks.foreign_rows import with_other_column
 from dosift.checks.model_check import ModelCheck, check_model
 from dosift.checks.verdict import FAR_BEHIND, Answer
+from dosift.data.blocks import Beside, MemoryBlocks
 from dosift.graphs.findings import GraphFindings
 from dosift.likelihood.evidence import Evidence
 from dosift.model.mechanism_network import compared_targets
@@ -29,6 +30,9 @@ from dosift.pipeline.setup import Gathered, Setup
 from dosift.search.filling import filled_in
 from dosift.search.mechanisms import ChangedMechanism
 from dosift.search.result import SearchResult
+
+#: Units by which a mechanism that changed is looked for; of more, every so many-th.
+_MOST_UNITS = 2**14
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,7 @@ class Asking:
         recipe, given = self.setup.recipe, self.setup.network
         teaches = recipe.refine and given.learns and self.graph is None
         moved = None
-        if teaches and not is_final and not _forbids_other(recipe):
+        if teaches and not is_final and recipe.moved_mechanism:
             moved = self._with_moved(found)
         found = moved or found
         # Fits that an answer came with were only there to be gone on with.
@@ -199,7 +203,7 @@ class Asking:
 
 
 def _forbids_other(recipe: Recipe) -> bool:
-    """Whether no repair is to be made by itself."""
+    """Whether rows from elsewhere are to have no line of their own."""
     known = recipe.prior_knowledge
     return known is not None and known.forbids_other
 
@@ -245,11 +249,22 @@ def _few(network: Network, gathered: Gathered, result: SearchResult) -> Evidence
     side of seeing none.
     """
     held = gathered.held
-    if held is not None and not held.incomplete and not held.has_units:
-        return held
+    if held is not None and not held.incomplete:
+        return held if not held.has_units else _some_units(network, held)
     block = gathered.block
     assert block is not None
     rows = block.shared.collapsed(network.cardinalities)
     if block.has_missing:
         rows = filled_in(result.network, result.targets, result.weights, rows)
     return Evidence.of_configurations(network, rows)
+
+
+def _some_units(network: Network, evidence: Evidence) -> Evidence:
+    """Return units that are held, or of many every so many-th."""
+    held = evidence.held
+    assert held is not None
+    step = -(-len(held) // _MOST_UNITS)
+    if step <= 1:
+        return evidence
+    some = replace(held, batch=None).part(slice(None, None, step))
+    return Evidence.held_rows(network, MemoryBlocks.of_block(some, Beside((), ())))

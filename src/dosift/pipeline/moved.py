@@ -111,13 +111,23 @@ def without_questions(graph: GraphFindings | None) -> GraphFindings | None:
 
 
 def _only_a_mechanism(answers: Sequence[Answer]) -> Answer | None:
-    """Return the answer with one changed mechanism, where all others are far behind it."""
+    """Return the answer with one changed mechanism, where all others are far behind it.
+
+    The same mechanism, freed in one batch, is no other answer, but a part of this one.
+    """
     ordered = sorted(answers, key=lambda one: -one.gain)
     if not ordered or [one.what for one in ordered[0].repairs] != ["changed"]:
         return None
     best = ordered[0]
-    needed = max([_CLEARLY, *(one.gain + FAR_BEHIND for one in ordered[1:])])
+    others = [one for one in ordered[1:] if not _is_a_part_of(one, best)]
+    needed = max([_CLEARLY, *(one.gain + FAR_BEHIND for one in others)])
     return best if best.gain > needed else None
+
+
+def _is_a_part_of(one: Answer, moved: Answer) -> bool:
+    """Whether an answer is that a mechanism that moved did so in one batch."""
+    (changed,) = moved.repairs
+    return [(own.what, own.variables) for own in one.repairs] == [("drift", changed.variables)]
 
 
 def _freed_number(given: MechanismNetwork, repaired: MechanismNetwork, i: int) -> Network:

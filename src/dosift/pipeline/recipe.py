@@ -44,6 +44,9 @@ class Recipe:
         Whether changes of counts only lower them.
     negative_control : bool
         Whether control rows are played as a pool, to see what is invented there.
+    moved_mechanism : bool
+        Whether a mechanism that clearly is another in the pool than in control rows is learned from
+        the pool, and targets are found anew.
 
     Notes
     -----
@@ -65,6 +68,7 @@ class Recipe:
     changes: tuple[str, ...] | None = None
     knockouts: bool = False
     negative_control: bool = True
+    moved_mechanism: bool = True
 
     def options(self, constraints: Constraints | None, patterns: Patterns | None) -> Options:
         """Return what the method is told."""

@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 from scipy.special import gammaincc, gammainccinv
 
-from dosift.data.configurations import Configurations, collapse, systematic_sample
+from dosift.data.configurations import collapse, systematic_sample
 from dosift.likelihood.evidence import Evidence
 from dosift.model.arrays import Bools, Floats, Ints, distinct
 from dosift.model.network import ControlCounts, Network
@@ -175,7 +175,7 @@ def suspect_mechanism(
     for variable in _suspects(network, evidence, (), n_setting >= _LEAST_SETTING):
         is_set = frozenset({*np.flatnonzero(n_setting).tolist(), variable})
         if is_set not in parts:
-            parts[is_set] = _around(network, evidence.configurations, result, is_set)
+            parts[is_set] = _around(network, evidence, result, is_set)
         part = parts[is_set]
         i = part.kept.index(variable)
         n_entries = _entries(part.network, part.evidence, i)
@@ -247,13 +247,17 @@ class _Part:
 
 
 def _around(
-    network: Network, configurations: Configurations, result: SearchResult, is_set: frozenset[int]
+    network: Network, evidence: Evidence, result: SearchResult, is_set: frozenset[int]
 ) -> _Part:
-    """Keep variables that may be set and their parents, and not too many rows.
+    """Keep variables that may be set and their parents, and not too many rows; of units all.
 
     A parent that is there only to be looked up has a likelihood that no target changes; it gets a
     table of its own that says nothing.
     """
+    if evidence.has_units:
+        every = tuple(range(network.n_variables))
+        return _Part(network, evidence, result.targets, result.weights, every)
+    configurations = evidence.configurations
     kept = sorted(is_set.union(*(network.parents[j] for j in is_set)))
     place = {j: k for k, j in enumerate(kept)}
     if len(kept) == network.n_variables:

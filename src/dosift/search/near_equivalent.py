@@ -201,6 +201,8 @@ def _exact_loss(
     accuracy = _ACCURACY / evidence.total
     now = evidence.weigh(network, targets, weights)
     allowed = weights > 0
+    # What is required may have no weight; that says nothing of what could stand in its place.
+    allowed[:, k] |= not allowed[:, k].any()
     fixed = selection.constraints.fixed(replaced)
     then = solve(evidence, network, replaced, weights, accuracy, allowed=allowed, fixed=fixed)
     lost = now.log_density.sum() - then.sums.log_density.sum()
