@@ -79,7 +79,7 @@ def drafts(folder: Path) -> list[Path]:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("n_kills", [3, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_kills", [4, pytest.param(200, marks=pytest.mark.slow)])
 def test_killed_at_random_moments_the_result_is_whole_or_absent(
     n_kills: int, inputs: list[str], tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import dosift
 from dosift.cli.app import app
 from dosift.data import load_rows
 from dosift.data.load import load
-from dosift.errors import InputError
+from dosift.errors import DosiftWarning, InputError
 from dosift.methods.labels import read_labels, taught
 from dosift.methods.prior_knowledge import PriorKnowledge
 
@@ -263,3 +264,21 @@ def test_the_command_reads_labels_and_writes_them(
     sums = table.select(pl.sum_horizontal(*(str(t) for t in model.targets_)))
     assert sums.to_series().to_numpy() == pytest.approx(1)
     assert table.filter(~pl.col("labelled"))["probability"].min() < 1
+
+
+def test_a_label_is_contradicted_by_what_is_seen_alone() -> None:
+    """Without its parent a value may well have come about, though under one state it cannot."""
+    network = dosift.Network.from_tables(
+        {"a": ["0", "1"], "b": ["0", "1"]},
+        {"b": ["a"]},
+        {"a": [[0.5, 0.5]], "b": [[0.3, 0.7], [1.0, 0.0]]},
+    )
+    rows = pl.DataFrame({"a": ["0", None, "1"] * 20, "b": ["1", "1", "0"] * 20})
+    labels = ["do()", "do()", ""] * 20
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DosiftWarning)
+        model = dosift.InterventionMixture(network).fit(rows, labels=labels)
+    assert model.labels_.targets == (dosift.do(),)
+    wrong = pl.DataFrame({"a": ["0", "1", "1"] * 20, "b": ["1", "1", "0"] * 20})
+    with pytest.raises(InputError, match="data row 2"):
+        dosift.InterventionMixture(network).fit(wrong, labels=labels)
