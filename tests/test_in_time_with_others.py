@@ -163,6 +163,7 @@ def run(*arguments: object) -> int:
     return status
 
 
+@pytest.mark.long
 def test_new_rows_are_judged_in_time_by_a_folder(folder: Path) -> None:
     rows, target = two_machines(77, 800)
     model = dosift.InterventionMixture(NETWORK).fit(

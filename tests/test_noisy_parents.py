@@ -50,6 +50,7 @@ def test_what_noise_hides_of_an_effect_does_not_stand_as_a_change(seed: int) -> 
     assert any("b on a" in reason for reason in model.verdict_.reasons)
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::dosift.errors.DosiftWarning")
 @pytest.mark.parametrize("seed", [0])
 def test_what_is_lowered_by_far_more_stands(seed: int) -> None:

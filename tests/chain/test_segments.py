@@ -117,6 +117,7 @@ def drawn(seed: int, n_rows: int, clear: float) -> Case:
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("clear", [0.3, 1.0])
 def test_onsets_and_ends_are_covered(clear: float) -> None:
     """Over many chains, between .93 and .97; rows are right as often as the oracle's."""

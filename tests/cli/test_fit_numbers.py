@@ -125,6 +125,7 @@ def test_the_mixture_is_evaluated_and_reported(result: Path, folder: Path, capsy
     assert (folder / "page.html").stat().st_size > 10_000
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rows", ["rows.parquet", "-"])
 def test_other_ways_in(
     rows: str, folder: Path, result: Path, monkeypatch: Any, capsys: Any

@@ -104,6 +104,7 @@ def misfit(folder: Path) -> list[str]:
     return [sys.executable, "-m", "dosift", "fit", *files, "--max-size", "1"]
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no pseudo-terminal")
 def test_what_the_rows_object_is_said_once_on_a_screen_and_on_both_streams(tmp_path: Path) -> None:
     import pty

@@ -153,6 +153,7 @@ def test_a_climb_ends_at_the_true_graph(seed: int) -> None:
     assert found.by_splitting(EMPTY) is found.fit_of(EMPTY)
 
 
+@pytest.mark.long
 def test_a_climb_keeps_to_what_is_known() -> None:
     made = problem(1, n=N, n_rows=1_000, n_edges=4, n_targets=3)
     edge = next(iter(sorted(edges_of(made.parents))))

@@ -72,6 +72,7 @@ def fitted(edges: str) -> Any:
     return dosift.InterventionMixture(edges=edges).fit(pool, control=control, graph=graph)
 
 
+@pytest.mark.long
 def test_a_fit_averages_over_directions_that_are_open() -> None:
     model = fitted("learn")
     assert "open" in set(model.graph_["status"])

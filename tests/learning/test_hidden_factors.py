@@ -132,6 +132,7 @@ def model() -> dosift.InterventionMixture:
         )
 
 
+@pytest.mark.long
 def test_a_knock_out_is_found_and_factors_are_hidden(model: Any) -> None:
     assert {frozenset(target) for target in model.targets_} == {frozenset(), frozenset({"g02"})}
     totals = model.variables_.filter(pl.col("value") == "")

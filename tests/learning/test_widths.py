@@ -58,6 +58,7 @@ def test_only_features_of_states_count() -> None:
     assert widths_of_states((Indicator(0, 1),), np.ones(50), rows, np.ones(50)) is None
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::dosift.errors.KindsWarning")
 def test_wide_states_are_no_interventions() -> None:
     """Rows of a state in which noise is wide were read as rows in which something was done."""

@@ -38,6 +38,7 @@ def test_errors_agree_with_the_information(
     assert np.all(table["ci_low"].to_numpy() <= table["weight"].to_numpy())
 
 
+@pytest.mark.long
 def test_processes_and_kills_do_not_change_it(
     fitted: tuple[dosift.InterventionMixture, object], tmp_path: Path
 ) -> None:

@@ -192,6 +192,7 @@ def test_a_learned_network_is_refined_by_all_rows(seed: int) -> None:
     assert after < before
 
 
+@pytest.mark.long
 def test_a_component_that_the_sample_cannot_show_is_found() -> None:
     network, targets, _, _ = problem(5)
     rare = targets[0].copy()

@@ -212,6 +212,7 @@ def lines_of(sources: list[tuple[str, int]], rows: tuple[int, ...]) -> list[Reco
     )
 
 
+@pytest.mark.long
 def test_figures(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     lines = lines_of([("scale-free", 4), ("erdos-renyi", 4), ("cancer", 0)], (256, 4096))
