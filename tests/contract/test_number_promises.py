@@ -581,13 +581,19 @@ WITH_OTHERS = next(p for p in WORLDS if p.id == f"{FAMILIES[0].name}+{TAKES_LONG
 
 
 def _by_turns() -> list[Any]:
-    """Every family alone, each feature in two of them, every second pair; slow tests have all."""
-    quick = list(PLAIN)
+    """Every family alone, each feature in one of them, every second pair; slow tests have all.
+
+    Long tests have each feature in another family, too.
+    """
+    chosen = list(PLAIN)
     for k, name in enumerate(f.name for f in FEATURES):
         families = FAMILIES[:1] if name in (TAKES_LONG, TAKES_TWICE) else FAMILIES[k % 2 :: 2]
-        quick += [p for p in WORLDS if p.id in {f"{one.name}+{name}" for one in families}]
+        own = [p for p in WORLDS if p.id in {f"{one.name}+{name}" for one in families}]
+        first = (k // 2) % len(own)
+        chosen.append(own.pop(first))
+        chosen += [pytest.param(*p.values, id=p.id, marks=pytest.mark.long) for p in own]
     pairs = [p for p in WORLDS if len(p.id.split("+")) > 2 and TAKES_TWICE not in p.id]
-    return quick + pairs[::2]
+    return chosen + pairs[::2]
 
 
 #: What takes further fits is kept by the quick tests in every other family, by turns.
