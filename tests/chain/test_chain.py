@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from dosift.chain.errors import chain_errors, rate_interval
-from dosift.chain.fit import fit_chain
+from dosift.chain.fit import fit_chain, on_simplex
 from dosift.chain.path import most_probable_path
 from dosift.chain.rows import ChainRows
 from dosift.chain.smooth import smooth, sum_chain
@@ -211,3 +211,11 @@ def test_many_chains_are_as_good_as_apart() -> None:
     found = sum_chain(both, weights, 0.05)
     assert found.log_likelihood == pytest.approx(sum(part.log_likelihood for part in parts))
     np.testing.assert_allclose(found.entries, sum(part.entries for part in parts))
+
+
+def test_shares_are_divided_by_their_sizes_however_small() -> None:
+    known = np.full(2, np.nan)
+    np.testing.assert_allclose(on_simplex(np.array([1e-20, 3e-20]), known), [0.25, 0.75])
+    np.testing.assert_allclose(
+        on_simplex(np.array([1e20, 3e20, 7.0]), np.append(known, 0.2)), [0.2, 0.6, 0.2]
+    )

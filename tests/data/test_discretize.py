@@ -23,6 +23,7 @@ from dosift.data.columns_to_cut import columns_to_cut
 from dosift.data.cuts_file import read_cuts, write_cuts
 from dosift.data.discretize import discretize
 from dosift.data.discretizer import METHODS, Discretizer
+from dosift.data.measurements import as_measurements
 from dosift.data.thresholds import codes_of, place
 from dosift.errors import (
     DiscretizationWarning,
@@ -375,3 +376,9 @@ def test_columns_that_are_states_already_are_not_measurements() -> None:
         columns_to_cut([(frame, None)], ["other"])
     with pytest.raises(InputError, match="twice"):
         columns_to_cut([(frame, None)], ["few", "few"])
+
+
+def test_names_that_are_alike_as_texts_are_refused() -> None:
+    table = pd.DataFrame(np.ones((3, 3)), columns=pd.Index(["c", 1, "1"], dtype=object))
+    with pytest.raises(InputError, match="column '1' stands there twice"):
+        as_measurements(table)
