@@ -216,6 +216,7 @@ def test_many_chains_are_as_good_as_apart() -> None:
 def test_shares_are_divided_by_their_sizes_however_small() -> None:
     known = np.full(2, np.nan)
     np.testing.assert_allclose(on_simplex(np.array([1e-20, 3e-20]), known), [0.25, 0.75])
+    np.testing.assert_allclose(on_simplex(np.zeros(2), known), [0.5, 0.5])
     np.testing.assert_allclose(
         on_simplex(np.array([1e20, 3e20, 7.0]), np.append(known, 0.2)), [0.2, 0.6, 0.2]
     )
