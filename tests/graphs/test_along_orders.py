@@ -12,7 +12,14 @@ from dosift.data.configurations import collapse
 from dosift.graphs.along_orders import best_along_orders
 from dosift.graphs.dag import EdgeConstraints, Parents, edges_of, is_acyclic
 from dosift.graphs.number_families import MechanismFamilies
-from dosift.graphs.orders import Claim, claims, differ_in_bins, left_alone, order_of
+from dosift.graphs.orders import (
+    Claim,
+    claims,
+    differ_in_bins,
+    left_alone,
+    order_by_claims,
+    order_of,
+)
 from dosift.learning.mechanisms import learn_mechanisms
 from dosift.model.linear_changes import SetNormal, Shift
 from dosift.model.network import Variable
@@ -173,3 +180,24 @@ def test_bins_differ_by_chance_in_few_samples() -> None:
         own[:120] = 1.0
         seen.append(differ_in_bins(own, drawn, weights))
     assert np.mean(seen) > 0.9
+
+
+def test_an_order_is_told_by_what_differs_in_the_rows_of_changes_and_by_nothing_else() -> None:
+    """a -> b -> c; a was set in the first rows, b in the next."""
+    rng = np.random.default_rng(3)
+
+    def chain(a: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
+        b = a + rng.normal(size=a.size) if b is None else b
+        return np.column_stack([a, b, b + rng.normal(size=a.size)])
+
+    control = chain(rng.normal(size=2000))
+    of_a, of_b = chain(np.full(500, 5.0)), chain(rng.normal(size=500), np.full(500, 7.0))
+    rest, nothing = chain(rng.normal(size=1000)), np.zeros(2000)
+    pool = np.concatenate([of_a, of_b, rest])
+    found = [Claim(i, np.repeat([i == 0, i == 1, False], [500, 500, 1000]) * 1.0, nothing)
+             for i in (1, 0)]  # fmt: skip
+    assert order_by_claims(found, pool, control) == (0, 1, 2)
+    # Where no row is claimed, nothing tells.
+    none = Claim(2, np.zeros(2000), nothing)
+    assert order_by_claims([none], pool, control) is None
+    assert order_by_claims([], pool, control) is None
