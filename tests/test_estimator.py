@@ -115,6 +115,7 @@ def test_posteriors_follow_bayes_rule(
     assert model.surprise(first)[0] == pytest.approx(-np.log(sum(joint)))
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::dosift.errors.UnitsWarning")
 def test_sample_weight_is_repetition(network: dosift.Network, rows: pl.DataFrame) -> None:
     few = rows.head(200)

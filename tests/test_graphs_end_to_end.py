@@ -258,6 +258,7 @@ def test_the_command_learns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert SMALL.is_found(dosift.read_network("out/network.bif"), SMALL.mixture)
 
 
+@pytest.mark.long
 def test_the_command_exits_with_3_where_a_fixed_graph_is_wrong(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -258,6 +258,7 @@ def test_a_learned_network_and_missing_values_go_with_time(drawn: Series) -> Non
     assert set(model.targets_) == set(TRUTH.targets)
 
 
+@pytest.mark.long
 def test_the_graph_is_learned_from_rows_in_time(drawn: Series) -> None:
     control = dosift.simulate(NETWORK, dosift.Mixture({dosift.do(): 1.0}), 4000, random_state=9)
     model = dosift.InterventionMixture().fit(drawn.rows, time="tick", control=control)

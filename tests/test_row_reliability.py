@@ -86,6 +86,7 @@ def off() -> tuple[dosift.InterventionMixture, pl.DataFrame]:
     return model, rows
 
 
+@pytest.mark.long
 def test_rows_folder_and_estimator_say_the_same(
     off: tuple[dosift.InterventionMixture, pl.DataFrame], tmp_path: Path
 ) -> None:

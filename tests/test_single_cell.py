@@ -641,6 +641,7 @@ RAW = {"control": "condition == 'control'", "layer": "counts", "knockouts": True
 KNOCKED = {frozenset(), frozenset({"g02"}), frozenset({"g05"})}
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_raw_counts_are_fitted_as_they_are(raw: Any, tmp_path: Path) -> None:
     given, data = raw

@@ -69,6 +69,7 @@ def check_moved(beside: str, seed: int) -> None:
     assert found["a"] == pytest.approx(0.3 - left_out, abs=0.06)
 
 
+@pytest.mark.long
 def test_a_mechanism_that_moved_is_found_in_units() -> None:
     check_moved("units", 0)
 

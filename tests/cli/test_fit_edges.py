@@ -186,6 +186,7 @@ def test_what_does_not_go_is_refused_and_nothing_written(
     assert sorted(folder.iterdir()) == before
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/dev/fd").exists(), reason="the system has no /dev/fd")
 def test_edges_and_control_rows_come_through_pipes(folder: Path) -> None:
     line = (

@@ -142,6 +142,7 @@ def test_other_ways_in(
     np.testing.assert_allclose(*same, atol=1e-6)
 
 
+@pytest.mark.long
 def test_kinds_of_change_are_chosen(folder: Path) -> None:
     out = folder / "out of set"
     assert run("fit", *inputs(folder), "--changes", "set", "-o", out) in (0, 3)

@@ -45,6 +45,7 @@ def fit(files: Path, name: str, *more: object, rows: str = "rows.parquet") -> pl
     return pl.read_csv(files / name / "components.csv")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rows", ["rows.parquet", "rows.csv"])
 def test_large_files_are_fitted_and_judged_in_parts(
     files: Path, rows: str, monkeypatch: pytest.MonkeyPatch

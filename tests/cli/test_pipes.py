@@ -74,6 +74,7 @@ def test_a_pipe_gives_what_its_file_gives(folder: Path) -> None:
     assert json.loads(checked.stdout)["rows"]["n_rows"] == 100
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/dev/fd").exists(), reason="the system has no /dev/fd")
 def test_process_substitution(folder: Path) -> None:
     (folder / "edges.csv").write_text("from,to\na,b\n")
@@ -129,6 +130,7 @@ def test_closed_standard_input_is_said(folder: Path) -> None:
     assert b"standard input: is closed" in done.stderr
 
 
+@pytest.mark.long
 def test_nobody_reading_progress_stops_no_fit(folder: Path) -> None:
     line = f"{sys.executable} -m dosift fit net.bif rows.csv -o out 2>&1 >/dev/null | head -c 1"
     subprocess.run(["bash", "-c", line], cwd=folder, capture_output=True, check=False)

@@ -158,6 +158,7 @@ def test_an_early_interrupt_brings_no_traceback_of_a_worker(tmp_path: Path) -> N
         assert "Process Spawn" not in errors
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 @pytest.mark.parametrize(
     ("number", "status", "processes"),

@@ -581,9 +581,9 @@ WITH_OTHERS = next(p for p in WORLDS if p.id == f"{FAMILIES[0].name}+{TAKES_LONG
 
 
 def _by_turns() -> list[Any]:
-    """Every family alone, each feature in one of them, every second pair; slow tests have all.
+    """Every family alone, each feature in one of them, and a pair; slow tests have all.
 
-    Long tests have each feature in another family, too.
+    Long tests have each feature in another family, and every second pair, too.
     """
     chosen = list(PLAIN)
     for k, name in enumerate(f.name for f in FEATURES):
@@ -593,7 +593,8 @@ def _by_turns() -> list[Any]:
         chosen.append(own.pop(first))
         chosen += [pytest.param(*p.values, id=p.id, marks=pytest.mark.long) for p in own]
     pairs = [p for p in WORLDS if len(p.id.split("+")) > 2 and TAKES_TWICE not in p.id]
-    return chosen + pairs[::2]
+    chosen += [pairs[0]]
+    return chosen + [pytest.param(*p.values, id=p.id, marks=pytest.mark.long) for p in pairs[2::2]]
 
 
 #: What takes further fits is kept by the quick tests in every other family, by turns.

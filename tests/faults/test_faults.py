@@ -142,6 +142,7 @@ def start_and_stop_in_the_middle(*arguments: object) -> subprocess.Popen[str]:
     return process
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("force", [False, True])
 def test_killed_while_writing_the_old_stays_and_the_next_run_cleans_up(
     force: bool, inputs: list[str], tmp_path: Path, writing: list[subprocess.Popen[str]]
@@ -164,6 +165,7 @@ def test_killed_while_writing_the_old_stays_and_the_next_run_cleans_up(
     assert drafts(tmp_path) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"]
 )

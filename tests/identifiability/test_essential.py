@@ -82,7 +82,7 @@ def families(n: int) -> list[Family]:
     return [(), *((s,) for s in sets), *several]
 
 
-@pytest.mark.parametrize("n", [3, 4])
+@pytest.mark.parametrize("n", [3, pytest.param(4, marks=pytest.mark.long)])
 def test_every_class_of_small_graphs(n: int) -> None:
     assert len(all_dags(n)) == {3: 25, 4: 543}[n]
     for family in families(n):

@@ -276,6 +276,7 @@ def run(*arguments: object) -> int:
     return status
 
 
+@pytest.mark.long
 def test_the_command_on_a_large_file(
     problem: Problem,
     many: None,

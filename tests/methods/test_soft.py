@@ -126,6 +126,7 @@ def test_what_it_cannot_be_combined_with_is_refused() -> None:
         dosift.InterventionMixture(network, interventions="any", method="moments").fit(codes)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["stochastic", "any"])
 def test_soft_interventions_go_with_batches_labels_and_missing_values(kind: str) -> None:
     """Two batches of a toy: a do is drawn over two values, or a table changes in all rows."""

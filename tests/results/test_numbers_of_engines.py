@@ -73,7 +73,7 @@ def test_the_answer_is_that_of_the_table(held: Any) -> None:
 
 
 @pytest.mark.parametrize("held", [lazy, relation, dataset, partitions])
-@pytest.mark.parametrize("most", [131_072, 150])
+@pytest.mark.parametrize("most", [131_072, pytest.param(150, marks=pytest.mark.long)])
 def test_a_known_network_is_fitted_where_rows_are(
     held: Any, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
