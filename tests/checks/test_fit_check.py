@@ -9,6 +9,7 @@ from scipy.stats import chi2_contingency, kstest
 from dosift.checks.fit_check import (
     MISFIT_LEVEL,
     FitCheck,
+    _compare,
     check_counts,
     compared,
     homogeneity_p_value,
@@ -184,3 +185,25 @@ def test_a_mechanism_whose_pairs_all_agree_is_found_by_its_family() -> None:
     assert [deviation.variables for deviation in check.mechanisms] == [(0, 1, 2)]
     assert check.mechanisms[0].distance == pytest.approx(0.1, abs=0.03)
     assert not check.fits
+
+
+def test_how_far_a_mechanism_is_off_is_a_mean_over_its_parents() -> None:
+    """Two states of the parent, three of the child; under one of the two the child is another."""
+    network = Network.from_tables(
+        {"a": ["0", "1"], "b": ["0", "1", "2"]},
+        {"b": ["a"]},
+        {"a": [[0.5, 0.5]], "b": np.full((2, 3), 1 / 3)},
+    )
+    moved = Network.from_tables(
+        {"a": ["0", "1"], "b": ["0", "1", "2"]},
+        {"b": ["a"]},
+        {"a": [[0.5, 0.5]], "b": [[0.5, 0.4, 0.1], [1 / 3, 1 / 3, 1 / 3]]},
+    )
+    rows, drawn = (
+        collapse(one, network.cardinalities)
+        for one in (draw(moved, 20_000, 0), draw(network, 100_000, 1))
+    )
+    counts = joint_counts(network, (0, 1), rows)
+    found = _compare(network, (0, 1), counts, drawn, 1, conditional=True)
+    assert found.p_value < 1e-6
+    assert found.distance == pytest.approx(0.5 * (1 / 3 - 0.1), abs=0.015)
