@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import shutil
 import signal
@@ -25,6 +26,12 @@ def pytest_configure(config: pytest.Config) -> None:
     """Let one process of xdist run a file: its tests share fits, which would be made in each."""
     if getattr(config.option, "dist", "no") == "load":
         config.option.dist = "loadfile"
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector of garbage what lives as long as the tests do: it saves a tenth."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
