@@ -26,6 +26,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Let one process of xdist run a file: its tests share fits, which would be made in each."""
     if getattr(config.option, "dist", "no") == "load":
         config.option.dist = "loadfile"
+        # By itself it would begin with the files of most tests: those of few long ones would be
+        # left for the end, where one process does them while the others wait.
+        config.option.loadscopereorder = False
 
 
 def pytest_collection_finish() -> None:
