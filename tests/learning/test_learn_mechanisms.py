@@ -500,3 +500,24 @@ def test_a_parent_acts_as_it_does_whatever_scale_describes_it(acts_by_logarithm:
         sd = child.noise.sd * network.scales[1].spread
         right.append(network.scales[1].form == "raw" and abs(sd - 0.5) < 0.04)
     assert np.mean(right) >= 0.9
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_count_acts_on_a_number_as_control_rows_say(seed: int) -> None:
+    """By its logarithm, or as it is: beyond the control rows that is not the same."""
+    rng = np.random.default_rng([9, seed])
+    queue = rng.poisson(9.0, 2500).astype(np.float64)
+    noise = rng.normal(size=2500)
+    far = np.array([[2.0, 0.0]])
+    variables = [Variable("queue", kind="count"), Variable("latency", kind="continuous")]
+    for child, expected in (
+        (20.0 + 0.9 * queue + noise, 20.0 + 0.9 * 2.0),
+        (20.0 + 6.0 * np.log1p(queue) + noise, 20.0 + 6.0 * np.log1p(2.0)),
+    ):
+        columns = np.stack([queue, child], axis=1)
+        network = learn_mechanisms(variables, columns, [[], [0]])
+        mechanism = network.mechanisms[1]
+        assert isinstance(mechanism, LinearMechanism)
+        mean = mechanism.mean(network.working(far))
+        found = network.scales[1].user(mean)
+        assert found == pytest.approx(expected, abs=0.5)

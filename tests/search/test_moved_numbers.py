@@ -11,6 +11,7 @@ from dosift.data.configurations import Configurations
 from dosift.learning.mechanisms import learn_mechanisms
 from dosift.likelihood.evidence import Evidence
 from dosift.model.linear_changes import SetNormal, Shift
+from dosift.model.mechanism import Change
 from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Variable
 from dosift.model.suggested import RegressionChanges
@@ -30,14 +31,19 @@ def system(rng: np.random.Generator, slope: float, sd: float, set_share: float) 
     return np.asfortranarray(np.stack([x, y, rng.normal(size=N_ROWS)], axis=1))
 
 
-def fitted(control: Floats, pool: Floats) -> tuple[JointFit, Evidence]:
+CHANGES_OF_Y: tuple[Change, ...] = (Shift(-1.0), Shift(1.0), SetNormal(0.0, 1.0))
+
+
+def fitted(
+    control: Floats, pool: Floats, changes: tuple[Change, ...] = CHANGES_OF_Y
+) -> tuple[JointFit, Evidence]:
     """Fit targets on x, and on y where several changes of it stand in for its mechanism."""
     variables = [Variable(name, kind="continuous") for name in "xyz"]
     learned = learn_mechanisms(variables, control, [[], [0], []])
     values = learned.working(pool)
     libraries = (
         RegressionChanges((SetNormal(3.0, 0.3),)),
-        RegressionChanges((Shift(-1.0), Shift(1.0), SetNormal(0.0, 1.0))),
+        RegressionChanges(changes),
         RegressionChanges(()),
     )
     network = as_network(replace(learned, libraries=libraries))
@@ -93,3 +99,35 @@ def test_a_freed_mechanism_is_taught_by_the_pool_alone() -> None:
     # In working units of x and y, whose spreads are those of control rows.
     ratio = taught.mechanisms[1].coefficients[1] / network.mechanisms[1].coefficients[1]  # type: ignore[attr-defined]
     assert ratio < 0.75
+
+
+def nearly_all_shifted(seed: int, set_share: float) -> tuple[JointFit, Evidence]:
+    """Fit rows in all of which y is a little less, and in some of which x is set besides."""
+    rng = np.random.default_rng([3, seed])
+    pool = system(rng, 1.0, 0.5, set_share)
+    pool[:, 1] -= 0.25
+    return fitted(system(rng, 1.0, 0.5, 0.0), pool, (Shift(-0.5), Shift(4.0), Shift(-4.0)))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_change_that_comes_with_nearly_all_else_is_a_mechanism_that_moved(seed: int) -> None:
+    fit, evidence = nearly_all_shifted(seed, 0.3)
+    shifted = fit.targets[:, 1] >= 0
+    assert shifted.sum() > 1
+    assert fit.weights[0][shifted].sum() > 0.9
+    found = moved_mechanism(fit, evidence, known_to(fit))
+    assert found is not None
+    assert found.variable == 1
+    assert found.least < 0
+    # Rows say neither clearly: a mechanism has parameters to learn, a change one.
+    assert abs(found.gain) < 10.0
+    assert (found.fit.targets[:, 1] < 0).all()
+    on_x = found.fit.weights[0][found.fit.targets[:, 0] >= 0].sum()
+    assert on_x == pytest.approx(0.3, abs=0.05)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_one_target_does_in_all_rows_is_an_intervention(seed: int) -> None:
+    fit, evidence = nearly_all_shifted(seed, 0.0)
+    assert (fit.targets >= 0).tolist() == [[False, True, False]]
+    assert moved_mechanism(fit, evidence, known_to(fit)) is None

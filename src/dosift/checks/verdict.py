@@ -30,6 +30,8 @@ _MOVED = 0.05
 MOST_INVENTED = 0.05
 #: Gain (nats) behind the best repair from which another one is no alternative to it.
 FAR_BEHIND = 20.0
+#: Nats that a repair gains at least.
+LEAST_GAIN = 4.0
 #: Probability from which a component may stand: below, it is likelier that it is not there.
 EVEN_ODDS = 0.5
 #: Probability, at most, of a component that does not stand, and of one that a repair removes.
@@ -105,6 +107,9 @@ class Answer:
         With what was repaired, for a fit to begin with; None where no fit can.
     found : SearchResult or None
         With that network, where all rows were searched anew.
+    least : float
+        Nats from which it is to be preferred; less than those of others where changes in most rows
+        stand in, without the repair, for a mechanism that is another one in all.
     """
 
     repairs: tuple[Repair, ...]
@@ -115,6 +120,7 @@ class Answer:
     presence: Floats | None = None
     network: System | None = None
     found: SearchResult | None = None
+    least: float = LEAST_GAIN
 
     @classmethod
     def merged(
@@ -135,6 +141,11 @@ class Answer:
         """
         every, summed = distinct(targets, weights)
         return cls(tuple(repairs), gain, every[summed > 0], summed[summed > 0])
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether it is clearly better than none."""
+        return self.gain > LEAST_GAIN
 
     @property
     def is_of_graph(self) -> bool:

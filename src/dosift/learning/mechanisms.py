@@ -312,10 +312,12 @@ class _Learner:
     ) -> tuple[Feature, ...]:
         """Return what a number is linear in: of each parent its scale, or the value itself.
 
-        A column may be best described by its logarithm, and act on another as it is.
+        A column may be best described by its logarithm, and act on another as it is; a count acts
+        by its logarithm, if control rows do not clearly say that it does as it is.
         """
         chosen = self.features(family, named)
-        bent = [p for p in family if self._kind(p) == "continuous" and scales[p].form != "raw"]
+        kinds = ("continuous", "count")
+        bent = [p for p in family if self._kind(p) in kinds and scales[p].form != "raw"]
         if self._kind(i) != "continuous" or i == self.offset or not bent:
             return chosen
         at = np.linspace(0, len(working) - 1, min(len(working), _SCALE_ROWS)).astype(np.int64)
@@ -338,12 +340,12 @@ class _Learner:
         special: Mapping[int, Feature] | None = None,
     ) -> tuple[Feature, ...]:
         """Return what a regression on parents is linear in."""
-        counts = dict(special or {})
+        own = dict(special or {})
         for p in family:
-            if self._kind(p) == "count":
+            if self._kind(p) == "count" and p not in own:
                 unit = standardised(np.log1p(self.values[:, p]), self.weights, Scale("raw"))
-                counts[p] = LogCount(p, unit.centre, unit.spread)
-        return features_of(family, self.sizes, named, counts)
+                own[p] = LogCount(p, unit.centre, unit.spread)
+        return features_of(family, self.sizes, named, own)
 
     def others(self, i: int) -> tuple[Floats, tuple[Feature, ...]]:
         """All other variables on all scales that they may have, and these as features.

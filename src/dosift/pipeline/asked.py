@@ -120,8 +120,10 @@ class Asking:
         if teaches and not is_final and recipe.moved_mechanism:
             moved = self._with_moved(found)
         found = moved or found
-        # Fits that an answer came with were only there to be gone on with.
-        plain = tuple(replace(one, network=None, found=None) for one in found.answers)
+        # Fits that an answer came with, and answers that gain nothing, were only there to be gone
+        # on with.
+        asked_for = (one for one in found.answers if one.is_asked_for)
+        plain = tuple(replace(one, network=None, found=None) for one in asked_for)
         return replace(found, answers=plain)
 
     def _with_moved(self, found: Asked) -> Asked | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from dosift.checks.verdict import FAR_BEHIND, Answer
+from dosift.checks.verdict import FAR_BEHIND, LEAST_GAIN, Answer
 from dosift.graphs.findings import GraphFindings
 from dosift.model.arrays import distinct
 from dosift.model.mechanism_network import MechanismNetwork, as_network, compared_targets
@@ -21,9 +21,6 @@ from dosift.search.library import of, score_of
 from dosift.search.mechanisms import ChangedMechanism, changed_mechanism
 from dosift.search.moved_numbers import told_by_control, with_freed
 from dosift.search.result import SearchResult
-
-#: Nats that a freed mechanism must gain for a search of its own.
-_CLEARLY = 4.0
 
 
 @dataclass(frozen=True)
@@ -89,7 +86,7 @@ def with_moved_mechanism(
     freed = _freed_number(given, of(answer.network), i)
     found, _ = find(replace(setup, network=freed))
     gain = score_of(found) + told_by_control(given, i, evidence.total) - score_of(result)
-    if not gain > _CLEARLY:
+    if not gain > answer.least:
         return None
     return _moved(freed, found, answer, ())
 
@@ -113,14 +110,18 @@ def without_questions(graph: GraphFindings | None) -> GraphFindings | None:
 def _only_a_mechanism(answers: Sequence[Answer]) -> Answer | None:
     """Return the answer with one changed mechanism, where all others are far behind it.
 
-    The same mechanism, freed in one batch, is no other answer, but a part of this one.
+    The same mechanism, freed in one batch, is no other answer, but a part of this one. Where
+    changes in most rows stand in for it, no other is to be far better: these are asked for again.
     """
     ordered = sorted(answers, key=lambda one: -one.gain)
+    for one in ordered:
+        if one.least < LEAST_GAIN and one.gain > ordered[0].gain - FAR_BEHIND:
+            return one
     if not ordered or [one.what for one in ordered[0].repairs] != ["changed"]:
         return None
     best = ordered[0]
     others = [one for one in ordered[1:] if not _is_a_part_of(one, best)]
-    needed = max([_CLEARLY, *(one.gain + FAR_BEHIND for one in others)])
+    needed = max([LEAST_GAIN, *(one.gain + FAR_BEHIND for one in others)])
     return best if best.gain > needed else None
 
 

@@ -92,7 +92,8 @@ class NumberRepairs:
         if found is None:
             return None
         repair = Repair("mechanism", "changed", (found.variable,), found.gain)
-        return replace(_answer(repair, found.fit), network=found.fit.network)
+        answer = replace(_answer(repair, found.fit), network=found.fit.network)
+        return replace(answer, least=found.least) if found.least < 0 else answer
 
     def drifted(self) -> Answer | None:
         """Free a mechanism that is another in one batch."""
@@ -108,7 +109,7 @@ class NumberRepairs:
             alone = self._looked_at(held.part(held.batch == b))
             base = self._fitted(self.network, alone, self.result.targets[kept], own[kept])
             moved = moved_mechanism(base, alone, self.known, self.max_size)
-            if moved is not None:
+            if moved is not None and moved.gain > 0:
                 found.append((moved, b))
         if not found:
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -31,8 +32,6 @@ from dosift.search.result import SearchResult, ranked
 
 #: Batches up to which each is looked at alone.
 _MOST_BATCHES = 8
-#: Nats by which a repair must gain.
-_LEAST_GAIN = 4.0
 #: How many times more a search may bring than the targets as they are.
 _LARGER = 3.0
 
@@ -65,7 +64,7 @@ def repaired_answers(
     if not isinstance(setup.network, Network):
         answers.append(by_hidden_cause(graph, result.network, result.targets, result.weights))
         answers += number_answers(setup, result)
-        return tuple(one for one in answers if one is not None and one.gain > _LEAST_GAIN)
+        return _worth_a_look(answers)
     best = max((one.gain for one in answers if one is not None), default=0.0)
     if changed is not None and changed.gain > best and recipe.interventions != "any":
         answers.append(_by_mechanism(setup, result, changed))
@@ -73,7 +72,12 @@ def repaired_answers(
         answers.append(of_batches)
     best = max((one.gain for one in answers if one is not None), default=0.0)
     answers.append(_by_control(setup, result, best))
-    return tuple(one for one in answers if one is not None and one.gain > _LEAST_GAIN)
+    return _worth_a_look(answers)
+
+
+def _worth_a_look(answers: Sequence[Answer | None]) -> tuple[Answer, ...]:
+    """Leave out answers that gain nothing, but for those that are to be preferred even so."""
+    return tuple(one for one in answers if one is not None and one.gain > one.least)
 
 
 def _by_graph(graph: GraphFindings | None, result: SearchResult) -> Answer | None:

@@ -283,10 +283,14 @@ def _elsewhere_in_words(made: Answer) -> str:
 
 def _moved_in_words(fitted: Fitted, made: Answer) -> str:
     name = fitted.network.names[made.repairs[0].variables[0]]
+    if made.is_asked_for:
+        worth = f"worth {made.gain:,.0f} nats"
+    else:
+        worth = f"it is as likely as a change of {name} in most of them"
     return (
-        f"The mechanism of {name} is another in the pool than in the control rows (worth "
-        f"{made.gain:,.0f} nats): it was learned from the pool alone. What was done to {name} in "
-        "nearly all rows would look the same."
+        f"The mechanism of {name} is another in the pool than in the control rows ({worth}): it "
+        f"was learned from the pool alone. What was done to {name} in nearly all rows would look "
+        "the same."
     )
 
 

@@ -30,6 +30,9 @@ _STEPS = 8
 _TRIALS = 4
 #: Rise (nats) in a step of EM at which these fits end.
 _ROUGHLY = 0.5
+#: Share of the rows from which a change under several targets rather is a mechanism that moved, if
+#: the rows say neither clearly: what is done seldom comes along with nearly all else that is.
+_MOST_ROWS = 0.5
 
 
 @dataclass(frozen=True)
@@ -43,17 +46,25 @@ class MovedMechanism:
         Rise of the joint score when it is freed, in nats.
     fit : JointFit
         Of the mixture, then.
+    least : float
+        Nats that it is to gain: none, or, where changes in most rows stood in for it, less than
+        none by what its parameters cost.
     """
 
     variable: int
     gain: float
     fit: JointFit
+    least: float
 
 
 def moved_mechanism(
     base: JointFit, evidence: Evidence, known: Constraints, max_size: int | None = None
 ) -> MovedMechanism | None:
     """Look for a mechanism that is another in the pool.
+
+    It is to gain something; where changes stand in for it in most rows, under several targets, it
+    is enough that it describes the rows as well as these: a small move has parameters to learn as a
+    large one has, and a change has only one.
 
     Parameters
     ----------
@@ -69,17 +80,17 @@ def moved_mechanism(
     Returns
     -------
     MovedMechanism or None
-        None where none gains.
+        None where there is none.
     """
-    starts = sorted(_starts(base, evidence), key=lambda one: -one.gain)
+    starts = sorted(_starts(base, evidence), key=lambda one: one.least - one.gain)
     most = base.targets.shape[1] if max_size is None else max_size
     found = [
         _freed(_permitted(one, known, most), base, evidence, known)
         for one in starts[:_TRIALS]
-        if one.gain > 0
+        if one.gain > one.least
     ]
-    best = max(found, key=lambda one: one.gain, default=None)
-    return best if best is not None and best.gain > 0 else None
+    enough = (one for one in found if one.gain > one.least)
+    return max(enough, key=lambda one: one.gain, default=None)
 
 
 @dataclass(frozen=True)
@@ -92,6 +103,8 @@ class _Start:
     library: Library
     targets: Ints
     weights: Floats
+    #: Nats that it is to gain.
+    least: float
 
 
 def _starts(base: JointFit, evidence: Evidence) -> Iterator[_Start]:
@@ -122,13 +135,20 @@ def _starts(base: JointFit, evidence: Evidence) -> Iterator[_Start]:
         kept = list(used)
         while True:
             # What stood in for the moved mechanism is taken out of all targets.
-            merged, place = _without(targets, i, [k for k in used if k not in kept])
+            gone = [k for k in used if k not in kept]
+            merged, place = _without(targets, i, gone)
             after = found.log_likelihood(values, counts)
             gain = after - before + cost(targets) - cost(merged)
-            gain -= 0.5 * old.n_free * np.log(evidence.total)
+            parameters = 0.5 * old.n_free * float(np.log(evidence.total))
+            gain -= parameters
             own = np.bincount(place, weights, len(merged)).astype(np.float64)
             begun = _with_each(merged, own, i, kept, found.share)
-            yield _Start(i, gain, found.mechanism, found.library(network, i, kept), *begun)
+            had = np.isin(column, gone) & (weights > 0)
+            # What is done to units by one target alone is an intervention, in however many.
+            stood_in = had.sum() > 1 and weights[had].sum() > _MOST_ROWS
+            least = -parameters if stood_in else 0.0
+            library = found.library(network, i, kept)
+            yield _Start(i, float(gain), found.mechanism, library, *begun, least)
             if not kept:
                 break
             trials = [found.without(k).raised(values, counts) for k in range(len(kept))]
@@ -253,7 +273,7 @@ def _freed(start: _Start, base: JointFit, evidence: Evidence, known: Constraints
     fit = fitter.fit(free, start.targets, start.weights[None], rise=_ROUGHLY)
     fit = fitter.simplify(fit)
     rest = told_by_control(network, i, evidence.total)
-    return MovedMechanism(i, fit.score + rest - base.score, fit)
+    return MovedMechanism(i, fit.score + rest - base.score, fit, start.least)
 
 
 def told_by_control(network: MechanismNetwork, i: int, n_rows: float) -> float:
