@@ -66,7 +66,10 @@ def folder(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made, tmp_path / "folder"))
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command",
+    [pytest.param(c, marks=pytest.mark.long) if c == "study" else c for c in COMMANDS],
+)
 def test_examples_run(command: str, folder: Path) -> None:
     lines = examples(command)
     assert lines, f"the help of {command} has no example"

@@ -115,6 +115,7 @@ def test_named_networks_alone_bring_no_random_graphs(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.long
 @pytest.mark.parametrize("processes", [pytest.param("1", marks=pytest.mark.slow), "2"])
 def test_a_killed_study_ends_with_the_same_table(processes: str, tmp_path: Path) -> None:
     for name in ("whole", "killed"):

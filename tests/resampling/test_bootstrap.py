@@ -22,6 +22,7 @@ def fitted() -> tuple[dosift.InterventionMixture, object]:
     return dosift.InterventionMixture(network).fit(rows), rows
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "kind", ["nonparametric", pytest.param("parametric", marks=pytest.mark.slow)]
 )

@@ -36,6 +36,7 @@ def test_it_is_close_to_the_log_likelihood_of_fresh_rows(seeds: int) -> None:
     assert better == seeds
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seeds", [3, pytest.param(10, marks=pytest.mark.slow)])
 def test_nothing_is_gained_where_nothing_was_set(seeds: int) -> None:
     gains = []
