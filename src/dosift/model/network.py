@@ -358,8 +358,11 @@ class Network:
         -------
         ndarray of int64, shape (n_rows,)
         """
-        rows = np.zeros(codes.shape[0], dtype=np.int64)
-        for p in self.parents[i]:
+        if not self.parents[i]:
+            return np.zeros(codes.shape[0], dtype=np.int64)
+        first, *others = self.parents[i]
+        rows = codes[:, first].astype(np.int64)
+        for p in others:
             rows *= self.cardinalities[p]
             rows += codes[:, p]
         return rows
