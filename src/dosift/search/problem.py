@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dosift.errors import InputError
 from dosift.likelihood.factors import MechanismFactors
-from dosift.likelihood.weights import solve_weights
+from dosift.likelihood.weights import information_of, solve_weights
 from dosift.model.arrays import Floats, Ints
 from dosift.search.constraints import Constraints
 from dosift.search.score import Score
@@ -71,9 +71,7 @@ class Fit:
     @cached_property
     def hessian(self) -> Floats:
         """Curvature of the negative log-likelihood in the weights, shape (m, m)."""
-        scaled = self.columns * (np.sqrt(self.counts) / self.mixture)[:, None]
-        out: Floats = scaled.T @ scaled
-        return out
+        return information_of(self.columns, self.counts, self.mixture)
 
     @cached_property
     def inverse_hessian(self) -> Floats:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.model.arrays import Bools, Floats, Ints
+from dosift.model.arrays import Bools, Floats, Ints, product_of_tall
 from dosift.search.problem import Fit, SearchProblem
 
 #: Components that one move may drop.
@@ -84,7 +84,7 @@ class QuadraticModel:
         self._candidates = problem.columns(targets)
         self._candidates /= fit.mixture[:, None]
         weighted = self._relative * problem.counts[:, None]
-        cross = self._candidates.T @ weighted
+        cross = product_of_tall(self._candidates, weighted)
         self._projected = cross @ fit.inverse_hessian
         curvature = problem.counts @ np.square(self._candidates)
         self._schur = np.maximum(
@@ -160,7 +160,7 @@ class QuadraticModel:
         for _ in range(_EM_STEPS):
             density = self._density(weights, candidates)
             ratio = shares / density
-            weights[:, :m] *= ratio.T @ self._relative
+            weights[:, :m] *= product_of_tall(ratio, self._relative)
             weights[:, m] *= np.einsum("kr,kr->k", candidates.T, ratio.T)
         gain = self._counts @ np.log(self._density(weights, candidates))
         return np.asarray(gain + gone @ self._costs)
