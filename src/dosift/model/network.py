@@ -336,13 +336,18 @@ class Network:
     @cached_property
     def is_positive(self) -> bool:
         """Whether every table entry is positive (the paper's positivity)."""
-        return all(bool((t > 0).all()) for t in self.tables)
+        return bool((self._least > 0).all())
+
+    @cached_property
+    def _least(self) -> Floats:
+        """Smallest entry of each table."""
+        return np.array([table.min(initial=1.0) for table in self.tables])
 
     @cached_property
     def largest_log_ratios(self) -> Floats:
         """Largest logarithm of the likelihood ratio of a do, for each variable."""
         with np.errstate(divide="ignore"):
-            return np.asarray(-np.log([table.min() for table in self.tables]))
+            return np.asarray(-np.log(self._least))
 
     def parent_rows(self, i: int, codes: Ints) -> NDArray[np.int64]:
         """Row of variable `i`'s table that each row of codes selects.

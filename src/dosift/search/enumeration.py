@@ -89,7 +89,9 @@ class EnumeratedPricer:
         index = index[self._gradient[index] > 0]
         if self._forbidden is not None:
             index = index[~self._forbidden[index]]
-        index = np.setdiff1d(index, self._index(fit.targets), assume_unique=True)
+        own = np.zeros(self._gradient.size, dtype=bool)
+        own[self._index(fit.targets)] = True
+        index = index[~own[index]]
         codes = np.stack(np.unravel_index(index, self._shape), axis=1) - 1
         return Priced(codes.astype(fit.targets.dtype), *self._scaled(fit, index))
 
