@@ -155,15 +155,14 @@ class RowLikelihoods(TableRows):
         targets = np.frombuffer(b"".join(other._memory), dtype=np.int16).reshape(-1, same.size)
         stay = self._stay(targets)
         if self.network.other is not other.network.other:
-            stay &= ~is_other(targets)
+            stay[is_other(targets)] = False
         for (key, column), stays in zip(other._memory.items(), stay.tolist(), strict=True):
             if stays:
                 self._memory[key] = column
 
     def _stay(self, targets: Ints) -> Bools:
         """Tell of which targets the columns are as they were before the tables changed."""
-        stay: Bools = (self._same | (targets < 0)).all(axis=1)
-        return stay
+        return np.asarray((self._same | (targets < 0)).all(axis=1))
 
     @cached_property
     def groups(self) -> list[tuple[int, slice | NDArray[np.int64]]]:
@@ -292,7 +291,7 @@ class RowLikelihoods(TableRows):
         before, self._last_before = self._last_before, None
         if before is None or before[0] != key:
             return np.zeros((len(self.block), len(targets)), order="F"), range(len(targets))
-        changed = ~self._stay(targets) | is_other(targets)
+        changed: Bools = ~(self._stay(targets) & ~is_other(targets))
         return before[1].copy(order="F"), np.flatnonzero(changed).tolist()
 
     def know(self, place: dict[bytes, int], columns: Floats, log_scale: Floats) -> None:

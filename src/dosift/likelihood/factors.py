@@ -276,7 +276,7 @@ class MechanismFactors:
     def _of_changes(self) -> tuple[Floats, Floats]:
         """Ratio of every change on each row, zero where it does not fit, and its square."""
         out = np.zeros((self.n_configurations, self.changes[0].size))
-        for j, (k, start) in enumerate(zip(self._n_changes, self._first_change, strict=True)):
+        for j, start in enumerate(self._first_change.tolist()):
             fits = self._fits_one[:, j].nonzero()[0]
             out[fits, start + self.codes[fits, j]] = self._inverse[fits, j]
         return out, np.square(out)
@@ -303,8 +303,9 @@ class MechanismFactors:
         if self.is_exclusive and self.n_configurations * n_changes <= _MOST_AT_ONCE:
             shape = (ends.size - 1, self.n_configurations)
             of_changes, squares = self._of_changes
-            sets = csr_array((first, rows, ends), shape=shape)
-            return sets @ of_changes, csr_array((second, rows, ends), shape=shape) @ squares
+            summed_first = csr_array((first, rows, ends), shape=shape) @ of_changes
+            summed_second = csr_array((second, rows, ends), shape=shape) @ squares
+            return np.asarray(summed_first), np.asarray(summed_second)
         out = np.empty((2, ends.size - 1, n_changes))
         for k, (start, end) in enumerate(pairwise(ends.tolist())):
             at = slice(start, end)

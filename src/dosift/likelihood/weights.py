@@ -162,7 +162,7 @@ def information_of(likelihoods: Floats, counts: Floats, mixture: Floats) -> Floa
     >>> information_of(np.array([[1.0, 2.0]]), np.array([8.0]), np.array([2.0])).tolist()
     [[2.0, 4.0], [4.0, 8.0]]
     """
-    has_squares = mixture.size and _LEAST_DENSITY < mixture.min() and mixture.max() < _MOST_DENSITY
+    has_squares = mixture.size and mixture.min() > _LEAST_DENSITY and mixture.max() < _MOST_DENSITY
     if has_squares and likelihoods.shape[1] <= _FEW_TARGETS:
         half = product_of_tall(likelihoods * (0.5 * counts / mixture**2)[:, None], likelihoods)
         return half + half.T  # symmetric to the last bit, as solvers take it to be
@@ -273,8 +273,9 @@ def nonnegative_quadratic(hessian: Floats, linear: Floats, start: Floats) -> Flo
     """
     m = linear.size
     h = hessian.copy()
-    h.flat[:: m + 1] *= 1.0 + _RIDGE
-    h.flat[:: m + 1] += 1e-300
+    diagonal = h.reshape(-1)[:: m + 1]
+    diagonal *= 1.0 + _RIDGE
+    diagonal += 1e-300
     y = start.copy()
     passive = y > 0
     tolerance = 1e-12 * max(1.0, float(np.abs(linear).max()))

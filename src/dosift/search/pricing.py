@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.model.arrays import Bools, Floats, Ints
 from dosift.model.other import is_other
@@ -241,9 +240,9 @@ class NeighbourPricer:
         sizes = np.array([at.size for at, _ in found])
         of_base = np.repeat(np.arange(sizes.size), sizes)
         ends = np.append(0, np.cumsum(sizes))
-        own = [np.bincount(of_base, part, sizes.size) for part in (weighted, squared)]
-        sums = factors.sums(rows, ends, weighted, squared)
-        gradient, curvature = (np.column_stack(part) for part in zip(own, sums, strict=True))
+        first, second = factors.sums(rows, ends, weighted, squared)
+        gradient: Floats = np.column_stack([np.bincount(of_base, weighted, sizes.size), first])
+        curvature: Floats = np.column_stack([np.bincount(of_base, squared, sizes.size), second])
         gradient /= n_rows
         variable, change = factors.changes
         wanted = gradient > 0

@@ -9,6 +9,7 @@ from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from dosift.errors import InputError
 from dosift.likelihood.factors import MechanismFactors
@@ -289,6 +290,16 @@ class SearchProblem:
                 rows, values = self.sparse_column(target)
                 column[rows] = values
         return out
+
+    def lines(self, targets: Ints) -> csr_array:
+        """Likelihood columns of several targets, one line for each, where they are not zero."""
+        if self.has_known:
+            return csr_array(np.array([self.column(target) for target in targets]))
+        found = [self.sparse_column(target) for target in targets]
+        ends = np.cumsum([0, *(rows.size for rows, _ in found)])
+        rows = np.concatenate([rows for rows, _ in found])
+        values = np.concatenate([values for _, values in found])
+        return csr_array((values, rows, ends), shape=(len(found), self.factors.n_configurations))
 
     def price(self, targets: Ints, mixture: Floats) -> tuple[Floats, Floats]:
         """Gradient and curvature of the log-likelihood at targets, under a mixture density.
