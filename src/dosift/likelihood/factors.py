@@ -275,9 +275,9 @@ class MechanismFactors:
     @cached_property
     def _of_changes(self) -> tuple[Floats, Floats]:
         """Ratio of every change on each row, zero where it does not fit, and its square."""
-        out = np.zeros((self.n_configurations, self.changes[0].size))
+        out, fits_one = np.zeros((self.n_configurations, self.changes[0].size)), self._fits_one
         for j, start in enumerate(self._first_change.tolist()):
-            fits = self._fits_one[:, j].nonzero()[0]
+            fits = fits_one[:, j].nonzero()[0]
             out[fits, start + self.codes[fits, j]] = self._inverse[fits, j]
         return out, np.square(out)
 

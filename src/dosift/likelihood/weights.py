@@ -164,7 +164,7 @@ def information_of(likelihoods: Floats, counts: Floats, mixture: Floats) -> Floa
     """
     has_squares = mixture.size and mixture.min() > _LEAST_DENSITY and mixture.max() < _MOST_DENSITY
     if has_squares and likelihoods.shape[1] <= _FEW_TARGETS:
-        half = product_of_tall(likelihoods * (0.5 * counts / mixture**2)[:, None], likelihoods)
+        half = product_of_tall(likelihoods, likelihoods, 0.5 * counts / mixture**2)
         return half + half.T  # symmetric to the last bit, as solvers take it to be
     scaled = likelihoods * (np.sqrt(counts) / mixture)[:, None]
     return np.asarray(scaled.T @ scaled)

@@ -53,18 +53,20 @@ def distinct(rows: Ints, weights: Floats) -> tuple[Ints, Floats]:
     return every, np.bincount(place.ravel(), weights, len(every)).astype(np.float64)
 
 
-def product_of_tall(left: Floats, right: Floats) -> Floats:
+def product_of_tall(left: Floats, right: Floats, weights: Floats | None = None) -> Floats:
     """Multiply matrices of many rows and few columns, in parts of rows that are quick.
 
     Parameters
     ----------
     left : ndarray, shape (n_rows, n_left)
     right : ndarray, shape (n_rows, n_right)
+    weights : ndarray, shape (n_rows,), optional
+        Of the rows; 1 by default.
 
     Returns
     -------
     ndarray, shape (n_left, n_right)
-        ``left.T @ right``.
+        ``left.T @ diag(weights) @ right``.
 
     Examples
     --------
@@ -72,10 +74,10 @@ def product_of_tall(left: Floats, right: Floats) -> Floats:
     [[4.0], [6.0]]
     """
     n_rows, n_entries = len(left), left.shape[1] * right.shape[1]
-    step = _AS_THEY_STAND // max(n_entries, 1)
-    if step >= n_rows or n_entries > _FEW_ENTRIES:
-        return np.asarray(left.T @ right)
-    out = left[:step].T @ right[:step]
-    for start in range(step, n_rows, step):
-        out += left[start : start + step].T @ right[start : start + step]
-    return np.asarray(out)
+    step = max(_AS_THEY_STAND // max(n_entries, 1), 1) if n_entries <= _FEW_ENTRIES else n_rows
+    out = np.zeros((left.shape[1], right.shape[1]))
+    for start in range(0, n_rows, max(step, 1)):
+        rows = slice(start, start + step)
+        own = left[rows] if weights is None else left[rows] * weights[rows, None]
+        out += own.T @ right[rows]
+    return out

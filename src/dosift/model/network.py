@@ -427,11 +427,10 @@ def log_prior_of_tables(tables: Sequence[Floats], control: ControlCounts) -> flo
     """
     total = 0.0
     for table, counts in zip(tables, control.counts, strict=True):
-        with np.errstate(divide="ignore"):
-            logs = np.log(table)
         weight = counts + control.prior
-        used = weight > 0
-        total += float(weight[used] @ logs[used])
+        with np.errstate(divide="ignore"):
+            logs = np.log(table, out=np.zeros_like(table), where=weight > 0)
+        total += float(np.vdot(weight, logs))
     return total
 
 

@@ -172,7 +172,7 @@ class QuadraticModel:
     def _density(self, weights: Floats, candidates: Floats) -> Floats:
         density: Floats = (weights[:, :-1] @ self._relative.T).T
         density += candidates * weights[:, -1]
-        return np.maximum(density, _LEAST_DENSITY, out=density)
+        return _floored(density)
 
     def _augment(
         self, chosen: NDArray[np.int64], step: Floats, gain: Floats, schur: Floats
@@ -247,6 +247,13 @@ def drop_greedily(state: Augmented, fit: Fit, problem: SearchProblem, targets: I
     return Drops(state.of, dropped, all_weights, values)
 
 
+def _floored(density: Floats) -> Floats:
+    """Let no density be below the least, in place; to see that none is takes far less time."""
+    if density.min(initial=np.inf) < _LEAST_DENSITY:
+        np.maximum(density, _LEAST_DENSITY, out=density)
+    return density
+
+
 def _line_search(
     change: Floats, counts: Floats, slope_cost: Floats
 ) -> tuple[Floats, Floats, Floats]:
@@ -270,7 +277,7 @@ def _line_search(
         step = np.clip(step + move, -1.0, 1.0)
         np.multiply(change, step, out=inside)
         inside += 1.0
-        np.maximum(inside, _LEAST_DENSITY, out=inside)
+        _floored(inside)
         np.divide(change, inside, out=ratio)
     gain = counts @ np.log(inside, out=inside) - slope_cost * step
     return step, gain, np.maximum(counts @ np.square(ratio, out=room), 1e-300)
