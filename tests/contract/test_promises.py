@@ -1062,6 +1062,13 @@ def test_promise(chosen: tuple[Feature, ...], name: str) -> None:
     keep(name, chosen, 0)
 
 
+@pytest.mark.parametrize("beside", ["blocks", "missing values"])
+def test_the_certificate_beside_known_weights(beside: str) -> None:
+    """A new target takes weight from those alone whose weight is not known."""
+    pair = tuple(f for f in FEATURES if f.name in ("known weights", beside))
+    keep("the_certificate_holds", pair, 1)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("seed", [1, 11])
 def test_a_mechanism_that_moved_is_found_by_all_rows_of_units(seed: int) -> None:
