@@ -13,18 +13,11 @@ from dosift.data.configurations import collapse_units
 from dosift.learning.regressions import at_rest
 from dosift.learning.tables import tables_of
 from dosift.model.known_rows import ControlRows, LabelledRows, matches
-from dosift.model.linear_changes import SetNormal, SetPoint
-from dosift.model.mechanism import Library, missing
+from dosift.model.mechanism import missing
 from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Network
 from dosift.model.simulate import sample_codes
-from dosift.model.suggested import RegressionChanges
 from dosift.resampling.problem import Kind, Problem
-from dosift.search.library import of
-
-#: Standard deviation, in those of control rows, down to which new values to set a number to are
-#: looked for in a resample.
-_NARROW = 0.1
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -120,8 +113,7 @@ def redrawn_network(problem: Problem, rng: np.random.Generator) -> Network:
         A network that is known comes back as it is.
     """
     if isinstance(problem.given, MechanismNetwork):
-        learned = _learned_again(problem.given, problem.kind, rng)
-        return as_network(_without_ties(learned, of(problem.fitted)))
+        return as_network(_learned_again(problem.given, problem.kind, rng))
     control = problem.given.control
     if control is None:
         return problem.given
@@ -175,24 +167,6 @@ def _learned_again(
         for one in network.mechanisms
     ]
     return replace(network, mechanisms=tuple(mechanisms), control=control)
-
-
-def _without_ties(network: MechanismNetwork, fitted: MechanismNetwork) -> MechanismNetwork:
-    """Let no row that is drawn several times be taken for a value that many rows were set to."""
-    libraries = [
-        _no_finer(own, found) if isinstance(own, RegressionChanges) else own
-        for own, found in zip(network.libraries, fitted.libraries, strict=True)
-    ]
-    return replace(network, libraries=tuple(libraries))
-
-
-def _no_finer(library: RegressionChanges, fitted: Library) -> RegressionChanges:
-    """Look for no changes that are far narrower than those that were found in the rows."""
-    found = [fitted[k] for k in range(len(fitted))]
-    narrowest = min([_NARROW, *(0.5 * one.sd for one in found if isinstance(one, SetNormal))])
-    exact = any(isinstance(one, SetPoint) for one in found)
-    kinds = library.kinds if exact else library.kinds - {"do"}
-    return replace(library, kinds=kinds, least=max(library.least, narrowest))
 
 
 def _again(labelled: LabelledRows, rng: np.random.Generator) -> LabelledRows:
