@@ -49,7 +49,9 @@ def test_rows_without_a_label_are_the_others() -> None:
     assert blocks_of(UnlabelledBlocks(plain)).values.tolist() == CODES.tolist()
 
 
-@pytest.mark.parametrize(("share", "counts"), [(True, [3.0, 2.0, 2.0, 2.0]), (False, [3.0] + [6.0] * 3)])
+@pytest.mark.parametrize(
+    ("share", "counts"), [(True, [3.0, 2.0, 2.0, 2.0]), (False, [3.0] + [6.0] * 3)]
+)
 def test_rows_of_units_apart(share: bool, counts: list[float]) -> None:
     units = MemoryBlocks(
         np.column_stack([CODES, [0, 1, 1, 1]]),
