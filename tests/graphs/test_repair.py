@@ -12,6 +12,7 @@ from dosift.graphs import repair
 from dosift.graphs.dag import EdgeConstraints
 from dosift.graphs.repair import (
     _differences,
+    _is_clear,
     _narrowed,
     _permitted,
     _required,
@@ -165,3 +166,38 @@ def test_of_many_control_rows_every_so_many_th_is_kept(monkeypatch: pytest.Monke
     assert found.control.silent == {0}
     bare = MechanismNetwork(network.mechanisms, network.libraries)
     assert _with_few_control_rows(bare) is bare
+
+
+def climber_with(scores: dict[Any, float], equivalents: list[tuple[Any, float]]) -> Any:
+    def from_neighbour(graph: Any, now: Any) -> Any:
+        return SimpleNamespace(score=scores[graph])
+
+    return SimpleNamespace(
+        from_neighbour=from_neighbour, ranked_equivalents=lambda now: equivalents
+    )
+
+
+@pytest.mark.parametrize(
+    ("score", "clear"),
+    [(-100.0 + 8.0 + np.log(4.0) + 0.01, True), (-100.0 + 8.0 + np.log(4.0) - 0.01, False)],
+)
+@pytest.mark.parametrize("where", ["edit", "equivalent"])
+def test_a_graph_is_asked_for_if_it_gains_more_than_the_best_of_many(
+    score: float, clear: bool, where: str
+) -> None:
+    """Eight nats and the logarithm of the number of edits."""
+    now: Any = SimpleNamespace(score=-100.0)
+    names = ["one", "two", "three", "four"]
+    ranked: Any = [(SimpleNamespace(graph=name), 5.0 - k) for k, name in enumerate(names)]
+    scores = dict.fromkeys([*names, "same"], -100.0)
+    scores["two" if where == "edit" else "same"] = score
+    assert _is_clear(climber_with(scores, [("same", 0.0)]), now, ranked) is clear
+    # What promises nothing is not tried, nor what comes after the first three.
+    scores = dict.fromkeys([*names, "same"], -100.0) | {"four": 0.0}
+    assert not _is_clear(climber_with(scores, []), now, ranked)
+    scores = {"hopeless": 0.0}
+    far: Any = [(SimpleNamespace(graph="hopeless"), -15.1)]
+    assert not _is_clear(climber_with(scores, [("hopeless", -15.1)]), now, far)
+    near: Any = [(SimpleNamespace(graph="hopeless"), -14.9)]
+    assert _is_clear(climber_with(scores, []), now, near)
+    assert _is_clear(climber_with(scores, [("hopeless", -14.9)]), now, [])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dosift.model.features import Plain
 from dosift.model.linear import LinearMechanism
-from dosift.model.noise import LEAST_SD, Noise
+from dosift.model.noise import LEAST_SD, Noise, parts_of_sums
 
 Floats = NDArray[np.float64]
 
@@ -133,3 +133,27 @@ def test_a_regression_maximises_likelihood_and_prior() -> None:
             for by in (-0.01, 0.01)
         ]
         assert max(gains) < 0.0
+
+
+def test_one_normal_distribution_lies_around_zero() -> None:
+    noise = Noise.normal(2.0)
+    assert (noise.mean, noise.sd, noise.n_parts) == (0.0, 2.0, 1)
+    assert not noise.has_means
+    assert noise.shares.tolist() == [1.0]
+
+
+def test_noises_side_by_side_are_each_as_alone() -> None:
+    square, first, ones = (
+        np.array([[50.0, 90.0], [7.0, 8.0]]),
+        np.ones((2, 2)),
+        np.full((2, 2), 9.0),
+    )
+    numbers = np.array([[40.0, 20.0], [3.0, 5.0]])
+    rows, sds = numbers + 0.5, np.array([[0.8, 2.0], [1.0, 3.0]])
+    together = parts_of_sums((square, first, ones, numbers), rows, sds, 1.5, True)
+    for k in range(2):
+        own = square[k], first[k], ones[k], numbers[k]
+        alone = parts_of_sums(own, rows[k], sds[k], 1.5, True)
+        for one, other in zip(together, alone, strict=True):
+            np.testing.assert_allclose(one[k], other)
+    np.testing.assert_allclose(together[0][0], [40.5 / 61.0, 20.5 / 61.0])
