@@ -108,16 +108,22 @@ def test_scales_of_distances() -> None:
     assert Scale.of(np.full(4, 3.0), np.full(4, 3.0), False).deviation == 1.0
 
 
-def test_thresholds_lose_the_least_of_what_tells_rows_apart() -> None:
+@pytest.mark.parametrize("n", [1, 20])
+@pytest.mark.parametrize(
+    "of_rows", [[10, 20, 20, 30, 10, 10], [20, 5, 45, 10, 15, 5], [45, 30, 5, 10, 5, 5]]
+)
+def test_thresholds_lose_the_least_of_what_tells_rows_apart(n: int, of_rows: list[int]) -> None:
     """All divisions of a few values into three, by divergence and spread as the module says."""
-    control = np.repeat([0.0, 1.0, 2.0, 3.0, 4.0, 5.0], [20, 30, 30, 10, 5, 5])
-    rows = np.repeat([0.0, 1.0, 2.0, 3.0, 4.0, 5.0], [10, 20, 20, 30, 10, 10])
+    control = np.repeat(np.arange(6.0), np.multiply([20, 30, 30, 10, 5, 5], n))
+    rows = np.repeat(np.arange(6.0), np.multiply(of_rows, 2 * n))
     found = contrast(control, rows, 3, False)
     middle, deviation = np.median(control), (2.0 - 1.0) / 1.349
     assert deviation == pytest.approx(np.subtract(*np.quantile(control, [0.75, 0.25])) / 1.349)
-    both = np.stack([np.bincount(own.astype(int)) / 200 for own in (control, rows)], axis=1)
+    both = np.stack(
+        [0.5 * np.bincount(own.astype(int)) / own.size for own in (control, rows)], axis=1
+    )
     z = (np.arange(6.0) - middle) / deviation
-    weight = 0.05 + 10.0 * (1 / 100 + 1 / 100)
+    weight = 0.05 + 10.0 * (1 / control.size + 1 / rows.size)
 
     def cost(cuts: tuple[int, ...]) -> float:
         total = 0.0

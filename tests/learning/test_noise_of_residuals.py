@@ -100,6 +100,14 @@ def test_skewness_and_kurtosis_decide_what_is_nearly_normal() -> None:
     bent = np.sign(even) * np.abs(even) ** 1.2
     assert not _is_nearly_normal(bent, 10.0 * ones)
     assert _is_nearly_normal(bent, 0.2 * ones)
+    # The same of skewness alone, of sqrt(6 / n).
+    leaning = even + 0.06 * (even**2 - 1.0)
+    skew = ((leaning - leaning.mean()) ** 3).mean() / leaning.std() ** 3
+    kurtosis = ((leaning - leaning.mean()) ** 4).mean() / leaning.std() ** 4 - 3.0
+    assert 3.0 * np.sqrt(6.0 / 500) < skew < 3.0 * np.sqrt(12.0 / 500)
+    assert abs(kurtosis) < 3.0 * np.sqrt(24.0 / 500)
+    assert not _is_nearly_normal(leaning, ones)
+    assert _is_nearly_normal(leaning, 0.5 * ones)
     assert _is_nearly_normal(np.zeros(9), np.ones(9))
     assert _is_nearly_normal(np.array([0.0] * 6 + [100.0]), np.ones(7))
 

@@ -103,7 +103,7 @@ def test_without_a_link_or_an_ancestor_there_is_no_such_answer() -> None:
     network = chain()
     mixed = MechanismNetwork(
         (*network.mechanisms[:2], states, network.mechanisms[3]),
-        (*network.libraries[:2], States(2), network.libraries[3]),
+        (*network.libraries[:2], States(("0", "1")), network.libraries[3]),
     )
     assert by_hidden_cause(linked, mixed, targets, weights) is None
 
