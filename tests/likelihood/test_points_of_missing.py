@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from dosift.model.linear import LinearMechanism
 from dosift.model.linear_changes import PointMechanism, SetPoint, Shift
 from dosift.model.mechanism import Changes
 from dosift.model.mechanism_network import MechanismNetwork
+from dosift.model.network import Variable
 from dosift.model.noise import Noise
 
 Floats = NDArray[np.float64]
@@ -134,6 +136,9 @@ def test_a_number_with_one_exact_value_stays_there() -> None:
         np.array([1, -1]),
         resolution=0.1,
     )
+    first = replace(normal, pinned=np.array([0, -1]))
+    assert (first.points()[0, :, 0] == 3.0).all()
+    assert first.log_density(np.array([0]), np.array([[3.06, -1.0]]))[0] == -np.inf
     points = normal.points()
     assert (points[0, :, 1] == -1.0).all()
     assert points[0, :, 0].std() > 0.5
@@ -144,6 +149,44 @@ def test_a_number_with_one_exact_value_stays_there() -> None:
     assert found[0] == pytest.approx(norm.logpdf(0.0) + np.log(10.0) + np.log(8.0))
     assert found[1] == -np.inf
     assert found[2] == pytest.approx(norm.logpdf([0.0, 0.06]).sum() + np.log(8.0))
+
+
+def test_each_change_that_matters_has_points_of_its_own() -> None:
+    """An exact value, and what was seen of a variable that it cuts off from its parents."""
+    network = chain(Changes((SetPoint(1.5, 0.1),)))
+    filled = _Filled(network, VALUES[:2], np.array([[0], [1]]))
+    first, broad, *others = filled._normals()
+    assert first.rows.tolist() == broad.rows.tolist() == [0, 1]
+    assert (first.n_points, broad.n_points) == (16, 16)
+    assert first.pinned.tolist() == [-1, -1]
+    np.testing.assert_allclose(broad.mean, first.mean)
+    np.testing.assert_allclose(broad.root, 3.0 * first.root)
+    found = [(one.rows.tolist(), one.pinned.tolist()) for one in others]
+    # x0 set where it is missing; x1 where it is, and cut off in the row that shows it; x2 likewise.
+    assert found == [([0], [0]), ([1], [0]), ([0], [-1]), ([1], [-1])]
+    of_x0, of_x1, cut_x1, cut_x2 = others
+    for one in (of_x0, of_x1):
+        assert (one.mean.tolist(), one.root.tolist()) == ([[1.5]], [[[1.0]]])
+        assert (one.resolution, one.n_points) == (0.1, 12)
+    # x0 as it is by itself, and x1 given x0 = .5.
+    assert cut_x1.mean[0, 0] == pytest.approx(0.3, abs=1e-6)
+    assert cut_x1.root[0, 0, 0] == pytest.approx(1.0, abs=1e-6)
+    assert cut_x2.mean[0, 0] == pytest.approx(0.55, abs=1e-6)
+    assert cut_x2.root[0, 0, 0] == pytest.approx(0.4, abs=1e-6)
+
+
+def test_an_exact_value_leaves_the_other_number_to_be_found() -> None:
+    network = chain()
+    mechanisms = list(network.mechanisms)
+    mechanisms[1] = SetPoint(-0.5, 0.1).applied(mechanisms[1])  # type: ignore[assignment]
+    filled = _Filled(network, VALUES[2:], np.array([[0, 1]]))
+    found = filled._around(mechanisms, np.array([0]), 1, 12)
+    assert found is not None
+    assert found.pinned.tolist() == [1]
+    # Nothing then says anything of the first but its own distribution.
+    np.testing.assert_allclose(found.mean, [[0.3, -0.5]], atol=1e-6)
+    np.testing.assert_allclose(found.root[0], np.eye(2), atol=1e-6)
+    assert filled._around(mechanisms, np.array([], dtype=int), 1, 12) is None
 
 
 def test_layouts_are_pairs_around_zero_that_fill_the_space() -> None:
@@ -196,6 +239,9 @@ def test_counts_move_by_whole_numbers_on_the_scale_of_roots() -> None:
         (Changes(()),) * 2,
     )
     assert [_is_count(network, i) for i in range(2)] == [False, True]
+    named = (Variable("x", kind="count"), Variable("y", kind="continuous"))
+    declared: Any = replace(network, variables=named)
+    assert [_is_count(declared, i) for i in range(2)] == [True, False]
     filled = _Filled(network, np.full((1, 2), NAN), np.array([[0, 1]]))
     assert filled.is_count.tolist() == [[False, True]]
     climb = _Climb(filled, network.mechanisms, np.array([0]), np.array([-1]))
