@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from dosift.learning import scales
+from dosift.learning import mechanisms, scales
 from dosift.learning.scales import (
     best_scale,
     bounds,
@@ -17,6 +17,7 @@ from dosift.learning.scales import (
     standardised,
 )
 from dosift.model.features import Plain
+from dosift.model.network import Variable
 from dosift.model.scale import Scale
 
 
@@ -111,3 +112,23 @@ def test_bounds_that_are_not_given_are_filled() -> None:
     assert bounds(None, 2, -np.inf).tolist() == [-np.inf, -np.inf]
     assert bounds([1.0, np.nan], 2, 7.0).tolist() == [1.0, 7.0]
     assert best_scale(np.full(4, 2.0), np.ones(4), np.empty((4, 0)), ())[1] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "form"), [(1, -0.5, "raw"), (0, 5.0, "log"), (1, 5.0, "log")]
+)
+def test_the_range_is_that_of_all_rows_also_where_some_choose_the_scale(
+    monkeypatch: pytest.MonkeyPatch, at: int, value: float, form: str
+) -> None:
+    column = np.exp(norm.ppf((np.arange(301) + 0.5) / 301))[
+        np.random.default_rng(0).permutation(301)
+    ]
+    column[at] = value
+    monkeypatch.setattr(mechanisms, "_SCALE_ROWS", 101)  # every third
+    names = [Variable("x", kind="continuous")]
+    found = mechanisms.learn_mechanisms(names, column[:, None], [()])
+    scale = found.scales[0]
+    assert scale.form == form
+    # Its moments are those of all rows.
+    bent = np.log(column) if form == "log" else column
+    assert (scale.centre, scale.spread) == pytest.approx((bent.mean(), bent.std()))
