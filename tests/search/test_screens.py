@@ -11,6 +11,7 @@ from scipy.special import ndtri
 
 from dosift.data import collapse
 from dosift.data.configurations import Configurations
+from dosift.likelihood.rates import variable_rate
 from dosift.model.linear import LinearMechanism
 from dosift.model.linear_changes import SetNormal, Shift
 from dosift.model.mechanism import Changes
@@ -144,3 +145,36 @@ def test_variables_that_are_off_inside_a_component_are_wanted() -> None:
     ratios = columns / (columns @ weights)[:, None]
     assert wanted_variables(network, rows, ratios, weights, (0,)) == (2,)
     assert wanted_variables(network, rows, ratios, weights, (0, 2)) == ()
+
+
+def test_either_sign_is_enough_and_what_cannot_be_judged_stays() -> None:
+    states = {f"x{i}": ["0", "1"] for i in range(25)}
+    tables = {name: np.array([[0.5, 0.5]]) for name in states}
+    # One parent configuration makes a state rare, and drowns what the other shows; or tells all.
+    tables["x1"] = np.array([[0.999, 0.001], [0.5, 0.5]])
+    tables["x2"] = np.array([[0.999, 0.001], [0.3, 0.7]])
+    network = Network.from_tables(states, {"x1": ["x0"], "x2": ["x0"]}, tables)
+    families = [np.array([[500.0, 500.0]])] * 25
+    families[1] = np.array([[995.0, 5.0], [500.0, 500.0]])
+    families[2] = np.array([[999.0, 1.0], [260.0, 740.0]])
+    families[3] = np.zeros((1, 2))
+    z, gain = [], []
+    for i in (1, 2):
+        rate = variable_rate(network.tables[i], families[i])
+        z.append(rate.value_rates[1] / rate.value_std_errors[1])
+        gain.append(likelihood_gain(network.tables[i], families[i]))
+    bar = -ndtri(4.0 / 50.0)
+    assert z[0] < bar < z[1]
+    assert gain[1] < 0.5 * bar**2 < gain[0] < bar**2
+    assert screen_families(network, families) == (1, 2, 3)
+
+
+def test_rows_that_only_a_change_explains_ask_for_it() -> None:
+    states = {"a": ["0", "1"], "b": ["0", "1"]}
+    network = Network.from_tables(states, {}, {"a": [1.0, 0.0], "b": [0.5, 0.5]})
+    rows = collapse(np.array([[0, 0], [0, 1], [1, 0]]), network.cardinalities)
+    assert _change_gain(network, 0, rows) == np.inf
+    assert np.isfinite(_change_gain(network, 1, rows))
+    # A row that counts for nothing asks for nothing.
+    none = replace(rows, counts=np.where(rows.codes[:, 0] == 1, 0.0, rows.counts))
+    assert np.isfinite(_change_gain(network, 0, none))
