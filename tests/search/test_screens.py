@@ -18,6 +18,7 @@ from dosift.model.mechanism import Changes
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.network import Network
 from dosift.model.noise import Noise
+from dosift.search import screening
 from dosift.search.screening import (
     _change_gain,
     _Component,
@@ -68,7 +69,7 @@ def numbers() -> tuple[MechanismNetwork, Configurations]:
     return network, collapse(values, network.cardinalities)
 
 
-def test_the_gain_of_one_change_in_a_share_of_the_rows() -> None:
+def test_the_gain_of_one_change_in_a_share_of_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     network, rows = numbers()
     for i in range(2):
         mechanism = network.mechanisms[i]
@@ -83,6 +84,8 @@ def test_the_gain_of_one_change_in_a_share_of_the_rows() -> None:
     least = 0.5 * ndtri(0.3) ** 2
     chosen = tuple(i for i in range(2) if _change_gain(network, i, rows) > least)
     assert _screen_changes(network, rows) == chosen
+    monkeypatch.setattr(screening, "SCREEN_FROM", 2)
+    assert screen_variables(network, rows) == chosen  # type: ignore[arg-type]
     assert 1 in chosen
 
 
@@ -91,7 +94,7 @@ def test_deviations_in_standard_errors_inside_a_component() -> None:
     rng = np.random.default_rng(1)
     codes = np.stack([rng.integers(k, size=300) for k in network.cardinalities], axis=1)
     rows = collapse(codes, network.cardinalities)
-    ratio = rng.uniform(0.0, 2.0, rows.counts.size) * (rows.codes[:, 0] == 0)
+    ratio = rng.uniform(0.0, 2.0, rows.counts.size) * (rows.codes[:, 2] == 0)
     weight, n = 0.4, rows.total
     some = np.flatnonzero(ratio)
     first = rows.counts[some] * ratio[some]
