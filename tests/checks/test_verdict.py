@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from dosift.checks.verdict import FALLS, PART, STANDS, Answer, Repair, change, judge_answer
+from dosift.checks.verdict import (
+    FALLS,
+    PART,
+    STANDS,
+    Answer,
+    Repair,
+    Verdict,
+    change,
+    judge_answer,
+    plausible,
+    tolerance,
+)
 
 TARGETS = np.array([[-1, -1], [0, -1], [-1, 1]])
 WEIGHTS = np.array([0.6, 0.3, 0.1])
@@ -130,3 +143,80 @@ def test_edges_and_a_hidden_cause_that_explain_the_same_rows_are_alternatives() 
     three = judge_answer(targets, weights, errors, (with_edge, with_cause, moved), np.zeros(3))
     assert three.probability[1] == pytest.approx(0.5)
     assert three.probability[2] == pytest.approx(0.02)
+
+
+def answer_of(weights: list[float], gain: float, kind: str = "mechanism") -> Answer:
+    """What the components of a repaired fit weigh, in the order of the others."""
+    targets = np.arange(len(weights), dtype=np.int16)[:, None]
+    kept = np.array(weights) > 0
+    repair = Repair(kind, "add", (0, 1), gain)
+    return Answer((repair,), gain, targets[kept], np.array(weights)[kept])
+
+
+OWN = np.array([0.5, 0.3, 0.2])
+COMPONENTS = np.arange(3, dtype=np.int16)[:, None]
+
+
+def judged(answers: list[Answer], errors: float = 0.0, **more: Any) -> Verdict:
+    return judge_answer(
+        COMPONENTS, OWN, np.full(3, errors), answers, more.pop("suspicious", np.zeros(3)), **more
+    )
+
+
+def test_a_weight_may_move_by_its_error_or_a_share_of_it() -> None:
+    allowed = tolerance(np.array([0.5, 0.1, 0.001, 0.1]), np.array([0.01, 0.03, 0.001, np.nan]))
+    assert allowed.tolist() == pytest.approx([0.3, 0.09, 0.01, 0.06])
+    for moved, stands in ((0.11, True), (0.13, False)):
+        found = judged([answer_of([0.5 + moved, 0.3, 0.2 - moved], 30.0)])
+        assert found.stands.tolist() == [True, True, stands]
+        found = judged([answer_of([0.5 + moved, 0.3, 0.2 - moved], 30.0)], errors=0.05)
+        assert found.stands.all()
+
+
+def test_an_answer_stands_up_to_a_small_part() -> None:
+    # Moved by a twentieth of the rows.
+    for moved, value in ((0.049, STANDS), (0.051, PART)):
+        found = judged([answer_of([0.5 + moved, 0.3 - moved, 0.2], 30.0)])
+        assert found.stands.all()
+        assert found.changes == (pytest.approx(moved),)
+        assert found.value == value
+    assert judged([], misfit=True).value == PART
+    # Up to a twentieth is invented in control rows, and up to half is not there.
+    for invented, value in ((0.049, STANDS), (0.051, FALLS), (None, STANDS)):
+        found = judged([], invented=invented)
+        assert (found.value, found.trusted) == (value, value != FALLS)
+    assert judged([answer_of([0.51, 0.49, 0.0], 30.0)]).value == PART
+    assert judged([answer_of([0.0, 0.5, 0.5], 30.0)]).value == FALLS
+    half = judged([], presence=np.array([0.49, 1.0, 1.0]))
+    assert (half.value, half.n_unlikely, half.stands.tolist()) == (PART, 1, [False, True, True])
+    assert judged([], presence=np.array([0.51, 1.0, 1.0])).n_unlikely == 0
+
+
+def test_control_rows_may_yield_a_part_of_a_component() -> None:
+    for suspicious, stands in ((0.119, True), (0.121, False)):
+        found = judged([], suspicious=np.array([0.0, 0.0, suspicious]))
+        assert found.stands.tolist() == [True, True, stands]
+        assert found.probability[2] == (1.0 if stands else 0.97)
+
+
+def test_the_probability_of_what_a_repair_removes() -> None:
+    # A repair that gains so much is as likely as its odds say, and removes all but a fiftieth.
+    for gain in (1.0, 3.0, 9.0):
+        found = judged([answer_of([0.7, 0.3, 0.0], gain)])
+        expected = max(1.0 / (1.0 + np.exp(gain)), 0.02)
+        assert found.probability[2] == pytest.approx(expected)
+        assert found.removed.tolist() == [False, False, True]
+    # Two kinds may both be right: the less of the two; of two edges one is, or none.
+    two = [answer_of([0.7, 0.3, 0.0], 1.0), answer_of([0.75, 0.0, 0.25], 2.0)]
+    odds = 1.0 / (1.0 + np.exp([2.0, 1.0]))
+    assert judged(two).probability.tolist() == pytest.approx([1.0, *odds])
+    edges = [answer_of([0.7, 0.3, 0.0], 1.0, "edge"), answer_of([0.75, 0.0, 0.25], 2.0, "edge")]
+    total = 1.0 + np.exp(1.0) + np.exp(2.0)
+    expected = [1.0, 1.0 - np.exp(2.0) / total, 1.0 - np.exp(1.0) / total]
+    assert judged(edges).probability.tolist() == pytest.approx(expected)
+
+
+def test_answers_are_ordered_by_gain_up_to_twenty_nats_behind() -> None:
+    answers = [answer_of([0.5, 0.3, 0.2], gain) for gain in (30.0, 49.9, 29.8, 10.0)]
+    assert [one.gain for one in plausible(answers)] == [49.9, 30.0]
+    assert plausible([]) == ()

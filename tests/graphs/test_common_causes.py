@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from dosift.data.configurations import collapse
 from dosift.graphs.common_causes import common_causes
 from dosift.graphs.dag import EdgeConstraints, Parents
 from dosift.graphs.families import TableFamilies
+from dosift.graphs.family import nearest
 from known_graphs import NOTHING, parents_of, problem
 
 
@@ -119,3 +121,61 @@ def test_a_pair_is_named_below_one_in_a_thousand_over_all_pairs(
 
     found = common_causes(Told(), ((), (), ()), EdgeConstraints.none(3))  # type: ignore[arg-type]
     assert found == (((0, 2, pytest.approx(3 * p_value)),) if is_named else ())
+
+
+def stub(p_values: dict[Any, float], scores: dict[Any, float] | None = None) -> Any:
+    def dependence(i: int, j: int, parents: tuple[int, ...]) -> float:
+        return p_values[i, j, parents]
+
+    def control_score(i: int, parents: tuple[int, ...]) -> float:
+        assert scores is not None
+        return scores[i, parents]
+
+    return SimpleNamespace(dependence=dependence, control_score=control_score)
+
+
+def test_pairs_are_tested_given_the_parents_of_both_and_corrected_for_their_number() -> None:
+    graph = ((), (0,), (0,), ())
+    p_values = {
+        (2, 1, (0,)): 0.0001,
+        (3, 0, ()): 0.9,
+        (3, 1, (0,)): 0.00005,
+        (3, 2, (0,)): 0.0003,
+    }
+    found = common_causes(stub(p_values), graph, EdgeConstraints.none(4))
+    # Four pairs that no edge links; below a thousandth, the least first.
+    assert found == ((1, 3, pytest.approx(0.0002)), (1, 2, pytest.approx(0.0004)))
+    # One that may have no edge in either direction is not looked at.
+    edges = EdgeConstraints.none(4)
+    edges.allowed[1, 3] = False
+    assert len(common_causes(stub(p_values), graph, edges)) == 2
+    edges.allowed[3, 1] = False
+    # Of three pairs then: 3 * .0003 is below, too.
+    assert [one[:2] for one in common_causes(stub(p_values), graph, edges)] == [(1, 2), (2, 3)]
+
+
+def test_what_a_repair_took_apart_is_tested_given_the_parents_of_both_graphs() -> None:
+    edges = EdgeConstraints.none(3)
+    edges.allowed[0, :] = edges.allowed[:, 0] = False
+    repaired, given = ((), (0,), ()), ((), (), ())
+    for other, named in ((0.5, False), (0.0002, True)):
+        families = stub({(2, 1, (0,)): 0.0001, (2, 1, ()): other})
+        found = common_causes(families, repaired, edges, given)
+        assert found == (((1, 2, other),) if named else ())
+    # An edge that was given, and is gone as control rows do not pay for it, is no common cause.
+    given = ((), (), (0, 1))
+    for with_edge, named in ((-10.0, True), (-12.0, False)):
+        families = stub({(2, 1, (0,)): 0.0001}, {(2, (0, 1)): with_edge, (2, (0,)): -11.0})
+        found = common_causes(families, repaired, edges, given)
+        assert found == (((1, 2, 0.0001),) if named else ())
+
+
+def test_partners_are_the_strongest_of_each() -> None:
+    strength = np.array(
+        [[9.0, 0.5, 0.2, 0.1], [0.5, 9.0, 0.3, 0.2], [0.2, 0.3, 9.0, 0.4], [0.1, 0.2, 0.4, 9.0]]
+    )
+    found = nearest(strength.copy(), 1)
+    assert found.astype(int).tolist() == [[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0]]
+    more = nearest(strength.copy(), 2)
+    assert (more == more.T).all()
+    assert more[0].tolist() == [False, True, True, False]

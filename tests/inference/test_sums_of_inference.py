@@ -16,11 +16,11 @@ from dosift.inference.posterior import (
     posterior_of_fit,
     posteriors_of_batches,
 )
-from dosift.likelihood.columns import RowLikelihoods
+from dosift.likelihood.columns import RowLikelihoods, is_plain
 from dosift.likelihood.solve import solve
 from dosift.model.network import ControlCounts, Network
 from dosift.search.undecided import Undecided
-from plain_sums import TARGETS, PlainRows, toy_rows, toy_weights
+from plain_sums import TARGETS, PlainRows, toy_network, toy_rows, toy_weights
 
 
 def block_of(rows: PlainRows) -> RowLikelihoods:
@@ -252,3 +252,14 @@ def test_a_component_that_some_rows_need_is_there_whatever_the_expansion_says() 
     assert blind.of_weights.absent[0] > 0.01
     assert seeing.of_weights.absent[0] < 1e-9
     assert seeing.p_values[0] == 0.0
+
+
+@pytest.mark.parametrize("refined", [False, True])
+def test_a_block_without_rows_adds_nothing(refined: bool) -> None:
+    network = toy_network(1)
+    codes = np.empty((0, 4), dtype=np.int16)
+    block = Block(codes, np.empty(0))
+    rows = RowLikelihoods(network, block, is_plain(network, TARGETS, block))
+    found = table_sums(rows, TARGETS, np.full((1, 5), 0.2), refined)
+    assert [part.shape for part in found] == [(1, 6, table.size) for table in network.tables]
+    assert not any(part.any() for part in found)

@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 from scipy.stats import nbinom, norm
 
 from dosift.errors import InputError
-from dosift.learning.count_mechanisms import learn_counts
+from dosift.learning.count_mechanisms import _between, _by_moments, _Fitter, learn_counts
 from dosift.model.count_features import LogRate, Scaled
 from dosift.model.counts import NegativeBinomialMechanism
 from dosift.model.features import Indicator, Plain, Product
@@ -218,3 +218,67 @@ def test_what_is_no_count_is_refused() -> None:
     values[0, _SIZE] = -np.inf
     with pytest.raises(InputError, match="variable 'MYC'"):
         learn_counts(values, np.ones(20), _OWN, (0,), _SIZE, name="MYC")
+
+
+def test_zeros_are_expected_with_the_weights_of_rows() -> None:
+    mechanism = NegativeBinomialMechanism(1, (0,), (Plain(0),), (0.5, 1.0), 0.5)
+    values = np.array([[0.0, 3.0], [1.0, 0.0], [-1.0, 7.0]])
+    fitter = _Fitter(values, np.array([1.0, 2.0, 5.0]))
+    # Size 2 and mean m: (2 / (2 + m)) ** 2.
+    nil = (2.0 / (2.0 + np.exp(0.5 + values[:, 0]))) ** 2
+    assert fitter.expected_zeros(mechanism) == pytest.approx((nil @ [1.0, 2.0, 5.0]) / 8.0)
+    assert values[:, 1].tolist() == [3.0, 0.0, 7.0]
+    assert fitter.average(np.array([8.0, 4.0, 0.0])) == 2.0
+    assert _Fitter(values, np.zeros(3)).average(np.ones(3)) == 0.0
+
+
+def test_a_step_goes_a_share_of_the_way_and_never_down() -> None:
+    old = NegativeBinomialMechanism(1, (0,), (Plain(0),), (0.0, 1.0), 0.25, 0.1)
+    new = NegativeBinomialMechanism(1, (0,), (Plain(0),), (4.0, -1.0), 4.0, 0.3)
+    half = _between(old, new, 0.5)
+    assert half.coefficients == (2.0, 0.0)
+    assert (half.dispersion, half.zeros) == pytest.approx((1.0, 0.2))
+    assert _between(old, new, 1.0) is new
+    quarter = _between(old, new, 0.25)
+    assert quarter.coefficients == (1.0, 0.5)
+    assert (quarter.dispersion, quarter.zeros) == pytest.approx((0.5, 0.15))
+
+    class Hill(_Fitter):
+        """Whose objective is highest at an intercept of 0.9."""
+
+        def _objective(self, mechanism: NegativeBinomialMechanism) -> float:
+            return -abs(mechanism.coefficients[0] - 0.9)
+
+    hill = Hill(np.zeros((1, 2)), np.ones(1))
+    found, value = hill._upwards(old, new, -0.9)
+    # The whole step and half of it lead down.
+    assert found.coefficients[0] == 1.0
+    assert value == pytest.approx(-0.1)
+    assert hill._upwards(old, new, 0.0) == (old, 0.0)
+
+
+def test_the_start_has_the_mean_and_the_variance_of_the_rows() -> None:
+    values = np.array([[0.0, 2.0], [0.0, 10.0], [0.0, 0.0]])
+    weights = np.array([2.0, 1.0, 1.0])
+    start = NegativeBinomialMechanism(1, (), (), (0.0,))
+    found = _by_moments(start, values, weights)
+    mean = 14.5 / 4.5
+    squares = 2 * (2 - mean) ** 2 + (10 - mean) ** 2 + mean**2
+    assert found.coefficients == pytest.approx((np.log(mean),))
+    assert found.dispersion == pytest.approx((squares - 4 * mean) / (4 * mean**2))
+    few = _by_moments(start, np.full((3, 2), 4.0), weights)
+    assert 0.0 < few.dispersion < 0.1
+
+
+def test_the_criterion_pays_for_free_parameters() -> None:
+    values = np.array([[0.0, 2.0], [0.0, 10.0]])
+    fitter = _Fitter(values, np.array([3.0, 4.0]))
+    mechanism = NegativeBinomialMechanism(1, (), (), (1.0,), 0.5)
+    logs = nbinom.logpmf(values[:, 1], 2.0, 2.0 / (2.0 + np.e))
+    expected = logs @ [3.0, 4.0] - 0.5 * np.log(7.0) * 2
+    assert fitter._criterion(mechanism) == pytest.approx(expected)
+    # What fits better is taken, what does not is left.
+    far = replace(mechanism, coefficients=(8.0,))
+    assert fitter.better(far, mechanism) != far
+    best = fitter.fit(mechanism)
+    assert fitter.better(best, best) is best

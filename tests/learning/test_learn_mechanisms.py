@@ -521,3 +521,22 @@ def test_a_count_acts_on_a_number_as_control_rows_say(seed: int) -> None:
         mean = mechanism.mean(network.working(far))
         found = network.scales[1].user(mean)
         assert found == pytest.approx(expected, abs=0.5)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whole_numbers_that_are_counts_are_noticed(seed: int) -> None:
+    rng = np.random.default_rng([10, seed])
+    load = rng.normal(50.0, 8.0, 2000)
+    queue = rng.poisson(0.2 * load).astype(np.float64)
+
+    def noticed(column: Floats) -> bool:
+        columns = np.stack([load, column], axis=1)
+        network = learn_mechanisms(numbers("load", "queue"), columns, [[], [0]])
+        return any("--counts queue" in word for word in words_of_mechanisms(network))
+
+    assert noticed(queue)
+    assert not noticed(queue + 0.5)
+    assert not noticed(-queue)
+    assert not noticed(queue * 1e300)
+    # Whole numbers that spread as no counts do: less, and the same everywhere.
+    assert not noticed(np.round(100.0 + load + 3.0 * rng.normal(size=2000)))

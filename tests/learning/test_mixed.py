@@ -306,3 +306,10 @@ def test_arguments_of_the_estimator() -> None:
     states = {"a": [0, 1, 0, 1]}
     with pytest.raises(InputError, match="all variables are discrete; leave the features out"):
         InterventionMixture().fit(states, control=states, features=["a: a**2"])
+
+
+@pytest.mark.parametrize("said", [{"factors": 1}, {"size": True}, {"size": "b"}])
+def test_what_is_for_counts_is_refused_where_there_are_none(said: dict[str, Any]) -> None:
+    control = {"a": [0, 1, 1, 0], "b": ["x", "y", "y", "x"]}
+    with pytest.raises(InputError, match="no variable is a count"):
+        learn_from_control(ControlTable(control, [("a", "b")], **said), control)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dosift.methods.enumerated import cell_frequencies
+from dosift.data.blocks import Block
+from dosift.methods.enumerated import _CountCells, cell_frequencies
 from plain_sums import toy_rows
 
 SIZES = (2, 3, 2, 2)
@@ -38,3 +39,18 @@ def test_missing_values_are_shared_out_as_the_likelihood_wants(held: bool) -> No
     assert log_likelihood(found) == pytest.approx(log_likelihood(share), abs=0.05)
     slope = rows.counts @ (agrees / (agrees @ found)[:, None]) / rows.counts.sum()
     assert slope.max() < 1.02
+
+
+def test_cells_are_counted_apart_for_each_set_that_was_seen() -> None:
+    count = _CountCells((2, 3))
+    one = Block(np.array([[1, 2], [1, -1], [-1, -1], [1, 2]]), np.array([1.0, 2.0, 4.0, 8.0]))
+    two = Block(np.array([[0, 1], [-1, 2], [0, -1]]), np.array([16.0, 32.0, 64.0]))
+    first, second = (np.array([i], dtype=np.int64).tobytes() for i in (0, 1))
+    found = {key: part.tolist() for key, part in count(one).items()}
+    assert found == {b"": [0, 0, 0, 0, 0, 9.0], first: [0, 2.0]}
+    together = count.merge(count(one), count(two))
+    assert {key: part.tolist() for key, part in together.items()} == {
+        b"": [0, 16.0, 0, 0, 0, 9.0],
+        first: [64.0, 2.0],
+        second: [0, 0, 32.0],
+    }

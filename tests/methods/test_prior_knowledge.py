@@ -287,3 +287,14 @@ def test_rows_that_no_candidate_explains_do_not_spoil_the_rest(
         with pytest.warns(dosift.errors.MisfitWarning):
             again = fitted(one, explained, others)
         assert model.mixture_ == again.mixture_
+
+
+def test_known_weights_may_sum_to_a_billionth_more_than_one() -> None:
+    assert PriorKnowledge(known_weights={"do()": 0.5, "do(a=1)": 0.5 + 0.9e-9})
+    with pytest.raises(InputError, match="more than 1"):
+        PriorKnowledge(known_weights={"do()": 0.5, "do(a=1)": 0.5 + 1.1e-9})
+    # Nothing else may occur, and these explain all rows but for a billionth.
+    whole = {"do()": 0.5, "do(a=1)": 0.5 - 0.9e-9}
+    assert PriorKnowledge(known_weights=whole, candidates=[])
+    with pytest.raises(InputError, match="empty"):
+        PriorKnowledge(known_weights={"do()": 0.5, "do(a=1)": 0.5 - 1.1e-9}, candidates=[])

@@ -32,3 +32,19 @@ def test_tables_belong_to_the_network_and_cannot_be_written() -> None:
 def test_a_table_that_is_none_is_refused(row: list[float], words: str) -> None:
     with pytest.raises(InputError, match=words):
         Network(VARIABLES, [(), (0,)], [np.array([[0.4, 0.6]]), np.array([[0.1, 0.9], row])])
+
+
+def test_entries_and_rows_of_tables_may_be_off_by_a_millionth() -> None:
+    def table_of(row: list[float]) -> list[float]:
+        found = Network.from_tables({"a": ["0", "1"]}, {}, {"a": [row]})
+        return found.tables[0][0].tolist()
+
+    assert table_of([0.25 + 0.9e-6, 0.75]) == pytest.approx([0.25, 0.75], abs=1e-6)
+    assert sum(table_of([0.25 + 0.9e-6, 0.75])) == pytest.approx(1.0, abs=1e-15)
+    assert table_of([1.0 + 0.9e-6, 0.0]) == [1.0, 0.0]
+    for row in ([0.25 + 1.1e-6, 0.75], [0.25 - 1.1e-6, 0.75]):
+        with pytest.raises(InputError, match="sums to"):
+            table_of(row)
+    for row in ([1.0 + 1.1e-6, 0.0], [1.5, -0.5], [np.nan, 1.0], [np.inf, 0.0], [-1e-9, 1.0]):
+        with pytest.raises(InputError, match="not a probability"):
+            table_of(row)

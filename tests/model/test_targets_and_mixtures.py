@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from dosift.errors import InputError
 from dosift.model import Mixture, Target, do, parse_target
+from dosift.model.mixture import with_other_of
 from dosift.model.network import Network
 
 
@@ -348,3 +349,30 @@ class TestFile:
         Mixture({do(): 1.0}).write(path)
         assert path.read_text() == '{"components": [\n  {"do": {}, "weight": 1.0}\n]}\n'
         assert list(tmp_path.iterdir()) == [path]
+
+
+def test_weights_may_miss_one_by_a_millionth() -> None:
+    for off in (-0.9e-6, 0.9e-6):
+        assert sum(Mixture({do(): 0.5, do(x=1): 0.5 + off}).values()) == pytest.approx(1 + off)
+        assert Mixture({do(): 1.0 + max(off, 0.0)})
+    for off in (-1.1e-6, 1.1e-6):
+        with pytest.raises(InputError, match="rescale"):
+            Mixture({do(): 0.5, do(x=1): 0.5 + off})
+    with pytest.raises(InputError, match="between 0 and 1"):
+        Mixture({do(): 1.0 + 1.1e-6})
+    with pytest.raises(InputError, match="between 0 and 1"):
+        Mixture({do(): -1e-9, do(x=1): 1.0})
+
+
+def test_shares_of_rows_from_elsewhere_may_miss_one_by_a_millionth(network: Network) -> None:
+    def known(off: float) -> Network:
+        shares = {"smoke": {"no": 0.25, "yes": 0.75 + off}, "lung": {"mild": 1.0}}
+        found = with_other_of(network, Mixture({do(): 0.5, Target.other(shares): 0.5}))
+        assert isinstance(found, Network)
+        return found
+
+    for off in (0.0, -0.9e-6, 0.9e-6):
+        assert known(off).other is not None
+    for off in (-1.1e-6, 1.1e-6):
+        with pytest.raises(InputError, match="sum to"):
+            known(off)

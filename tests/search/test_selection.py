@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -315,3 +317,39 @@ def test_a_mixture_knows_its_weights_and_sums() -> None:
     assert isinstance(now, Mixture)
     assert now.weights is now.solution.weights
     assert now.sums is now.solution.sums
+
+
+def agreeing_rows() -> PlainRows:
+    """Rows of do() and of what sets the last variable, whatever the others are."""
+    network = toy_network(4)
+    rng = np.random.default_rng(5)
+    targets = np.array([[-1, -1, -1, -1], [-1, -1, -1, 1]])
+    codes = sample_codes(network, targets, np.array([0.6, 0.4]), 3_000, rng)[0]
+    cells, counts = np.unique(codes, axis=0, return_counts=True)
+    return PlainRows(network, cells, counts.astype(float))
+
+
+def test_components_are_merged_into_what_they_have_in_common() -> None:
+    rows = agreeing_rows()
+    apart = np.array([[-1] * 4, [0, -1, -1, 1], [1, -1, -1, 1]], dtype=np.int16)
+    start = np.array([[0.6, 0.2, 0.2]])
+
+    def merged(**known: Any) -> list[list[int]] | None:
+        constraints = replace(Constraints.none(rows.network.cardinalities), **known)
+        chooser = selection(rows, known=constraints)
+        now = chooser.solved(apart, start)
+        assert len(now.targets) == 3
+        found = chooser._merged(now)
+        if found is None:
+            return None
+        assert found.score > now.score + 1.0
+        return sorted(found.targets.tolist())
+
+    common = np.array([[-1, -1, -1, 1]], dtype=np.int16)
+    assert merged() == [[-1] * 4, common[0].tolist()]
+    # Not where that is forbidden, or what it would replace must stay.
+    assert merged(forbidden=common) is None
+    assert merged(required=apart[1:]) is None
+    # Without rows at hand it would take a pass over all for each.
+    chooser = selection(rows, held=False)
+    assert chooser._merged(chooser.solved(apart, start)) is None

@@ -21,6 +21,8 @@ from dosift.model.other import interventions
 
 #: Bins of a histogram, at most, and the share of rows beyond each of its ends.
 _BINS, _BEYOND = 40, 0.002
+#: What a whole number may lose on the way to a logarithm and back.
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ def _edges(network: MechanismNetwork, i: int, rows: Block) -> Floats:
     inner = np.linspace(low, high, _BINS + 1)
     if scale.form == "count":
         # Between whole numbers; few counts need fewer bins.
-        whole = np.unique(np.floor(np.expm1(inner))) - 0.5
+        whole = np.unique(np.floor(np.expm1(inner) + _ROUNDING)) - 0.5
         inner = np.append(whole, whole[-1] + 1.0)
     return inner
 

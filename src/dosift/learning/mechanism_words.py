@@ -6,8 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from dosift.learning.count_mechanisms import learn_counts
+from dosift.learning.regressions import criterion
 from dosift.learning.scales import is_constant
 from dosift.learning.widths import is_of_states
+from dosift.model.burst_counts import BurstMechanism
+from dosift.model.counts import NegativeBinomialMechanism
 from dosift.model.features import Beyond, design
 from dosift.model.linear import LinearMechanism
 from dosift.model.logistic import LogisticMechanism
@@ -18,6 +22,12 @@ from dosift.model.uniform import UniformMechanism
 #: Least standard deviation of a combination of features, each of one, that rows can be said to vary
 #: in: below it, what the single ones do is not known.
 _LEAST_APART = 1e-3
+#: Rows by which whole numbers are judged, of more every so many-th; and what is one.
+_COUNTED_ROWS, _WHOLE = 5000, 1e-6
+#: Beyond it, counts are as good as measurements.
+_LARGEST = 1e6
+#: Nats by which counts are to describe whole numbers better.
+_CLEARLY = 4.0
 #: Rows for each coefficient below which its prior is felt.
 _FEW_ROWS = 3
 _SCALES = {"log": "by its logarithm", "logit": "by its log odds"}
@@ -89,6 +99,11 @@ def _of_variable(network: MechanismNetwork, i: int) -> Iterator[str]:
             "so any other value reads as a change of it, and it says nothing about its parents"
         )
         return
+    if _are_counts(network, i, mechanism):
+        yield (
+            f"the values of {name} are whole numbers, which are better described as counts: "
+            f"--counts {network.names[i]}, or kinds={{{name}: 'counts'}}"
+        )
     form = network.scales[i].form if network.scales else "raw"
     if form in _SCALES:
         yield f"{name} is taken {_SCALES[form]}"
@@ -99,6 +114,34 @@ def _of_variable(network: MechanismNetwork, i: int) -> Iterator[str]:
             "its standard deviation"
         )
     yield from _of_rows(network, i, mechanism)
+
+
+def _are_counts(network: MechanismNetwork, i: int, mechanism: LinearMechanism) -> bool:
+    """Whether control rows clearly say so of a number that is whole in all of them."""
+    control = network.control
+    if control is None or not network.scales:
+        return False
+    step = -(-len(control.values) // _COUNTED_ROWS)
+    working, weights = np.asarray(control.values)[::step], control.weights[::step]
+    scale = network.scales[i]
+    column = scale.user(working[:, i])
+    counts = np.round(column)
+    if (
+        counts.min() < 0
+        or counts.max() > _LARGEST
+        or not np.allclose(column, counts, rtol=0.0, atol=_WHOLE)
+    ):
+        return False
+    values = working.copy()
+    values[:, i] = counts
+    of_counts = (NegativeBinomialMechanism, BurstMechanism)
+    numbers = [p for p in mechanism.parents if not isinstance(network.mechanisms[p], of_counts)]
+    other = learn_counts(
+        values, weights, i, mechanism.parents, cardinalities=network.cardinalities, numbers=numbers
+    )
+    # Densities in the users' units: a whole number stands for an interval of length one.
+    plain = criterion(mechanism, working, weights) + float(weights @ scale.log_slope(counts))
+    return criterion(other, values, weights) - plain > _CLEARLY
 
 
 def _of_noise(mechanism: LinearMechanism, name: str) -> Iterator[str]:

@@ -239,10 +239,12 @@ def _em(starts: list[Noise], points: Floats, mass: Floats) -> list[tuple[Noise, 
 def _is_nearly_normal(residuals: Floats, weights: Floats) -> bool:
     """Tell whether third and fourth moments are those of a normal distribution."""
     number = float(weights.sum())
+    if number < 8.0:
+        return True
     centred = residuals - float(weights @ residuals) / number
     square = np.square(centred)
     variance = float(weights @ square) / number
-    if variance <= 0.0 or number < 8.0:
+    if variance <= 0.0:
         return True
     skew = float(weights @ (square * centred)) / number / variance**1.5
     kurtosis = float(weights @ np.square(square)) / number / variance**2 - 3.0
