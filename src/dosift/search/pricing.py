@@ -24,6 +24,8 @@ _SHORTLIST_ENTRIES = 600_000
 _SHORTEST = 12
 #: Lowest gradient, in standard errors, at which a candidate may still be of use.
 _LOWEST_Z = -4.0
+#: Entries of columns that are summed over together.
+_MOST_TOGETHER = 2**21
 #: Steepest candidates whose own neighbours are priced when nothing nearby helps, and how often.
 _BEAM_WIDTH = 12
 _BEAM_DEPTH = 3
@@ -232,6 +234,9 @@ class NeighbourPricer:
             return [self._extensions_with_zeros(base, ratio) for base in bases]
         counts, n_rows = self.problem.counts, self.problem.n_rows
         found = [self.problem.sparse_column(base) for base in bases]
+        if len(bases) > 1 and sum(at.size for at, _ in found) > _MOST_TOGETHER:
+            half = len(bases) // 2
+            return self._extensions(bases[:half], ratio) + self._extensions(bases[half:], ratio)
         rows = np.concatenate([at for at, _ in found])
         relative = np.concatenate([values for _, values in found])
         relative *= ratio[rows]

@@ -24,6 +24,8 @@ Made = TypeVar("Made")
 _CACHE_BYTES = 256 * 2**20
 #: Log-likelihood (nats, all rows) that an intermediate solution may still leave to be gained.
 _SEARCH_ACCURACY = 1e-3
+#: Share of the entries of columns that are not zero up to which these alone are worked with.
+_MOST_FILLED = 0.25
 #: Ridge on the Hessian scaled to a unit diagonal.
 _RIDGE = 1e-10
 
@@ -291,15 +293,27 @@ class SearchProblem:
                 column[rows] = values
         return out
 
-    def lines(self, targets: Ints) -> csr_array:
-        """Likelihood columns of several targets, one line for each, where they are not zero."""
-        if self.has_known:
-            return csr_array(np.array([self.column(target) for target in targets]))
+    def lines(self, targets: Ints, mixture: Floats) -> csr_array | Floats:
+        """Likelihoods of several targets over those of a mixture, one line for each.
+
+        Parameters
+        ----------
+        targets : ndarray of int, shape (n_targets, n_variables)
+        mixture : ndarray, shape (n_configurations,)
+
+        Returns
+        -------
+        csr_array or ndarray, shape (n_targets, n_configurations)
+            Sparse where targets can produce few of the rows.
+        """
         found = [self.sparse_column(target) for target in targets]
         ends = np.cumsum([0, *(rows.size for rows, _ in found)])
+        if self.has_known or ends[-1] > _MOST_FILLED * len(found) * mixture.size:
+            return np.asarray((self.columns(targets) / mixture[:, None]).T)
         rows = np.concatenate([rows for rows, _ in found])
         values = np.concatenate([values for _, values in found])
-        return csr_array((values, rows, ends), shape=(len(found), self.factors.n_configurations))
+        values /= mixture[rows]
+        return csr_array((values, rows, ends), shape=(len(found), mixture.size))
 
     def price(self, targets: Ints, mixture: Floats) -> tuple[Floats, Floats]:
         """Gradient and curvature of the log-likelihood at targets, under a mixture density.

@@ -81,12 +81,10 @@ class QuadraticModel:
         self._costs = problem.score.savings(fit.targets)
         self._fit = fit
         self._relative = fit.columns / fit.mixture[:, None]
-        # Most targets can produce few of the rows.
-        self._candidates = problem.lines(targets)
-        self._candidates.data /= fit.mixture[self._candidates.indices]
+        self._candidates = problem.lines(targets, fit.mixture)
         cross = self._candidates @ np.ascontiguousarray(self._relative * problem.counts[:, None])
         self._projected = cross @ fit.inverse_hessian
-        curvature = self._candidates.power(2) @ problem.counts
+        curvature = self._candidates**2 @ problem.counts
         self._schur = np.maximum(
             curvature - np.einsum("ks,ks->k", cross, self._projected), _LEAST_SCHUR * curvature
         )
@@ -167,7 +165,8 @@ class QuadraticModel:
 
     def _columns(self, chosen: NDArray[np.int64]) -> Floats:
         """Likelihoods of candidates over those of the mixture, column by column in memory."""
-        return np.asarray(self._candidates[chosen].toarray().T)
+        lines = self._candidates[chosen]
+        return np.asarray(lines.T if isinstance(lines, np.ndarray) else lines.toarray().T)
 
     def _density(self, weights: Floats, candidates: Floats) -> Floats:
         density: Floats = (weights[:, :-1] @ self._relative.T).T
