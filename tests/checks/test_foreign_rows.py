@@ -116,6 +116,8 @@ def test_rows_from_elsewhere_have_a_line_of_their_own() -> None:
     assert targets[:2].tolist() == TARGETS.tolist()
     assert is_other(targets).tolist() == [False, False, True]
     np.testing.assert_allclose(weights, [0.6, 0.2, 0.2])
+    one, _ = with_other_column(TARGETS[:1], np.ones(1), 0.2)
+    assert one.shape == (2, 2)
 
 
 def needed(columns: Floats, counts: Floats, costs: list[float], keep: int | None = None) -> Any:
