@@ -2,10 +2,13 @@
 
 ``python benchmarks/mutants.py`` makes as many mutants as asked for (a comparison flipped, plus for
 minus, another constant, a dropped statement, swapped arguments, least for greatest, rows for
-columns), chosen by a seed and spread over the folders that compute. Each is put into a copy of the
-tree, where the tests that matter run: its doctests and the tests that import its file first, then
-those of its own folder, then, if these pass, those from end to end and the contract. Tests that
-fail without any mutant are left out.
+columns), chosen by a seed and spread over the folders that compute. First all quick tests run once
+without any mutant, and which of them run which line is written down. Then each mutant is put into a
+copy of the tree, where the tests that run its line are run, in stages as long as they pass: as many
+as take a few seconds; its doctests and the tests that import its file; the whole files of all tests
+that run the line; and the tests that run commands, in processes of their own. Tests that fail
+without any mutant are left out. ``--stages 2`` ends after the second of these stages, which is
+quick: what survives then is not all that no test notices.
 
 What is done is kept in a journal, and a run that was stopped goes on from there. Messages,
 docstrings, type hints and constants of pure speed are not changed. Some survivors change nothing
@@ -17,6 +20,7 @@ from __future__ import annotations
 import argparse
 import ast
 import hashlib
+import itertools
 import json
 import os
 import queue
@@ -28,33 +32,39 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = Path("src/dosift")
 
-#: Where mutants are made, and the tests that run first. After them run the tests from end to end,
-#: which are in no folder, and the contract.
+#: Where mutants are made, and where the tests are that may import from there.
 TESTS = {
-    "search": ("tests/search", "tests/methods"),
-    "likelihood": ("tests/likelihood", "tests/search"),
-    "inference": ("tests/inference",),
-    "checks": ("tests/checks", "tests/test_estimator.py"),
-    "graphs": ("tests/graphs", "tests/test_graphs_end_to_end.py"),
-    "data": ("tests/data", "tests/methods/test_block_fit.py", "tests/test_single_cell.py"),
-    "methods": ("tests/methods", "tests/test_estimator.py"),
-    "model": ("tests/model", "tests/learning"),
-    "learning": ("tests/learning", "tests/data"),
-    "chain": ("tests/chain", "tests/test_in_time_end_to_end.py"),
-    "pipeline": ("tests/test_pipeline_table.py", "tests/test_estimator.py", "tests/methods"),
+    "search": ("search", "methods"),
+    "likelihood": ("likelihood", "search"),
+    "inference": ("inference",),
+    "checks": ("checks", "test_estimator.py"),
+    "graphs": ("graphs", "test_graphs_end_to_end.py"),
+    "data": ("data", "methods/test_block_fit.py", "test_single_cell.py"),
+    "methods": ("methods", "test_estimator.py"),
+    "model": ("model", "learning"),
+    "learning": ("learning", "data"),
+    "chain": ("chain", "test_in_time_end_to_end.py"),
+    "pipeline": ("test_pipeline_table.py", "test_estimator.py", "methods"),
 }
-CONTRACT = "tests/contract"
+#: What a test imports that runs commands, which nobody sees the lines of.
+COMMAND = re.compile(r"^(from command import|import command)", re.MULTILINE)
+#: Names of constants.
+CONSTANT = re.compile(r"\b_?[A-Z][A-Z0-9_]+\b")
+#: Seconds and tests of the first stage; and how long tests may take, in seconds and as a multiple
+#: of what they take without a mutant.
+FEW, LONGEST = (20.0, 400), (120.0, 4.0)
+#: Lines above a mutant that are looked at where its own is in the middle of a statement.
+ABOVE = 6
 #: Left out: its tests need clusters, and are no quick ones.
 LEFT_OUT = ("data/engines.py",)
 #: Constants below are guards against a division by zero, and their size is of no account.
@@ -304,13 +314,13 @@ def places(root: Path) -> list[Mutant]:
             source = file.read_bytes()
             finder = Finder(file.relative_to(root), source)
             finder.visit(ast.parse(source))
-            found += [m for m in finder.found if compiles(m, source)]
+            found += finder.found
     return found
 
 
-def compiles(mutant: Mutant, source: bytes) -> bool:
+def compiles(mutant: Mutant) -> bool:
     try:
-        ast.parse(mutant.applied(source))
+        ast.parse(mutant.applied((ROOT / mutant.file).read_bytes()))
     except SyntaxError:
         return False
     return True
@@ -336,7 +346,7 @@ def choose(found: list[Mutant], count: int, seed: int) -> list[Mutant]:
             for kind in turn:
                 while pools[kind]:
                     mutant = pools[kind].pop()
-                    if (mutant.file, mutant.line) not in lines:
+                    if (mutant.file, mutant.line) not in lines and compiles(mutant):
                         lines.add((mutant.file, mutant.line))
                         chosen.append(mutant)
                         number += 1
@@ -369,22 +379,16 @@ def copy_tree(root: Path, folder: Path) -> Path:
     return tree
 
 
-def run_tests(
-    tree: Path, paths: list[str], deselected: list[str], timeout: float, first: bool = True
-) -> tuple[str, float, list[str]]:
-    """Run tests; return killed, survived or timeout, the seconds, and which tests failed."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=no", "-rfE"]
-    command += ["-x"] if first else []
-    command += [p for name in deselected for p in ("--deselect", name)]
+def pytest_of(tree: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Start the tests of a tree."""
     environment = os.environ | {
         "PYTHONPATH": str(tree / "src"),
         "PYTHONDONTWRITEBYTECODE": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "OMP_NUM_THREADS": "1",
     }
-    begin = time.perf_counter()
-    process = subprocess.Popen(
-        [*command, *paths],
+    return subprocess.Popen(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
         cwd=tree,
         env=environment,
         stdout=subprocess.PIPE,
@@ -392,18 +396,109 @@ def run_tests(
         text=True,
         start_new_session=True,
     )
+
+
+def failures(output: str) -> list[str]:
+    return re.findall(r"^(?:FAILED|ERROR) (.*?)(?: - .*)?$", output, flags=re.MULTILINE)
+
+
+def run_tests(
+    tree: Path, tests: Sequence[str], deselected: list[str], timeout: float
+) -> tuple[str, list[str]]:
+    """Run tests until one fails; return killed, survived or timeout, and which one failed."""
+    listed = tree.parent / "tests.txt"
+    listed.write_text("\n".join(tests) + "\n")
+    left_out = [p for name in deselected for p in ("--deselect", name)]
+    process = pytest_of(tree, "--tb=no", "-rfE", "-x", *left_out, f"@{listed}")
     try:
         output, _ = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
-        return "timeout", time.perf_counter() - begin, []
+        return "timeout", []
     finally:
         if process.poll() is None:  # out of time, or this process is being stopped
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
-    failed = re.findall(r"^(?:FAILED|ERROR) (.*?)(?: - .*)?$", output, flags=re.MULTILINE)
     # 5: nothing was collected.
-    outcome = "survived" if process.returncode in (0, 5) else "killed"
-    return outcome, time.perf_counter() - begin, failed
+    return "survived" if process.returncode in (0, 5) else "killed", failures(output)
+
+
+@dataclass(frozen=True)
+class Quick:
+    """The quick tests without any mutant."""
+
+    #: By file and line, the tests that run it.
+    by_line: dict[str, dict[int, frozenset[str]]]
+    seconds: dict[str, float]
+    failed: list[str]
+
+    @classmethod
+    def run(cls, tree: Path, folder: Path, processes: int) -> Quick:
+        """Run all of them once, or read what was written down when they were."""
+        folder.mkdir(exist_ok=True)
+        data, words = folder / "coverage", folder / "tests.txt"
+        if not words.exists():
+            # Processes that are forked are left alone: their tests are run in any case.
+            settings = folder / "settings.toml"
+            settings.write_text(f'[run]\nsource = ["{SOURCE}"]\ndata_file = "{data.resolve()}"\n')
+            measured = ("--cov", f"--cov-config={settings.resolve()}", "--cov-context=test")
+            more = ("--cov-report=", "--durations=0", "-rfE", "--tb=no", "-n", str(processes))
+            output, _ = pytest_of(tree, *measured, *more).communicate()
+            words.write_text(output)
+        output = words.read_text()
+        seconds: dict[str, float] = defaultdict(float)
+        for line in output.splitlines():
+            found = re.match(r"([0-9.]+)s (?:call|setup|teardown) +(.*)$", line)
+            if found:
+                seconds[found[2]] += float(found[1])
+        return cls(lines_of_tests(data), seconds, failures(output))
+
+    def of_line(self, mutant: Mutant) -> list[str]:
+        """Return the tests that run a mutant's line, the quickest first."""
+        by_line = self.by_line.get(mutant.file, {})
+        above = range(mutant.line, max(mutant.line - ABOVE, 0), -1)
+        tests = next((by_line[k] for k in above if by_line.get(k)), frozenset())
+        if not tests:  # a constant is read on import; its tests are those of lines that use it
+            names = CONSTANT.findall(lines_of(mutant)[0].partition("=")[0])
+            lines = (ROOT / mutant.file).read_text().splitlines()
+            using = [k for k, line in enumerate(lines, 1) if any(one in line for one in names)]
+            tests = frozenset[str]().union(*(by_line.get(k, frozenset()) for k in using))
+        return sorted(tests, key=lambda name: (self.seconds.get(name, 0.0), name))
+
+    def stages(self, mutant: Mutant) -> list[list[str]]:
+        """Return tests and files of tests, in the order in which they are run."""
+        tests = self.of_line(mutant)
+        total = itertools.accumulate(self.seconds.get(name, 0.0) for name in tests)
+        few = [name for name, s in zip(tests, total, strict=True) if s <= FEW[0]][: FEW[1]]
+        files = sorted({name.split("::")[0] for name in tests}, key=self.of_file)
+        every = sorted((ROOT / "tests").rglob("test_*.py"))
+        commands = [str(f.relative_to(ROOT)) for f in every if COMMAND.search(f.read_text())]
+        return [few, [mutant.file, *importing(mutant)], files, commands]
+
+    def of_file(self, file: str) -> float:
+        """Return the seconds that the tests of a file take."""
+        return sum(s for name, s in self.seconds.items() if name.split("::")[0] == file)
+
+    def timeout(self, tests: list[str]) -> float:
+        """Return the seconds after which tests are given up."""
+        own = sum(self.seconds.get(t, 0.0) if "::" in t else self.of_file(t) for t in tests)
+        return LONGEST[0] + LONGEST[1] * own
+
+
+def lines_of_tests(data: Path) -> dict[str, dict[int, frozenset[str]]]:
+    """Read which tests run which lines; code that runs on import is of no test."""
+    from coverage import CoverageData
+
+    read = CoverageData(basename=str(data))
+    read.read()
+    found = {}
+    for path in read.measured_files():
+        place = path.rfind(str(SOURCE))
+        by_line = read.contexts_by_lineno(path)
+        found[path[place:]] = {
+            line: frozenset(name.split("|")[0] for name in names if name)
+            for line, names in by_line.items()
+        }
+    return found
 
 
 class Journal:
@@ -427,59 +522,32 @@ class Journal:
         return (line for line in self.lines if key in line)
 
 
-def stages(mutant: Mutant, contract_only: bool) -> list[list[str]]:
-    """Tests of a mutant's file and folder, and then the contract; or that alone.
-
-    First come those of its folder that import the file: they notice most, in the least time.
-    """
-    if contract_only:
-        return [[CONTRACT]]
-    own = [p for p in TESTS[mutant.folder] if (ROOT / p).exists()]
-    whole = [str(f.relative_to(ROOT)) for f in sorted((ROOT / "tests").glob("test_*.py"))]
-    return [[mutant.file, *importing(mutant, own)], own, whole, [CONTRACT]]
-
-
-def importing(mutant: Mutant, paths: list[str]) -> list[str]:
-    """List the test files, in folders or files, that import from a mutant's file."""
+def importing(mutant: Mutant) -> list[str]:
+    """List the test files that import from a mutant's file."""
     module = ".".join(Path(mutant.file).relative_to(SOURCE.parent).with_suffix("").parts)
-    files = [
-        file
-        for path in map(ROOT.__truediv__, paths)
-        for file in (sorted(path.rglob("test_*.py")) if path.is_dir() else [path])
-    ]
-    return [str(f.relative_to(ROOT)) for f in files if f"from {module} import" in f.read_text()]
+    paths = [ROOT / "tests" / name for name in TESTS[mutant.folder]]
+    files = [f for path in paths for f in (path.rglob("test_*.py") if path.is_dir() else [path])]
+    some = [f for f in files if f.exists() and f"from {module} import" in f.read_text()]
+    return sorted(str(f.relative_to(ROOT)) for f in some)
 
 
-def baseline(tree: Path, path: str, timeout: float) -> dict[str, Any]:
-    """Find the tests that fail without a mutant, and how long all take."""
-    outcome, seconds, failed = run_tests(tree, [path], [], 10 * timeout, first=False)
-    if outcome == "timeout":
-        sys.exit(f"{path} takes more than {10 * timeout:.0f} s without any mutant")
-    print(f"without mutant: {path} {seconds:.0f} s, {len(failed)} failed", flush=True)
-    return {"baseline": path, "failed": failed, "seconds": round(seconds, 1)}
-
-
-def judge(
-    tree: Path, mutant: Mutant, tests: list[list[str]], known: dict[str, Any], timeout: float
-) -> dict[str, Any]:
+def judge(tree: Path, mutant: Mutant, quick: Quick, n_stages: int) -> dict[str, Any]:
     """Put a mutant into a copy of the tree, run the tests, and take it out again."""
     path = tree / mutant.file
     source = path.read_bytes()
     path.write_bytes(mutant.applied(source))
-    total, outcome, by = 0.0, "survived", ""
+    begin, outcome, by = time.perf_counter(), "survived", ""
     try:
-        for paths in tests:
-            used = [known[p] for p in paths if p in known]
-            deselected = [name for line in known.values() for name in line["failed"]]
-            longest = max(timeout, 3 * sum(line["seconds"] for line in used))
-            outcome, seconds, failed = run_tests(tree, paths, deselected, longest)
-            total += seconds
+        for tests in quick.stages(mutant)[:n_stages]:
+            if not tests:
+                continue
+            outcome, failed = run_tests(tree, tests, quick.failed, quick.timeout(tests))
             if outcome != "survived":
                 by = failed[0] if failed else ""
                 break
     finally:
         path.write_bytes(source)
-    return {"outcome": outcome, "by": by, "seconds": round(total, 1)}
+    return {"outcome": outcome, "by": by, "seconds": round(time.perf_counter() - begin, 1)}
 
 
 def lines_of(mutant: Mutant) -> tuple[str, str]:
@@ -520,9 +588,8 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=1)
-    parser.add_argument("--timeout", type=float, default=120.0, help="least seconds for the tests")
+    parser.add_argument("--stages", type=int, default=4, help="how many stages of tests to run")
     parser.add_argument("--journal", type=Path, default=Path("mutants.jsonl"))
-    parser.add_argument("--contract", action="store_true", help="run the contract alone")
     parser.add_argument("--list", action="store_true", help="print the mutants and stop")
     options = parser.parse_args()
     mutants = choose(places(ROOT), options.count, options.seed)
@@ -534,9 +601,8 @@ def main() -> None:
     digest = hashlib.sha256()
     for file in sorted((ROOT / SOURCE).rglob("*.py")):
         digest.update(file.read_bytes())
-    chosen = {"seed": options.seed, "count": options.count, "contract": options.contract}
-    mine = {"source": digest.hexdigest(), **chosen}
-    journal = Journal(options.journal, mine)
+    chosen = {"seed": options.seed, "count": options.count, "stages": options.stages}
+    journal = Journal(options.journal, {"source": digest.hexdigest(), **chosen})
     done = {json.dumps(line["mutant"]) for line in journal.of("mutant")}
     missing = [m for m in mutants if json.dumps(asdict(m)) not in done]
     with tempfile.TemporaryDirectory() as folder:
@@ -545,27 +611,19 @@ def main() -> None:
             own = Path(folder) / str(k)
             own.mkdir()
             trees.put(copy_tree(ROOT, own))
+        first = trees.get()
+        quick = Quick.run(first, options.journal.with_suffix(".quick"), options.processes)
+        trees.put(first)
 
-        def in_tree(work: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
+        def in_tree(mutant: Mutant) -> dict[str, Any]:
             tree = trees.get()
             try:
-                return work(tree)
+                return judge(tree, mutant, quick, options.stages)
             finally:
                 trees.put(tree)
 
-        tests = {m: stages(m, options.contract) for m in missing}
-        known = {line["baseline"]: line for line in journal.of("baseline")}
-        paths = {p for m in missing for stage in tests[m][1:] for p in stage} - known.keys()
         with ThreadPoolExecutor(options.processes) as pool:
-            works = [partial(baseline, path=p, timeout=options.timeout) for p in sorted(paths)]
-            for line in pool.map(in_tree, works):
-                journal.keep(line)
-                known[line["baseline"]] = line
-            works = [
-                partial(judge, mutant=m, tests=tests[m], known=known, timeout=options.timeout)
-                for m in missing
-            ]
-            for mutant, outcome in zip(missing, pool.map(in_tree, works), strict=True):
+            for mutant, outcome in zip(missing, pool.map(in_tree, missing), strict=True):
                 journal.keep({"mutant": asdict(mutant), **outcome})
                 where = f"{mutant.file}:{mutant.line} ({mutant.kind})"
                 print(f"{outcome['outcome']:9}{outcome['seconds']:7.0f} s  {where}", flush=True)

@@ -537,5 +537,6 @@ def test_whole_numbers_that_are_counts_are_noticed(seed: int) -> None:
     assert noticed(queue)
     assert not noticed(queue + 0.5)
     assert not noticed(-queue)
+    assert not noticed(queue * 1e300)
     # Whole numbers that spread as no counts do: less, and the same everywhere.
     assert not noticed(np.round(100.0 + load + 3.0 * rng.normal(size=2000)))

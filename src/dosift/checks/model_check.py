@@ -228,6 +228,10 @@ def check_model(
     bound, n_unexplained = unexplained_bound(scale, by_place)
     binned = Configurations(bins(drawn.codes), drawn.counts, drawn.inverse)
     fit = check_counts(bins, observed, binned, (pairs, families), changed)
+    if sample is not None and not fit.fits and changed is None:
+        # Where rows come in units, no component need stand in for a mechanism that is another.
+        changed = suspect_mechanism(given, sample, explained or result, fit.suspects)
+        fit = replace(fit, changed=changed)
     return ModelCheck(fit, certainty_of_sums(sums), scale, bound, n_unexplained)
 
 

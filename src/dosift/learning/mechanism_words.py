@@ -24,6 +24,8 @@ from dosift.model.uniform import UniformMechanism
 _LEAST_APART = 1e-3
 #: Rows by which whole numbers are judged, of more every so many-th; and what is one.
 _COUNTED_ROWS, _WHOLE = 5000, 1e-6
+#: Beyond it, counts are as good as measurements.
+_LARGEST = 1e6
 #: Nats by which counts are to describe whole numbers better.
 _CLEARLY = 4.0
 #: Rows for each coefficient below which its prior is felt.
@@ -124,7 +126,11 @@ def _are_counts(network: MechanismNetwork, i: int, mechanism: LinearMechanism) -
     scale = network.scales[i]
     column = scale.user(working[:, i])
     counts = np.round(column)
-    if counts.min() < 0 or not np.allclose(column, counts, rtol=0.0, atol=_WHOLE):
+    if (
+        counts.min() < 0
+        or counts.max() > _LARGEST
+        or not np.allclose(column, counts, rtol=0.0, atol=_WHOLE)
+    ):
         return False
     values = working.copy()
     values[:, i] = counts

@@ -285,7 +285,7 @@ def _surveyed(
     """Look around the final mixture."""
     constraints, evidence = selection.constraints, selection.evidence
     scope = "neighbours" if constraints.candidates is None else "candidates"
-    around = selection.priced(final)
+    around = selection.priced_in_the_rest(final)
     found = survey(selection, final.targets, final.weights, around, scope, few)
     pooled, batch_weights, gap = final.weights[0], None, float(final.solution.gap.max())
     converged = bool(final.solution.converged.all())

@@ -80,9 +80,11 @@ def verdict_of(
     # Where targets are those of a list, no repair can lead to another answer, and none excuses.
     known = recipe.prior_knowledge
     is_listed = known is not None and known.candidates is not None
-    misfit = not check.fit.fits and (is_listed or not answers)
+    excused = frozenset() if is_listed else _explained(answers, result)
+    distance = _distances(check, result, excused)
+    nothing_helps = is_listed or not answers or bool((distance > _OFF).any())
+    misfit = not check.fit.fits and nothing_helps
     if misfit:
-        distance = _distances(check, result)
         doubtful |= set(np.flatnonzero(distance > _OFF).tolist())
         far_off = (is_set & (distance > _OFF)).any(axis=1)
         suspicious = np.where(far_off, _ALL, suspicious)
@@ -119,13 +121,33 @@ def verdict_of(
     )
 
 
-def _distances(check: ModelCheck, result: SearchResult) -> Floats:
-    """How far each variable is off, in the worst pair or mechanism that it is in, beyond noise."""
+def _explained(answers: tuple[Answer, ...], result: SearchResult) -> frozenset[int]:
+    """Variables that are off, if anything is, as repairs are not made yet.
+
+    Those that are repaired, and those that depend on them; all, where it is rows that are repaired.
+    """
+    parents = result.network.parents
+    repairs = [repair for one in answers for repair in one.repairs]
+    if any(not repair.variables for repair in repairs):
+        return frozenset(range(len(parents)))
+    out = {i for repair in repairs for i in repair.variables}
+    while more := {i for i, own in enumerate(parents) if i not in out and out & set(own)}:
+        out |= more
+    return frozenset(out)
+
+
+def _distances(check: ModelCheck, result: SearchResult, excused: frozenset[int]) -> Floats:
+    """How far each variable is off, in the worst pair or mechanism that it is in, beyond noise.
+
+    Pairs with a variable that is excused do not count.
+    """
     fit: FitCheck = check.fit
     n_rows = max(float(np.sum(check.certainty.counts)), 1.0)
     sizes = result.network.cardinalities
     out = np.zeros(result.targets.shape[1])
     for one in (*fit.worst, *fit.mechanisms):
+        if excused & set(one.variables):
+            continue
         cells = math.prod(int(sizes[i]) or _BINS for i in set(one.variables))
         # Mean absolute error of a share p is about .8 sqrt(p / n); half of their sum is at most:
         noise = 0.4 * math.sqrt(cells / n_rows)

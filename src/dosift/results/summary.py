@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -169,7 +170,7 @@ def diagnostics_of(fitted: Fitted) -> dict[str, Any]:
     Returns
     -------
     dict
-        Ready for JSON.
+        Ready for JSON: log-likelihood and score are None where a row is impossible.
     """
     result, check = fitted.result, fitted.check
     return {
@@ -177,8 +178,8 @@ def diagnostics_of(fitted: Fitted) -> dict[str, Any]:
         **({} if fitted.n_units is None else {"n_units": fitted.n_units}),
         "n_configurations": fitted.n_configurations,
         "n_components": len(result.targets),
-        "log_likelihood": result.log_likelihood,
-        "penalised_score": result.penalised_score,
+        "log_likelihood": _finite(result.log_likelihood),
+        "penalised_score": _finite(result.penalised_score),
         "optimality_gap": result.gap,
         "converged": result.converged,
         "certificate": _certificate(fitted),
@@ -187,6 +188,10 @@ def diagnostics_of(fitted: Fitted) -> dict[str, Any]:
         "rows_with_missing_values": fitted.missing.n_rows,
         "fit_check": fit_check_content(check.fit, fitted.network),
     }
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
 
 
 def _certificate(fitted: Fitted) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ freed, since a change of its mechanism *is* a mixture of do's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -140,7 +140,7 @@ def find_changed_mechanisms(
 
 
 def suspect_mechanism(
-    network: Network, evidence: Evidence, result: SearchResult
+    network: Network, evidence: Evidence, result: SearchResult, also: Sequence[int] = ()
 ) -> ChangedMechanism | None:
     """Test whether a freed table explains the rows better than several components do.
 
@@ -159,6 +159,8 @@ def suspect_mechanism(
         The mixture rows, or a sample of them, held.
     result : SearchResult
         With do-interventions only.
+    also : sequence of int
+        Variables whose mechanisms may have changed, though hardly any component sets them.
 
     Returns
     -------
@@ -172,7 +174,9 @@ def suspect_mechanism(
     n_tests = sum(len(parents) > 0 for parents in network.parents)
     found: list[ChangedMechanism] = []
     parts: dict[frozenset[int], _Part] = {}
-    for variable in _suspects(network, evidence, (), n_setting >= _LEAST_SETTING):
+    among = n_setting >= _LEAST_SETTING
+    among[list(also)] = True
+    for variable in _suspects(network, evidence, (), among):
         is_set = frozenset({*np.flatnonzero(n_setting).tolist(), variable})
         if is_set not in parts:
             parts[is_set] = _around(network, evidence, result, is_set)

@@ -13,7 +13,7 @@ In one batch that is the score of every other search (:mod:`dosift.search.score`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -361,6 +361,32 @@ class Selection:
             self.max_size,
             more,
         )
+
+    def priced_in_the_rest(self, now: Mixture) -> list[Priced]:
+        """Price as :meth:`priced` does, in the weight that known ones leave.
+
+        A target that is brought in takes the place of the others whose weights are not known.
+
+        Parameters
+        ----------
+        now : Mixture
+
+        Returns
+        -------
+        list of Priced
+            One for each batch, with gradients that are 1 for components of free weight.
+        """
+        found = self.priced(now)
+        known = self.constraints.fixed(now.targets)
+        if np.isnan(known).all():
+            return found
+        gradient = now.sums.gradient / np.maximum(now.sums.n_possible, 1e-300)[:, None]
+        of_known = gradient @ np.nan_to_num(known)
+        rest = self.constraints.rest
+        return [
+            replace(one, gradient=rest * one.gradient + part)
+            for one, part in zip(found, of_known, strict=True)
+        ]
 
     def _with_some_of(self, now: Mixture, priced: Priced) -> Mixture:
         """Weigh the likeliest others with the components, and keep those that pay."""
