@@ -241,4 +241,7 @@ def test_distances_of_variables_are_beyond_what_noise_makes() -> None:
     # Of 6, 12 and 4 cells and a hundred rows.
     noise = [0.4 * np.sqrt(n / 100.0) for n in (6, 12, 4)]
     expected = [0.2 - noise[0], max(0.2 - noise[0], 0.3 - noise[1]), 0.5 - noise[2], 0.0]
-    np.testing.assert_allclose(_distances(check, result), expected)
+    np.testing.assert_allclose(_distances(check, result, frozenset()), expected)
+    # What a repair explains is left out, with all that is compared with it.
+    alone = [0.2 - noise[0], 0.2 - noise[0], 0.0, 0.0]
+    np.testing.assert_allclose(_distances(check, result, frozenset({2})), alone)
