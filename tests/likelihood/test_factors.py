@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dosift.data.blocks import Block
+from dosift.likelihood import factors as factors_module
 from dosift.likelihood.assignment import assign
 from dosift.likelihood.columns import is_plain
 from dosift.likelihood.factors import MechanismFactors
@@ -171,3 +172,24 @@ def test_rows_are_plain_where_none_can_be_impossible() -> None:
     assert not is_plain(tiny, np.array([[1, 1]]), block)
     pair = Block(np.zeros((2, 2), dtype=int), np.ones(1), first=np.array([0]))
     assert not is_plain(tiny, sets_a, pair)
+
+
+@pytest.mark.parametrize("most", [0, 2**20])
+def test_sums_over_sets_of_rows_are_those_of_columns(
+    monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(factors_module, "_MOST_AT_ONCE", most)
+    rng = np.random.default_rng(3)
+    network = random_network(4, random_state=rng)
+    factors = MechanismFactors(network, all_rows(network))
+    sets = [np.flatnonzero(rng.random(factors.n_configurations) < p) for p in (0.3, 0.0, 1.0)]
+    first, second = (rng.random(sum(map(len, sets))) for _ in range(2))
+    ends = np.cumsum([0, *map(len, sets)])
+    found = factors.sums(np.concatenate(sets), ends, first, second)
+    single = np.full((factors.changes[0].size, 4), -1)
+    single[np.arange(len(single)), factors.changes[0]] = factors.changes[1]
+    columns = factors.columns(single)
+    for power, (sums, weights) in enumerate(zip(found, (first, second), strict=True), 1):
+        for k, rows in enumerate(sets):
+            expected = weights[ends[k] : ends[k + 1]] @ columns[rows] ** power
+            np.testing.assert_allclose(sums[k], expected, rtol=1e-12)

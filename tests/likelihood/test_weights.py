@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from dosift.likelihood.weights import nonnegative_quadratic, solve_weights
+from dosift.likelihood.weights import information_of, nonnegative_quadratic, solve_weights
 
 
 def conic_optimum(likelihoods: np.ndarray, counts: np.ndarray) -> float:
@@ -202,3 +202,19 @@ def test_giving_up_is_admitted() -> None:
     assert not found.converged
     assert found.gap > 1e-14
     assert found.iterations == 0
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-250, 1e250])
+@pytest.mark.parametrize("n_targets", [3, 50])
+def test_information_does_not_depend_on_the_scale_of_rows(scale: float, n_targets: int) -> None:
+    rng = np.random.default_rng(n_targets)
+    likelihoods = rng.random((200, n_targets))
+    likelihoods[::3, 1] = 0.0
+    counts = rng.integers(1, 9, 200).astype(float)
+    mixture = likelihoods.mean(axis=1)
+    relative = likelihoods / mixture[:, None]
+    expected = np.einsum("r,rs,rt->st", counts, relative, relative)
+    rows = np.where(np.arange(200) % 2, scale, 1.0)
+    found = information_of(likelihoods * rows[:, None], counts, mixture * rows)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    assert (found == found.T).all()

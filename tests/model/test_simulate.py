@@ -133,6 +133,19 @@ def test_rows_do_not_depend_on_the_block_size(monkeypatch, block):
     assert (component == component_again).all()
 
 
+def test_every_row_is_the_truncated_factorisation_of_its_own_uniform_numbers():
+    network = random_network(6, max_parents=3, random_state=4)
+    targets, weights = random_mixture(network, 8, random_state=4).to_codes(network)
+    codes, component = sample_codes(network, targets.astype(np.int8), weights, 300, as_generator(9))
+    uniforms = as_generator(9).random((300, 7))
+    for row, own, drawn in zip(codes, component, uniforms, strict=True):
+        assert own == np.searchsorted(np.cumsum(weights) / weights.sum(), drawn[0], side="right")
+        for i in network.order:
+            table = network.tables[i][network.parent_rows(i, row[None])[0]]
+            free = np.searchsorted(np.cumsum(table)[:-1], drawn[i + 1], side="right")
+            assert row[i] == (free if targets[own, i] < 0 else targets[own, i])
+
+
 def test_rows_drawn_in_parts_are_the_rows_drawn_at_once():
     network = random_network(5, random_state=0)
     mixture = random_mixture(network, 5, random_state=0).to_codes(network)

@@ -69,6 +69,38 @@ def test_both_pricers_agree_with_direct_sums_and_with_each_other() -> None:
         assert {t.tobytes() for t in near.targets} >= {t.tobytes() for t in all_near.targets}
 
 
+def test_near_targets_differ_in_one_variable() -> None:
+    case = make(4, 6, 30_000, 7)
+    search = prepared(case)
+    fit = search.problem.fit(search.from_network(case[1]))
+    near = {tuple(target) for target in EnumeratedPricer(search.problem).near(fit).targets.tolist()}
+    every = all_targets(np.asarray(search.problem.cardinalities)).tolist()
+    own = fit.targets.tolist()
+    apart = [[sum(a != b for a, b in zip(t, o, strict=True)) for o in own] for t in every]
+    expected = {tuple(t) for t, n in zip(every, apart, strict=True) if min(n) == 1}
+    assert near == expected
+
+
+def test_neighbours_are_priced_once_for_each_mixture(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = make(5, 6, 3000, 2)
+    search = prepared(case)
+    fit = search.problem.fit(search.from_network(case[1]))
+    priced: list[bytes] = []
+    real = NeighbourPricer._extensions
+
+    def counted(self: NeighbourPricer, bases: np.ndarray, ratio: np.ndarray) -> list[Priced]:
+        priced.extend(base.tobytes() for base in bases)
+        return real(self, bases, ratio)
+
+    monkeypatch.setattr(NeighbourPricer, "_extensions", counted)
+    pricer = NeighbourPricer(search.problem)
+    direct_prices(search, pricer.near(fit), fit.mixture)
+    direct_prices(search, pricer.far(fit), fit.mixture)
+    assert len(priced) == len(set(priced)) > 0
+    other = search.problem.fit(np.concatenate([fit.targets[:2], np.full((1, 5), -1, np.int16)]))
+    direct_prices(search, pricer.around(other, other.targets), other.mixture)
+
+
 def test_pricers_respect_the_largest_size() -> None:
     case = make(5, 6, 3000, 1)
     search = prepared(case)

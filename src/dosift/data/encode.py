@@ -243,8 +243,8 @@ def _checked_codes(
             path=path,
         )
     lowest = MISSING if allow_missing else 0
-    bad = (data < lowest) | (data >= network.cardinalities)
-    if bad.any():
+    if data.min() < lowest or (data.max(axis=0) >= network.cardinalities).any():
+        bad = (data < lowest) | (data >= network.cardinalities)
         row, i = (int(x) for x in np.argwhere(bad)[0])
         raise InputError(
             f"code {data[row, i]} of variable {network.names[i]!r} in row {row + 1} is out of "

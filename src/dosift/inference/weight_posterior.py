@@ -412,6 +412,8 @@ def _quantile(
     """Quantiles of mixtures of normals, those of a part with common standard deviations."""
     out, is_near = _by_newton(parts, share, probability, start)
     rest = np.flatnonzero(~is_near)
+    if not rest.size:
+        return out
     some = [Spread(part.points[rest], part.sd[rest], part.share[rest]) for part in parts]
     out[rest] = _by_halving(some, [q[rest] for q in share], probability)
     return out

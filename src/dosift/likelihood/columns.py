@@ -7,6 +7,7 @@ its own target only.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -20,7 +21,7 @@ from dosift.likelihood.completions import Completions, complete
 from dosift.likelihood.factors import MechanismFactors, log_other_of
 from dosift.likelihood.remembered import remembered
 from dosift.likelihood.table_rows import Rows, TableRows
-from dosift.model.arrays import Floats, Ints
+from dosift.model.arrays import Bools, Floats, Ints
 from dosift.model.known_rows import matches
 from dosift.model.network import Network
 from dosift.model.other import is_other
@@ -122,6 +123,9 @@ class RowLikelihoods(TableRows):
         self._last: tuple[bytes, Floats] | None = None
         self._known: tuple[dict[bytes, int], Floats] | None = None
         self._before: MechanismFactors | None = None
+        #: Variables whose tables stayed when others changed, and what was computed last then.
+        self._same: Bools = np.zeros(network.n_variables, dtype=bool)
+        self._last_before: tuple[bytes, Floats] | None = None
 
     def take_over(self, other: RowLikelihoods) -> None:
         """Take over what other likelihoods of the same rows know that new tables do not change.
@@ -145,13 +149,20 @@ class RowLikelihoods(TableRows):
             return
         # A column depends on the tables of the variables that its target sets, and on no others.
         same = self.take_over_tables(other)
-        if not same.any():
+        if not same.any() or not other._memory:
             return
-        for key, column in other._memory.items():
-            target = np.frombuffer(key, dtype=np.int16)
-            is_known = not is_other(target) or self.network.other is other.network.other
-            if is_known and same[target >= 0].all():
+        self._same, self._last_before = same, other._last
+        targets = np.frombuffer(b"".join(other._memory), dtype=np.int16).reshape(-1, same.size)
+        stay = self._stay(targets)
+        if self.network.other is not other.network.other:
+            stay[is_other(targets)] = False
+        for (key, column), stays in zip(other._memory.items(), stay.tolist(), strict=True):
+            if stays:
                 self._memory[key] = column
+
+    def _stay(self, targets: Ints) -> Bools:
+        """Tell of which targets the columns are as they were before the tables changed."""
+        return np.asarray((self._same | (targets < 0)).all(axis=1))
 
     @cached_property
     def groups(self) -> list[tuple[int, slice | NDArray[np.int64]]]:
@@ -262,14 +273,26 @@ class RowLikelihoods(TableRows):
             place = [known.get(target.tobytes(), -1) for target in every]
             if min(place, default=0) >= 0:
                 return np.asfortranarray(self._known[1][:, place])
-        out = np.zeros((len(self.block), len(targets)), order="F")
+        every = np.asarray(targets, dtype=np.int16)
+        out, missing = self._begun(key, every)
         # Of many rows what is remembered here is not remembered once more, column by column.
         column = self._compute if len(self.block) > _MANY and not self.plain else self.column
-        for t, target in enumerate(np.asarray(targets, dtype=np.int16)):
-            rows, values = column(target)
+        for t in missing:
+            rows, values = column(every[t])
             out[rows, t] = values
         self._last = (key, out)
         return out
+
+    def _begun(self, key: bytes, targets: Ints) -> tuple[Floats, Iterable[int]]:
+        """Begin columns with what other tables left of them, and say which have to be filled in.
+
+        Where a column is not zero does not depend on tables.
+        """
+        before, self._last_before = self._last_before, None
+        if before is None or before[0] != key:
+            return np.zeros((len(self.block), len(targets)), order="F"), range(len(targets))
+        changed: Bools = ~(self._stay(targets) & ~is_other(targets))
+        return before[1].copy(order="F"), np.flatnonzero(changed).tolist()
 
     def know(self, place: dict[bytes, int], columns: Floats, log_scale: Floats) -> None:
         """Take over columns that were computed before.

@@ -107,6 +107,7 @@ class Evidence:
         self._under: RowLikelihoods | None = None
         self._store: ColumnStore | None = None
         self._asked: Ints | None = None
+        self._reference: tuple[Network, float] | None = None
 
     @classmethod
     def of_rows(
@@ -324,7 +325,11 @@ class Evidence:
 
     def reference(self, network: Network) -> float:
         """Log-likelihood (nats, all rows) of the measure that densities are relative to."""
-        return 0.0 if self.absolute else reference_log_likelihood(network, self.families)
+        if self.absolute:
+            return 0.0
+        if self._reference is None or self._reference[0] is not network:
+            self._reference = network, reference_log_likelihood(network, self.families)
+        return self._reference[1]
 
     def weigh(
         self, network: Network, targets: Ints, weights: Floats, others: Ints | None = None

@@ -13,9 +13,11 @@ measure, and only targets that change the variable keep the configuration possib
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from dosift.data.units import common_state, design_effect, summed
 from dosift.likelihood.change_ratios import (
@@ -37,8 +39,8 @@ _LARGEST_LOG = 600.0
 _MOST_EVIDENCE = 300.0
 #: Memory (bytes) that parts of columns may take, and how many are remembered in any case.
 _PARTIAL_BYTES, _FEWEST_PARTIAL = 64 * 2**20, 16
-#: Entries (rows times variables) up to which all changes are summed at once, which takes a copy.
-_MOST_AT_ONCE = 2**22
+#: Entries (rows times changes) up to which all changes are summed at once, which takes two copies.
+_MOST_AT_ONCE = 2**23
 
 
 class MechanismFactors:
@@ -271,37 +273,46 @@ class MechanismFactors:
         return np.cumsum([0, *self._n_changes[:-1]], dtype=np.int64)
 
     @cached_property
-    def _places(self) -> tuple[NDArray[np.int64], Floats]:
-        """Place among all changes of the one that each row fits, and its ratio, by rows."""
-        places = np.ascontiguousarray(self.codes + self._first_change)
-        return places, np.ascontiguousarray(self._inverse)
+    def _of_changes(self) -> tuple[Floats, Floats]:
+        """Ratio of every change on each row, zero where it does not fit, and its square."""
+        out, fits_one = np.zeros((self.n_configurations, self.changes[0].size)), self._fits_one
+        for j, start in enumerate(self._first_change.tolist()):
+            fits = fits_one[:, j].nonzero()[0]
+            out[fits, start + self.codes[fits, j]] = self._inverse[fits, j]
+        return out, np.square(out)
 
-    def sums(self, rows: NDArray[np.int64], first: Floats, second: Floats) -> tuple[Floats, Floats]:
-        """Sum over rows, times the ratio of every change, and times its square.
+    def sums(
+        self, rows: NDArray[np.int64], ends: NDArray[np.int64], first: Floats, second: Floats
+    ) -> tuple[Floats, Floats]:
+        """Sum over sets of rows, times the ratio of every change, and times its square.
 
         Parameters
         ----------
-        rows : ndarray of int64
-            Complete ones.
+        rows : ndarray of int64, shape (n_rows,)
+            Complete ones, those of one set after those of the other.
+        ends : ndarray of int64, shape (n_sets + 1,)
+            Where each set begins, and where the last one ends.
         first, second : ndarray, shape (n_rows,)
 
         Returns
         -------
-        first, second : ndarray, shape (n_changes_in_all,)
+        first, second : ndarray, shape (n_sets, n_changes_in_all)
             In the order of :attr:`changes`.
         """
-        if not self.is_exclusive or self.codes.size > _MOST_AT_ONCE:
-            each = [one.sums(rows, first, second) for one in self.ratios]
-            return np.concatenate([a for a, _ in each]), np.concatenate([b for _, b in each])
-        places, ratios = (part[rows] for part in self._places)
         n_changes = self.changes[0].size
-        at, once = places.ravel(), ratios * first[:, None]
-        # What fits none adds nothing to the place that follows.
-        sums = np.bincount(at, once.ravel(), n_changes)[:n_changes]
-        ratios *= ratios
-        ratios *= second[:, None]
-        squares = np.bincount(at, ratios.ravel(), n_changes)[:n_changes]
-        return sums.astype(np.float64), squares.astype(np.float64)
+        if self.is_exclusive and self.n_configurations * n_changes <= _MOST_AT_ONCE:
+            shape = (ends.size - 1, self.n_configurations)
+            of_changes, squares = self._of_changes
+            summed_first = csr_array((first, rows, ends), shape=shape) @ of_changes
+            summed_second = csr_array((second, rows, ends), shape=shape) @ squares
+            return np.asarray(summed_first), np.asarray(summed_second)
+        out = np.empty((2, ends.size - 1, n_changes))
+        for k, (start, end) in enumerate(pairwise(ends.tolist())):
+            at = slice(start, end)
+            each = [one.sums(rows[at], first[at], second[at]) for one in self.ratios]
+            out[0, k] = np.concatenate([own for own, _ in each])
+            out[1, k] = np.concatenate([own for _, own in each])
+        return out[0], out[1]
 
     @cached_property
     def _every(self) -> NDArray[np.int64]:

@@ -70,8 +70,8 @@ def reference_log_likelihood(network: Network, families: Iterable[Floats]) -> fl
     """
     total = 0.0
     for table, family in zip(network.tables, families, strict=True):
-        possible = table > 0
-        total += float(family[possible] @ np.log(table[possible]))
+        logs = np.log(table, out=np.zeros_like(table), where=table > 0)
+        total += float(np.vdot(family, logs))
     return total
 
 

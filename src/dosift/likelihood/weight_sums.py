@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from dosift.likelihood.columns import RowLikelihoods
-from dosift.model.arrays import Floats, Ints
+from dosift.likelihood.weights import information_of
+from dosift.model.arrays import Floats, Ints, product_of_tall
 
 #: Entries of columns that are compared at a time.
 _ENTRIES = 2**22
@@ -119,10 +120,8 @@ class SumWeights:
                 numbers[2, b] = counts[~possible].sum()
                 some, mixture, counts = some[possible], mixture[possible], counts[possible]
                 scale = scale[possible] if isinstance(scale, np.ndarray) else scale
-            # Scaled by the root of the counts, so that the product is symmetric.
-            root = np.sqrt(counts)
-            scaled = some * (root / mixture)[:, None]
-            gradient[b], information[b] = root @ scaled, scaled.T @ scaled
+            gradient[b] = (counts / mixture) @ some
+            information[b] = information_of(some, counts, mixture)
             numbers[:2, b] = counts @ (np.log(mixture) + scale), counts.sum()
         return gradient, information, numbers
 
@@ -179,7 +178,7 @@ class Compare:
         weighted = relative * rows.block.counts[:, None]
         for b, at in rows.groups:
             own[b] = weighted[at].sum(axis=0)
-            information[b] = weighted[at].T @ relative[at]
+            information[b] = product_of_tall(weighted[at], relative[at])
         if rows.block.batch is None:
             # Most targets can produce few of the rows.
             beside = np.ascontiguousarray(weighted)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg.lapack import dposv
 
-from dosift.model.arrays import Bools, Floats
+from dosift.model.arrays import Bools, Floats, product_of_tall
 
 #: Default optimality gap, in nats a row.
 DEFAULT_GAP = 1e-8
@@ -36,6 +36,10 @@ _OVERSHOOT = 0.5
 _MAX_HALVINGS = 40
 #: Largest share of its density that a row may lose in one step.
 _LARGEST_LOSS = 0.999
+#: Densities whose squares are in the range of double precision.
+_LEAST_DENSITY, _MOST_DENSITY = 1e-140, 1e140
+#: Targets up to which a matrix times another is quicker than times itself.
+_FEW_TARGETS = 34
 
 
 @dataclass(frozen=True)
@@ -138,6 +142,34 @@ def solve_weights(
     )
 
 
+def information_of(likelihoods: Floats, counts: Floats, mixture: Floats) -> Floats:
+    """Information about weights: ``sum_r c_r L_rs L_rt / f_r^2``.
+
+    Parameters
+    ----------
+    likelihoods : ndarray, shape (n_configurations, n_targets)
+    counts : ndarray, shape (n_configurations,)
+    mixture : ndarray, shape (n_configurations,)
+        Positive.
+
+    Returns
+    -------
+    ndarray, shape (n_targets, n_targets)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> information_of(np.array([[1.0, 2.0]]), np.array([8.0]), np.array([2.0])).tolist()
+    [[2.0, 4.0], [4.0, 8.0]]
+    """
+    has_squares = mixture.size and mixture.min() > _LEAST_DENSITY and mixture.max() < _MOST_DENSITY
+    if has_squares and likelihoods.shape[1] <= _FEW_TARGETS:
+        half = product_of_tall(likelihoods, likelihoods, 0.5 * counts / mixture**2)
+        return half + half.T  # symmetric to the last bit, as solvers take it to be
+    scaled = likelihoods * (np.sqrt(counts) / mixture)[:, None]
+    return np.asarray(scaled.T @ scaled)
+
+
 def _start(likelihoods: Floats, shares: Floats, start: Floats | None) -> tuple[Floats, Floats]:
     n_targets = likelihoods.shape[1]
     if start is not None:
@@ -181,8 +213,7 @@ def _newton_step(
     """
     working = ((weights > 0) | (gradient > 1.0)).nonzero()[0]
     inside = likelihoods if working.size == weights.size else likelihoods[:, working]
-    scaled = inside * (np.sqrt(shares) / mixture)[:, None]
-    hessian = scaled.T @ scaled
+    hessian = information_of(inside, shares, mixture)
     current = weights[working]
     # H w is the gradient when all the weight lies in the working set.
     aim = nonnegative_quadratic(hessian, 2.0 * gradient[working] - 1.0, current)
@@ -242,8 +273,9 @@ def nonnegative_quadratic(hessian: Floats, linear: Floats, start: Floats) -> Flo
     """
     m = linear.size
     h = hessian.copy()
-    h.flat[:: m + 1] *= 1.0 + _RIDGE
-    h.flat[:: m + 1] += 1e-300
+    diagonal = h.reshape(-1)[:: m + 1]
+    diagonal *= 1.0 + _RIDGE
+    diagonal += 1e-300
     y = start.copy()
     passive = y > 0
     tolerance = 1e-12 * max(1.0, float(np.abs(linear).max()))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from threadpoolctl import threadpool_limits
-
 from dosift.data.blocks import Block
 from dosift.likelihood.evidence import Evidence
 from dosift.methods.enumerated import brute_force_estimate, em_estimate
@@ -14,6 +12,7 @@ from dosift.methods.unit_moments import unit_moment_estimate
 from dosift.model.network import Network
 from dosift.search.result import SearchResult, ranked
 from dosift.utils.progress import Progress, silent
+from dosift.utils.threads import one_blas_thread
 
 
 def _moments(
@@ -100,7 +99,7 @@ def estimate(
     InputError
         If the method cannot be used on this network.
     """
-    with threadpool_limits(1):
+    with one_blas_thread():
         return _FINDERS[method](network, evidence, sample, options, progress or silent)
 
 

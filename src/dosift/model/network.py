@@ -336,13 +336,18 @@ class Network:
     @cached_property
     def is_positive(self) -> bool:
         """Whether every table entry is positive (the paper's positivity)."""
-        return all(bool((t > 0).all()) for t in self.tables)
+        return bool((self._least > 0).all())
+
+    @cached_property
+    def _least(self) -> Floats:
+        """Smallest entry of each table."""
+        return np.array([table.min(initial=1.0) for table in self.tables])
 
     @cached_property
     def largest_log_ratios(self) -> Floats:
         """Largest logarithm of the likelihood ratio of a do, for each variable."""
         with np.errstate(divide="ignore"):
-            return np.asarray(-np.log([table.min() for table in self.tables]))
+            return np.asarray(-np.log(self._least))
 
     def parent_rows(self, i: int, codes: Ints) -> NDArray[np.int64]:
         """Row of variable `i`'s table that each row of codes selects.
@@ -358,8 +363,11 @@ class Network:
         -------
         ndarray of int64, shape (n_rows,)
         """
-        rows = np.zeros(codes.shape[0], dtype=np.int64)
-        for p in self.parents[i]:
+        if not self.parents[i]:
+            return np.zeros(codes.shape[0], dtype=np.int64)
+        first, *others = self.parents[i]
+        rows = codes[:, first].astype(np.int64)
+        for p in others:
             rows *= self.cardinalities[p]
             rows += codes[:, p]
         return rows
@@ -419,11 +427,10 @@ def log_prior_of_tables(tables: Sequence[Floats], control: ControlCounts) -> flo
     """
     total = 0.0
     for table, counts in zip(tables, control.counts, strict=True):
-        with np.errstate(divide="ignore"):
-            logs = np.log(table)
         weight = counts + control.prior
-        used = weight > 0
-        total += float(weight[used] @ logs[used])
+        with np.errstate(divide="ignore"):
+            logs = np.log(table, out=np.zeros_like(table), where=weight > 0)
+        total += float(np.vdot(weight, logs))
     return total
 
 

@@ -95,11 +95,11 @@ def sample_codes(
         The position of the target that each row was drawn from.
     """
     n = network.n_variables
-    tables = [_cumulative(table) for table in network.tables]
     shares = _cumulative(np.asarray(weights, dtype=np.float64))
     elsewhere = is_other(targets)
-    others = [_cumulative(own[None]) for own in network.other or ()]
-    targets = interventions(targets)
+    others = [_cumulative(own[None]).T[:-1] for own in network.other or ()]
+    forced = interventions(targets).T.astype(np.int64)
+    edges = [_edges(table, own) for table, own in zip(network.tables, forced, strict=True)]
     columns = np.empty((n, n_rows), dtype=np.int32)
     component = np.empty(n_rows, dtype=np.int64)
     block = max(1, _BLOCK_SIZE // (n + 1))
@@ -110,22 +110,36 @@ def sample_codes(
         component[part] = np.searchsorted(shares, uniforms[0], side="right")
         codes = columns[:, part].T
         for i in network.order:
-            codes[:, i] = _draw(tables[i], network.parent_rows(i, codes), uniforms[i + 1])
+            place = network.parent_rows(i, codes)
+            if edges[i].shape[1] > len(network.tables[i]):
+                place += np.take(len(network.tables[i]) * (forced[i] + 1), component[part])
+            codes[:, i] = _draw(edges[i], place, uniforms[i + 1])
             if others and elsewhere.any():
                 own = np.flatnonzero(elsewhere[component[part]])
                 first = np.zeros(own.size, dtype=np.int64)
                 codes[own, i] = _draw(others[i], first, uniforms[i + 1, own])
-            if np.any(targets[:, i] >= 0):
-                forced = np.take(targets[:, i], component[part])
-                np.copyto(codes[:, i], forced, where=forced >= 0, casting="unsafe")
     return columns.T, component
 
 
-def _draw(cumulative: Floats, rows: NDArray[np.int64], uniforms: Floats) -> NDArray[np.int32]:
-    """Draw a state from row ``rows[r]`` of a cumulative table for each ``uniforms[r]``."""
+def _edges(table: Floats, forced: Ints) -> Floats:
+    """Numbers from which on each further state is drawn, shape (n_states - 1, n_rows).
+
+    If a target forces a state, rows that give one state each, whatever is drawn, follow those of
+    the table: as many for the first state as the table has, then for the second, and so on.
+    """
+    of_table = _cumulative(table).T[:-1]
+    if not (forced >= 0).any():
+        return np.ascontiguousarray(of_table)
+    states = np.arange(table.shape[1])
+    of_states = np.where(states[:-1, None] < states, 0.0, np.inf)
+    return np.hstack([of_table, np.repeat(of_states, len(table), axis=1)])
+
+
+def _draw(edges: Floats, rows: NDArray[np.int64], uniforms: Floats) -> NDArray[np.int32]:
+    """Draw a state from row ``rows[r]`` for each ``uniforms[r]``."""
     codes = np.zeros(rows.shape[0], dtype=np.int32)
-    for edges in np.ascontiguousarray(cumulative.T[:-1]):
-        codes += uniforms >= np.take(edges, rows)
+    for own in edges:
+        codes += uniforms >= np.take(own, rows)
     return codes
 
 

@@ -6,8 +6,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from threadpoolctl import threadpool_limits
-
 from dosift.data.blocks import MemoryBlocks
 from dosift.data.load import Loaded, load
 from dosift.errors import InputError
@@ -18,6 +16,7 @@ from dosift.pipeline.gather import gather, unlabelled
 from dosift.pipeline.recipe import features_of
 from dosift.pipeline.series import smoothed_rows
 from dosift.refusals import TIME, refuse
+from dosift.utils.threads import one_blas_thread
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ def posterior_in_time(fitted: Fitted, loaded: Loaded) -> Floats:
     weights = result.weights
     if loaded.rows.beside.batches and result.batch_weights is not None:
         weights = result.batch_weights
-    with threadpool_limits(1):
+    with one_blas_thread():
         return smoothed_rows(fitted.network, result.targets, weights, in_time.rate, loaded)
 
 

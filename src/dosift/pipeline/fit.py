@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from dosift.checks.densities import densities
 from dosift.checks.missing import look_at_missing
@@ -49,6 +48,7 @@ from dosift.search.mechanisms import ChangedMechanism
 from dosift.search.result import SearchResult
 from dosift.search.score import Score
 from dosift.utils.progress import Progress
+from dosift.utils.threads import one_blas_thread
 
 
 def fit(
@@ -75,9 +75,7 @@ def fit(
     InputError
         If the rows are not what the network needs, or things cannot be combined.
     """
-    # The matrices are small, and many threads on small matrices cost far more than they bring; one
-    # thread also makes sums, and so results, independent of the machine.
-    with threadpool_limits(1):
+    with one_blas_thread():
         return _fit(recipe, network, loaded, progress)
 
 

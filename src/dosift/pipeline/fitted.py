@@ -7,7 +7,6 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from dosift.checks.densities import Density
 from dosift.checks.missing import MissingValues
@@ -31,6 +30,7 @@ from dosift.pipeline.negative_control import NegativeControl
 from dosift.pipeline.recipe import Recipe
 from dosift.search.mechanisms import ChangedMechanism
 from dosift.search.result import SearchResult
+from dosift.utils.threads import one_blas_thread
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ class Fitted:
         result = self.result
         if result.batch_weights is None:
             return self.check.scale
-        with threadpool_limits(1):
+        with one_blas_thread():
             return surprisal_scale(
                 self.network, result.targets, result.weights, self.recipe.random_state
             )
@@ -179,5 +179,5 @@ class Fitted:
         weights = self.result.weights
         if block.batch is not None and self.result.batch_weights is not None:
             weights = self.result.batch_weights
-        with threadpool_limits(1):
+        with one_blas_thread():
             return judge_block(self.network, block, targets, weights)

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from dosift.checks.model_check import (
     CountSurprisal,
@@ -31,7 +30,7 @@ from dosift.model.network import Network
 from dosift.model.other import OTHER_TEXT
 from dosift.pipeline import Fitted
 from dosift.results.merged import Merged
-from dosift.utils.threads import available_threads, in_threads
+from dosift.utils.threads import available_threads, in_threads, one_blas_thread
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -186,7 +185,7 @@ class RowJudge:
         own = replace(block, label=None)
         if self.weights.ndim == 1:
             own = replace(own, batch=None)
-        with threadpool_limits(1):
+        with one_blas_thread():
             return judge_block(self.network, own, self.targets, self.weights)
 
     def bounded(self, rows: RowBlocks) -> RowJudge:
@@ -339,6 +338,6 @@ class RowParts:
         batch = np.zeros(1, dtype=np.int64) if beside.batches else None
         kind_of = np.float64 if isinstance(judge.network, MechanismNetwork) else np.int8
         like = judge.table(Block(np.zeros((1, n), dtype=kind_of), np.ones(1), batch, label))
-        with threadpool_limits(1):
+        with one_blas_thread():
             write_parts(parts(), like.schema, path, kind)
         return numbers

@@ -62,7 +62,8 @@ def is_out_of_reach(
             continue
         of_weights = float((joint.sums.gap * joint.sums.n_possible).sum())
         to_go = max(to_come(rise, gained), _FEW_STEPS * rise) + MORE_STEPS * ROUGHLY
-        if now + _most_saved(fitter, joint, kept) + of_weights + to_go < least:
+        missing = least - now - of_weights - to_go
+        if missing > 0 and _most_saved(fitter, joint, kept) < missing:
             return True
         if rise < ROUGHLY:
             return False

@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from dosift.data.configurations import MISSING as FREE
 from dosift.data.configurations import Configurations, systematic_sample
@@ -32,6 +31,7 @@ from dosift.search.screening import screen_variables, wanted_variables
 from dosift.search.selection import Selection
 from dosift.search.splitting import split
 from dosift.utils.progress import Progress, silent
+from dosift.utils.threads import one_blas_thread
 
 #: Bound on how often variables are screened again.
 _MAX_SCREENS = 10
@@ -315,9 +315,7 @@ def find_targets(
         return ranked(
             evidence, network, known.known, known.known_weights, constraints=known, gap=0.0
         )
-    # The matrices are small, and many threads on small matrices cost far more than they bring;
-    # one thread also makes sums, and so results, independent of the machine.
-    with threadpool_limits(1):
+    with one_blas_thread():
         search = TargetSearch(network, configurations, max_size, tell, known)
         if start is None:
             prepared, fit = search.from_scratch()

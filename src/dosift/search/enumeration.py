@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.model.arrays import Floats, Ints
+from dosift.model.arrays import Bools, Floats, Ints
 from dosift.search.pricing import SHORTLIST, Priced, z_scores
 from dosift.search.problem import Fit, SearchProblem
 
@@ -32,16 +34,25 @@ class EnumeratedPricer:
     def __init__(self, problem: SearchProblem, max_size: int | None = None) -> None:
         self.problem = problem
         self._shape = tuple(int(k) + 1 for k in problem.cardinalities)
-        size = np.zeros(self._shape, dtype=np.int16)
-        for j in range(len(self._shape)):
-            size[(slice(None),) * j + (slice(1, None),)] += 1
-        self._forbidden = (size.ravel() > max_size) if max_size is not None else None
+        self._forbidden: Bools | None = None
+        if max_size is not None:
+            self._forbidden = (self._targets >= 0).sum(axis=1) > max_size
         if not problem.constraints.is_free:
-            every = np.stack(np.unravel_index(np.arange(size.size), self._shape), axis=1) - 1
-            refused = ~problem.constraints.permits(every)
+            refused = ~problem.constraints.permits(self._targets)
             self._forbidden = refused if self._forbidden is None else self._forbidden | refused
         self._priced_for: Fit | None = None
         self._gradient, self._curvature = np.empty(0), np.empty(0)
+
+    @cached_property
+    def _targets(self) -> Ints:
+        """All targets in the order of their prices, shape (n_targets, n_variables)."""
+        listed: Ints = np.indices(self._shape, dtype=np.int16).reshape(len(self._shape), -1).T - 1
+        return np.ascontiguousarray(listed, dtype=np.int16)
+
+    @cached_property
+    def _strides(self) -> NDArray[np.int64]:
+        """How far the next change of each variable is in this order."""
+        return np.cumprod((1, *self._shape[:0:-1]), dtype=np.int64)[::-1]
 
     @staticmethod
     def can_price(problem: SearchProblem) -> bool:
@@ -62,13 +73,11 @@ class EnumeratedPricer:
     def around(self, fit: Fit, targets: Ints) -> Priced:
         """Price the targets that differ from given ones in a single variable."""
         self._price(fit)
-        m = len(targets)
-        blocks = []
+        without = self._index(targets)[:, None] - (targets + 1) * self._strides
+        near = np.zeros(self._gradient.size, dtype=bool)
         for j, k in enumerate(self._shape):
-            block = np.repeat(targets, k, axis=0)
-            block[:, j] = np.tile(np.arange(-1, k - 1), m)
-            blocks.append(self._index(block))
-        return self._take(fit, np.unique(np.concatenate(blocks)))
+            near[without[:, j, None] + np.arange(k) * self._strides[j]] = True
+        return self._take(fit, near.nonzero()[0])
 
     def far(self, fit: Fit) -> Priced:
         """Price the steepest of all targets."""
@@ -89,17 +98,18 @@ class EnumeratedPricer:
         index = index[self._gradient[index] > 0]
         if self._forbidden is not None:
             index = index[~self._forbidden[index]]
-        index = np.setdiff1d(index, self._index(fit.targets), assume_unique=True)
-        codes = np.stack(np.unravel_index(index, self._shape), axis=1) - 1
-        return Priced(codes.astype(fit.targets.dtype), *self._scaled(fit, index))
+        own = np.zeros(self._gradient.size, dtype=bool)
+        own[self._index(fit.targets)] = True
+        index = index[~own[index]]
+        targets = self._targets[index].astype(fit.targets.dtype, copy=False)
+        return Priced(targets, *self._scaled(fit, index))
 
     def _scaled(self, fit: Fit, index: NDArray[np.int64]) -> tuple[Floats, Floats]:
         gradient = self._gradient[index] / self.problem.n_rows
         return self.problem.adjusted(gradient, self._curvature[index], fit.mixture)
 
     def _index(self, targets: Ints) -> NDArray[np.int64]:
-        index = np.ravel_multi_index(tuple(targets.T.astype(np.int64) + 1), self._shape)
-        return np.asarray(index, dtype=np.int64)
+        return np.asarray((targets + np.int64(1)) @ self._strides, dtype=np.int64)
 
     def _price(self, fit: Fit) -> None:
         if self._priced_for is fit:

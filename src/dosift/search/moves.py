@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.model.arrays import Ints
+from dosift.model.arrays import Floats, Ints
 from dosift.search.pricing import Priced
 from dosift.search.problem import Fit, SearchProblem
 from dosift.search.quadratic import QuadraticModel, drop_greedily
@@ -143,8 +144,9 @@ def splits(problem: SearchProblem, fit: Fit, max_size: int | None = None) -> lis
         By descending promise, which holds the weights of all other components fixed.
     """
     moves, costs = [], problem.score.costs(fit.targets)
-    for s, j in _extensible(problem, fit, max_size, 3):
-        for states, gain in _split_gains(problem, fit, s, j):
+    for component, j in _extensible(problem, fit, max_size, 3):
+        s = component.place
+        for states, gain in _split_gains(problem, component, j):
             added = np.repeat(fit.targets[s][None, :], states.size, axis=0)
             added[:, j] = states
             if problem.constraints.permits(added).all():
@@ -173,8 +175,9 @@ def extensions(problem: SearchProblem, fit: Fit, max_size: int | None = None) ->
         By descending promise, which holds the weights of all other components fixed.
     """
     moves, costs = [], problem.score.costs(fit.targets)
-    for s, j in _extensible(problem, fit, max_size, 2):
-        state, gain = _extension_gain(problem, fit, s, j)
+    for component, j in _extensible(problem, fit, max_size, 2):
+        s = component.place
+        state, gain = _extension_gain(problem, component, j)
         added = fit.targets[s][None, :].copy()
         added[0, j] = state
         if gain > 0 and problem.constraints.permits(added).all():
@@ -185,7 +188,7 @@ def extensions(problem: SearchProblem, fit: Fit, max_size: int | None = None) ->
 
 def _extensible(
     problem: SearchProblem, fit: Fit, max_size: int | None, least_states: int
-) -> Iterator[tuple[int, int]]:
+) -> Iterator[tuple[_Component, int]]:
     """Components that may set more, and variables of so many states that each leaves alone."""
     protected = problem.constraints.protects(fit.targets)
     exclusive = np.array([one.is_exclusive for one in problem.factors.ratios])
@@ -193,42 +196,69 @@ def _extensible(
         if protected[s] or (max_size is not None and (target >= 0).sum() >= max_size):
             continue
         is_open = (target < 0) & (problem.cardinalities >= least_states) & exclusive
-        yield from ((s, int(j)) for j in np.flatnonzero(is_open))
+        component = _Component.of(fit, s)
+        yield from ((component, int(j)) for j in np.flatnonzero(is_open))
 
 
-def _extension_gain(problem: SearchProblem, fit: Fit, s: int, j: int) -> tuple[int, float]:
-    """Return the state that component s most nearly always has, and the gain of setting it."""
-    rows = np.flatnonzero(fit.columns[:, s])
-    counts, mixture = fit.counts[rows], fit.mixture[rows]
-    own = fit.weights[s] * fit.columns[rows, s]
+@dataclass(frozen=True)
+class _Component:
+    """The rows that a component can produce.
+
+    Attributes
+    ----------
+    place : int
+        Of the component.
+    rows : ndarray of int64, shape (n_rows,)
+    counts, mixture, own : ndarray, shape (n_rows,)
+        Their counts, their density, and what of it the component makes.
+    """
+
+    place: int
+    rows: NDArray[np.int64]
+    counts: Floats
+    mixture: Floats
+    own: Floats
+
+    @classmethod
+    def of(cls, fit: Fit, s: int) -> _Component:
+        rows = fit.columns[:, s].nonzero()[0]
+        own = fit.weights[s] * fit.columns[rows, s]
+        return cls(s, rows, fit.counts[rows], fit.mixture[rows], own)
+
+    @cached_property
+    def posterior(self) -> Floats:
+        """How many of the rows come from the component."""
+        return self.counts * self.own / self.mixture
+
+
+def _extension_gain(problem: SearchProblem, component: _Component, j: int) -> tuple[int, float]:
+    """Return the state that a component most nearly always has, and the gain of setting it."""
+    rows, own, mixture = component.rows, component.own, component.mixture
     codes, k = problem.factors.codes[rows, j], int(problem.cardinalities[j])
     # Units whose rows differ have no state, and come last.
-    seen = np.bincount(codes, weights=counts * own / mixture, minlength=k)
+    seen = np.bincount(codes, weights=component.posterior, minlength=k)
     state = int(seen[:k].argmax())
     if seen[state] < _LEAST_AGREEING * seen.sum():
         return state, 0.0
     density = mixture - own + np.where(codes == state, own * problem.factors.inverse(rows, j), 0.0)
     relative = np.maximum(density / mixture, _LEAST_DENSITY)
-    return state, float(counts @ np.log(relative))
+    return state, float(component.counts @ np.log(relative))
 
 
 def _split_gains(
-    problem: SearchProblem, fit: Fit, s: int, j: int
+    problem: SearchProblem, component: _Component, j: int
 ) -> list[tuple[NDArray[np.int64], float]]:
-    """Gain of splitting component s by the states of variable j, less those it produces least.
+    """Gain of splitting a component by the states of variable j, less those it produces least.
 
     The states are left out one after the other, in the order of their excess over what the
     mechanism of the variable would have produced.
     """
-    rows = np.flatnonzero(fit.columns[:, s])
-    counts, mixture = fit.counts[rows], fit.mixture[rows]
-    own = fit.weights[s] * fit.columns[rows, s]
+    rows, own, mixture = component.rows, component.own, component.mixture
     codes = problem.factors.codes[rows, j]
     inverse = problem.factors.inverse(rows, j)
     k = int(problem.cardinalities[j])
-    posterior = counts * own / mixture
-    seen = np.bincount(codes, weights=posterior, minlength=k)[:k]
-    rate = np.bincount(codes, weights=posterior * inverse, minlength=k)[:k]
+    seen = np.bincount(codes, weights=component.posterior, minlength=k)[:k]
+    rate = np.bincount(codes, weights=component.posterior * inverse, minlength=k)[:k]
     order = np.argsort(rate, kind="stable")
     out = []
     for first in range(1, k - 1):
@@ -240,5 +270,5 @@ def _split_gains(
         density = mixture - own + own * share[codes] * inverse
         # A row that this leaves without an explanation may still find one among the others.
         relative = np.maximum(density / mixture, _LEAST_DENSITY)
-        out.append((np.sort(states), float(counts @ np.log(relative))))
+        out.append((np.sort(states), float(component.counts @ np.log(relative))))
     return out

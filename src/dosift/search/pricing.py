@@ -9,9 +9,9 @@ one are priced together, variable by variable, from the configurations that it c
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dosift.model.arrays import Bools, Floats, Ints
 from dosift.model.other import is_other
@@ -68,7 +68,7 @@ class Priced:
     gradient: Floats
     curvature: Floats
 
-    def __getitem__(self, index: Ints | Bools) -> Priced:
+    def __getitem__(self, index: Ints | Bools | slice) -> Priced:
         return Priced(self.targets[index], self.gradient[index], self.curvature[index])
 
     def without(self, keys: frozenset[bytes]) -> Priced:
@@ -140,6 +140,8 @@ class NeighbourPricer:
         self._priced_for: Fit | None = None
         self._near: Priced | None = None
         self._far: Priced | None = None
+        self._extended_for: Fit | None = None
+        self._extended: dict[bytes, Priced] = {}
 
     def near(self, fit: Fit) -> Priced:
         """Price the neighbours of a mixture's targets."""
@@ -189,59 +191,75 @@ class NeighbourPricer:
 
     def _all_around(self, fit: Fit, targets: Ints) -> Priced:
         """Price neighbours, also those that are not permitted but on the way to others."""
-        ratio = 1.0 / fit.mixture
-        parts = []
-        opened_before: set[bytes] = set()
-        for target in targets:
-            size = int((target >= 0).sum())
-            # Opening nothing gives the extensions; opening a variable gives its removal and
-            # its changes of state.
-            free = target < 0
-            if self.max_size is None or size < self.max_size:
-                key = target.tobytes()
-                if key not in opened_before:
-                    opened_before.add(key)
-                    parts.append(self._extensions(target, ratio))
-            for j in np.flatnonzero(~free):
-                base = target.copy()
-                base[j] = -1
-                key = base.tobytes()
-                if key not in opened_before:
-                    opened_before.add(key)
-                    parts.append(self._extensions(base, ratio))
-        found = merge_priced(parts, fit.keys, fit.targets.shape[1])
+        bases = self._bases(targets)
+        known = self._extended_of(fit)
+        new = [key for key in bases if key not in known]
+        if new:
+            opened = np.array([bases[key] for key in new])
+            known.update(zip(new, self._extensions(opened, 1.0 / fit.mixture), strict=True))
+        found = merge_priced([known[key] for key in bases], fit.keys, fit.targets.shape[1])
         # A target that no row at hand can come from says nothing.
         some = (found.gradient > 0) & self.problem.constraints.reaches(found.targets)
         found = found[some]
         gradient, curvature = self.problem.adjusted(found.gradient, found.curvature, fit.mixture)
         return Priced(found.targets, gradient, curvature)
 
-    def _extensions(self, base: Ints, ratio: Floats) -> Priced:
-        """Price a target and all its extensions by one variable."""
+    def _extended_of(self, fit: Fit) -> dict[bytes, Priced]:
+        """Prices of targets with their extensions, which remain while the mixture does."""
+        if self._extended_for is not fit:
+            self._extended_for, self._extended = fit, {}
+        return self._extended
+
+    def _bases(self, targets: Ints) -> dict[bytes, Ints]:
+        """Find the targets of which all neighbours of some are extensions by one variable."""
+        bases: dict[bytes, Ints] = {}
+        for target in targets:
+            is_set = (target >= 0).nonzero()[0]
+            # Opening nothing gives the extensions; opening a variable gives its removal and
+            # its changes of state.
+            if self.max_size is None or is_set.size < self.max_size:
+                bases.setdefault(target.tobytes(), target)
+            for j in is_set:
+                base = target.copy()
+                base[j] = -1
+                bases.setdefault(base.tobytes(), base)
+        return bases
+
+    def _extensions(self, bases: Ints, ratio: Floats) -> list[Priced]:
+        """Price targets, each together with all its extensions by one variable."""
         factors = self.problem.factors
         if factors.n_zeros.any():
-            return self._extensions_with_zeros(base, np.flatnonzero(base < 0), ratio)
+            return [self._extensions_with_zeros(base, ratio) for base in bases]
         counts, n_rows = self.problem.counts, self.problem.n_rows
-        rows, values = self.problem.sparse_column(base)
-        relative = values * ratio[rows]
+        found = [self.problem.sparse_column(base) for base in bases]
+        rows = np.concatenate([at for at, _ in found])
+        relative = np.concatenate([values for _, values in found])
+        relative *= ratio[rows]
         weighted = counts[rows] * relative
         squared = weighted * relative
+        sizes = np.array([at.size for at, _ in found])
+        of_base = np.repeat(np.arange(sizes.size), sizes)
+        ends = np.append(0, np.cumsum(sizes))
+        first, second = factors.sums(rows, ends, weighted, squared)
+        gradient: Floats = np.column_stack([np.bincount(of_base, weighted, sizes.size), first])
+        curvature: Floats = np.column_stack([np.bincount(of_base, squared, sizes.size), second])
+        gradient /= n_rows
         variable, change = factors.changes
-        first, second = factors.sums(rows, weighted, squared)
-        first /= n_rows
-        added = np.flatnonzero((first > 0) & (base[variable] < 0))
-        targets = np.repeat(base[None], added.size + 1, axis=0)
-        targets[np.arange(1, added.size + 1), variable[added]] = change[added]
-        return Priced(
-            targets,
-            np.append(weighted.sum() / n_rows, first[added]),
-            np.append(squared.sum(), second[added]),
-        )
+        wanted = gradient > 0
+        wanted[:, 0] = True
+        wanted[:, 1:] &= bases[:, variable] < 0
+        base, added = wanted.nonzero()
+        targets = bases[base]
+        more = added.nonzero()[0]
+        targets[more, variable[added[more] - 1]] = change[added[more] - 1]
+        every = Priced(targets, gradient[base, added], curvature[base, added])
+        begins = np.append(0, np.cumsum(wanted.sum(axis=1))).tolist()
+        return [every[start:end] for start, end in pairwise(begins)]
 
-    def _extensions_with_zeros(self, base: Ints, free: NDArray[np.int64], ratio: Floats) -> Priced:
+    def _extensions_with_zeros(self, base: Ints, ratio: Floats) -> Priced:
         """Do the same where structural zeros make a row possible only with more variables set."""
         targets = [base]
-        for j in free:
+        for j in np.flatnonzero(base < 0):
             for a in self.problem.factors.ratios[j].reachable():
                 extended = base.copy()
                 extended[j] = a

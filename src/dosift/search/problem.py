@@ -9,10 +9,11 @@ from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from dosift.errors import InputError
 from dosift.likelihood.factors import MechanismFactors
-from dosift.likelihood.weights import solve_weights
+from dosift.likelihood.weights import information_of, solve_weights
 from dosift.model.arrays import Floats, Ints
 from dosift.search.constraints import Constraints
 from dosift.search.score import Score
@@ -71,9 +72,7 @@ class Fit:
     @cached_property
     def hessian(self) -> Floats:
         """Curvature of the negative log-likelihood in the weights, shape (m, m)."""
-        scaled = self.columns * (np.sqrt(self.counts) / self.mixture)[:, None]
-        out: Floats = scaled.T @ scaled
-        return out
+        return information_of(self.columns, self.counts, self.mixture)
 
     @cached_property
     def inverse_hessian(self) -> Floats:
@@ -291,6 +290,16 @@ class SearchProblem:
                 rows, values = self.sparse_column(target)
                 column[rows] = values
         return out
+
+    def lines(self, targets: Ints) -> csr_array:
+        """Likelihood columns of several targets, one line for each, where they are not zero."""
+        if self.has_known:
+            return csr_array(np.array([self.column(target) for target in targets]))
+        found = [self.sparse_column(target) for target in targets]
+        ends = np.cumsum([0, *(rows.size for rows, _ in found)])
+        rows = np.concatenate([rows for rows, _ in found])
+        values = np.concatenate([values for _, values in found])
+        return csr_array((values, rows, ends), shape=(len(found), self.factors.n_configurations))
 
     def price(self, targets: Ints, mixture: Floats) -> tuple[Floats, Floats]:
         """Gradient and curvature of the log-likelihood at targets, under a mixture density.

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dosift.model.arrays import Bools, Floats, Ints
+from dosift.model.arrays import Bools, Floats, Ints, product_of_tall
 from dosift.search.problem import Fit, SearchProblem
 
 #: Components that one move may drop.
@@ -81,24 +81,24 @@ class QuadraticModel:
         self._costs = problem.score.savings(fit.targets)
         self._fit = fit
         self._relative = fit.columns / fit.mixture[:, None]
-        self._candidates = problem.columns(targets)
-        self._candidates /= fit.mixture[:, None]
-        weighted = self._relative * problem.counts[:, None]
-        cross = self._candidates.T @ weighted
+        # Most targets can produce few of the rows.
+        self._candidates = problem.lines(targets)
+        self._candidates.data /= fit.mixture[self._candidates.indices]
+        cross = self._candidates @ np.ascontiguousarray(self._relative * problem.counts[:, None])
         self._projected = cross @ fit.inverse_hessian
-        curvature = problem.counts @ np.square(self._candidates)
+        curvature = self._candidates.power(2) @ problem.counts
         self._schur = np.maximum(
             curvature - np.einsum("ks,ks->k", cross, self._projected), _LEAST_SCHUR * curvature
         )
-        gradient = problem.counts @ self._candidates
+        gradient = self._candidates @ problem.counts
         # At the optimum the components' own gradients equal the number of rows.
-        self.slope = (
-            gradient - problem.n_rows - self._projected @ (weighted.sum(axis=0) - problem.n_rows)
-        )
-        alone = self._relative * fit.weights > 1.0 - _SOLE
-        impossible = (self._candidates == 0.0).T.astype(np.float32)
-        self._needed = impossible @ alone.astype(np.float32) > 0
-        self._needed |= problem.constraints.protects(fit.targets)
+        own = problem.counts @ self._relative
+        self.slope = gradient - problem.n_rows - self._projected @ (own - problem.n_rows)
+        self._needed = np.tile(problem.constraints.protects(fit.targets), (len(targets), 1))
+        alone = self._relative > (1.0 - _SOLE) / np.maximum(fit.weights, 1e-300)
+        if alone.any():
+            possible = (self._candidates > 0).astype(np.float64)
+            self._needed |= possible @ alone.astype(np.float64) < alone.sum(axis=0)
 
     def at_the_minimum(self) -> Augmented:
         """Where the model has its optimum."""
@@ -119,7 +119,7 @@ class QuadraticModel:
         """
         projected = self._projected[chosen]
         # Candidate by candidate in memory, as the columns are.
-        change = self._candidates[:, chosen] - (projected @ self._relative.T).T
+        change = self._columns(chosen) - (projected @ self._relative.T).T
         cost = (1.0 - projected.sum(axis=1)) * self._counts.sum()
         step, gain, schur = _line_search(change, self._counts, cost)
         return self._augment(chosen, step, gain, schur)
@@ -155,20 +155,24 @@ class QuadraticModel:
             gone[who, drops.dropped[chosen[who], stage]] = True
         weights[:, :m][gone] = 0.0
         weights /= weights.sum(axis=1, keepdims=True)
-        candidates = self._candidates[:, drops.of[chosen]]
+        candidates = self._columns(drops.of[chosen])
         shares = (self._counts / self._counts.sum())[:, None]
         for _ in range(_EM_STEPS):
             density = self._density(weights, candidates)
             ratio = shares / density
-            weights[:, :m] *= ratio.T @ self._relative
+            weights[:, :m] *= product_of_tall(ratio, self._relative)
             weights[:, m] *= np.einsum("kr,kr->k", candidates.T, ratio.T)
         gain = self._counts @ np.log(self._density(weights, candidates))
         return np.asarray(gain + gone @ self._costs)
 
+    def _columns(self, chosen: NDArray[np.int64]) -> Floats:
+        """Likelihoods of candidates over those of the mixture, column by column in memory."""
+        return np.asarray(self._candidates[chosen].toarray().T)
+
     def _density(self, weights: Floats, candidates: Floats) -> Floats:
         density: Floats = (weights[:, :-1] @ self._relative.T).T
         density += candidates * weights[:, -1]
-        return np.maximum(density, _LEAST_DENSITY, out=density)
+        return _floored(density)
 
     def _augment(
         self, chosen: NDArray[np.int64], step: Floats, gain: Floats, schur: Floats
@@ -243,6 +247,13 @@ def drop_greedily(state: Augmented, fit: Fit, problem: SearchProblem, targets: I
     return Drops(state.of, dropped, all_weights, values)
 
 
+def _floored(density: Floats) -> Floats:
+    """Let no density be below the least, in place; to see that none is takes far less time."""
+    if density.min(initial=np.inf) < _LEAST_DENSITY:
+        np.maximum(density, _LEAST_DENSITY, out=density)
+    return density
+
+
 def _line_search(
     change: Floats, counts: Floats, slope_cost: Floats
 ) -> tuple[Floats, Floats, Floats]:
@@ -266,7 +277,7 @@ def _line_search(
         step = np.clip(step + move, -1.0, 1.0)
         np.multiply(change, step, out=inside)
         inside += 1.0
-        np.maximum(inside, _LEAST_DENSITY, out=inside)
+        _floored(inside)
         np.divide(change, inside, out=ratio)
     gain = counts @ np.log(inside, out=inside) - slope_cost * step
     return step, gain, np.maximum(counts @ np.square(ratio, out=room), 1e-300)

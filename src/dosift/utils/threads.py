@@ -6,13 +6,40 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from functools import cache
 from itertools import islice
 from typing import TypeVar
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """Find the libraries that have threads of their own, once: that takes a while."""
+    return ThreadpoolController()
+
+
+def one_blas_thread() -> AbstractContextManager[object]:
+    """Let linear algebra use one thread.
+
+    Our matrices are small, and many threads on small matrices cost far more than they bring; one
+    thread also makes sums, and so results, independent of the machine.
+
+    Returns
+    -------
+    context manager
+
+    Examples
+    --------
+    >>> with one_blas_thread():
+    ...     pass
+    """
+    limited: AbstractContextManager[object] = _libraries().limit(limits=1)
+    return limited
 
 
 def reduce_in_threads(
@@ -39,7 +66,7 @@ def reduce_in_threads(
         The same, to the last bit, whatever the number of threads.
     """
     # Threads of the linear algebra library under threads of ours took 25 times as long.
-    with threadpool_limits(1):
+    with one_blas_thread():
         results = in_threads(task, items, threads)
         total = next(results)
         for result in results:
