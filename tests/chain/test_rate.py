@@ -13,15 +13,18 @@ from dosift.chain.fit import (
     LARGEST_RATE,
     LEAST_RATE,
     LEAST_WEIGHT,
+    ChainFit,
     _best_rate,
     _distance,
     _Exposures,
+    _extrapolated,
     _Space,
     _step,
     fit_chain,
     on_simplex,
 )
 from dosift.chain.rows import ChainRows
+from dosift.chain.smooth import sum_chain
 
 NAN = np.nan
 
@@ -117,8 +120,6 @@ def test_a_fit_with_known_weights_finds_the_likeliest_rate() -> None:
     known = np.array([0.5, 0.5])
     found = fit_chain(rows, known, known=known)
     assert found.weights.tolist() == [0.5, 0.5]
-    from dosift.chain.smooth import sum_chain
-
     best = minimize_scalar(
         lambda x: -sum_chain(rows, known, float(np.exp(x))).log_likelihood,
         bounds=(np.log(0.01), np.log(1.0)),
@@ -126,3 +127,47 @@ def test_a_fit_with_known_weights_finds_the_likeliest_rate() -> None:
     )
     assert found.rate == pytest.approx(np.exp(best.x), rel=1e-2)
     assert found.converged
+
+
+def test_a_fit_says_how_often_targets_are_drawn() -> None:
+    sums: Any = SimpleNamespace(entries=np.array([10.0, 50.0]), log_likelihood=-7.0)
+    fit = ChainFit(np.array([0.5, 0.3]), 0.1, sums, True, np.full(2, NAN))
+    assert fit.switching == pytest.approx(1.0 - np.exp(-0.1))
+    assert fit.n_drawn == pytest.approx(20.0)
+    assert fit.log_likelihood == -7.0
+
+
+def test_the_size_of_a_step_adds_up_over_batches() -> None:
+    space = _Space(np.full((2, 2), NAN))
+    one, two = np.array([[0.5, 0.5], [0.8, 0.2]]), np.array([[0.6, 0.4], [0.8, 0.2]])
+    sums: Any = SimpleNamespace(entries=np.array([[10.0, 30.0], [50.0, 5.0]]))
+    found = _distance(space, space.packed(one, 0.1), space.packed(two, 0.1), sums)
+    # In the first batch 20 draws; nothing moved in the second.
+    assert found == pytest.approx(20.0 * (0.01 / 0.5 + 0.01 / 0.5))
+
+
+def test_shares_that_sum_to_little_are_brought_up() -> None:
+    found = on_simplex(np.array([0.1, 0.3]), np.full(2, NAN))
+    np.testing.assert_allclose(found, [0.25, 0.75])
+    # The least weight is one of the whole, not of what was given.
+    found = on_simplex(np.array([1e-3, 1e-13]), np.full(2, NAN))
+    assert found[1] == pytest.approx(LEAST_WEIGHT, rel=1e-6)
+
+
+def test_an_extrapolation_is_taken_only_if_it_leads_up() -> None:
+    seen = np.repeat([0, 1, 0, 1], 25)
+    rows = ChainRows.of(np.array([[0.9, 0.1], [0.1, 0.9]]), seen, np.append(np.inf, np.ones(99)))
+    space = _Space(np.full(2, NAN))
+    at = [space.packed(np.array([w, 1.0 - w]), r) for w, r in ((0.9, 0.9), (0.7, 0.6), (0.6, 0.4))]
+    middle = sum_chain(rows, *space.unpacked(at[1]))
+    theta, sums = _extrapolated(rows, space, *at, middle)
+    assert sums.log_likelihood >= sum_chain(rows, *space.unpacked(at[2])).log_likelihood - 1e-9
+    assert sums.log_likelihood == pytest.approx(
+        sum_chain(rows, *space.unpacked(theta)).log_likelihood
+    )
+    # From the best there is every far step leads down, and the second one is taken.
+    fit = fit_chain(rows, np.array([0.5, 0.5]))
+    best = space.packed(fit.weights, fit.rate)
+    off = np.array([0.5, -0.5, 1.0])
+    theta, _ = _extrapolated(rows, space, best - 3 * off, best - off, best, fit.sums)
+    np.testing.assert_allclose(theta, best)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dosift.chain.fit import fit_chain
 from dosift.chain.path import most_probable_path
 from dosift.chain.rows import ChainRows
-from dosift.chain.segments import Segments, segments_of
+from dosift.chain.segments import Segments, _trimmed, segments_of
 from dosift.chain.smooth import smooth
 
 LEVEL = 0.95
@@ -143,3 +143,21 @@ def test_long_chains_reach_what_is_asked() -> None:
     n, onsets, ends = np.sum([case.covered() for case in cases], axis=0)
     assert 0.93 <= onsets / n <= 0.97
     assert 0.93 <= ends / n <= 0.97
+
+
+@pytest.mark.parametrize(
+    ("mass", "level", "expected"),
+    [
+        ([0.1, 0.2, 0.5, 0.15, 0.05], 0.9, (0, 3)),  # without the last it is .95, then .85
+        ([0.1, 0.2, 0.5, 0.15, 0.05], 0.84, (1, 3)),
+        ([0.05, 0.2, 0.5, 0.05, 0.2], 0.76, (2, 4)),
+        ([0.2, 0.5, 0.2, 0.06, 0.04], 0.7, (1, 2)),
+        ([0.3, 0.4, 0.3], 0.95, (0, 2)),
+        ([1.0], 0.5, (0, 0)),
+    ],
+)
+def test_ends_are_left_out_while_that_brings_the_probability_nearer(
+    mass: list[float], level: float, expected: tuple[int, int]
+) -> None:
+    found = _trimmed(np.array(mass), 0, len(mass) - 1, 0.5 * (1.0 - level))
+    assert tuple(found.tolist()) == expected

@@ -116,6 +116,8 @@ def test_rows_from_elsewhere_have_a_line_of_their_own() -> None:
     assert targets[:2].tolist() == TARGETS.tolist()
     assert is_other(targets).tolist() == [False, False, True]
     np.testing.assert_allclose(weights, [0.6, 0.2, 0.2])
+    one, _ = with_other_column(TARGETS[:1], np.ones(1), 0.2)
+    assert one.shape == (2, 2)
 
 
 def needed(columns: Floats, counts: Floats, costs: list[float], keep: int | None = None) -> Any:
@@ -154,3 +156,14 @@ def test_components_that_the_others_stand_in_for_are_dropped() -> None:
     found = needed(columns, counts, [3.0, loss + 0.1])
     assert found.fit.log_likelihood == pytest.approx(log_likelihood([0]), abs=1e-6)
     assert found.fit.weights.sum() == pytest.approx(1.0)
+
+
+def test_rows_that_no_target_produces_have_no_gain_to_be_compared() -> None:
+    network = Network.from_tables({"a": ["0", "1"]}, {}, {"a": [1.0, 0.0]})
+    rows = collapse(np.array([[0], [1]]), network.cardinalities, np.array([90.0, 10.0]))
+    evidence = Evidence.of_configurations(network, rows)
+    nothing = np.full((1, 1), -1, dtype=np.int16)
+    result = ranked(evidence, network, nothing, np.ones(1))
+    known = Constraints.none(network.n_changes)
+    assert _with_states(evidence, result, (np.full(2, 0.5),), 0, known) is None
+    assert find_foreign_rows(evidence, result) is None

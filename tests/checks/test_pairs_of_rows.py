@@ -134,3 +134,21 @@ def test_sorted_tables_are_told() -> None:
 def test_as_many_rows_are_looked_at_as_hold_so_many_values() -> None:
     assert [rows_to_see(n) for n in (0, 10, 20, 50, 51)] == [50_000, 50_000, 25_000, 10_000, 10_000]
     assert neighbours.neighbours_agree(np.zeros((49, 1)), [2]) is None
+    values, sizes = columns()
+    shares = [_along(one) for one in _kernels(values, sizes)]
+    assert None not in shares
+    assert neighbours.neighbours_agree(values, sizes) == max(shares)  # type: ignore[type-var]
+    assert neighbours.words_of_units(0.31, None).startswith("rows that follow each other")
+    assert "'clone'" in neighbours.words_of_units(0.31, ("clone", 0.2))
+
+
+def test_the_largest_correlation_is_named_whichever_columns_say_nothing() -> None:
+    values, sizes = columns()
+    rng = np.random.default_rng(8)
+    more = np.column_stack([rng.normal(size=400), values, rng.integers(2, size=400)])
+    found = neighbours.neighbours_agree(more, [0, *sizes, 2])
+    assert found == neighbours.neighbours_agree(values, sizes)
+    # With equal neighbours a column may go one way all the same.
+    steps = np.stack([rng.normal(size=60), np.repeat(np.arange(30.0), 2)], axis=1)
+    assert _is_sorted(steps)
+    assert _is_sorted(-steps)

@@ -9,7 +9,12 @@ import pytest
 
 from dosift.checks.fit_check import homogeneity_p_value
 from dosift.checks.missing import look_at_missing, words_of_warning
+from dosift.checks.model_check import check_model
 from dosift.checks.pair_counts import PairCounts
+from dosift.data.blocks import MemoryBlocks
+from dosift.likelihood.evidence import Evidence
+from dosift.model.network import Network
+from dosift.search.result import ranked
 from plain_sums import toy_rows
 
 
@@ -79,3 +84,19 @@ def test_complete_rows_lack_nothing() -> None:
     assert found.share.tolist() == [0.0] * 4
     assert found.n_rows == 0
     assert found.dependent == ()
+
+
+def test_how_sure_units_are_is_told_by_all_of_their_rows() -> None:
+    network = Network.from_tables({"a": ["0", "1"]}, {}, {"a": [0.5, 0.5]})
+    same, mixed = [1, 1, 1, 1], [0, 1, 0, 1]
+    codes = np.asfortranarray(np.array([*same, *mixed], dtype=np.int16)[:, None])
+    blocks = MemoryBlocks(codes, np.array([40.0, 60.0]), first=np.array([0, 4]))
+    evidence = Evidence.held_rows(network, blocks)
+    assert evidence.has_units
+    targets, weights = np.array([[-1], [1]], dtype=np.int16), np.array([0.5, 0.5])
+    result = ranked(evidence, network, targets, weights)
+    found = check_model(network, evidence, result, 0, None).certainty
+    assert found.rows.tolist() == [60.0, 40.0]
+    # Four rows that do(a=1) makes for certain, and do() with one in sixteen.
+    np.testing.assert_allclose(found.mean_probability, [1.0, 16 / 17])
+    assert found.impossible == 0.0

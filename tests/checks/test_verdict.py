@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -220,3 +221,54 @@ def test_answers_are_ordered_by_gain_up_to_twenty_nats_behind() -> None:
     answers = [answer_of([0.5, 0.3, 0.2], gain) for gain in (30.0, 49.9, 29.8, 10.0)]
     assert [one.gain for one in plausible(answers)] == [49.9, 30.0]
     assert plausible([]) == ()
+
+
+def test_what_does_not_stand_may_weigh_two_hundredths() -> None:
+    targets = np.arange(2, dtype=np.int16)[:, None]
+    for weight, value in ((0.019, STANDS), (0.021, PART)):
+        weights = np.array([1.0 - weight, weight])
+        other = Answer((Repair("mechanism", "changed", (0,), 9.0),), 9.0, targets[:1], np.ones(1))
+        found = judge_answer(targets, weights, np.zeros(2), [other], np.zeros(2))
+        assert found.stands.tolist() == [True, False]
+        assert found.value == value
+
+
+def test_targets_of_a_repair_that_are_the_same_are_one() -> None:
+    targets = np.array([[0, -1], [-1, -1], [0, -1], [1, 1]], dtype=np.int16)
+    repair = Repair("edge", "add", (0, 1), 9.0)
+    found = Answer.merged([repair], 9.0, targets, np.array([0.2, 0.5, 0.3, 0.0]))
+    assert (found.repairs, found.gain) == ((repair,), 9.0)
+    together = dict(zip(map(tuple, found.targets.tolist()), found.weights.tolist(), strict=True))
+    assert together == {(-1, -1): 0.5, (0, -1): 0.5}
+
+
+@pytest.mark.parametrize(
+    ("repairs", "simpler", "of_graph"),
+    [
+        ([("edge", "remove")], True, True),
+        ([("edge", "remove"), ("edge", "add")], False, True),
+        ([("edge", "add"), ("cause", "hidden")], False, True),
+        ([("edge", "remove"), ("mechanism", "changed")], False, False),
+        ([], False, False),
+    ],
+)
+def test_answers_that_only_take_edges_away_and_those_of_the_graph(
+    repairs: list[tuple[str, str]], simpler: bool, of_graph: bool
+) -> None:
+    own = tuple(Repair(kind, what, (0, 1), 9.0) for kind, what in repairs)
+    found = Answer(own, 9.0, COMPONENTS, OWN)
+    assert (found.is_simpler, found.is_of_graph) == (simpler, of_graph)
+    assert found.is_asked_for
+    assert not Answer(own, 4.0, COMPONENTS, OWN).is_asked_for
+    assert Answer(own, 4.1, COMPONENTS, OWN).is_asked_for
+
+
+def test_an_answer_with_fewer_edges_speaks_against_no_component() -> None:
+    gone = answer_of([0.8, 0.0, 0.2], 30.0)
+    fewer = replace(gone, repairs=(Repair("edge", "remove", (0, 1), 30.0),))
+    found = judged([fewer])
+    assert found.stands.all()
+    assert found.value == STANDS
+    assert found.changes == (pytest.approx(0.3),)
+    assert (found.answers, found.others) == ((fewer,), ())
+    assert judged([gone]).others == (gone,)

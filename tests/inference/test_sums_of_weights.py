@@ -197,3 +197,17 @@ def test_components_beyond_doubt_are_normal_and_the_others_drawn() -> None:
     mean = (density @ grid) / density.sum() * (1.0 - absent)
     assert found.draws.mean() == pytest.approx(mean, rel=0.05)
     assert (found.absent[:2] < 1e-6).all()
+
+
+def test_the_presence_of_what_is_sure_is_told_by_its_evidence() -> None:
+    weights, odds = np.array([0.5, 0.5]), np.array([-19.0, -17.0])
+    found = weight_posterior(
+        np.diag([160.0, 160.0]), np.zeros(2), weights, odds, np.random.default_rng(0)
+    )
+    assert found.sure.tolist() == [0, 1]
+    grid = np.linspace(0.0, 1.5, 150_001)
+    # The likelihood over that at zero, with a prior of rate two.
+    evidence = np.exp(80.0 * grid - 80.0 * grid**2).sum() * (grid[1] - grid[0])
+    expected = 1.0 / (1.0 + 2.0 * np.exp(odds) * evidence)
+    assert 0.1 < expected[1] < expected[0] < 0.9
+    np.testing.assert_allclose(found.absent, expected, rtol=1e-3)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.special import gammaln
 from scipy.stats import nbinom, poisson
 
 from dosift.model import negative_binomial as nb
@@ -330,3 +331,23 @@ def test_a_covariate_is_only_conditioned_on() -> None:
     assert (depth.n_free, depth.parents, depth.is_positive) == (0, (), True)
     empty = CovariateMechanism.of_column(0, np.array([np.nan]))
     assert empty.draw(np.zeros((3, 1)), rng).tolist() == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("dispersion", [0.0, 1e-4, 0.5])
+def test_counts_around_the_end_of_the_tables(dispersion: float) -> None:
+    """From 2 ** 14 on sums are not tabled."""
+    counts = 2**14 + np.arange(-2, 3)
+    np.testing.assert_allclose(nb.log_factorials(counts), gammaln(counts + 1.0), rtol=1e-14)
+    log_mean = np.full(5, np.log(16_000.0))
+    found = nb.log_density(counts, log_mean, dispersion)
+    if dispersion:
+        size = 1.0 / dispersion
+        exact = nbinom.logpmf(counts, size, size / (size + 16_000.0))
+    else:
+        exact = poisson.logpmf(counts, 16_000.0)
+    np.testing.assert_allclose(found, exact, rtol=1e-8)
+    # From one count to the next nothing jumps.
+    one = nb.derivatives(counts, log_mean, dispersion)
+    for part in (one.e, one.t, one.ee, one.et, one.tt):
+        steps = np.diff(part)
+        assert np.ptp(steps) <= 0.02 * np.abs(steps).max() + 1e-6

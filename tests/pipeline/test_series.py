@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import product
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,11 +12,12 @@ import pytest
 
 from dosift.chain.errors import Interval
 from dosift.chain.fit import fit_chain
-from dosift.data.blocks import Beside, Block
+from dosift.data.blocks import Beside, Block, MemoryBlocks
 from dosift.data.order import RowOrder
+from dosift.inference.weight_posterior import WeightPosterior
 from dosift.model.network import Network
-from dosift.pipeline.in_time import InTime
-from dosift.pipeline.series import Series, _cut, stretches
+from dosift.pipeline.in_time import InTime, _with_draws
+from dosift.pipeline.series import Series, _cut, smoothed_rows, stretches
 
 NETWORK = Network.from_tables({"a": ["0", "1"]}, {}, {"a": [0.8, 0.2]})
 TARGETS = np.array([[-1], [1]], dtype=np.int16)
@@ -203,3 +205,83 @@ def test_absence_is_told_by_what_the_likelihood_loses(
     assert found[1] == pytest.approx(1.0 / (1.0 + np.exp(3.0 + 0.5) / np.sqrt(40.0)))
     half = replace(fitted, power=0.5)._absent(fitted.chain, fit, np.array([0.0, 0.5]))
     assert half[1] == pytest.approx(1.0 / (1.0 + np.exp(1.5 + 0.5) / np.sqrt(20.0)))
+
+
+@dataclass(frozen=True)
+class Holder:
+    """What has a posterior of weights."""
+
+    of_weights: Any
+
+
+def test_draws_of_the_chain_stand_beside_those_of_undecided_targets() -> None:
+    """Of two components, and two targets that are undecided, one of which was never in doubt."""
+    draws = np.array([[0.1, 0.2, 0.0], [0.1, 0.0, 0.3]])
+    own = WeightPosterior(
+        np.array([0.7, 0.3, 0.0, 0.0]),
+        np.array([0.0, 0.1, 0.6, 0.7]),
+        np.array([0]),
+        np.array([1, 2, 3]),
+        draws,
+        np.zeros(1),
+        np.zeros((1, 3)),
+        np.eye(1),
+        np.zeros(4),
+    )
+    drawn = np.random.default_rng(0).dirichlet([7.0, 3.0], 50)
+    weights, errors = np.array([0.65, 0.35]), np.array([0.05, 0.0])
+    absent = np.array([0.01, 0.2])
+    holder: Any = Holder(own)
+    found = _with_draws(holder, weights, drawn, errors, absent, np.random.default_rng(1)).of_weights
+    assert isinstance(found, WeightPosterior)
+    assert found.estimate.tolist() == [0.65, 0.35, 0.0, 0.0]
+    assert found.absent.tolist() == [0.01, 0.2, 0.6, 0.7]
+    assert (found.sure.tolist(), found.unsure.tolist()) == ([], [0, 1, 2, 3])
+    np.testing.assert_array_equal(found.draws[:, :2], drawn)
+    assert {tuple(one) for one in found.draws[:, 2:].tolist()} == {(0.2, 0.0), (0.0, 0.3)}
+    assert found.z[0] == pytest.approx(13.0)
+    assert found.z[1] > 1e200
+    assert found.z[2:].tolist() == [0.0, 0.0]
+    same = _with_draws(holder, weights, drawn, errors, None, np.random.default_rng(1)).of_weights
+    assert same.absent.tolist() == own.absent.tolist()
+    other: Any = Holder("nothing")
+    assert _with_draws(other, weights, drawn, errors, None, np.random.default_rng(1)) is other
+
+
+def test_pieces_say_as_much_for_their_target_as_rows_do() -> None:
+    """A row with a = 1 speaks log 5 for what sets it, one with a = 0 nothing beside do()."""
+    series = series_of([0] * 10 + [1] * 200)
+    stretch = np.repeat([0, 1], [10, 200])
+    found = series.pieces(NETWORK, TARGETS, stretch)
+    so_far = np.log(5.0) * np.arange(200)
+    expected = np.append(np.zeros(10), 1 + so_far // 150.0)
+    assert found.tolist() == expected.astype(int).tolist()
+
+
+def test_posteriors_of_known_weights_are_in_the_order_of_the_input() -> None:
+    shown = [0, 1, 1, 1, 0, 1]
+    place = np.array([3, 0, 5, 1, 4, 2])
+    order = replace(RowOrder.even(6), place=place, step=2.0)
+    rows = MemoryBlocks(DISTINCT, np.ones(2))
+    inverse = np.empty(6, dtype=int)
+    inverse[place] = shown
+    loaded: Any = SimpleNamespace(order=order, rows=rows, inverse=inverse)
+    weights = np.array([0.7, 0.3])
+    found = smoothed_rows(NETWORK, TARGETS, weights, 0.2, loaded)
+    # By all sequences; a step is of two units of time.
+    stay = np.exp(-0.4)
+    paths = np.array(list(product([0, 1], repeat=6)))
+    columns = np.array([[0.8, 0.0], [0.2, 1.0]])[shown]
+    probability = np.ones(len(paths))
+    for t in range(6):
+        own = weights[paths[:, t]]
+        if t:
+            own = (1.0 - stay) * own + stay * (paths[:, t] == paths[:, t - 1])
+        probability *= own * columns[t, paths[:, t]]
+    for t in range(6):
+        expected = probability[paths[:, t] == 1].sum() / probability.sum()
+        assert found[place[t], 1] == pytest.approx(expected)
+    # Weights of one batch each.
+    order = replace(order, batch=np.zeros(6, dtype=int))
+    batched: Any = SimpleNamespace(order=order, rows=rows, inverse=inverse)
+    np.testing.assert_allclose(smoothed_rows(NETWORK, TARGETS, weights[None], 0.2, batched), found)

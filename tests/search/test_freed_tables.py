@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 from scipy.special import softmax
+from scipy.stats import chi2
 
+from dosift.data import collapse
 from dosift.data.blocks import MemoryBlocks
 from dosift.likelihood.evidence import Evidence
 from dosift.model.network import ControlCounts, Network
+from dosift.model.simulate import sample_codes
 from dosift.search.cheap_steps import _most_saved as saved_at_most
 from dosift.search.cheap_steps import is_out_of_reach
 from dosift.search.mechanisms import (
@@ -20,14 +23,19 @@ from dosift.search.mechanisms import (
     _around,
     _cost,
     _entries,
+    _is_no_mixture_of_dos,
     _mixed_with_dos,
     _most_saved,
     _objective,
     _suspects,
     _with_and_without,
     changed_mechanism,
+    find_changed_mechanisms,
+    suspect_mechanism,
     with_free_tables,
 )
+from dosift.search.result import SearchResult, ranked
+from dosift.search.score import Score
 from plain_sums import PlainRows, toy_network, toy_rows
 
 BEFORE = np.array([[0.5, 0.5], [0.8, 0.2], [0.1, 0.9]])
@@ -277,3 +285,103 @@ def test_what_is_near_or_cannot_be_judged_is_gone_on_with() -> None:
     assert out([-100.0, -99.0], -60.0)
     assert not out([-100.0, -99.0], -60.0, gap=0.3)
     assert not out([-100.0], 0.0)
+
+
+def is_freed(network: Network, i: int) -> bool:
+    assert network.control is not None
+    return bool(network.control.counts[i].max() < 1.0)
+
+
+@pytest.mark.parametrize("second", [False, True])
+def test_tables_are_freed_one_after_the_other_as_long_as_that_pays(second: bool) -> None:
+    rows = toy_rows(1, n_rows=400)
+    network, evidence = rows.network, evidence_of(rows)
+    order = _suspects(network, evidence, ())
+    best, also = order[1], order[0]
+    told: list[tuple[str, int, int | None]] = []
+
+    def search(free: Network, refine: bool) -> Any:
+        assert refine
+        freed = tuple(i for i in range(4) if is_freed(free, i))
+        gain = {(best,): 50.0, tuple(sorted((best, also))): 60.0 if second else 49.0}.get(freed, 1)
+        score = -100.0 + _cost(network, evidence, freed) + gain
+        return SimpleNamespace(
+            penalised_score=score,
+            network=free,
+            targets=np.full((1, 4), -1),
+            weights=np.ones(1),
+        )
+
+    start: Any = SimpleNamespace(penalised_score=-100.0, network=network)
+    found, changed = find_changed_mechanisms(
+        network, evidence, start, search, lambda *words: told.append(words)
+    )
+    assert [one.variable for one in changed] == ([best, also] if second else [best])
+    assert [one.gain for one in changed] == pytest.approx([50.0, 10.0] if second else [50.0])
+    assert is_freed(found.network, best)
+    assert is_freed(found.network, also) == second
+    assert told[0] == ("freeing tables on trial", 0, len(order))
+    # Where none pays all stays as it was.
+    same, none = find_changed_mechanisms(
+        network,
+        evidence,
+        start,
+        lambda free, refine: SimpleNamespace(penalised_score=-100.0),  # type: ignore[arg-type, return-value]
+    )
+    assert same is start
+    assert none == ()
+
+
+def moved_rows(n_rows: int) -> tuple[Network, Evidence, SearchResult]:
+    """Rows of a network whose third table is another, explained by do's on its variable."""
+    network = toy_network(1)
+    tables = list(network.tables)
+    tables[2] = tables[2][::-1, ::-1]
+    other = Network(network.variables, network.parents, tables)
+    rng = np.random.default_rng(0)
+    codes = sample_codes(other, np.full((1, 4), -1), np.ones(1), n_rows, rng)[0]
+    evidence = Evidence.of_configurations(network, collapse(codes, network.cardinalities))
+    targets = np.array([[-1] * 4, [-1, -1, 0, -1], [-1, -1, 1, -1]], dtype=np.int16)
+    return network, evidence, ranked(evidence, network, targets, np.array([0.4, 0.3, 0.3]))
+
+
+def test_a_freed_table_is_tested_with_as_many_degrees_of_freedom_as_entries() -> None:
+    network, evidence, result = moved_rows(60)
+    found = suspect_mechanism(network, evidence, result)
+    assert found is not None
+    assert found.variable == 2
+    score = Score(60.0, network.cardinalities, 4)
+    dearest = score.costs(result.targets).max()
+    entries = _entries(network, evidence, 2)
+    # Of three variables with parents one is that which was looked at.
+    expected = chi2.sf(2.0 * (found.gain - dearest), entries) * 3
+    assert found.p_value == pytest.approx(expected, rel=1e-6)
+    assert expected < 0.01
+    # Too few rows, or a single component on the variable, say nothing.
+    assert suspect_mechanism(*moved_rows(8)) is None
+    one = ranked(evidence, network, result.targets[:2], np.array([0.6, 0.4]))
+    assert suspect_mechanism(network, evidence, one) is None
+
+
+def test_a_table_that_dos_could_have_made_is_none_that_changed() -> None:
+    network, evidence, result = moved_rows(4_000)
+    part = _around(network, evidence, result, frozenset({2}))
+    (i,) = (k for k, variable in enumerate(part.kept) if variable == 2)
+
+    def is_other(family: np.ndarray) -> bool:
+        own: Any = SimpleNamespace(
+            network=part.network, evidence=SimpleNamespace(teach=lambda *given: (family,))
+        )
+        trial: Any = SimpleNamespace(network=None, targets=None, weights=None)
+        return _is_no_mixture_of_dos(own, i, trial, 6)
+
+    table = part.network.tables[i]
+    mixed = 0.6 * table + np.array([0.3, 0.1])
+    assert not is_other(300.0 * mixed)
+    assert is_other(300.0 * table[::-1, ::-1])
+    # Of the six entries two are told by the do's.
+    for n_rows in (40.0, 60.0, 80.0, 120.0):
+        family = n_rows * (0.9 * mixed + 0.1 * table[::-1, ::-1])
+        shares = family / family.sum(axis=1, keepdims=True)
+        gain = float((family * np.log(shares / _mixed_with_dos(table, family))).sum())
+        assert is_other(family) == (chi2.sf(2.0 * gain, 4) < 0.01)

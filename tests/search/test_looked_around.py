@@ -14,7 +14,7 @@ from dosift.search.constraints import Constraints
 from dosift.search.near_equivalent import _neighbours
 from dosift.search.pricing import Priced
 from dosift.search.score import Score
-from dosift.search.undecided import LEAST_LOG_ODDS, _not_hopeless, likeliest, log_odds
+from dosift.search.undecided import _not_hopeless, likeliest, log_odds
 
 Floats = NDArray[np.float64]
 
@@ -71,7 +71,12 @@ def test_targets_that_no_curvature_can_save_are_left_out() -> None:
         slope = 400.0 * (gradient - 1.0) - 2.0
         # The integral of exp(slope w) is one over its size.
         most = prior[k] + np.log(2.0) - np.log(max(-slope, 1e-300))
-        assert kept[k] == (slope >= 0 or most > LEAST_LOG_ODDS)
+        assert kept[k] == (slope >= 0 or most > -5.0)
+    # Two nats around the bound of five: slopes of 400 times so much, with a prior of a few.
+    bound = (np.exp(prior + np.log(2.0) + 5.0) - 2.0) / 400.0
+    for by, stay in ((0.9, True), (1.1, False)):
+        near = priced((1.0 - by * bound).tolist(), [1.0] * 4)
+        assert _not_hopeless(2, near, SCORE, 400.0).tolist() == [stay] * 4
     far = priced([-1e9, 1.0, 1.5, 0.99], [1.0] * 4)
     assert not _not_hopeless(2, far, SCORE, 400.0)[0]
 

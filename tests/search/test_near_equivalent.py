@@ -60,3 +60,38 @@ def test_what_replaces_a_required_target_of_no_weight_may_have_some() -> None:
     share = (80 / 170 - 0.1) / 0.9
     gain = 90 * np.log(1 - share) + 80 * np.log((0.1 * (1 - share) + share) / 0.1)
     assert b1.loss == pytest.approx(-gain, abs=1e-6)
+
+
+def test_fewer_rows_choose_what_is_worth_a_look_if_they_support_every_component() -> None:
+    network = dosift.Network.from_tables(
+        {"a": ["0", "1"], "b": ["0", "1"]},
+        {"b": ["a"]},
+        {"a": [0.5, 0.5], "b": [[0.6, 0.4], [0.45, 0.55]]},
+    )
+    weights, targets = np.array([[0.8, 0.2]]), np.array([[-1, -1], [1, 1]], dtype=np.int16)
+    cells = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+    share = 0.8 * np.array([0.3, 0.2, 0.225, 0.275]) + [0.0, 0.0, 0.0, 0.2]
+
+    def evidence(counts: np.ndarray) -> Evidence:
+        return Evidence.of_configurations(network, collapse(cells, network.cardinalities, counts))
+
+    whole = evidence(200.0 * share)
+    selection = Selection(whole, network, Constraints.none(network.cardinalities), (0, 1))
+    every = find_near_equivalent(selection, targets, weights)
+    assert {one.component for one in every} == {1}
+
+    def found(sample: Evidence) -> list[tuple[int, tuple[int, ...]]]:
+        some = find_near_equivalent(selection, targets, weights, sample)
+        losses = {(e.component, *e.target.tolist()): e.loss for e in every}
+        for one in some:  # in the end all rows are looked at
+            assert one.loss == pytest.approx(losses[one.component, *one.target.tolist()])
+        return [(one.component, tuple(one.target.tolist())) for one in some]
+
+    expected = [(one.component, tuple(one.target.tolist())) for one in every]
+    assert found(evidence(50.0 * share)) == expected
+    # Rows in which the second component is not are no help.
+    without = 50.0 * np.array([0.3, 0.2, 0.225, 0.275])
+    assert found(evidence(without)) == expected
+    # Others that support both leave out what they speak against.
+    turned = 200.0 * (0.3 * np.array([0.3, 0.2, 0.225, 0.275]) + [0.0, 0.0, 0.0, 0.7])
+    assert len(found(evidence(turned))) < len(expected)

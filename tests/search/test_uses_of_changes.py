@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 from scipy.special import logsumexp
 from scipy.stats import norm
 
 from dosift.model.linear import LinearMechanism
 from dosift.model.linear_changes import SetNormal, SetPoint, Shift
-from dosift.model.mechanism import Changes
+from dosift.model.mechanism import Change, Changes, Mechanism
 from dosift.model.mechanism_network import MechanismNetwork
 from dosift.model.noise import Noise
 from dosift.model.suggested import RegressionChanges
@@ -157,3 +160,54 @@ def test_a_change_must_pay_for_its_name(log_choices: float, n: int) -> None:
     few = ChangeFinder(ROOT, library, values[:3], np.ones(3))
     assert few.found((Shift(1.0),)) == [Shift(1.0)]
     assert few.found((Shift(1.0),), fixed=True) == []
+
+
+class Suggesting(Changes):
+    """A library that suggests some changes."""
+
+    def suggested(self, mechanism: Mechanism, values: Any, weights: Any) -> list[Change]:
+        return [Shift(4.0), Shift(-4.0)]
+
+
+def test_a_change_comes_in_if_it_gains_more_than_its_cost() -> None:
+    values, _ = rows(0.0, 0.0, 4.0)
+    weights = np.linspace(0.5, 1.5, 150)
+    own = norm.logpdf(values[:, 0])
+
+    def loss(p: Floats) -> float:
+        share = 1.0 / (1.0 + np.exp(-p[0]))
+        both = np.stack([own, norm.logpdf(values[:, 0], p[1])], axis=1)
+        return -float(weights @ logsumexp(both + np.log([1.0 - share, share]), axis=1))
+
+    best = minimize(loss, [0.0, 4.0], method="Nelder-Mead")
+    rise = -float(best.fun) - float(weights @ own)
+    # Half a logarithm of the rows for its share and its number, and its name.
+    cost = 0.5 * np.log(weights.sum()) * 2.0
+    for more, n in ((-0.2, 1), (0.2, 0)):
+        found = ChangeFinder(ROOT, Suggesting(()), values, weights, rise - cost + more).found()
+        assert len(found) == n
+    (shift,) = ChangeFinder(ROOT, Suggesting(()), values, weights).found()
+    assert isinstance(shift, Shift)
+    assert shift.by == pytest.approx(best.x[1], abs=0.05)
+    # Beside one that explains the rows it gains nothing, and that one is fitted or held.
+    (again,) = ChangeFinder(ROOT, Suggesting(()), values, weights).found((Shift(3.0),))
+    assert isinstance(again, Shift)
+    assert again.by == pytest.approx(best.x[1], abs=0.1)
+    assert ChangeFinder(ROOT, Suggesting(()), values, weights).found((shift,), fixed=True) == []
+
+
+def test_a_change_of_fewer_than_eight_rows_is_none() -> None:
+    even = norm.ppf((np.arange(400) + 0.5) / 400)
+    for n, found in ((7, 0), (9, 1)):
+        values = np.append(even, np.full(n, 7.0))[:, None]
+        finder = ChangeFinder(ROOT, Suggesting(()), values, np.ones(400 + n))
+        assert len(finder.found()) == found
+
+
+def test_rows_without_a_value_or_weight_are_not_looked_at() -> None:
+    values, _ = rows(0.0, 0.0, 4.0)
+    weights = np.ones(150)
+    plain = ChangeFinder(ROOT, Suggesting(()), values, weights).found()
+    more = np.concatenate([values, np.full((40, 1), np.nan), np.full((40, 1), -4.0)])
+    weights = np.concatenate([weights, np.ones(40), np.full(40, 1e-5)])
+    assert ChangeFinder(ROOT, Suggesting(()), more, weights).found() == plain
