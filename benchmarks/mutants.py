@@ -359,7 +359,10 @@ def choose(found: list[Mutant], count: int, seed: int) -> list[Mutant]:
 
 # Running the tests.
 
-COPIED = ("src", "tests", "docs", "examples", "benchmarks", "pyproject.toml", "README.md", "data")
+COPIED = (
+    *("src", "tests", "docs", "examples", "benchmarks", "packaging", "data"),
+    *("pyproject.toml", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE"),
+)
 
 
 def copy_tree(root: Path, folder: Path) -> Path:
@@ -486,6 +489,8 @@ class Quick:
 
 def lines_of_tests(data: Path) -> dict[str, dict[int, frozenset[str]]]:
     """Read which tests run which lines; code that runs on import is of no test."""
+    # A script beside this one is called coverage, too.
+    sys.path[:] = [p for p in sys.path if Path(p).resolve() != Path(__file__).resolve().parent]
     from coverage import CoverageData
 
     read = CoverageData(basename=str(data))
