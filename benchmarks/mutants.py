@@ -360,7 +360,7 @@ def choose(found: list[Mutant], count: int, seed: int) -> list[Mutant]:
 # Running the tests.
 
 COPIED = (
-    *("src", "tests", "docs", "examples", "benchmarks", "packaging", "data"),
+    *("src", "tests", "docs", "examples", "benchmarks", "requirements", "data"),
     *("pyproject.toml", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE"),
 )
 
