@@ -19,7 +19,12 @@ Outcome = TypeVar("Outcome")
 
 @cache
 def _libraries() -> ThreadpoolController:
-    """Find the libraries that have threads of their own, once: that takes a while."""
+    """Find the libraries that have threads of their own, once: that takes a while.
+
+    numpy and scipy may each bring one, which has to be loaded to be found.
+    """
+    import scipy.linalg  # noqa: F401
+
     return ThreadpoolController()
 
 
