@@ -330,6 +330,8 @@ def test_missing_and_repeated_names(adata: Any, network: dosift.Network) -> None
         ({"control": np.zeros(3000, dtype=bool)}, "chooses no cell"),
         ({"control": np.ones(3000, dtype=bool)}, "none to explain"),
         ({"control": pd.Series([True], index=["cell0"])}, "not obs_names"),
+        ({"control": pd.Series(np.ones(3000, dtype=bool))}, "not obs_names"),
+        ({"control": pd.Series([True] * 3001, index=[*range(3000), 0]).astype(bool)}, "not obs"),
         ({"discretizer": dosift.Discretizer()}, "thresholds are learned from control cells"),
         ({"discretizer": "quantile", "control": "is_control"}, "give a dosift.Discretizer"),
         ({"key_added": "a/b"}, "key_added is 'a/b'"),

@@ -159,6 +159,7 @@ def test_a_file_gives_back_what_was_appended_in_order(seed: int) -> None:
     for _ in range(2):  # it can be read as often as wanted
         parts = [block.values for block in blocks]
         assert [len(part) for part in parts] == [50] * 40 + [11]
+        assert [block.start for block in blocks] == list(range(0, 2011, 50))
         assert np.array_equal(np.concatenate(parts), codes)
     assert blocks.n_rows == 2011
     assert blocks.n_bytes == codes.size
