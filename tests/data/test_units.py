@@ -15,7 +15,7 @@ from dosift.data.blocks import Block
 from dosift.data.configurations import Configurations, collapse, collapse_units, rows_of, sizes_of
 from dosift.data.load import load
 from dosift.data.side_columns import side_column
-from dosift.data.unit_columns import units_of
+from dosift.data.unit_columns import texts_of_units, units_of
 from dosift.data.units import common_state, summed
 from dosift.errors import InputError
 from dosift.model.network import Network
@@ -281,3 +281,16 @@ def test_a_weight_counts_a_unit_as_often(network: Network) -> None:
     other = model.fit(repeated, unit=[u for _, u in twice]).components_
     assert one.equals(other)
     assert model.n_rows_ == weight.sum()
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        (pl.Series([3, None, 1]), ["3", None, "1"]),
+        (pl.Series(["b", "", None, "a"]), ["b", None, None, "a"]),
+        (pl.Series([1.5, None, -2.25]), ["1.5", None, "-2.25"]),
+        (pl.Series(["y", "x", "y"], dtype=pl.Categorical), ["y", "x", "y"]),
+    ],
+)
+def test_units_of_any_kind_have_names(values: pl.Series, texts: list[str | None]) -> None:
+    assert texts_of_units(values, "clone", None).to_list() == texts
