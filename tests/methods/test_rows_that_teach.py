@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dosift.methods.likelihood import _Impossible, _rise, _teaches
+from dosift.data.blocks import Block
+from dosift.methods.likelihood import _explaining_all, _Impossible, _rise, _teaches
 from dosift.model.network import Network
 from dosift.search.joint import EM_RISE
 from plain_sums import toy_network, toy_rows
@@ -64,3 +65,32 @@ def test_rows_that_no_target_produces_are_listed_once_in_any_order() -> None:
     found = only(evidence.under(rows.network, only.targets))
     expected = {tuple(row) for row in rows.codes.tolist() if row[0] == 0}
     assert {tuple(row) for row in found.tolist()} == expected
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_rows_that_nothing_found_explains_join_the_search(beside: bool) -> None:
+    values = np.array([[0, 1], [1, 0]], dtype=np.int8)
+    batch = np.array([1, 2]) if beside else None
+    first = np.array([0, 1]) if beside else None
+    begun = Block(values, np.array([3.0, 4.0]), batch, first=first)
+    left_out, seen = np.array([[1, 1], [0, 0]], dtype=np.int8), []
+
+    def propose(block: Block) -> Any:
+        seen.append(block)
+        network = SimpleNamespace(is_positive=len(seen) == 2)
+        return SimpleNamespace(network=network, targets=np.zeros((1, 2)))
+
+    proposer: Any = SimpleNamespace(propose=propose, network=toy_network(0))
+    rows = SimpleNamespace(reduce=lambda task, merge: left_out)
+    evidence: Any = SimpleNamespace(held=None, rows=rows)
+    _explaining_all(proposer, evidence, begun)
+    assert seen[0] is begun
+    again = seen[1]
+    assert again.values.tolist() == [*values.tolist(), *left_out.tolist()]
+    assert again.counts.tolist() == [3.0, 4.0, 1.0, 1.0]
+    assert again.batch is None if not beside else again.batch.tolist() == [1, 2, 0, 0]
+    assert again.first is None if not beside else again.first.tolist() == [0, 1, 2, 3]
+    held: Any = SimpleNamespace(held=1, rows=rows)
+    seen.clear()
+    _explaining_all(proposer, held, begun)
+    assert len(seen) == 1
