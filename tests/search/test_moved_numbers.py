@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from dosift.model.mechanism import Change
 from dosift.model.mechanism_network import MechanismNetwork, as_network
 from dosift.model.network import Variable
 from dosift.model.suggested import RegressionChanges
+from dosift.search import moved_numbers
 from dosift.search.constraints import Constraints
 from dosift.search.joint import JointFit, JointFitter
 from dosift.search.moved_numbers import moved_mechanism, with_freed
@@ -131,3 +133,15 @@ def test_what_one_target_does_in_all_rows_is_an_intervention(seed: int) -> None:
     fit, evidence = nearly_all_shifted(seed, 0.0)
     assert (fit.targets >= 0).tolist() == [[False, True, False]]
     assert moved_mechanism(fit, evidence, known_to(fit)) is None
+
+
+def test_what_stood_in_for_it_in_most_rows_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One start gains less than another, but needs still less."""
+    fit, evidence = nearly_all_shifted(0, 0.3)
+    starts = [SimpleNamespace(gain=gain, least=least) for gain, least in ((3.0, 0.0), (1.0, -7.0))]
+    monkeypatch.setattr(moved_numbers, "_starts", lambda base, evidence: iter(starts))
+    monkeypatch.setattr(moved_numbers, "_permitted", lambda start, known, most: start)
+    monkeypatch.setattr(moved_numbers, "_freed", lambda start, *more: start)
+    assert moved_mechanism(fit, evidence, known_to(fit)) is starts[1]
+    starts[1] = SimpleNamespace(gain=-8.0, least=-7.0)
+    assert moved_mechanism(fit, evidence, known_to(fit)) is starts[0]

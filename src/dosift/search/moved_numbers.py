@@ -90,7 +90,7 @@ def moved_mechanism(
         if one.gain > one.least
     ]
     enough = (one for one in found if one.gain > one.least)
-    return max(enough, key=lambda one: one.gain, default=None)
+    return max(enough, key=lambda one: one.gain - one.least, default=None)
 
 
 @dataclass(frozen=True)
