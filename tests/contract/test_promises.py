@@ -1069,8 +1069,7 @@ def test_the_certificate_beside_known_weights(beside: str) -> None:
     keep("the_certificate_holds", pair, 1)
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("seed", [1, 11])
+@pytest.mark.parametrize("seed", [pytest.param(1, marks=pytest.mark.long), 11])
 def test_a_mechanism_that_moved_is_found_by_all_rows_of_units(seed: int) -> None:
     """One pair that quick tests have, too.
 
